@@ -1,0 +1,158 @@
+"""Table files: CSV and Parquet in and out, every cell read as text."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import sys
+import zlib
+from os import PathLike
+from pathlib import Path
+
+import pandas as pd
+
+from dp_synth.errors import InputError
+
+_ENDINGS = ".csv, .csv.gz or .parquet"
+
+
+def read_table(path: str | PathLike[str]) -> pd.DataFrame:
+    """Return the table at ``path``, each cell as the text that the file holds.
+
+    The ending tells CSV (``.csv``, ``.csv.gz``) from Parquet; ``-`` reads CSV from standard input.
+    No text means "missing" here: ``NA`` and the empty cell stay as they are, and a null of a
+    Parquet file becomes an empty text. InputError when the file is not such a table.
+    """
+    if os.fspath(path) == "-":
+        return parse_csv(sys.stdin.buffer.read(), source="standard input")
+    kind, content = _kind(path), _content(path)
+    return _parse_parquet(content, path) if kind == "parquet" else parse_csv(content, str(path))
+
+
+def write_table(frame: pd.DataFrame, path: str | PathLike[str]) -> None:
+    """Write ``frame`` to ``path`` all at once, or leave what was there as it was.
+
+    The ending is as in `read_table`; ``-`` writes CSV to standard output.
+    """
+    if os.fspath(path) == "-":
+        sys.stdout.write(_to_csv(frame))
+        return
+    kind = _kind(path)
+    content = _to_parquet(frame) if kind == "parquet" else _to_csv(frame).encode("utf-8")
+    if kind == "csv.gz":
+        content = gzip.compress(content, mtime=0)  # the same table gives the same bytes
+    target = Path(path)
+    passing = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        passing.write_bytes(content)
+        os.replace(passing, target)
+    finally:
+        passing.unlink(missing_ok=True)
+
+
+def parse_csv(content: bytes, source: str) -> pd.DataFrame:
+    """Return the table in the bytes of a CSV file; ``source`` opens the line of an InputError."""
+    if content[:2] == b"\x1f\x8b":
+        content = _decompress(content, source)
+    names = _header(content, source)
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    options = arrow_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+    )
+    parse = arrow_csv.ParseOptions(newlines_in_values=True)
+    try:
+        table = arrow_csv.read_csv(
+            io.BytesIO(content), parse_options=parse, convert_options=options
+        )
+    except pa.ArrowInvalid:
+        # The parser's own message quotes the record, which is private.
+        raise InputError(
+            f"{source}: every record must have one cell for each of the {len(names)} columns "
+            "that the header names, with quotes closed"
+        ) from None
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _header(content: bytes, source: str) -> list[str]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{source}: must be UTF-8 text") from None
+    try:
+        names = next((row for row in csv.reader(io.StringIO(text, newline="")) if row), [])
+    except csv.Error:
+        raise InputError(f"{source}: its first line must be a header of column names") from None
+    if not names:
+        raise InputError(f"{source}: is empty; its first line must name the columns")
+    _check_names(names, source)
+    return names
+
+
+def _check_names(names: list[str], source: str) -> None:
+    for name in names:
+        if not name:
+            raise InputError(f"{source}: a column has no name; the header must name each column")
+        if names.count(name) > 1:
+            raise InputError(f"{source}: column {name!r} stands twice; names must be distinct")
+
+
+def _kind(path: str | PathLike[str]) -> str:
+    name = Path(path).name.lower()
+    for ending in ("csv", "csv.gz", "parquet"):
+        if name.endswith(f".{ending}"):
+            return ending
+    raise InputError(f"{path}: the name of a table file must end in {_ENDINGS}")
+
+
+def _content(path: str | PathLike[str]) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _decompress(content: bytes, source: str) -> bytes:
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error):
+        raise InputError(f"{source}: is a damaged gzip file") from None
+
+
+def _parse_parquet(content: bytes, path: str | PathLike[str]) -> pd.DataFrame:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(io.BytesIO(content))
+    except (pa.ArrowInvalid, OSError):
+        raise InputError(f"{path}: is not a Parquet file, or a damaged one") from None
+    _check_names([str(name) for name in table.column_names], str(path))
+    columns = {name: _cell_texts(table.column(name)) for name in table.column_names}
+    return pd.DataFrame(columns)
+
+
+def _cell_texts(column: object) -> pd.Series:
+    """Return an Arrow column as text, integers beside nulls without a decimal point."""
+    cells = column.to_pylist()  # type: ignore[attr-defined]
+    return pd.Series(["" if cell is None else str(cell) for cell in cells], dtype="str")
+
+
+def _to_csv(frame: pd.DataFrame) -> str:
+    text: str = frame.to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _to_parquet(frame: pd.DataFrame) -> bytes:
+    # Parquet columns have one type: values beside missing marks are written as text.
+    mixed = {
+        name: frame[name].map(str, na_action="ignore").astype(object)
+        for name in frame.columns
+        if frame[name].dtype == object
+    }
+    content: bytes = frame.assign(**mixed).to_parquet(index=False)
+    return content

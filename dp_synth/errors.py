@@ -1,0 +1,33 @@
+"""Exceptions of our own: only those on which a caller can act."""
+
+
+class BudgetExceeded(Exception):
+    """The budget cannot pay for what was asked; nothing was read, drawn or released."""
+
+
+class UnsupportedEvent(Exception):
+    """No certified engine bounds this event under the declared adjacency."""
+
+
+class InputError(ValueError):
+    """What the caller gave is not as it should be; the message is one line that says what is."""
+
+
+class SchemaError(InputError):
+    """A schema file, or a table beside its schema, is not as it should be."""
+
+
+class DatasetUnavailable(InputError):
+    """A named table is neither bundled nor where the user said that it would be."""
+
+
+class LedgerError(InputError):
+    """A ledger file is damaged, foreign, or of a version that is not known here."""
+
+
+class ReleaseError(InputError):
+    """A release file is damaged, foreign, or of a version that is not known here."""
+
+
+class GridError(InputError):
+    """A benchmark grid names something that does not exist, or is malformed."""

@@ -1,0 +1,109 @@
+"""What in a table does not match its schema: for the data holder's eyes only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dp_synth.schema.cells import Cells
+from dp_synth.schema.columns import DiscreteColumn, IdColumn
+from dp_synth.schema.draft import MIN_ID_VALUES
+from dp_synth.schema.model import Column, Schema
+from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
+
+FREE_TEXT_LENGTH = 40
+"""Distinct cells of more characters than this, on average, read like free text."""
+
+_SHOWN = 5
+
+
+def check(frame: pd.DataFrame, schema: Schema) -> list[str]:
+    """Return one line for each mismatch of ``frame`` with ``schema``; empty when all matches.
+
+    The lines hold counts and values of the table, so they must not leave the data holder.
+    """
+    findings = []
+    present = [str(column) for column in frame.columns]
+    for name in schema.names:
+        if name not in present:
+            findings.append(f"column {name!r}: is in the schema but not in the table")
+        elif present.count(name) > 1:
+            findings.append(f"column {name!r}: stands twice in the table")
+    findings += [
+        f"column {name!r}: is in the table but not in the schema, and will be left out"
+        for name in present
+        if name not in schema.names
+    ]
+    for column in schema.columns:
+        if present.count(column.name) == 1:
+            series = frame[column.name]
+            findings += [f"column {column.name!r}: {what}" for what in _findings(column, series)]
+    return findings
+
+
+def _findings(column: Column, series: pd.Series) -> list[str]:
+    if isinstance(column, IdColumn):
+        return ["is an identifier; leave it out before synthesizing"]
+    cells = Cells.of(series)
+    slots = len(cells.distinct) + 1  # the last one counts the absent cells, position -1
+    counts = np.bincount(cells.positions % slots, minlength=slots)
+    texts = cells.texts()[:-1]
+    if isinstance(column, DiscreteColumn):
+        found = _unseen(column, cells, counts)
+    else:
+        found = _off_the_line(column, cells, counts)
+    if len(series) > 1 and int(np.count_nonzero(counts)) == 1:
+        found.append("holds the same cell in every record")
+    return found + _identifying(column, texts, len(series))
+
+
+def _unseen(column: DiscreteColumn, cells: Cells, counts: NDArray[np.integer]) -> list[str]:
+    texts = cells.texts()[:-1]
+    unseen = np.array([code is None for code in column.lookup(cells)], dtype=bool)
+    return _counted("unseen category", texts, counts, unseen) + _absent(column, counts, len(texts))
+
+
+def _off_the_line(
+    column: NumericColumn | DatetimeColumn, cells: Cells, counts: NDArray[np.integer]
+) -> list[str]:
+    texts = cells.texts()
+    numbers = column.numbers(cells)
+    marked = np.isin(texts, column.missing) | np.isin(numbers, column.mark_numbers)
+    unread = np.isnan(numbers) & ~marked
+    outside = ~marked & ((numbers < column.grid.lower) | (numbers > column.grid.upper))
+    noun = "date" if isinstance(column, DatetimeColumn) else "number"
+    return [
+        *_counted("cell outside the bounds", texts[:-1], counts, outside[:-1]),
+        *_counted(f"cell that is no {noun}", texts[:-1], counts, unread[:-1]),
+        *_absent(column, counts, len(texts) - 1),
+    ]
+
+
+def _counted(
+    what: str, texts: list[str], counts: NDArray[np.integer], chosen: NDArray[np.bool_]
+) -> list[str]:
+    places = np.flatnonzero(chosen)
+    if not len(places):
+        return []
+    shown = ", ".join(repr(texts[i]) for i in places[:_SHOWN])
+    more = ", ..." if len(places) > _SHOWN else ""
+    return [f"{what}: {int(counts[places].sum())} cells, such as {shown}{more}"]
+
+
+def _absent(column: Column, counts: NDArray[np.integer], place: int) -> list[str]:
+    absent = int(counts[place])
+    if not absent or column.missing:
+        return []
+    return [f"absent cell without a missing mark in the schema: {absent} cells"]
+
+
+def _identifying(column: Column, texts: list[str], records: int) -> list[str]:
+    found = []
+    many = len(texts) > MIN_ID_VALUES and 2 * len(texts) > records
+    discrete = isinstance(column, DiscreteColumn)
+    if discrete and many:
+        found.append(f"looks like an identifier: {len(texts)} different cells")
+    if discrete and texts and sum(map(len, texts)) > FREE_TEXT_LENGTH * len(texts):
+        found.append("reads like free text, which may name people")
+    return found

@@ -1,0 +1,170 @@
+"""What is public about one column of a table: its type, categories or bounds, missing marks."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from dp_synth.schema.cells import Cells, numbers_of
+
+ABSENT_MARKS = ("", "nan", "NaN")
+"""Marks for an absent cell (NaN, None, NaT) of a typed column, the first declared one wins."""
+
+Text = Annotated[str, Field(strict=True)]
+
+
+class BaseColumn(BaseModel):
+    """The fields that all columns share. Codes of missing marks follow those of the values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: Annotated[str, Field(min_length=1, strict=True)]
+    missing: tuple[Text, ...] = ()
+
+    @field_validator("missing")
+    @classmethod
+    def _marks_are_distinct(cls, marks: tuple[str, ...]) -> tuple[str, ...]:
+        return _distinct(marks)
+
+    @property
+    def absent_mark(self) -> int:
+        """The place in ``missing`` that an absent cell takes; 0 when none says so by name."""
+        named = [mark for mark in ABSENT_MARKS if mark in self.missing]
+        return self.missing.index(named[0]) if named else 0
+
+
+class DiscreteColumn(BaseColumn):
+    """A column of named categories, or of integer codes ``0`` to ``size - 1``.
+
+    >>> column = DiscreteColumn(name="sex", type="categorical", categories=("F", "M"))
+    >>> column.encode(pd.Series(["M", "F", "never seen"])).tolist()
+    [1, 0, 0]
+    """
+
+    type: Literal["categorical", "ordinal"]
+    categories: tuple[Text, ...] | None = None
+    code_count: Annotated[int | None, Field(alias="size", ge=1, strict=True)] = None
+
+    @field_validator("categories")
+    @classmethod
+    def _categories_are_distinct(
+        cls, categories: tuple[str, ...] | None, info: ValidationInfo
+    ) -> tuple[str, ...] | None:
+        marks = info.data.get("missing", ())
+        for category in _distinct(categories or ()):
+            if category in marks:
+                raise ValueError(f"{category!r} is also a missing mark; it must be one of the two")
+        if categories == () and not marks:
+            raise ValueError("must name at least one category, or `missing` at least one mark")
+        return categories
+
+    @field_validator("code_count")
+    @classmethod
+    def _codes_are_no_marks(cls, count: int | None, info: ValidationInfo) -> int | None:
+        for mark in info.data.get("missing", ()):
+            if (
+                count is not None
+                and mark.isdecimal()
+                and str(int(mark)) == mark
+                and int(mark) < count
+            ):
+                raise ValueError(f"{mark!r} is also a missing mark; it must be one of the two")
+        return count
+
+    @model_validator(mode="after")
+    def _categories_or_size(self) -> Self:
+        if (self.categories is None) == (self.code_count is None):
+            raise ValueError("field 'categories': must be given, or else 'size', but not both")
+        return self
+
+    @property
+    def is_numeric(self) -> bool:
+        """False: codes of categories have no distance."""
+        return False
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The text of each ordinary code."""
+        if self.categories is not None:
+            return self.categories
+        return tuple(map(str, range(self.code_count or 0)))
+
+    @property
+    def size(self) -> int:
+        """The number of codes, those of missing marks included."""
+        return len(self.texts) + len(self.missing)
+
+    @cached_property
+    def _by_text(self) -> dict[str, int]:
+        return {text: code for code, text in enumerate((*self.texts, *self.missing))}
+
+    @cached_property
+    def _by_number(self) -> dict[float, int]:
+        numbers = numbers_of((*self.texts, *self.missing)).tolist()
+        pairs = [(number, code) for code, number in enumerate(numbers) if number == number]
+        return dict(reversed(pairs))  # of two spellings of one number the first wins
+
+    def encode(self, series: pd.Series) -> NDArray[np.int32]:
+        """Return the code of each cell, matched by text, else by number.
+
+        An unseen category becomes the first missing mark, else the first category.
+        """
+        cells = Cells.of(series)
+        unseen = len(self.texts) if self.missing else 0
+        codes = [unseen if code is None else code for code in self.lookup(cells)]
+        codes.append(unseen + self.absent_mark)
+        return np.array(codes, dtype=np.int32)[cells.positions]
+
+    def lookup(self, cells: Cells) -> list[int | None]:
+        """Return the code of each distinct cell but the absent one; None for an unseen category."""
+        codes = [self._by_text.get(text) for text in cells.texts()[:-1]]
+        if not self._by_number or None not in codes:
+            return codes
+        numbers = cells.numbers().tolist()[:-1]
+        return [
+            self._by_number.get(number) if code is None else code
+            for code, number in zip(codes, numbers, strict=True)
+        ]
+
+    def decode(self, codes: NDArray[np.int32], rng: np.random.Generator) -> pd.Series:
+        """Return the category or missing mark of each code, as text."""
+        return self._texts_of(codes)
+
+    def typed(self, series: pd.Series) -> pd.Series:
+        """Return the declared text of each cell: its category, or a missing mark."""
+        return self._texts_of(self.encode(series))
+
+    def _texts_of(self, codes: NDArray[np.int32]) -> pd.Series:
+        texts = np.array([*self.texts, *self.missing], dtype=object)
+        return pd.Series(texts[codes], name=self.name, dtype=object)
+
+    def values(self, series: pd.Series) -> NDArray[np.float64]:
+        """Return the code of each cell; NaN for missing ones."""
+        codes = self.encode(series)
+        return np.where(codes < len(self.texts), codes, np.nan)
+
+
+class IdColumn(BaseColumn):
+    """An identifier: known to the schema so that it can be left out, never synthesized."""
+
+    type: Literal["id"]
+
+    @property
+    def is_numeric(self) -> bool:
+        """False: identifiers have no distance."""
+        return False
+
+
+def _distinct(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return ``texts``; ValueError that names the first text given twice."""
+    seen: set[str] = set()
+    for text in texts:
+        if text in seen:
+            raise ValueError(f"{text!r} is given twice; each text must be given once")
+        seen.add(text)
+    return texts

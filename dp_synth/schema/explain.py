@@ -1,0 +1,65 @@
+"""The first fault of a schema, in one line that names column and field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+_LONGEST_INPUT = 60
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field that is known here",
+    "union_tag_not_found": "is required",
+    "union_tag_invalid": "must be categorical, ordinal, integer, real, datetime or id",
+    "string_type": "must be text",
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "tuple_type": "must be a list",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+    "finite_number": "must be a finite number",
+    "greater_than_equal": "must be at least 1",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
+_INPUT_SHOWN = {"string_type", "float_type", "int_type", "tuple_type", "greater_than_equal"}
+
+
+def first_fault(error: ValidationError, mapping: Mapping[str, object]) -> str:
+    """Return where in ``mapping`` the first fault of ``error`` lies and what would be right."""
+    details = error.errors(include_url=False)[0]
+    where = list(details["loc"])
+    parts = []
+    if len(where) >= 2 and where[0] == "columns":
+        parts.append(f"column {_column_name(mapping, where[1])}")
+        where = where[3:]  # a column's index and the tag of its type
+        if details["type"].startswith("union_tag"):
+            where = ["type"]
+    if where:
+        parts.append(f"field {str(where[0])!r}")
+    return ": ".join([*parts, _what(details)])
+
+
+def _what(details: ErrorDetails) -> str:
+    kind = details["type"]
+    if kind == "value_error":
+        return details["msg"].removeprefix("Value error, ")
+    message = _MESSAGES.get(kind, details["msg"][:1].lower() + details["msg"][1:])
+    given = details["input"]
+    if kind == "union_tag_invalid":
+        given = given.get("type") if isinstance(given, Mapping) else given
+    elif kind not in _INPUT_SHOWN:
+        return message
+    return f"{message}, got {repr(given)[:_LONGEST_INPUT]}"
+
+
+def _column_name(mapping: Mapping[str, object], index: int | str) -> str:
+    """Return the quoted name of a column, or its place where it has none."""
+    columns = mapping.get("columns")
+    if isinstance(columns, Sequence) and isinstance(index, int) and index < len(columns):
+        column = columns[index]
+        if isinstance(column, Mapping) and isinstance(column.get("name"), str):
+            return repr(column["name"])
+    return f"number {int(index) + 1}" if isinstance(index, int) else str(index)

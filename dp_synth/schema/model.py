@@ -1,0 +1,199 @@
+"""The schema of a table: its columns, in order, and what is public about the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dp_synth.domain import Domain
+from dp_synth.errors import SchemaError
+from dp_synth.schema.columns import DiscreteColumn, IdColumn
+from dp_synth.schema.explain import first_fault
+from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
+
+Column = DiscreteColumn | NumericColumn | DatetimeColumn | IdColumn
+
+
+class Schema(BaseModel):
+    """Columns of a table with their public bounds and categories; frozen.
+
+    Read one with `load` or `from_dict`, which report a fault in one line. ``positive`` is the
+    category of the label that counts as positive, compared as text.
+
+    >>> schema = Schema.from_dict({"name": "people", "columns": [
+    ...     {"name": "age", "type": "integer", "lower": 17, "upper": 90},
+    ...     {"name": "job", "type": "categorical", "categories": ["a", "b"], "missing": ["?"]}]})
+    >>> schema.domain
+    Domain(attributes=('age', 'job'), sizes=(74, 3), ordered=(74, 0))
+    >>> schema.encode(pd.DataFrame({"age": ["17", "20"], "job": ["b", "?"]})).tolist()
+    [[0, 1], [3, 2]]
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(strict=True)]
+    label: str | None = None
+    positive: int | str | None = None
+    unit_of_privacy: str | None = None
+    bounds_from: str | None = None
+    columns: tuple[Annotated[Column, Field(discriminator="type")], ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_fit_together(self) -> Self:
+        seen: set[str] = set()
+        for name in self.names:
+            if name in seen:
+                raise ValueError(f"column {name!r}: is given twice; names must be distinct")
+            seen.add(name)
+        if self.label is not None and self.label not in seen:
+            raise ValueError(f"field 'label': must name a column, got {self.label!r}")
+        self._check_positive()
+        return self
+
+    def _check_positive(self) -> None:
+        if self.positive is None:
+            return
+        if self.label is None:
+            raise ValueError("field 'positive': must stand beside 'label', which is not given")
+        label = self.column(self.label)
+        texts = label.texts if isinstance(label, DiscreteColumn) else ()
+        if str(self.positive) not in texts:
+            known = ", ".join(map(repr, texts[:10])) or "none: it must be categorical"
+            raise ValueError(
+                f"field 'positive': must be a category of {self.label!r} ({known}), "
+                f"got {str(self.positive)!r}"
+            )
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Schema:
+        """Return the schema in the JSON file at ``path``; SchemaError says what is wrong in it."""
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            raise SchemaError(f"{path}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SchemaError(f"{path}: must be UTF-8 text") from None
+        except json.JSONDecodeError as error:
+            raise SchemaError(f"{path}: must be JSON: {error}") from None
+        return cls.from_dict(content, source=str(path))
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, object], source: str = "schema") -> Schema:
+        """Return the schema that ``mapping`` describes; ``source`` opens the error line."""
+        if not isinstance(mapping, Mapping):
+            raise SchemaError(f"{source}: must be an object with 'name' and 'columns'")
+        try:
+            return cls.model_validate(dict(mapping))
+        except ValidationError as error:
+            fault = first_fault(error, mapping)
+        raise SchemaError(f"{source}: {fault}")
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the content of the schema's file."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def domain(self) -> Domain:
+        """The attributes and their numbers of codes; SchemaError when there is an `id` column."""
+        columns = self._synthesized()
+        ordered = (0 if c.type == "categorical" else c.size - len(c.missing) for c in columns)
+        return Domain(self.names, tuple(c.size for c in columns), tuple(ordered))
+
+    def column(self, name: str) -> Column:
+        """Return the column called ``name``; SchemaError when there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise SchemaError(f"no column {name!r} in schema {self.name!r}; it has {_list(self.names)}")
+
+    def select(self, names: Iterable[str]) -> Schema:
+        """Return the schema of the columns ``names``, in that order; a label left out is none."""
+        columns = tuple(self.column(name) for name in names)
+        if not columns:
+            raise SchemaError(f"no column was chosen from schema {self.name!r}")
+        if len({column.name for column in columns}) != len(columns):
+            raise SchemaError("a column was chosen twice; each must be chosen once")
+        update: dict[str, object] = {"columns": columns}
+        if self.label is not None and all(column.name != self.label for column in columns):
+            update |= {"label": None, "positive": None}
+        fields = {name: getattr(self, name) for name in self.model_fields_set}
+        return Schema.model_validate({**fields, **update})
+
+    def encode(self, frame: pd.DataFrame) -> NDArray[np.int32]:
+        """Return the codes of ``frame``, shape (records, attributes), in Fortran order.
+
+        Cells may be text or typed. Columns that the schema does not name are ignored; a value
+        outside the schema takes the nearest code, it never raises.
+        """
+        columns = self._synthesized()
+        codes = np.empty((len(frame), len(columns)), dtype=np.int32, order="F")
+        for i, column in enumerate(columns):
+            codes[:, i] = column.encode(self._cells(frame, column.name))
+        return codes
+
+    def decode(self, codes: NDArray[np.integer], rng: np.random.Generator) -> pd.DataFrame:
+        """Return the table of ``codes``, shape (records, attributes), values drawn in their cells.
+
+        Integers come as int64, real numbers as float64, all else as text; a numeric column with
+        missing marks as objects, its marks as the schema writes them.
+        """
+        columns = self._synthesized()
+        codes = np.asarray(codes)
+        if codes.ndim != 2 or codes.shape[1] != len(columns):
+            raise ValueError(f"codes must have shape (records, {len(columns)}), got {codes.shape}")
+        series = {}
+        for i, column in enumerate(columns):
+            own = codes[:, i].astype(np.int32)
+            if len(own) and not 0 <= own.min() <= own.max() < column.size:
+                raise ValueError(f"codes of {column.name!r} must lie in [0, {column.size})")
+            series[column.name] = column.decode(own, rng)
+        return pd.DataFrame(series)
+
+    def typed(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return ``frame`` with cells of the kinds that `decode` gives, values kept unbinned."""
+        series = {}
+        for column in self.columns:
+            cells = self._cells(frame, column.name).reset_index(drop=True)
+            series[column.name] = cells if isinstance(column, IdColumn) else column.typed(cells)
+        return pd.DataFrame(series)
+
+    def _synthesized(self) -> tuple[DiscreteColumn | NumericColumn | DatetimeColumn, ...]:
+        kept = tuple(column for column in self.columns if not isinstance(column, IdColumn))
+        if len(kept) < len(self.columns):
+            identifiers = [column.name for column in self.columns if isinstance(column, IdColumn)]
+            others = ",".join(column.name for column in kept)
+            raise SchemaError(
+                f"column {identifiers[0]!r} is an identifier, and identifiers are never "
+                f"synthesized; leave it out with --columns {others!r}, or drop it from the schema"
+            )
+        return kept
+
+    def _cells(self, frame: pd.DataFrame, name: str) -> pd.Series:
+        if name not in frame.columns:
+            raise SchemaError(
+                f"column {name!r} of schema {self.name!r} is not in the table, "
+                f"which has {_list(map(str, frame.columns))}"
+            )
+        cells = frame[name]
+        if not isinstance(cells, pd.Series):
+            raise SchemaError(f"column {name!r} stands twice in the table; names must be distinct")
+        return cells
+
+
+def _list(names: Iterable[str]) -> str:
+    shown = [repr(name) for name in names]
+    return ", ".join(shown[:20]) + (", ..." if len(shown) > 20 else "")

@@ -1,0 +1,49 @@
+"""Every real table at hand: it encodes within its domain and comes back to the same codes."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dp_synth.datasets import names, read_table
+from dp_synth.schema import Schema, check, draft
+
+TABLES = [name for name in names() if name != "adult"]
+
+
+@pytest.fixture(params=TABLES, scope="module")
+def table(request):
+    folder = os.environ.get("DP_SYNTH_DATA")
+    if not folder:
+        pytest.skip("DP_SYNTH_DATA, the folder of real tables, is not set")
+    paths = [Path(folder) / f"{request.param}{ending}" for ending in (".csv", ".csv.gz")]
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
+        pytest.skip(f"table {request.param} is not in DP_SYNTH_DATA")
+    return read_table(path), Schema.load(path.with_name(f"{request.param}.meta.json"))
+
+
+def test_a_real_table_matches_its_schema_and_survives_a_round_trip(table):
+    frame, schema = table
+    assert not [line for line in check(frame, schema) if "cell " in line or "unseen" in line]
+    codes = schema.encode(frame)
+    assert (codes >= 0).all()
+    assert (codes < np.array(schema.domain.sizes)).all()
+    typed, decoded = schema.typed(frame), schema.decode(codes, np.random.default_rng(0))
+    assert (schema.encode(typed) == codes).all()
+    assert (schema.encode(decoded) == codes).all()
+    assert list(typed.dtypes) == list(decoded.dtypes)
+    for column in schema.columns:
+        for mark in column.missing:
+            assert (decoded[column.name] == mark).sum() == (frame[column.name] == mark).sum()
+
+
+def test_a_schema_drafted_from_a_real_table_loads_and_fits_it(table):
+    frame, _ = table
+    schema = Schema.from_dict(draft(frame, "drafted"))
+    assert schema.names == tuple(frame.columns)
+    kept = schema.select(column.name for column in schema.columns if column.type != "id")
+    assert (kept.encode(frame) < np.array(kept.domain.sizes)).all()
+    outside = [line for line in check(frame, kept) if "bounds" in line or "unseen" in line]
+    assert outside == []
