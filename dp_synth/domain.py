@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 Clique = tuple[str, ...]
@@ -61,11 +62,15 @@ class Domain:
     def axis(self, attribute: str) -> int:
         """Return the position of ``attribute``; KeyError when it is not here."""
         try:
-            return self.attributes.index(attribute)
-        except ValueError:
+            return self._positions[attribute]
+        except KeyError:
             raise KeyError(
                 f"no attribute {attribute!r}; there are {', '.join(self.attributes)}"
             ) from None
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {attribute: axis for axis, attribute in enumerate(self.attributes)}
 
     def size(self, attribute: str) -> int:
         """Return the number of codes of ``attribute``."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from dp_synth.errors import InputError
+from dp_synth.files import written_whole
 
 _ENDINGS = ".csv, .csv.gz or .parquet"
 
@@ -43,13 +44,8 @@ def write_table(frame: pd.DataFrame, path: str | PathLike[str]) -> None:
     content = _to_parquet(frame) if kind == "parquet" else _to_csv(frame).encode("utf-8")
     if kind == "csv.gz":
         content = gzip.compress(content, mtime=0)  # the same table gives the same bytes
-    target = Path(path)
-    passing = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with written_whole(path) as passing:
         passing.write_bytes(content)
-        os.replace(passing, target)
-    finally:
-        passing.unlink(missing_ok=True)
 
 
 def parse_csv(content: bytes, source: str) -> pd.DataFrame:

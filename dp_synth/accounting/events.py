@@ -1,0 +1,304 @@
+"""What a mechanism did, in numbers: no data, no accounting.
+
+Every event holds for the two neighbouring tables of the adjacency in force: who states a
+sensitivity, an epsilon or a rho states it under that adjacency. ``rho`` is the cost in zCDP, None
+where no useful one is known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, get_args
+
+from dp_synth.errors import UnsupportedEvent
+
+Fields = dict[str, str | float]
+VoteNoise = Literal["gaussian", "laplace", "gumbel"]
+
+MOST_COUNTED = 10_000_000  # steps, teachers, or the whole numbers by which an answer moves
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Gaussian noise added to an answer of bounded L2 sensitivity.
+
+    ``noise_multiplier`` is the noise's standard deviation over the answer's ``sensitivity``
+    under the adjacency in force; it alone decides the privacy loss.
+    """
+
+    noise_multiplier: float
+    sensitivity: float
+
+    def __post_init__(self) -> None:
+        _positive("noise_multiplier", self.noise_multiplier)
+        _positive("sensitivity", self.sensitivity)
+
+    @property
+    def stddev(self) -> float:
+        """Standard deviation of the noise, in the units of the answer."""
+        return self.noise_multiplier * self.sensitivity
+
+    @property
+    def rho(self) -> float:
+        """Cost in zCDP (Bun & Steinke 2016, Prop. 1.6)."""
+        return 0.5 / self.noise_multiplier / self.noise_multiplier
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One choice among public candidates whose privacy loss has range ``epsilon``.
+
+    The exponential mechanism softmax(epsilon * quality / (2 * sensitivity)) is one: all its
+    log-probabilities move by amounts within an interval of length ``epsilon`` (bounded range,
+    Durfee & Rogers 2019), which is stronger than ``epsilon``-DP.
+    """
+
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        _positive("epsilon", self.epsilon)
+
+    @property
+    def rho(self) -> float:
+        """Cost in zCDP (Cesar & Rogers 2021, Lemma 3.4)."""
+        return self.epsilon**2 / 8
+
+
+@dataclass(frozen=True)
+class Laplace:
+    """Laplace noise of ``scale`` added to one number that moves by at most ``sensitivity``.
+
+    A change spread over several numbers is charged as one event for each of them, or all at
+    once as ``Pure(total change / scale)``.
+    """
+
+    scale: float
+    sensitivity: float
+
+    def __post_init__(self) -> None:
+        _positive("scale", self.scale)
+        _positive("sensitivity", self.sensitivity)
+
+    @property
+    def rho(self) -> float:
+        """Cost in zCDP, that of any pure guarantee."""
+        return (self.sensitivity / self.scale) ** 2 / 2
+
+
+@dataclass(frozen=True)
+class DiscreteGaussian:
+    """Discrete Gaussian noise added to one whole number that moves by at most ``sensitivity``.
+
+    The noise takes the value k with a chance proportional to exp(-k**2 / (2 * stddev**2)), so
+    that ``stddev`` is its parameter and a little above its true standard deviation. It costs
+    more than a ``Gaussian`` where ``stddev`` is small. Several numbers that move at once are
+    charged as one event each.
+    """
+
+    stddev: float
+    sensitivity: int
+
+    def __post_init__(self) -> None:
+        _positive("stddev", self.stddev)
+        _counted("sensitivity", self.sensitivity)
+
+    @property
+    def rho(self) -> float:
+        """Cost in zCDP (Canonne, Kamath & Steinke 2020, Thm 4)."""
+        return (self.sensitivity / self.stddev) ** 2 / 2
+
+
+@dataclass(frozen=True)
+class DiscreteLaplace:
+    """Two-sided geometric noise added to one whole number, which moves by ``sensitivity``.
+
+    The noise takes the value k with a chance proportional to exp(-abs(k) / scale). Several
+    numbers that move at once are charged as in ``Laplace``.
+    """
+
+    scale: float
+    sensitivity: int
+
+    def __post_init__(self) -> None:
+        _positive("scale", self.scale)
+        _counted("sensitivity", self.sensitivity)
+
+    @property
+    def rho(self) -> float:
+        """Cost in zCDP, that of any pure guarantee."""
+        return (self.sensitivity / self.scale) ** 2 / 2
+
+
+@dataclass(frozen=True)
+class SampledGaussian:
+    """``steps`` noisy sums, each over records drawn independently with chance ``rate``.
+
+    Poisson sampling: every record tosses its own coin at every step, the batch has no fixed
+    size, and only the noisy sums are seen. ``noise_multiplier`` is the noise's standard
+    deviation over the largest norm of one record's part of the sum. Holds when one record is
+    added or removed, and under no other adjacency.
+    """
+
+    noise_multiplier: float
+    rate: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        _positive("noise_multiplier", self.noise_multiplier)
+        if not 0 < self.rate <= 1:
+            raise ValueError(f"rate must lie in (0, 1], got {self.rate}")
+        _counted("steps", self.steps)
+
+    @property
+    def rho(self) -> None:
+        """None: sampling does not amplify a zCDP cost."""
+        return None
+
+
+@dataclass(frozen=True)
+class NoisyVote:
+    """The winner of two classes after noise of ``scale`` on both counts of ``teachers`` votes.
+
+    Neighbouring tables change the vote of one teacher at most, so that one count rises by one
+    and the other falls by one. ``scale`` is the standard deviation of ``gaussian`` noise and
+    the scale of ``laplace`` and ``gumbel`` noise. Only the winner is seen. What else must be
+    true of the teachers is said in ``dp_synth.accounting.votes``.
+    """
+
+    noise: VoteNoise
+    scale: float
+    teachers: int
+
+    def __post_init__(self) -> None:
+        if self.noise not in get_args(VoteNoise):
+            raise ValueError(
+                f"noise must be one of {', '.join(get_args(VoteNoise))}, got {self.noise!r}"
+            )
+        _positive("scale", self.scale)
+        _counted("teachers", self.teachers)
+
+    @property
+    def rho(self) -> float:
+        """Cost in zCDP: that of both noisy counts, or for gumbel of a choice of loss range.
+
+        Two counts that each move by one cost 1 / (2 * scale**2) each, in either noise. The
+        winner under gumbel noise is a softmax whose log-odds move by 2 / scale.
+        """
+        return (0.5 if self.noise == "gumbel" else 1.0) / self.scale**2
+
+
+@dataclass(frozen=True)
+class Pure:
+    """Any mechanism known to be ``epsilon``-DP, and nothing more of it."""
+
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        _positive("epsilon", self.epsilon)
+
+    @property
+    def rho(self) -> float:
+        """Cost in zCDP (Bun & Steinke 2016, Prop. 1.4)."""
+        return self.epsilon**2 / 2
+
+
+@dataclass(frozen=True)
+class Approximate:
+    """Any mechanism known to be (``epsilon``, ``delta``)-DP, and nothing more of it."""
+
+    epsilon: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
+            raise ValueError(f"epsilon must be a finite number, 0 or above, got {self.epsilon}")
+        if not 0 < self.delta < 1:
+            raise ValueError(f"delta must lie in (0, 1), got {self.delta}")
+
+    @property
+    def rho(self) -> None:
+        """None: with probability delta all may be told."""
+        return None
+
+
+@dataclass(frozen=True)
+class ZeroConcentrated:
+    """Any mechanism known to be ``rho``-zCDP, such as a filter that stops before ``rho``."""
+
+    rho: float
+
+    def __post_init__(self) -> None:
+        _positive("rho", self.rho)
+
+
+@dataclass(frozen=True)
+class Public:
+    """Something read that no private record can change; it costs nothing."""
+
+    @property
+    def rho(self) -> float:
+        """Nothing."""
+        return 0.0
+
+
+Event = (
+    Gaussian
+    | Selection
+    | Laplace
+    | DiscreteGaussian
+    | DiscreteLaplace
+    | SampledGaussian
+    | NoisyVote
+    | Pure
+    | Approximate
+    | ZeroConcentrated
+    | Public
+)
+EVENTS: dict[str, type[Event]] = {
+    "gaussian": Gaussian,
+    "selection": Selection,
+    "laplace": Laplace,
+    "discrete_gaussian": DiscreteGaussian,
+    "discrete_laplace": DiscreteLaplace,
+    "sampled_gaussian": SampledGaussian,
+    "noisy_vote": NoisyVote,
+    "pure": Pure,
+    "approximate": Approximate,
+    "zero_concentrated": ZeroConcentrated,
+    "public": Public,
+}
+_TYPES = {kind: name for name, kind in EVENTS.items()}
+
+
+def event_to_fields(event: Event) -> Fields:
+    """Return the event as a JSON object with its ``type``; floats survive bit for bit."""
+    return {"type": _TYPES[type(event)], **asdict(event)}
+
+
+def event_from_fields(values: object) -> Event:
+    """Return the event that ``event_to_fields`` wrote; UnsupportedEvent for a type from elsewhere.
+
+    >>> event_from_fields({"type": "selection", "epsilon": 0.4})
+    Selection(epsilon=0.4)
+    """
+    if not isinstance(values, dict):
+        raise UnsupportedEvent(f"an event must be an object, got {values!r}")
+    given = {name: value for name, value in values.items() if name != "type"}
+    kind = EVENTS.get(str(values.get("type")))
+    if kind is None or set(given) != {field.name for field in fields(kind)}:
+        raise UnsupportedEvent(f"unknown event {values}; known types are {', '.join(EVENTS)}")
+    for field in fields(kind):  # JSON may write a float as a whole number; counts and words stay
+        if field.type == "float":
+            given[field.name] = float(given[field.name])
+    return kind(**given)
+
+
+def _positive(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a finite number above 0, got {value}")
+
+
+def _counted(name: str, value: int) -> None:
+    if type(value) is not int or not 1 <= value <= MOST_COUNTED:
+        raise ValueError(f"{name} must be a whole number from 1 to {MOST_COUNTED}, got {value!r}")

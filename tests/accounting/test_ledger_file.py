@@ -1,0 +1,299 @@
+"""The ledger on disk: written before anything is read, and refused once it was changed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from dp_synth.accounting import (
+    Accountant,
+    Entry,
+    Gaussian,
+    Gaussians,
+    Ledger,
+    Plan,
+    PrivacyBudget,
+    Selection,
+    Selections,
+    Slice,
+)
+from dp_synth.errors import BudgetExceeded, LedgerError
+
+BUDGET = PrivacyBudget(2.0, 1e-6)
+PLAN = Plan({"ones": Gaussians(3), "tree": Selections(2)})
+
+
+def _open(path: Path) -> Accountant:
+    return Accountant(BUDGET, ledger=path)
+
+
+def _charge(payer: Slice, count: int = 1) -> None:
+    part = payer.plan.gaussians("ones")
+    payer.charge(part, part.event(1 / 3), count, why="ones: \u00fc, \u2028 and \n")
+
+
+def _made(path: Path) -> Accountant:
+    accountant = _open(path)
+    payer = accountant.admit("fit", PLAN)
+    _charge(payer, 2)
+    _charge(payer)
+    tree = payer.plan.selections("tree")
+    payer.charge(tree, tree.event(), 2, why="an edge")
+    return accountant
+
+
+def test_the_file_is_made_by_the_first_charge_and_not_before(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    payer = _open(path).admit("fit", PLAN)
+    assert not path.exists()
+    with pytest.raises(BudgetExceeded):
+        _charge(payer, 4)
+    assert not path.exists()
+    _charge(payer)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 2  # head and charge
+
+
+def test_entries_come_back_bit_for_bit(tmp_path: Path) -> None:
+    written = _made(tmp_path / "ledger.jsonl")
+    read = _open(tmp_path / "ledger.jsonl")
+    assert read.ledger == written.ledger
+    assert len(read.ledger) == 3
+    assert read.epsilon() == written.epsilon() > 0
+    assert Ledger.from_fields(json.loads(json.dumps(read.ledger.to_fields()))) == read.ledger
+
+
+def test_a_ledger_with_charges_refuses_every_new_plan(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    _made(path)
+    before = path.read_bytes()
+    with pytest.raises(BudgetExceeded, match=r"ledger\.jsonl already holds charges"):
+        _open(path).admit("again", Plan({"ones": Gaussians(1, noise_multiplier=1e6)}))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [PrivacyBudget(2.5, 1e-6), PrivacyBudget(2, 1e-5), PrivacyBudget(2, 1e-6, "replace_one")],
+)
+def test_a_ledger_of_another_budget_is_refused(tmp_path: Path, other: PrivacyBudget) -> None:
+    _made(tmp_path / "ledger.jsonl")
+    with pytest.raises(LedgerError, match=r"ledger\.jsonl: was opened for PrivacyBudget"):
+        Accountant(other, ledger=tmp_path / "ledger.jsonl")
+
+
+def test_every_changed_byte_is_noticed_and_its_line_named(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    _made(path)
+    good = path.read_bytes()
+    for position in range(0, len(good), 7):
+        line = good[:position].count(b"\n") + 1
+        for change in (1, 0x80):
+            bad = bytearray(good)
+            bad[position] ^= change
+            path.write_bytes(bytes(bad))
+            with pytest.raises(LedgerError, match=rf"ledger\.jsonl, line {line}: "):
+                _open(path)
+    path.write_bytes(good)
+    assert len(_open(path).ledger) == 3
+
+
+@pytest.mark.parametrize("cut", [1, 2, 50])
+def test_a_line_that_was_not_written_to_its_end_is_refused(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "ledger.jsonl"
+    _made(path)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(LedgerError, match=r"line 4: was not written to its end"):
+        _open(path)
+
+
+@pytest.mark.parametrize(
+    ("order", "line"), [((0, 2, 3), 2), ((0, 1, 3), 3), ((0, 2, 1, 3), 2), ((0, 1, 1, 2, 3), 3)]
+)
+def test_lines_removed_moved_or_repeated_are_noticed(
+    tmp_path: Path, order: tuple[int, ...], line: int
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    _made(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[i] for i in order))
+    with pytest.raises(LedgerError, match=rf"line {line}: does not continue the line before it"):
+        _open(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty, so not a ledger"),
+        ("age,sex\n39,Male\n", "line 1: not JSON"),
+        ("[1, 2]\n", "line 1: not a JSON object"),
+        ('{"format": "other", "version": 1}\n', "line 1: not a dp_synth.ledger of version 1"),
+        ("\x00\udcff\udcfe\n", "line 1: not JSON"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(text.encode("utf-8", errors="surrogateescape"))
+    with pytest.raises(LedgerError, match=rf"ledger\.jsonl[:,] {message}"):
+        _open(path)
+
+
+def _rewritten(path: Path, line: int, **changes: object) -> None:
+    """Change one line as a program would that knows the format, seals and all."""
+    from dp_synth.accounting import ledger
+
+    previous, lines = "", []
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        fields: dict[str, Any] = json.loads(text)
+        del fields["seal"]
+        fields |= changes if number == line else {}
+        fields["previous"] = ledger._digest(previous)
+        previous = ledger._seal(fields)
+        lines.append(previous + "\n")
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def test_a_version_from_the_future_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    _made(path)
+    _rewritten(path, 0)
+    assert len(_open(path).ledger) == 3  # rewriting alone changes nothing
+    _rewritten(path, 1, version=2)
+    with pytest.raises(LedgerError, match=r"line 1: not a dp_synth\.ledger of version 1"):
+        _open(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"event": {"type": "laplace", "scale": 2.0}}, "unknown event"),
+        ({"event": {"type": "gaussian", "noise_multiplier": 2.0}}, "unknown event"),
+        ({"event": {"type": "selection", "epsilon": -1}}, "must be a finite number above 0"),
+        ({"event": "gaussian"}, "must be an object"),
+        ({"count": -3}, "count of an entry must be a whole number above 0"),
+        ({"count": 1.5}, "count of an entry must be a whole number above 0"),
+        ({"randomness": "dice"}, "unknown randomness 'dice'"),
+        ({"why": None}, "must be text"),
+    ],
+)
+def test_an_entry_that_makes_no_sense_is_refused(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    _made(path)
+    _rewritten(path, 3, **changes)
+    with pytest.raises(LedgerError, match=rf"ledger\.jsonl, line 3: .*{message}"):
+        _open(path)
+
+
+def test_a_ledger_without_its_fields_is_refused() -> None:
+    fields = Ledger(BUDGET, (Entry("fit", "tree", Selection(0.1), 2, "edge", "os"),)).to_fields()
+    for missing in ("entries", "format", "epsilon", "adjacency"):
+        with pytest.raises(LedgerError):
+            Ledger.from_fields({name: fields[name] for name in fields if name != missing})
+
+
+def _full_disk(*_: object, **__: object) -> NoReturn:
+    raise OSError(errno.ENOSPC, "no space left on device")
+
+
+def _full_after(written: int) -> Any:
+    def fsync(handle: int) -> NoReturn:
+        os.ftruncate(handle, os.fstat(handle).st_size - written)
+        _full_disk()
+
+    return fsync
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("failing", ["open", "fsync", "part of a line"])
+def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_charged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool, failing: str
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    accountant = _open(path)
+    payer = accountant.admit("fit", PLAN)
+    if not first:
+        _charge(payer)
+    before, ledger = (None if first else path.read_bytes()), accountant.ledger
+    with monkeypatch.context() as patch:
+        if failing == "open":
+            patch.setattr(Path, "open", _full_disk)
+        else:
+            patch.setattr(os, "fsync", _full_disk if failing == "fsync" else _full_after(20))
+        with pytest.raises(OSError, match="no space"):
+            _charge(payer)
+    assert (path.read_bytes() if path.exists() else None) == before
+    assert accountant.ledger == ledger
+    _charge(payer, 3 if first else 2)  # all that was left is left
+    assert _open(path).ledger == accountant.ledger
+
+
+def test_two_accountants_that_race_for_one_new_file_do_not_both_get_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    one, other = (_open(path).admit("fit", PLAN) for _ in range(2))
+    _charge(one)
+    before = path.read_bytes()
+    with pytest.raises(LedgerError, match="changed by another process; nothing was released"):
+        _charge(other)
+    assert path.read_bytes() == before
+    assert len(other.accountant.ledger) == 0
+
+
+def test_a_file_that_appears_between_look_and_write_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    payer = _open(path).admit("fit", PLAN)
+    path.write_text("another's\n", encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", lambda self: False)
+        with pytest.raises(LedgerError, match="changed by another process"):
+            _charge(payer)
+    assert path.read_text(encoding="utf-8") == "another's\n"
+
+
+@pytest.mark.parametrize("change", ["appended", "removed"])
+def test_a_file_that_another_process_changed_is_refused(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "ledger.jsonl"
+    payer = _open(path).admit("fit", PLAN)
+    _charge(payer)
+    if change == "appended":
+        with path.open("a", encoding="utf-8") as file:
+            file.write("{}\n")
+    else:
+        path.unlink()
+    with pytest.raises(LedgerError, match="changed by another process; nothing was released"):
+        _charge(payer)
+    assert len(payer.accountant.ledger) == 1
+
+
+def test_each_charge_is_on_disk_before_the_call_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "ledger.jsonl", []
+    payer = _open(path).admit("fit", PLAN)
+    fsync = os.fsync
+
+    def note(handle: int) -> None:
+        synced.append(os.fstat(handle).st_size)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    for _ in range(2):
+        _charge(payer)
+        assert synced[-1] == path.stat().st_size
+    assert len(synced) == 2
+
+
+def test_floats_of_events_survive_bit_for_bit(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    plan = Plan({"ones": Gaussians(1, noise_multiplier=26.188886351554064)})
+    payer = _open(path).admit("fit", plan)
+    payer.charge(plan.gaussians("ones"), Gaussian(26.18888635155407, 2**0.5), 1, why="roots")
+    [entry] = _open(path).ledger
+    assert entry.event == Gaussian(26.18888635155407, 1.4142135623730951)

@@ -1,0 +1,53 @@
+"""One unit moves an answer by at most its stated sensitivity, and sometimes by all of it."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from made_tables import DOMAIN, made_codes, made_table
+from numpy.typing import NDArray
+
+from dp_synth.accounting import Adjacency
+from dp_synth.mechanisms import Distances, l1_distance_sensitivity, marginal_sensitivity
+from dp_synth.table import PrivateTable
+
+CLIQUES = [clique for size in (1, 2, 3) for clique in combinations(DOMAIN.attributes, size)]
+
+
+def _neighbours(
+    rng: np.random.Generator, adjacency: Adjacency
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    codes = made_codes(rng, int(rng.integers(1, 30)))
+    victim = rng.integers(len(codes))
+    if adjacency == "add_remove":
+        return codes, np.delete(codes, victim, axis=0)
+    other = codes.copy()
+    other[victim] = made_codes(rng, 1)[0]
+    return codes, other
+
+
+@pytest.mark.parametrize("adjacency", ["add_remove", "replace_one"])
+def test_one_record_moves_a_marginal_by_at_most_its_sensitivity(adjacency: Adjacency) -> None:
+    rng, largest = np.random.default_rng(0), 0.0
+    payer = made_table(made_codes(rng, 0), adjacency).payer
+    for _ in range(60):
+        one, other = (PrivateTable(codes, DOMAIN, payer) for codes in _neighbours(rng, adjacency))
+        for clique in CLIQUES:
+            moved = one.exact_marginal(clique) - other.exact_marginal(clique)
+            largest = max(largest, float(np.linalg.norm(moved)))
+    assert largest == pytest.approx(marginal_sensitivity(adjacency), rel=1e-12)
+
+
+@pytest.mark.parametrize("adjacency", ["add_remove", "replace_one"])
+def test_one_record_moves_a_distance_by_at_most_its_sensitivity(adjacency: Adjacency) -> None:
+    rng, largest = np.random.default_rng(1), 0.0
+    payer = made_table(made_codes(rng, 0), adjacency).payer
+    for _ in range(60):
+        one, other = (PrivateTable(codes, DOMAIN, payer) for codes in _neighbours(rng, adjacency))
+        expected = {clique: rng.uniform(0, 9, DOMAIN.shape(clique)).round() for clique in CLIQUES}
+        for clique in CLIQUES:
+            before, after = (Distances(table, expected.__getitem__) for table in (one, other))
+            largest = max(largest, abs(before._of(clique) - after._of(clique)))
+    assert largest == pytest.approx(l1_distance_sensitivity(adjacency), rel=1e-12)

@@ -1,0 +1,242 @@
+"""What every synthesizer keeps to, whatever the table and the budget."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dp_synth.accounting import ADJACENCIES, Accountant, PrivacyBudget
+from dp_synth.errors import BudgetExceeded, SchemaError
+from dp_synth.schema import Schema
+from dp_synth.synthesizers import SYNTHESIZERS
+from dp_synth.table import PrivateTable
+
+BUDGET = PrivacyBudget(epsilon=1.0, delta=1e-6)
+
+SCHEMA = Schema.from_dict(
+    {
+        "name": "people",
+        "columns": [
+            {"name": "age", "type": "integer", "lower": 0, "upper": 89},
+            {"name": "wage", "type": "real", "lower": 0, "upper": 100, "missing": [""]},
+            {"name": "job", "type": "categorical", "categories": ["a", "b", "never"]},
+            {"name": "rank", "type": "ordinal", "size": 4, "missing": ["?"]},
+            {"name": "born", "type": "datetime", "lower": "1930-01-01", "upper": "2020-12-31"},
+            {"name": "one", "type": "categorical", "categories": ["only"]},
+        ],
+    }
+)
+
+
+def people(count, seed=0):
+    rng = np.random.default_rng(seed)
+    age = rng.integers(0, 90, count)
+    born = np.datetime64("2010-01-01") - age * np.timedelta64(300, "D")
+    return pd.DataFrame(
+        {
+            "age": age.astype(str),
+            "wage": np.where(rng.random(count) < 0.2, "", (age + rng.random(count)).astype(str)),
+            "job": rng.choice(["a", "b"], count),
+            "rank": rng.choice(["0", "1", "3", "?"], count),
+            "born": born.astype(str),
+            "one": ["only"] * count,
+        }
+    ).astype(object)
+
+
+@pytest.fixture(params=SYNTHESIZERS.values(), ids=list(SYNTHESIZERS))
+def synthesizer(request):
+    return request.param()
+
+
+def check_shape(rows, schema):
+    """The right columns, and no value that the schema does not allow."""
+    assert tuple(rows.columns) == schema.names
+    typed = schema.typed(rows)
+    assert list(typed.dtypes) == list(rows.dtypes)
+    assert typed.equals(rows)
+    for column in schema.columns:
+        numbers = column.values(rows[column.name])
+        if column.type in ("integer", "real"):
+            kept = numbers[~np.isnan(numbers)]
+            assert ((kept >= column.lower) & (kept <= column.upper)).all()
+
+
+def test_rows_have_the_columns_categories_and_kinds_of_the_schema(synthesizer):
+    release = synthesizer.fit(people(300), SCHEMA, BUDGET, seed=0)
+    rows = release.sample(200, seed=1)
+    check_shape(rows, SCHEMA)
+    assert len(rows) == 200
+    assert rows["age"].dtype == np.int64
+
+
+def test_one_seed_gives_one_result_bit_for_bit_and_another_seed_another(synthesizer):
+    first, again, other = (synthesizer.fit(people(300), SCHEMA, BUDGET, seed=s) for s in (3, 3, 4))
+    for one, two in zip(first.model.probabilities, again.model.probabilities, strict=True):
+        assert one.tobytes() == two.tobytes()
+    assert first.model.total == again.model.total != other.model.total
+    assert first.sample(50, seed=1).equals(again.sample(50, seed=1))
+    assert not first.sample(50, seed=1).equals(first.sample(50, seed=2))
+
+
+def test_without_a_seed_no_two_fits_and_no_two_samples_are_equal(synthesizer):
+    first, second = (synthesizer.fit(people(300), SCHEMA, BUDGET) for _ in range(2))
+    assert first.model.total != second.model.total
+    assert not first.sample(50).equals(first.sample(50))
+
+
+def test_a_seeded_ledger_says_so_and_another_does_not(synthesizer):
+    seeded = synthesizer.fit(people(50), SCHEMA, BUDGET, seed=0).ledger
+    assert seeded.seeded
+    assert "seeded: not for release" in str(seeded)
+    fresh = synthesizer.fit(people(50), SCHEMA, BUDGET).ledger
+    assert not fresh.seeded
+    assert "seeded" not in str(fresh)
+
+
+def test_the_table_is_left_as_it_was(synthesizer):
+    frame = people(100)
+    frame.index = frame.index[::-1]
+    before = frame.copy(deep=True)
+    synthesizer.fit(frame, SCHEMA, BUDGET, seed=0)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_fitting_twice_is_as_fitting_once(synthesizer):
+    once = type(synthesizer)().fit(people(100), SCHEMA, BUDGET, seed=1)
+    synthesizer.fit(people(200, seed=5), SCHEMA, BUDGET, seed=2)
+    twice = synthesizer.fit(people(100), SCHEMA, BUDGET, seed=1)
+    assert once.sample(30, seed=0).equals(twice.sample(30, seed=0))
+    assert synthesizer == type(synthesizer)()
+
+
+@pytest.mark.parametrize("adjacency", ADJACENCIES)
+@pytest.mark.parametrize("epsilon", [0.01, 1.0, 20.0])
+def test_a_fit_spends_at_most_its_budget_and_at_least_99_percent(synthesizer, epsilon, adjacency):
+    budget = PrivacyBudget(epsilon, 1e-6, adjacency)
+    release = synthesizer.fit(people(60), SCHEMA, budget, seed=0)
+    assert 0.99 * epsilon <= release.epsilon <= epsilon
+    check_shape(release.sample(20, seed=0), SCHEMA)
+
+
+def test_replacing_a_record_needs_noise_on_a_larger_sensitivity(synthesizer):
+    stddevs = {
+        adjacency: synthesizer.fit(people(60), SCHEMA, PrivacyBudget(1.0, 1e-6, adjacency), seed=0)
+        .ledger.entries[0]
+        .event.stddev
+        for adjacency in ADJACENCIES
+    }
+    assert stddevs["replace_one"] == pytest.approx(np.sqrt(2) * stddevs["add_remove"])
+
+
+def test_the_charged_events_are_those_of_the_plan(synthesizer):
+    plan = synthesizer.plan(SCHEMA.domain)
+    ledger = synthesizer.fit(people(60), SCHEMA, BUDGET, seed=0).ledger
+    charged = dict.fromkeys(plan.parts, 0)
+    for entry in ledger:
+        charged[entry.part] += entry.count
+    assert charged == {name: part.count for name, part in plan.parts.items()}
+
+
+ONE = {"name": "x", "type": "categorical", "categories": ["only"]}
+MARKED = {"name": "x", "type": "integer", "lower": 0, "upper": 9, "missing": ["?"]}
+TWO = [{"name": "x", "type": "ordinal", "size": 9}, {"name": "y", "type": "ordinal", "size": 2}]
+TABLES = {
+    "one attribute": ([{"name": "x", "type": "ordinal", "size": 3}], {"x": ["0", "1", "2"]}),
+    "one attribute of one value": ([ONE], {"x": ["only"] * 5}),
+    "only attributes of one value": (
+        [ONE, {**ONE, "name": "y"}],
+        {"x": ["only"] * 5, "y": ["only"] * 5},
+    ),
+    "a constant column": (TWO, {"x": ["4"] * 500, "y": ["0", "1"] * 250}),
+    "all cells missing": ([MARKED, TWO[1]], {"x": ["?"] * 50, "y": ["0"] * 50}),
+    "one record": (TWO, {"x": ["3"], "y": ["1"]}),
+    "no record": (TWO, {"x": [], "y": []}),
+    "unseen categories": ([ONE, TWO[1]], {"x": ["elsewhere"] * 9, "y": ["7", None, "x"] * 3}),
+    "cells out of bounds": ([MARKED], {"x": ["-5", "1e300", "inf", "nan", "word", "3"]}),
+}
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("case", TABLES)
+def test_no_content_of_a_table_stops_a_fit(synthesizer, case, epsilon):
+    columns, cells = TABLES[case]
+    schema = Schema.from_dict({"name": "t", "columns": columns})
+    frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in cells.items()})
+    release = synthesizer.fit(frame, schema, PrivacyBudget(epsilon, 1e-6), seed=0)
+    for records in (0, 1, 40):
+        rows = release.sample(records, seed=0)
+        check_shape(rows, schema)
+        assert len(rows) == records
+    assert 0.5 <= release.largest_auc() <= 1
+
+
+def test_measured_marginals_become_exact_as_epsilon_grows(synthesizer):
+    schema = SCHEMA.select(["job", "rank", "one"])
+    frame = people(20_000)
+    codes = schema.encode(frame)
+    worst = []
+    for epsilon in (0.01, 1.0, 1e3):
+        model = synthesizer.fit(frame, schema, PrivacyBudget(epsilon, 1e-6), seed=0).model
+        gaps = []
+        for clique in model.tree.cliques:
+            exact = np.zeros(schema.domain.shape(clique))
+            np.add.at(exact, tuple(codes[:, schema.domain.axis(a)] for a in clique), 1)
+            gaps.append(np.abs(model.marginal(clique) - exact).sum() / 20_000)
+        worst.append(max(gaps))
+    assert worst[0] > worst[1] > worst[2]
+    assert worst[2] < 1e-3
+
+
+def test_the_default_number_of_rows_is_the_noisy_total(synthesizer):
+    totals = set()
+    for seed in range(5):
+        release = synthesizer.fit(people(400), SCHEMA, BUDGET, seed=seed)
+        assert len(release.sample(seed=0)) == round(release.model.total)
+        totals.add(release.model.total)
+    assert len(totals) == 5
+    assert 400 not in totals
+
+
+def test_nothing_is_read_when_the_budget_refuses(synthesizer, monkeypatch):
+    made = []
+    before = PrivateTable.__init__
+
+    def remember(table, *arguments):
+        made.append(table)
+        before(table, *arguments)
+
+    def refuse(*_arguments, **_options):
+        raise BudgetExceeded("nothing was released")
+
+    monkeypatch.setattr(PrivateTable, "__init__", remember)
+    monkeypatch.setattr("dp_synth.accounting.accountant.Slice.charge", refuse)
+    with pytest.raises(BudgetExceeded):
+        synthesizer.fit(people(50), SCHEMA, BUDGET, seed=0)
+    assert [table.reads for table in made] == [0]
+
+
+def test_a_second_fit_on_one_accountant_is_refused(synthesizer):
+    accountant = Accountant(BUDGET)
+    synthesizer.fit(people(50), SCHEMA, accountant, seed=0)
+    charged = len(accountant.ledger)
+    with pytest.raises(BudgetExceeded, match="nothing was released"):
+        synthesizer.fit(people(50), SCHEMA, accountant, seed=0)
+    assert len(accountant.ledger) == charged
+
+
+def test_an_identifier_is_refused_with_advice(synthesizer):
+    schema = Schema.from_dict(
+        {"name": "t", "columns": [{"name": "key", "type": "id"}, TWO[0], TWO[1]]}
+    )
+    frame = pd.DataFrame({"key": ["secret"], "x": ["1"], "y": ["1"]})
+    with pytest.raises(SchemaError, match="--columns 'x,y'") as raised:
+        synthesizer.fit(frame, schema, BUDGET, seed=0)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_column_that_the_table_lacks_is_a_schema_error_that_charges_nothing(synthesizer):
+    accountant = Accountant(BUDGET)
+    with pytest.raises(SchemaError, match="'wage'"):
+        synthesizer.fit(people(5).drop(columns="wage"), SCHEMA, accountant, seed=0)
+    assert len(accountant.ledger) == 0
+    synthesizer.fit(people(5), SCHEMA, accountant, seed=0)  # the budget is still whole
