@@ -1,0 +1,141 @@
+"""The classifiers that utility is measured with, and the features they are given."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dp_synth.metrics.columns import attributes_of, cells_of
+from dp_synth.schema import Schema
+
+BOOSTING_ROUNDS = 100
+MOST_SPLIT_CATEGORIES = 255  # histogram boosting bins no more; wider columns are split by code
+MOST_LOGISTIC_STEPS = 300  # of L-BFGS; stopping there is part of what the metric is
+
+Categories = tuple[int, ...]  # number of codes of each feature, 0 for a numeric one
+
+
+class Classifier(Protocol):
+    """What is asked of a model: the two methods of scikit-learn's classifiers."""
+
+    def fit(self, features: NDArray[np.float64], labels: NDArray[np.int32]) -> object:
+        """Learn from ``features`` of shape (records, features) and at least two labels."""
+
+    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities of shape (records, labels), labels in ascending order."""
+
+
+Factory = Callable[[Categories, int], Classifier]  # from the features' kinds and a seed
+
+
+def gradient_boosting(categories: Categories, seed: int) -> Classifier:
+    """Return boosted trees with category splits; missing numbers are left to the trees."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    model: Classifier = HistGradientBoostingClassifier(
+        max_iter=BOOSTING_ROUNDS,
+        max_leaf_nodes=31,
+        learning_rate=0.1,
+        categorical_features=[0 < size <= MOST_SPLIT_CATEGORIES for size in categories],
+        early_stopping=False,
+        random_state=seed,
+    )
+    return model
+
+
+@dataclass
+class LogisticRegression:
+    """L2-regularised regression on one-hot categories and standardised numbers.
+
+    A missing number becomes the training mean, and a 1 in a column that says so.
+    """
+
+    categories: Categories
+
+    def fit(self, features: NDArray[np.float64], labels: NDArray[np.int32]) -> LogisticRegression:
+        """Learn from ``features``; stops after 300 steps of L-BFGS, converged or not."""
+        from sklearn.exceptions import ConvergenceWarning
+
+        self._pipeline = _logistic_pipeline(self.categories)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self._pipeline.fit(features, labels)
+        return self
+
+    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities of shape (records, labels), labels in ascending order."""
+        return np.asarray(self._pipeline.predict_proba(features), dtype=np.float64)
+
+
+def logistic_regression(categories: Categories, seed: int) -> Classifier:
+    """Return a logistic regression; it draws nothing, so that ``seed`` changes nothing."""
+    return LogisticRegression(categories)
+
+
+MODELS: dict[str, Factory] = {
+    "gradient_boosting": gradient_boosting,
+    "logistic_regression": logistic_regression,
+}
+
+
+def features_of(frame: pd.DataFrame, schema: Schema) -> tuple[NDArray[np.float64], Categories]:
+    """Return all columns but the label as numbers, and how many categories each has.
+
+    Shape (records, features). A categorical column gives its codes, missing marks included; the
+    others give values, NaN where missing.
+    """
+    columns = [column for column in attributes_of(schema) if column.name != schema.label]
+    features = np.empty((len(frame), len(columns)), order="F")
+    for axis, column in enumerate(columns):
+        series = cells_of(frame, column)
+        categorical = column.type == "categorical"
+        features[:, axis] = column.encode(series) if categorical else column.values(series)
+    sizes = tuple(column.size if column.type == "categorical" else 0 for column in columns)
+    return features, sizes
+
+
+def learn_and_predict(
+    model: Classifier,
+    features: NDArray[np.float64],
+    labels: NDArray[np.int32],
+    targets: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the probabilities of ``targets``, learned on one thread.
+
+    One thread gives the same sums on every machine, and models that are trained side by side
+    do not wait for each other.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        model.fit(features, labels)
+        return model.predict_proba(targets)
+
+
+def _logistic_pipeline(categories: Categories) -> Classifier:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression as Regression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    kinds = [np.arange(size, dtype=np.float64) for size in categories if size]
+    numeric = make_pipeline(
+        SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler()
+    )
+    columns = ColumnTransformer(
+        [
+            ("categories", OneHotEncoder(categories=kinds), np.flatnonzero(categories)),
+            ("numbers", numeric, np.flatnonzero(np.equal(categories, 0))),
+        ]
+    )
+    pipeline: Classifier = make_pipeline(
+        columns, Regression(max_iter=MOST_LOGISTIC_STEPS, tol=1e-3)
+    )
+    return pipeline
