@@ -1,5 +1,33 @@
 """Differentially private synthesizers on one exact budget, and the attacks that try them."""
 
+from dp_synth import attacks, datasets, metrics
 from dp_synth._version import __version__
+from dp_synth.accounting import Accountant, Plan, PrivacyBudget
+from dp_synth.attacks import AttackerView
+from dp_synth.audit import Roc
+from dp_synth.errors import BudgetExceeded, InputError, SchemaError
+from dp_synth.release import Release
+from dp_synth.schema import Schema
+from dp_synth.synthesizers import MST, SYNTHESIZERS, Independent, Synthesizer, fit_jointly
 
-__all__ = ["__version__"]
+__all__ = [
+    "MST",
+    "SYNTHESIZERS",
+    "Accountant",
+    "AttackerView",
+    "BudgetExceeded",
+    "Independent",
+    "InputError",
+    "Plan",
+    "PrivacyBudget",
+    "Release",
+    "Roc",
+    "Schema",
+    "SchemaError",
+    "Synthesizer",
+    "__version__",
+    "attacks",
+    "datasets",
+    "fit_jointly",
+    "metrics",
+]

@@ -1,0 +1,150 @@
+"""One combination of a grid, what names it for ever, and what running it gave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import dp_synth
+from dp_synth._version import __version__
+from dp_synth.accounting import Adjacency
+
+Record = dict[str, str | float | int | None]
+
+# The columns of the gathered records, in order, and the kind of each.
+RECORD_COLUMNS: dict[str, type] = {
+    "dataset": str,
+    "task": str,
+    "synthesizer": str,
+    "settings": str,
+    "epsilon": float,
+    "delta": float,
+    "adjacency": str,
+    "seed": int,
+    "metric": str,
+    "value": float,
+    "low": float,
+    "high": float,
+    "seconds": float,
+    "version": str,
+    "error": str,
+}
+
+
+def canonical_json(value: Mapping[str, object]) -> str:
+    """Return the one JSON text of ``value``: sorted keys, no blanks, no NaN.
+
+    >>> canonical_json({"b": (1, 2), "a": None})
+    '{"a":null,"b":[1,2]}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@cache
+def code_digest() -> str:
+    """Return the SHA-256 of the package's modules, those that only show results left out."""
+    package = Path(dp_synth.__file__).parent
+    modules = (path.relative_to(package) for path in package.rglob("*.py"))
+    deciding = sorted(path for path in modules if path.parts[0] not in ("cli", "figures"))
+    digest = hashlib.sha256()
+    for path in deciding:
+        digest.update(path.as_posix().encode() + b"\0" + (package / path).read_bytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is run once: a table, a task, a synthesizer or baseline, a budget and a seed.
+
+    ``settings`` holds every field of the synthesizer, defaults included, and ``options`` those of
+    the task, both as canonical JSON. A baseline has no budget: epsilon, delta and adjacency are
+    None, so that its key does not depend on them.
+    """
+
+    dataset: str
+    dataset_sha256: str
+    task: str
+    synthesizer: str
+    settings: str
+    epsilon: float | None
+    delta: float | None
+    adjacency: Adjacency | None
+    seed: int
+    options: str
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of all that decides the result, the code of this package included."""
+        text = canonical_json({**asdict(self), "version": __version__, "code": code_digest()})
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether the rows come from a baseline instead of a fitted synthesizer."""
+        return self.epsilon is None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measured value with its 95 % interval; None where there is none."""
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a cell gave: measured values, or the error that it ended in.
+
+    ``seconds`` is the processor time of the fit, None for baselines. ``trace`` is for a log and
+    never part of a record.
+    """
+
+    measured: tuple[Measured, ...] = ()
+    seconds: float | None = None
+    error: str = ""
+    trace: str = ""
+
+
+def measured(metric: str, value: float, low: float, high: float) -> Measured:
+    """Return the measured value with numbers that are not finite turned into None."""
+    numbers = [float(x) if math.isfinite(x) else None for x in (value, low, high)]
+    return Measured(metric, *numbers)
+
+
+def records(cell: Cell, outcome: Outcome) -> list[Record]:
+    """Return one record for each measured value, or one that holds the error.
+
+    >>> cell = Cell("adult", "00", "utility", "mst", "{}", 1.0, 1e-5, "add_remove", 0, "{}")
+    >>> row, = records(cell, Outcome(error="ValueError: no"))
+    >>> row["metric"], row["value"], row["error"]
+    ('', None, 'ValueError: no')
+    """
+    values = outcome.measured or (Measured("", None, None, None),)
+    return [
+        {
+            "dataset": cell.dataset,
+            "task": cell.task,
+            "synthesizer": cell.synthesizer,
+            "settings": cell.settings,
+            "epsilon": cell.epsilon,
+            "delta": cell.delta,
+            "adjacency": cell.adjacency,
+            "seed": cell.seed,
+            "metric": value.metric,
+            "value": value.value,
+            "low": value.low,
+            "high": value.high,
+            "seconds": outcome.seconds,
+            "version": __version__,
+            "error": outcome.error,
+        }
+        for value in values
+    ]

@@ -1,0 +1,30 @@
+"""Arguments of commands, and how a wrong one is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dp_synth.errors import InputError
+
+
+@contextmanager
+def reading_arguments() -> Iterator[None]:
+    """Report a ValueError, TypeError or KeyError of the block as an InputError.
+
+    For blocks that build objects from public arguments only. Where private values are read,
+    such an error is a defect and must stay one.
+
+    >>> with reading_arguments():
+    ...     int("three")
+    Traceback (most recent call last):
+    dp_synth.errors.InputError: invalid literal for int() with base 10: 'three'
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except KeyError as error:
+        raise InputError(str(error.args[0]) if error.args else "unknown name") from None
+    except (ValueError, TypeError) as error:
+        raise InputError(str(error)) from None

@@ -1,0 +1,195 @@
+"""`dp-synth evaluate` and `dp-synth attack`: what a synthetic table gives and what it leaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dp_synth.files import written_whole
+
+if TYPE_CHECKING:
+    from dp_synth.attacks import AttackerView
+    from dp_synth.metrics import Estimate
+    from dp_synth.metrics.evaluation import Evaluation
+
+INTERNAL = "internal: computed on real rows, not differentially private"
+FPRS = (0.01, 0.1)
+STDOUT = Path("-")
+
+Synthetic = Annotated[Path, typer.Option(help="Synthetic table (CSV or Parquet).")]
+SchemaFile = Annotated[Path, typer.Option(help="Schema of all tables (JSON).")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="Also write the numbers here; - for stdout alone.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of classifiers, resampling and ties.", min=0)]
+
+
+def evaluate(
+    real: Annotated[Path, typer.Option(help="Table that was fitted.")],
+    holdout: Annotated[Path, typer.Option(help="Real rows that were not fitted.")],
+    synthetic: Synthetic,
+    schema: SchemaFile,
+    json_file: JsonFile = None,
+    seed: Seed = 0,
+) -> None:
+    """Compare a synthetic table with real ones: marginals, and classifiers trained on it.
+
+    Beside each number stands what real rows would score. All of it is internal: it is computed
+    on real rows and is not differentially private.
+    """
+    from dp_synth import metrics
+    from dp_synth.datasets import read_table
+    from dp_synth.schema import Schema
+
+    _check_target(json_file)
+    columns = Schema.load(schema)
+    tables = read_table(real), read_table(holdout), read_table(synthetic)
+    result = metrics.evaluate(*tables, columns, seed=seed)
+    _deliver(result, json_file, "evaluation of a synthetic table", _evaluation_rows(result))
+
+
+def attack(
+    members: Annotated[Path, typer.Option(help="Rows that were fitted.")],
+    non_members: Annotated[Path, typer.Option(help="Rows of the same people that were not.")],
+    synthetic: Synthetic,
+    schema: SchemaFile,
+    reference: Annotated[
+        Path | None, typer.Option(help="Other rows of the same people, for the attacker.")
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--attack", help="Attack to run; may be repeated. All that can, if absent."),
+    ] = None,
+    json_file: JsonFile = None,
+    seed: Seed = 0,
+) -> None:
+    """Try to tell members from non-members by looking at the synthetic table.
+
+    Higher is worse: an AUC of 0.5 is a coin. All of it is internal: it is computed on real rows
+    and is not differentially private.
+    """
+    from dp_synth.attacks import ATTACKS, AttackerView
+    from dp_synth.datasets import read_table
+    from dp_synth.errors import InputError
+    from dp_synth.schema import Schema
+
+    _check_target(json_file)
+    chosen = names or [n for n, a in ATTACKS.items() if reference or not a.needs_reference]
+    for name in chosen:
+        if name not in ATTACKS:
+            raise InputError(f"no attack {name!r}; there are {', '.join(ATTACKS)}")
+    columns = Schema.load(schema)
+    others = None if reference is None else read_table(reference)
+    view = AttackerView(read_table(synthetic), columns, others)
+    scores = _attack_scores(chosen, (members, non_members), view, seed)
+    result = {
+        name: {key: x for metric, e in of.items() for key, x in _ends(metric, e).items()}
+        for name, of in scores.items()
+    }
+    _deliver({"attacks": result}, json_file, "membership attacks", _attack_rows(scores))
+
+
+def _attack_scores(
+    names: Sequence[str], paths: tuple[Path, Path], view: AttackerView, seed: int
+) -> dict[str, dict[str, Estimate]]:
+    from dp_synth.attacks import ATTACKS
+    from dp_synth.audit import Roc
+    from dp_synth.datasets import read_table
+    from dp_synth.errors import InputError
+
+    members, non_members = map(read_table, paths)
+    for path, table in zip(paths, (members, non_members), strict=True):
+        if table.empty:
+            raise InputError(f"{path}: an attack needs at least one row to aim at")
+    result = {}
+    for name in names:
+        one = ATTACKS[name]()
+        roc = Roc(one.scores(members, view), one.scores(non_members, view), seed)
+        result[name] = {"auc": roc.auc()}
+        result[name] |= {f"tpr_at_fpr_{fpr}": roc.tpr_at_fpr(fpr) for fpr in FPRS}
+    return result
+
+
+def _ends(metric: str, estimate: Estimate) -> dict[str, float]:
+    return {
+        metric: estimate.value,
+        f"{metric}_low": estimate.low,
+        f"{metric}_high": estimate.high,
+    }
+
+
+Rows = list[tuple[str, str, str]]
+
+
+def _evaluation_rows(result: Evaluation) -> Rows:
+    rows: Rows = [("", "synthetic", "fresh real rows")]
+    for degree, what in ((1, "columns"), (2, "pairs"), (3, "triples")):
+        name = f"tv{degree}"
+        if name in result:
+            rows.append((f"total variation, {what}", _cell(result, name), _floor(result, name)))
+            rows.append(("  against holdout", _cell(result, f"{name}_holdout"), ""))
+    if "kmarginal" in result:
+        rows.append(("K-marginal score", _cell(result, "kmarginal"), _floor(result, "kmarginal")))
+    rows.append(("", "", "trained on real rows"))
+    labels = {"auc": "AUC", "average_precision": "average precision", "f1": "F1"}
+    for name, label in labels.items():
+        models = result[name]
+        for model in models if isinstance(models, dict) else ():
+            beside = _cell(result, f"{name}_real", model)
+            rows.append((f"{label}, {model}", _cell(result, name, model), beside))
+    return rows if rows[-1][0] else rows[:-1]
+
+
+def _attack_rows(scores: Mapping[str, Mapping[str, Estimate]]) -> Rows:
+    rows: Rows = []
+    for name, of in scores.items():
+        title = f"{name} (similarity, not privacy)" if name == "closest_record" else name
+        rows.append((title, "", ""))
+        rows.append(("  AUC", str(of["auc"]), "chance: 0.5"))
+        for fpr in FPRS:
+            rows.append((f"  TPR at FPR {fpr:.0%}", str(of[f"tpr_at_fpr_{fpr}"]), f"chance: {fpr}"))
+    return rows
+
+
+def _floor(result: Evaluation, name: str) -> str:
+    return _cell(result, f"{name}_floor")
+
+
+def _cell(result: Evaluation, name: str, model: str | None = None) -> str:
+    numbers: list[float] = []
+    for key in (name, f"{name}_low", f"{name}_high"):
+        value = result[key]
+        numbers.append(value[model or ""] if isinstance(value, dict) else value)
+    digits = 1 if name.startswith("kmarginal") else 4
+    middle, low, high = (f"{number:.{digits}f}" for number in numbers)
+    return f"{middle} [{low}, {high}]"
+
+
+def _deliver(result: Mapping[str, object], json_file: Path | None, title: str, rows: Rows) -> None:
+    text = json.dumps(result, indent=2) + "\n"
+    if json_file == STDOUT:
+        typer.echo(text, nl=False)
+        return
+    _print_table(title, rows)
+    if json_file is not None:
+        with written_whole(json_file) as passing:
+            passing.write_text(text, encoding="utf-8")
+
+
+def _print_table(title: str, rows: Rows) -> None:
+    typer.echo(f"{title} ({INTERNAL})")
+    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    for row in rows:
+        typer.echo(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip())
+    typer.echo("Each value with its 95 % interval for the drawing of rows.")
+
+
+def _check_target(path: Path | None) -> None:
+    from dp_synth.errors import InputError
+
+    if path is not None and not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {str(path.parent)!r} to write it in")

@@ -1,0 +1,61 @@
+"""`dp-synth list`: what can be named on the command line and in grids."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    synthesizers = "synthesizers"
+    attacks = "attacks"
+    metrics = "metrics"
+    datasets = "datasets"
+
+
+def listing(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
+    """Print the names of all synthesizers, attacks, metrics or datasets, with a line on each."""
+    rows = _ROWS[kind]()
+    width = max(len(name) for name, _ in rows)
+    for name, description in rows:
+        print(f"{name:<{width}}  {description}")
+
+
+def _synthesizers() -> list[tuple[str, str]]:
+    from dp_synth.synthesizers import SYNTHESIZERS
+
+    return [(name, _first_line(kind)) for name, kind in SYNTHESIZERS.items()]
+
+
+def _attacks() -> list[tuple[str, str]]:
+    from dp_synth.attacks import ATTACKS
+
+    return [(name, _first_line(kind)) for name, kind in ATTACKS.items()]
+
+
+def _metrics() -> list[tuple[str, str]]:
+    from dp_synth.metrics import METRICS
+
+    return list(METRICS.items())
+
+
+def _datasets() -> list[tuple[str, str]]:
+    from dp_synth.datasets import describe, names
+
+    return [(name, describe(name)) for name in names()]
+
+
+def _first_line(kind: type) -> str:
+    return (kind.__doc__ or "").strip().splitlines()[0]
+
+
+_ROWS = {
+    Kind.synthesizers: _synthesizers,
+    Kind.attacks: _attacks,
+    Kind.metrics: _metrics,
+    Kind.datasets: _datasets,
+}

@@ -1,0 +1,147 @@
+"""`dp-synth synthesize` and `sample`: a private table in, synthetic rows out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dp_synth.cli.arguments import reading_arguments
+from dp_synth.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dp_synth.schema import Schema
+    from dp_synth.synthesizers import Synthesizer
+
+
+def synthesize(
+    data: Annotated[str, typer.Option(help="The private table: CSV or Parquet, - for stdin.")],
+    schema: Annotated[Path, typer.Option(help="Its public schema, a .meta.json file.")],
+    epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
+    delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
+    out: Annotated[
+        str, typer.Option(help="Where synthetic rows go: CSV or Parquet, - for stdout.")
+    ],
+    synthesizer: Annotated[str, typer.Option(help="Its name; see `dp-synth list`.")] = "mst",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
+    ] = None,
+    adjacency: Annotated[str, typer.Option(help="add_remove or replace_one.")] = "add_remove",
+    columns: Annotated[
+        str | None, typer.Option(help="Only these columns of the schema, by comma.")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(min=0, help="How many rows; default: the noisy total.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Makes the run repeatable, and not for release.")
+    ] = None,
+    release: Annotated[Path | None, typer.Option(help="Also keep the model here (.npz).")] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="Also write every charge here, before it is spent.")
+    ] = None,
+) -> None:
+    """Fit a synthesizer to a private table within a budget, and write synthetic rows."""
+    from dp_synth.accounting import ADJACENCIES, Accountant, PrivacyBudget, calibrate
+    from dp_synth.datasets import read_table, write_table
+    from dp_synth.schema import Schema
+
+    public = Schema.load(schema)
+    with reading_arguments():
+        if adjacency not in ADJACENCIES:
+            raise ValueError(f"--adjacency must be one of {', '.join(ADJACENCIES)}")
+        budget = PrivacyBudget(epsilon, delta, adjacency)  # type: ignore[arg-type]
+        recipe = _recipe(synthesizer, settings or [])
+        chosen = public.select(_split(columns)) if columns else public
+        calibrate({synthesizer: (recipe.plan(chosen.domain), 1.0)}, budget)  # the fit reuses it
+    _check_places((data, schema), out, release, ledger)
+    accountant = Accountant(budget, ledger=ledger)
+    frame = read_table(data)
+    _name_left_out(frame, chosen)
+    fitted = recipe.fit(frame, chosen, accountant, seed=seed)
+    if release:
+        fitted.save(release)
+    sampling = None if seed is None else seed + 1
+    write_table(fitted.sample(rows, seed=sampling), out)
+    print(fitted.ledger, file=sys.stderr)
+
+
+def sample(
+    release: Annotated[Path, typer.Argument(help="A release that `synthesize` kept (.npz).")],
+    out: Annotated[
+        str, typer.Option(help="Where synthetic rows go: CSV or Parquet, - for stdout.")
+    ],
+    rows: Annotated[
+        int | None, typer.Option(min=0, help="How many rows; default: the noisy total.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes the rows repeatable.")] = None,
+) -> None:
+    """Write more synthetic rows of a kept release; costs nothing."""
+    from dp_synth.datasets import write_table
+    from dp_synth.synthesizers import Release
+
+    _check_places((release,), out)
+    write_table(Release.load(release).sample(rows, seed=seed), out)
+
+
+def _recipe(name: str, settings: list[str]) -> Synthesizer:
+    from dp_synth.synthesizers import SYNTHESIZERS
+
+    if name not in SYNTHESIZERS:
+        raise InputError(f"no synthesizer {name!r}; there are {', '.join(SYNTHESIZERS)}")
+    kind = SYNTHESIZERS[name]
+    known = [field.name for field in fields(kind)]
+    values = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or key not in known:
+            raise InputError(
+                f"--set takes name=value; the settings of {name!r} are: "
+                f"{', '.join(known) or 'none'}"
+            )
+        values[key] = _literal(value)
+    return kind(**values)
+
+
+def _literal(value: str) -> object:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _split(columns: str) -> list[str]:
+    return [name for name in columns.split(",") if name]
+
+
+def _name_left_out(frame: pd.DataFrame, schema: Schema) -> None:
+    left_out = [str(name) for name in frame.columns if name not in schema.names]
+    if left_out:
+        print(
+            f"left out, not asked for or not in the schema: {', '.join(left_out)}", file=sys.stderr
+        )
+
+
+def _check_places(read: Sequence[str | Path], out: str, *kept: Path | None) -> None:
+    """Refuse, before anything is spent, places that results could not be written to."""
+    if out != "-" and not out.lower().endswith((".csv", ".csv.gz", ".parquet")):
+        raise InputError(f"{out}: --out must end in .csv, .csv.gz or .parquet, or be -")
+    taken = {Path(path).resolve() for path in read if os.fspath(path) != "-"}
+    for path in (None if out == "-" else Path(out), *kept):
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise InputError(f"{path}: is named twice; give each file a place of its own")
+        taken.add(path.resolve())
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: its folder does not exist; make it, or name another place")
+        if path.is_dir() or not os.access(path.parent, os.W_OK):
+            raise InputError(f"{path}: cannot be written; name another place")

@@ -1,0 +1,132 @@
+"""Utility and leakage against epsilon, with the baselines between which they must lie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dp_synth.figures.style import (
+    BASELINES,
+    FULL_WIDTH,
+    GREY,
+    INK,
+    below,
+    draw_band,
+    epsilon_axis,
+    lines_of,
+    named,
+    new_figure,
+)
+from dp_synth.figures.summary import conditions, ended, fitted_series, spread
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+# metric, title of the panel, label of its y axis, baselines that say something there
+UTILITY_PANELS = (
+    ("tv2", "pairs of columns", "TV to training rows (low is good)"),
+    ("auc:gradient_boosting", "gradient boosting", "AUC on held-out rows"),
+    ("auc:logistic_regression", "logistic regression", "AUC on held-out rows"),
+)
+UTILITY_BASELINES = {
+    "tv2": ("independent_without_noise", "fresh_rows"),
+    "auc:gradient_boosting": ("real_rows", "independent_without_noise"),
+    "auc:logistic_regression": ("real_rows", "independent_without_noise"),
+}
+# how the metric of an attack is called, what the panel shows, its y axis, its chance level
+LEAKAGE_PANELS = (
+    ("auc:{}", "all targets", "attack AUC", 0.5),
+    ("auc:{}:isolated", "isolated targets", "attack AUC", 0.5),
+    ("tpr_at_fpr_0.01:{}", "all targets", "TPR at 1 % FPR", 0.01),
+)
+LEAKAGE_BASELINES = ("no_privacy", "fresh_rows")
+TPR_LIMITS = (0.003, 1.0)
+CEILING = "auc_ceiling"
+CEILING_LABEL = "largest AUC the ledger permits"
+
+
+def utility_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
+    """Return one panel a metric: total variation of pairs, and the AUC of each model.
+
+    A panel of which there are no records is left out; without any the tuple is empty.
+    """
+    rows = ended(records, task="utility")
+    measured = set(rows.loc[rows["epsilon"].notna(), "metric"])
+    panels = [panel for panel in UTILITY_PANELS if panel[0] in measured]
+    if not panels:
+        return ()
+    figure = new_figure(FULL_WIDTH if len(panels) > 1 else FULL_WIDTH / 2, 2.7)
+    axes = tuple(figure.subplots(1, len(panels), squeeze=False)[0])
+    for panel, (metric, title, label) in zip(axes, panels, strict=True):
+        _draw_metric(panel, rows, metric, baselines=UTILITY_BASELINES[metric])
+        panel.set_title(title)
+        panel.set_ylabel(label)
+    if panels[0][0] == "tv2":
+        axes[0].set_ylim(bottom=0)
+    below(figure, axes, conditions(rows))
+    return axes
+
+
+def leakage_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
+    """Return a column of panels for each attack: AUC of all and of isolated targets, and TPR.
+
+    The dashed ceiling is the largest AUC that the ledger permits any attack, at each epsilon the
+    largest over the series; a point above it would show a defect. A metric of which there are no
+    records has no row of panels.
+    """
+    rows = ended(records, task="leakage")
+    measured = set(rows.loc[rows["epsilon"].notna(), "metric"])
+    attacks = sorted(name.split(":")[1] for name in measured if name.startswith("tpr_at_fpr_0.01:"))
+    panels = [p for p in LEAKAGE_PANELS if any(p[0].format(name) in measured for name in attacks)]
+    if not attacks:
+        return ()
+    width = FULL_WIDTH if len(attacks) > 1 else FULL_WIDTH / 2
+    figure = new_figure(width, 0.9 + 1.75 * len(panels))
+    grid = figure.subplots(len(panels), len(attacks), squeeze=False, sharex=True, sharey="row")
+    for i, (pattern, targets, label, chance) in enumerate(panels):
+        for j, attack in enumerate(attacks):
+            panel = grid[i, j]
+            metric = pattern.format(attack)
+            panel.axhline(chance, color=GREY, linestyle=":", linewidth=1, label="chance")
+            _draw_metric(panel, rows, metric, baselines=LEAKAGE_BASELINES)
+            if pattern.startswith("auc"):
+                _draw_ceiling(panel, rows)
+            else:  # rates near chance and near one, both of which matter
+                panel.set_yscale("log")
+                panel.set_ylim(TPR_LIMITS)
+            panel.set_title(f"{named(attack)}, {targets}")
+            panel.set_ylabel(label if j == 0 else "")
+            panel.set_xlabel("ε" if i == len(panels) - 1 else "")
+    axes = tuple(grid.flat)
+    below(figure, axes, conditions(rows))
+    return axes
+
+
+def _draw_metric(
+    axes: Axes, rows: pd.DataFrame, metric: str, *, baselines: tuple[str, ...]
+) -> None:
+    points = spread(rows, metric)
+    for name in baselines:
+        for _, row in points[points["series"] == name].iterrows():
+            draw_band(axes, row, BASELINES[name], named(name))
+    for name, line in lines_of(fitted_series(rows)).items():
+        curve = points[(points["series"] == name) & points["epsilon"].notna()]
+        if curve.empty:
+            continue
+        axes.fill_between(
+            curve["epsilon"], curve["low"], curve["high"], color=line.color, alpha=0.18, linewidth=0
+        )
+        axes.plot(
+            curve["epsilon"], curve["mean"], color=line.color, marker=line.marker, label=named(name)
+        )
+    epsilon_axis(axes, points["epsilon"].dropna().unique())
+
+
+def _draw_ceiling(axes: Axes, rows: pd.DataFrame) -> None:
+    points = spread(rows, CEILING)
+    if points.empty:
+        return
+    highest = points.groupby("epsilon")["mean"].max()
+    axes.plot(
+        highest.index, highest.to_numpy(), color=INK, linestyle=(0, (1, 1)), label=CEILING_LABEL
+    )

@@ -1,0 +1,57 @@
+"""Figures as files: PNG for a screen, PDF with embedded fonts for a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dp_synth.figures.curves import leakage_curves, utility_curves
+from dp_synth.figures.style import SETTINGS
+from dp_synth.figures.tradeoff import tradeoff
+from dp_synth.files import written_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FIGURES: dict[str, Callable[[pd.DataFrame], tuple[Axes, ...]]] = {
+    "utility": utility_curves,
+    "leakage": leakage_curves,
+    "tradeoff": tradeoff,
+}
+DOTS_PER_INCH = 200
+
+
+def draw_all(records: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write ``utility``, ``leakage`` and ``tradeoff`` as PDF and PNG; return what was written.
+
+    A figure of which there are no records is left out. With several tables in the records each
+    has files of its own, ``utility_adult.png`` and so on. Settings of matplotlib stay as they are.
+    """
+    from matplotlib import style
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = sorted(records["dataset"].unique())
+    written = []
+    for table in tables:
+        ending = f"_{table}" if len(tables) > 1 else ""
+        for name, draw in FIGURES.items():
+            with style.context(dict(SETTINGS)):
+                axes = draw(records[records["dataset"] == table])
+                figure = axes[0].get_figure(root=True) if axes else None
+                if figure is not None:
+                    written += [_save(figure, folder / f"{name}{ending}.{kind}") for kind in KINDS]
+    return written
+
+
+# What a file says of itself is fixed, so that the same records give the same bytes.
+KINDS: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    kind = path.suffix[1:]
+    with written_whole(path) as passing:
+        figure.savefig(passing, format=kind, dpi=DOTS_PER_INCH, metadata=KINDS[kind])
+    return path

@@ -1,0 +1,78 @@
+"""Records to what is drawn: one mean with an interval for each series and epsilon."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+
+LEVEL = 0.95
+
+
+def ended(records: pd.DataFrame, *, task: str) -> pd.DataFrame:
+    """Return the records of ``task`` that hold a value, with the name of their ``series``.
+
+    A series is a synthesizer under one choice of settings, or a baseline.
+    """
+    kept = records[(records["task"] == task) & (records["error"] == "")]
+    kept = kept[kept["value"].notna()].copy()
+    kept["series"] = _series(kept)
+    return kept
+
+
+def spread(records: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return ``series, epsilon, mean, low, high, seeds`` of one metric, epsilon ascending.
+
+    The interval is the 95 % t-interval of the mean over seeds. A single seed keeps the interval
+    of its own record. Baselines have no epsilon: NaN, which sorts last.
+    """
+    from scipy.special import stdtrit
+
+    rows = []
+    chosen = records[records["metric"] == metric]
+    for (series, epsilon), group in chosen.groupby(["series", "epsilon"], dropna=False):
+        values = group["value"].to_numpy(float)
+        mean, count = float(values.mean()), len(values)
+        if count > 1:
+            half = stdtrit(count - 1, (1 + LEVEL) / 2) * values.std(ddof=1) / np.sqrt(count)
+            low, high = mean - half, mean + half
+        else:
+            low, high = float(group["low"].iloc[0]), float(group["high"].iloc[0])
+        rows.append((series, epsilon, mean, low, high, count))
+    columns = ["series", "epsilon", "mean", "low", "high", "seeds"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["series", "epsilon"], ignore_index=True)
+
+
+def fitted_series(records: pd.DataFrame) -> list[str]:
+    """Return the series that were fitted under a budget, in the order of their names."""
+    return sorted(records.loc[records["epsilon"].notna(), "series"].unique())
+
+
+def conditions(records: pd.DataFrame) -> str:
+    """Return in words what the points have in common: table, adjacency, delta, intervals."""
+    fitted = records[records["epsilon"].notna()]
+    parts = [", ".join(sorted(records["dataset"].unique()))]
+    parts += [str(text).replace("_", "/") for text in sorted(fitted["adjacency"].unique())]
+    parts += [f"δ = {delta:g}" for delta in sorted(fitted["delta"].unique())]
+    seeds = records["seed"].nunique()
+    over = f"95 % t-interval over {seeds} seeds" if seeds > 1 else "95 % interval of one seed"
+    return ", ".join(parts) + f"; mean and {over}"
+
+
+def _series(records: pd.DataFrame) -> pd.Series[str]:
+    """Return the synthesizer's name, with those settings in which its rows differ."""
+    names = {}
+    for synthesizer, texts in records.groupby("synthesizer")["settings"]:
+        choices = {text: json.loads(text) for text in texts.unique()}
+        fields = sorted({field for choice in choices.values() for field in choice})
+        differing = [
+            field
+            for field in fields
+            if len({json.dumps(choice.get(field)) for choice in choices.values()}) > 1
+        ]
+        for text, choice in choices.items():
+            said = ", ".join(f"{field}={choice.get(field)}" for field in differing)
+            names[synthesizer, text] = f"{synthesizer} ({said})" if said else str(synthesizer)
+    keys = zip(records["synthesizer"], records["settings"], strict=True)
+    return pd.Series([names[key] for key in keys], index=records.index, dtype=object)

@@ -1,0 +1,75 @@
+"""Cells end once, failures are rows, and nothing that dies takes the rest with it."""
+
+import os
+
+import pytest
+from fake_cells import fake_cell, runs_of, work
+
+from dp_synth.benchmark.runner import DIED, THREAD_VARIABLES, Tally, run, status
+from dp_synth.benchmark.store import open_store, read
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(tmp_path / "store")
+
+
+@pytest.fixture
+def marks(tmp_path):
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder
+
+
+def test_a_finished_cell_is_never_run_again(store, marks):
+    cells = [fake_cell(seed, marks) for seed in range(4)]
+    assert run(cells[:2], store, jobs=1, work=work) == Tally(done=2)
+    reports = []
+    assert run(cells, store, jobs=2, work=work, report=reports.append) == Tally(done=4)
+    assert runs_of(marks) == {0: 1, 1: 1, 2: 1, 3: 1}
+    assert [tally.left for tally in reports] == [1, 0]
+    assert run(cells, store, jobs=1, work=work) == Tally(done=4)
+    assert runs_of(marks) == {0: 1, 1: 1, 2: 1, 3: 1}
+
+
+def test_a_cell_that_raises_becomes_a_row_and_is_tried_again(store, marks):
+    cells = [fake_cell(0, marks, mishap="raises"), fake_cell(1, marks, mishap="exits")]
+    cells.append(fake_cell(2, marks))
+    reason = "ValueError: the first line and the second"
+    expected = Tally(done=1, reasons={reason: 1, "SystemExit: 3": 1})
+    assert run(cells, store, jobs=2, work=work) == expected == status(cells, store)
+    trace = (store.failures / f"{cells[0].key}.txt").read_text()
+    assert "Traceback" in trace
+    assert "Traceback" not in (store.cells / f"{cells[0].key}.json").read_text()
+
+    (marks / "mended").touch()
+    assert run(cells, store, jobs=1, work=work).reasons == {"SystemExit: 3": 1}
+    assert runs_of(marks) == {0: 2, 1: 2, 2: 1}
+    assert not (store.failures / f"{cells[0].key}.txt").exists()
+
+
+def test_a_process_that_dies_costs_its_own_cell_alone(store, marks):
+    mishaps = ["", "dies", "", "", ""]
+    cells = [fake_cell(seed, marks, mishap=mishap) for seed, mishap in enumerate(mishaps)]
+    tally = run(cells, store, jobs=2, work=work)
+    assert tally == Tally(done=4, reasons={DIED.error: 1})
+    assert read(store, cells[1]).error == DIED.error
+    assert runs_of(marks)[1] == 2
+
+
+def test_a_cell_whose_process_dies_once_is_done_at_the_second_try(store, marks):
+    cells = [fake_cell(0, marks, mishap="dies once"), fake_cell(1, marks)]
+    assert run(cells, store, jobs=1, work=work) == Tally(done=2)
+    assert runs_of(marks) == {0: 2, 1: 1}
+
+
+def test_each_process_computes_with_one_thread_and_the_callers_setting_stays(
+    store, marks, monkeypatch
+):
+    monkeypatch.setenv(THREAD_VARIABLES[0], "7")
+    monkeypatch.delenv(THREAD_VARIABLES[1], raising=False)
+    cell = fake_cell(0, marks, mishap="threads")
+    run([cell], store, jobs=1, work=work)
+    assert read(store, cell).measured[0].value == 1.0
+    assert os.environ[THREAD_VARIABLES[0]] == "7"
+    assert THREAD_VARIABLES[1] not in os.environ

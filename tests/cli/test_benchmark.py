@@ -1,0 +1,113 @@
+"""`dp-synth benchmark`: run, status, plot, and what is said when something is wrong."""
+
+import pytest
+
+from dp_synth.benchmark import Tally
+from dp_synth.cli import main
+
+GRID = """
+name: small
+dataset: adult
+delta: 1.0e-5
+seeds: 1
+synthesizers: [independent]
+leakage:
+  epsilons: [1]
+  members: 50
+  isolated: 0
+"""
+
+
+@pytest.fixture
+def grid(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "grid.yaml"
+    path.write_text(GRID)
+    return path
+
+
+def refuse(*arguments, **settings):
+    raise AssertionError("nothing was left to run")
+
+
+def test_a_grid_is_run_once_told_about_and_drawn(grid, capfd, monkeypatch):
+    assert main(["benchmark", "status", str(grid)]) == 0
+    assert capfd.readouterr().out == "results/small: 0 done, 0 failed, 3 left\n"
+    assert not (grid.parent / "results").exists()
+
+    assert main(["benchmark", "run", str(grid), "--jobs", "1"]) == 0
+    done = "3 of 3 cells done; records: results/small/records.parquet\n"
+    spoken = capfd.readouterr()
+    assert spoken.out == done
+    assert "3 done, 0 failed, 0 left" in spoken.err
+
+    monkeypatch.setattr("dp_synth.benchmark.run", refuse)
+    assert main(["benchmark", "run", str(grid)]) == 0
+    spoken = capfd.readouterr()
+    nothing = "nothing to do: every cell of this grid is done already\n"
+    assert (spoken.out, spoken.err) == (nothing + done, "")
+
+    assert main(["benchmark", "status", str(grid)]) == 0
+    assert capfd.readouterr().out == "results/small: 3 done, 0 failed, 0 left\n"
+
+    assert main(["benchmark", "plot", str(grid)]) == 0
+    assert "results/small/figures/leakage.pdf\n" in capfd.readouterr().out
+    monkeypatch.setattr("dp_synth.figures.draw_all", lambda records, folder: [folder])
+    assert main(["benchmark", "plot", "results/small", "--out", "drawn"]) == 0
+    assert capfd.readouterr().out == "drawn\n"
+
+
+def test_ctrl_c_is_one_line_that_says_how_to_go_on(grid, capfd, monkeypatch):
+    def interrupted(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dp_synth.benchmark.run", interrupted)
+    assert main(["benchmark", "run", str(grid), "--store", "here"]) == 130
+    last = capfd.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("dp-synth: stopped; finished cells are kept; go on with: ")
+    assert last.endswith(f"dp-synth benchmark run {grid} --store here")
+
+
+@pytest.mark.parametrize(
+    ("tally", "code", "said"),
+    [
+        (Tally(4, {"ValueError: no": 2}), 0, "warning: 2 of 6 cells failed; traces are in results"),
+        (Tally(0, {"ValueError: no": 6}), 2, "every cell failed, the first with ValueError: no"),
+    ],
+)
+def test_failed_cells_are_counted_aloud(grid, capfd, monkeypatch, tally, code, said):
+    monkeypatch.setattr("dp_synth.benchmark.run", lambda *arguments, **settings: tally)
+    assert main(["benchmark", "run", str(grid)]) == code
+    assert said in capfd.readouterr().err
+
+
+def spoiled_grid(folder):
+    (folder / "grid.yaml").write_text(GRID.replace("seeds", "sedes"))
+
+
+def blocked_store(folder):
+    (folder / "results").write_text("")
+
+
+def foreign_records(folder):
+    (folder / "results" / "small").mkdir(parents=True)
+    (folder / "results" / "small" / "records.parquet").write_text("not a table")
+
+
+@pytest.mark.parametrize(
+    ("command", "spoil", "said"),
+    [
+        ("run", spoiled_grid, "sedes: unknown key; did you mean 'seeds'?"),
+        ("status", spoiled_grid, "sedes: unknown key; did you mean 'seeds'?"),
+        ("run", lambda folder: (folder / "grid.yaml").unlink(), "No such file"),
+        ("run", blocked_store, "the store results/small cannot be written"),
+        ("plot", lambda folder: None, "no records in results/small: run the grid first"),
+        ("plot", foreign_records, "not a Parquet file"),
+    ],
+)
+def test_what_is_wrong_is_one_line(grid, capfd, command, spoil, said):
+    spoil(grid.parent)
+    assert main(["benchmark", command, str(grid)]) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert line.startswith("dp-synth: ")
+    assert said in line

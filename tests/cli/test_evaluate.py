@@ -1,0 +1,124 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dp_synth.cli import main
+from dp_synth.datasets import load, write_table
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder, data = tmp_path_factory.mktemp("files"), load("adult")
+    rng = np.random.default_rng(0)
+    real = data.train.head(800)
+    columns = {name: rng.permutation(real[name].to_numpy(dtype=object)) for name in real}
+    tables = {
+        "real.csv": real,
+        "holdout.csv.gz": data.holdout.head(600),
+        "reference.csv": data.reference.head(500),
+        "synthetic.parquet": pd.DataFrame(columns),
+        "none.csv": real.head(0),
+        "short.csv": real.drop(columns="education"),
+    }
+    for name, frame in tables.items():
+        write_table(frame, folder / name)
+    (folder / "adult.meta.json").write_text(json.dumps(data.schema.to_dict()))
+    return folder
+
+
+def evaluate(files, *extra, synthetic="synthetic.parquet"):
+    return main(
+        [
+            "evaluate",
+            *("--real", str(files / "real.csv")),
+            *("--holdout", str(files / "holdout.csv.gz")),
+            *("--synthetic", str(files / synthetic)),
+            *("--schema", str(files / "adult.meta.json")),
+            *extra,
+        ]
+    )
+
+
+def attack(files, *extra, synthetic="synthetic.parquet", members="real.csv"):
+    return main(
+        [
+            "attack",
+            *("--members", str(files / members)),
+            *("--non-members", str(files / "holdout.csv.gz")),
+            *("--synthetic", str(files / synthetic)),
+            *("--schema", str(files / "adult.meta.json")),
+            *extra,
+        ]
+    )
+
+
+def test_evaluate_prints_each_metric_beside_what_real_rows_score(files, tmp_path, capsys):
+    assert evaluate(files, "--json", str(tmp_path / "out.json")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert "internal: computed on real rows, not differentially private" in lines[0]
+    pairs = next(line for line in lines if line.startswith("total variation, pairs"))
+    for key in ("tv2", "tv2_low", "tv2_high", "tv2_floor", "tv2_floor_low", "tv2_floor_high"):
+        assert f"{result[key]:.4f}" in pairs
+    boosting = next(line for line in lines if line.startswith("AUC, gradient_boosting"))
+    for key in ("auc", "auc_low", "auc_high", "auc_real", "auc_real_low", "auc_real_high"):
+        assert f"{result[key]['gradient_boosting']:.4f}" in boosting
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_dash_gives_the_json_alone(files, capsys):
+    assert evaluate(files, "--json", "-") == 0
+    assert 0 < json.loads(capsys.readouterr().out)["tv2"] < 1
+    assert attack(files, "--json", "-") == 0
+    assert set(json.loads(capsys.readouterr().out)["attacks"]) == {"closest_record"}
+
+
+def test_attack_gives_areas_and_rates_with_their_intervals(files, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    reference = ("--reference", str(files / "reference.csv"))
+    assert attack(files, *reference, "--json", str(out), synthetic="real.csv") == 0
+    printed = capsys.readouterr().out
+    result = json.loads(out.read_text())["attacks"]
+    assert set(result) == {"closest_record", "density_ratio"}
+    assert result["closest_record"]["auc"] > 0.95
+    for numbers in result.values():
+        for metric in ("auc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.1"):
+            low, high = numbers[f"{metric}_low"], numbers[f"{metric}_high"]
+            assert low <= numbers[metric] <= high
+            assert f"{numbers[metric]:.4f} [{low:.4f}, {high:.4f}]" in printed
+    assert "similarity, not privacy" in printed
+    assert "not differentially private" in printed
+
+
+def test_only_the_attacks_that_are_named_run(files, capsys):
+    assert attack(files, "--attack", "closest_record", "--json", "-") == 0
+    assert set(json.loads(capsys.readouterr().out)["attacks"]) == {"closest_record"}
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (lambda files: attack(files, "--attack", "nearest"), "closest_record, density_ratio"),
+        (lambda files: attack(files, "--attack", "density_ratio"), "needs a reference"),
+        (lambda files: attack(files, members="none.csv"), "none.csv"),
+        (lambda files: attack(files, synthetic="short.csv"), "'education'"),
+        (lambda files: evaluate(files, synthetic="short.csv"), "'education'"),
+        (lambda files: evaluate(files, synthetic="absent.csv"), "absent.csv"),
+        (lambda files: evaluate(files, "--schema", str(files / "real.csv")), "real.csv"),
+        (lambda files: evaluate(files, "--json", str(files / "no" / "o.json")), "no folder"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(files, capsys, command, said):
+    assert command(files) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("dp-synth: ")
+    assert captured.err.count("\n") == 1
+    assert said in captured.err
+
+
+def test_an_empty_synthetic_table_is_evaluated(files, capsys):
+    assert evaluate(files, "--json", "-", synthetic="none.csv") == 0
+    assert json.loads(capsys.readouterr().out)["tv2"] == 1.0

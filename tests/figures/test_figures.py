@@ -1,0 +1,177 @@
+"""What is drawn is what the records say."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from made_records import EPSILONS, SEEDS, made_records, metrics_of, record
+from scipy import stats
+
+from dp_synth.figures import draw_all, leakage_curves, tradeoff, utility_curves
+from dp_synth.figures.curves import CEILING_LABEL
+from dp_synth.figures.files import FIGURES
+from dp_synth.figures.style import NAMES
+from dp_synth.figures.summary import ended, spread
+
+# The values of a metric over the three seeds lie at -0.01, 0 and 0.01 around their mean.
+HALF_WIDTH = stats.t.ppf(0.975, 2) * 0.01 / np.sqrt(3)
+
+
+@pytest.fixture(scope="module")
+def records():
+    return made_records()
+
+
+def curve(axes, label):
+    (line,) = [line for line in axes.lines if line.get_label() == label]
+    return np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+
+
+def test_a_curve_is_the_mean_over_seeds_and_its_band_the_t_interval(records):
+    for axes, metric in zip(
+        utility_curves(records),
+        ("tv2", "auc:gradient_boosting", "auc:logistic_regression"),
+        strict=True,
+    ):
+        x, y = curve(axes, "MST")
+        expected = [metrics_of("utility", "mst", epsilon)[metric] for epsilon in EPSILONS]
+        assert x.tolist() == list(EPSILONS)
+        assert y == pytest.approx(expected)
+        bands = [area.get_paths()[0].vertices for area in axes.collections]
+        of_mst = min(bands, key=lambda band: abs(np.median(band[:, 1]) - np.median(expected)))
+        at_first = of_mst[of_mst[:, 0] == EPSILONS[0], 1]
+        assert at_first.min() == pytest.approx(expected[0] - HALF_WIDTH)
+        assert at_first.max() == pytest.approx(expected[0] + HALF_WIDTH)
+
+
+def test_baselines_are_level_lines_at_their_means(records):
+    tv, boosting, _ = utility_curves(records)
+    level = metrics_of("utility", "fresh_rows", None)["tv2"]
+    assert curve(tv, NAMES["fresh_rows"])[1] == pytest.approx([level] * 2)
+    level = metrics_of("utility", "real_rows", None)["auc:gradient_boosting"]
+    assert curve(boosting, NAMES["real_rows"])[1] == pytest.approx([level] * 2)
+
+
+def test_the_ceiling_is_the_largest_over_synthesizers(records):
+    axes = leakage_curves(records)
+    assert len(axes) == 6
+    expected = [metrics_of("leakage", "mst", e)["auc_ceiling"] for e in EPSILONS]
+    for panel in axes[:4]:
+        assert curve(panel, CEILING_LABEL)[1] == pytest.approx(expected)
+        assert curve(panel, "chance")[1].tolist() == [0.5, 0.5]
+    for panel in axes[4:]:
+        assert CEILING_LABEL not in [line.get_label() for line in panel.lines]
+        assert curve(panel, "chance")[1].tolist() == [0.01, 0.01]
+
+
+@pytest.mark.parametrize(
+    ("position", "metric"),
+    [
+        (0, "auc:closest_record"),
+        (1, "auc:density_ratio"),
+        (2, "auc:closest_record:isolated"),
+        (5, "tpr_at_fpr_0.01:density_ratio"),
+    ],
+)
+def test_each_panel_of_leakage_shows_its_own_metric(records, position, metric):
+    axes = leakage_curves(records)[position]
+    expected = [metrics_of("leakage", "independent", e)[metric] for e in EPSILONS]
+    assert curve(axes, "Independent")[1] == pytest.approx(expected)
+    anchor = metrics_of("leakage", "no_privacy", None)[metric]
+    assert curve(axes, NAMES["no_privacy"])[1] == pytest.approx([anchor] * 2)
+
+
+def test_a_point_of_the_trade_off_is_one_epsilon_with_bars_both_ways(records):
+    boosting, _ = tradeoff(records)
+    found = {c.get_label(): c for c in boosting.containers}
+    line, _, bars = found["MST"].lines
+    expected = [metrics_of("leakage", "mst", epsilon) for epsilon in EPSILONS]
+    assert line.get_xdata() == pytest.approx([m["auc:density_ratio"] for m in expected])
+    assert line.get_ydata() == pytest.approx([m["auc:gradient_boosting"] for m in expected])
+    for i, collection in enumerate(bars):
+        for segment in collection.get_segments():
+            assert np.ptp(segment[:, i]) == pytest.approx(2 * HALF_WIDTH)
+    labels = [text.get_text() for text in boosting.texts]
+    assert sorted(labels) == sorted([f"{epsilon:g}" for epsilon in EPSILONS] * 2)
+    assert NAMES["no_privacy"] in found
+    assert "density ratio" in boosting.get_xlabel()
+
+
+def test_the_trade_off_does_not_mix_in_releases_that_were_not_attacked(records):
+    shifted = records.copy()
+    shifted.loc[shifted["task"] == "utility", "value"] += 0.3
+    before, after = (tradeoff(r)[0].containers[-1].lines[0].get_ydata() for r in (records, shifted))
+    assert list(before) == list(after)
+
+
+def test_labels_of_the_trade_off_cover_neither_points_nor_each_other(records):
+    axes, _ = tradeoff(records)
+    boxes = [mpl.text.Text.get_window_extent(text) for text in axes.texts]
+    points = axes.transData.transform([text.xy for text in axes.texts])
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+        assert not any(box.contains(*point) for point in points)
+
+
+def test_a_single_seed_keeps_the_interval_of_its_record(records):
+    one = ended(records[records["seed"] == 0], task="utility")
+    row = spread(one, "tv2").query("series == 'mst' and epsilon == 1").iloc[0]
+    assert row["seeds"] == 1
+    assert row["high"] - row["low"] == pytest.approx(0.02)
+    (note,) = {panel.figure._suptitle.get_text() for panel in utility_curves(one)}
+    assert note.endswith("95 % interval of one seed")
+
+
+def test_the_caption_says_table_adjacency_delta_and_number_of_seeds(records):
+    note = utility_curves(records)[0].figure._suptitle.get_text()
+    assert note == (
+        f"adult, add/remove, δ = 1e-05; mean and 95 % t-interval over {len(SEEDS)} seeds"
+    )
+
+
+def test_two_settings_of_one_synthesizer_are_two_series_named_by_what_differs():
+    rows = [
+        record("utility", "mst", 1.0, seed, "tv2", value, settings=settings)
+        for seed in SEEDS
+        for value, settings in ((0.1, '{"a":1,"b":2}'), (0.2, '{"a":1,"b":3}'))
+    ]
+    (axes,) = utility_curves(pd.DataFrame(rows))
+    assert curve(axes, "MST (b=2)")[1] == pytest.approx([0.1])
+    assert curve(axes, "MST (b=3)")[1] == pytest.approx([0.2])
+
+
+def test_failed_cells_are_not_drawn_and_without_records_nothing_is(records, tmp_path):
+    failed = records[records["error"] != ""]
+    assert len(failed) == 1
+    assert utility_curves(failed) == leakage_curves(failed) == tradeoff(failed) == ()
+    assert draw_all(failed, tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_are_written_whole_and_settings_of_matplotlib_stay(records, tmp_path):
+    before = dict(mpl.rcParams)
+    written = draw_all(records, tmp_path / "figures")
+    assert dict(mpl.rcParams) == before
+    expected = {f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png")}
+    assert {path.name for path in written} == expected
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == expected
+    for path in written:
+        start = path.read_bytes()[:8]
+        assert start.startswith(b"%PDF" if path.suffix == ".pdf" else b"\x89PNG")
+    text = (tmp_path / "figures" / "utility.pdf").read_bytes()
+    assert b"/Type3" not in text
+    assert b"/FontFile2" in text
+
+
+def test_each_of_several_tables_has_files_of_its_own(records, tmp_path):
+    both = pd.concat([records, records.assign(dataset="other")])
+    both = both[both["task"] == "utility"]
+    assert {path.name for path in draw_all(both, tmp_path)} == {
+        f"utility_{table}.{kind}" for table in ("adult", "other") for kind in ("pdf", "png")
+    }
+
+
+def test_the_look_of_a_series_does_not_depend_on_the_panel(records):
+    panels = utility_curves(records)
+    colors = [[line.get_color() for line in p.lines if line.get_label() == "MST"] for p in panels]
+    assert len({color for (color,) in colors}) == 1

@@ -1,0 +1,101 @@
+"""Who may know whom: the imports prove that what is right of the door sees noisy values only."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dp_synth
+
+PACKAGE = Path(dp_synth.__file__).parent
+
+LAYERS = [  # a part imports only from parts on an earlier line, or from itself
+    {"_version", "errors", "files"},
+    {"accounting", "domain"},
+    {"schema", "measurement"},
+    {"table", "datasets", "inference"},
+    {"mechanisms"},
+    {"release"},
+    {"synthesizers"},
+    {"metrics"},
+    {"attacks"},
+    {"audit"},
+    {"benchmark", "figures"},
+    {"cli"},
+]
+NEVER = {  # beyond the order
+    "schema": {"accounting"},
+    "measurement": {"accounting"},
+    "inference": {"accounting", "table", "mechanisms"},
+    "datasets": {"accounting"},
+    "metrics": {"accounting", "table", "mechanisms", "inference", "synthesizers", "release"},
+    "attacks": {"accounting", "table", "mechanisms", "inference", "synthesizers", "release"},
+    "figures": set().union(*LAYERS) - {"errors", "files"},
+}
+RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
+
+
+def imports(path: Path) -> set[str]:
+    """The parts of dp_synth that a module imports, wherever in the module it does so."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: imports are absolute"
+            names = [node.module or ""]
+            if node.module == "dp_synth":
+                names = [f"dp_synth.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("dp_synth.")}
+    return found
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_below(path: Path) -> None:
+    here = part_of(path)
+    for there in imports(path) - {here}:
+        assert RANK[there] < RANK[here] or (here, there) == ("benchmark", "figures"), (
+            f"{here} must not import {there}"
+        )
+        assert there not in NEVER.get(here, set()), f"{here} must not know {there}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "synthesizers").glob("*.py")), ids=str)
+def test_no_synthesizer_imports_its_sibling(path: Path) -> None:
+    if path.stem in ("__init__", "base"):
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            "dp_synth.synthesizers."
+        ):
+            assert node.module == "dp_synth.synthesizers.base"
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = ["torch", "opacus", "matplotlib", "sklearn", "dp_accounting", "typer", "rich"]
+    code = f"import sys, dp_synth; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_has_a_docstring_and_exists() -> None:
+    for name in dp_synth.__all__:
+        assert getattr(dp_synth, name).__doc__, name
+
+
+def test_no_module_is_longer_than_a_reader_can_hold() -> None:
+    for path in MODULES:
+        assert len(path.read_text().splitlines()) <= 400, path
