@@ -15,7 +15,9 @@ from dp_synth.benchmark.runner import status
 from dp_synth.benchmark.store import Store
 
 SCRIPT = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from pathlib import Path
 from fake_cells import fake_cell, work
 from dp_synth.benchmark.runner import run
