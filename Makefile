@@ -23,7 +23,9 @@ lint: $(VENV)/.dev
 
 # The numbers of the README, printed by the scripts that measure them (needs DP_SYNTH_DATA).
 numbers: $(VENV)/.test
+	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/accounting.py
+	$(BIN)/python benchmarks/noise.py
 	$(BIN)/python benchmarks/mst_adult.py
 	$(BIN)/python benchmarks/siblings.py
 

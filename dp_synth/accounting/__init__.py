@@ -1,29 +1,39 @@
 """Budget, events, plans, curves and the accountant: what a release costs, never too little."""
 
-from dp_synth.accounting.accountant import Accountant, Slice
+from dp_synth.accounting.accountant import Accountant, Portion, Recipe
 from dp_synth.accounting.budget import ADJACENCIES, Adjacency, PrivacyBudget
 from dp_synth.accounting.calibration import calibrate
+from dp_synth.accounting.currency import CURRENCIES, Currency
 from dp_synth.accounting.curves import PrivacyCurve, compose
 from dp_synth.accounting.events import Event, Gaussian, Selection
-from dp_synth.accounting.ledger import Entry, Ledger, Randomness
-from dp_synth.accounting.plan import Gaussians, Plan, Selections
+from dp_synth.accounting.ledger import Entry, Ledger, Randomness, Sampler
+from dp_synth.accounting.ledger_file import read_ledger
+from dp_synth.accounting.plan import Filtered, Gaussians, Plan, Selections
+from dp_synth.accounting.slices import Slice
 
 __all__ = [
     "ADJACENCIES",
+    "CURRENCIES",
     "Accountant",
     "Adjacency",
+    "Currency",
     "Entry",
     "Event",
+    "Filtered",
     "Gaussian",
     "Gaussians",
     "Ledger",
     "Plan",
+    "Portion",
     "PrivacyBudget",
     "PrivacyCurve",
     "Randomness",
+    "Recipe",
+    "Sampler",
     "Selection",
     "Selections",
     "Slice",
     "calibrate",
     "compose",
+    "read_ledger",
 ]

@@ -2,161 +2,368 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, Protocol
 
-from dp_synth.accounting.budget import Adjacency, PrivacyBudget
-from dp_synth.accounting.calibration import calibrate
+from dp_synth.accounting.budget import PrivacyBudget
+from dp_synth.accounting.calibration import calibrate, check_weights, shares
+from dp_synth.accounting.currency import Currency, limit
 from dp_synth.accounting.curves import compose
-from dp_synth.accounting.events import Event, Gaussian, Selection
-from dp_synth.accounting.ledger import Entry, Ledger, LedgerFile, Randomness
-from dp_synth.accounting.plan import Part, Plan
-from dp_synth.errors import BudgetExceeded
+from dp_synth.accounting.events import Event, SampledGaussian
+from dp_synth.accounting.ledger import Entry, Ledger, Randomness
+from dp_synth.accounting.ledger_file import LedgerFile
+from dp_synth.accounting.plan import Plan
+from dp_synth.accounting.slices import Slice
+from dp_synth.errors import BudgetExceeded, UnsupportedEvent
+
+Plans = Mapping[str, tuple[Plan, float]]
+
+CRUMBS = 1e-5  # of a filter or a portion: calibration leaves less unused, and it buys nothing
+
+
+class Recipe(Protocol):
+    """What can be registered: something that states what it will charge."""
+
+    @property
+    def name(self) -> str:
+        """What the ledger calls it."""
+
+    def plan(self, domain: Any, /) -> Plan:
+        """Return what a fit over ``domain`` will charge."""
 
 
 class Accountant:
     """Holds one budget, reserves parts of it for plans, and records every charge.
 
-    Plans are admitted before the first charge; their curves are composed exactly. A plan whose
-    noise is not given takes all of the budget, or shares it with those admitted together with
-    it. After the first charge nothing more is admitted: what is chosen after seeing an output
-    may not be composed in this way.
+    There are two kinds of root. A *planned* one admits plans before its first release, and
+    composes their curves: one plan, or several together, or, with ``planned`` recipes and
+    targets, one after another, each until the total reaches its epsilon. What is chosen after
+    seeing an output may not be composed so. An *adaptive* one (``adaptive=True``, or the
+    currency "zcdp" or "gdp") is a filter: anything may come next, at the price of a looser bound.
 
-    With ``ledger`` each charge is on disk before the data that it pays for is read. A file that
-    holds charges already is never continued by a new plan: its budget was planned to the end.
+    With ``ledger`` every reservation and every charge is on disk before the data that it pays
+    for is read; what a crash leaves reserved counts as spent. Processes may share the file of an
+    adaptive root. ``simulate`` marks an experiment whose repeats are releases of their own.
     """
 
-    def __init__(self, budget: PrivacyBudget, *, ledger: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        budget: PrivacyBudget,
+        *,
+        ledger: str | Path | None = None,
+        planned: Sequence[tuple[Recipe, float]] = (),
+        adaptive: bool | Currency = False,
+        simulate: bool = False,
+    ) -> None:
         self.budget = budget
-        self._file = LedgerFile(ledger, budget) if ledger is not None else None
-        self._entries = self._file.entries if self._file else ()
-        self._admitted: list[tuple[Event, int]] = []
+        self.planned = _checked(tuple(planned), budget)
+        self.currency: Currency | None = _currency(adaptive, planned)
+        self._turns: list[Slice] = []
+        self._domain: object = None
+        empty = Ledger(budget, (), self.currency or "planned", simulate)
+        self._file = LedgerFile(ledger, empty) if ledger is not None else None
+        self._ledger = self._file.ledger if self._file else empty
+        self._limit = limit(budget, self.currency) if self.currency else math.inf
+        self._latest: tuple[int, int] = (0, 0)
+        self._admitted: list[Slice] = []
         self._lock = threading.RLock()
         self._process = os.getpid()
 
     @property
     def ledger(self) -> Ledger:
-        """What was charged so far."""
-        return Ledger(self.budget, self._entries)
+        """What was reserved and charged so far."""
+        return self._ledger
 
     def epsilon(self) -> float:
-        """Return a certified upper bound on what was spent, at the budget's delta."""
+        """Return a certified upper bound on what is spent, at the budget's delta."""
         return self.ledger.epsilon
 
-    def admit(self, name: str, plan: Plan, *, randomness: Randomness = "os") -> Slice:
-        """Reserve the budget for one plan; BudgetExceeded when it cannot be paid."""
-        return self.admit_jointly({name: (plan, 1.0)}, randomness=randomness)[name]
+    def left(self) -> float:
+        """Return what an adaptive root's filter has left, in its currency; crumbs are nothing."""
+        if self.currency is None:
+            raise BudgetExceeded(
+                "only an adaptive accountant has a filter; open one; nothing was released"
+            )
+        left = self._limit - self.ledger.spent(self.currency)
+        return left if left > CRUMBS * self._limit else 0.0
+
+    def open(self) -> None:
+        """Write the head of the ledger file now, so that other processes can continue it."""
+        with self._alone():
+            if self._file and not self._file.path.exists():
+                self._file.append([])
+
+    def portion(self, epsilon: float) -> Portion:
+        """Return as much of an adaptive root's filter as a budget of ``epsilon`` would be."""
+        return Portion(self, None, self.amount(epsilon))
+
+    def amount(self, epsilon: float) -> float:
+        """Return what a budget of ``epsilon``, at the root's delta, is in the filter's currency."""
+        if self.currency is None:
+            raise BudgetExceeded(
+                "targets are fixed when an accountant is opened; open an adaptive one to decide "
+                "as you go; nothing was released"
+            )
+        return limit(PrivacyBudget(epsilon, self.budget.delta), self.currency)
+
+    def admit(
+        self,
+        name: str,
+        plan: Plan,
+        *,
+        randomness: Randomness = "os",
+        amount: float | None = None,
+    ) -> Slice:
+        """Reserve the budget for one plan; BudgetExceeded when it cannot be paid.
+
+        ``amount`` as in ``admit_jointly``.
+        """
+        plans = {name: (plan, 1.0)}
+        return self.admit_jointly(plans, randomness=randomness, amount=amount)[name]
 
     def admit_jointly(
-        self, plans: Mapping[str, tuple[Plan, float]], *, randomness: Randomness = "os"
+        self, plans: Plans, *, randomness: Randomness = "os", amount: float | None = None
     ) -> dict[str, Slice]:
         """Reserve the budget for several plans, each with the weight of its share.
 
-        Plans without noise are calibrated together so that their composition meets the budget;
-        plans with noise given must fit into what is left. BudgetExceeded, and nothing changes,
-        when they do not.
+        Plans without noise are calibrated together: until their composition meets the budget,
+        or uses what an adaptive root has left, or ``amount`` of that in its currency. Plans with
+        noise given must fit into what is left. BudgetExceeded, and nothing changes, when they
+        do not.
         """
-        with self._lock:
-            self._refuse_latecomers(list(plans))
-            if all(plan.is_fixed for plan, _ in plans.values()):
-                ready = {name: plan for name, (plan, _) in plans.items()}
-            elif self._admitted:
-                raise BudgetExceeded(
-                    "another plan already holds a part of this budget; admit plans that are to "
-                    "be calibrated together in one call; nothing was released"
-                )
+        with self._alone():
+            if self.currency is None:
+                ready = self._composed(plans)
             else:
-                ready = calibrate(plans, self.budget)
-            events = [event for plan in ready.values() for event in plan.events()]
-            cost = compose([*self._admitted, *events]).epsilon(self.budget.delta)
-            if cost > self.budget.epsilon:
-                raise BudgetExceeded(
-                    f"{', '.join(ready)} would bring the total to epsilon={cost:.6g} where the "
-                    f"budget allows {self.budget.epsilon:g} at delta={self.budget.delta:g}; "
-                    "nothing was released"
-                )
-            self._admitted += events
-            return {name: Slice(self, name, plan, randomness) for name, plan in ready.items()}
+                ready = self._filtered(plans, self.currency, amount)
+            return self._reserve(ready, randomness)
 
-    def _refuse_latecomers(self, names: list[str]) -> None:
-        if self._entries:
-            where = f" in {self._file.path}" if self._file else ""
+    def turn(self, recipe: Recipe, domain: object, *, randomness: Randomness = "os") -> Slice:
+        """Return the slice of the next planned recipe, which must be this one.
+
+        The first turn calibrates and reserves for all of them over ``domain``; later ones must
+        be over the same. BudgetExceeded when it is another recipe's turn, or nobody's.
+        """
+        with self._alone():
+            done = sum(piece.taken for piece in self._turns)
+            expected = self.planned[done][0] if done < len(self.planned) else None
+            if expected != recipe or (self._turns and domain != self._domain):
+                raise BudgetExceeded(
+                    f"{recipe} over this domain is not what was planned to come next"
+                    f" ({expected or 'nothing'}); what is chosen later needs an adaptive "
+                    "accountant; nothing was released"
+                )
+            if not self._turns:
+                self._turns, self._domain = self._reserve_turns(domain, randomness), domain
+            piece = self._turns[done]
+            piece.taken, piece.randomness = True, randomness
+            return piece
+
+    def _reserve_turns(self, domain: object, randomness: Randomness) -> list[Slice]:
+        names = [f"{i}-{recipe.name}" for i, (recipe, _) in enumerate(self.planned, 1)]
+        self._refuse_latecomers(names)
+        ready: dict[str, Plan] = {}
+        before: tuple[tuple[Event, int], ...] = ()
+        for name, (recipe, target) in zip(names, self.planned, strict=True):
+            goal = PrivacyBudget(target, self.budget.delta)
+            ready |= calibrate({name: (recipe.plan(domain), 1.0)}, goal, before=before)
+            before = (*before, *ready[name].events())
+        return list(self._reserve(ready, randomness).values())
+
+    def _composed(self, plans: Plans) -> dict[str, Plan]:
+        """Return the plans with their noise, if their curves fit into the budget."""
+        if self.planned:
             raise BudgetExceeded(
-                f"the ledger{where} already holds charges of a plan for the whole budget, so "
-                f"{', '.join(names)} must be fitted jointly with it or have a budget of its own; "
+                "this accountant was opened for planned recipes; fit them in their turn, or open "
+                "an adaptive one; nothing was released"
+            )
+        fixed = all(plan.is_fixed for plan, _ in plans.values())
+        self._refuse_latecomers(list(plans), unless=fixed)
+        ready = {name: p for name, (p, _) in plans.items()} if fixed else None
+        ready = ready or calibrate(plans, self.budget)
+        admitted = [event for part in self._admitted for event in part.plan.events()]
+        events = [event for plan in ready.values() for event in plan.events()]
+        cost = compose([*admitted, *events]).epsilon(self.budget.delta)
+        if cost > self.budget.epsilon:
+            raise BudgetExceeded(
+                f"{', '.join(ready)} would bring the total to epsilon={cost:.6g} where the "
+                f"budget allows {self.budget.epsilon:g} at delta={self.budget.delta:g}; "
                 "nothing was released"
             )
+        return ready
 
-    def _record(self, entry: Entry) -> None:
-        """Write a charge: first to disk, then to memory. Called by slices only."""
+    def _filtered(self, plans: Plans, currency: Currency, amount: float | None) -> dict[str, Plan]:
+        """Return the plans with their noise, if the filter has as much left."""
+        left = self.left()
+        if all(plan.is_fixed for plan, _ in plans.values()):
+            ready = {name: plan for name, (plan, _) in plans.items()}
+        else:
+            ready = _at_cost(plans, left if amount is None else amount, currency)
+        cost = sum(plan.cost(currency) for plan in ready.values())
+        if cost > min(left, left if amount is None else amount) or not left:
+            raise BudgetExceeded(
+                f"{', '.join(plans)} would cost {cost:.4g} where the {currency} filter has "
+                f"{left:.4g} of {self._limit:.4g} left; nothing was released"
+            )
+        return ready
+
+    def _refuse_latecomers(self, names: list[str], *, unless: bool = False) -> None:
+        charged = bool(self._ledger.charges) or len(self._ledger.reservations) > sum(
+            len([part for part in piece.plan.parts.values() if part.count])
+            for piece in self._admitted
+        )
+        if charged or (self._admitted and not unless):
+            where = f" in {self._file.path}" if self._file else ""
+            raise BudgetExceeded(
+                f"the ledger{where} already holds a plan for the whole budget, so "
+                f"{', '.join(names)} must be fitted jointly with it, have a budget of its own, or "
+                "share an adaptive accountant; nothing was released"
+            )
+
+    def _reserve(self, plans: Mapping[str, Plan], randomness: Randomness) -> dict[str, Slice]:
+        """Write the plans down, then hand out what charges to them."""
+        lines = [
+            Entry("reservation", name, part.name, part.event(), part.count, "plan", randomness)
+            for name, plan in plans.items()
+            for part in plan.parts.values()
+            if part.count
+        ]
+        for line in lines:
+            if isinstance(line.event, SampledGaussian) and self.budget.adjacency != "add_remove":
+                raise UnsupportedEvent("sampled batches are certified under add_remove only")
+        self._write(lines)
+        pieces = {}
+        for name, plan in plans.items():
+            pieces[name] = Slice(self, name, plan, randomness, position=len(self._admitted))
+            self._admitted.append(pieces[name])
+        return pieces
+
+    def _record(self, entry: Entry, position: tuple[int, int]) -> None:
+        """Write a charge, first to disk, then to memory. Called by slices only."""
+        with self._alone():
+            if self.currency is None and position < self._latest:
+                raise BudgetExceeded(
+                    f"{entry.why!r} comes after later parts of the plan were charged; its curve "
+                    "holds in the planned order only; nothing was released"
+                )
+            self._write([entry])
+            self._latest = max(self._latest, position)
+
+    def _write(self, entries: list[Entry]) -> None:
+        if self._file:
+            self._file.append(entries)
+            self._ledger = self._file.ledger
+        else:
+            kept = (*self._ledger.entries, *entries)
+            self._ledger = Ledger(self.budget, kept, self._ledger.rule, self._ledger.simulation)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other threads out, and other processes while the ledger is a file."""
         if os.getpid() != self._process:
             raise BudgetExceeded(
                 "this accountant belongs to the process that opened it, so that a copy cannot "
                 "spend the budget twice; nothing was released"
             )
         with self._lock:
-            if self._file:
-                self._file.append([entry])
-            self._entries = (*self._entries, entry)
+            if self._file is None:
+                yield
+                return
+            with self._file.locked():
+                self._ledger = self._file.ledger
+                yield
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an accountant cannot be pickled: its copy could spend the budget twice")
 
 
-class Slice:
-    """What an accountant reserved for one plan; pays for what the plan names, once."""
+class Portion:
+    """So much of an adaptive root's filter, to be spent by fits or handed on in portions."""
 
-    def __init__(
-        self, accountant: Accountant, name: str, plan: Plan, randomness: Randomness
-    ) -> None:
-        self.accountant = accountant
-        self.name = name
-        self.plan = plan
-        self.randomness = randomness
-        self._used: Counter[str] = Counter()
-        self._lock = threading.Lock()
+    def __init__(self, root: Accountant, parent: Portion | None, amount: float) -> None:
+        self.root = root
+        self._parent = parent
+        self._amount = amount
+        self._left = amount
 
-    @property
-    def adjacency(self) -> Adjacency:
-        """The adjacency under which sensitivities must be stated."""
-        return self.accountant.budget.adjacency
+    def left(self) -> float:
+        """Return what is left of it, in the filter's currency: no more than of what it is part."""
+        above = self._parent.left() if self._parent else self.root.left()
+        return min(self._left, above) if self._left > CRUMBS * self._amount else 0.0
 
-    def charge(self, part: Part, event: Event, count: int, *, why: str) -> None:
-        """Charge ``count`` times ``event`` to a part of the plan, before any data are read.
+    def portion(self, epsilon: float) -> Portion:
+        """Return as much of this as a budget of ``epsilon`` would be."""
+        return Portion(self.root, self, self.root.amount(epsilon))
 
-        BudgetExceeded, with nothing recorded, when the plan does not name the part, when the
-        event costs more than the part's, or when the part has fewer answers left.
+    def admit_jointly(self, plans: Plans, *, randomness: Randomness = "os") -> dict[str, Slice]:
+        """Reserve all that is left of this for several plans; see ``Accountant``.
+
+        BudgetExceeded when what it is a part of no longer has as much.
         """
-        if count < 0:
-            raise ValueError(f"a charge must be for 0 answers or more, got {count}")
-        with self._lock:
-            planned = self.plan.parts.get(part.name)
-            if planned is None or planned != part or not _within(event, part):
+        with self.root._lock:
+            left = self.left()
+            if left < self._left * (1 - 1e-9):
                 raise BudgetExceeded(
-                    f"{why!r} asks for {event} but the plan of {self.name!r} grants "
-                    f"{planned or 'no part of that name'}; nothing was released"
+                    f"{', '.join(plans)} would cost {self._left:.4g} where {left:.4g} is left of "
+                    f"the {self.root.currency} filter; nothing was released"
                 )
-            left = part.count - self._used[part.name]
-            if count > left:
-                raise BudgetExceeded(
-                    f"{why!r} asks for {count} answers but part {part.name!r} of {self.name!r} "
-                    f"has {left} of {part.count} left; nothing was released"
-                )
-            if count:
-                entry = Entry(self.name, part.name, event, count, why, self.randomness)
-                self.accountant._record(entry)
-            self._used[part.name] += count
+            pieces = self.root.admit_jointly(plans, randomness=randomness, amount=left)
+            assert self.root.currency is not None
+            self._spend(sum(piece.plan.cost(self.root.currency) for piece in pieces.values()))
+        return pieces
+
+    def _spend(self, amount: float) -> None:
+        self._left -= amount
+        if self._parent:
+            self._parent._spend(amount)
 
 
-def _within(event: Event, part: Part) -> bool:
-    """Whether the event costs no more than one answer of the part, and is of its kind."""
-    planned = part.event()
-    if isinstance(event, Gaussian) and isinstance(planned, Gaussian):
-        return event.noise_multiplier >= planned.noise_multiplier
-    if isinstance(event, Selection) and isinstance(planned, Selection):
-        return event.epsilon <= planned.epsilon
-    return False
+def _checked(
+    planned: tuple[tuple[Recipe, float], ...], budget: PrivacyBudget
+) -> tuple[tuple[Recipe, float], ...]:
+    targets = [target for _, target in planned]
+    rising = all(a < b for a, b in zip([0.0, *targets], targets, strict=False))
+    if targets and not (rising and targets[-1] <= budget.epsilon):
+        raise ValueError(
+            f"targets must rise from above 0 to at most epsilon {budget.epsilon:g}, got {targets}"
+        )
+    return planned
+
+
+def _currency(adaptive: bool | Currency, planned: Sequence[object]) -> Currency | None:
+    if adaptive is False:
+        return None
+    if planned:
+        raise ValueError("an accountant is either adaptive or has planned recipes, not both")
+    if adaptive not in (True, "zcdp", "gdp"):
+        raise ValueError(f"adaptive must be True, 'zcdp' or 'gdp', got {adaptive!r}")
+    return "zcdp" if adaptive is True else adaptive
+
+
+def _at_cost(plans: Plans, amount: float, currency: Currency) -> dict[str, Plan]:
+    """Return the plans with the noise at which all together cost ``amount``, never more."""
+    check_weights(plans)
+
+    def at(rho: float) -> dict[str, Plan]:
+        parts = shares(rho, list(plans.values()))
+        return {
+            name: plan.at(share) if share else plan
+            for (name, (plan, _)), share in zip(plans.items(), parts, strict=True)
+        }
+
+    if not amount:
+        return at(1e-60)
+    high = amount
+    if currency == "zcdp":
+        return at(high * (1 - 1e-12))
+    low = 0.0
+    while high - low > 1e-6 * high:
+        middle = (low + high) / 2
+        above = sum(plan.cost(currency) for plan in at(middle).values()) > amount
+        low, high = (low, middle) if above else (middle, high)
+    return at(low)

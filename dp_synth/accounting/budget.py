@@ -12,18 +12,23 @@ ADJACENCIES: tuple[str, ...] = get_args(Adjacency)
 
 @dataclass(frozen=True)
 class PrivacyBudget:
-    """A target (epsilon, delta) and the adjacency under which it must hold.
+    """A target (epsilon, delta), the adjacency under which it must hold, and the unit.
 
-    ``add_remove``: neighbouring tables differ by one record more or less, so the number of
-    records is private. ``replace_one``: they differ in the value of one record, so it is public.
+    ``add_remove``: neighbouring tables differ by one unit more or less, so the number of units
+    is private. ``replace_one``: they differ in the values of one unit, so it is public. A unit
+    is one record, or all records that agree in the column ``unit``, of which ``max_rows`` at
+    most are used: the rest are dropped at random before anything is measured, and every
+    sensitivity is ``max_rows`` times as large.
 
     >>> PrivacyBudget(epsilon=1, delta=1e-9)
-    PrivacyBudget(epsilon=1, delta=1e-09, adjacency='add_remove')
+    PrivacyBudget(epsilon=1, delta=1e-09, adjacency='add_remove', unit=None, max_rows=1)
     """
 
     epsilon: float
     delta: float
     adjacency: Adjacency = "add_remove"
+    unit: str | None = None
+    max_rows: int = 1
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.epsilon) and self.epsilon > 0):
@@ -34,3 +39,7 @@ class PrivacyBudget:
             raise ValueError(
                 f"adjacency must be one of {', '.join(ADJACENCIES)}, got {self.adjacency!r}"
             )
+        if type(self.max_rows) is not int or self.max_rows < 1:
+            raise ValueError(f"max_rows must be a whole number above 0, got {self.max_rows}")
+        if self.unit is None and self.max_rows != 1:
+            raise ValueError("max_rows above 1 needs the column that names the unit; give unit")

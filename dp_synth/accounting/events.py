@@ -62,7 +62,7 @@ class Selection:
     @property
     def rho(self) -> float:
         """Cost in zCDP (Cesar & Rogers 2021, Lemma 3.4)."""
-        return self.epsilon**2 / 8
+        return self.epsilon * self.epsilon / 8
 
 
 @dataclass(frozen=True)

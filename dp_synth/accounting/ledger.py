@@ -1,42 +1,49 @@
-"""The ledger: what was charged, line by line, in memory and as hash-chained JSON lines."""
+"""The ledger: what was reserved and charged, and what it certifies; safe to publish."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from dp_synth._version import __version__
 from dp_synth.accounting.budget import PrivacyBudget
+from dp_synth.accounting.currency import CURRENCIES, Currency, cost, limit
 from dp_synth.accounting.curves import PrivacyCurve, compose
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
     Selection,
+    ZeroConcentrated,
     event_from_fields,
     event_to_fields,
 )
 from dp_synth.errors import LedgerError, UnsupportedEvent
 
-FORMAT, VERSION = "dp_synth.ledger", 1
+FORMAT, VERSION = "dp_synth.ledger", 2
 
 Randomness = Literal["os", "seeded"]  # a seeded run can be repeated by whoever knows the seed
+Sampler = Literal["exact", "float"]  # exact in law, or as floating point allows
+Rule = Literal["planned", "zcdp", "gdp"]  # composed curves, or a filter in this currency
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One charge: who paid for what, how often, and with which randomness the noise was drawn."""
+    """One line: who paid for what, how often, and how the noise was drawn.
 
+    ``kind`` is "reservation" for what a plan may charge, written before anything is read, and
+    "charge" for an answer that was paid for. Reservations are what counts: what a plan left
+    unspent may have been left because of an output.
+    """
+
+    kind: Literal["reservation", "charge"]
     recipe: str
     part: str
     event: Event
     count: int
     why: str
     randomness: Randomness
+    sampler: Sampler = "exact"
 
     def to_fields(self) -> dict[str, object]:
         """Return the entry as a JSON object."""
@@ -55,44 +62,96 @@ class Entry:
         count, words = known["count"], [known[name] for name in ("recipe", "part", "why")]
         if type(count) is not int or count < 1:
             raise LedgerError(f"count of an entry must be a whole number above 0, got {count!r}")
-        if known["randomness"] not in get_args(Randomness):
-            raise LedgerError(f"unknown randomness {known['randomness']!r} of an entry")
+        for name, allowed in _WORDS.items():
+            if known[name] not in allowed:
+                raise LedgerError(f"unknown {name} {known[name]!r} of an entry")
         if not all(isinstance(word, str) for word in words):
             raise LedgerError(f"recipe, part and why of an entry must be text, got {words}")
         return cls(event=event, **known)  # type: ignore[arg-type]
 
 
+_WORDS: dict[str, tuple[str, ...]] = {
+    "kind": ("reservation", "charge"),
+    "randomness": get_args(Randomness),
+    "sampler": get_args(Sampler),
+}
+
+
 @dataclass(frozen=True)
 class Ledger:
-    """What was charged to one budget; safe to publish. Printing it gives a table."""
+    """What was reserved and charged to one budget. Printing it gives a table.
+
+    ``rule`` says what makes the total valid: "planned" events that were all fixed before the
+    first release, composed by their curves, or a filter that counts in a currency. A ledger
+    with ``simulation`` belongs to an experiment whose repeats are releases of their own.
+    """
 
     budget: PrivacyBudget
-    entries: tuple[Entry, ...] = field(default=())
+    entries: tuple[Entry, ...] = ()
+    rule: Rule = "planned"
+    simulation: bool = False
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(self.entries)
+        return iter(self.charges)
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self.charges)
+
+    @property
+    def charges(self) -> tuple[Entry, ...]:
+        """The answers that were paid for."""
+        return tuple(entry for entry in self.entries if entry.kind == "charge")
+
+    @property
+    def reservations(self) -> tuple[Entry, ...]:
+        """What plans were granted."""
+        return tuple(entry for entry in self.entries if entry.kind == "reservation")
 
     @property
     def curve(self) -> PrivacyCurve:
-        """The certified privacy curve of all entries together."""
-        return compose((entry.event, entry.count) for entry in self.entries)
+        """The certified privacy curve of all that was reserved; of the whole limit in a filter."""
+        if self.rule == "planned" or not self.reservations:
+            return compose((entry.event, entry.count) for entry in self.reservations)
+        amount = max(limit(self.budget, self.rule), self.spent(self.rule))
+        if self.rule == "zcdp":
+            return compose([(ZeroConcentrated(amount), 1)])
+        return compose([(Gaussian(amount**-0.5, 1.0), 1)])
 
     @property
     def epsilon(self) -> float:
-        """Certified upper bound on what was spent, at the budget's delta."""
+        """Certified upper bound at the budget's delta on what was reserved.
+
+        A filter certifies the limit that it was opened with, however much of it is used: the
+        point where its user stops may depend on outputs.
+        """
+        if self.rule != "planned" and self._within_limit:
+            return self.budget.epsilon if self.reservations else 0.0
         return self.curve.epsilon(self.budget.delta)
+
+    def spent(self, currency: Currency) -> float:
+        """Return the amount that was reserved, in a filter's currency."""
+        return sum(cost(entry.event, currency) * entry.count for entry in self.reservations)
+
+    @property
+    def _within_limit(self) -> bool:
+        """Whether a filter's ledger stopped in time, as one that an accountant wrote always did."""
+        assert self.rule != "planned"
+        return self.spent(self.rule) <= limit(self.budget, self.rule) * (1 + 1e-9)
 
     @property
     def seeded(self) -> bool:
         """Whether any noise can be repeated from a seed, so that it protects nobody."""
-        return any(entry.randomness == "seeded" for entry in self.entries)
+        return any(entry.randomness == "seeded" for entry in self.charges)
+
+    def header(self) -> dict[str, object]:
+        """Return what opens a ledger file, as a JSON object."""
+        budget = {name: getattr(self.budget, name) for name in PrivacyBudget.__dataclass_fields__}
+        rule = {"rule": self.rule, "simulation": self.simulation}
+        return {"format": FORMAT, "version": VERSION, "dp_synth": __version__, **budget, **rule}
 
     def to_fields(self) -> dict[str, object]:
         """Return the ledger as a JSON object."""
-        return {**_header(self.budget), "entries": [entry.to_fields() for entry in self.entries]}
+        return {**self.header(), "entries": [entry.to_fields() for entry in self.entries]}
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, object]) -> Ledger:
@@ -100,163 +159,84 @@ class Ledger:
         entries = fields.get("entries")
         if not isinstance(entries, list):
             raise LedgerError("a ledger must have a list of entries")
-        return cls(_budget_of(fields), tuple(Entry.from_fields(entry) for entry in entries))
+        return cls.opened(fields, tuple(Entry.from_fields(entry) for entry in entries))
+
+    @classmethod
+    def opened(cls, header: Mapping[str, object], entries: tuple[Entry, ...] = ()) -> Ledger:
+        """Return the ledger with this header; LedgerError when it is not one."""
+        if header.get("format") != FORMAT or header.get("version") != VERSION:
+            raise LedgerError(f"not a {FORMAT} of version {VERSION}")
+        rule, simulation = header.get("rule"), header.get("simulation")
+        if rule not in ("planned", *CURRENCIES) or not isinstance(simulation, bool):
+            raise LedgerError(f"unknown rule {rule!r} or simulation {simulation!r} in its head")
+        try:
+            names = PrivacyBudget.__dataclass_fields__
+            budget = PrivacyBudget(**{name: header[name] for name in names})  # type: ignore[arg-type]
+        except (KeyError, TypeError, ValueError) as error:
+            raise LedgerError(f"the budget in its head is not one: {error}") from error
+        return cls(budget, entries, rule, simulation)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
-        budget = self.budget
         rows: dict[tuple[str, str, str, str], int] = {}
-        for entry in self.entries:  # equal charges share a row
-            row = (entry.recipe, entry.part, _describe(entry.event), entry.why)
+        for entry in self.charges:  # equal charges share a row
+            row = (entry.recipe, entry.part, describe(entry.event), entry.why)
             rows[row] = rows.get(row, 0) + entry.count
         table = [(recipe, part, str(n), *rest) for (recipe, part, *rest), n in rows.items()]
         lines = _align([("recipe", "part", "count", "event", "why"), *table])
-        total = (
-            f"epsilon {self.epsilon:.6g} of {budget.epsilon:g} at delta {budget.delta:g}, "
+        return "\n".join([*lines, self._total(), *self._warnings()])
+
+    def statement(self) -> str:
+        """Return one paragraph that says what was guaranteed, to paste into a paper."""
+        budget = self.budget
+        unit = "one record" if budget.unit is None else f"all records of one {budget.unit}"
+        if budget.max_rows > 1:
+            unit += f" (at most {budget.max_rows} of them used)"
+        change = "adding or removing" if budget.adjacency == "add_remove" else "replacing"
+        recipes = ", ".join(dict.fromkeys(entry.recipe for entry in self.reservations)) or "nothing"
+        how = {
+            "planned": "by composing the privacy-loss curves of events fixed in advance",
+            "zcdp": "by a filter in zero-concentrated differential privacy",
+            "gdp": "by a filter in Gaussian differential privacy",
+        }[self.rule]
+        said = (
+            f"The releases ({recipes}) are ({rounded_up(self.epsilon)}, {budget.delta:g})-"
+            f"differentially private with respect to {change} {unit}, certified {how} with "
+            f"dp_synth {__version__}."
+        )
+        return " ".join([said, *(warning + "." for warning in self._warnings())])
+
+    def _total(self) -> str:
+        budget = self.budget
+        text = (
+            f"epsilon {rounded_up(self.epsilon)} of {budget.epsilon:g} at delta {budget.delta:g}, "
             f"adjacency {budget.adjacency}"
         )
-        warning = ["seeded: not for release"] if self.seeded else []
-        return "\n".join([*lines, total, *warning])
+        if budget.unit is not None:
+            text += f", unit {budget.unit} of at most {budget.max_rows} rows"
+        if self.rule != "planned":
+            share = self.spent(self.rule) / limit(budget, self.rule)
+            text += f"; {share:.1%} of the {self.rule} filter is used"
+        return text
+
+    def _warnings(self) -> list[str]:
+        warnings = ["seeded: not for release"] if self.seeded else []
+        if self.simulation:
+            warnings.append("simulation: each repeat is a release of its own")
+        return warnings
 
 
-class LedgerFile:
-    """An append-only file of JSON lines, each with its SHA-256, and that of the line before it.
+def rounded_up(value: float) -> str:
+    """Return ``value`` in six digits, never rounded to the optimistic side.
 
-    The file is made by the first append. A line is on disk before the data that it pays for is
-    read, so that a crash in between counts as spent. The chain shows accidents and careless
-    edits, not whole lines cut from the end, nor a chain computed anew.
+    >>> rounded_up(0.12345641), rounded_up(1.0)
+    ('0.123457', '1')
     """
-
-    def __init__(self, path: str | Path, budget: PrivacyBudget) -> None:
-        self.path = Path(path)
-        self.budget = budget
-        self.entries: tuple[Entry, ...] = ()
-        self._last = ""
-        self._size: int | None = None
-        if self.path.exists():
-            self._size = self.path.stat().st_size
-            self._read()
-
-    def append(self, entries: Sequence[Entry]) -> None:
-        """Write entries and wait until they are on disk; on failure the file is as before."""
-        lines = []
-        if not self._last:
-            lines.append(self._chain(_header(self.budget)))
-        lines += [self._chain(entry.to_fields(), lines) for entry in entries]
-        data = "".join(line + "\n" for line in lines).encode()
-        self._write(data)
-        self._last = lines[-1]
-        self._size = (self._size or 0) + len(data)
-        self.entries += tuple(entries)
-
-    def _write(self, data: bytes) -> None:
-        size = self.path.stat().st_size if self.path.exists() else None
-        try:
-            if size != self._size:
-                raise FileExistsError
-            file = self.path.open("xb" if size is None else "ab")
-        except FileExistsError:
-            raise LedgerError(
-                f"{self.path}: was changed by another process; nothing was released"
-            ) from None
-        try:
-            with file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            self._restore(size)
-            raise
-
-    def _chain(self, fields: dict[str, object], before: Sequence[str] = ()) -> str:
-        previous = before[-1] if before else self._last
-        return _seal({**fields, "previous": _digest(previous)})
-
-    def _restore(self, size: int | None) -> None:
-        if size is None:
-            self.path.unlink(missing_ok=True)
-        else:
-            os.truncate(self.path, size)
-
-    def _read(self) -> None:
-        data = self.path.read_bytes()
-        if not data:
-            raise LedgerError(f"{self.path}: empty, so not a ledger; give the path of a new file")
-        lines = data.decode("utf-8", errors="replace").split("\n")
-        last = lines.pop()
-        budget, entries = read_lines(lines, str(self.path))
-        if last:
-            raise LedgerError(f"{self.path}, line {len(lines) + 1}: was not written to its end")
-        if budget != self.budget:
-            raise LedgerError(f"{self.path}: was opened for {budget}, not for {self.budget}")
-        self.entries, self._last = entries, lines[-1]
+    rounded = float(f"{value:.6g}")
+    return f"{rounded if rounded >= value else value * (1 + 5e-6):.6g}"
 
 
-def read_lines(lines: Sequence[str], source: str) -> tuple[PrivacyBudget, tuple[Entry, ...]]:
-    """Return what a ledger file's lines say; LedgerError naming the first line that is wrong."""
-    previous = ""
-    budget: PrivacyBudget | None = None
-    entries = []
-    for number, line in enumerate(lines, 1):
-        try:
-            fields = _opened(line)
-            if number == 1:
-                budget = _budget_of(fields)
-            if line != _seal(fields):
-                raise LedgerError("was changed after it was written")
-            if fields.get("previous") != _digest(previous):
-                raise LedgerError("does not continue the line before it; lines were moved or cut")
-            if number > 1:
-                entries.append(Entry.from_fields(fields))
-        except LedgerError as error:
-            raise LedgerError(f"{source}, line {number}: {error}") from error
-        previous = line
-    if budget is None:
-        raise LedgerError(f"{source}: empty, so not a ledger")
-    return budget, tuple(entries)
-
-
-def _opened(line: str) -> dict[str, object]:
-    """Return the JSON object of one line, without its seal."""
-    try:
-        fields = json.loads(line)
-    except ValueError:
-        raise LedgerError(f"not JSON, so not a line of a {FORMAT}") from None
-    if not isinstance(fields, dict):
-        raise LedgerError(f"not a JSON object, so not a line of a {FORMAT}")
-    fields.pop("seal", None)
-    return fields
-
-
-def _seal(fields: Mapping[str, object]) -> str:
-    """Return the line that says ``fields``, with the SHA-256 of all that it says."""
-    return json.dumps({**fields, "seal": _digest(json.dumps(fields))})
-
-
-def _header(budget: PrivacyBudget) -> dict[str, object]:
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "dp_synth": __version__,
-        "epsilon": budget.epsilon,
-        "delta": budget.delta,
-        "adjacency": budget.adjacency,
-    }
-
-
-def _budget_of(fields: Mapping[str, object]) -> PrivacyBudget:
-    if fields.get("format") != FORMAT or fields.get("version") != VERSION:
-        raise LedgerError(f"not a {FORMAT} of version {VERSION}")
-    try:
-        return PrivacyBudget(fields["epsilon"], fields["delta"], fields["adjacency"])  # type: ignore[arg-type]
-    except (KeyError, TypeError, ValueError) as error:
-        raise LedgerError(f"the budget in its head is not one: {error}") from error
-
-
-def _digest(line: str) -> str:
-    return hashlib.sha256(line.encode(errors="surrogatepass")).hexdigest() if line else ""
-
-
-def _describe(event: Event) -> str:
+def describe(event: Event) -> str:
+    """Return the event in a few words, with its numbers to four digits."""
     if isinstance(event, Gaussian):
         return f"gaussian, stddev {event.stddev:.4g}, sensitivity {event.sensitivity:.4g}"
     if isinstance(event, Selection):

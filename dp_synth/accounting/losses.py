@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dp_synth.accounting.closed_forms import selection_delta
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteGaussian,
@@ -40,7 +41,7 @@ from dp_synth.errors import UnsupportedEvent
 if TYPE_CHECKING:
     from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 
-    from dp_synth.accounting.curves import Floats
+    from dp_synth.accounting.closed_forms import Floats
 
 LARGEST_LOSS = 400.0  # its exp() is still far from overflow
 MOST_POINTS = 2_000_000  # of one distribution, in memory and before composition
@@ -151,8 +152,8 @@ def _gaussian(event: Gaussian | SampledGaussian, step: float) -> PrivacyLossDist
 
     mu = 1 / event.noise_multiplier
     widest = mu * mu / 2 + TAIL_STDDEVS * mu
-    _check_size(widest, 2 * widest / step)
     rate, steps = (event.rate, event.steps) if isinstance(event, SampledGaussian) else (1.0, 1)
+    _check_size(widest if rate < 1 else 0.0, 2 * widest / step)
     _check_size(0.0, steps * _mean_loss(mu, rate) / step)
     once = losses.from_gaussian_mechanism(
         event.noise_multiplier,
@@ -165,7 +166,7 @@ def _gaussian(event: Gaussian | SampledGaussian, step: float) -> PrivacyLossDist
 
 def _mean_loss(mu: float, rate: float) -> float:
     """Upper bound on the mean loss of one sampled step: convexity, or the chi-squared distance."""
-    return min(rate * mu * mu / 2, rate * rate * math.expm1(mu * mu))
+    return min(rate * mu * mu / 2, rate * rate * math.expm1(min(mu * mu, 700.0)))
 
 
 def _laplace(event: Laplace, step: float) -> PrivacyLossDistribution:
@@ -207,8 +208,6 @@ def _approximate(epsilon: float, delta: float, step: float) -> PrivacyLossDistri
 
 
 def _selection(event: Selection, step: float) -> PrivacyLossDistribution:
-    from dp_synth.accounting.curves import selection_delta
-
     curve = partial(selection_delta, event.epsilon)
     return curve_distribution(curve, -event.epsilon, event.epsilon, step)
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from dp_synth.accounting.events import Gaussian, Selection
+from dp_synth.accounting.currency import Currency, cost
+from dp_synth.accounting.events import Event, Gaussian, Selection, ZeroConcentrated
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,41 @@ class Selections:
         return Selection(self.epsilon)
 
 
-Part = Gaussians | Selections
-P = TypeVar("P", Gaussians, Selections)
+@dataclass(frozen=True)
+class Filtered:
+    """An amount that is spent while running, on events chosen with knowledge of earlier ones.
+
+    Outside it counts as one event with a fixed curve, whether all of it is spent or not: an
+    amount of zero-concentrated DP, or one Gaussian mechanism. ``amount`` is in the currency
+    (rho, or the square of mu) and found by calibration when None. ``share`` as in ``Gaussians``.
+    """
+
+    currency: Currency = "zcdp"
+    share: float = 1.0
+    amount: float | None = None
+    name: str = ""
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        _check_part(self.count, self.share, self.amount)
+        if self.count != 1:
+            raise ValueError(f"a filtered part is one event, got count {self.count}")
+
+    def at(self, rho: float) -> Filtered:
+        """Return this part with the amount that costs ``rho`` in zCDP."""
+        return replace(self, amount=rho if self.currency == "zcdp" else 2 * rho)
+
+    def event(self) -> ZeroConcentrated | Gaussian:
+        """Return the one event that stands for all that is spent within."""
+        if self.amount is None:
+            raise ValueError(f"part {self.name!r} has no amount yet; calibrate its plan first")
+        if self.currency == "zcdp":
+            return ZeroConcentrated(self.amount)
+        return Gaussian(1 / math.sqrt(self.amount), 1.0)
+
+
+Part = Gaussians | Selections | Filtered
+P = TypeVar("P", Gaussians, Selections, Filtered)
 
 
 @dataclass(frozen=True)
@@ -92,7 +126,11 @@ class Plan:
     @property
     def rho(self) -> float:
         """Cost of a fixed plan in zCDP."""
-        return math.fsum(event.rho * count for event, count in self.events())
+        return self.cost("zcdp")
+
+    def cost(self, currency: Currency) -> float:
+        """Cost of a fixed plan in a filter's currency."""
+        return math.fsum(cost(event, currency) * count for event, count in self.events())
 
     def at(self, rho: float) -> Plan:
         """Return the plan whose parts share a zCDP cost of ``rho``."""
@@ -104,7 +142,7 @@ class Plan:
             }
         )
 
-    def events(self) -> Iterator[tuple[Gaussian | Selection, int]]:
+    def events(self) -> Iterator[tuple[Event, int]]:
         """Yield what the parts will be charged as, with how often."""
         for part in self._active():
             yield part.event(), part.count
@@ -116,6 +154,10 @@ class Plan:
     def selections(self, name: str) -> Selections:
         """Return the selection part of this name."""
         return self._part(name, Selections)
+
+    def filtered(self, name: str) -> Filtered:
+        """Return the filtered part of this name."""
+        return self._part(name, Filtered)
 
     def _part(self, name: str, kind: type[P]) -> P:
         part = self.parts.get(name)
@@ -130,8 +172,13 @@ class Plan:
 
     @staticmethod
     def _is_fixed(part: Part) -> bool:
-        noise = part.noise_multiplier if isinstance(part, Gaussians) else part.epsilon
-        return noise is not None
+        match part:
+            case Gaussians():
+                return part.noise_multiplier is not None
+            case Selections():
+                return part.epsilon is not None
+            case Filtered():
+                return part.amount is not None
 
 
 def _check_part(count: int, share: float, noise: float | None) -> None:

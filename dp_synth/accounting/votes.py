@@ -25,7 +25,7 @@ from scipy.special import log_expit, log_ndtr
 from dp_synth.accounting.events import NoisyVote
 
 if TYPE_CHECKING:
-    from dp_synth.accounting.curves import Floats
+    from dp_synth.accounting.closed_forms import Floats
 
 ROUNDING = 2.0**-48  # bounds the relative rounding error of one special function, and to spare
 

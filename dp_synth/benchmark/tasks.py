@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 
-from dp_synth.accounting import PrivacyBudget
+from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.attacks import ATTACKS, AttackerView, Pool
 from dp_synth.audit import Roc
 from dp_synth.benchmark.baselines import LEAKAGE_BASELINES, UTILITY_BASELINES
@@ -92,9 +92,10 @@ def _rows(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
         return Rows(baselines[cell.synthesizer](fitted, fresh, rng))
     recipe = TypeAdapter(SYNTHESIZERS[cell.synthesizer]).validate_json(cell.settings)
     budget = PrivacyBudget(cell.epsilon, cell.delta, cell.adjacency)
+    accountant = Accountant(budget, simulate=True)
     started = time.process_time()
     release = recipe.fit(
-        fitted, dataset(cell.dataset).schema, budget, seed=child_seed(cell.seed, "fit")
+        fitted, dataset(cell.dataset).schema, accountant, seed=child_seed(cell.seed, "fit")
     )
     seconds = time.process_time() - started
     # A benchmark's tables are public, so the number of their rows may be used.

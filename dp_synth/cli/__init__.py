@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dp_synth._version import __version__
-from dp_synth.cli import benchmark, evaluate, listing, schema, synthesize
+from dp_synth.cli import account, benchmark, evaluate, ledger, listing, schema, synthesize
 from dp_synth.errors import BudgetExceeded, InputError
 
 EXIT_INPUT = 2
@@ -29,6 +29,9 @@ schema_app = typer.Typer(
 )
 benchmark_app = typer.Typer(
     help="Run a grid of synthesizers, tables and budgets.", no_args_is_help=True
+)
+ledger_app = typer.Typer(
+    help="Open, verify, show and export the record of what was charged.", no_args_is_help=True
 )
 
 
@@ -60,7 +63,13 @@ app.command("synthesize")(synthesize.synthesize)
 app.command("sample")(synthesize.sample)
 app.command("evaluate")(evaluate.evaluate)
 app.command("attack")(evaluate.attack)
+app.command("account", cls=account.InOrder, no_args_is_help=True)(account.account)
 app.add_typer(benchmark_app, name="benchmark")
+ledger_app.command("new")(ledger.new)
+ledger_app.command("verify")(ledger.verify)
+ledger_app.command("show")(ledger.show)
+ledger_app.command("export")(ledger.export)
+app.add_typer(ledger_app, name="ledger")
 app.command("list")(listing.listing)
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,7 @@ from dp_synth.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dp_synth.accounting import Accountant, Portion, PrivacyBudget
     from dp_synth.schema import Schema
     from dp_synth.synthesizers import Synthesizer
 
@@ -35,6 +36,10 @@ def synthesize(
         list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
     ] = None,
     adjacency: Annotated[str, typer.Option(help="add_remove or replace_one.")] = "add_remove",
+    unit: Annotated[
+        str | None, typer.Option(help="Protect all records that agree in this column.")
+    ] = None,
+    max_rows: Annotated[int, typer.Option(help="Use at most so many records of a unit.")] = 1,
     columns: Annotated[
         str | None, typer.Option(help="Only these columns of the schema, by comma.")
     ] = None,
@@ -49,28 +54,28 @@ def synthesize(
         Path | None, typer.Option(help="Also write every charge here, before it is spent.")
     ] = None,
 ) -> None:
-    """Fit a synthesizer to a private table within a budget, and write synthetic rows."""
-    from dp_synth.accounting import ADJACENCIES, Accountant, PrivacyBudget, calibrate
+    """Fit a synthesizer to a private table within a budget, and write synthetic rows.
+
+    A ledger that `ledger new` made is continued: epsilon is then this run's portion of it.
+    """
+    from dp_synth.accounting import PrivacyBudget, calibrate
     from dp_synth.datasets import read_table, write_table
     from dp_synth.schema import Schema
 
     public = Schema.load(schema)
     with reading_arguments():
-        if adjacency not in ADJACENCIES:
-            raise ValueError(f"--adjacency must be one of {', '.join(ADJACENCIES)}")
-        budget = PrivacyBudget(epsilon, delta, adjacency)  # type: ignore[arg-type]
+        budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = _recipe(synthesizer, settings or [])
-        chosen = public.select(_split(columns)) if columns else public
+        chosen = _chosen(public, columns, unit)
         calibrate({synthesizer: (recipe.plan(chosen.domain), 1.0)}, budget)  # the fit reuses it
     _check_places((data, schema), out, release, ledger)
-    accountant = Accountant(budget, ledger=ledger)
+    payer = _payer(budget, ledger)
     frame = read_table(data)
     _name_left_out(frame, chosen)
-    fitted = recipe.fit(frame, chosen, accountant, seed=seed)
+    fitted = recipe.fit(frame, chosen, payer, seed=seed)
     if release:
         fitted.save(release)
-    sampling = None if seed is None else seed + 1
-    write_table(fitted.sample(rows, seed=sampling), out)
+    write_table(fitted.sample(rows, seed=None if seed is None else seed + 1), out)
     print(fitted.ledger, file=sys.stderr)
 
 
@@ -90,6 +95,31 @@ def sample(
 
     _check_places((release,), out)
     write_table(Release.load(release).sample(rows, seed=seed), out)
+
+
+def _chosen(schema: Schema, columns: str | None, unit: str | None) -> Schema:
+    """Return the columns to synthesize: those asked for, else all but the one of the unit."""
+    if columns:
+        return schema.select(_split(columns))
+    if unit in schema.names:
+        return schema.select([name for name in schema.names if name != unit])
+    return schema
+
+
+def _payer(budget: PrivacyBudget, ledger: Path | None) -> Accountant | Portion:
+    """Return an accountant of its own, or a portion of the adaptive one whose ledger is there."""
+    from dp_synth.accounting import Accountant, read_ledger
+
+    if ledger is None or not ledger.exists():
+        return Accountant(budget, ledger=ledger)
+    kept = read_ledger(ledger)
+    if kept.rule == "planned":
+        return Accountant(budget, ledger=ledger)
+    if replace(kept.budget, epsilon=budget.epsilon) != budget:
+        raise InputError(
+            f"{ledger}: was opened for {kept.budget}; delta, adjacency and unit must be the same"
+        )
+    return Accountant(kept.budget, ledger=ledger, adaptive=kept.rule).portion(budget.epsilon)
 
 
 def _recipe(name: str, settings: list[str]) -> Synthesizer:

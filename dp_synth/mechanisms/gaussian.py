@@ -8,7 +8,10 @@ import numpy as np
 
 from dp_synth.accounting import Gaussians
 from dp_synth.domain import Clique
+from dp_synth.errors import InputError
 from dp_synth.measurement import Measurement
+from dp_synth.mechanisms.exact_noise import LARGEST_SCALE, rounded_gaussian
+from dp_synth.mechanisms.randomness import random_bits
 from dp_synth.mechanisms.sensitivity import marginal_sensitivity
 from dp_synth.table import PrivateTable
 
@@ -23,22 +26,28 @@ def measure(
 ) -> list[Measurement]:
     """Return the marginals over ``cliques`` with Gaussian noise, charged before they are read.
 
-    Noise is drawn in floating point. BudgetExceeded when the table's slice cannot pay, KeyError
-    for an unknown attribute: nothing is then charged, read or drawn.
+    BudgetExceeded when the table's slice cannot pay, KeyError for an unknown attribute: nothing
+    is then charged, read or drawn. Noise comes from the operating system unless the slice is
+    seeded, then from ``rng``.
 
     Privacy
     -------
     Each marginal is a vector of counts whose L2 sensitivity is ``marginal_sensitivity``; noise
     of ``noise_multiplier`` times that on every cell is one Gaussian mechanism (Dwork & Roth
-    2014, App. A), charged as one Gaussian event a clique.
+    2014, App. A), charged as one Gaussian event a clique. Counts are whole numbers and so is
+    the noise: a count plus a rounded Gaussian is the rounding of the count plus that Gaussian,
+    post-processing of the continuous mechanism, drawn exactly in law.
     """
-    event = gaussians.event(marginal_sensitivity(table.adjacency))
+    event = gaussians.event(marginal_sensitivity(table.adjacency, table.payer.budget.max_rows))
+    if event.stddev > LARGEST_SCALE:
+        raise InputError(f"noise of stddev {event.stddev:.3g} says nothing; raise epsilon")
     shapes = [table.domain.shape(clique) for clique in cliques]
-    table.payer.charge(gaussians, event, len(cliques), why=why)
+    table.payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
+    bits = random_bits(table.payer, rng)
     return [
         Measurement(
             clique,
-            table.exact_marginal(clique) + rng.normal(0.0, event.stddev, shape),
+            table.exact_marginal(clique) + rounded_gaussian(event.stddev, shape, bits),
             event.stddev,
         )
         for clique, shape in zip(cliques, shapes, strict=True)

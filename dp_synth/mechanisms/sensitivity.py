@@ -7,18 +7,19 @@ import math
 from dp_synth.accounting import Adjacency
 
 
-def marginal_sensitivity(adjacency: Adjacency) -> float:
-    """Return the L2 sensitivity of one marginal's counts.
+def marginal_sensitivity(adjacency: Adjacency, max_rows: int = 1) -> float:
+    """Return the L2 sensitivity of one marginal's counts, for units of so many records.
 
-    A record added or removed moves one cell by one; a record replaced moves two cells.
+    A record added or removed moves one cell by one; a record replaced moves two cells. All
+    records of a unit may lie in one cell.
 
     >>> marginal_sensitivity("add_remove"), marginal_sensitivity("replace_one") ** 2
     (1.0, 2.0000000000000004)
     """
-    return 1.0 if adjacency == "add_remove" else math.sqrt(2.0)
+    return max_rows * (1.0 if adjacency == "add_remove" else math.sqrt(2.0))
 
 
-def l1_distance_sensitivity(adjacency: Adjacency) -> float:
+def l1_distance_sensitivity(adjacency: Adjacency, max_rows: int = 1) -> float:
     """Return how far the L1 distance of one marginal's counts from fixed numbers can move.
 
     At most the L1 distance between the two tables' counts (triangle inequality).
@@ -26,4 +27,4 @@ def l1_distance_sensitivity(adjacency: Adjacency) -> float:
     >>> l1_distance_sensitivity("add_remove"), l1_distance_sensitivity("replace_one")
     (1.0, 2.0)
     """
-    return 1.0 if adjacency == "add_remove" else 2.0
+    return max_rows * (1.0 if adjacency == "add_remove" else 2.0)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 
-import mpmath as mp  # type: ignore[import-untyped]
+import mpmath as mp
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from dp_synth.accounting import Gaussian, PrivacyCurve, Selection, compose
-from dp_synth.accounting.curves import (
+from dp_synth.accounting import Event, Gaussian, Selection, compose
+from dp_synth.accounting.closed_forms import (
     gaussian_delta,
     gaussian_epsilon,
     selection_delta,
     zcdp_delta,
     zcdp_epsilon,
 )
+from dp_synth.accounting.composition import event_by_event
 from dp_synth.errors import UnsupportedEvent
 
 Floats = NDArray[np.float64]
@@ -58,6 +59,8 @@ def test_extreme_noise_gives_neither_warning_nor_error() -> None:
     assert compose([(Gaussian(1e-200, 1.0), 3)]).epsilon(1e-9) == math.inf
     assert gaussian_delta(1e-200, 1.0) == 0.0
     assert gaussian_delta(1e3, 1.0) == 1.0
+    assert compose([(Gaussian(1e-200, 1.0), 1), (Selection(1.0), 2)]).epsilon(1e-9) == math.inf
+    assert compose([(Gaussian(1e200, 1.0), 1), (Selection(1.0), 2)]).epsilon(1e-9) <= 2.0
     assert compose([(Gaussian(1e13, 1.0), 1)]).largest_auc() == pytest.approx(0.5, abs=1e-9)
 
 
@@ -71,7 +74,8 @@ def test_k_gaussians_are_one_of_a_kth_of_the_variance() -> None:
 
 def test_sensitivity_changes_the_noise_and_not_the_cost() -> None:
     assert Gaussian(3.0, 2.0).stddev == 6.0
-    assert compose([(Gaussian(3.0, 2.0), 1)]) == compose([(Gaussian(3.0, 1.0), 1)])
+    twice, once = compose([(Gaussian(3.0, 2.0), 1)]), compose([(Gaussian(3.0, 1.0), 1)])
+    assert twice.epsilon(1e-6) == once.epsilon(1e-6) > 0
 
 
 def _grid_zcdp_delta(rho: float, epsilon: float) -> float:
@@ -174,32 +178,42 @@ def _convolved_delta(range_: float, count: int, mu: float, epsilon: float) -> fl
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("mu", [0.0, 1.0])
 def test_every_count_is_composed_as_often_as_it_says(count: int, mu: float) -> None:
-    curve = PrivacyCurve(mu, ((1.5, count),))
+    after: list[tuple[Event, int]] = [(Gaussian(1 / mu, 1.0), 1)] if mu else []
+    curve = compose([(Selection(1.5), count), *after])
+    losses = event_by_event(curve.events, 1.2)
     for epsilon in (0.3, 1.2):
-        expected = min(_convolved_delta(1.5, count, mu, epsilon), zcdp_delta(curve.rho, epsilon))
-        assert curve.delta(epsilon) == pytest.approx(expected, rel=2e-3)
-    fewer = PrivacyCurve(mu, ((1.5, count - 1),) if count > 1 else ())
+        expected = _convolved_delta(1.5, count, mu, epsilon)
+        assert losses.get_delta_for_epsilon(epsilon) == pytest.approx(expected, rel=2e-3)
+        assert curve.delta(epsilon) <= 1.002 * expected
+    fewer = compose([(Selection(1.5), count - 1), *after])
     assert fewer.delta(1.0) < 0.95 * curve.delta(1.0)
 
 
 def test_a_count_costs_the_same_as_events_one_by_one() -> None:
+    selection: tuple[Event, int] = (Selection(0.3), 1)
+    gaussian: tuple[Event, int] = (Gaussian(5.0, 1.0), 1)
     at_once = compose([(Selection(0.3), 4), (Gaussian(5.0, 1.0), 4)])
-    one_by_one = compose([(Selection(0.3), 1), (Gaussian(5.0, 1.0), 1)] * 4)
-    assert one_by_one.selections == at_once.selections
-    assert one_by_one.epsilon(1e-6) == pytest.approx(at_once.epsilon(1e-6), rel=1e-9)
+    assert compose([selection] * 4 + [gaussian] * 4) == at_once
+    interleaved = compose([selection, gaussian] * 4)
+    expected = event_by_event(at_once.events, 1.0).get_epsilon_for_delta(1e-6)
+    found = event_by_event(interleaved.events, 1.0).get_epsilon_for_delta(1e-6)
+    assert found == pytest.approx(expected, rel=1e-9)
+    assert at_once.epsilon(1e-6) < interleaved.epsilon(1e-6) <= found  # one block, or four
 
 
 def test_very_small_ranges_beside_large_ones_stay_affordable_and_certified() -> None:
-    tiny = compose([(Gaussian(1.0, 1.0), 1), (Selection(1e-6), 2)])
-    without = compose([(Gaussian(1.0, 1.0), 1)])
-    assert without.epsilon(1e-5) <= tiny.epsilon(1e-5) <= 1.0001 * without.epsilon(1e-5)
+    without = compose([(Gaussian(1.0, 1.0), 1)]).epsilon(1e-5)
+    gaussian: tuple[Event, int] = (Gaussian(1.0, 1.0), 1)
+    tiny: tuple[Event, int] = (Selection(1e-6), 2)
+    for events in ([gaussian, tiny], [tiny, gaussian]):
+        assert without <= compose(events).epsilon(1e-5) <= 1.0001 * without
 
 
 def test_hopeless_plans_stay_affordable_and_above_their_gaussians() -> None:
-    for mu, ranges in ((40.0, ((10.0, 3),)), (1000.0, ((1.0, 5),)), (3.0, ((800.0, 2),))):
-        curve = PrivacyCurve(mu, ranges)
+    for mu, range_, count in ((40.0, 10.0, 3), (1000.0, 1.0, 5), (3.0, 800.0, 2)):
+        curve = compose([(Gaussian(1 / mu, 1.0), 1), (Selection(range_), count)])
         for delta in (1e-9, 0.1):
-            apart = gaussian_epsilon(mu, delta) + sum(e * count for e, count in ranges)
+            apart = gaussian_epsilon(mu, delta) + range_ * count
             assert gaussian_epsilon(mu, delta) < curve.epsilon(delta) <= apart
             assert curve.delta(curve.epsilon(delta)) <= 1.2 * delta  # on another grid
 

@@ -21,6 +21,7 @@ from dp_synth.accounting import (
     Selection,
     Selections,
     Slice,
+    read_ledger,
 )
 from dp_synth.errors import BudgetExceeded, LedgerError
 
@@ -47,15 +48,44 @@ def _made(path: Path) -> Accountant:
     return accountant
 
 
-def test_the_file_is_made_by_the_first_charge_and_not_before(tmp_path: Path) -> None:
+def _kinds(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line).get("kind", "head") for line in lines]
+
+
+def test_the_file_is_made_at_admission_and_not_before(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
-    payer = _open(path).admit("fit", PLAN)
+    accountant = _open(path)
+    with pytest.raises(BudgetExceeded):
+        accountant.admit("greedy", Plan({"ones": Gaussians(9, noise_multiplier=0.1)}))
     assert not path.exists()
+    payer = accountant.admit("fit", PLAN)
+    assert _kinds(path) == ["head", "reservation", "reservation"]
     with pytest.raises(BudgetExceeded):
         _charge(payer, 4)
-    assert not path.exists()
+    assert len(_kinds(path)) == 3
     _charge(payer)
-    assert len(path.read_text(encoding="utf-8").splitlines()) == 2  # head and charge
+    assert _kinds(path) == ["head", "reservation", "reservation", "charge"]
+
+
+def test_an_adaptive_ledger_can_be_opened_before_anything_is_asked_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    for _ in range(2):
+        Accountant(BUDGET, ledger=path, adaptive=True).open()
+        assert _kinds(path) == ["head"]
+    assert read_ledger(path) == Ledger(BUDGET, (), "zcdp")
+    assert read_ledger(path).epsilon == 0
+
+
+def test_the_head_says_what_the_ledger_is_for(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    budget = PrivacyBudget(2.0, 1e-6, "replace_one", "person", 3)
+    Accountant(budget, ledger=path, adaptive="gdp", simulate=True).open()
+    head = json.loads(path.read_text(encoding="utf-8"))
+    expected = {"unit": "person", "max_rows": 3, "rule": "gdp", "simulation": True, "version": 2}
+    assert expected.items() <= head.items()
+    assert read_ledger(path).budget == budget
+    assert read_ledger(path).simulation
 
 
 def test_entries_come_back_bit_for_bit(tmp_path: Path) -> None:
@@ -71,7 +101,7 @@ def test_a_ledger_with_charges_refuses_every_new_plan(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     _made(path)
     before = path.read_bytes()
-    with pytest.raises(BudgetExceeded, match=r"ledger\.jsonl already holds charges"):
+    with pytest.raises(BudgetExceeded, match=r"ledger\.jsonl already holds a plan"):
         _open(path).admit("again", Plan({"ones": Gaussians(1, noise_multiplier=1e6)}))
     assert path.read_bytes() == before
 
@@ -84,6 +114,15 @@ def test_a_ledger_of_another_budget_is_refused(tmp_path: Path, other: PrivacyBud
     _made(tmp_path / "ledger.jsonl")
     with pytest.raises(LedgerError, match=r"ledger\.jsonl: was opened for PrivacyBudget"):
         Accountant(other, ledger=tmp_path / "ledger.jsonl")
+
+
+def test_a_ledger_of_another_kind_of_root_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    _made(path)
+    with pytest.raises(LedgerError, match=r"by rule 'planned', not for .* by rule 'gdp'"):
+        Accountant(BUDGET, ledger=path, adaptive="gdp")
+    with pytest.raises(LedgerError, match=r"by rule 'planned', not for .* as a simulation"):
+        Accountant(BUDGET, ledger=path, simulate=True)
 
 
 def test_every_changed_byte_is_noticed_and_its_line_named(tmp_path: Path) -> None:
@@ -107,7 +146,7 @@ def test_a_line_that_was_not_written_to_its_end_is_refused(tmp_path: Path, cut: 
     path = tmp_path / "ledger.jsonl"
     _made(path)
     path.write_bytes(path.read_bytes()[:-cut])
-    with pytest.raises(LedgerError, match=r"line 4: was not written to its end"):
+    with pytest.raises(LedgerError, match=r"line 6: was not written to its end"):
         _open(path)
 
 
@@ -131,7 +170,7 @@ def test_lines_removed_moved_or_repeated_are_noticed(
         ("", "empty, so not a ledger"),
         ("age,sex\n39,Male\n", "line 1: not JSON"),
         ("[1, 2]\n", "line 1: not a JSON object"),
-        ('{"format": "other", "version": 1}\n', "line 1: not a dp_synth.ledger of version 1"),
+        ('{"format": "other", "version": 1}\n', "line 1: not a dp_synth.ledger of version 2"),
         ("\x00\udcff\udcfe\n", "line 1: not JSON"),
     ],
 )
@@ -144,15 +183,15 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: s
 
 def _rewritten(path: Path, line: int, **changes: object) -> None:
     """Change one line as a program would that knows the format, seals and all."""
-    from dp_synth.accounting import ledger
+    from dp_synth.accounting import ledger_file
 
     previous, lines = "", []
     for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         fields: dict[str, Any] = json.loads(text)
         del fields["seal"]
         fields |= changes if number == line else {}
-        fields["previous"] = ledger._digest(previous)
-        previous = ledger._seal(fields)
+        fields["previous"] = ledger_file._digest(previous)
+        previous = ledger_file._seal(fields)
         lines.append(previous + "\n")
     path.write_text("".join(lines), encoding="utf-8")
 
@@ -162,21 +201,23 @@ def test_a_version_from_the_future_is_refused(tmp_path: Path) -> None:
     _made(path)
     _rewritten(path, 0)
     assert len(_open(path).ledger) == 3  # rewriting alone changes nothing
-    _rewritten(path, 1, version=2)
-    with pytest.raises(LedgerError, match=r"line 1: not a dp_synth\.ledger of version 1"):
+    _rewritten(path, 1, version=3)
+    with pytest.raises(LedgerError, match=r"line 1: not a dp_synth\.ledger of version 2"):
         _open(path)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"event": {"type": "laplace", "scale": 2.0}}, "unknown event"),
+        ({"event": {"type": "cauchy", "scale": 2.0}}, "unknown event"),
         ({"event": {"type": "gaussian", "noise_multiplier": 2.0}}, "unknown event"),
         ({"event": {"type": "selection", "epsilon": -1}}, "must be a finite number above 0"),
         ({"event": "gaussian"}, "must be an object"),
         ({"count": -3}, "count of an entry must be a whole number above 0"),
         ({"count": 1.5}, "count of an entry must be a whole number above 0"),
         ({"randomness": "dice"}, "unknown randomness 'dice'"),
+        ({"sampler": "approximate"}, "unknown sampler 'approximate'"),
+        ({"kind": "refund"}, "unknown kind 'refund'"),
         ({"why": None}, "must be text"),
     ],
 )
@@ -191,8 +232,9 @@ def test_an_entry_that_makes_no_sense_is_refused(
 
 
 def test_a_ledger_without_its_fields_is_refused() -> None:
-    fields = Ledger(BUDGET, (Entry("fit", "tree", Selection(0.1), 2, "edge", "os"),)).to_fields()
-    for missing in ("entries", "format", "epsilon", "adjacency"):
+    entry = Entry("charge", "fit", "tree", Selection(0.1), 2, "edge", "os")
+    fields = Ledger(BUDGET, (entry,)).to_fields()
+    for missing in ("entries", "format", "epsilon", "adjacency", "unit", "rule", "simulation"):
         with pytest.raises(LedgerError):
             Ledger.from_fields({name: fields[name] for name in fields if name != missing})
 
@@ -211,65 +253,52 @@ def _full_after(written: int) -> Any:
 
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("failing", ["open", "fsync", "part of a line"])
-def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_charged(
+def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_spent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool, failing: str
 ) -> None:
     path = tmp_path / "ledger.jsonl"
     accountant = _open(path)
-    payer = accountant.admit("fit", PLAN)
-    if not first:
-        _charge(payer)
-    before, ledger = (None if first else path.read_bytes()), accountant.ledger
+    payer = None if first else accountant.admit("fit", PLAN)
+    before, ledger = (path.read_bytes() if payer else None), accountant.ledger
     with monkeypatch.context() as patch:
         if failing == "open":
             patch.setattr(Path, "open", _full_disk)
         else:
             patch.setattr(os, "fsync", _full_disk if failing == "fsync" else _full_after(20))
         with pytest.raises(OSError, match="no space"):
-            _charge(payer)
+            _charge(payer or accountant.admit("fit", PLAN))
     assert (path.read_bytes() if path.exists() else None) == before
     assert accountant.ledger == ledger
-    _charge(payer, 3 if first else 2)  # all that was left is left
+    _charge(payer or accountant.admit("fit", PLAN), 3)  # all that was left is left
     assert _open(path).ledger == accountant.ledger
 
 
-def test_two_accountants_that_race_for_one_new_file_do_not_both_get_it(tmp_path: Path) -> None:
+def test_of_two_accountants_that_race_for_one_new_file_one_wins(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
-    one, other = (_open(path).admit("fit", PLAN) for _ in range(2))
-    _charge(one)
+    one, other = _open(path), _open(path)
+    _charge(one.admit("fit", PLAN))
     before = path.read_bytes()
-    with pytest.raises(LedgerError, match="changed by another process; nothing was released"):
-        _charge(other)
+    with pytest.raises(BudgetExceeded, match=r"ledger\.jsonl already holds a plan .* nothing was"):
+        other.admit("fit", PLAN)
     assert path.read_bytes() == before
-    assert len(other.accountant.ledger) == 0
+    assert other.ledger == one.ledger  # what it may not spend, it can see
 
 
-def test_a_file_that_appears_between_look_and_write_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "ledger.jsonl"
-    payer = _open(path).admit("fit", PLAN)
-    path.write_text("another's\n", encoding="utf-8")
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "exists", lambda self: False)
-        with pytest.raises(LedgerError, match="changed by another process"):
-            _charge(payer)
-    assert path.read_text(encoding="utf-8") == "another's\n"
-
-
-@pytest.mark.parametrize("change", ["appended", "removed"])
-def test_a_file_that_another_process_changed_is_refused(tmp_path: Path, change: str) -> None:
+@pytest.mark.parametrize("change", ["appended", "removed", "replaced"])
+def test_a_file_that_was_tampered_with_meanwhile_is_refused(tmp_path: Path, change: str) -> None:
     path = tmp_path / "ledger.jsonl"
     payer = _open(path).admit("fit", PLAN)
     _charge(payer)
     if change == "appended":
         with path.open("a", encoding="utf-8") as file:
             file.write("{}\n")
-    else:
+    elif change == "removed":
         path.unlink()
-    with pytest.raises(LedgerError, match="changed by another process; nothing was released"):
+    else:
+        path.write_text("another's\n", encoding="utf-8")
+    with pytest.raises(LedgerError, match=r"line 5: |changed by another|line 1: not JSON"):
         _charge(payer)
-    assert len(payer.accountant.ledger) == 1
+    assert payer.left(payer.plan.gaussians("ones")) == 2
 
 
 def test_each_charge_is_on_disk_before_the_call_returns(

@@ -7,7 +7,16 @@ import math
 import pytest
 from random_plans import mst_plan
 
-from dp_synth.accounting import Gaussian, Gaussians, Plan, PrivacyBudget, Selection, Selections
+from dp_synth.accounting import (
+    Currency,
+    Filtered,
+    Gaussian,
+    Gaussians,
+    Plan,
+    PrivacyBudget,
+    Selection,
+    Selections,
+)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -1.0, math.inf, math.nan])
@@ -25,6 +34,17 @@ def test_a_budget_needs_a_delta_below_one(delta: float) -> None:
 def test_a_budget_names_the_adjacencies_that_it_knows() -> None:
     with pytest.raises(ValueError, match="one of add_remove, replace_one, got 'swap'"):
         PrivacyBudget(1.0, 1e-6, "swap")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rows", [0, -1, 1.5, True])
+def test_a_budget_needs_whole_rows_of_a_unit(rows: int) -> None:
+    with pytest.raises(ValueError, match="max_rows must be a whole number above 0"):
+        PrivacyBudget(1.0, 1e-6, unit="person", max_rows=rows)
+
+
+def test_several_rows_need_the_column_that_names_their_unit() -> None:
+    with pytest.raises(ValueError, match="needs the column that names the unit; give unit"):
+        PrivacyBudget(1.0, 1e-6, max_rows=3)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
@@ -70,14 +90,31 @@ def test_a_plan_cannot_be_changed_after_it_was_made() -> None:
         plan.parts["ones"] = Gaussians(100, noise_multiplier=3.0)  # type: ignore[index]
 
 
+def test_a_filtered_part_is_one_event() -> None:
+    with pytest.raises(ValueError, match="a filtered part is one event, got count 2"):
+        Filtered(count=2)
+    with pytest.raises(ValueError, match="noise of a part must be a finite number above 0"):
+        Filtered(amount=-1.0)
+
+
+@pytest.mark.parametrize("currency", ["zcdp", "gdp"])
+def test_a_filtered_part_costs_its_share_of_a_plan(currency: Currency) -> None:
+    plan = Plan({"ones": Gaussians(3), "inside": Filtered(currency, share=2.0)}).at(0.9)
+    costs = [event.rho * count for event, count in plan.events() if event.rho]
+    assert costs == pytest.approx([0.3, 0.6], rel=1e-12)
+    assert plan.filtered("inside").amount == pytest.approx(0.6 if currency == "zcdp" else 1.2)
+
+
 def test_a_part_of_the_wrong_name_or_kind_is_refused() -> None:
     with pytest.raises(KeyError, match="no Gaussians named 'tree'"):
         mst_plan().gaussians("tree")
+    with pytest.raises(KeyError, match="no Filtered named 'ones'"):
+        mst_plan().filtered("ones")
     with pytest.raises(KeyError, match="no Selections named 'edges'"):
         mst_plan().selections("edges")
 
 
 def test_a_part_without_noise_has_no_event_yet() -> None:
-    for part in mst_plan().parts.values():
+    for part in (*mst_plan().parts.values(), Filtered("zcdp"), Filtered("gdp")):
         with pytest.raises(ValueError, match="calibrate its plan first"):
             part.event()

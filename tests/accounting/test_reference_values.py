@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from random_plans import mst_plan
 
-from dp_synth.accounting import Gaussians, Plan, PrivacyBudget, calibrate
+from dp_synth.accounting import Gaussians, Plan, PrivacyBudget, calibrate, compose
+from dp_synth.accounting.composition import Sequence, event_by_event
 
 
 def _mst_noise(epsilon: float, delta: float) -> float:
@@ -16,37 +17,49 @@ def _mst_noise(epsilon: float, delta: float) -> float:
 
 
 # Noise of the one-way marginals of MST on fifteen attributes, thirds of the zCDP cost each, by
-# an independent implementation: each selection as the supremum of its two-point pairs.
-@pytest.mark.parametrize(
-    ("epsilon", "delta", "noise"),
-    [
-        (1, 1e-5, 26.19),
-        (1, 1e-9, 38.25),
-        (0.1, 1e-5, 216.4),
-        (0.1, 1e-9, 350.4),
-        (3, 1e-9, 13.51),
-        (10, 1e-5, 3.487),
-    ],
-)
-def test_mst_needs_the_noise_of_an_independent_implementation(
-    epsilon: float, delta: float, noise: float
+# independent implementations: what one fixed adversary proves necessary; selections as one block
+# between the two Gaussian parts; each selection as the supremum of its two-point pairs.
+NOISE = [
+    ((1, 1e-9), 36.58, 36.68, 38.25),
+    ((1, 1e-5), 24.94, 24.99, 26.19),
+    ((0.1, 1e-9), 334.5, 335.5, 350.4),
+    ((0.1, 1e-5), 205.6, 206.2, 216.4),
+    ((3, 1e-9), 12.93, 12.96, 13.51),
+    ((10, 1e-9), 4.319, 4.328, 4.499),
+    ((10, 1e-5), 3.333, 3.338, 3.487),
+]
+
+
+def _mst_events(noise: float) -> Sequence:
+    return tuple(mst_plan().at(3 * 15 / (2 * noise**2)).events())
+
+
+@pytest.mark.parametrize(("target", "floor", "noise", "_apart"), NOISE)
+def test_mst_needs_the_noise_of_an_independent_block_and_never_less_than_the_floor(
+    target: tuple[float, float], floor: float, noise: float, _apart: float
 ) -> None:
-    assert _mst_noise(epsilon, delta) == pytest.approx(noise, rel=1e-3)
+    epsilon, delta = target
+    assert compose(_mst_events(noise * 1.001)).epsilon(delta) <= epsilon
+    assert compose(_mst_events(max(noise * 0.999, floor))).epsilon(delta) > epsilon
 
 
-def test_mst_needs_at_least_three_percent_less_noise_than_by_zcdp() -> None:
-    assert _mst_noise(1, 1e-5) < 0.97 * 27.14  # optimal zCDP conversion
-
-
-@pytest.mark.parametrize(("delta", "floor"), [(1e-5, 24.94), (1e-9, 36.58)])
-def test_mst_noise_is_never_below_what_one_fixed_adversary_proves_necessary(
-    delta: float, floor: float
+@pytest.mark.parametrize(("target", "_floor", "_noise", "apart"), NOISE)
+def test_selections_one_by_one_need_the_noise_of_an_independent_implementation(
+    target: tuple[float, float], _floor: float, _noise: float, apart: float
 ) -> None:
-    assert _mst_noise(1, delta) > floor
+    epsilon, delta = target
+    enough = event_by_event(_mst_events(apart * 1.001), epsilon)
+    too_little = event_by_event(_mst_events(apart * 0.999), epsilon)
+    assert enough.get_epsilon_for_delta(delta) <= epsilon
+    assert too_little.get_epsilon_for_delta(delta) > epsilon
 
 
-def test_where_losses_are_composed_badly_zcdp_bounds_the_noise() -> None:
-    assert 4.495 <= _mst_noise(10, 1e-9) <= 4.50
+def test_mst_needs_at_least_seven_percent_less_noise_than_by_zcdp() -> None:
+    assert 24.94 < _mst_noise(1, 1e-5) <= 0.93 * 27.14  # optimal zCDP conversion
+
+
+def test_epsilon_of_a_thousand_needs_hardly_any_noise() -> None:
+    assert _mst_noise(1000, 1e-5) <= 0.1492
 
 
 @pytest.mark.parametrize(("k", "ratio"), [(2, 0.718), (3, 0.589), (5, 0.458), (10, 0.325)])

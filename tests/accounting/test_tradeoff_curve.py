@@ -9,9 +9,13 @@ import pytest
 from random_plans import random_events
 from scipy.stats import norm
 
-from dp_synth.accounting import PrivacyCurve, Selection, compose
+from dp_synth.accounting import Gaussian, PrivacyCurve, Selection, compose
 
 FPR = np.concatenate([[0.0], np.geomspace(1e-9, 0.5, 200), np.linspace(0.5, 1.0, 101)[1:]])
+
+
+def _gaussian(mu: float) -> PrivacyCurve:
+    return compose([(Gaussian(1 / mu, 1.0), 1)])
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -30,7 +34,7 @@ def test_tpr_is_concave_increasing_and_never_below_guessing(seed: int) -> None:
 @pytest.mark.parametrize("mu", [1e-3, 0.05, 0.3, 1.0, 2.5, 6.0])
 def test_tpr_against_gaussians_is_that_of_the_best_test(mu: float) -> None:
     best = norm.cdf(norm.ppf(FPR) + mu)  # Neyman & Pearson: a threshold on one normal variable
-    tpr = PrivacyCurve(mu).tpr(FPR)
+    tpr = _gaussian(mu).tpr(FPR)
     assert (tpr >= best - 1e-12).all()
     assert (tpr <= best + 1e-3).all()
 
@@ -38,7 +42,7 @@ def test_tpr_against_gaussians_is_that_of_the_best_test(mu: float) -> None:
 @pytest.mark.parametrize("mu", [1e-3, 0.05, 0.3, 1.0, 2.5, 6.0])
 def test_largest_auc_against_gaussians_is_the_binormal_area(mu: float) -> None:
     area = float(norm.cdf(mu / math.sqrt(2)))
-    assert area <= PrivacyCurve(mu).largest_auc() <= area + 1e-3
+    assert area <= _gaussian(mu).largest_auc() <= area + 1e-3
 
 
 def test_tpr_against_one_selection_is_never_below_its_two_point_pair() -> None:
@@ -56,4 +60,5 @@ def test_no_event_leaves_the_attacker_guessing() -> None:
 
 
 def test_a_hopeless_budget_permits_a_perfect_attack() -> None:
-    assert PrivacyCurve(50.0, ((3.0, 4),)).largest_auc() == pytest.approx(1.0, abs=1e-6)
+    hopeless = compose([(Gaussian(0.02, 1.0), 1), (Selection(3.0), 4)])
+    assert hopeless.largest_auc() == pytest.approx(1.0, abs=1e-6)

@@ -112,7 +112,7 @@ def test_a_ledger_holds_what_was_charged_and_is_never_used_twice(
     assert synthesize(files, out=out, ledger=ledger, synthesizer=synthesizer, seed=5) == 3
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "already holds charges" in printed.err.splitlines()[-1]
+    assert "already holds a plan" in printed.err.splitlines()[-1]
     assert (out.read_bytes(), ledger.read_bytes()) == before
 
 

@@ -26,6 +26,7 @@ def made_table(
     answers: int = 3,
     choices: int = 2,
     ledger: Path | None = None,
+    max_rows: int = 1,
 ) -> PrivateTable:
     """A table whose plan grants ``answers`` Gaussians of multiplier 5 and choices of range 0.4."""
     plan = Plan(
@@ -34,5 +35,6 @@ def made_table(
             "tree": Selections(choices, epsilon=0.4),
         }
     )
-    accountant = Accountant(PrivacyBudget(1e9, 1e-6, adjacency), ledger=ledger)
+    budget = PrivacyBudget(1e9, 1e-6, adjacency, "person" if max_rows > 1 else None, max_rows)
+    accountant = Accountant(budget, ledger=ledger)
     return PrivateTable(codes, DOMAIN, accountant.admit("test", plan))

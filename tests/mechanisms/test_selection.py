@@ -9,32 +9,34 @@ import numpy as np
 import pytest
 from made_tables import DOMAIN, made_codes, made_table
 from numpy.typing import NDArray
+from scipy.special import softmax
 from scipy.stats import chisquare
 
 from dp_synth.accounting import Adjacency
 from dp_synth.domain import Clique
 from dp_synth.mechanisms import Distances, l1_distance_sensitivity, select
+from dp_synth.mechanisms.exact_choice import exact_choice
+from dp_synth.mechanisms.exact_noise import Bits
 from dp_synth.table import PrivateTable
 
 PAIRS: list[Clique] = list(combinations(DOMAIN.attributes, 2))
 RANGE = 0.4  # what made_table grants
 
 
-class Listener(np.random.Generator):
-    """A generator that keeps the probabilities it was asked to choose by."""
-
-    probabilities: NDArray[np.float64]
-
-    def choice(self, *args: Any, **options: Any) -> Any:
-        self.probabilities = np.asarray(options["p"])
-        return super().choice(*args, **options)
-
-
 def _probabilities(table: PrivateTable, expected: dict[Clique, Any]) -> NDArray[np.float64]:
-    rng = Listener(np.random.PCG64(0))
+    """The probabilities by which ``select`` lets its sampler choose."""
+    heard: list[NDArray[np.float64]] = []
+
+    def listen(log_odds: NDArray[np.float64], bits: Bits) -> int:
+        heard.append(log_odds)
+        return exact_choice(log_odds, bits)
+
     distances = Distances(table, expected.__getitem__)
-    select(distances, PAIRS, table.payer.plan.selections("tree"), rng)
-    return rng.probabilities
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dp_synth.mechanisms.selection.exact_choice", listen)
+        select(distances, PAIRS, table.payer.plan.selections("tree"), np.random.default_rng(0))
+    [log_odds] = heard
+    return softmax(log_odds)
 
 
 def _expected(rng: np.random.Generator) -> dict[Clique, NDArray[np.float64]]:
@@ -74,6 +76,7 @@ def test_choices_are_as_frequent_as_the_exponential_mechanism_says(adjacency: Ad
         expected[pair] += excess
     draws = 3000
     table = made_table(codes, adjacency, choices=draws)
+    table.payer.randomness = "seeded"
     distances = Distances(table, expected.__getitem__)
     part = table.payer.plan.selections("tree")
     counts = dict.fromkeys(PAIRS, 0)
@@ -95,11 +98,50 @@ def test_choices_are_as_frequent_as_the_exponential_mechanism_says(adjacency: Ad
 
 def test_enormous_distances_overflow_nothing() -> None:
     table = made_table(made_codes(np.random.default_rng(0), 5))
-    expected: dict[Clique, Any] = {
-        pair: np.full(DOMAIN.shape(pair), 1e9 * (i + 1)) for i, pair in enumerate(PAIRS)
-    }
-    expected[PAIRS[0]] = np.full(DOMAIN.shape(PAIRS[0]), 1e12)
+    expected: dict[Clique, Any] = {pair: np.zeros(DOMAIN.shape(pair)) for pair in PAIRS}
+    expected[PAIRS[0]] += 1e8
     assert _probabilities(table, expected).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_distances_too_large_to_tell_records_apart_count_as_equal() -> None:
+    table = made_table(made_codes(np.random.default_rng(0), 5))
+    expected: dict[Clique, Any] = {
+        pair: np.full(DOMAIN.shape(pair), 10.0 ** (12 + i)) for i, pair in enumerate(PAIRS)
+    }
+    assert _probabilities(table, expected) == pytest.approx(1 / 3)
+
+
+def test_expected_counts_are_rounded_so_that_distances_are_whole_numbers() -> None:
+    rng = np.random.default_rng(1)
+    table = made_table(made_codes(rng, 5))
+    broken = {pair: rng.uniform(0, 6, DOMAIN.shape(pair)) for pair in PAIRS}
+    distances = Distances(table, broken.__getitem__)
+    select(distances, PAIRS, table.payer.plan.selections("tree"), rng)
+    assert all(distances._of(pair).is_integer() for pair in PAIRS)
+    whole = {pair: np.rint(counts) for pair, counts in broken.items()}
+    assert (_probabilities(table, broken) == _probabilities(made_table(table._codes), whole)).all()
+
+
+def test_an_unseeded_choice_leaves_the_generator_where_it_was() -> None:
+    rng = np.random.default_rng(0)
+    table = made_table(made_codes(rng, 5))
+    before = rng.bit_generator.state
+    select(
+        Distances(table, _expected(np.random.default_rng(1)).__getitem__),
+        PAIRS,
+        table.payer.plan.selections("tree"),
+        rng,
+    )
+    assert rng.bit_generator.state == before
+
+
+def test_units_of_several_records_are_chosen_by_weaker_odds() -> None:
+    rng = np.random.default_rng(3)
+    codes, expected = made_codes(rng, 20), _expected(rng)
+    once = np.log(_probabilities(made_table(codes), expected))
+    thrice = np.log(_probabilities(made_table(codes, max_rows=3), expected))
+    assert np.ptp(once) > 0.1
+    assert np.diff(thrice) * 3 == pytest.approx(np.diff(once))
 
 
 def test_expectations_that_would_be_counted_more_than_once_are_refused() -> None:

@@ -121,7 +121,7 @@ def test_a_fit_spends_at_most_its_budget_and_at_least_99_percent(synthesizer, ep
 def test_replacing_a_record_needs_noise_on_a_larger_sensitivity(synthesizer):
     stddevs = {
         adjacency: synthesizer.fit(people(60), SCHEMA, PrivacyBudget(1.0, 1e-6, adjacency), seed=0)
-        .ledger.entries[0]
+        .ledger.charges[0]
         .event.stddev
         for adjacency in ADJACENCIES
     }

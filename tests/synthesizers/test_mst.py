@@ -116,6 +116,6 @@ def test_a_larger_weight_buys_less_noise():
 @pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf")])
 def test_a_weight_must_be_a_finite_number_above_zero(weight):
     accountant = Accountant(PrivacyBudget(1.0, 1e-6))
-    with pytest.raises(ValueError, match="weight must be a finite number above 0"):
+    with pytest.raises(ValueError, match="must be a finite number above 0"):
         fit_jointly({MST(): weight}, tree_table(5, 0), SCHEMA, accountant)
     assert len(accountant.ledger) == 0

@@ -1,0 +1,113 @@
+"""What a filter counts in: amounts that add up whatever is chosen next.
+
+A filter stops when the amounts of all that was released, each chosen with knowledge of what came
+before, would exceed a limit fixed at the start; the whole then keeps the guarantee of the limit.
+That holds for zero-concentrated DP (Feldman & Zrnic 2021, arXiv:2008.11193; Whitehouse, Ramdas,
+Rogers & Wu 2023, arXiv:2203.05481) and for Gaussian DP, where it counts squares of mu (Smith &
+Thakurta 2022, arXiv:2210.17520). It does not hold for composed loss distributions.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Literal, get_args
+
+import numpy as np
+
+from dp_synth.accounting.budget import PrivacyBudget
+from dp_synth.accounting.closed_forms import (
+    gaussian_delta,
+    selection_delta,
+    zcdp_delta,
+)
+from dp_synth.accounting.events import Event, Gaussian, Public, Pure, Selection
+from dp_synth.errors import InputError, UnsupportedEvent
+
+Currency = Literal["zcdp", "gdp"]
+CURRENCIES: tuple[str, ...] = get_args(Currency)
+
+POINTS = 2000  # at which a Gaussian curve is compared with another
+
+
+def cost(event: Event, currency: Currency) -> float:
+    """Return the amount that one event costs: rho, or the square of mu.
+
+    UnsupportedEvent when none is known.
+    """
+    if isinstance(event, Public):
+        return 0.0
+    amount = event.rho if currency == "zcdp" else _squared_mu(event)
+    if amount is None:
+        raise UnsupportedEvent(f"no {currency} cost is known of {event!r}")
+    return amount
+
+
+@lru_cache(maxsize=256)
+def limit(budget: PrivacyBudget, currency: Currency) -> float:
+    """Return the largest amount that keeps the budget, rounded down.
+
+    InputError at delta 0: neither currency converts to it.
+    """
+    if not budget.delta:
+        raise InputError("an adaptive accountant needs a delta above 0, got 0")
+    if currency == "zcdp":
+        return zcdp_rho(budget.epsilon, budget.delta)
+    low, high = 0.0, 1.0
+    while gaussian_delta(high, budget.epsilon) < budget.delta:
+        high *= 2
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        above = gaussian_delta(middle, budget.epsilon) > budget.delta
+        low, high = (low, middle) if above else (middle, high)
+    return (low * (1 - 1e-9)) ** 2  # clear of rounding on the way back to epsilon
+
+
+def zcdp_rho(epsilon: float, delta: float) -> float:
+    """Return the zCDP cost whose optimal conversion meets the target, rounded down."""
+    low, high = 0.0, epsilon + math.log(1 / delta)
+    while zcdp_delta(high, epsilon) < delta:
+        high *= 2
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if zcdp_delta(middle, epsilon) > delta else (middle, high)
+    return low * (1 - 1e-6)  # clear of the search tolerance of the conversion back to epsilon
+
+
+def _squared_mu(event: Event) -> float | None:
+    match event:
+        case Gaussian():
+            return event.noise_multiplier**-2
+        case Selection():
+            return _dominating_mu(event.epsilon, pure=False) ** 2
+        case Pure():
+            return _dominating_mu(event.epsilon, pure=True) ** 2
+    return None
+
+
+@lru_cache(maxsize=256)
+def _dominating_mu(epsilon: float, *, pure: bool) -> float:
+    """Return the least mu whose Gaussian curve is nowhere below that of an event, rounded up.
+
+    Between two points both curves fall, so that comparing the event's value at the left one
+    with the Gaussian's at the right one is enough.
+    """
+    points = np.linspace(0.0, epsilon, POINTS + 1)
+    if pure:
+        deltas = -np.expm1(points - epsilon) / (1 + math.exp(-epsilon))
+    else:
+        deltas = selection_delta(epsilon, points)
+
+    def dominates(mu: float) -> bool:
+        return all(
+            gaussian_delta(mu, right) * (1 - 1e-12) >= delta
+            for right, delta in zip(points[1:], deltas[:-1], strict=True)
+        )
+
+    low, high = 0.0, epsilon
+    while not dominates(high):
+        high *= 2
+    while high - low > 1e-4 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if dominates(middle) else (middle, high)
+    return high

@@ -1,0 +1,109 @@
+"""What an accountant reserved for one plan, and how charges to it are checked."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from dp_synth.accounting.budget import Adjacency, PrivacyBudget
+from dp_synth.accounting.currency import cost
+from dp_synth.accounting.events import Event, Gaussian, Selection
+from dp_synth.accounting.ledger import Entry, Randomness, Sampler
+from dp_synth.accounting.plan import Filtered, Part, Plan
+from dp_synth.errors import BudgetExceeded
+
+if TYPE_CHECKING:
+    from dp_synth.accounting.accountant import Accountant
+
+
+class Slice:
+    """What an accountant reserved for one plan; pays for what the plan names, once."""
+
+    def __init__(
+        self,
+        accountant: Accountant,
+        name: str,
+        plan: Plan,
+        randomness: Randomness,
+        *,
+        position: int = 0,
+    ) -> None:
+        self.accountant = accountant
+        self.name = name
+        self.plan = plan
+        self.randomness = randomness
+        self.taken = False  # by whoever's turn it was
+        self._position = position
+        self._used: dict[str, float] = dict.fromkeys(plan.parts, 0)
+        self._lock = threading.Lock()
+
+    @property
+    def adjacency(self) -> Adjacency:
+        """The adjacency under which sensitivities must be stated."""
+        return self.accountant.budget.adjacency
+
+    @property
+    def budget(self) -> PrivacyBudget:
+        """The whole budget, with adjacency and unit."""
+        return self.accountant.budget
+
+    def left(self, part: Part) -> float:
+        """Return how many answers a part has left, or how much of a filtered part's amount."""
+        planned = self._planned(part, "what is left")
+        whole = planned.amount if isinstance(planned, Filtered) else planned.count
+        return (whole or 0.0) - self._used[part.name]
+
+    def charge(
+        self, part: Part, event: Event, count: int, *, why: str, sampler: Sampler = "exact"
+    ) -> None:
+        """Charge ``count`` times ``event`` to a part of the plan, before any data are read.
+
+        BudgetExceeded, with nothing recorded, when the plan does not name the part, when the
+        event costs more than the part's, or when the part has less left.
+        """
+        if count < 0:
+            raise ValueError(f"a charge must be for 0 answers or more, got {count}")
+        with self._lock:
+            planned = self._planned(part, why)
+            price = self._price(planned, event, count, why)
+            if price > self.left(part):
+                raise BudgetExceeded(
+                    f"{why!r} asks for {price:.6g} but part {part.name!r} of {self.name!r} has "
+                    f"{self.left(part):.6g} left; nothing was released"
+                )
+            if count:
+                entry = Entry(
+                    "charge", self.name, part.name, event, count, why, self.randomness, sampler
+                )
+                order = list(self.plan.parts).index(part.name)
+                self.accountant._record(entry, (self._position, order))
+            self._used[part.name] += price
+
+    def _planned(self, part: Part, why: str) -> Part:
+        planned = self.plan.parts.get(part.name)
+        if planned is None or planned != part:
+            raise BudgetExceeded(
+                f"{why!r} asks for {part} but the plan of {self.name!r} grants "
+                f"{planned or 'no part of that name'}; nothing was released"
+            )
+        return planned
+
+    def _price(self, part: Part, event: Event, count: int, why: str) -> float:
+        """Return what the charge takes from its part: answers, or an amount of its filter."""
+        if isinstance(part, Filtered):
+            return cost(event, part.currency) * count
+        if not _within(event, part.event()):
+            raise BudgetExceeded(
+                f"{why!r} asks for {event} but part {part.name!r} of {self.name!r} grants "
+                f"{part.event()}; nothing was released"
+            )
+        return count
+
+
+def _within(event: Event, planned: Event) -> bool:
+    """Whether the event costs no more than the planned one, and is of its kind."""
+    if isinstance(event, Gaussian) and isinstance(planned, Gaussian):
+        return event.noise_multiplier >= planned.noise_multiplier
+    if isinstance(event, Selection) and isinstance(planned, Selection):
+        return event.epsilon <= planned.epsilon
+    return False
