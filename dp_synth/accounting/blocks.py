@@ -30,9 +30,10 @@ WORK = 4e8  # lattice operations an evaluation may take, before the lattice is m
 MOST_POINTS = 100_000  # of a lattice; ranges that need more are far below what else is spent
 
 
-def is_affordable(range_: float, last: float) -> bool:
-    """Return whether the coarsest lattice of such a range up to ``last`` is small enough."""
-    return LEAST_LATTICE * max(last / range_, 1.0) <= MOST_POINTS
+def is_affordable(range_: float, count: int, last: float) -> bool:
+    """Return whether a block up to ``last`` is small enough on the coarsest lattice."""
+    points = LEAST_LATTICE * max(last / range_, 1.0)
+    return points <= MOST_POINTS and LEAST_LATTICE * points * count <= 4 * WORK
 
 
 def block_curve(

@@ -41,7 +41,7 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     if gaussian_delta(mu, 0.0) <= delta:
         return 0.0
     high = zcdp_epsilon(mu**2 / 2, delta)
-    if math.isinf(high):
+    if math.isinf(high) or gaussian_delta(mu, high) > delta:  # beyond what doubles can tell
         return math.inf
     root = float(
         optimize.brentq(lambda e: gaussian_delta(mu, e) - delta, 0.0, high, xtol=1e-14, rtol=1e-14)

@@ -96,7 +96,7 @@ def _block(part: tuple[Event, int], later: Curve | None, last: float, work: floa
     assert isinstance(event, Selection)
     if last > LARGEST_LOSS:
         raise UnsupportedEvent(f"losses up to {last:.4g} do not fit on a loss grid")
-    if not is_affordable(event.epsilon, last):
+    if not is_affordable(event.epsilon, count, last):
         return None
     return _chords(*block_curve(event.epsilon, count, later, last, work=work))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context
 from typing import Literal, get_args
 
 from dp_synth._version import __version__
@@ -19,6 +21,8 @@ from dp_synth.accounting.events import (
     event_to_fields,
 )
 from dp_synth.errors import LedgerError, UnsupportedEvent
+
+DIGITS = 7  # of a printed bound
 
 FORMAT, VERSION = "dp_synth.ledger", 2
 
@@ -225,14 +229,16 @@ class Ledger:
         return warnings
 
 
-def rounded_up(value: float) -> str:
-    """Return ``value`` in six digits, never rounded to the optimistic side.
+def rounded_up(bound: float) -> str:
+    """Return an upper bound in few digits, never below it.
 
-    >>> rounded_up(0.12345641), rounded_up(1.0)
-    ('0.123457', '1')
+    >>> rounded_up(0.99999999), rounded_up(7.7325154879), rounded_up(float("inf"))
+    ('1', '7.732516', 'infinite')
     """
-    rounded = float(f"{value:.6g}")
-    return f"{rounded if rounded >= value else value * (1 + 5e-6):.6g}"
+    if not math.isfinite(bound):
+        return "infinite"
+    short = Context(prec=DIGITS, rounding=ROUND_CEILING).create_decimal_from_float(bound)
+    return f"{float(short):.{DIGITS}g}"
 
 
 def describe(event: Event) -> str:

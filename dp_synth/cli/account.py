@@ -7,13 +7,13 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperCommand
 
+from dp_synth.accounting.ledger import rounded_up
 from dp_synth.cli.arguments import reading_arguments
 from dp_synth.errors import InputError
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Values = Mapping[str, Sequence[float]]
 
 ORDER = "dp_synth.account.order"
-DIGITS = 7  # of a printed bound, which is rounded up
 CURVE_POINTS = 24
 TAILS = (1e-12, 1e-9, 1e-6, 1e-3)  # the delta to which a curve is drawn, where it gets there
 WIDEST = 400.0
@@ -168,18 +167,6 @@ def tradeoff_points(curve: PrivacyCurve) -> pd.DataFrame:
 
     fprs = np.unique([0.0, *np.geomspace(1e-5, 1, 120), *np.linspace(0, 1, 81)])
     return pd.DataFrame({"curve": "tpr", "x": fprs, "y": curve.tpr(fprs)})
-
-
-def rounded_up(bound: float) -> str:
-    """Return an upper bound in few digits, never below it.
-
-    >>> rounded_up(0.99999999), rounded_up(7.7325154879)
-    ('1', '7.732516')
-    """
-    if not math.isfinite(bound):
-        return "infinite"
-    short = Context(prec=DIGITS, rounding=ROUND_CEILING).create_decimal_from_float(bound)
-    return f"{float(short):.{DIGITS}g}"
 
 
 def _events(

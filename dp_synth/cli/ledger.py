@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.account import rounded_up, tradeoff_points
+from dp_synth.accounting.ledger import rounded_up
+from dp_synth.cli.account import tradeoff_points
 from dp_synth.cli.arguments import reading_arguments
 from dp_synth.errors import InputError, LedgerError
 

@@ -76,7 +76,7 @@ def test_a_plan_has_noise_in_all_of_its_parts_or_in_none() -> None:
 def test_a_plan_shares_its_zcdp_cost_as_its_parts_ask() -> None:
     plan = Plan({"ones": Gaussians(5, share=2.0), "tree": Selections(3), "none": Gaussians(0)})
     ready = plan.at(0.9)
-    costs = [event.rho * count for event, count in ready.events()]
+    costs = [(event.rho or 0.0) * count for event, count in ready.events()]
     assert costs == pytest.approx([0.6, 0.3], rel=1e-12)
     assert ready.rho == pytest.approx(0.9, rel=1e-12)
 
