@@ -14,7 +14,7 @@ from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.calibration import calibrate, check_weights, shares
 from dp_synth.accounting.currency import Currency, limit
 from dp_synth.accounting.curves import compose
-from dp_synth.accounting.events import Event, SampledGaussian
+from dp_synth.accounting.events import Event, SampledGaussian, TruncatedGaussian
 from dp_synth.accounting.ledger import Entry, Ledger, Randomness
 from dp_synth.accounting.ledger_file import LedgerFile
 from dp_synth.accounting.plan import Plan
@@ -233,9 +233,11 @@ class Accountant:
             for part in plan.parts.values()
             if part.count
         ]
-        for line in lines:
-            if isinstance(line.event, SampledGaussian) and self.budget.adjacency != "add_remove":
-                raise UnsupportedEvent("sampled batches are certified under add_remove only")
+        sampled = any(
+            isinstance(line.event, (SampledGaussian, TruncatedGaussian)) for line in lines
+        )
+        if sampled and self.budget.adjacency != "add_remove":
+            raise UnsupportedEvent("sampled batches are certified under add_remove only")
         self._write(lines)
         pieces = {}
         for name, plan in plans.items():

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting.blocks import WORK, block_curve, is_affordable
 from dp_synth.accounting.closed_forms import gaussian_delta, zcdp_epsilon
-from dp_synth.accounting.events import Event, Gaussian, Public, SampledGaussian, Selection
+from dp_synth.accounting.events import (
+    Event,
+    Gaussian,
+    Public,
+    SampledGaussian,
+    Selection,
+    TruncatedGaussian,
+)
 from dp_synth.accounting.losses import LARGEST_LOSS, curve_distribution, loss_distribution
 from dp_synth.errors import UnsupportedEvent
 
@@ -179,7 +186,8 @@ def _merged(sequence: Sequence) -> Sequence:
 def _step(sequence: Sequence, epsilon: float) -> float:
     """Return the spacing of a loss grid that is fine enough around ``epsilon``."""
     points = float(GRID_POINTS_PER_EPSILON)
-    steps = [event.steps for event, _ in sequence if isinstance(event, SampledGaussian)]
+    sampled = (SampledGaussian, TruncatedGaussian)
+    steps = [event.steps for event, _ in sequence if isinstance(event, sampled)]
     points = max([points, *(GRID_POINTS_PER_STEPS * math.sqrt(count) * 3 for count in steps)])
     ranges = [event.epsilon for event, _ in sequence if isinstance(event, Selection)]
     step = min([epsilon / points, *(range_ / GRID_POINTS_PER_RANGE for range_ in ranges)])

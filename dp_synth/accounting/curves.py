@@ -36,6 +36,7 @@ from dp_synth.accounting.events import (
     Pure,
     SampledGaussian,
     Selection,
+    TruncatedGaussian,
 )
 from dp_synth.accounting.losses import LARGEST_LOSS
 from dp_synth.errors import UnsupportedEvent
@@ -239,7 +240,7 @@ def _spread(event: Event) -> float:
     match event:
         case Approximate():
             return event.epsilon**2 / 2
-        case SampledGaussian():
+        case SampledGaussian() | TruncatedGaussian():
             precision = 1 / event.noise_multiplier / event.noise_multiplier
             once = event.rate**2 * math.expm1(min(precision, LARGEST_LOSS))
             return event.steps * min(event.rate * precision / 2, once)

@@ -29,6 +29,7 @@ from dp_synth.accounting.events import (
     Pure,
     SampledGaussian,
     Selection,
+    TruncatedGaussian,
     VoteNoise,
     ZeroConcentrated,
 )
@@ -92,6 +93,7 @@ KINDS: dict[str, type[_Written]] = {
     "discrete_gaussian": DiscreteGaussian,
     "discrete_laplace": DiscreteLaplace,
     "sampled_gaussian": SampledGaussian,
+    "truncated_gaussian": TruncatedGaussian,
     "noisy_vote": _WrittenVote,
     "pure": Pure,
     "approximate": Approximate,
@@ -137,7 +139,7 @@ def parse_events(text: str, source: str) -> tuple[Adjacency, Events]:
         raise InputError(f"{source}: events must be a list of at least one event")
     events = [_item(item, f"{source}, event {i}") for i, item in enumerate(items, 1)]
     for i, (event, _) in enumerate(events, 1):
-        if adjacency != "add_remove" and isinstance(event, SampledGaussian):
+        if adjacency != "add_remove" and isinstance(event, (SampledGaussian, TruncatedGaussian)):
             raise InputError(
                 f"{source}, event {i}: sampled_gaussian is accounted for under add_remove only; "
                 f"the file's adjacency is {adjacency}"
@@ -215,7 +217,7 @@ def _least_factor(excess: Callable[[float], float]) -> float:
 
 def _scaled(event: Event, factor: float) -> Event:
     match event:
-        case Gaussian() | SampledGaussian():
+        case Gaussian() | SampledGaussian() | TruncatedGaussian():
             return replace(event, noise_multiplier=event.noise_multiplier * factor)
         case Laplace() | DiscreteLaplace() | NoisyVote():
             return replace(event, scale=event.scale * factor)

@@ -157,6 +157,48 @@ class SampledGaussian:
 
 
 @dataclass(frozen=True)
+class TruncatedGaussian:
+    """A ``SampledGaussian`` whose batches are cut to ``max_batch`` records, in any manner.
+
+    For static shapes. ``max_records`` is a public bound on the number of records.
+    """
+
+    noise_multiplier: float
+    rate: float
+    steps: int
+    max_batch: int
+    max_records: int
+
+    def __post_init__(self) -> None:
+        _counted("max_batch", self.max_batch)
+        _counted("max_records", self.max_records)
+        _ = self.sampled
+
+    @property
+    def sampled(self) -> SampledGaussian:
+        """What it would be without the cut."""
+        return SampledGaussian(self.noise_multiplier, self.rate, self.steps)
+
+    @property
+    def cut(self) -> float:
+        """Upper bound on the chance that any step's batch is cut because of other records.
+
+        Unless ``max_batch`` or more of the others are drawn, nothing is cut whether one record
+        takes part or not, and its loss is that of the sampled Gaussian. Whether they are drawn
+        does not depend on that record, so that this chance is all that the cut adds to delta.
+        """
+        from scipy.special import bdtrc
+
+        once = float(bdtrc(self.max_batch - 1, self.max_records, self.rate))
+        return min(1.0, self.steps * once * (1 + 1e-9))
+
+    @property
+    def rho(self) -> None:
+        """None: a cut has no zCDP cost."""
+        return None
+
+
+@dataclass(frozen=True)
 class NoisyVote:
     """The winner of two classes after noise of ``scale`` on both counts of ``teachers`` votes.
 
@@ -249,6 +291,7 @@ Event = (
     | DiscreteGaussian
     | DiscreteLaplace
     | SampledGaussian
+    | TruncatedGaussian
     | NoisyVote
     | Pure
     | Approximate
@@ -262,6 +305,7 @@ EVENTS: dict[str, type[Event]] = {
     "discrete_gaussian": DiscreteGaussian,
     "discrete_laplace": DiscreteLaplace,
     "sampled_gaussian": SampledGaussian,
+    "truncated_gaussian": TruncatedGaussian,
     "noisy_vote": NoisyVote,
     "pure": Pure,
     "approximate": Approximate,

@@ -33,6 +33,7 @@ from dp_synth.accounting.events import (
     Pure,
     SampledGaussian,
     Selection,
+    TruncatedGaussian,
     ZeroConcentrated,
 )
 from dp_synth.accounting.votes import largest_loss, vote_delta
@@ -52,7 +53,7 @@ TAIL_STDDEVS = 12.0  # beyond them a Gaussian has a chance below TAIL
 def loss_distribution(event: Event, step: float) -> PrivacyLossDistribution | None:
     """Return a pessimistic loss distribution of the event on a grid of ``step``.
 
-    All steps together of a ``SampledGaussian``, else a single event; None for a ``Public`` one.
+    All steps together of sampled Gaussians, else a single event; None for a ``Public`` one.
     UnsupportedEvent when a loss above 400 is likely enough to matter, or when the grid is so
     fine that it would not fit in memory: another engine must then bound the event.
 
@@ -68,6 +69,8 @@ def loss_distribution(event: Event, step: float) -> PrivacyLossDistribution | No
             return None
         case Gaussian() | SampledGaussian():
             return _gaussian(event, step)
+        case TruncatedGaussian():
+            return _gaussian(event.sampled, step).compose(_approximate(0.0, event.cut, step))
         case Laplace():
             return _laplace(event, step)
         case DiscreteGaussian():

@@ -23,6 +23,7 @@ from dp_synth.accounting.events import (
     Pure,
     SampledGaussian,
     Selection,
+    TruncatedGaussian,
     ZeroConcentrated,
     event_from_fields,
     event_to_fields,
@@ -37,6 +38,7 @@ ONE_EACH: dict[str, Event] = {
     "discrete_gaussian": DiscreteGaussian(2.5, 3),
     "discrete_laplace": DiscreteLaplace(0.7, 2),
     "sampled_gaussian": SampledGaussian(1.1, 0.01, 500),
+    "truncated_gaussian": TruncatedGaussian(1.1, 0.01, 500, 90, 5000),
     "noisy_vote": NoisyVote("laplace", 12.5, 100),
     "pure": Pure(0.3),
     "approximate": Approximate(0.0, 1e-7),
@@ -167,7 +169,7 @@ def test_rho_bounds_every_renyi_divergence_of_discrete_noise(alpha: float) -> No
 
 def test_only_events_with_a_known_zcdp_cost_state_one() -> None:
     without = {name for name, event in ONE_EACH.items() if event.rho is None}
-    assert without == {"sampled_gaussian", "approximate"}
+    assert without == {"sampled_gaussian", "truncated_gaussian", "approximate"}
     assert [Public().rho, Pure(2.0).rho, Laplace(1.0, 2.0).rho] == [0.0, 2.0, 2.0]
 
 
