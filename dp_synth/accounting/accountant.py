@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -79,8 +80,18 @@ class Accountant:
         """What was reserved and charged so far."""
         return self._ledger
 
+    @property
+    def ledger_so_far(self) -> Ledger:
+        """The ledger without what is reserved for turns still to come.
+
+        It certifies what is released up to here: all of it was fixed in advance.
+        """
+        to_come = {piece.name for piece in self._turns if not piece.taken}
+        kept = tuple(entry for entry in self._ledger.entries if entry.recipe not in to_come)
+        return replace(self._ledger, entries=kept)
+
     def epsilon(self) -> float:
-        """Return a certified upper bound on what is spent, at the budget's delta."""
+        """Return a certified upper bound on what is spent or reserved, at the budget's delta."""
         return self.ledger.epsilon
 
     def left(self) -> float:

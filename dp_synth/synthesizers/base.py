@@ -87,8 +87,9 @@ def fit_jointly(
         )
         for synthesizer, payer, stream in zip(weights, slices, streams, strict=False)
     }
+    ledger = root.ledger_so_far
     return {
-        synthesizer: Release(synthesizer.name, asdict(synthesizer), schema, model, root.ledger)
+        synthesizer: Release(synthesizer.name, asdict(synthesizer), schema, model, ledger)
         for synthesizer, model in models.items()
     }
 

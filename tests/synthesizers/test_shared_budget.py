@@ -66,9 +66,10 @@ def test_planned_fits_meet_their_targets_one_after_another(tmp_path: Path) -> No
     path = tmp_path / "ledger.jsonl"
     planned = [(Independent(), 0.5), (MST(), 2.0)]
     accountant = Accountant(BUDGET, ledger=path, planned=planned)
-    Independent().fit(_people(), SCHEMA, accountant, seed=0)
+    early = Independent().fit(_people(), SCHEMA, accountant, seed=0)
     first = [(entry.event, entry.count) for entry in accountant.ledger]
     assert 0.999 * 0.5 <= compose(first).epsilon(BUDGET.delta) <= 0.5
+    assert 0.999 * 0.5 <= early.epsilon <= 0.5 < 0.99 * 2 <= accountant.epsilon() <= 2
     release = MST().fit(_people(), SCHEMA, accountant, seed=0)
     everything = [(entry.event, entry.count) for entry in accountant.ledger]
     assert 0.99 * 2 <= compose(everything).epsilon(BUDGET.delta) <= 2
