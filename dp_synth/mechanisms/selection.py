@@ -35,6 +35,12 @@ class Distances:
     def __repr__(self) -> str:
         return f"Distances({self.table!r})"
 
+    def refuse_foreign(self, cliques: Sequence[Clique]) -> None:
+        """Raise KeyError for an attribute that the table does not have; reads no record."""
+        for clique in cliques:
+            if clique not in self._known:
+                self.table.domain.shape(clique)
+
     def _of(self, clique: Clique) -> float:
         if clique not in self._known:
             expected = np.asarray(self._expected(clique))
@@ -71,8 +77,7 @@ def select(
     if not candidates:
         raise ValueError("there must be at least one candidate to choose from")
     event = selections.event()
-    for clique in candidates:
-        distances.table.domain.shape(clique)
+    distances.refuse_foreign(candidates)
     payer = distances.table.payer
     payer.charge(selections, event, 1, why=why, sampler="exact")
     quality = np.minimum([distances._of(clique) for clique in candidates], LARGEST)
