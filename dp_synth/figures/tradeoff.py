@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dp_synth.figures.style import (
     BASELINES,
     FULL_WIDTH,
@@ -95,10 +97,12 @@ def _draw_points(axes: Axes, points: pd.DataFrame, line: Line, *, joined: bool) 
     if points.empty:
         return
     bars = [
-        [
-            points[f"mean_{axis}"] - points[f"low_{axis}"],
-            points[f"high_{axis}"] - points[f"mean_{axis}"],
-        ]
+        np.stack(
+            [
+                points[f"mean_{axis}"] - points[f"low_{axis}"],
+                points[f"high_{axis}"] - points[f"mean_{axis}"],
+            ]
+        )
         for axis in "xy"
     ]
     axes.errorbar(
