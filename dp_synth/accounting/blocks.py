@@ -10,7 +10,7 @@ valid privacy curve of all that follows, then
 is one of the selection and all that follows, whatever strategy chose t: the supremum over
 strategies is taken at every epsilon. `docs/accounting.md` has the proof. Composing k selections
 one by one instead, each with its own supremum, lets the adversary choose another t at every
-epsilon and at every step, and costs 3 to 5 % more noise.
+epsilon and at every step, and costs 4 to 5 % more noise.
 """
 
 from __future__ import annotations
