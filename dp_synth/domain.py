@@ -7,7 +7,31 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
+import numpy as np
+from numpy.typing import NDArray
+
 Clique = tuple[str, ...]
+Codes = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Support:
+    """The cells of a clique that can occur: all others are structural zeros, publicly known.
+
+    ``possible`` holds one byte a cell, 0 or 1, in C order of the clique's axes.
+    """
+
+    clique: Clique
+    possible: bytes
+
+    @classmethod
+    def of(cls, clique: Clique, possible: NDArray[np.bool_]) -> Support:
+        """Return the support of a boolean array with one axis an attribute."""
+        return cls(clique, possible.astype(np.uint8).tobytes())
+
+    def mask(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Return the cells as a boolean array of the clique's shape."""
+        return np.frombuffer(self.possible, dtype=np.uint8).reshape(shape).astype(bool)
 
 
 @dataclass(frozen=True)
@@ -16,7 +40,9 @@ class Domain:
 
     ``ordered`` says how many of an attribute's codes, from the first on, stand in a meaningful
     order: all of them for numbers, none for categories, all but the marks where cells can be
-    missing. Left out, no attribute has an order.
+    missing. Left out, no attribute has an order. ``supports`` are structural zeros. ``levels``
+    says how many noisy histograms private binning will take of an attribute before its codes
+    are known, at most ``sizes`` of them; 0, or left out, where they are public.
 
     >>> domain = Domain(("age", "sex"), (85, 2))
     >>> domain.shape(("sex", "age")), domain.cells(("sex", "age"))
@@ -26,29 +52,71 @@ class Domain:
     attributes: tuple[str, ...]
     sizes: tuple[int, ...]
     ordered: tuple[int, ...] = ()
+    supports: tuple[Support, ...] = ()
+    levels: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.ordered:
-            object.__setattr__(self, "ordered", (0,) * len(self.attributes))
-        if not len(self.attributes) == len(self.sizes) == len(self.ordered):
+        nothing = (0,) * len(self.attributes)
+        object.__setattr__(self, "ordered", self.ordered or nothing)
+        object.__setattr__(self, "levels", self.levels or nothing)
+        if len({len(x) for x in (self.attributes, self.sizes, self.ordered, self.levels)}) > 1:
             raise ValueError(
-                f"{len(self.attributes)} attributes but {len(self.sizes)} sizes and "
-                f"{len(self.ordered)} orders; they must match"
+                f"{len(self.attributes)} attributes but {len(self.sizes)} sizes, "
+                f"{len(self.ordered)} orders and {len(self.levels)} levels; they must match"
             )
+        for support in self.supports:
+            if len(support.possible) != self.cells(support.clique):
+                raise ValueError(f"the support of {support.clique} must have a byte for each cell")
         if len(set(self.attributes)) != len(self.attributes):
             raise ValueError(f"attribute names must be distinct, got {self.attributes}")
         for name, size in zip(self.attributes, self.sizes, strict=True):
             if size < 1:
                 raise ValueError(f"attribute {name!r} must have at least one code, got {size}")
 
-    def resized(self, sizes: Mapping[str, int]) -> Domain:
-        """Return the same attributes, some with another number of codes and no order."""
-        pairs = list(zip(self.attributes, self.sizes, self.ordered, strict=True))
+    def coarsened(self, groups: Mapping[str, Codes]) -> Domain:
+        """Return the domain after codes of some attributes became group numbers.
+
+        ``groups[attribute][code]`` is the group, from 0 without gaps. Groups stand in order where
+        they are runs of ordered codes. A group can occur where one of its codes can.
+        """
+        sizes = {name: int(group.max()) + 1 for name, group in groups.items()}
+        named = list(zip(self.attributes, self.sizes, self.ordered, strict=True))
         return Domain(
             self.attributes,
-            tuple(sizes.get(name, size) for name, size, _ in pairs),
-            tuple(0 if name in sizes else ordered for name, _, ordered in pairs),
+            tuple(sizes.get(name, size) for name, size, _ in named),
+            tuple(
+                _ordered_groups(groups[name], ordered) if name in groups else ordered
+                for name, _, ordered in named
+            ),
+            tuple(self._coarse_support(support, groups) for support in self.supports),
         )
+
+    def _coarse_support(self, support: Support, groups: Mapping[str, Codes]) -> Support:
+        mask = support.mask(self.shape(support.clique))
+        for axis, attribute in enumerate(support.clique):
+            if attribute in groups:
+                group = groups[attribute]
+                moved = np.moveaxis(mask, axis, 0)
+                merged = np.zeros((int(group.max()) + 1, *moved.shape[1:]), dtype=bool)
+                np.logical_or.at(merged, group, moved)
+                mask = np.moveaxis(merged, 0, axis)
+        return Support.of(support.clique, mask)
+
+    def alike(self, attribute: str) -> Codes:
+        """Return a class number for each code: codes of one class can occur in the same places.
+
+        Only codes of one class may be merged without losing a structural zero.
+        """
+        if not any(attribute in support.clique for support in self.supports):
+            return np.zeros(self.size(attribute), dtype=np.int32)
+        patterns = [np.zeros((self.size(attribute), 1), dtype=bool)]
+        for support in self.supports:
+            if attribute in support.clique:
+                mask = support.mask(self.shape(support.clique))
+                rows = np.moveaxis(mask, support.clique.index(attribute), 0)
+                patterns.append(rows.reshape(self.size(attribute), -1))
+        classes = np.unique(np.concatenate(patterns, axis=1), axis=0, return_inverse=True)[1]
+        return classes.reshape(-1).astype(np.int32)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.attributes)
@@ -78,8 +146,21 @@ class Domain:
 
     def shape(self, clique: Iterable[str]) -> tuple[int, ...]:
         """Return the shape of the marginal over ``clique``, axes in its order."""
-        return tuple(self.size(attribute) for attribute in clique)
+        known, sizes = self._positions, self.sizes
+        wanted = tuple(clique)
+        try:
+            return tuple([sizes[known[attribute]] for attribute in wanted])
+        except KeyError:  # which `size` explains
+            return tuple(self.size(attribute) for attribute in wanted)
 
     def cells(self, clique: Iterable[str]) -> int:
         """Return the number of cells of the marginal over ``clique``."""
         return prod(self.shape(clique))
+
+
+def _ordered_groups(group: Codes, ordered: int) -> int:
+    """Return how many groups are runs of the ordered codes and come before all others."""
+    runs, others = group[:ordered], group[ordered:]
+    if not ordered or np.any(np.diff(runs) < 0) or np.any(others <= runs[-1]):
+        return 0
+    return int(runs[-1]) + 1

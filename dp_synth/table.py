@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import Adjacency, Slice
-from dp_synth.domain import Clique, Domain
-
-Codes = NDArray[np.int32]
+from dp_synth.counting import CodeCounts, Counts, dense_shape
+from dp_synth.domain import Clique, Codes, Domain
+from dp_synth.transcript import Answer
 
 
 class PrivateTable:
-    """Integer codes, shape (records, attributes), over a domain, and the slice that pays.
+    """Private records over a domain, and the slice that pays for every answer about them.
 
-    Only mechanisms may call ``exact_marginal``, and only after their charge; ``reads`` counts
-    how often that happened.
+    ``codes`` are integers of shape (records, attributes), or a store that counts. Only mechanisms
+    may call ``exact_marginal`` and ``exact_marginals``, and only after their charge; ``reads``
+    counts the marginals that were handed out. They append to ``transcript`` what they answered;
+    coarsened copies share it, and ``groups`` are the codes' group numbers in such a copy.
     """
 
-    def __init__(self, codes: Codes, domain: Domain, payer: Slice) -> None:
-        if codes.ndim != 2 or codes.shape[1] != len(domain):
-            raise ValueError(f"codes must have one column for each of {len(domain)} attributes")
-        self._codes = np.asfortranarray(codes, dtype=np.int32)
+    def __init__(
+        self,
+        codes: Codes | Counts,
+        domain: Domain,
+        payer: Slice,
+        *,
+        transcript: list[Answer] | None = None,
+        groups: Mapping[str, Codes] | None = None,
+    ) -> None:
+        self._counts = CodeCounts.of(codes, domain) if isinstance(codes, np.ndarray) else codes
+        known = self._counts.domain
+        if (known.attributes, known.sizes) != (domain.attributes, domain.sizes):
+            raise ValueError("the store must count the attributes of the domain, in its sizes")
         self.domain = domain
         self.payer = payer
+        self.transcript = [] if transcript is None else transcript
+        self.groups = groups or {}
         self.reads = 0
 
     @property
@@ -34,28 +47,42 @@ class PrivateTable:
         """The adjacency under which sensitivities must be stated."""
         return self.payer.adjacency
 
+    def shapes(self, cliques: Sequence[Clique]) -> list[tuple[int, ...]]:
+        """Return the shapes of marginals; errors as `dense_shape`, before a record is read."""
+        return [dense_shape(self.domain, clique) for clique in cliques]
+
     def exact_marginal(self, clique: Clique) -> NDArray[np.float64]:
         """Return the private counts of the marginal over ``clique``: for mechanisms alone."""
-        self.reads += 1
-        shape = self.domain.shape(clique)
-        cells = np.zeros(len(self._codes), dtype=np.int64)
-        for attribute, size in zip(clique, shape, strict=True):
-            cells *= size
-            cells += self._codes[:, self.domain.axis(attribute)]
-        counts = np.bincount(cells, minlength=self.domain.cells(clique))
-        return counts.astype(np.float64).reshape(shape)
+        return self.exact_marginals([clique])[0]
 
-    def coarsen(self, groups: Mapping[str, NDArray[np.int32]]) -> PrivateTable:
+    def exact_marginals(self, cliques: Sequence[Clique]) -> list[NDArray[np.float64]]:
+        """Return several private marginals, counted together: for mechanisms alone."""
+        self.reads += len(cliques)
+        return self._counts.marginals(cliques)
+
+    def exact_records(self) -> tuple[Codes, NDArray[np.int64]]:
+        """Return the distinct private records and how often each occurs: for mechanisms alone.
+
+        Codes have shape (distinct records, attributes).
+        """
+        self.reads += 1
+        codes, counts = self._counts.occupied(self.domain.attributes)
+        return codes, counts.astype(np.int64)
+
+    def coarsen(self, groups: Mapping[str, Codes]) -> PrivateTable:
         """Return the table with codes of some attributes relabelled by public group numbers.
 
         ``groups[attribute][code]`` is the new code, from 0 without gaps. The same slice pays.
         """
-        codes = self._codes.copy(order="F")
-        for attribute, group in groups.items():
-            axis = self.domain.axis(attribute)
-            codes[:, axis] = group[codes[:, axis]]
-        sizes = {attribute: int(group.max()) + 1 for attribute, group in groups.items()}
-        return PrivateTable(codes, self.domain.resized(sizes), self.payer)
+        coarse = self._counts.coarsened(groups)
+        changed = {a: g for a, g in groups.items() if not np.array_equal(g, np.arange(len(g)))}
+        both = {a: g for a, g in self.groups.items() if a not in changed}
+        for attribute, group in changed.items():
+            known = self.groups.get(attribute)
+            both[attribute] = group if known is None else group[known]
+        same = self._counts.domain is self.domain
+        domain = coarse.domain if same else self.domain.coarsened(groups)
+        return PrivateTable(coarse, domain, self.payer, transcript=self.transcript, groups=both)
 
     def __repr__(self) -> str:
         return f"PrivateTable({len(self.domain)} attributes, paid by {self.payer.name!r})"

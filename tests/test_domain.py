@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from dp_synth.domain import Domain
+from dp_synth.domain import Domain, Support
 
 DOMAIN = Domain(("age", "sex", "job"), (85, 2, 9), (84, 0, 0))
 
@@ -35,9 +36,22 @@ def test_an_unknown_attribute_is_named_beside_the_known_ones() -> None:
         DOMAIN.size("wage")
 
 
-def test_resized_attributes_lose_their_order_and_the_others_keep_it() -> None:
-    assert DOMAIN.resized({"sex": 1}) == Domain(("age", "sex", "job"), (85, 1, 9), (84, 0, 0))
-    assert DOMAIN.resized({"age": 4}) == Domain(("age", "sex", "job"), (4, 2, 9), (0, 0, 0))
+def test_groups_keep_their_order_only_where_they_are_runs_of_ordered_codes() -> None:
+    runs = np.array([*np.repeat(np.arange(12), 7), 12], dtype=np.int32)
+    shuffled = np.array([*range(1, 84), 0, 84], dtype=np.int32)
+    for group, ordered in ((runs, 12), (shuffled, 0)):
+        coarse = DOMAIN.coarsened({"age": group})
+        assert coarse == Domain(DOMAIN.attributes, (int(group.max()) + 1, 2, 9), (ordered, 0, 0))
+
+
+def test_a_group_can_occur_where_one_of_its_codes_can() -> None:
+    mask = np.array([[True, False], [False, False], [False, True]])
+    domain = Domain(("a", "b"), (3, 2), supports=(Support.of(("a", "b"), mask),))
+    coarse = domain.coarsened({"a": np.array([0, 0, 1], dtype=np.int32)})
+    assert coarse.supports[0].mask((2, 2)).tolist() == [[True, False], [False, True]]
+    assert len(set(domain.alike("a").tolist())) == 3
+    assert domain.alike("b").tolist() == [1, 0]
+    assert Domain(("a",), (3,)).alike("a").tolist() == [0, 0, 0]
 
 
 def test_an_order_is_none_unless_it_is_given() -> None:
@@ -48,7 +62,7 @@ def test_an_order_is_none_unless_it_is_given() -> None:
     ("attributes", "sizes", "ordered", "message"),
     [
         (("a", "b"), (2,), (), "2 attributes but 1 sizes"),
-        (("a", "b"), (2, 2), (1,), "and 1 orders"),
+        (("a", "b"), (2, 2), (1,), "1 orders"),
         (("a", "a"), (2, 2), (), "must be distinct"),
         (("a", "b"), (2, 0), (), "'b' must have at least one code, got 0"),
     ],

@@ -1,0 +1,274 @@
+"""Counts over CSV and Parquet files larger than memory, streamed by DuckDB and encoded to disk."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from hashlib import blake2b
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dp_synth.counting.codes import CodeCounts
+from dp_synth.counting.columns import DiskColumns
+from dp_synth.counting.records import Records, Units, encode_finest, finest_domain
+from dp_synth.errors import InputError, SchemaError
+from dp_synth.schema import Schema
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+BATCH = 16_384  # records that are text at one time
+MOST_MEMORY = "500MB"  # of DuckDB, which needs a tenth of it for common files
+GZIP = b"\x1f\x8b"
+DIGEST = 16  # bytes of a unit's name: that two names share them all does not happen
+NO_PARQUET = "is not a Parquet file, or a damaged one"
+
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 1,  # encoding is slower than reading; each thread holds buffers of its own
+    "memory_limit": MOST_MEMORY,
+    "temp_directory": "",  # private cells are never spilled to a file
+    "autoinstall_known_extensions": False,
+    "preserve_insertion_order": False,
+}
+
+# Quoted empty cells are empty text; a cell that is not there at all is told apart as null.
+_CSV = """read_csv($path, columns = $columns, skip = $skip, compression = $compression,
+    header = true, auto_detect = false, delim = ',', quote = '"', escape = '"',
+    strict_mode = true, null_padding = false, allow_quoted_nulls = false,
+    buffer_size = 8000000)"""
+
+
+def read_counts(
+    path: str | PathLike[str], schema: Schema, *, folder: str | PathLike[str] | None = None
+) -> CodeCounts:
+    """Return counts over the file at ``path``, of any length, encoded by ``schema``.
+
+    The ending tells CSV (``.csv``, ``.csv.gz``) from Parquet. Cells are read as
+    `datasets.read_table` reads them, with these differences in CSV: blanks around a quoted cell
+    are dropped, a comma after the last cell is let pass, and a file whose lines end in different
+    ways is refused. Codes lie in unnamed temporary files, in ``folder`` or the system's own; they
+    go with the store, or at its `close`. InputError when the file is not such a table or DuckDB is
+    not installed, SchemaError when it lacks a column of the schema.
+    """
+    names = schema.domain.attributes
+    batches = _batches(path, names)
+    columns = DiskColumns(schema.domain.sizes, folder)
+    with ExitStack() as unfinished:
+        unfinished.callback(columns.close)
+        for frame in batches:
+            columns.append(schema.encode(frame))
+        unfinished.pop_all()
+    return CodeCounts(columns, schema.domain)
+
+
+def read_records(
+    path: str | PathLike[str],
+    schema: Schema,
+    *,
+    unit: str | None = None,
+    folder: str | PathLike[str] | None = None,
+) -> Records:
+    """Return the records of the file at ``path``, of any length, for a fit over ``schema``.
+
+    Files, cells, ``folder`` and errors are as for `read_counts`; fine codes of columns whose
+    cells a fit chooses are kept as well. ``unit`` is the column that names the unit of each record.
+    """
+    names = list(schema.domain.attributes)
+    if unit is not None and unit not in names:
+        if unit not in column_names(path):
+            raise SchemaError(f"{path}: lacks column {unit!r}, which names the unit")
+        names.append(unit)
+    batches = _batches(path, names)
+    columns = DiskColumns(finest_domain(schema).sizes, folder)
+    digests = [np.empty((0, 2), dtype=np.uint64)]
+    with ExitStack() as unfinished:
+        unfinished.callback(columns.close)
+        for frame in batches:
+            columns.append(encode_finest(schema, frame))
+            if unit is not None:
+                digests.append(_digests(frame[unit]))
+        unfinished.pop_all()
+    return Records(schema, columns, unit, None if unit is None else _numbered(digests))
+
+
+def column_names(path: str | PathLike[str]) -> list[str]:
+    """Return the names of the columns of a table file; InputError when it is none."""
+    is_gzip = _magic(path) == GZIP
+    if Path(path).name.lower().endswith(".parquet"):
+        return _parquet_names(path)
+    return _header(path, is_gzip)[1]
+
+
+def _digests(cells: pd.Series) -> NDArray[np.uint64]:
+    """Return a number of two words for each distinct text; names would take far more memory."""
+    codes, distinct = pd.factorize(cells)
+    words = b"".join(blake2b(str(t).encode(), digest_size=DIGEST).digest() for t in distinct)
+    return np.frombuffer(words, dtype=np.uint64).reshape(-1, 2)[codes]
+
+
+def _numbered(digests: Sequence[NDArray[np.uint64]]) -> Units:
+    """Return one number for each distinct digest."""
+    lines = np.concatenate(digests)
+    order = np.lexsort(lines.T)
+    ordered = lines[order]
+    is_new = np.any(ordered[1:] != ordered[:-1], axis=1)
+    numbers = np.zeros(len(lines), dtype=np.int64)
+    numbers[order[1:]] = np.cumsum(is_new)
+    return numbers
+
+
+def _batches(path: str | PathLike[str], wanted: Sequence[str]) -> Iterator[pd.DataFrame]:
+    name = Path(path).name.lower()
+    if name.endswith(".parquet"):
+        return _parquet_batches(path, wanted)
+    if name.endswith((".csv", ".csv.gz")):
+        return _csv_batches(path, wanted)
+    raise InputError(f"{path}: the name of a table file must end in .csv, .csv.gz or .parquet")
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    try:
+        import duckdb
+    except ImportError:
+        raise InputError(
+            "counting tables larger than memory needs DuckDB: pip install 'dp_synth[bigdata]'"
+        ) from None
+    connection = duckdb.connect(":memory:", config=_SETTINGS)
+    connection.execute("SET enable_progress_bar = false")  # it is drawn on standard output
+    connection.execute("SET disable_parquet_prefetching = true")  # of row groups, whole
+    return connection
+
+
+def _csv_batches(path: str | PathLike[str], wanted: Sequence[str]) -> Iterator[pd.DataFrame]:
+    is_gzip = _magic(path) == GZIP
+    skip, names = _header(path, is_gzip)
+    places = _places(names, wanted, path)
+    given = {
+        "path": _literal(path),
+        # Names by place: DuckDB takes two that differ in case alone for one.
+        "columns": {f"c{place}": "VARCHAR" for place in range(len(names))},
+        "skip": skip,
+        "compression": "gzip" if is_gzip else "none",
+    }
+    # In a file of one column an empty line is no record; an empty cell is quoted there.
+    kept = " WHERE c0 IS NOT NULL" if len(names) == 1 else ""
+    fault = (
+        f"must be UTF-8 text{', whole,' if is_gzip else ''} in which every record has one "
+        f"cell for each of the {len(names)} columns that the header names, with quotes closed and "
+        "lines that all end alike"
+    )
+    query = f"SELECT {_selected(places)} FROM {_CSV}{kept}"
+    return _stream(query, given, wanted, source=str(path), fault=fault)
+
+
+def _parquet_batches(path: str | PathLike[str], wanted: Sequence[str]) -> Iterator[pd.DataFrame]:
+    _magic(path)
+    names = _parquet_names(path)
+    places = _places(names, wanted, path)
+    columns = ", ".join(f"c{place}" for place in range(len(names)))
+    query = f"SELECT {_selected(places)} FROM read_parquet($path) AS records({columns})"
+    return _stream(query, {"path": _literal(path)}, wanted, source=str(path), fault=NO_PARQUET)
+
+
+def _parquet_names(path: str | PathLike[str]) -> list[str]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return [str(name) for name in parquet.read_schema(path).names]
+    except (pa.ArrowException, OSError):
+        raise InputError(f"{path}: {NO_PARQUET}") from None
+
+
+def _stream(
+    query: str, given: dict[str, object], names: Sequence[str], *, source: str, fault: str
+) -> Iterator[pd.DataFrame]:
+    """Give the records as frames of text; InputError where the file has a ``fault``."""
+    connection = _connect()
+    import duckdb
+    import pyarrow as pa
+
+    try:
+        reader = connection.sql(query, params=given).to_arrow_reader(BATCH)
+        for batch in reader:
+            columns = zip(names, batch.columns, strict=True)
+            yield pd.DataFrame({name: _texts(column) for name, column in columns})
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        # Their own messages quote the record, which is private.
+        if "Out of Memory" in str(error):
+            fault = f"has cells or pages so large that DuckDB needs more than {MOST_MEMORY}"
+        raise InputError(f"{source}: {fault}") from None
+    finally:
+        connection.close()
+
+
+def _texts(column: pa.Array) -> pd.Categorical | list[str]:
+    """Return cells as `datasets.read_table` writes them, each distinct one written once."""
+    import pyarrow as pa
+
+    try:
+        encoded = column.dictionary_encode(null_encoding="encode")
+    except pa.ArrowNotImplementedError:  # lists and the like
+        return _written(column)
+    codes, distinct = pd.factorize(np.array(_written(encoded.dictionary), dtype=object))
+    return pd.Categorical.from_codes(codes[encoded.indices.to_numpy()], pd.Index(distinct))
+
+
+def _written(cells: pa.Array) -> list[str]:
+    return ["" if cell is None else str(cell) for cell in cells.to_pylist()]
+
+
+def _selected(places: Sequence[int]) -> str:
+    return ", ".join(f"c{place}" for place in places)
+
+
+def _literal(path: str | PathLike[str]) -> str:
+    """Return ``path`` so that DuckDB, which reads patterns, takes it as it is."""
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(Path(path).absolute()))
+
+
+def _places(names: Sequence[str], wanted: Sequence[str], path: str | PathLike[str]) -> list[int]:
+    for name in names:
+        if not name:
+            raise InputError(f"{path}: a column has no name; the header must name each column")
+        if names.count(name) > 1:
+            raise InputError(f"{path}: column {name!r} stands twice; names must be distinct")
+    for name in wanted:
+        if name not in names:
+            raise SchemaError(f"{path}: lacks column {name!r}, which the schema names")
+    return [names.index(name) for name in wanted]
+
+
+def _magic(path: str | PathLike[str]) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(len(GZIP))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _header(path: str | PathLike[str], is_gzip: bool) -> tuple[int, list[str]]:
+    """Return how many empty lines come first, and the names in the line after them."""
+    try:
+        with gzip.open(path) if is_gzip else Path(path).open("rb") as file:
+            lines = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
+            for empty, names in enumerate(lines):
+                if names:
+                    return empty, names
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: must be UTF-8 text") from None
+    except csv.Error:
+        raise InputError(f"{path}: its first line must be a header of column names") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise InputError(f"{path}: is a damaged gzip file") from None
+    raise InputError(f"{path}: is empty; its first line must name the columns")

@@ -1,0 +1,129 @@
+"""Private records of one schema: counts over the finest cells that a fit may need, and units."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dp_synth.counting.codes import CodeCounts
+from dp_synth.counting.columns import DiskColumns, MemoryColumns
+from dp_synth.domain import Codes, Domain
+from dp_synth.schema import Schema
+
+Units = NDArray[np.int64]
+
+LARGEST_IN_MEMORY = 100_000_000
+"""Bytes of a CSV file; a larger one goes by as a stream. As text in memory it takes five times."""
+
+COMPRESSION = 5  # how many times larger other files are as CSV
+
+
+class Records:
+    """Private records, encoded once: by declared cells, by fine ones where a fit chooses cells.
+
+    ``unit`` is the column that names the unit of each record, and ``units`` its numbers; None
+    where records were read without them.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        columns: MemoryColumns | DiskColumns,
+        unit: str | None = None,
+        units: Units | None = None,
+    ) -> None:
+        self.schema = schema
+        self.unit = unit
+        self._columns = columns
+        self._units = units
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, schema: Schema) -> Records:
+        """Return the records of a frame; SchemaError when it lacks a column of the schema."""
+        codes = encode_finest(schema, frame)
+        return cls(schema, MemoryColumns(list(codes.T), len(codes)))
+
+    @cached_property
+    def counts(self) -> CodeCounts:
+        """The records, counted over `finest_domain`."""
+        return CodeCounts(self._columns, finest_domain(self.schema))
+
+    def at_most(self, most: int, rng: np.random.Generator) -> Records:
+        """Return at most so many records of each unit, chosen at random (`kept_of_units`)."""
+        if self._units is None:
+            raise ValueError("these records were read without their units")
+        kept = kept_of_units(self._units, most, rng)
+        return Records(self.schema, self._columns.where(kept))
+
+    def close(self) -> None:
+        """Give memory and files back."""
+        self._columns.close()
+
+    def __repr__(self) -> str:
+        return f"Records({self.schema.name!r})"
+
+    def __enter__(self) -> Records:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def finest_domain(schema: Schema) -> Domain:
+    """Return the schema's domain, with fine cells for those columns whose own a fit chooses.
+
+    Where there are such columns it tells no structural zeros, which are over coarser cells.
+    """
+    own, fine = schema.domain, schema.fine_domain
+    if not len(fine):
+        return own
+    sources = [fine if name in fine else own for name in own]
+    sizes = tuple(source.size(name) for source, name in zip(sources, own, strict=True))
+    orders = (source.ordered[source.axis(name)] for source, name in zip(sources, own, strict=True))
+    return Domain(own.attributes, sizes, tuple(orders))
+
+
+def encode_finest(schema: Schema, frame: pd.DataFrame) -> Codes:
+    """Return the codes of ``frame`` over `finest_domain`, in Fortran order."""
+    codes = schema.encode(frame)
+    if schema.fine:
+        codes[:, [schema.domain.axis(name) for name in schema.fine]] = schema.encode_finely(frame)
+    return codes
+
+
+def kept_of_units(units: Units, most: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return which records to keep: at most so many of each unit, chosen at random.
+
+    The choice within a unit does not depend on other units, so that one unit more or less
+    changes no other one's records.
+    """
+    order = rng.permutation(len(units))
+    shuffled = units[order]
+    earlier = pd.Series(shuffled).groupby(shuffled, sort=False).cumcount().to_numpy()
+    kept = np.zeros(len(units), dtype=bool)
+    kept[order[earlier < most]] = True
+    return kept
+
+
+def is_larger_than_memory(path: str | PathLike[str]) -> bool:
+    """Say whether a file, by its length alone, is too large to be held as text.
+
+    One that cannot be looked at is not: reading it says why.
+    """
+    try:
+        length = Path(path).stat().st_size
+    except OSError:
+        return False
+    plain = Path(path).name.lower().endswith(".csv")
+    return length * (1 if plain else COMPRESSION) > LARGEST_IN_MEMORY
