@@ -1,14 +1,22 @@
 """From noisy marginals to a distribution: post-processing, all of it."""
 
-from dp_synth.inference.columns import Compression, independent_model, project_to_simplex
-from dp_synth.inference.estimation import estimate, estimate_total
+from dp_synth.inference.columns import Compression, cautious_histogram, independent_model
+from dp_synth.inference.estimation import combine, estimate, estimate_total
 from dp_synth.inference.junction_tree import JunctionTree
 from dp_synth.inference.model import JunctionTreeModel
+from dp_synth.inference.refinement import RefinedModel
+from dp_synth.inference.simplex import project_to_simplex
+
+Model = JunctionTreeModel | RefinedModel
 
 __all__ = [
     "Compression",
     "JunctionTree",
     "JunctionTreeModel",
+    "Model",
+    "RefinedModel",
+    "cautious_histogram",
+    "combine",
     "estimate",
     "estimate_total",
     "independent_model",

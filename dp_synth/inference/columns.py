@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.domain import Domain
-from dp_synth.inference.estimation import estimate_total
+from dp_synth.inference.estimation import estimate, estimate_total
 from dp_synth.inference.junction_tree import JunctionTree
 from dp_synth.inference.model import JunctionTreeModel
+from dp_synth.inference.refinement import RefinedModel
+from dp_synth.inference.simplex import project_to_simplex, simplex_mean
+from dp_synth.inference.smoothing import smooth_ordered
 from dp_synth.measurement import Measurement
 
 Floats = NDArray[np.float64]
@@ -21,32 +24,39 @@ Codes = NDArray[np.int32]
 RARE = 3.0  # in standard deviations of the noise, as in the paper of MST
 
 
-def project_to_simplex(values: Floats, total: float, variance: Floats | float = 1.0) -> Floats:
-    """Return the nearest non-negative vector that sums to ``total``, weighted by 1/variance.
+def histogram(one: Measurement, ordered: int, total: float) -> Floats:
+    """Return the histogram that a one-way measurement suggests: smooth, non-negative, of a sum.
 
-    The exact solution by sorting (Held, Wolfe & Crowder 1974): cells move together, in
-    proportion to their variance, and stop at zero.
-
-    >>> project_to_simplex(np.array([5.0, 3.0, -4.0]), 4.0)
-    array([3., 1., 0.])
+    Its first ``ordered`` codes are smoothed (``smooth_ordered``).
     """
-    spread = np.broadcast_to(np.asarray(variance, dtype=float), values.shape)
-    order = np.argsort(-values / spread, kind="stable")
-    shift = (total - np.cumsum(values[order])) / np.cumsum(spread[order])
-    positive = np.flatnonzero(values[order] + spread[order] * shift > 0)
-    last = positive[-1] if positive.size else 0  # where rounding swallows the total
-    return np.asarray(np.maximum(values + spread * shift[last], 0.0), dtype=float)
+    stddev = float(np.max(one.stddev))
+    values = one.values.copy()
+    values[:ordered] = smooth_ordered(values[:ordered], stddev)
+    return project_to_simplex(values, total, np.square(one.stddev))
+
+
+def cautious_histogram(one: Measurement, ordered: int, total: float) -> Floats:
+    """Return a histogram for noise that may hide it: half ``histogram``, half ``simplex_mean``.
+
+    The nearest histogram has too few cells where noise drowns counts, the mean of all that are
+    likely is too flat where it does not; between them the error is smaller than that of both.
+    """
+    mean = simplex_mean(one.values, total, float(np.max(one.stddev)))
+    return (histogram(one, ordered, total) + mean) / 2
 
 
 def independent_model(domain: Domain, ones: Sequence[Measurement]) -> JunctionTreeModel:
     """Return the model in which all attributes are independent, fitted to one-way measurements.
 
-    Least squares under non-negativity and one common total, attribute by attribute.
+    Least squares under non-negativity and one common total, attribute by attribute. Where some
+    cells cannot occur, attributes are as independent as that allows (``estimate``).
     """
     total = estimate_total(ones)
     histograms = {
         m.clique[0]: project_to_simplex(m.values, total, np.square(m.stddev)) / total for m in ones
     }
+    if domain.supports:
+        return estimate(domain, ones)
     tree = JunctionTree.of(domain, [])
     return JunctionTreeModel(tree, tuple(histograms[c[0]] for c in tree.cliques), total)
 
@@ -55,41 +65,63 @@ def independent_model(domain: Domain, ones: Sequence[Measurement]) -> JunctionTr
 class Compression:
     """Codes merged into groups where noise drowns them, and how to share the groups out again.
 
-    ``groups[attribute][code]`` is the code's group; ``splits[attribute]``, of shape (groups,
-    codes), says which part of a group each of its codes gets.
+    ``groups[attribute][code]`` is the code's group, ``shares[attribute][code]`` the part of that
+    group that the code gets. ``domain`` is that of the groups.
     """
 
     domain: Domain
     groups: dict[str, Codes]
-    splits: dict[str, Floats]
+    shares: dict[str, Floats]
 
     @classmethod
-    def of(cls, domain: Domain, ones: Sequence[Measurement]) -> Compression:
-        """Return the compression that one-way measurements with equal cell noise suggest.
+    def of(
+        cls, domain: Domain, ones: Sequence[Measurement], *, coarseness: float = 1.0
+    ) -> Compression:
+        """Return the compression that one-way measurements suggest.
 
         Categories below three standard deviations of the noise become one group (McKenna,
         Miklau & Sheldon 2021, arXiv:2108.04978, sect. 3). Neighbouring codes of an ordered
-        attribute merge until a group holds sqrt(total * stddev) records, so that a cell of two
-        such attributes holds as many records as its noise is wide; the paper leaves wide
-        ordered attributes as fine as they are, and their pairs drown. Groups are shared out
-        in proportion to the one-way estimates.
+        attribute merge until a group holds ``coarseness * sqrt(total * stddev)`` records: at 1 a
+        cell of two such attributes holds as many records as its noise is wide; the paper leaves
+        wide ordered attributes as fine as they are, and their pairs drown. Codes that occur in
+        different places by the domain's supports are never merged. Groups are shared out in
+        proportion to the smoothed one-way estimates.
         """
-        model = independent_model(domain, ones)
-        groups, splits = {}, {}
-        for measurement in ones:
-            attribute = measurement.clique[0]
-            stddev = float(np.max(measurement.stddev))
-            counts = model.marginal(measurement.clique)
+        total = estimate_total(ones)
+        groups, shares = {}, {}
+        for one in ones:
+            attribute = one.clique[0]
+            stddev = float(np.max(one.stddev))
             ordered = domain.ordered[domain.axis(attribute)]
+            counts = histogram(one, ordered, total)
+            alike = domain.alike(attribute)
+            least = max(RARE * stddev, coarseness * math.sqrt(total * stddev))
             group = np.empty(counts.size, dtype=np.int32)
-            least = max(RARE * stddev, math.sqrt(model.total * stddev))
-            group[:ordered] = _merge_neighbours(counts[:ordered], least)
+            group[:ordered] = _merge_neighbours(counts[:ordered], alike[:ordered], least)
             first = int(group[:ordered].max()) + 1 if ordered else 0
-            group[ordered:] = first + _merge_rare(measurement.values[ordered:], RARE * stddev)
+            kept = one.values[ordered:] >= RARE * stddev
+            group[ordered:] = first + _merge_rare(kept, alike[ordered:])
             groups[attribute] = group
-            splits[attribute] = _shares(group, counts)
-        sizes = {attribute: len(split) for attribute, split in splits.items()}
-        return cls(domain.resized(sizes), groups, splits)
+            shares[attribute] = _shares(group, counts)
+        return cls(domain.coarsened(groups), groups, shares)
+
+    def shared_by(self, domain: Domain, ones: Sequence[Measurement]) -> Compression:
+        """Return the same groups, shared out as better one-way measurements suggest."""
+        total = estimate_total(ones)
+        shares = {
+            one.clique[0]: _shares(
+                self.groups[one.clique[0]],
+                histogram(one, domain.ordered[domain.axis(one.clique[0])], total),
+            )
+            for one in ones
+        }
+        return Compression(self.domain, self.groups, shares)
+
+    def refine(self, model: JunctionTreeModel, domain: Domain) -> RefinedModel:
+        """Return the model over ``domain``, whose codes share out the groups of ``model``."""
+        changed = [a for a, g in self.groups.items() if not np.array_equal(g, np.arange(len(g)))]
+        groups = {attribute: self.groups[attribute] for attribute in changed}
+        return RefinedModel(model, domain, groups, {a: self.shares[a] for a in changed})
 
     def compress(self, measurement: Measurement) -> Measurement:
         """Return a one-way measurement over the groups; a sum of k cells has sqrt(k) the noise."""
@@ -102,30 +134,42 @@ class Compression:
         )
 
 
-def _merge_neighbours(counts: Floats, least: float) -> Codes:
-    """Number runs of codes so that each run, from the left, holds at least ``least``."""
+def _merge_neighbours(counts: Floats, alike: Codes, least: float) -> Codes:
+    """Number runs of like codes so that each run, from the left, holds at least ``least``."""
     group = np.empty(counts.size, dtype=np.int32)
-    number, held = 0, 0.0
+    number, first, held = 0, 0, 0.0
     for code, count in enumerate(counts):
+        if code and alike[code] != alike[code - 1] and first < code:
+            number = _close(group, alike, first, number, held >= least) + 1
+            first, held = code, 0.0
         group[code] = number
         held += count
         if held >= least:
-            number, held = number + 1, 0.0
-    if number and held < least:
-        group[group == number] = number - 1  # the last run is too small to stand alone
+            number, first, held = number + 1, code + 1, 0.0
+    if first < counts.size:
+        _close(group, alike, first, number, held >= least)
     return group
 
 
-def _merge_rare(values: Floats, least: float) -> Codes:
-    """Number codes one by one, but give all those below ``least`` the last number together."""
-    kept = values >= least
-    group = np.cumsum(kept) - 1
-    return np.where(kept, group, kept.sum()).astype(np.int32)
+def _close(group: Codes, alike: Codes, first: int, number: int, large: bool) -> int:
+    """Join a run that is too small to the one before it, where that is alike; return its number."""
+    if large or not first or alike[first] != alike[first - 1]:
+        return number
+    group[group == number] = number - 1
+    return number - 1
+
+
+def _merge_rare(kept: NDArray[np.bool_], alike: Codes) -> Codes:
+    """Number codes one by one, but give those of a class that are not kept one number together."""
+    codes = np.arange(len(kept))
+    alone = np.where(kept, codes, len(kept) + alike)
+    order = np.concatenate([codes[kept], np.unique(alone[~kept])])
+    numbers = np.empty(int(alone.max(initial=0)) + 1, dtype=np.int32)
+    numbers[order] = np.arange(len(order), dtype=np.int32)
+    return np.asarray(numbers[alone])
 
 
 def _shares(group: Codes, counts: Floats) -> Floats:
-    member = group == np.arange(group.max() + 1)[:, None]
-    weight = member * counts
-    empty = weight.sum(axis=1, keepdims=True) == 0
-    weight = np.where(empty, member, weight)
-    return np.asarray(weight / weight.sum(axis=1, keepdims=True), dtype=float)
+    held = np.bincount(group, weights=counts)[group]
+    evenly = 1 / np.bincount(group)[group]
+    return np.divide(counts, held, out=evenly, where=held > 0)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Domain
+from dp_synth.domain import Clique, Domain
+from dp_synth.inference.curvature import Curvature, Effects, expected_counts
+from dp_synth.inference.descent import minimise
 from dp_synth.inference.junction_tree import JunctionTree
 from dp_synth.inference.model import JunctionTreeModel
+from dp_synth.inference.projections import Projections
+from dp_synth.inference.simplex import project_to_simplex
 from dp_synth.measurement import Measurement
 
 Floats = NDArray[np.float64]
 
 ITERATIONS = 200
+GAIN = 1e-4  # nats a cell: smaller ones only fit the noise
+SHRINKAGE = 0.01  # weight of entropy against the data, in units of their noise
+SHRINKAGE_ONES = 0.03  # the same for one-way marginals, which shrink towards their own estimates
 FLOOR = 0.1  # of the noise: the least that a measured cell counts at the start
-TOLERANCE = 1e-3  # relative gain of an iteration below which more of them only fit the noise
 
 
 def estimate_total(measurements: Iterable[Measurement]) -> float:
@@ -35,133 +41,176 @@ def estimate_total(measurements: Iterable[Measurement]) -> float:
     return max(1.0, float(np.average(sums, weights=weights))) if sums else 1.0
 
 
-def estimate(
-    domain: Domain, measurements: Sequence[Measurement], *, iterations: int = ITERATIONS
-) -> JunctionTreeModel:
-    """Return the model of highest entropy among those whose marginals fit the measurements.
+def combine(measurements: Iterable[Measurement]) -> list[Measurement]:
+    """Return one measurement a set of attributes: those of the same cells, by inverse variance.
 
-    Minimises the sum of squared residuals over variance on the polytope of consistent marginals
-    (Private-PGM, McKenna, Sheldon & Miklau 2019, arXiv:1901.09136) by mirror descent: log
-    potentials move against the gradient, belief propagation leads back to the polytope. Steps
-    carry Nesterov's momentum, which restarts when it stops helping (O'Donoghue & Candes 2015).
-    ValueError when the cliques have a cycle.
+    Axes stand as in the first measurement of each.
     """
-    tree = JunctionTree.of(domain, [measurement.clique for measurement in measurements])
+    combined: dict[frozenset[str], Measurement] = {}
+    for new in measurements:
+        key = frozenset(new.clique)
+        if key not in combined:
+            combined[key] = new
+            continue
+        old = combined[key]
+        order = [new.clique.index(a) for a in old.clique]
+        values, spread = new.values, np.broadcast_to(np.square(new.stddev), new.values.shape)
+        own, other = 1 / np.square(old.stddev), 1 / spread.transpose(order)
+        mean = (own * old.values + other * values.transpose(order)) / (own + other)
+        combined[key] = Measurement(old.clique, mean, np.sqrt(1 / (own + other)))
+    return list(combined.values())
+
+
+def estimate(
+    domain: Domain,
+    measurements: Sequence[Measurement],
+    *,
+    start: JunctionTreeModel | None = None,
+    max_cells: int | None = None,
+    iterations: int = ITERATIONS,
+) -> JunctionTreeModel:
+    """Return the log-linear model whose marginals fit the measurements, simple where they are weak.
+
+    With N p the expected counts, y the measured ones and s their noise, it minimises
+
+        N KL(p || uniform) + sum of (N p - y)^2 / (2 k s^2)
+
+    over all distributions: maximum entropy under constraints that are as soft as their noise
+    (Dudik, Phillips & Schapire 2007), k = ``SHRINKAGE``. As k falls to 0 this is Private-PGM
+    (McKenna, Sheldon & Miklau 2019, arXiv:1901.09136). The minimum is p proportional to
+    exp(sum of theta) with one parameter a measured cell, found in the dual,
+
+        N log Z(theta) - y theta + k / 2 sum of s^2 (theta - centre)^2,
+
+    by L-BFGS; parameters of one-way marginals shrink to the logarithm of their own estimates,
+    all others to 0. Belief propagation on a junction tree gives log Z and its gradient, the
+    marginals. ``start`` is an earlier model whose parameters are taken up. InputError when the
+    tree needs more than ``max_cells``.
+    """
+    tree = JunctionTree.of(domain, [m.clique for m in measurements], max_cells=max_cells)
     total = estimate_total(measurements)
-    targets = [_target(tree, measurement, total) for measurement in measurements]
-    start = _State.at(tree, targets, _warm_potentials(tree, targets))
-    best = _descend(tree, targets, start, iterations) if targets else start
-    return JunctionTreeModel(tree, tuple(best.tables), total)
+    dual = _Dual.of(tree, [_in_order(domain, m) for m in combine(measurements)], total)
+    return dual.model(dual.minimise(dual.start(start), iterations))
 
 
 @dataclass(frozen=True, eq=False)
-class _Target:
-    """A measurement in the order of its clique's axes, scaled to probabilities."""
+class _Dual:
+    """The dual problem in flat parameters, ``cuts`` apart."""
 
-    position: int
-    axes: tuple[int, ...]  # summed out of the clique's table
+    tree: JunctionTree
+    total: float
+    cliques: tuple[Clique, ...]
+    projections: tuple[Projections, ...]
+    cuts: tuple[int, ...]
     values: Floats
-    precision: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class _State:
-    """Log potentials, the probabilities that they define, their loss and its gradient."""
-
-    potentials: list[Floats]
-    tables: list[Floats]
-    loss: float
-    gradient: list[Floats]
+    stiffness: Floats  # k s^2
+    centre: Floats
 
     @classmethod
-    def at(cls, tree: JunctionTree, targets: Sequence[_Target], potentials: list[Floats]) -> _State:
-        """Return the state at these log potentials; shapes are those of the cliques."""
-        tables = tree.beliefs(potentials)
-        loss = 0.0
-        gradient = [np.zeros(table.shape) for table in tables]
-        for target in targets:
-            table = tables[target.position]
-            residual = table.sum(axis=target.axes, keepdims=True) - target.values
-            slope = target.precision * residual
-            loss += 0.5 * float(np.vdot(slope, residual))
-            gradient[target.position] += slope
-        return cls(potentials, tables, loss, gradient)
-
-
-def _warm_potentials(tree: JunctionTree, targets: Sequence[_Target]) -> list[Floats]:
-    """Return the log potentials of the measured tables as they are: a start near the end.
-
-    Each measured clique given its separator, with cells below the noise raised to a part of it.
-    Where little noise is left, a start from uniform tables takes thousands of steps.
-    """
-    precision = [np.zeros(tree.domain.shape(clique)) for clique in tree.cliques]
-    weighted = [np.zeros(table.shape) for table in precision]
-    for target in targets:
-        if not target.axes:
-            precision[target.position] += target.precision
-            weighted[target.position] += target.precision * target.values
-    potentials = []
-    for edge in sorted(tree.edges, key=lambda edge: edge.child):
-        known, clique = precision[edge.child], tree.cliques[edge.child]
-        if not known.all():
-            potentials.append(np.zeros(known.shape))
-            continue
-        table = np.maximum(weighted[edge.child] / known, FLOOR / np.sqrt(known))
-        others = tuple(i for i, a in enumerate(clique) if a not in edge.separator)
-        potentials.append(np.log(table / table.sum(axis=others, keepdims=True)))
-    return potentials
-
-
-def _descend(
-    tree: JunctionTree, targets: Sequence[_Target], start: _State, iterations: int
-) -> _State:
-    here = ahead = best = start
-    momentum = 1.0
-    step = 1 / max(float(target.precision.max()) for target in targets)
-    for _ in range(iterations):
-        new, step = _line_search(tree, targets, ahead, step * 1.3)
-        best = min(best, new, key=lambda state: state.loss)
-        if 0 <= here.loss - new.loss < TOLERANCE * new.loss:
-            break
-        faster = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
-        push = (momentum - 1) / faster
-        pushed = [n + push * (n - h) for n, h in zip(new.potentials, here.potentials, strict=True)]
-        ahead = _State.at(tree, targets, pushed)
-        momentum = faster
-        if ahead.loss > new.loss:
-            ahead, momentum = new, 1.0
-        here = new
-    return best
-
-
-def _line_search(
-    tree: JunctionTree, targets: Sequence[_Target], state: _State, step: float
-) -> tuple[_State, float]:
-    """Halve the step until the loss falls by half of what its slope promises."""
-    while True:
-        moved = [p - step * g for p, g in zip(state.potentials, state.gradient, strict=True)]
-        new = _State.at(tree, targets, moved)
-        promised = sum(
-            float(np.vdot(g, n - o))
-            for g, n, o in zip(state.gradient, new.tables, state.tables, strict=True)
+    def of(cls, tree: JunctionTree, targets: Sequence[Measurement], total: float) -> _Dual:
+        """Return the problem of fitting measurements whose axes are in domain order."""
+        homes: dict[int, dict[int, Clique]] = {i: {} for i in range(len(tree.cliques))}
+        for number, target in enumerate(targets):
+            position = tree.home(target.clique)
+            if position is None:
+                raise ValueError(f"no clique of the tree holds {target.clique}")
+            homes[position][number] = target.clique
+        return cls(
+            tree,
+            total,
+            tuple(target.clique for target in targets),
+            tuple(Projections.of(tree.domain, c, homes[i]) for i, c in enumerate(tree.cliques)),
+            tuple(accumulate(target.values.size for target in targets))[:-1],
+            _flat(target.values for target in targets),
+            _flat(_stiffness(target) for target in targets),
+            _flat(_centre(target, total) for target in targets),
         )
-        if new.loss <= state.loss + 0.5 * promised or abs(promised) < 1e-12 * state.loss:
-            return new, step
-        step /= 2
+
+    def start(self, model: JunctionTreeModel | None) -> Floats:
+        """Return the parameters of an earlier model where it has them, else those to shrink to."""
+        if model is None:
+            return self.centre
+        parts = zip(self.cliques, self.split(self.centre), strict=True)
+        return _flat(model.parameters.get(clique, centre).reshape(-1) for clique, centre in parts)
+
+    def split(self, parameters: Floats) -> list[Floats]:
+        return np.split(parameters, self.cuts) if self.cliques else []
+
+    def minimise(self, start: Floats, iterations: int) -> Floats:
+        """Return the parameters that L-BFGS reaches; it stops when it gains next to nothing."""
+        if not start.size:
+            return start
+        curvature = self._curvature()
+        return minimise(
+            self.loss,
+            start,
+            curvature.inverse,
+            iterations=iterations,
+            gain=GAIN * start.size,
+        )
+
+    def _curvature(self) -> Curvature:
+        """Return how the loss would bend were attributes independent, as their centres say."""
+        known = {
+            clique[0]: np.exp(centre)
+            for clique, centre in zip(self.cliques, self.split(self.centre), strict=True)
+            if len(clique) == 1
+        }
+        domain = self.tree.domain
+        expected = expected_counts(domain, known, self.total)
+        effects = Effects.of(domain, self.cliques)
+        return Curvature.of(effects, self.values, self.stiffness, expected)
+
+    def loss(self, parameters: Floats) -> tuple[float, Floats]:
+        """Return the dual loss and its gradient."""
+        tables, log_total = self.propagate(parameters)
+        marginals: list[Floats] = [np.empty(0)] * len(self.cliques)
+        for projections, table in zip(self.projections, tables, strict=True):
+            projections.collect(table, marginals)
+        away = self.stiffness * (parameters - self.centre)
+        value = self.total * log_total - float(self.values @ parameters)
+        value += 0.5 * float(away @ (parameters - self.centre))
+        return value, self.total * _flat(marginals) - self.values + away
+
+    def propagate(self, parameters: Floats) -> tuple[list[Floats], float]:
+        parts = self.split(parameters)
+        potentials = [projections.spread(parts) for projections in self.projections]
+        return self.tree.propagation.run(potentials)
+
+    def model(self, parameters: Floats) -> JunctionTreeModel:
+        """Return the distribution of these parameters, and them with it."""
+        tables, _ = self.propagate(parameters)
+        known: Mapping[Clique, Floats] = dict(
+            zip(self.cliques, self.split(parameters), strict=True)
+        )
+        return JunctionTreeModel(self.tree, tuple(tables), self.total, known)
 
 
-def _target(tree: JunctionTree, measurement: Measurement, total: float) -> _Target:
-    position = tree.home(measurement.clique)
-    if position is None:
-        raise ValueError(f"no clique of the tree holds {measurement.clique}")
-    clique = tree.cliques[position]
-    order = [measurement.clique.index(a) for a in clique if a in measurement.clique]
-    axes = tuple(i for i, a in enumerate(clique) if a not in measurement.clique)
-    shape = tuple(1 if i in axes else tree.domain.size(a) for i, a in enumerate(clique))
+def _in_order(domain: Domain, measurement: Measurement) -> Measurement:
+    """Return the measurement with its axes in the domain's order, and a stddev for each cell."""
+    order = np.argsort([domain.axis(a) for a in measurement.clique])
     stddev = np.broadcast_to(measurement.stddev, measurement.values.shape)
-    return _Target(
-        position,
-        axes,
-        measurement.values.transpose(order).reshape(shape) / total,
-        np.square(total / stddev).transpose(order).reshape(shape),
+    return replace(
+        measurement,
+        clique=tuple(measurement.clique[i] for i in order),
+        values=measurement.values.transpose(order),
+        stddev=stddev.transpose(order),
     )
+
+
+def _stiffness(target: Measurement) -> Floats:
+    weight = SHRINKAGE_ONES if len(target.clique) == 1 else SHRINKAGE
+    return np.asarray(weight * np.square(target.stddev), dtype=float)
+
+
+def _centre(target: Measurement, total: float) -> Floats:
+    if len(target.clique) > 1:
+        return np.zeros(target.values.shape)
+    known = project_to_simplex(target.values, total, np.square(target.stddev))
+    floor = FLOOR * np.asarray(target.stddev, dtype=float)
+    return np.asarray(np.log(np.maximum(known, floor) / total))
+
+
+def _flat(arrays: Iterable[Floats]) -> Floats:
+    parts = [array.reshape(-1) for array in arrays]
+    return np.concatenate(parts) if parts else np.empty(0)

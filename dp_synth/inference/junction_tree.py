@@ -1,4 +1,4 @@
-"""Cliques arranged in a tree, and belief propagation over them in log space."""
+"""Cliques arranged in a tree, whose tables together define one distribution."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.domain import Clique, Domain
+from dp_synth.errors import InputError, SchemaError
+from dp_synth.inference.folding import Fold
+from dp_synth.inference.propagation import Mask, Propagation
+from dp_synth.inference.spanning import Edge, Forest, bits_of, spanning_edges
+from dp_synth.inference.triangulation import triangulate
 
 Floats = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Edge:
-    """A clique with the parent that it hangs on; ``parent`` is -1 at the root of a component."""
-
-    child: int
-    parent: int
-    separator: Clique
+MAX_CELLS = 10_000_000  # of a table that nobody asked to be larger: 80 megabytes
 
 
 @dataclass(frozen=True)
@@ -37,23 +35,27 @@ class JunctionTree:
     edges: tuple[Edge, ...]
 
     @classmethod
-    def of(cls, domain: Domain, cliques: Iterable[Clique]) -> JunctionTree:
-        """Return the tree over ``cliques`` and every attribute that they leave out.
+    def of(
+        cls, domain: Domain, cliques: Iterable[Clique], *, max_cells: int | None = None
+    ) -> JunctionTree:
+        """Return a tree whose cliques hold all of ``cliques``, joined where they have a cycle.
 
-        ValueError when the cliques have a cycle, so that no junction tree holds just them.
+        It holds the domain's supports as well, and every attribute. InputError when its tables
+        would have more than ``max_cells`` cells in all.
         """
-        wanted = [*cliques, *((attribute,) for attribute in domain)]
-        ordered = {tuple(a for a in domain if a in set(clique)) for clique in wanted}
-        maximal = tuple(
-            clique
-            for clique in sorted(ordered, key=lambda c: [domain.axis(a) for a in c])
-            if not any(set(clique) < set(other) for other in ordered)
-        )
-        edges = _spanning_edges(maximal)
-        apart = sum(map(len, maximal)) - sum(len(edge.separator) for edge in edges)
-        if apart != len(domain):
-            raise ValueError(f"the cliques {maximal} have a cycle; join some of them into one")
-        return cls(domain, maximal, edges)
+        maximal = triangulate(domain, cliques)
+        cells = sum(map(domain.cells, maximal))
+        if max_cells is not None and cells > max_cells:
+            raise InputError(
+                f"the cliques need tables of {cells:,} cells in all, at most {max_cells:,} are "
+                "allowed; measure fewer or smaller marginals, or allow more"
+            )
+        return cls(domain, maximal, spanning_edges(domain, maximal))
+
+    @property
+    def cells(self) -> int:
+        """The cells of all cliques' tables."""
+        return sum(map(self.domain.cells, self.cliques))
 
     def home(self, clique: Iterable[str]) -> int | None:
         """Return the position of the smallest clique that holds all these attributes, if any."""
@@ -73,61 +75,68 @@ class JunctionTree:
         return {attribute: frozenset(positions) for attribute, positions in holders.items()}
 
     def beliefs(self, potentials: Sequence[Floats]) -> list[Floats]:
-        """Return each clique's probabilities under log potentials of the cliques' shapes.
+        """Return each clique's probabilities under finite log potentials of the cliques' shapes.
 
-        Shafer-Shenoy belief propagation, once up and once down the tree.
+        Belief propagation, once up and once down the tree (Lauritzen & Spiegelhalter 1988).
+        Structural zeros of the domain get exactly 0, and so does what they imply.
         """
-        beliefs = list(potentials)
-        upward: dict[int, Floats] = {}
-        for edge in reversed(self.edges):
-            if edge.parent >= 0:
-                message = self._log_sum(edge.child, beliefs[edge.child], edge.separator)
-                upward[edge.child] = message
-                beliefs[edge.parent] = beliefs[edge.parent] + self._align(message, edge)
+        return self.propagation.run(potentials)[0]
+
+    @cached_property
+    def propagation(self) -> Propagation:
+        """How messages pass along the edges; made once, used in every call of ``beliefs``."""
+        shapes = tuple(map(self.domain.shape, self.cliques))
+        return Propagation(self.cliques, shapes, self.edges, self._masks())
+
+    def _masks(self) -> dict[int, Mask]:
+        """The cells that the supports leave, for each clique that is the home of some."""
+        masks: dict[int, Mask] = {}
+        for support in self.domain.supports:
+            position = self.home(support.clique)
+            if position is None:
+                raise ValueError(f"no clique of the tree holds the support of {support.clique}")
+            clique = self.cliques[position]
+            mask = support.mask(self.domain.shape(support.clique))
+            order = [support.clique.index(a) for a in clique if a in support.clique]
+            shape = [self.domain.size(a) if a in support.clique else 1 for a in clique]
+            whole = masks.setdefault(position, np.ones(self.domain.shape(clique), dtype=bool))
+            whole &= mask.transpose(order).reshape(shape)
+        return masks
+
+    @cached_property
+    def forest(self) -> Forest:
+        """The tree with its cliques as bits, to find what lies between attributes."""
+        bits = [bits_of(self.domain, clique) for clique in self.cliques]
+        return Forest.of(bits, {edge.child: edge.parent for edge in self.edges})
+
+    @cached_property
+    def components(self) -> dict[str, int]:
+        """The root clique above each attribute: attributes of different ones are independent."""
+        roots: dict[int, int] = {}
         for edge in self.edges:
-            if edge.parent >= 0:
-                message = self._log_sum(edge.parent, beliefs[edge.parent], edge.separator)
-                difference = message - upward[edge.child]
-                beliefs[edge.child] = beliefs[edge.child] + difference.reshape(
-                    self._shape(edge.child, edge.separator)
-                )
-        return [_normalise(belief) for belief in beliefs]
+            roots[edge.child] = roots[edge.parent] if edge.parent >= 0 else edge.child
+        return {a: roots[i] for i, clique in enumerate(self.cliques) for a in clique}
 
     def project(self, position: int, table: Floats, onto: Clique) -> Floats:
         """Sum a clique's table onto some of its attributes, axes in the order of ``onto``."""
         clique = self.cliques[position]
-        summed = table.sum(axis=tuple(i for i, a in enumerate(clique) if a not in onto))
-        kept = [a for a in clique if a in onto]
-        return np.asarray(summed.transpose([kept.index(a) for a in onto]))
-
-    def _log_sum(self, position: int, table: Floats, separator: Clique) -> Floats:
-        axes = tuple(i for i, a in enumerate(self.cliques[position]) if a not in separator)
-        highest = table.max(axis=axes, keepdims=True)
-        total = np.log(np.exp(table - highest).sum(axis=axes))
-        return np.asarray(total + highest.reshape(total.shape))
-
-    def _align(self, message: Floats, edge: Edge) -> Floats:
-        return message.reshape(self._shape(edge.parent, edge.separator))
-
-    def _shape(self, position: int, separator: Clique) -> tuple[int, ...]:
-        """The clique's shape with every axis outside of the separator shrunk to one."""
-        return tuple(self.domain.size(a) if a in separator else 1 for a in self.cliques[position])
+        kept = [i for i, a in enumerate(clique) if a in onto]
+        summed = (
+            Fold(table.shape, frozenset(kept)).sum(table).reshape([table.shape[i] for i in kept])
+        )
+        return np.asarray(summed.transpose([[clique[i] for i in kept].index(a) for a in onto]))
 
 
-def _spanning_edges(cliques: Sequence[Clique]) -> tuple[Edge, ...]:
-    """A spanning forest of greatest shared attributes, by Prim's rule, parents first."""
-    edges: list[Edge] = []
-    best = {i: Edge(i, -1, ()) for i in range(len(cliques))}
-    while best:
-        child = max(best, key=lambda i: (len(best[i].separator), -i))
-        edges.append(best.pop(child))
-        for other, edge in best.items():
-            shared = tuple(a for a in cliques[child] if a in set(cliques[other]))
-            if len(shared) > len(edge.separator):
-                best[other] = Edge(other, child, shared)
-    return tuple(edges)
+def check_supports(domain: Domain) -> None:
+    """Raise SchemaError when the structural zeros of ``domain`` leave no possible record.
 
-
-def _normalise(log_belief: Floats) -> Floats:
-    odds = np.exp(log_belief - log_belief.max())
-    return np.asarray(odds / odds.sum())
+    InputError when that needs tables of more than ``MAX_CELLS`` cells. Reads public facts alone.
+    """
+    tree = JunctionTree.of(domain, (), max_cells=MAX_CELLS)
+    for root in tree.propagation.contradictions():
+        named = [a for support in domain.supports for a in support.clique]
+        involved = [a for a in domain if a in named and tree.components[a] == root]
+        raise SchemaError(
+            f"the constraints on {', '.join(map(repr, involved))} contradict each other: "
+            "together they forbid every record; relax one of them"
+        )

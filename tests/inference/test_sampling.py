@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from whole_tables import random_model
 
 from dp_synth.domain import Domain
 from dp_synth.inference import JunctionTree, JunctionTreeModel
@@ -124,3 +125,31 @@ def test_single_rows_have_the_probabilities_of_the_model():
     drawn = np.concatenate([model.sample(1, rng)[:, 0] for _ in range(4_000)])
     statistic, expected = np.bincount(drawn, minlength=4), 4_000 * model.marginal(("p",)) / 1e5
     assert stats.chisquare(statistic, expected).pvalue > 1e-6
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_every_clique_is_within_one_row_of_what_its_separator_expects(seed):
+    model, _ = random_model(np.random.default_rng(seed), spread=3.0)
+    domain, tree = model.domain, model.tree
+    codes = model.sample(2_000, np.random.default_rng(seed))
+    for edge in tree.edges:
+        clique, probabilities = tree.cliques[edge.child], model.probabilities[edge.child]
+        counts = np.zeros(probabilities.shape)
+        np.add.at(counts, tuple(codes[:, domain.axis(a)] for a in clique), 1)
+        new = tuple(i for i, a in enumerate(clique) if a not in edge.separator)
+        mass = probabilities.sum(axis=new, keepdims=True)
+        given = np.divide(probabilities, mass, out=np.zeros(counts.shape), where=mass > 0)
+        expected = counts.sum(axis=new, keepdims=True) * given
+        assert np.abs(counts - expected).max() < 1 + 1e-6
+
+
+def test_rows_follow_separators_of_more_cells_than_two_bytes_count():
+    domain = Domain(tuple("abcd"), (300, 300, 2, 2))
+    tree = JunctionTree.of(domain, [("a", "b", "c"), ("a", "b", "d")])
+    parity = np.add.outer(np.arange(300), np.arange(300)) % 2
+    table = np.stack([parity == 0, parity == 1], axis=2) / 90_000
+    model = JunctionTreeModel(tree, (table, table), 1.0)
+    codes = model.sample(50_000, np.random.default_rng(0))
+    assert len(np.unique(codes[:, 0] * 300 + codes[:, 1])) > 49_000
+    for child in (2, 3):
+        assert (codes[:, child] == (codes[:, 0] + codes[:, 1]) % 2).all()
