@@ -2,9 +2,11 @@
 
 from dp_synth.schema.check import check
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
+from dp_synth.schema.constraints import Column
+from dp_synth.schema.dates import DatetimeColumn
 from dp_synth.schema.draft import draft
-from dp_synth.schema.model import Column, Schema
-from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
+from dp_synth.schema.model import Schema
+from dp_synth.schema.numeric import NumericColumn
 
 __all__ = [
     "Column",

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from dp_synth.schema.cells import Cells
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
+from dp_synth.schema.constraints import Column
+from dp_synth.schema.dates import DatetimeColumn
 from dp_synth.schema.draft import MIN_ID_VALUES
-from dp_synth.schema.model import Column, Schema
-from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
+from dp_synth.schema.model import Schema
+from dp_synth.schema.numeric import NumericColumn
 
 FREE_TEXT_LENGTH = 40
 """Distinct cells of more characters than this, on average, read like free text."""
@@ -39,7 +41,7 @@ def check(frame: pd.DataFrame, schema: Schema) -> list[str]:
         if present.count(column.name) == 1:
             series = frame[column.name]
             findings += [f"column {column.name!r}: {what}" for what in _findings(column, series)]
-    return findings
+    return findings + _violations(frame, schema)
 
 
 def _findings(column: Column, series: pd.Series) -> list[str]:
@@ -56,6 +58,21 @@ def _findings(column: Column, series: pd.Series) -> list[str]:
     if len(series) > 1 and int(np.count_nonzero(counts)) == 1:
         found.append("holds the same cell in every record")
     return found + _identifying(column, texts, len(series))
+
+
+def _violations(frame: pd.DataFrame, schema: Schema) -> list[str]:
+    """Count the records that a constraint calls impossible, each constraint for itself."""
+    columns = {c.name: c for c in schema.columns if not isinstance(c, IdColumn)}
+    present = [str(column) for column in frame.columns]
+    found = []
+    for number, constraint in enumerate(schema.constraints, 1):
+        if all(present.count(name) == 1 for name in constraint.names):
+            codes = tuple(columns[name].encode(frame[name]) for name in constraint.names)
+            broken = int(np.count_nonzero(~constraint.possible(columns)[codes]))
+            where = ", ".join(map(repr, constraint.names))
+            if broken:
+                found.append(f"constraint {number} on {where}: {broken} records violate it")
+    return found
 
 
 def _unseen(column: DiscreteColumn, cells: Cells, counts: NDArray[np.integer]) -> list[str]:

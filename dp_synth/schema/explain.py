@@ -20,11 +20,11 @@ _MESSAGES = {
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
     "finite_number": "must be a finite number",
-    "greater_than_equal": "must be at least 1",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
 }
-_INPUT_SHOWN = {"string_type", "float_type", "int_type", "tuple_type", "greater_than_equal"}
+_LIMITS = {"greater_than_equal": ("ge", "least"), "less_than_equal": ("le", "most")}
+_INPUT_SHOWN = {"string_type", "float_type", "int_type", "tuple_type", *_LIMITS}
 
 
 def first_fault(error: ValidationError, mapping: Mapping[str, object]) -> str:
@@ -37,6 +37,13 @@ def first_fault(error: ValidationError, mapping: Mapping[str, object]) -> str:
         where = where[3:]  # a column's index and the tag of its type
         if details["type"].startswith("union_tag"):
             where = ["type"]
+    elif len(where) >= 2 and where[0] == "constraints":
+        parts.append(f"constraint {int(where[1]) + 1}")
+        if where[2:3] == ["impossible"] and len(where) > 3:
+            parts.append(f"column {where[3]!r}")
+        where = [] if len(parts) > 1 else where[2:][-1:]
+    elif where == ["columns"] and details["type"] == "value_error":
+        where = []  # the message names the column
     if where:
         parts.append(f"field {str(where[0])!r}")
     return ": ".join([*parts, _what(details)])
@@ -47,6 +54,9 @@ def _what(details: ErrorDetails) -> str:
     if kind == "value_error":
         return details["msg"].removeprefix("Value error, ")
     message = _MESSAGES.get(kind, details["msg"][:1].lower() + details["msg"][1:])
+    if kind in _LIMITS:
+        key, what = _LIMITS[kind]
+        message = f"must be at {what} {details['ctx'][key]}"
     given = details["input"]
     if kind == "union_tag_invalid":
         given = given.get("type") if isinstance(given, Mapping) else given

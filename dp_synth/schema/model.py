@@ -12,28 +12,39 @@ from typing import Annotated, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from dp_synth.domain import Domain
+from dp_synth.domain import Domain, Support
 from dp_synth.errors import SchemaError
+from dp_synth.schema import line
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
+from dp_synth.schema.constraints import Column, Constraint, cuts_of, supports_of
+from dp_synth.schema.dates import DatetimeColumn
 from dp_synth.schema.explain import first_fault
-from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
-
-Column = DiscreteColumn | NumericColumn | DatetimeColumn | IdColumn
+from dp_synth.schema.fine import FineGrid
+from dp_synth.schema.numeric import NumericColumn
 
 
 class Schema(BaseModel):
     """Columns of a table with their public bounds and categories; frozen.
 
     Read one with `load` or `from_dict`, which report a fault in one line. ``positive`` is the
-    category of the label that counts as positive, compared as text.
+    category of the label that counts as positive, compared as text. ``constraints`` say what
+    can never occur together: cells of numeric columns then begin where a condition does.
 
     >>> schema = Schema.from_dict({"name": "people", "columns": [
     ...     {"name": "age", "type": "integer", "lower": 17, "upper": 90},
     ...     {"name": "job", "type": "categorical", "categories": ["a", "b"], "missing": ["?"]}]})
-    >>> schema.domain
-    Domain(attributes=('age', 'job'), sizes=(74, 3), ordered=(74, 0))
+    >>> schema.domain.attributes, schema.domain.sizes, schema.domain.ordered
+    (('age', 'job'), (74, 3), (74, 0))
     >>> schema.encode(pd.DataFrame({"age": ["17", "20"], "job": ["b", "?"]})).tolist()
     [[0, 1], [3, 2]]
     """
@@ -45,7 +56,21 @@ class Schema(BaseModel):
     positive: int | str | None = None
     unit_of_privacy: str | None = None
     bounds_from: str | None = None
+    constraints: tuple[Constraint, ...] = ()
     columns: tuple[Annotated[Column, Field(discriminator="type")], ...] = Field(min_length=1)
+
+    @field_validator("columns")
+    @classmethod
+    def _cells_meet_conditions_whole_or_not(
+        cls, columns: tuple[Column, ...], info: ValidationInfo
+    ) -> tuple[Column, ...]:
+        rules: tuple[Constraint, ...] = info.data.get("constraints", ())
+        return tuple(
+            column.cut_at(cuts_of(rules, column))
+            if isinstance(column, (NumericColumn, DatetimeColumn))
+            else column
+            for column in columns
+        )
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> Self:
@@ -57,6 +82,7 @@ class Schema(BaseModel):
         if self.label is not None and self.label not in seen:
             raise ValueError(f"field 'label': must name a column, got {self.label!r}")
         self._check_positive()
+        _ = self.supports  # ValueError for a constraint that does not fit the columns
         return self
 
     def _check_positive(self) -> None:
@@ -108,10 +134,48 @@ class Schema(BaseModel):
 
     @cached_property
     def domain(self) -> Domain:
-        """The attributes and their numbers of codes; SchemaError when there is an `id` column."""
+        """The attributes and their numbers of codes; SchemaError when there is an `id` column.
+
+        Of a column whose cells a fit chooses it tells how many histograms that takes.
+        """
         columns = self._synthesized()
         ordered = (0 if c.type == "categorical" else c.size - len(c.missing) for c in columns)
-        return Domain(self.names, tuple(c.size for c in columns), tuple(ordered))
+        depths = (self.fine[name].depth if name in self.fine else 0 for name in self.names)
+        sizes = tuple(c.size for c in columns)
+        return Domain(self.names, sizes, tuple(ordered), self.supports, tuple(depths))
+
+    @cached_property
+    def supports(self) -> tuple[Support, ...]:
+        """The structural zeros that the constraints are."""
+        return tuple(supports_of(self.constraints, self.columns))
+
+    @cached_property
+    def fine(self) -> dict[str, FineGrid]:
+        """The fine cells of those columns whose own a fit chooses, by noisy counts that it pays."""
+        lines = [c for c in self.columns if isinstance(c, (NumericColumn, DatetimeColumn))]
+        return {column.name: column.fine for column in lines if column.fine is not None}
+
+    @cached_property
+    def fine_domain(self) -> Domain:
+        """The attributes that have fine cells, and the numbers of their fine codes."""
+        grids = self.fine
+        marks = [len(self.column(name).missing) for name in grids]
+        cells = tuple(len(fine.grid) for fine in grids.values())
+        sizes = tuple(count + more for count, more in zip(cells, marks, strict=True))
+        return Domain(tuple(grids), sizes, cells)
+
+    def binned(self, groups: Mapping[str, NDArray[np.int32]]) -> Schema:
+        """Return the schema with cells declared that are groups of neighbouring fine ones.
+
+        ``groups[name][code]`` is the group of each fine code of a column, missing marks last.
+        """
+        columns = []
+        for column in self.columns:
+            if isinstance(column, (NumericColumn, DatetimeColumn)) and column.name in groups:
+                fine = self.fine[column.name]
+                column = column.with_cells(fine.merged(groups[column.name][: len(fine.grid)]))
+            columns.append(column)
+        return self._with({"columns": tuple(columns)})
 
     def column(self, name: str) -> Column:
         """Return the column called ``name``; SchemaError when there is none."""
@@ -125,11 +189,18 @@ class Schema(BaseModel):
         columns = tuple(self.column(name) for name in names)
         if not columns:
             raise SchemaError(f"no column was chosen from schema {self.name!r}")
-        if len({column.name for column in columns}) != len(columns):
+        chosen = {column.name for column in columns}
+        if len(chosen) != len(columns):
             raise SchemaError("a column was chosen twice; each must be chosen once")
+        kept = tuple(rule for rule in self.constraints if chosen.issuperset(rule.names))
         update: dict[str, object] = {"columns": columns}
-        if self.label is not None and all(column.name != self.label for column in columns):
+        if len(kept) < len(self.constraints):
+            update["constraints"] = kept
+        if self.label is not None and self.label not in chosen:
             update |= {"label": None, "positive": None}
+        return self._with(update)
+
+    def _with(self, update: Mapping[str, object]) -> Schema:
         fields = {name: getattr(self, name) for name in self.model_fields_set}
         return Schema.model_validate({**fields, **update})
 
@@ -143,6 +214,15 @@ class Schema(BaseModel):
         codes = np.empty((len(frame), len(columns)), dtype=np.int32, order="F")
         for i, column in enumerate(columns):
             codes[:, i] = column.encode(self._cells(frame, column.name))
+        return codes
+
+    def encode_finely(self, frame: pd.DataFrame) -> NDArray[np.int32]:
+        """Return the fine codes of ``frame`` over `fine_domain`, in Fortran order."""
+        codes = np.empty((len(frame), len(self.fine)), dtype=np.int32, order="F")
+        for i, (name, fine) in enumerate(self.fine.items()):
+            column = self.column(name)
+            assert isinstance(column, (NumericColumn, DatetimeColumn))
+            codes[:, i] = line.encode(column, self._cells(frame, name), fine.grid)
         return codes
 
     def decode(self, codes: NDArray[np.integer], rng: np.random.Generator) -> pd.DataFrame:

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dp_synth.accounting import PrivacyBudget
 from dp_synth.datasets import names, read_table
 from dp_synth.schema import Schema, check, draft
+from dp_synth.synthesizers import Independent
 
 TABLES = [name for name in names() if name != "adult"]
 
@@ -46,4 +48,19 @@ def test_a_schema_drafted_from_a_real_table_loads_and_fits_it(table):
     kept = schema.select(column.name for column in schema.columns if column.type != "id")
     assert (kept.encode(frame) < np.array(kept.domain.sizes)).all()
     outside = [line for line in check(frame, kept) if "bounds" in line or "unseen" in line]
+    assert outside == []
+
+
+def test_a_real_table_is_fitted_as_its_schema_file_is_and_gives_rows_of_its_kinds(table):
+    frame, schema = table
+    release = Independent().fit(frame, schema, PrivacyBudget(1.0, 1e-9), seed=0)
+    assert 0.99 <= release.epsilon <= 1.0
+    assert not any(release.schema.domain.levels)
+    assert sum(schema.domain.levels) == sum(
+        entry.count for entry in release.ledger if entry.part == "bins"
+    )
+    rows = release.sample(50, seed=0)
+    assert list(rows.dtypes) == list(schema.typed(frame).dtypes)
+    assert release.schema.typed(rows).equals(rows)
+    outside = [line for line in check(rows, schema) if "bounds" in line or "unseen" in line]
     assert outside == []

@@ -35,8 +35,28 @@ FAULTS = [
     (schema_of({**AGE, "bins": 0}), "column 'age': field 'bins': must be a number of cells"),
     (schema_of({**AGE, "bins": 75}), "column 'age': field 'bins': must leave at least one whole"),
     (
-        schema_of({**AGE, "bins": [20, 20]}),
+        schema_of({**AGE, "bins": [20, 20, 20]}),
         "column 'age': field 'bins': must list increasing edges",
+    ),
+    (
+        schema_of({**AGE, "bins": [20, 19]}),
+        "column 'age': field 'bins': must list increasing edges",
+    ),
+    (
+        schema_of({**AGE, "bins": [20, 20, 21, 21, 21]}),
+        "column 'age': field 'bins': must list increasing edges",
+    ),
+    (
+        schema_of({"name": "x", "type": "real", "lower": 1e15, "upper": 1e15 + 1}),
+        "column 'x': field 'bins': must leave room between the bounds for each cell",
+    ),
+    (
+        schema_of({**AGE, "decimals": 1}),
+        "column 'age': field 'decimals': must stand in a column of type 'real'",
+    ),
+    (
+        schema_of({"name": "x", "type": "real", "lower": 0, "upper": 1, "decimals": 13}),
+        "column 'x': field 'decimals': must be at most 12, got 13",
     ),
     (
         schema_of({**AGE, "bins": [0, 20]}),

@@ -1,0 +1,146 @@
+"""Private cells of numeric columns: noisy histograms, coarse to fine, where the records are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dp_synth.accounting import Gaussians
+from dp_synth.mechanisms.gaussian import measure
+from dp_synth.schema.fine import FineGrid
+from dp_synth.table import PrivateTable
+
+Codes = NDArray[np.int32]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+TARGET_CELLS = 50
+"""A cell is to hold one part in so many of the records, as long as noise lets it be seen."""
+
+SPLIT_NOISE = 5.0
+"""A cell is split when it holds so many standard deviations of the noise, and its part."""
+
+MERGE_NOISE = 1.2
+"""Cells are merged until they hold so many standard deviations of their noise, and a part."""
+
+
+def bin_columns(
+    table: PrivateTable,
+    fine: Mapping[str, FineGrid],
+    gaussians: Gaussians,
+    rng: np.random.Generator,
+) -> dict[str, Codes]:
+    """Return the group of each fine code of the table's columns: neighbours that are one cell.
+
+    Codes of missing marks, after those of the fine cells, keep groups of their own. Each level
+    of a column is one answer of the part ``gaussians``.
+
+    Privacy
+    -------
+    Each level is one Gaussian measurement of the column's histogram over cells that earlier
+    noisy answers alone have chosen: adaptive composition of Gaussian mechanisms with noise fixed
+    in advance. Splitting and merging are post-processing.
+    """
+    partitions = {name: _Partition.whole(len(grid.grid)) for name, grid in fine.items()}
+    for level in range(max(grid.depth for grid in fine.values())):
+        deeper = [name for name, grid in fine.items() if level < grid.depth]
+        partitions |= {name: partitions[name].split(fine[name], level) for name in deeper}
+        coarse = table.coarsen(
+            {name: _with_marks(partitions[name].groups, table.domain.size(name)) for name in deeper}
+        )
+        for name in deeper:
+            noisy = measure(coarse, [(name,)], gaussians, rng, why=f"cells of {name!r}")[0]
+            partitions[name] = partitions[name].refined(noisy.values, float(np.max(noisy.stddev)))
+    return {
+        name: _with_marks(_merged(partitions[name], grid), table.domain.size(name))
+        for name, grid in fine.items()
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Partition:
+    """Runs of fine cells, with what is known of their counts.
+
+    ``parents`` says in which run before its split each run lies; ``counts`` and ``variances``
+    are of those.
+    """
+
+    begins: Mask
+    parents: Codes
+    counts: Floats
+    variances: Floats
+
+    @classmethod
+    def whole(cls, cells: int) -> _Partition:
+        """Return one run of all fine cells, of whose count nothing is known."""
+        parents = np.zeros(1, dtype=np.int32)
+        return cls(np.arange(cells) == 0, parents, np.zeros(1), np.array([np.inf]))
+
+    @property
+    def groups(self) -> Codes:
+        """The run of each fine cell."""
+        return (np.cumsum(self.begins) - 1).astype(np.int32)
+
+    def refined(self, noisy: Floats, stddev: float) -> _Partition:
+        """Return the partition after a measurement, joined with what was known of the parents.
+
+        The least-squares estimate for runs of one parent: what the parent's count was off is
+        shared evenly.
+        """
+        values = noisy[: len(self.parents)]
+        children = np.bincount(self.parents)
+        known = self.variances + children * stddev**2
+        part = np.where(np.isfinite(known), stddev**2 / known, 0.0)
+        off = self.counts - np.bincount(self.parents, weights=values)
+        return _Partition(
+            self.begins,
+            np.arange(len(values), dtype=np.int32),
+            values + (part * off)[self.parents],
+            stddev**2 * (1 - part[self.parents]),
+        )
+
+    def split(self, grid: FineGrid, level: int) -> _Partition:
+        """Return the partition in which runs of many records are cut as fine as the level is."""
+        least = np.maximum(self.counts.sum() / TARGET_CELLS, SPLIT_NOISE * np.sqrt(self.variances))
+        many = (self.counts >= least) | np.isinf(self.variances)
+        begins = self.begins | (many[self.groups] & (grid.level <= level))
+        return _Partition(begins, self.groups[begins], self.counts, self.variances)
+
+
+def _merged(partition: _Partition, grid: FineGrid) -> Codes:
+    """Number the cells that remain: runs joined until they hold enough, never across a wall.
+
+    A run that holds enough alone stays alone, so that a spike stays one. ``most`` bounds the
+    cells, however the noise falls.
+    """
+    total = max(1.0, float(partition.counts.sum()))
+    part = total / TARGET_CELLS
+    while True:
+        cells = _joined(partition, grid.walls[partition.begins], part)
+        if cells[-1] < grid.most or part > total:
+            return cells[partition.groups]
+        part *= 1.2
+
+
+def _joined(partition: _Partition, walls: Mask, part: float) -> Codes:
+    counts, variances = partition.counts.tolist(), partition.variances.tolist()
+    number, held, spread = -1, 0.0, 0.0
+    alone = True  # whether the cell before must stay as it is
+    cells = []
+    for count, variance, wall in zip(counts, variances, walls.tolist(), strict=True):
+        heavy = count >= max(part, MERGE_NOISE * variance**0.5)
+        if wall or heavy or alone:
+            number, held, spread = number + 1, 0.0, 0.0
+        cells.append(number)
+        held, spread = held + count, spread + variance
+        alone = heavy or held >= max(part, MERGE_NOISE * spread**0.5)
+    return np.array(cells, dtype=np.int32)
+
+
+def _with_marks(groups: Codes, size: int) -> Codes:
+    """Return the groups of cells, and one more for each missing mark after them."""
+    marks = np.arange(size - len(groups), dtype=np.int32)
+    return np.concatenate([groups, groups[-1] + 1 + marks])

@@ -1,0 +1,178 @@
+"""Columns of dates and times between public bounds."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import (
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+
+from dp_synth.schema import line
+from dp_synth.schema.cells import SECONDS_PER_DAY, Cells, seconds_of
+from dp_synth.schema.columns import BaseColumn, Text
+from dp_synth.schema.fine import FineGrid, fine_grid
+from dp_synth.schema.grid import MAX_SINGLE_VALUES, Floats, Grid, make_grid
+
+
+class DatetimeColumn(BaseColumn):
+    """A column of ISO dates or times between public bounds.
+
+    Bounds without a time of day make it a column of whole days, others one of whole seconds.
+    ``bins`` is as in `NumericColumn`, its list holding ISO texts.
+    """
+
+    type: Literal["datetime"]
+    lower: Text
+    upper: Text
+    bins: int | tuple[str, ...] | None = Field(default=None, validate_default=True)
+    _cuts: tuple[float, ...] = PrivateAttr(default=())
+
+    @field_validator("lower", "upper")
+    @classmethod
+    def _bounds_are_in_order(cls, bound: str, info: ValidationInfo) -> str:
+        seconds = _moment(bound)
+        if info.field_name == "upper" and "lower" in info.data:
+            lower = info.data["lower"]
+            if seconds < seconds_of(lower):
+                raise ValueError(f"must be above lower ({lower}), got {bound}")
+        return bound
+
+    @field_validator("bins", mode="plain")
+    @classmethod
+    def _bins_fit_the_bounds(
+        cls, bins: object, info: ValidationInfo
+    ) -> int | tuple[str, ...] | None:
+        if bins is None or isinstance(bins, int):
+            checked: int | tuple[str, ...] | None = line.count_of_bins(bins)
+        else:
+            checked = tuple(str(edge) for edge in line.listed(bins))
+        if {"lower", "upper"} <= info.data.keys():
+            lower, upper = info.data["lower"], info.data["upper"]
+            unit = _unit(lower, upper)
+            edges = _edges(checked, unit)
+            line.check_edges(edges, _moment(lower) // unit, _moment(upper) // unit)
+            make_grid(_moment(lower) // unit, _moment(upper) // unit, edges, whole=True)
+        return checked
+
+    @field_serializer("bins")
+    def _edges_as_a_list(self, bins: int | tuple[str, ...] | None) -> int | list[str] | None:
+        return list(bins) if isinstance(bins, tuple) else bins
+
+    @model_validator(mode="after")
+    def _marks_are_no_values(self) -> Self:
+        lower, upper = (seconds_of(bound) // self.unit for bound in (self.lower, self.upper))
+        line.check_marks(self.missing, self.mark_numbers, lower, upper)
+        return self
+
+    @property
+    def is_numeric(self) -> bool:
+        """True: values have an order and a distance."""
+        return True
+
+    @property
+    def unit(self) -> int:
+        """Seconds in the smallest step of this column: one, or those of a day."""
+        return _unit(self.lower, self.upper)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The public cells of this column, in units since 1970."""
+        lower, upper = (seconds_of(bound) // self.unit for bound in (self.lower, self.upper))
+        edges = _edges(self.bins, self.unit)
+        return make_grid(lower, upper, edges, whole=True, cuts=self._cuts)
+
+    @cached_property
+    def fine(self) -> FineGrid | None:
+        """The fine cells from which a fit makes this column's; None where those are declared."""
+        lower, upper = self.grid.lower, self.grid.upper
+        if self.bins is not None or upper - lower < MAX_SINGLE_VALUES:
+            return None
+        return fine_grid(self.grid, self._cuts, (lower, upper))
+
+    @property
+    def size(self) -> int:
+        """The number of codes, those of missing marks included."""
+        return len(self.grid) + len(self.missing)
+
+    @property
+    def mark_numbers(self) -> Floats:
+        """The unit since 1970 that each missing mark writes; NaN for words."""
+        return np.array([seconds_of(mark) for mark in self.missing], dtype=np.float64) // self.unit
+
+    def cut_at(self, cuts: tuple[float, ...]) -> Self:
+        """Return the column whose cells begin at each of ``cuts`` as well."""
+        if cuts == self._cuts:
+            return self
+        column = type(self).model_validate(self.model_dump(by_alias=True, exclude_unset=True))
+        column._cuts = cuts
+        return column
+
+    def with_cells(self, grid: Grid) -> Self:
+        """Return the column with the cells of ``grid`` declared as its bins."""
+        fields = self.model_dump(by_alias=True, exclude_unset=True)
+        return type(self).model_validate({**fields, "bins": self.written(grid.edges).tolist()})
+
+    def number_of(self, given: object) -> float:
+        """Return the units since 1970 that a condition gives; ValueError for anything else."""
+        seconds = seconds_of(given) if isinstance(given, str) else np.nan
+        if np.isnan(seconds):
+            raise ValueError(f"column {self.name!r}: a condition gives ISO dates, got {given!r}")
+        return seconds / self.unit
+
+    def numbers(self, cells: Cells) -> Floats:
+        """Return the unit since 1970 that each distinct cell falls in."""
+        return cells.seconds() // self.unit
+
+    def written(self, numbers: Floats) -> NDArray[np.generic]:
+        """Return ``numbers`` as ISO texts, dates or times like the bounds."""
+        step = "s" if self.unit == 1 else "D"
+        texts = np.datetime_as_string(numbers.astype(np.int64).astype(f"datetime64[{step}]"))
+        if " " in self.lower.strip():
+            texts = np.char.replace(texts, "T", " ")
+        return texts.astype(object)
+
+    def encode(self, series: pd.Series) -> NDArray[np.int32]:
+        """Return the cell of each date, clipped to the bounds.
+
+        What is no date becomes the first missing mark, else the lower bound.
+        """
+        return line.encode(self, series, self.grid)
+
+    def decode(self, codes: NDArray[np.int32], rng: np.random.Generator) -> pd.Series:
+        """Return an ISO text for each code, uniform inside its cell, or the missing mark."""
+        return line.decode(self, codes, rng)
+
+    def typed(self, series: pd.Series) -> pd.Series:
+        """Return the ISO text of each cell, not binned and not clipped, or the missing mark."""
+        return line.typed(self, series)
+
+    def values(self, series: pd.Series) -> Floats:
+        """Return each cell in days since 1970, not clipped; NaN for missing ones."""
+        return line.values(self, series) * self.unit / SECONDS_PER_DAY
+
+
+def _edges(bins: int | tuple[str, ...] | None, unit: int) -> int | tuple[float, ...] | None:
+    return tuple(_moment(edge) // unit for edge in bins) if isinstance(bins, tuple) else bins
+
+
+def _moment(text: str) -> float:
+    seconds = seconds_of(text)
+    if np.isnan(seconds):
+        raise ValueError(f"must be an ISO date or time such as 2024-01-31, got {text!r}")
+    return seconds
+
+
+def _unit(lower: str, upper: str) -> int:
+    """Return the seconds of a day where both bounds are plain dates, else one second."""
+    plain = all(len(bound.strip()) <= len("2024-01-31") for bound in (lower, upper))
+    return SECONDS_PER_DAY if plain else 1
