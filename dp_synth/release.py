@@ -1,26 +1,54 @@
-"""What a fit returns: a model, its schema and its ledger, all safe to publish."""
+"""What a fit returns: a model, its schema, its ledger and its transcript, all safe to publish.
+
+A release file is a zip archive of .npy arrays (numpy's .npz), none of them pickled:
+
+- ``header``: one text, a JSON object with ``format``, ``version``, ``dp_synth`` (the version that
+  wrote it), ``synthesizer``, ``settings``, ``schema`` (as in a schema file), ``ledger``, ``total``
+  (the noisy number of records), ``cliques`` (a list of attribute names for each table of the
+  model) and ``transcript`` (a JSON object for each answer, as the classes of `transcript`).
+- ``clique_<i>``: probabilities over the i-th of ``cliques``, one axis an attribute, summing to 1.
+  The cliques form a junction tree; tables that share attributes agree on them.
+- ``group_<j>`` and ``share_<j>``: of the j-th attribute, for each code, the group that stands for
+  it in the tables and its part of that group. Left out where tables are over the codes
+  themselves.
+- ``answer_<k>``: the noisy values of the k-th answer of the transcript; a choice has none.
+- ``answer_groups_<m>``: the new code of each code, named by the answers that were given over it.
+
+Codes count the categories, or the cells of a numeric column, in the order of the schema; missing
+marks come after them. Version 1 had no transcript, and its tables were over the codes.
+"""
 
 from __future__ import annotations
 
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
 from dp_synth.errors import InputError, ReleaseError
+from dp_synth.evidence import Given, attribute_of, read_given
 from dp_synth.files import written_whole
-from dp_synth.inference import JunctionTreeModel
+from dp_synth.inference import Model, RefinedModel
+from dp_synth.inference.junction_tree import MAX_CELLS
 from dp_synth.schema import Schema
+from dp_synth.standard_errors import MarginalEstimate, replicas
+from dp_synth.transcript import Answer, from_fields, to_fields
 
-FORMAT, VERSION = "dp_synth.release", 1
+Codes = NDArray[np.int32]
+Floats = NDArray[np.float64]
+
+FORMAT, VERSION = "dp_synth.release", 2
+READABLE = (1, VERSION)
 
 # What reading a damaged archive raises: numpy's, json's, zipfile's and zlib's own errors.
 _DAMAGES = (
@@ -46,8 +74,9 @@ class Release:
     synthesizer: str
     settings: Mapping[str, object]
     schema: Schema
-    model: JunctionTreeModel
+    model: Model
     ledger: Ledger
+    transcript: tuple[Answer, ...] = ()
 
     @property
     def epsilon(self) -> float:
@@ -61,20 +90,86 @@ class Release:
         """
         return self.ledger.curve.largest_auc()
 
-    def sample(self, n: int | None = None, seed: int | None = None) -> pd.DataFrame:
+    def marginal(self, clique: Sequence[str]) -> MarginalEstimate:
+        """Return the expected counts over any attributes, with standard errors.
+
+        Counts have one axis an attribute, in the order of ``clique``. The errors come from a
+        parametric bootstrap (`standard_errors`): how far the model moves when the noise of all
+        that was measured is drawn anew. They cover that noise alone, not the sampling of the
+        records, nor what the model leaves out: structure that was not measured, or that was
+        merged away. They take seconds the first time, and are NaN where a release holds no
+        transcript. InputError for an unknown attribute and for too many cells.
+        """
+        wanted = tuple(attribute_of(self.schema, name) for name in clique)
+        if len(set(wanted)) != len(wanted):
+            raise InputError("a marginal names each column once")
+        if (cells := self.model.domain.cells(wanted)) > MAX_CELLS:
+            raise InputError(
+                f"the marginal over {', '.join(map(repr, wanted))} has {cells:,} cells, at most "
+                f"{MAX_CELLS:,} are allowed"
+            )
+        counts = self.model.marginal(wanted)
+        if not self._replicas:
+            return MarginalEstimate(counts, np.full(counts.shape, np.nan))
+        away = [replica.marginal(wanted) - counts for replica in self._replicas]
+        return MarginalEstimate(counts, np.sqrt(np.mean(np.square(away), axis=0)))
+
+    @cached_property
+    def _replicas(self) -> list[Model]:
+        return replicas(self.model, self.transcript)
+
+    def sample(
+        self,
+        n: int | None = None,
+        seed: int | None = None,
+        *,
+        given: Mapping[str, Given] | None = None,
+        balance: str | None = None,
+    ) -> pd.DataFrame:
         """Return ``n`` synthetic records with the columns and kinds of the schema.
 
         Left out, ``n`` is the noisy total: the true number of records is private. Sampling is
         post-processing and costs nothing, however often it is done.
+
+        With ``given`` all records are as it says, and the rest follows exactly as the model has
+        it: ``{"sex": "F", "age": (30, 39), "job": ["a", "b"]}`` for one value, a closed range of
+        numbers or dates, and any of several values. ``balance`` names a column whose values that
+        can occur (the cells of a numeric column; missing marks as well) get as equal numbers of
+        records as ``n`` allows. InputError for an unknown column or value, and when no record can
+        be as given.
         """
-        records = round(self.model.total) if n is None else n
+        evidence = read_given(self.schema, given or {})
+        model = self._conditioned({one.column: one.weights for one in evidence})
+        records = round(model.total) if n is None else n
         if records < 0:
-            raise ValueError(f"the number of records must be 0 or more, got {records}")
+            raise InputError(f"the number of records must be 0 or more, got {records}")
         rng = np.random.default_rng(seed)
-        return self.schema.decode(self.model.sample(records, rng), rng)
+        codes = (
+            model.sample(records, rng)
+            if balance is None
+            else _balanced(model, attribute_of(self.schema, balance), records, rng)
+        )
+        rows = self.schema.decode(codes, rng)
+        for one in evidence:
+            if one.drawn is not None:
+                own = codes[:, self.schema.domain.axis(one.column)]
+                rows[one.column] = one.drawn.decode(own, rng)
+        return rows
+
+    def _conditioned(self, weights: Mapping[str, Floats]) -> Model:
+        if not weights:
+            return self.model
+        try:
+            return self.model.conditioned(weights)
+        except ValueError as error:
+            raise InputError(
+                f"no record of the release can have what is given of "
+                f"{', '.join(map(repr, weights))}; ask for less at once"
+            ) from error
 
     def save(self, path: str | Path) -> None:
         """Write the release to an .npz file, whole or not at all; nothing in it is pickled."""
+        answers, answered = to_fields(self.transcript)
         header = {
             "format": FORMAT,
             "version": VERSION,
@@ -85,8 +180,13 @@ class Release:
             "ledger": self.ledger.to_fields(),
             "cliques": self.model.tree.cliques,
             "total": self.model.total,
+            "transcript": answers,
         }
-        arrays: dict[str, Any] = {"header": np.array(json.dumps(header)), **self.model.to_arrays()}
+        arrays: dict[str, Any] = {
+            "header": np.array(json.dumps(header)),
+            **self.model.to_arrays(),
+            **answered,
+        }
         with written_whole(path) as passing, passing.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
@@ -99,22 +199,45 @@ class Release:
                 _check_head(header)
                 schema = Schema.from_dict(header["schema"], source=str(path))
                 tables = {name: arrays[name] for name in arrays.files if name != "header"}
-                cliques = [tuple(clique) for clique in header["cliques"]]
-                model = JunctionTreeModel.from_arrays(
-                    schema.domain, cliques, tables, float(header["total"])
-                )
                 ledger = Ledger.from_fields(header["ledger"])
-                return cls(header["synthesizer"], header["settings"], schema, model, ledger)
+                model = _model_of(schema, header, tables)
+                fields = header["transcript"] if header["version"] > 1 else []
+                transcript = from_fields(fields, tables)
+                name, settings = header["synthesizer"], header["settings"]
+                return cls(name, settings, schema, model, ledger, transcript)
         except _DAMAGES as error:
             reason = str(error) if isinstance(error, InputError) else "it is damaged or no release"
             raise ReleaseError(f"{path}: cannot be read as a release: {reason}") from error
 
 
+def _balanced(model: Model, column: str, records: int, rng: np.random.Generator) -> Codes:
+    """Return rows of codes, as many for each code of a column that can occur, in random order."""
+    size = model.domain.size(column)
+    possible = np.flatnonzero(model.marginal((column,)) > 0)
+    counts = np.full(len(possible), records // len(possible))
+    counts[rng.permutation(len(possible))[: records % len(possible)]] += 1
+    parts = [
+        model.conditioned({column: np.eye(size)[code]}).sample(int(count), rng)
+        for code, count in zip(possible, counts, strict=True)
+        if count
+    ]
+    return rng.permutation(np.concatenate(parts)) if parts else model.sample(0, rng)
+
+
+def _model_of(
+    schema: Schema, header: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]
+) -> Model:
+    cliques = [tuple(clique) for clique in header["cliques"]]
+    total = float(header["total"])
+    model = RefinedModel.from_arrays(schema.domain, cliques, arrays, total)
+    return model if model.groups else model.coarse
+
+
 def _check_head(header: object) -> None:
     if not isinstance(header, dict):
         raise ReleaseError(f"its head must be an object, got {type(header).__name__}")
-    if header.get("format") != FORMAT or header.get("version") != VERSION:
+    if header.get("format") != FORMAT or header.get("version") not in READABLE:
         raise ReleaseError(
             f"it is {header.get('format')!r} of version {header.get('version')!r}, not "
-            f"{FORMAT!r} of version {VERSION}"
+            f"{FORMAT!r} of version {' or '.join(map(str, READABLE))}"
         )

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import zipfile
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ from dp_synth.accounting import PrivacyBudget
 from dp_synth.errors import ReleaseError
 from dp_synth.release import Release
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import MST
+from dp_synth.synthesizers import MST, Independent
+from dp_synth.transcript import ChoiceAnswer
 
 SCHEMA = Schema.from_dict(
     {
@@ -65,7 +67,7 @@ def test_a_loaded_release_gives_the_same_rows_and_the_same_promise(release, save
     assert loaded.epsilon == release.epsilon
     assert loaded.ledger == release.ledger
     assert loaded.schema == release.schema
-    assert (loaded.synthesizer, dict(loaded.settings)) == ("mst", {})
+    assert (loaded.synthesizer, loaded.settings) == ("mst", asdict(MST()))
     assert loaded.largest_auc() == release.largest_auc()
 
 
@@ -129,9 +131,9 @@ def test_a_file_that_is_not_there_is_an_os_error(tmp_path):
 
 
 def test_a_future_version_and_a_foreign_format_are_named(saved):
-    rewritten(saved, header={"version": 2})
-    check_refused(saved, match="of version 2, not 'dp_synth.release' of version 1")
-    rewritten(saved, header={"version": 1, "format": "other"})
+    rewritten(saved, header={"version": 3})
+    check_refused(saved, match="of version 3, not 'dp_synth.release' of version 1 or 2")
+    rewritten(saved, header={"version": 2, "format": "other"})
     check_refused(saved, match="'other'")
 
 
@@ -218,10 +220,62 @@ def test_a_failed_save_leaves_the_file_before_it_and_nothing_else(
 def test_a_file_holds_the_noisy_total_and_no_number_of_private_records(saved):
     with np.load(saved) as file:
         header = json.loads(str(file["header"]))
-        tables = [file[name] for name in file.files if name != "header"]
+        tables = {name: file[name] for name in file.files if name != "header"}
     assert header["total"] not in (0, 200)
-    assert all(table.sum() == pytest.approx(1) for table in tables)  # probabilities, no counts
+    cliques = [table for name, table in tables.items() if name.startswith("clique_")]
+    assert all(table.sum() == pytest.approx(1) for table in cliques)  # probabilities, no counts
+    kinds = {name.rstrip("0123456789") for name in tables}
+    assert kinds <= {"clique_", "group_", "share_", "answer_", "answer_groups_"}
     assert set(header) == {
         *("format", "version", "dp_synth", "synthesizer", "settings"),
-        *("schema", "ledger", "cliques", "total"),
+        *("schema", "ledger", "cliques", "total", "transcript"),
     }
+
+
+def test_a_loaded_release_has_the_transcript_of_the_fit(release, saved):
+    loaded = Release.load(saved)
+    assert len(loaded.transcript) == len(release.transcript) > 0
+    for one, other in zip(loaded.transcript, release.transcript, strict=True):
+        assert (type(one), one.part, one.why) == (type(other), other.part, other.why)
+        if not isinstance(one, ChoiceAnswer):
+            assert one.values.tobytes() == other.values.tobytes()
+    assert loaded.marginal(["age"]).counts.tolist() == release.marginal(["age"]).counts.tolist()
+
+
+@pytest.mark.parametrize("kind", [Independent, MST])
+def test_models_come_back_as_what_they_were(kind, tmp_path):
+    frame = pd.DataFrame(
+        {"age": np.arange(90) % 10, "job": ["ä", "b,c", "ä"] * 30, "rank": [1] * 90}
+    )
+    release = kind().fit(frame, SCHEMA, PrivacyBudget(1.0, 1e-6), seed=0)
+    release.save(tmp_path / "kept.npz")
+    assert type(Release.load(tmp_path / "kept.npz").model) is type(release.model)
+
+
+def test_a_file_of_version_1_gives_the_same_rows_and_knows_no_answers(tmp_path):
+    frame = pd.DataFrame(
+        {"age": np.arange(90) % 10, "job": ["ä", "b,c", "ä"] * 30, "rank": [1] * 90}
+    )
+    release = Independent().fit(frame, SCHEMA, PrivacyBudget(1.0, 1e-6), seed=0)
+    path = tmp_path / "old.npz"
+    release.save(path)
+    with np.load(path) as file:
+        header = json.loads(str(file["header"]))
+        tables = {name: file[name] for name in file.files if name.startswith("clique_")}
+    header["version"] = 1
+    del header["transcript"]
+    np.savez_compressed(path, header=np.array(json.dumps(header)), **tables)
+    loaded = Release.load(path)
+    assert loaded.transcript == ()
+    assert loaded.sample(50, seed=1).equals(release.sample(50, seed=1))
+    estimate = loaded.marginal(["job"])
+    assert np.array_equal(estimate.counts, release.marginal(["job"]).counts)
+    assert np.isnan(estimate.stderr).all()
+
+
+@pytest.mark.parametrize(
+    "transcript", [None, 3, [{"kind": "marginal"}], [{"kind": "other", "part": "a", "why": "b"}]]
+)
+def test_a_transcript_that_is_none_is_refused(saved, transcript):
+    rewritten(saved, header={"transcript": transcript})
+    check_refused(saved)

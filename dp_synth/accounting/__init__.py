@@ -8,7 +8,16 @@ from dp_synth.accounting.curves import PrivacyCurve, compose
 from dp_synth.accounting.events import Event, Gaussian, Selection
 from dp_synth.accounting.ledger import Entry, Ledger, Randomness, Sampler
 from dp_synth.accounting.ledger_file import read_ledger
-from dp_synth.accounting.plan import Filtered, Gaussians, Plan, Selections
+from dp_synth.accounting.plan import (
+    Filtered,
+    FilteredGaussian,
+    FilteredSelection,
+    Gaussians,
+    Plan,
+    SampledGaussians,
+    Selections,
+    Votes,
+)
 from dp_synth.accounting.slices import Slice
 
 __all__ = [
@@ -20,6 +29,8 @@ __all__ = [
     "Entry",
     "Event",
     "Filtered",
+    "FilteredGaussian",
+    "FilteredSelection",
     "Gaussian",
     "Gaussians",
     "Ledger",
@@ -29,10 +40,12 @@ __all__ = [
     "PrivacyCurve",
     "Randomness",
     "Recipe",
+    "SampledGaussians",
     "Sampler",
     "Selection",
     "Selections",
     "Slice",
+    "Votes",
     "calibrate",
     "compose",
     "read_ledger",

@@ -6,7 +6,7 @@ import math
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -34,7 +34,7 @@ class Recipe(Protocol):
     def name(self) -> str:
         """What the ledger calls it."""
 
-    def plan(self, domain: Any, /) -> Plan:
+    def charges(self, domain: Any, /) -> Plan:
         """Return what a fit over ``domain`` will charge."""
 
 
@@ -68,7 +68,9 @@ class Accountant:
         self._domain: object = None
         empty = Ledger(budget, (), self.currency or "planned", simulate)
         self._file = LedgerFile(ledger, empty) if ledger is not None else None
-        self._ledger = self._file.ledger if self._file else empty
+        self._empty = empty
+        self._entries: list[Entry] = []  # of a ledger without a file
+        self._made: Ledger | None = None
         self._limit = limit(budget, self.currency) if self.currency else math.inf
         self._latest: tuple[int, int] = (0, 0)
         self._admitted: list[Slice] = []
@@ -78,7 +80,12 @@ class Accountant:
     @property
     def ledger(self) -> Ledger:
         """What was reserved and charged so far."""
-        return self._ledger
+        if self._file:
+            return self._file.ledger
+        with self._lock:
+            if self._made is None:
+                self._made = replace(self._empty, entries=tuple(self._entries))
+            return self._made
 
     @property
     def ledger_so_far(self) -> Ledger:
@@ -87,8 +94,8 @@ class Accountant:
         It certifies what is released up to here: all of it was fixed in advance.
         """
         to_come = {piece.name for piece in self._turns if not piece.taken}
-        kept = tuple(entry for entry in self._ledger.entries if entry.recipe not in to_come)
-        return replace(self._ledger, entries=kept)
+        kept = tuple(entry for entry in self.ledger.entries if entry.recipe not in to_come)
+        return replace(self.ledger, entries=kept)
 
     def epsilon(self) -> float:
         """Return a certified upper bound on what is spent or reserved, at the budget's delta."""
@@ -154,6 +161,18 @@ class Accountant:
                 ready = self._filtered(plans, self.currency, amount)
             return self._reserve(ready, randomness)
 
+    def repeat(self, piece: Slice) -> Slice:
+        """Return what ``piece`` was granted once more, charged to a ledger of its own.
+
+        Nothing is calibrated anew. ValueError unless this is a simulation, whose repeats are
+        releases of their own.
+        """
+        if not self._empty.simulation:
+            raise ValueError("only a simulation's repeats are releases of their own")
+        again = Accountant(self.budget, simulate=True)
+        again.currency, again._empty, again._limit = self.currency, self._empty, self._limit
+        return again._reserve({piece.name: piece.plan}, piece.randomness)[piece.name]
+
     def turn(self, recipe: Recipe, domain: object, *, randomness: Randomness = "os") -> Slice:
         """Return the slice of the next planned recipe, which must be this one.
 
@@ -182,7 +201,7 @@ class Accountant:
         before: tuple[tuple[Event, int], ...] = ()
         for name, (recipe, target) in zip(names, self.planned, strict=True):
             goal = PrivacyBudget(target, self.budget.delta)
-            ready |= calibrate({name: (recipe.plan(domain), 1.0)}, goal, before=before)
+            ready |= calibrate({name: (recipe.charges(domain), 1.0)}, goal, before=before)
             before = (*before, *ready[name].events())
         return list(self._reserve(ready, randomness).values())
 
@@ -224,7 +243,7 @@ class Accountant:
         return ready
 
     def _refuse_latecomers(self, names: list[str], *, unless: bool = False) -> None:
-        charged = bool(self._ledger.charges) or len(self._ledger.reservations) > sum(
+        charged = bool(self.ledger.charges) or len(self.ledger.reservations) > sum(
             len([part for part in piece.plan.parts.values() if part.count])
             for piece in self._admitted
         )
@@ -249,6 +268,8 @@ class Accountant:
         )
         if sampled and self.budget.adjacency != "add_remove":
             raise UnsupportedEvent("sampled batches are certified under add_remove only")
+        if sampled and self.budget.max_rows > 1:
+            raise UnsupportedEvent("sampled batches are certified for units of one record only")
         self._write(lines)
         pieces = {}
         for name, plan in plans.items():
@@ -270,10 +291,9 @@ class Accountant:
     def _write(self, entries: list[Entry]) -> None:
         if self._file:
             self._file.append(entries)
-            self._ledger = self._file.ledger
         else:
-            kept = (*self._ledger.entries, *entries)
-            self._ledger = Ledger(self.budget, kept, self._ledger.rule, self._ledger.simulation)
+            self._entries += entries
+            self._made = None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -283,13 +303,8 @@ class Accountant:
                 "this accountant belongs to the process that opened it, so that a copy cannot "
                 "spend the budget twice; nothing was released"
             )
-        with self._lock:
-            if self._file is None:
-                yield
-                return
-            with self._file.locked():
-                self._ledger = self._file.ledger
-                yield
+        with self._lock, self._file.locked() if self._file else nullcontext():
+            yield
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an accountant cannot be pickled: its copy could spend the budget twice")

@@ -101,6 +101,8 @@ def _search(spent: Callable[[float], float], epsilon: float, delta: float, *, al
     # Certified by zCDP where it converts at all, since the least of the bounds is taken.
     low = max(zcdp_rho(epsilon, delta), LEAST_RHO) if delta and alone else LEAST_RHO
     growth = 1.3 if low > LEAST_RHO else 1e4
+    while spent(low) > epsilon and low > LEAST_RHO:  # zCDP bounds no cost of sampled sums
+        low = max(low / 4, LEAST_RHO)
     if spent(low) > epsilon:
         raise InputError(
             f"no amount of noise meets epsilon {epsilon} at delta {delta}; raise "

@@ -122,9 +122,11 @@ def _last_loss(part: tuple[Event, int], after: Losses | None, events_after: Sequ
 
 
 def _reach(losses: Losses) -> float:
-    """An epsilon at which the delta is negligibly above what no epsilon removes."""
+    """An epsilon from 0 on at which the delta is negligibly above what no epsilon removes."""
     floor = float(losses.get_delta_for_epsilon(LARGEST_LOSS))
-    return float(losses.get_epsilon_for_delta(floor * (1 + 1e-9) + NEGLIGIBLE))
+    if floor > 0.5:
+        raise UnsupportedEvent(f"losses beyond {LARGEST_LOSS:.4g} do not fit on a loss grid")
+    return max(0.0, float(losses.get_epsilon_for_delta(floor * (1 + 1e-9) + NEGLIGIBLE)))
 
 
 def _curve_of(after: Losses | None, events_after: Sequence) -> Curve | None:

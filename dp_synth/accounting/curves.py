@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -222,6 +222,8 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
     for event, count in events:
         if not isinstance(event, Event):
             raise UnsupportedEvent(f"no certified engine bounds {event!r}")
+        if isinstance(event, SampledGaussian) and count:  # grids are made for all steps at once
+            event, count = replace(event, steps=event.steps * count), 1
         if sequence and sequence[-1][0] == event:
             sequence[-1] = (event, sequence[-1][1] + count)
         elif count and not isinstance(event, Public):  # it would only part a block in two

@@ -9,7 +9,15 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from dp_synth.accounting.currency import Currency, cost
-from dp_synth.accounting.events import Event, Gaussian, Selection, ZeroConcentrated
+from dp_synth.accounting.events import (
+    Event,
+    Gaussian,
+    NoisyVote,
+    SampledGaussian,
+    Selection,
+    VoteNoise,
+    ZeroConcentrated,
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,73 @@ class Selections:
 
 
 @dataclass(frozen=True)
+class SampledGaussians:
+    """``count`` noisy sums, each over records that toss a coin of chance ``rate`` of their own.
+
+    One step of a training a sum, with one noise multiplier, found by calibration when None.
+    ``share`` as in ``Gaussians``, though by an approximate cost: see ``at``.
+    """
+
+    count: int
+    rate: float
+    share: float = 1.0
+    noise_multiplier: float | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        _check_part(self.count, self.share, self.noise_multiplier)
+        if not 0 < self.rate <= 1:
+            raise ValueError(f"rate must lie in (0, 1], got {self.rate}")
+
+    def at(self, rho: float) -> SampledGaussians:
+        """Return this part with the noise at which all of it costs about ``rho`` in zCDP.
+
+        By the limit of many steps, Gaussian DP of mu = rate * sqrt(count * (exp(1 / noise
+        ** 2) - 1)) (Bu, Dong, Long & Su 2020, arXiv:1911.11607), where rho is mu ** 2 / 2. It
+        says how a budget is shared and no more: what is certified is the composed loss.
+        """
+        excess = 2 * rho / (self.rate**2 * self.count)
+        return replace(self, noise_multiplier=1 / math.sqrt(math.log1p(excess)))
+
+    def event(self) -> SampledGaussian:
+        """Return what one sum of this part will be charged as."""
+        if self.noise_multiplier is None:
+            raise ValueError(f"part {self.name!r} has no noise yet; calibrate its plan first")
+        return SampledGaussian(self.noise_multiplier, self.rate, steps=1)
+
+
+@dataclass(frozen=True)
+class Votes:
+    """``count`` noisy votes of ``teachers`` between two classes, calibrated when ``scale`` is None.
+
+    ``share`` as in ``Gaussians``. Which conditions the teachers must meet is said in
+    ``dp_synth.accounting.votes``.
+    """
+
+    count: int
+    teachers: int
+    noise: VoteNoise = "gaussian"
+    share: float = 1.0
+    scale: float | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        _check_part(self.count, self.share, self.scale)
+        _ = NoisyVote(self.noise, 1.0, self.teachers)
+
+    def at(self, rho: float) -> Votes:
+        """Return this part with the noise at which all of it costs ``rho`` in zCDP."""
+        cost_at_one = NoisyVote(self.noise, 1.0, self.teachers).rho
+        return replace(self, scale=math.sqrt(self.count * cost_at_one / rho))
+
+    def event(self) -> NoisyVote:
+        """Return what one vote of this part will be charged as."""
+        if self.scale is None:
+            raise ValueError(f"part {self.name!r} has no noise yet; calibrate its plan first")
+        return NoisyVote(self.noise, self.scale, self.teachers)
+
+
+@dataclass(frozen=True)
 class Filtered:
     """An amount that is spent while running, on events chosen with knowledge of earlier ones.
 
@@ -97,8 +172,42 @@ class Filtered:
         return Gaussian(1 / math.sqrt(self.amount), 1.0)
 
 
-Part = Gaussians | Selections | Filtered
-P = TypeVar("P", Gaussians, Selections, Filtered)
+@dataclass(frozen=True)
+class FilteredGaussian:
+    """Gaussian answers paid from a filtered part, with noise chosen while running."""
+
+    part: Filtered
+    noise_multiplier: float
+
+    @property
+    def name(self) -> str:
+        """The name of the part that pays."""
+        return self.part.name
+
+    def event(self, sensitivity: float = 1.0) -> Gaussian:
+        """Return what one answer will be charged as."""
+        return Gaussian(self.noise_multiplier, sensitivity)
+
+
+@dataclass(frozen=True)
+class FilteredSelection:
+    """Choices paid from a filtered part, with a range chosen while running."""
+
+    part: Filtered
+    epsilon: float
+
+    @property
+    def name(self) -> str:
+        """The name of the part that pays."""
+        return self.part.name
+
+    def event(self) -> Selection:
+        """Return what one choice will be charged as."""
+        return Selection(self.epsilon)
+
+
+Part = Gaussians | SampledGaussians | Selections | Votes | Filtered
+P = TypeVar("P", Gaussians, SampledGaussians, Selections, Votes, Filtered)
 
 
 @dataclass(frozen=True)
@@ -151,9 +260,17 @@ class Plan:
         """Return the Gaussian part of this name."""
         return self._part(name, Gaussians)
 
+    def sampled(self, name: str) -> SampledGaussians:
+        """Return the part of sampled sums of this name."""
+        return self._part(name, SampledGaussians)
+
     def selections(self, name: str) -> Selections:
         """Return the selection part of this name."""
         return self._part(name, Selections)
+
+    def votes(self, name: str) -> Votes:
+        """Return the part of noisy votes of this name."""
+        return self._part(name, Votes)
 
     def filtered(self, name: str) -> Filtered:
         """Return the filtered part of this name."""
@@ -173,10 +290,12 @@ class Plan:
     @staticmethod
     def _is_fixed(part: Part) -> bool:
         match part:
-            case Gaussians():
+            case Gaussians() | SampledGaussians():
                 return part.noise_multiplier is not None
             case Selections():
                 return part.epsilon is not None
+            case Votes():
+                return part.scale is not None
             case Filtered():
                 return part.amount is not None
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from dp_synth.accounting.budget import Adjacency, PrivacyBudget
 from dp_synth.accounting.currency import cost
-from dp_synth.accounting.events import Event, Gaussian, Selection
+from dp_synth.accounting.events import Event, Gaussian, NoisyVote, SampledGaussian, Selection
 from dp_synth.accounting.ledger import Entry, Randomness, Sampler
-from dp_synth.accounting.plan import Filtered, Part, Plan
+from dp_synth.accounting.plan import Filtered, FilteredGaussian, FilteredSelection, Part, Plan
 from dp_synth.errors import BudgetExceeded
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Slice:
         self.taken = False  # by whoever's turn it was
         self._position = position
         self._used: dict[str, float] = dict.fromkeys(plan.parts, 0)
+        self._order = {part: order for order, part in enumerate(plan.parts)}
         self._lock = threading.Lock()
 
     @property
@@ -54,7 +55,13 @@ class Slice:
         return (whole or 0.0) - self._used[part.name]
 
     def charge(
-        self, part: Part, event: Event, count: int, *, why: str, sampler: Sampler = "exact"
+        self,
+        payment: Part | FilteredGaussian | FilteredSelection,
+        event: Event,
+        count: int,
+        *,
+        why: str,
+        sampler: Sampler = "exact",
     ) -> None:
         """Charge ``count`` times ``event`` to a part of the plan, before any data are read.
 
@@ -63,6 +70,9 @@ class Slice:
         """
         if count < 0:
             raise ValueError(f"a charge must be for 0 answers or more, got {count}")
+        part = (
+            payment.part if isinstance(payment, FilteredGaussian | FilteredSelection) else payment
+        )
         with self._lock:
             planned = self._planned(part, why)
             price = self._price(planned, event, count, why)
@@ -75,8 +85,7 @@ class Slice:
                 entry = Entry(
                     "charge", self.name, part.name, event, count, why, self.randomness, sampler
                 )
-                order = list(self.plan.parts).index(part.name)
-                self.accountant._record(entry, (self._position, order))
+                self.accountant._record(entry, (self._position, self._order[part.name]))
             self._used[part.name] += price
 
     def _planned(self, part: Part, why: str) -> Part:
@@ -104,6 +113,12 @@ def _within(event: Event, planned: Event) -> bool:
     """Whether the event costs no more than the planned one, and is of its kind."""
     if isinstance(event, Gaussian) and isinstance(planned, Gaussian):
         return event.noise_multiplier >= planned.noise_multiplier
+    if isinstance(event, SampledGaussian) and isinstance(planned, SampledGaussian):
+        noisy_enough = event.noise_multiplier >= planned.noise_multiplier
+        return noisy_enough and event.rate <= planned.rate and event.steps <= planned.steps
     if isinstance(event, Selection) and isinstance(planned, Selection):
         return event.epsilon <= planned.epsilon
+    if isinstance(event, NoisyVote) and isinstance(planned, NoisyVote):
+        alike = (event.noise, event.teachers) == (planned.noise, planned.teachers)
+        return alike and event.scale >= planned.scale
     return False

@@ -1,7 +1,21 @@
 """The door: private values in, noisy values out, each charged before anything is read."""
 
 from dp_synth.mechanisms.gaussian import measure
-from dp_synth.mechanisms.selection import Distances, select
-from dp_synth.mechanisms.sensitivity import l1_distance_sensitivity, marginal_sensitivity
+from dp_synth.mechanisms.scores import measure_distances
+from dp_synth.mechanisms.selection import Dependences, Distances, select
+from dp_synth.mechanisms.sensitivity import (
+    dependence_sensitivity,
+    l1_distance_sensitivity,
+    marginal_sensitivity,
+)
 
-__all__ = ["Distances", "l1_distance_sensitivity", "marginal_sensitivity", "measure", "select"]
+__all__ = [
+    "Dependences",
+    "Distances",
+    "dependence_sensitivity",
+    "l1_distance_sensitivity",
+    "marginal_sensitivity",
+    "measure",
+    "measure_distances",
+    "select",
+]

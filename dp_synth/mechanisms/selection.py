@@ -2,65 +2,154 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting import Selections
-from dp_synth.domain import Clique
+from dp_synth.accounting import FilteredSelection, Selections
+from dp_synth.domain import Clique, Domain
 from dp_synth.mechanisms.exact_choice import exact_choice
 from dp_synth.mechanisms.randomness import random_bits
-from dp_synth.mechanisms.sensitivity import l1_distance_sensitivity
+from dp_synth.mechanisms.sensitivity import dependence_sensitivity, l1_distance_sensitivity
 from dp_synth.table import PrivateTable
+from dp_synth.transcript import ChoiceAnswer
 
 Floats = NDArray[np.float64]
 
 MARGIN = 2.0**-20  # relative; distances up to LARGEST have log-odds that are right to 2**-22
 LARGEST = 2.0**30  # larger distances count as this; nothing moves further by being cut
+CELLS_TOGETHER = 2**22  # of marginals that are counted in one go
+DEPENDENCE_MARGIN = 2.0**-15  # a dependence is a sum of products that are rounded themselves
 
 
 class Distances:
     """How badly public expectations fit: the L1 distance of each marginal from its expectation.
 
-    Expected counts are rounded to whole numbers. The distances are private; they are computed
-    when ``select`` has charged for a choice, kept for the next choice, and never handed out.
+    Expected counts are rounded to whole numbers. ``penalties``, also rounded, are taken off the
+    distances and ``weights`` multiply what is left, each relative to the largest weight among
+    the candidates. The distances are private; they are computed when a choice has been charged
+    for, kept for the next choice, and never handed out.
     """
 
-    def __init__(self, table: PrivateTable, expected: Callable[[Clique], Floats]) -> None:
+    def __init__(
+        self,
+        table: PrivateTable,
+        expected: Callable[[Clique], Floats],
+        *,
+        weights: Mapping[Clique, float] | None = None,
+        penalties: Mapping[Clique, float] | None = None,
+    ) -> None:
+        if not all(0 < weight < math.inf for weight in (weights or {}).values()):
+            raise ValueError("weights must be finite numbers above 0")
         self.table = table
         self._expected = expected
+        self._weights = weights
+        self._penalties = penalties
         self._known: dict[Clique, float] = {}
 
     def __repr__(self) -> str:
         return f"Distances({self.table!r})"
 
+    @property
+    def sensitivity(self) -> float:
+        """How far one unit moves a score of the largest weight."""
+        payer = self.table.payer
+        return l1_distance_sensitivity(payer.adjacency, payer.budget.max_rows)
+
     def refuse_foreign(self, cliques: Sequence[Clique]) -> None:
-        """Raise KeyError for an attribute that the table does not have; reads no record."""
-        for clique in cliques:
-            if clique not in self._known:
-                self.table.domain.shape(clique)
+        """Raise KeyError for an unknown attribute, ValueError for too many cells; reads nothing."""
+        self.table.shapes([clique for clique in cliques if clique not in self._known])
+
+    def _qualities(self, cliques: Sequence[Clique]) -> Floats:
+        self._learn([clique for clique in dict.fromkeys(cliques) if clique not in self._known])
+        distances = np.minimum([self._known[clique] for clique in cliques], LARGEST)
+        if self._penalties is not None:
+            penalties = np.rint([self._penalties[clique] for clique in cliques])
+            distances = np.clip(distances - penalties, -LARGEST, LARGEST)
+        if self._weights is not None:
+            weights = np.array([self._weights[clique] for clique in cliques], dtype=float)
+            distances = weights / weights.max() * distances
+        return np.asarray(distances)
+
+    def _learn(self, cliques: Sequence[Clique]) -> None:
+        for batch in _batches(self.table.domain, cliques):
+            # Whole numbers: sums are exact and the sensitivity is what it is said to be.
+            expected = [np.rint(self._expected(clique)) for clique in batch]
+            for clique, table in zip(batch, expected, strict=True):
+                if table.shape != self.table.domain.shape(
+                    clique
+                ):  # broadcast, it would count twice
+                    raise ValueError(f"expected {clique} has the wrong shape, {table.shape}")
+            exact = self.table.exact_marginals(batch)
+            for clique, counts, table in zip(batch, exact, expected, strict=True):
+                self._known[clique] = float(np.abs(counts - table).sum())
+
+
+def _batches(domain: Domain, cliques: Sequence[Clique]) -> Iterator[list[Clique]]:
+    """Yield the cliques in runs whose marginals fit into memory together."""
+    batch: list[Clique] = []
+    cells = 0
+    for clique in cliques:
+        own = domain.cells(clique)
+        if batch and cells + own > CELLS_TOGETHER:
+            yield batch
+            batch, cells = [], 0
+        batch.append(clique)
+        cells += own
+    if batch:
+        yield batch
+
+
+class Dependences:
+    """How far the first attribute of a clique is from independent of all its others together.
+
+    The L1 distance between the marginal's counts and the product of its two parts over the
+    number of records: twice that number times the score R of PrivBayes. Kept and never handed
+    out, like ``Distances``. ``dependence_sensitivity`` has the proof of how far one unit moves
+    it; up to 2**30 records what rounding adds stays within ``DEPENDENCE_MARGIN``.
+    """
+
+    def __init__(self, table: PrivateTable) -> None:
+        self.table = table
+        self._known: dict[Clique, float] = {}
+
+    def __repr__(self) -> str:
+        return f"Dependences({self.table!r})"
+
+    @property
+    def sensitivity(self) -> float:
+        """How far one unit moves a score."""
+        payer = self.table.payer
+        return dependence_sensitivity(payer.adjacency, payer.budget.max_rows)
+
+    def refuse_foreign(self, cliques: Sequence[Clique]) -> None:
+        """Raise KeyError for an unknown attribute, ValueError for too many cells; reads nothing."""
+        self.table.shapes([clique for clique in cliques if clique not in self._known])
+
+    def _qualities(self, cliques: Sequence[Clique]) -> Floats:
+        return np.minimum([self._of(clique) for clique in cliques], 2 * LARGEST)
 
     def _of(self, clique: Clique) -> float:
         if clique not in self._known:
-            expected = np.asarray(self._expected(clique))
-            if expected.shape != self.table.domain.shape(clique):  # broadcast, it would count twice
-                raise ValueError(f"expected {clique} has the wrong shape, {expected.shape}")
-            # Whole numbers, so that sums are exact and the sensitivity is what it is said to be.
             exact = self.table.exact_marginal(clique)
-            self._known[clique] = float(np.abs(exact - np.rint(expected)).sum())
+            counts = exact.reshape(len(exact), -1)
+            first, others = counts.sum(axis=1), counts.sum(axis=0)
+            product = np.outer(first, others) / max(first.sum(), 1.0)
+            self._known[clique] = float(np.abs(counts - product).sum())
         return self._known[clique]
 
 
 def select(
-    distances: Distances,
+    scores: Distances | Dependences,
     candidates: Sequence[Clique],
-    selections: Selections,
+    selections: Selections | FilteredSelection,
     rng: np.random.Generator,
     *,
     why: str = "choose a clique",
 ) -> Clique:
-    """Return one candidate, a worse fitting one with higher probability; charged before reading.
+    """Return one candidate, one of higher score with higher probability; charged before reading.
 
     BudgetExceeded when the table's slice cannot pay, KeyError for an unknown attribute: nothing
     is then charged, read or drawn.
@@ -68,19 +157,31 @@ def select(
     Privacy
     -------
     The exponential mechanism (McSherry & Talwar 2007) with probabilities proportional to
-    exp(range * distance / (2 * sensitivity)). One record moves every distance by at most the
+    exp(range * score / (2 * sensitivity)). One unit moves every score by at most the
     sensitivity, so each log-probability's loss lies within one interval of length ``range``: a
     bounded-range mechanism (Durfee & Rogers 2019), charged as one Selection event. The choice
     is drawn exactly for the log-odds as they are rounded; the range is taken smaller by
-    ``MARGIN``, which is more than their rounding can add.
+    ``MARGIN``, or that of dependences, which is more than their rounding can add.
     """
     if not candidates:
         raise ValueError("there must be at least one candidate to choose from")
     event = selections.event()
-    distances.refuse_foreign(candidates)
-    payer = distances.table.payer
+    scores.refuse_foreign(candidates)
+    payer = scores.table.payer
     payer.charge(selections, event, 1, why=why, sampler="exact")
-    quality = np.minimum([distances._of(clique) for clique in candidates], LARGEST)
-    sensitivity = l1_distance_sensitivity(payer.adjacency, payer.budget.max_rows)
-    log_odds = event.epsilon * (1 - MARGIN) * quality / (2 * sensitivity)
-    return candidates[exact_choice(log_odds, random_bits(payer, rng))]
+    margin = MARGIN if isinstance(scores, Distances) else DEPENDENCE_MARGIN
+    quality = scores._qualities(candidates)
+    log_odds = event.epsilon * (1 - margin) * quality / (2 * scores.sensitivity)
+    chosen = candidates[exact_choice(log_odds, random_bits(payer, rng))]
+    scores.table.transcript.append(
+        ChoiceAnswer(
+            selections.name,
+            why,
+            tuple(candidates),
+            chosen,
+            event.epsilon * (1 - margin),
+            scores.sensitivity,
+            scores.table.groups,
+        )
+    )
+    return chosen

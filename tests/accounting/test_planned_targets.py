@@ -29,7 +29,7 @@ class Asker:
     name: str
     choices: int = 0
 
-    def plan(self, domain: int, /) -> Plan:
+    def charges(self, domain: int, /) -> Plan:
         return Plan({"ones": Gaussians(domain), "tree": Selections(self.choices)})
 
 
@@ -73,7 +73,7 @@ def test_turns_together_use_less_noise_than_budgets_that_add_up() -> None:
     accountant = Accountant(BUDGET, planned=[(FIRST, 1.5), (THIRD, 3.0)])
     accountant.turn(FIRST, 4)
     second = accountant.turn(THIRD, 4).plan.gaussians("ones").noise_multiplier
-    alone = Accountant(PrivacyBudget(1.5, 5e-7)).admit("third", THIRD.plan(4))
+    alone = Accountant(PrivacyBudget(1.5, 5e-7)).admit("third", THIRD.charges(4))
     apart = alone.plan.gaussians("ones").noise_multiplier
     assert second is not None
     assert apart is not None
@@ -120,7 +120,7 @@ def test_an_earlier_turn_cannot_charge_after_a_later_one() -> None:
 def test_a_planned_root_takes_no_other_plan() -> None:
     accountant = Accountant(BUDGET, planned=PLANNED)
     with pytest.raises(BudgetExceeded, match="fit them in their turn, or open an adaptive one"):
-        accountant.admit("extra", FIRST.plan(4))
+        accountant.admit("extra", FIRST.charges(4))
     assert accountant.ledger.entries == ()
 
 

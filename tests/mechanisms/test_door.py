@@ -126,7 +126,7 @@ def test_a_read_that_crashes_stays_charged(tmp_path: Path, monkeypatch: pytest.M
     def crash(self: PrivateTable, clique: object) -> NoReturn:
         raise MemoryError
 
-    monkeypatch.setattr(PrivateTable, "exact_marginal", crash)
+    monkeypatch.setattr(PrivateTable, "exact_marginals", crash)
     with pytest.raises(MemoryError):
         measure(seen.table, ONES[:2], seen.ones, seen.rng)
     with pytest.raises(MemoryError):

@@ -113,13 +113,14 @@ def test_distances_too_large_to_tell_records_apart_count_as_equal() -> None:
 
 def test_expected_counts_are_rounded_so_that_distances_are_whole_numbers() -> None:
     rng = np.random.default_rng(1)
-    table = made_table(made_codes(rng, 5))
+    codes = made_codes(rng, 5)
+    table = made_table(codes)
     broken = {pair: rng.uniform(0, 6, DOMAIN.shape(pair)) for pair in PAIRS}
     distances = Distances(table, broken.__getitem__)
     select(distances, PAIRS, table.payer.plan.selections("tree"), rng)
-    assert all(distances._of(pair).is_integer() for pair in PAIRS)
+    assert all(distances._known[pair].is_integer() for pair in PAIRS)
     whole = {pair: np.rint(counts) for pair, counts in broken.items()}
-    assert (_probabilities(table, broken) == _probabilities(made_table(table._codes), whole)).all()
+    assert (_probabilities(table, broken) == _probabilities(made_table(codes), whole)).all()
 
 
 def test_an_unseeded_choice_leaves_the_generator_where_it_was() -> None:

@@ -1,0 +1,248 @@
+"""What is given of synthetic records: which codes it leaves, and where in a cell values lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dp_synth.errors import InputError
+from dp_synth.schema import Schema, line
+from dp_synth.schema.cells import Cells, numbers_of
+from dp_synth.schema.columns import DiscreteColumn
+from dp_synth.schema.dates import DatetimeColumn
+from dp_synth.schema.grid import Grid, after
+from dp_synth.schema.numeric import NumericColumn
+
+Value = str | int | float | None
+Given = Value | Sequence[Value]
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int32]
+Line = NumericColumn | DatetimeColumn
+
+SHOWN = 10  # categories in a message
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is given of one column: how much of each code it picks, and the values then drawn."""
+
+    column: str
+    weights: Floats
+    drawn: Drawn | None  # None for categories, whose codes are their values
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A column of numbers or dates cut to pieces of its cells, from which values are drawn.
+
+    Of code c, the ``pieces[c]`` are cells of ``grid``, drawn with the chances ``shares[c]``. It is
+    read by `line.decode` as a column is.
+    """
+
+    column: Line
+    grid: Grid
+    pieces: Mapping[int, NDArray[np.intp]]
+    shares: Mapping[int, Floats]
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return self.column.name
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The column's missing marks."""
+        return self.column.missing
+
+    @property
+    def absent_mark(self) -> int:
+        """The place in ``missing`` that an absent cell takes."""
+        return self.column.absent_mark
+
+    @property
+    def mark_numbers(self) -> Floats:
+        """The number that each missing mark writes."""
+        return self.column.mark_numbers
+
+    def numbers(self, cells: Cells) -> Floats:
+        """Return the number in each distinct cell."""
+        return self.column.numbers(cells)
+
+    def written(self, numbers: Floats) -> NDArray[np.generic]:
+        """Return ``numbers`` as the table holds them."""
+        return self.column.written(numbers)
+
+    def decode(self, codes: Codes, rng: np.random.Generator) -> pd.Series:
+        """Return a value for each code, drawn in the pieces of its cell, or the missing mark."""
+        ordinary = len(self.column.grid)
+        own = codes - ordinary + len(self.grid)
+        for code, pieces in self.pieces.items():
+            here = np.flatnonzero(codes == code)
+            own[here] = rng.choice(pieces, len(here), p=self.shares[code])
+        return line.decode(self, own.astype(np.int32), rng)
+
+
+def read_given(schema: Schema, given: Mapping[str, Given]) -> list[Evidence]:
+    """Return what is given, column by column.
+
+    A value stands for itself, a list for any of its values, and in a column of numbers or dates
+    a pair ``(low, high)`` for all from ``low`` to ``high``. None is the mark for an absent cell.
+    InputError when a column is unknown, or when it has no such value.
+    """
+    return [_read(schema, name, wanted) for name, wanted in given.items()]
+
+
+def attribute_of(schema: Schema, name: str) -> str:
+    """Return ``name``; InputError when no column of the schema is called so."""
+    if name not in schema.names:
+        raise InputError(f"no column {name!r}; there are {', '.join(map(repr, schema.names))}")
+    return name
+
+
+def _read(schema: Schema, name: str, wanted: Given) -> Evidence:
+    column = schema.column(attribute_of(schema, name))
+    if isinstance(column, (NumericColumn, DatetimeColumn)):
+        if isinstance(wanted, tuple):
+            return _in_range(column, wanted)
+        return _among(column, _listed(name, wanted))
+    assert isinstance(column, DiscreteColumn)
+    if isinstance(wanted, tuple):
+        raise InputError(f"column {name!r} has no ranges; give a category, or a list of them")
+    weights = np.zeros(column.size)
+    for value in _listed(name, wanted):
+        weights[_category(column, value)] = 1.0
+    return Evidence(name, weights, None)
+
+
+def _listed(name: str, wanted: Given) -> Sequence[Value]:
+    if isinstance(wanted, str) or not isinstance(wanted, Sequence):
+        return [wanted]
+    if not wanted:
+        raise InputError(f"column {name!r}: an empty list leaves no record; name a value")
+    return wanted
+
+
+def _category(column: DiscreteColumn, value: Value) -> int:
+    if value is None:
+        return len(column.texts) + _mark(column, value)
+    code = column.lookup(Cells.of(pd.Series([value], dtype=object)))[0]
+    if code is None:
+        known = [*column.texts, *column.missing]
+        more = ", ..." if len(known) > SHOWN else ""
+        raise InputError(
+            f"column {column.name!r} has no category {value!r}; there are "
+            f"{', '.join(map(repr, known[:SHOWN]))}{more}"
+        )
+    return code
+
+
+def _mark(column: DiscreteColumn | Line, value: Value) -> int:
+    """Return the place of a missing mark; -1 when the value is none."""
+    if value is None and column.missing:
+        return column.absent_mark
+    if value is None:
+        raise InputError(f"column {column.name!r} has no missing values; give a value")
+    if str(value) in column.missing:
+        return column.missing.index(str(value))
+    return -1
+
+
+def _among(column: Line, values: Sequence[Value]) -> Evidence:
+    """Return the evidence that a column holds one of some values.
+
+    Of a cell of whole numbers a value is its share; of a cell of real numbers, where one number
+    has no share, all of it.
+    """
+    grid = column.grid
+    weights = np.zeros(column.size)
+    numbers: set[float] = set()
+    for value in values:
+        place = _mark(column, value)
+        if place >= 0:
+            weights[len(grid) + place] = 1.0
+        else:
+            numbers.add(_number(column, value))
+    singles = np.array(sorted(numbers))
+    cells = grid.cells(singles)
+    width = grid.cuts[cells + 1] - grid.cuts[cells] if grid.whole else 1.0
+    np.add.at(weights, cells, np.broadcast_to(1.0 / width, cells.shape))
+    parts = np.ones(len(singles))
+    ends = np.array([after(number, whole=grid.whole) for number in singles])
+    return Evidence(column.name, np.minimum(weights, 1.0), _drawn(column, singles, ends, parts))
+
+
+def _in_range(column: Line, ends: Sequence[Value]) -> Evidence:
+    """Return the evidence that a column lies between two numbers, both included."""
+    grid = column.grid
+    if len(ends) != 2 or any(end is None for end in ends):
+        raise InputError(f"column {column.name!r}: a range is a pair (low, high)")
+    low, high = (_number(column, end, bounded=False) for end in ends)
+    if low > high or high < grid.lower or low > grid.upper:
+        raise InputError(
+            f"column {column.name!r}: a range (low, high) must rise and meet its bounds "
+            f"{_bounds(column)}, got {ends[0]} to {ends[1]}"
+        )
+    low, high = max(low, grid.lower), min(high, grid.upper)
+    if grid.whole:
+        low, high = float(np.ceil(low)), float(np.floor(high))
+    if low > high:
+        raise InputError(f"column {column.name!r}: holds whole numbers, and none is in that range")
+    if low == high:
+        return _among(column, [_as_given(column, low)])
+    cuts = grid.cuts.copy()
+    cuts[-1] = after(grid.upper, whole=grid.whole)  # the last cell is closed
+    begins = np.maximum(cuts[:-1], low)
+    beyond = np.minimum(cuts[1:], after(high, whole=grid.whole))
+    shares = np.maximum(beyond - begins, 0.0) / np.diff(cuts)
+    kept = np.flatnonzero(shares > 0)
+    weights = np.zeros(column.size)
+    weights[: len(grid)] = shares
+    drawn = _drawn(column, begins[kept], beyond[kept], np.ones(len(kept)))
+    return Evidence(column.name, weights, drawn)
+
+
+def _drawn(column: Line, begins: Floats, ends: Floats, parts: Floats) -> Drawn:
+    """Return pieces ``[begin, end)`` of a column's cells, each with its part of a cell."""
+    grid = column.grid
+    beyond = max(grid.upper, float(ends.max(initial=grid.upper))) + 1.0  # the last cell stays empty
+    cuts = np.unique([grid.lower, *begins, *ends, beyond, beyond + 1.0])
+    narrow = Grid(grid.lower, beyond + 1.0, cuts, grid.whole, grid.decimals)
+    cells, places = grid.cells(begins), np.searchsorted(cuts, begins)
+    pieces = {int(cell): places[cells == cell] for cell in np.unique(cells)}
+    shares = {cell: parts[cells == cell] / parts[cells == cell].sum() for cell in pieces}
+    return Drawn(column, narrow, pieces, shares)
+
+
+def _number(column: Line, value: Value, *, bounded: bool = True) -> float:
+    """Return the number, or the unit since 1970, that a value is; InputError for no such value."""
+    number = float("nan")
+    if isinstance(column, DatetimeColumn):
+        number = float(column.numbers(Cells.of(pd.Series([value], dtype=object)))[0])
+    elif value is not None and not isinstance(value, bool):
+        number = float(numbers_of([value])[0])
+    outside = not column.grid.lower <= number <= column.grid.upper
+    if np.isnan(number) or (bounded and outside):
+        kind = "a date" if isinstance(column, DatetimeColumn) else "a number"
+        marks = f" or a missing mark ({', '.join(map(repr, column.missing))})"
+        raise InputError(
+            f"column {column.name!r}: takes {kind} from {_bounds(column)}"
+            f"{marks if column.missing and bounded else ''}, got {value!r}"
+        )
+    if bounded and column.grid.whole and not number.is_integer():
+        raise InputError(f"column {column.name!r}: holds whole numbers, got {value!r}")
+    return number
+
+
+def _bounds(column: Line) -> str:
+    lower, upper = column.lower, column.upper
+    texts = [f"{b:.15g}" if isinstance(b, float) else str(b) for b in (lower, upper)]
+    return " to ".join(texts)
+
+
+def _as_given(column: Line, number: float) -> Value:
+    return str(column.written(np.array([number]))[0]) if column.grid.whole else number

@@ -1,0 +1,56 @@
+"""Noisy scores of many marginals at once: how far each is from what is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dp_synth.accounting import FilteredGaussian, Gaussians
+from dp_synth.domain import Clique
+from dp_synth.errors import InputError
+from dp_synth.mechanisms.exact_noise import LARGEST_SCALE, rounded_gaussian
+from dp_synth.mechanisms.randomness import random_bits
+from dp_synth.mechanisms.selection import Distances
+from dp_synth.transcript import ScoresAnswer
+
+Floats = NDArray[np.float64]
+
+
+def measure_distances(
+    distances: Distances,
+    cliques: Sequence[Clique],
+    gaussians: Gaussians | FilteredGaussian,
+    rng: np.random.Generator,
+    *,
+    why: str = "scores",
+) -> Floats:
+    """Return the distance of each marginal from its expectation, with Gaussian noise.
+
+    The standard deviation is ``noise_multiplier`` times the sensitivity of one distance.
+    BudgetExceeded when the table's slice cannot pay, KeyError for an unknown attribute, ValueError
+    for weighted distances: nothing is then charged, read or drawn.
+
+    Privacy
+    -------
+    One unit moves each distance by at most ``distances.sensitivity``; every noisy distance is a
+    Gaussian mechanism of its own and charged as one event. Expectations are rounded to whole
+    numbers, so that distances are whole and the rounded noise on them is post-processing of the
+    continuous mechanism (``rounded_gaussian``).
+    """
+    if distances._weights is not None:  # fractions would show through noise on whole numbers
+        raise ValueError("weighted distances are not whole numbers; measure them without weights")
+    event = gaussians.event(distances.sensitivity)
+    if event.stddev > LARGEST_SCALE:
+        raise InputError(f"noise of stddev {event.stddev:.3g} says nothing; raise epsilon")
+    distances.refuse_foreign(cliques)
+    payer = distances.table.payer
+    payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
+    noise = rounded_gaussian(event.stddev, (len(cliques),), random_bits(payer, rng))
+    scores = distances._qualities(cliques) + noise
+    table = distances.table
+    table.transcript.append(
+        ScoresAnswer(gaussians.name, why, tuple(cliques), scores, event.stddev, table.groups)
+    )
+    return scores.copy()
