@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 STORE ?= results/tradeoff
 SLOW ?= not slow
+RESUME ?=
 
-.PHONY: benchmark test lint numbers package clean
+.PHONY: benchmark test lint numbers synthesizers package clean
 
 benchmark: $(VENV)/.core
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
@@ -21,13 +22,20 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# The numbers of the README, printed by the scripts that measure them (needs DP_SYNTH_DATA).
+# The other numbers of the README, printed by the scripts that measure them.
 numbers: $(VENV)/.test
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/accounting.py
 	$(BIN)/python benchmarks/noise.py
-	$(BIN)/python benchmarks/mst_adult.py
 	$(BIN)/python benchmarks/siblings.py
+
+# The tables of docs/synthesizers.md, measured and drawn: half an hour (needs DP_SYNTH_DATA).
+# After a stop, `make synthesizers RESUME=--resume` goes on where it was.
+synthesizers: $(VENV)/.test
+	$(BIN)/python benchmarks/nist.py $(RESUME)
+	$(BIN)/python benchmarks/synthesizers.py $(RESUME)
+	$(BIN)/python benchmarks/scaling.py $(RESUME)
+	$(BIN)/python benchmarks/tables.py
 
 # Builds wheel and sdist and checks that table, schema and licences are inside.
 package: $(VENV)/.dev

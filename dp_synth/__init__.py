@@ -8,10 +8,21 @@ from dp_synth.audit import Roc
 from dp_synth.errors import BudgetExceeded, InputError, SchemaError
 from dp_synth.release import Release
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import MST, SYNTHESIZERS, Independent, Synthesizer, fit_jointly
+from dp_synth.synthesizers import (
+    AIM,
+    MST,
+    MWEM,
+    SYNTHESIZERS,
+    Independent,
+    PrivBayes,
+    Synthesizer,
+    fit_jointly,
+)
 
 __all__ = [
+    "AIM",
     "MST",
+    "MWEM",
     "SYNTHESIZERS",
     "Accountant",
     "AttackerView",
@@ -19,6 +30,7 @@ __all__ = [
     "Independent",
     "InputError",
     "Plan",
+    "PrivBayes",
     "PrivacyBudget",
     "Release",
     "Roc",

@@ -16,9 +16,11 @@ PACKAGE = Path(dp_synth.__file__).parent
 LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"_version", "errors", "files"},
     {"accounting", "domain"},
-    {"schema", "measurement"},
+    {"schema", "measurement", "transcript"},
+    {"counting"},
     {"table", "datasets", "inference"},
-    {"mechanisms"},
+    {"mechanisms", "evidence", "standard_errors", "intake"},
+    {"one_shot"},
     {"release"},
     {"synthesizers"},
     {"metrics"},
@@ -30,6 +32,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
 NEVER = {  # beyond the order
     "schema": {"accounting"},
     "measurement": {"accounting"},
+    "counting": {"accounting", "measurement"},
     "inference": {"accounting", "table", "mechanisms"},
     "datasets": {"accounting"},
     "metrics": {"accounting", "table", "mechanisms", "inference", "synthesizers", "release"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,7 +59,7 @@ def synthesize(
     A ledger that `ledger new` made is continued: epsilon is then this run's portion of it.
     """
     from dp_synth.accounting import PrivacyBudget, calibrate
-    from dp_synth.datasets import read_table, write_table
+    from dp_synth.datasets import write_table
     from dp_synth.schema import Schema
 
     public = Schema.load(schema)
@@ -67,12 +67,12 @@ def synthesize(
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = _recipe(synthesizer, settings or [])
         chosen = _chosen(public, columns, unit)
-        calibrate({synthesizer: (recipe.plan(chosen.domain), 1.0)}, budget)  # the fit reuses it
+        recipe.check(chosen)
+        calibrate({synthesizer: (recipe.charges(chosen.domain), 1.0)}, budget)  # the fit reuses it
     _check_places((data, schema), out, release, ledger)
     payer = _payer(budget, ledger)
-    frame = read_table(data)
-    _name_left_out(frame, chosen)
-    fitted = recipe.fit(frame, chosen, payer, seed=seed)
+    table = _table(data, chosen)
+    fitted = recipe.fit(table, chosen, payer, seed=seed)
     if release:
         fitted.save(release)
     write_table(fitted.sample(rows, seed=None if seed is None else seed + 1), out)
@@ -88,13 +88,45 @@ def sample(
         int | None, typer.Option(min=0, help="How many rows; default: the noisy total.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Makes the rows repeatable.")] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(help="Only such rows: COLUMN=VALUE, or LOW..HIGH; may be repeated."),
+    ] = None,
+    balance: Annotated[
+        str | None, typer.Option(help="Equally many rows for each value of this column.")
+    ] = None,
 ) -> None:
-    """Write more synthetic rows of a kept release; costs nothing."""
+    """Write more synthetic rows of a kept release; costs nothing.
+
+    All rows are as --given says; a column named again may have any of its values.
+    """
     from dp_synth.datasets import write_table
     from dp_synth.synthesizers import Release
 
     _check_places((release,), out)
-    write_table(Release.load(release).sample(rows, seed=seed), out)
+    kept = Release.load(release)
+    wanted = _given(kept.schema, given or [])
+    write_table(kept.sample(rows, seed=seed, given=wanted, balance=balance), out)
+
+
+def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[str, str]]:
+    """Return what `--given` says of each column; InputError for anything else."""
+    found: dict[str, list[str] | tuple[str, str]] = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise InputError(f"--given takes COLUMN=VALUE or COLUMN=LOW..HIGH, got {option!r}")
+        low, dots, high = value.partition("..")
+        known = found.get(name)
+        if dots and name in schema.names and schema.column(name).is_numeric:
+            if known is not None:
+                raise InputError(f"--given {option}: a range must be all that is given of a column")
+            found[name] = (low, high)
+        elif isinstance(known, tuple):
+            raise InputError(f"--given {option}: a range must be all that is given of a column")
+        else:
+            found[name] = [*(known or []), value]
+    return found
 
 
 def _chosen(schema: Schema, columns: str | None, unit: str | None) -> Schema:
@@ -152,8 +184,21 @@ def _split(columns: str) -> list[str]:
     return [name for name in columns.split(",") if name]
 
 
-def _name_left_out(frame: pd.DataFrame, schema: Schema) -> None:
-    left_out = [str(name) for name in frame.columns if name not in schema.names]
+def _table(data: str, schema: Schema) -> pd.DataFrame | str:
+    """Return the private table, or its path where it is too large to be held as text."""
+    from dp_synth.counting import column_names, is_larger_than_memory
+    from dp_synth.datasets import read_table
+
+    if is_larger_than_memory(data):
+        _name_left_out(column_names(data), schema)
+        return data
+    frame = read_table(data)
+    _name_left_out(frame.columns, schema)
+    return frame
+
+
+def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
+    left_out = [str(name) for name in columns if name not in schema.names]
     if left_out:
         print(
             f"left out, not asked for or not in the schema: {', '.join(left_out)}", file=sys.stderr

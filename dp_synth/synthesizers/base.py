@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 
-from dp_synth.accounting import Accountant, Plan, Portion, PrivacyBudget, Randomness, Slice
-from dp_synth.domain import Domain
-from dp_synth.errors import SchemaError
-from dp_synth.inference import JunctionTreeModel
+from dp_synth.accounting import (
+    Accountant,
+    Gaussians,
+    Plan,
+    Portion,
+    PrivacyBudget,
+    Randomness,
+    Slice,
+)
+from dp_synth.counting import Counts, Records, RememberedCounts
+from dp_synth.domain import Clique, Domain
+from dp_synth.errors import InputError
+from dp_synth.inference import Model
+from dp_synth.intake import Data, records_of, refuse_unfit
+from dp_synth.mechanisms.binning import bin_columns
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.table import PrivateTable
+from dp_synth.transcript import Answer, chosen
 
 Payer = PrivacyBudget | Accountant | Portion
+
+BINNING_SHARE = 0.07
+"""Part of a fit's zCDP cost that finds the cells of columns which declare none."""
 
 
 @dataclass(frozen=True)
@@ -26,44 +41,118 @@ class Synthesizer(ABC):
     """Frozen public settings and one private fit; holds no data.
 
     A subclass states its ``name``, its ``plan`` and ``_fit``, which may charge only what the
-    plan names.
+    plan names. Where a part of ``_fit`` asks the table nothing more, ``_release`` and
+    ``_decide`` end before it.
     """
 
     name: ClassVar[str]
 
     @abstractmethod
     def plan(self, domain: Domain) -> Plan:
-        """Return what a fit over ``domain`` will charge, up to one noise scale."""
+        """Return what `_fit` over ``domain`` will charge, up to one noise scale."""
+
+    def charges(self, domain: Domain) -> Plan:
+        """Return all that a fit over ``domain`` will charge: cells of columns, then `plan`."""
+        plan = self.plan(domain)
+        levels = sum(domain.levels)
+        if not levels:
+            return plan
+        others = math.fsum(part.share for part in plan.parts.values() if part.count) or 1.0
+        share = others * BINNING_SHARE / (1 - BINNING_SHARE)
+        return Plan({"bins": Gaussians(levels, share), **plan.parts})
+
+    def check(self, schema: Schema) -> None:
+        """Raise InputError when a fit over ``schema`` could not work, whatever the records.
+
+        Too many cells, constraints that contradict each other, a structure that has no room:
+        reads public facts alone, and charges nothing.
+        """
+        refuse_unfit(schema.domain)
+        self.charges(schema.domain)
 
     @abstractmethod
-    def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> JunctionTreeModel:
+    def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         """Return a model made from mechanisms' answers alone."""
+
+    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> object:
+        """Ask the table all that `_fit` asks of it, and return what that goes on with."""
+        return self._fit(table, plan, rng)
+
+    def _decide(
+        self, table: PrivateTable, plan: Plan, rng: np.random.Generator
+    ) -> Sequence[Clique]:
+        """Ask the table until the last choice is made, and return the cliques chosen."""
+        self._release(table, plan, rng)
+        return chosen(table.transcript)
 
     def fit(
         self,
-        frame: pd.DataFrame,
+        data: Data,
         schema: Schema,
         budget: Payer,
         *,
         seed: int | None = None,
     ) -> Release:
-        """Return a release of the records in ``frame``, charged to ``budget``.
+        """Return a release of the records in ``data``, charged to ``budget``.
+
+        Those of a frame, of a CSV or Parquet file at a path, or read by `counting.read_records`;
+        a file larger than memory may hold goes by as a stream, with the same result. What
+        `check` refuses is refused before a record is read.
 
         A bare budget opens an accountant of its own, and the whole of it is used; of an
         accountant with planned recipes the next turn is taken; of an adaptive one, or a portion
         of it, all that is left. With a ``seed`` the result can be repeated, so that its noise
         protects nobody who may guess the seed: the ledger says "seeded: not for release".
-        Without one, randomness is fresh from the operating system. SchemaError when the frame
+        Without one, randomness is fresh from the operating system. SchemaError when the table
         does not fit the schema; BudgetExceeded, before any value is read, when the budget does
         not allow it.
         """
         payer = Accountant(budget) if isinstance(budget, PrivacyBudget) else budget
-        return fit_jointly({self: 1.0}, frame, schema, payer, seed=seed)[self]
+        return fit_jointly({self: 1.0}, data, schema, payer, seed=seed)[self]
+
+    def release_only(
+        self,
+        data: Data,
+        schema: Schema,
+        budget: PrivacyBudget,
+        *,
+        runs: int = 1,
+        seed: int | None = None,
+    ) -> list[tuple[Answer, ...]]:
+        """Return what a fit would release, without a model, in runs of independent noise.
+
+        Each run is a simulated release of its own with the whole budget, as an audit needs them:
+        never publish more than one. The noise is calibrated and the records are encoded and
+        counted once. Errors as in `fit`.
+        """
+        answers = []
+        for table, plan, rng in _runs(self, data, schema, budget, runs=runs, seed=seed):
+            self._release(table, plan, rng)
+            answers.append(tuple(table.transcript))
+        return answers
+
+    def select_only(
+        self,
+        data: Data,
+        schema: Schema,
+        budget: PrivacyBudget,
+        *,
+        runs: int = 1,
+        seed: int | None = None,
+    ) -> list[tuple[Clique, ...]]:
+        """Return the cliques that a fit would choose, in runs of independent noise.
+
+        As `release_only`, but a run ends with its last choice.
+        """
+        return [
+            tuple(self._decide(table, plan, rng))
+            for table, plan, rng in _runs(self, data, schema, budget, runs=runs, seed=seed)
+        ]
 
 
 def fit_jointly(
     weights: Mapping[Synthesizer, float],
-    frame: pd.DataFrame,
+    data: Data,
     schema: Schema,
     accountant: Accountant | Portion,
     *,
@@ -76,41 +165,82 @@ def fit_jointly(
     equal cost get about 0.72 of the noise that half of epsilon and delta each would need.
     """
     root = accountant.root if isinstance(accountant, Portion) else accountant
-    domain = schema.domain
     streams = np.random.SeedSequence(seed).spawn(len(weights) + 1)
-    kept = keep_rows_of_units(frame, root.budget, np.random.default_rng(streams[-1]))
-    codes = schema.encode(kept)
-    slices = _slices(weights, accountant, domain, "os" if seed is None else "seeded")
-    models = {
-        synthesizer: synthesizer._fit(
-            PrivateTable(codes, domain, payer), payer.plan, np.random.default_rng(stream)
-        )
-        for synthesizer, payer, stream in zip(weights, slices, streams, strict=False)
-    }
+    for synthesizer in weights:
+        synthesizer.check(schema)
+    with records_of(data, schema, root.budget, np.random.default_rng(streams[-1])) as records:
+        slices = _slices(weights, accountant, schema.domain, "os" if seed is None else "seeded")
+        fitted = [
+            _fit_one(synthesizer, records, payer, np.random.default_rng(stream))
+            for synthesizer, payer, stream in zip(weights, slices, streams, strict=False)
+        ]
     ledger = root.ledger_so_far
     return {
-        synthesizer: Release(synthesizer.name, asdict(synthesizer), schema, model, ledger)
-        for synthesizer, model in models.items()
+        synthesizer: Release(
+            synthesizer.name, asdict(synthesizer), binned, model, ledger, transcript
+        )
+        for synthesizer, (binned, model, transcript) in zip(weights, fitted, strict=True)
     }
 
 
-def keep_rows_of_units(
-    frame: pd.DataFrame, budget: PrivacyBudget, rng: np.random.Generator
-) -> pd.DataFrame:
-    """Return at most ``max_rows`` records of each unit, chosen at random, in their order.
+def _table(
+    records: Records, payer: Slice, rng: np.random.Generator, counts: Counts | None = None
+) -> tuple[Schema, PrivateTable]:
+    """Return the private table over its cells, and their schema; part "bins" pays for cells.
 
-    The choice within a unit does not depend on other units, so that one unit more or less
-    changes no other one's records. Records that name no unit are one. SchemaError when the frame
-    lacks the unit's column.
+    ``counts`` are taken, where cells are public, in place of those of the records.
     """
-    if budget.unit is None:
-        return frame
-    if budget.unit not in frame.columns:
-        raise SchemaError(f"the table lacks column {budget.unit!r}, which names the unit")
-    order = rng.permutation(len(frame))
-    shuffled = frame[budget.unit].astype(str).to_numpy()[order]
-    before = pd.Series(shuffled).groupby(shuffled, sort=False, dropna=False).cumcount().to_numpy()
-    return frame.iloc[np.sort(order[before < budget.max_rows])]
+    schema = records.schema
+    if not schema.fine:
+        return schema, PrivateTable(counts or records.counts, schema.domain, payer)
+    transcript: list[Answer] = []
+    finest = PrivateTable(records.counts, records.counts.domain, payer, transcript=transcript)
+    groups = bin_columns(finest, schema.fine, payer.plan.gaussians("bins"), rng)
+    binned = schema.binned(groups)
+    merged = records.counts.coarsened(groups)
+    return binned, PrivateTable(merged, binned.domain, payer, transcript=transcript)
+
+
+def _fit_one(
+    synthesizer: Synthesizer, records: Records, payer: Slice, rng: np.random.Generator
+) -> tuple[Schema, Model, tuple[Answer, ...]]:
+    schema, table = _table(records, payer, rng)
+    model = synthesizer._fit(table, _without_bins(payer.plan), rng)
+    return schema, model, tuple(table.transcript)
+
+
+def _without_bins(plan: Plan) -> Plan:
+    return Plan({name: part for name, part in plan.parts.items() if name != "bins"})
+
+
+def _runs(
+    synthesizer: Synthesizer,
+    data: Data,
+    schema: Schema,
+    budget: PrivacyBudget,
+    *,
+    runs: int,
+    seed: int | None,
+) -> Iterator[tuple[PrivateTable, Plan, np.random.Generator]]:
+    """Yield a table, a plan and a generator for each run of a simulation."""
+    if runs < 0:
+        raise InputError(f"the number of runs must be 0 or more, got {runs}")
+    synthesizer.check(schema)
+    streams = np.random.SeedSequence(seed).spawn(runs + 1)
+    drawn = np.random.default_rng(streams.pop())
+    accountant = Accountant(budget, simulate=True)
+    piece = accountant.admit(
+        synthesizer.name,
+        synthesizer.charges(schema.domain),
+        randomness="os" if seed is None else "seeded",
+    )
+    plan = _without_bins(piece.plan)
+    with records_of(data, schema, budget, drawn) as records:
+        counts = RememberedCounts(records.counts)
+        for stream in streams:
+            rng = np.random.default_rng(stream)
+            table = _table(records, accountant.repeat(piece), rng, counts)[1]
+            yield table, plan, rng
 
 
 def _slices(
@@ -124,7 +254,7 @@ def _slices(
             accountant.turn(synthesizer, domain, randomness=randomness) for synthesizer in weights
         ]
     plans = {
-        _label(i, synthesizer, len(weights)): (synthesizer.plan(domain), weight)
+        _label(i, synthesizer, len(weights)): (synthesizer.charges(domain), weight)
         for i, (synthesizer, weight) in enumerate(weights.items())
     }
     return list(accountant.admit_jointly(plans, randomness=randomness).values())

@@ -10,6 +10,7 @@ import numpy as np
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.domain import Domain
 from dp_synth.inference import JunctionTreeModel, independent_model
+from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import measure
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
@@ -31,6 +32,10 @@ class Independent(Synthesizer):
         return Plan({"ones": Gaussians(len(domain))})
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> JunctionTreeModel:
+        return independent_model(table.domain, self._release(table, plan, rng))
+
+    def _release(
+        self, table: PrivateTable, plan: Plan, rng: np.random.Generator
+    ) -> list[Measurement]:
         cliques = [(attribute,) for attribute in table.domain]
-        ones = measure(table, cliques, plan.gaussians("ones"), rng, why="one-way marginals")
-        return independent_model(table.domain, ones)
+        return measure(table, cliques, plan.gaussians("ones"), rng, why="one-way marginals")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import ClassVar
 
 import numpy as np
 
-from dp_synth.accounting import Gaussians, Plan, Selections
+from dp_synth.accounting import Filtered, Gaussians, Plan, Selections
 from dp_synth.domain import Clique, Domain
-from dp_synth.inference import Compression, JunctionTreeModel, estimate, independent_model
+from dp_synth.errors import InputError
+from dp_synth.inference import Compression, JunctionTreeModel, Model, independent_model
+from dp_synth.inference.structure import choose_forest
+from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import Distances, measure, select
+from dp_synth.one_shot import Found, Look, Purse, look, measure_chosen
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
 
@@ -21,39 +26,83 @@ class MST(Synthesizer):
     """Measures all attributes and the pairs of a privately chosen spanning tree.
 
     Winner of the 2018 NIST challenge as generalised in arXiv:2108.04978 (Algorithm 1): select,
-    measure, generate, with a third of the zCDP cost each for one-way marginals, the tree's
-    edges and its pairs. Departures: noise is calibrated by composed privacy-loss curves, the
-    edges as one block (8 % less of it at epsilon 1 and delta 1e-5 than by zCDP); neighbouring
-    codes of ordered attributes are merged, not only rare categories (``Compression``); rows are
-    drawn so that siblings are independent given their parent.
+    measure, generate. With ``as_published`` it is that algorithm, a third of the zCDP cost each
+    for one-way marginals, the tree's edges and its pairs, though calibrated by composed
+    privacy-loss curves, the edges as one block (8 % less noise at epsilon 1 and delta 1e-5 than
+    by zCDP). Departures otherwise:
+
+    - all pairs are scored at once by noisy distances, for less than the exponential mechanism
+      asks for the tree's edges alone, and the tree is the maximum spanning tree of the scores;
+    - an edge whose score is not worth the noise of its pair is left out, and where scores would
+      drown no pair is measured at all: what they would have cost goes to the others;
+    - the budget is shared by what each answer adds to the error, not in thirds, and everything
+      known about a column is combined by inverse variance;
+    - neighbouring codes of ordered attributes are merged, not only rare categories.
+
+    Rows are drawn so that siblings are independent given their parent.
 
     Privacy
     -------
-    One Gaussian measurement an attribute, one exponential-mechanism selection and one Gaussian
-    measurement an edge; compression, estimation and sampling are post-processing.
+    Every answer is Gaussian, inside a filter of Gaussian DP fixed in advance (Smith & Thakurta
+    2022, arXiv:2210.17520), as in ``CliqueTree``. As published: one Gaussian measurement an
+    attribute, one exponential-mechanism selection and one Gaussian measurement an edge.
+    Compression, estimation and sampling are post-processing.
     """
 
     name: ClassVar[str] = "mst"
 
+    coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression
+    as_published: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.coarseness >= 0:
+            raise InputError(f"coarseness must be 0 or more, got {self.coarseness}")
+
     def plan(self, domain: Domain) -> Plan:
-        """Equal shares for one-way marginals, edges and pairs (Algorithm 1, line 1)."""
+        """One filter of Gaussian DP; as published, equal shares (Algorithm 1, line 1)."""
+        if not self.as_published:
+            return Plan({"answers": Filtered("gdp")})
         d = len(domain)
         return Plan({"ones": Gaussians(d), "tree": Selections(d - 1), "pairs": Gaussians(d - 1)})
 
-    def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> JunctionTreeModel:
-        cliques = [(attribute,) for attribute in table.domain]
-        ones = measure(table, cliques, plan.gaussians("ones"), rng, why="one-way marginals")
-        compression = Compression.of(table.domain, ones)
-        coarse = table.coarsen(compression.groups)
-        ones = [compression.compress(one) for one in ones]
-        tree = _select_tree(
-            coarse, independent_model(coarse.domain, ones), plan.selections("tree"), rng
-        )
-        if not tree:  # a lone attribute has no pair, and its plan no noise for one
-            return independent_model(coarse.domain, ones).expand(table.domain, compression.splits)
-        pairs = measure(coarse, tree, plan.gaussians("pairs"), rng, why="pairs of the tree")
-        model = estimate(coarse.domain, ones + pairs)
-        return model.expand(table.domain, compression.splits)
+    def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
+        return self._release(table, plan, rng).model(table.domain)
+
+    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Found:
+        if not self.as_published:
+            purse = Purse(table, plan.filtered("answers"), rng)
+            seen = look(table, purse, choose_forest, coarseness=self.coarseness)
+            return measure_chosen(table, seen, purse)
+        seen = _select(table, plan, rng)
+        pairs = _measure_tree(table.coarsen(seen.compression.groups), seen.pairs, plan, rng)
+        return Found(seen.compression, seen.ones, pairs)
+
+    def _decide(
+        self, table: PrivateTable, plan: Plan, rng: np.random.Generator
+    ) -> Sequence[Clique]:
+        if self.as_published:
+            return _select(table, plan, rng).pairs
+        purse = Purse(table, plan.filtered("answers"), rng)
+        return look(table, purse, choose_forest, coarseness=self.coarseness).pairs
+
+
+def _select(table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Look:
+    """Measure all attributes, merge rare categories and choose a tree (Algorithm 1, lines 2-3)."""
+    cliques = [(attribute,) for attribute in table.domain]
+    ones = measure(table, cliques, plan.gaussians("ones"), rng, why="one-way marginals")
+    compression = Compression.of(table.domain, ones, coarseness=0.0)
+    coarse = table.coarsen(compression.groups)
+    independent = independent_model(coarse.domain, [compression.compress(one) for one in ones])
+    tree = _select_tree(coarse, independent, plan.selections("tree"), rng)
+    return Look(compression, ones, tree)
+
+
+def _measure_tree(
+    table: PrivateTable, tree: Sequence[Clique], plan: Plan, rng: np.random.Generator
+) -> Sequence[Measurement]:
+    if not tree:  # a lone attribute has no pair, and its plan no noise for one
+        return []
+    return measure(table, tree, plan.gaussians("pairs"), rng, why="pairs of the tree")
 
 
 def _select_tree(

@@ -78,6 +78,22 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(files, tmp_p
     assert out[3].read_bytes() == out[0].read_bytes()  # rows of the fit have the seed after its own
 
 
+def test_a_file_larger_than_memory_goes_by_as_a_stream_with_the_same_rows(
+    files, tmp_path, monkeypatch, capsys
+):
+    pytest.importorskip("duckdb", reason="the extra 'bigdata' is not installed")
+    small, large = tmp_path / "small.csv", tmp_path / "large.csv"
+    assert synthesize(files, out=small) == 0
+    said = capsys.readouterr().err
+    monkeypatch.setattr("dp_synth.counting.records.LARGEST_IN_MEMORY", 0)
+    assert synthesize(files, out=large) == 0
+    assert capsys.readouterr().err.split("\n")[0] == said.split("\n")[0]  # columns left out
+    assert large.read_bytes() == small.read_bytes()
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    assert synthesize(files, out=large, ledger=tmp_path / "ledger.jsonl", columns="age") == 2
+    assert "pip install 'dp_synth[bigdata]'" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_standard_input_and_output_carry_tables(files, tmp_path, monkeypatch, capsys):
     content = (files / "adult.csv").read_bytes()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
@@ -128,8 +144,8 @@ def test_a_ledger_holds_what_was_charged_and_is_never_used_twice(
         ({"delta": 0}, "raise delta"),
         ({"adjacency": "bounded"}, "add_remove, replace_one"),
         ({"synthesizer": "gan"}, "there are independent, mst"),
-        ({"set": "depth=3"}, "the settings of 'mst' are: none"),
-        ({"set": "name=x"}, "the settings of 'mst' are: none"),
+        ({"set": "depth=3"}, "the settings of 'mst' are: coarseness"),
+        ({"set": "name=x"}, "the settings of 'mst' are: coarseness"),
         ({"set": "nonsense"}, "--set takes name=value"),
         ({"columns": "age,absent"}, "no column 'absent'"),
         ({"columns": ","}, "no column was chosen"),
@@ -242,6 +258,45 @@ def test_a_damaged_release_and_a_wrong_place_for_rows_are_one_line(files, tmp_pa
     assert sample(kept, "--out", tmp_path / "more.xlsx") == 2
     assert "must end in" in one_line(capsys)
     assert os.listdir(tmp_path) == ["adult.npz"]
+
+
+@pytest.fixture(scope="module")
+def kept(files):
+    assert synthesize(files, out=files / "kept.csv", release=files / "kept.npz") == 0
+    return files / "kept.npz"
+
+
+def test_rows_are_as_given_and_balanced_as_asked(kept, tmp_path):
+    out = tmp_path / "more.csv"
+    options = ["--rows", 90, "--given", "age=30..39", "--balance", "sex", "--out", out]
+    assert sample(kept, *options, "--given", "income=>50K") == 0
+    rows = read_table(out)
+    assert rows["age"].astype(int).between(30, 39).all()
+    assert set(rows["income"]) == {">50K"}
+    assert rows["sex"].value_counts().tolist() == [45, 45]
+    assert sample(kept, "--rows", 30, "--given=age=40", "--given=age=50", "--out", out) == 0
+    assert set(read_table(out)["age"]) == {"40", "50"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--given", "age"], "--given takes COLUMN=VALUE or COLUMN=LOW..HIGH, got 'age'"),
+        (["--given", "wage=3"], "no column 'wage'"),
+        (["--given", "sex=X"], "column 'sex' has no category 'X'"),
+        (["--given", "age=9..3"], "a range (low, high) must rise"),
+        (["--given", "age=20", "--given", "age=30..39"], "must be all that is given of a column"),
+        (["--given", "age=30..39", "--given", "age=20"], "must be all that is given of a column"),
+        (["--balance", "wage"], "no column 'wage'"),
+    ],
+)
+def test_rows_that_cannot_be_as_given_are_one_line_and_no_file(
+    kept, tmp_path, capsys, options, said
+):
+    capsys.readouterr()
+    assert sample(kept, "--rows", 5, *options, "--out", tmp_path / "more.csv") == 2
+    assert said in one_line(capsys)
+    assert os.listdir(tmp_path) == []
 
 
 def test_the_number_of_private_rows_is_not_that_of_synthetic_ones(files, tmp_path):

@@ -1,0 +1,331 @@
+"""Draws measured tables from lines of results into the documents that show them.
+
+Each stands between ``<!-- table: name -->`` and ``<!-- end -->``. Numbers are means with the half
+width of their 95 % t-interval over seeds. With ``--check`` nothing is written, and the exit code
+says whether the documents are as their results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from cells import RECORDS, Record, read
+from scipy import stats
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("docs/synthesizers.md", "README.md")
+NOISELESS = 1e4  # an epsilon at which noise no longer shows
+K_MARGINAL = 1000.0  # the score of a perfect match
+SLACK = 0.005  # by which no synthesizer may fall below independent columns
+NAMES = {
+    ("mst", "as_published"): "mst, as published",
+    ("aim", "all_gaussian"): "aim, all Gaussian",
+    ("held-out rows", ""): "fresh real rows",
+}
+METHODS = (
+    "independent",
+    "mst",
+    "mst, as published",
+    "clique_tree",
+    "aim",
+    "aim, all Gaussian",
+    "privbayes",
+    "mwem",
+)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A mean over seeds and the half width of its 95 % t-interval; NaN of one seed."""
+
+    mean: float
+    half: float
+    seeds: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return the spread of one value a seed."""
+        count = len(values)
+        if count < 2:
+            return cls(float(np.mean(values)), float("nan"), count)
+        error = float(np.std(values, ddof=1)) / np.sqrt(count)
+        return cls(float(np.mean(values)), float(stats.t.ppf(0.975, count - 1) * error), count)
+
+    def shown(self, decimals: int, *, sign: bool = False) -> str:
+        """Return the mean with its interval, or alone where no interval is known."""
+        mean = f"{self.mean:{'+' if sign else ''}.{decimals}f}"
+        return mean if np.isnan(self.half) else f"{mean} ± {self.half:.{decimals}f}"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The lines of one file, found by table, method and epsilon."""
+
+    records: Sequence[Record]
+
+    def by_seed(self, table: str, method: str, epsilon: float, value: str) -> dict[int, float]:
+        """Return one value of every fit that gave it."""
+        found = {}
+        for record in self._of(table, method, epsilon):
+            values = record.get("values")
+            if isinstance(values, Mapping) and value in values:
+                found[int(str(record["seed"]))] = float(values[value])
+        return found
+
+    def spread(self, table: str, method: str, epsilon: float, value: str) -> Spread | None:
+        """Return the spread of a value over seeds; None where no fit gave it."""
+        found = self.by_seed(table, method, epsilon, value)
+        return Spread.of(list(found.values())) if found else None
+
+    def difference(self, table: str, methods: tuple[str, str], epsilon: float) -> Spread | None:
+        """Return by how much the first method's TV is above the second's, seed by seed."""
+        one, other = (self.by_seed(table, method, epsilon, "tv") for method in methods)
+        both = sorted(one.keys() & other.keys())
+        return Spread.of([one[seed] - other[seed] for seed in both]) if both else None
+
+    def shown(self, table: str, method: str, epsilon: float, value: str, decimals: int) -> str:
+        """Return a cell of a table: the spread, or why there is none."""
+        spread = self.spread(table, method, epsilon, value)
+        if spread is not None:
+            return spread.shown(decimals)
+        return next(
+            (str(r["error"]) for r in self._of(table, method, epsilon) if "error" in r), "-"
+        )
+
+    def largest(self, table: str, method: str, epsilon: float, value: str) -> str:
+        """Return the largest value of all seeds, without decimals."""
+        found = self.by_seed(table, method, epsilon, value)
+        return f"{max(found.values()):.0f}" if found else "-"
+
+    def _of(self, table: str, method: str, epsilon: float) -> list[Record]:
+        wanted = (table, method, epsilon)
+        return [r for r in self.records if (r["table"], _method(r), r["epsilon"]) == wanted]
+
+
+def _method(record: Record) -> str:
+    name, settings = str(record["synthesizer"]), record["settings"]
+    changed = next(iter(settings), "") if isinstance(settings, Mapping) else ""
+    return NAMES.get((name, changed), name)
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table.
+
+    >>> print(markdown(["a", "b"], [["1", "2"]]))
+    | a | b |
+    |---|---|
+    | 1 | 2 |
+    """
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "|" + "|".join(cells) + "|" if cells == lines[1] else "| " + " | ".join(cells) + " |"
+        for cells in lines
+    )
+
+
+def adult(results: Results) -> str:
+    """Return all methods at all epsilons on coded Adult, below what bounds them."""
+    head = ["epsilon", "synthesizer", "TV of pairs", "TV, held-out", "AUC"]
+    head += ["fit, CPU s", "calibration, CPU s", "peak MB"]
+    rows = []
+    for name in ("fresh real rows", "real rows", "independent without noise"):
+        scores = [
+            results.shown("adult_discrete", name, 0.0, value, 4 if value != "auc" else 3)
+            for value in ("tv", "tv_holdout", "auc")
+        ]
+        rows.append(["-", name, *scores, "-", "-", "-"])
+    for epsilon in (0.1, 0.3, 1.0, 10.0):
+        for method in METHODS:
+            key = ("adult_discrete", method, epsilon)
+            row = [f"{epsilon:g}", method, results.shown(*key, "tv", 4)]
+            row += [results.shown(*key, "tv_holdout", 4), results.shown(*key, "auc", 3)]
+            row += [results.shown(*key, "fit_seconds", 2), _first(results, key)]
+            rows.append([*row, results.largest(*key, "megabytes")])
+    return markdown(head, rows)
+
+
+def _first(results: Results, key: tuple[str, str, float]) -> str:
+    """Return the seconds of the one calibration of a process that found nothing in memory."""
+    seconds = results.by_seed(*key, "calibration_seconds")
+    return f"{max(seconds.values()):.2f}" if seconds else "-"
+
+
+BOUNDS = (  # what is asked for: method, epsilon, value, the bound, whether it is a least
+    ("clique_tree", 0.1, "tv", 0.085, False),
+    ("clique_tree", 0.3, "tv", 0.041, False),
+    ("clique_tree", 1.0, "tv", 0.026, False),
+    ("clique_tree", 10.0, "tv", 0.020, False),
+    ("clique_tree", 0.1, "auc", 0.84, True),
+    ("clique_tree", 0.3, "auc", 0.88, True),
+    ("clique_tree", 1.0, "auc", 0.905, True),
+    ("clique_tree", 10.0, "auc", 0.91, True),
+    ("clique_tree", 1.0, "fit_seconds", 5.0, False),
+    ("clique_tree", 1.0, "megabytes", 500.0, False),
+    ("clique_tree", 1.0, "many_rows_seconds", 3.0, False),
+    ("mst", 1.0, "fit_seconds", 0.5, False),
+)
+MEANINGS = {
+    "tv": ("TV of pairs", 4),
+    "auc": ("AUC", 3),
+    "fit_seconds": ("fit, CPU s", 2),
+    "megabytes": ("peak MB", 0),
+    "many_rows_seconds": ("a million rows sampled, CPU s", 2),
+}
+
+
+def bounds(results: Results) -> str:
+    """Return what this version must reach on coded Adult, and whether its mean does."""
+    rows = []
+    for method, epsilon, value, bound, is_least in BOUNDS:
+        meaning, decimals = MEANINGS[value]
+        spread = results.spread("adult_discrete", method, epsilon, value)
+        limit = f"at {'least' if is_least else 'most'} {bound:g}"
+        row = [method, f"{epsilon:g}", meaning, limit]
+        if spread is None:
+            rows.append([*row, "-", "not measured"])
+            continue
+        holds = spread.mean >= bound if is_least else spread.mean <= bound
+        rows.append([*row, spread.shown(decimals), "yes" if holds else "**no**"])
+    return markdown(["synthesizer", "epsilon", "what", "bound", "measured", "holds"], rows)
+
+
+def never_worse(results: Results) -> str:
+    """Return TV on six tables, and how far above that of independent columns it is."""
+    head = ["table", "epsilon", "independent", "mst", "mst - independent"]
+    head += ["clique_tree", "clique_tree - independent"]
+    rows = []
+    tables = dict.fromkeys(str(record["table"]) for record in results.records)
+    for table in tables:
+        for epsilon in (0.1, 1.0, 10.0):
+            row = [table, f"{epsilon:g}", results.shown(table, "independent", epsilon, "tv", 4)]
+            for method in ("mst", "clique_tree"):
+                row.append(results.shown(table, method, epsilon, "tv", 4))
+                away = results.difference(table, (method, "independent"), epsilon)
+                worse = away is not None and away.mean > SLACK
+                row.append("-" if away is None else away.shown(4, sign=True) + " (worse)" * worse)
+            rows.append(row)
+    return markdown(head, rows)
+
+
+NIST_ROWS = (
+    ("independent without noise", 0.0),
+    ("independent", 1.0),
+    ("mst", 1.0),
+    ("aim", 1.0),
+    ("clique_tree", 1.0),
+    ("mst, as published", NOISELESS),
+    ("bootstrap", 0.0),
+)
+
+
+def nist(results: Results) -> str:
+    """Return K-marginal scores, and how far clique_tree is above each, seed by seed."""
+    rows = []
+    for method, epsilon in NIST_ROWS:
+        key = ("nist_ma2019", method, epsilon)
+        tv = results.spread(*key, "tv")
+        ours = results.by_seed("nist_ma2019", "clique_tree", 1.0, "tv")
+        theirs = results.by_seed(*key, "tv")
+        above = [K_MARGINAL * (theirs[s] - ours[s]) for s in sorted(ours.keys() & theirs.keys())]
+        score = Spread(K_MARGINAL * (1 - tv.mean), K_MARGINAL * tv.half, tv.seeds) if tv else None
+        rows.append(
+            [
+                "noiseless tree" if epsilon == NOISELESS else method,
+                score.shown(1) if score else results.shown(*key, "tv", 4),
+                Spread.of(above).shown(1, sign=True) if above and method != "clique_tree" else "-",
+                results.shown(*key, "fit_seconds", 2),
+            ]
+        )
+    return markdown(["", "K-marginal", "clique_tree is above it by", "fit, CPU s"], rows)
+
+
+def scaling(results: Results) -> str:
+    """Return seconds and memory as a table grows."""
+    methods = ("independent", "mst", "clique_tree")
+    head = ["table", "records", "columns", "before the fit, MB"]
+    for method in methods:
+        head += [f"{method}, CPU s", f"{method}, peak MB"]
+    rows = []
+    for table in dict.fromkeys(str(record["table"]) for record in results.records):
+        sizes = [_size(results, table, value) for value in ("records", "columns")]
+        row = [table, *sizes, results.largest(table, "independent", 1.0, "megabytes_before")]
+        for method in methods:
+            row.append(results.shown(table, method, 1.0, "fit_seconds", 2))
+            row.append(results.largest(table, method, 1.0, "megabytes"))
+        rows.append(row)
+    return markdown(head, rows)
+
+
+def _size(results: Results, table: str, value: str) -> str:
+    found = results.by_seed(table, "independent", 1.0, value)
+    return f"{max(found.values()):,.0f}" if found else ""
+
+
+def readme(results: Results) -> str:
+    """Return the few numbers of coded Adult at epsilon 1 that open the way to the others."""
+    head = ["coded Adult, epsilon 1, delta 1e-9", "TV of pairs", "TV, held-out", "AUC"]
+    head += ["fit, CPU s", "peak MB"]
+    rows = []
+    for method in ("clique_tree", "aim", "mst", "mst, as published", "independent"):
+        key = ("adult_discrete", method, 1.0)
+        row = [f"`{method}`" if "," not in method else "`mst` as published"]
+        row += [results.shown(*key, "tv", 4), results.shown(*key, "tv_holdout", 4)]
+        row += [results.shown(*key, "auc", 3), results.shown(*key, "fit_seconds", 2)]
+        rows.append([*row, results.largest(*key, "megabytes")])
+    for name in ("independent without noise", "fresh real rows", "real rows"):
+        values = [results.shown("adult_discrete", name, 0.0, v, 4) for v in ("tv", "tv_holdout")]
+        auc = results.shown("adult_discrete", name, 0.0, "auc", 3)
+        rows.append([name, *values, auc, "-", "-"])
+    return markdown(head, rows)
+
+
+DRAWN: Mapping[str, tuple[str, Callable[[Results], str]]] = {  # file of results, and how
+    "adult": ("adult", adult),
+    "bounds": ("adult", bounds),
+    "readme": ("adult", readme),
+    "never worse": ("never_worse", never_worse),
+    "nist": ("nist", nist),
+    "scaling": ("scaling", scaling),
+}
+OF_FILE = {file: [n for n, (f, _) in DRAWN.items() if f == file] for file, _ in DRAWN.values()}
+
+
+def draw(name: str, folder: Path) -> str:
+    """Return the table called ``name``, from the results in ``folder``."""
+    file, drawn = DRAWN[name]
+    return drawn(Results(read(folder / f"{file}.jsonl")))
+
+
+def filled(text: str, folder: Path) -> str:
+    """Return a document with all its marked tables drawn anew."""
+    return re.sub(
+        r"(<!-- table: ([\w ]+) -->\n).*?(<!-- end -->)",
+        lambda found: f"{found[1]}\n{draw(found[2], folder)}\n\n{found[3]}",
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", type=Path, default=RECORDS)
+    parser.add_argument("--check", action="store_true", help="write nothing, tell what differs")
+    given = parser.parse_args()
+    for name in DOCUMENTS:
+        path = ROOT / name
+        text = path.read_text()
+        drawn = filled(text, given.results)
+        if given.check and drawn != text:
+            sys.exit(f"{name}: its tables are not those of {given.results}; run tables.py")
+        if drawn != text:
+            path.write_text(drawn)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""What to measure, decided as one goes from Gaussian answers alone, all from one purse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dp_synth.accounting import Filtered, FilteredGaussian
+from dp_synth.domain import Clique, Domain
+from dp_synth.inference import (
+    Compression,
+    Model,
+    cautious_histogram,
+    combine,
+    estimate,
+    estimate_total,
+    independent_model,
+)
+from dp_synth.inference.structure import Allocation, expected_distance, shrink_scores
+from dp_synth.measurement import Measurement
+from dp_synth.mechanisms import (
+    Distances,
+    l1_distance_sensitivity,
+    marginal_sensitivity,
+    measure,
+    measure_distances,
+)
+from dp_synth.table import PrivateTable
+
+FIRST_LOOK = 0.1  # of the purse: one-way marginals, before anything is decided
+LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the purse, for the scores of all pairs
+FINE_SCORES = 0.01  # of the records: scores need no less noise than this
+BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
+LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
+CLEAR_OF_ROUNDING = 1 - 1e-9  # the last answer must not ask for a hair more than is left
+
+Chooser = Callable[[Domain, Mapping[Clique, float], float], list[Clique]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is known before pairs are measured: columns, their groups of codes, chosen pairs."""
+
+    compression: Compression
+    ones: Sequence[Measurement]
+    pairs: Sequence[Clique]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured: columns as they are, and pairs over groups of their codes."""
+
+    compression: Compression
+    ones: Sequence[Measurement]
+    pairs: Sequence[Measurement]
+
+    def model(self, domain: Domain) -> Model:
+        """Return the model of highest entropy that fits; without pairs, independent columns."""
+        if not self.pairs:
+            return independent_model(domain, _settled(domain, self.ones))
+        compression = self.compression.shared_by(domain, self.ones)
+        ones = [compression.compress(one) for one in self.ones]
+        return compression.refine(estimate(compression.domain, [*ones, *self.pairs]), domain)
+
+
+def look(table: PrivateTable, purse: Purse, choose: Chooser, *, coarseness: float) -> Look:
+    """Look at every column, merge codes that noise would drown, and choose pairs by their scores.
+
+    ``choose`` is given the domain of the groups, a score for each pair and the precision that is
+    left; it sees noisy values only.
+    """
+    columns: list[Clique] = [(attribute,) for attribute in table.domain]
+    first = FIRST_LOOK if len(columns) > 1 else CLEAR_OF_ROUNDING
+    ones = purse.measure(table, dict.fromkeys(columns, first / len(columns)), "a first look")
+    compression = Compression.of(table.domain, ones, coarseness=coarseness)
+    coarse = table.coarsen(compression.groups)
+    scores = _score_pairs(coarse, [compression.compress(one) for one in ones], purse)
+    pairs = choose(coarse.domain, scores, purse.precision_left) if scores else []
+    return Look(compression, ones, pairs)
+
+
+def measure_chosen(table: PrivateTable, seen: Look, purse: Purse) -> Found:
+    """Spend what is left on the chosen pairs and on columns; on columns alone without pairs.
+
+    One-way marginals are measured again, and combined with the first look by inverse variance.
+    """
+    columns = [one.clique for one in seen.ones]
+    if not seen.pairs and len(columns) == 1:
+        return Found(seen.compression, seen.ones, [])
+    coarse = table.coarsen(seen.compression.groups)
+    allocation = Allocation.of(coarse.domain, seen.pairs, purse.left)
+    parts = {clique: allocation.of_clique(clique) for clique in (*columns, *seen.pairs)}
+    if not seen.pairs:
+        parts = dict.fromkeys(columns, purse.left / len(columns))
+    again = {column: parts[column] for column in columns}
+    ones = combine([*seen.ones, *purse.measure(table, again, "one-way marginals")])
+    pairs = purse.measure(coarse, {pair: parts[pair] for pair in seen.pairs}, "chosen pairs")
+    return Found(seen.compression, ones, pairs)
+
+
+def _score_pairs(
+    table: PrivateTable, ones: Sequence[Measurement], purse: Purse
+) -> dict[Clique, float]:
+    """Return how far each pair seems from independent; nothing where noise would hide it all.
+
+    The noisy L1 distances, less what a sample of independent columns would show, shrunk by the
+    part of their spread that is noise.
+    """
+    domain = table.domain
+    every: list[Clique] = list(combinations(domain, 2))
+    pairs = [pair for pair in every if domain.cells(pair) <= LARGEST_PAIR]
+    total = estimate_total(ones)
+    part = min(MOST_SCORES, max(LEAST_SCORES, purse.part_for(len(pairs), FINE_SCORES * total)))
+    stddev = purse.score_stddev(len(pairs), part)
+    if not pairs or stddev > BLIND_SCORES * total:
+        return {}
+    independent = independent_model(table.domain, ones)
+    scores = purse.score(Distances(table, independent.marginal), pairs, part)
+    scores -= [expected_distance(independent.marginal(pair)) for pair in pairs]
+    return dict(zip(pairs, shrink_scores(scores, stddev).tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Purse:
+    """A filter of Gaussian DP that pays for answers about one table, in parts of the whole."""
+
+    table: PrivateTable
+    part: Filtered
+    rng: np.random.Generator
+
+    @property
+    def left(self) -> float:
+        """The part of the whole that is not spent."""
+        return self.table.payer.left(self.part) / self._amount * CLEAR_OF_ROUNDING
+
+    @property
+    def precision_left(self) -> float:
+        """The precision, 1 / stddev^2, of one marginal that costs all that is left."""
+        return self.left * self._amount / self._sensitivity**2
+
+    def measure(
+        self, table: PrivateTable, parts: dict[Clique, float], why: str
+    ) -> list[Measurement]:
+        """Measure each clique at the cost of its part of the whole."""
+        alike: dict[float, list[Clique]] = {}
+        for clique, part in parts.items():
+            alike.setdefault(part, []).append(clique)
+        found = {
+            measurement.clique: measurement
+            for part, cliques in alike.items()
+            for measurement in measure(table, cliques, self._answers(1, part), self.rng, why=why)
+        }
+        return [found[clique] for clique in parts]
+
+    def score(self, distances: Distances, pairs: list[Clique], part: float) -> NDArray[np.float64]:
+        """Score all pairs at the cost of a part of the whole."""
+        answers = self._answers(len(pairs), part)
+        return measure_distances(distances, pairs, answers, self.rng, why="scores of all pairs")
+
+    def score_stddev(self, count: int, part: float) -> float:
+        """Return the noise of so many scores that cost a part of the whole together."""
+        return math.sqrt(count / (part * self._amount)) * self._score_sensitivity
+
+    def part_for(self, count: int, stddev: float) -> float:
+        """Return the part of the whole at which so many scores have this noise."""
+        return count * (self._score_sensitivity / stddev) ** 2 / self._amount
+
+    def _answers(self, count: int, part: float) -> FilteredGaussian:
+        return FilteredGaussian(self.part, math.sqrt(count / (part * self._amount)))
+
+    @property
+    def _amount(self) -> float:
+        return self.part.amount or 0.0
+
+    @property
+    def _sensitivity(self) -> float:
+        return marginal_sensitivity(self.table.adjacency, self.table.payer.budget.max_rows)
+
+    @property
+    def _score_sensitivity(self) -> float:
+        return l1_distance_sensitivity(self.table.adjacency, self.table.payer.budget.max_rows)
+
+
+def _settled(domain: Domain, ones: Sequence[Measurement]) -> list[Measurement]:
+    total = estimate_total(ones)
+    orders = dict(zip(domain.attributes, domain.ordered, strict=True))
+    return [
+        replace(one, values=cautious_histogram(one, orders[one.clique[0]], total)) for one in ones
+    ]
