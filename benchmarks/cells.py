@@ -37,6 +37,7 @@ RECORDS = Path(__file__).with_name("results")
 
 Record = dict[str, object]
 Values = dict[str, float]
+Fitted = dps.Release | pd.DataFrame | None
 
 
 @dataclass(frozen=True)
@@ -134,42 +135,49 @@ def outcomes(task: Task) -> Iterator[Record]:
     parts = load(task.source)
     memory = peak_megabytes()
     slow: set[str] = set()
-    waiting: list[tuple[Fit, Values, pd.DataFrame | None, str]] = []
+    waiting: list[tuple[Fit, Values, Fitted, str]] = []
     for fit in task.fits:
-        values, rows, error = _attempted(task, parts, fit, slow)
+        values, fitted, error = _attempted(parts, fit, slow)
         if values.get("fit_seconds", 0.0) > MOST_CPU_SECONDS:
             slow.add(fit.synthesizer)
-        waiting.append((fit, {**values, "megabytes_before": memory}, rows, error))
-        if not task.scored:  # nothing to wait for: what is done survives a timeout
+        waiting.append((fit, {**values, "megabytes_before": memory}, fitted, error))
+        if not task.scored:  # nothing to wait for: what is done survives a process that is ended
             yield _outcome(task, parts, *waiting.pop())
     for one in waiting:
         yield _outcome(task, parts, *one)
 
 
 def _outcome(
-    task: Task, parts: Parts, fit: Fit, values: Values, rows: pd.DataFrame | None, error: str
+    task: Task, parts: Parts, fit: Fit, values: Values, fitted: Fitted, error: str
 ) -> Record:
     if error:
         return task.record(fit, {"error": error})
-    scores = _scores(task, parts, rows) if rows is not None else {}
-    return task.record(fit, {"version": dps.__version__, "values": {**values, **scores}})
+    found = dict(values)
+    rows = fitted
+    if isinstance(rows, dps.Release):
+        rows = rows.sample(seed=fit.seed) if task.scored else None
+    if isinstance(fitted, dps.Release) and task.many_rows:
+        drawing = time.process_time()
+        fitted.sample(task.many_rows, seed=fit.seed)
+        found["many_rows_seconds"] = time.process_time() - drawing
+    if rows is not None:
+        found |= _scores(task, parts, rows)
+    return task.record(fit, {"version": dps.__version__, "values": found})
 
 
-def _attempted(
-    task: Task, parts: Parts, fit: Fit, slow: set[str]
-) -> tuple[Values, pd.DataFrame | None, str]:
-    """Return what a fit took and its rows, or why there are none."""
+def _attempted(parts: Parts, fit: Fit, slow: set[str]) -> tuple[Values, Fitted, str]:
+    """Return what a fit took and gave, or why there is nothing."""
     if fit.synthesizer in slow:
         return {}, None, f"left out: a fit takes more than {MOST_CPU_SECONDS:g} s of CPU"
     try:
-        values, rows = _fitted(task, parts, fit)
+        values, fitted = _fitted(parts, fit)
     except dps.InputError as error:
         return {}, None, f"refused: {error}"
-    return values, rows, ""
+    return values, fitted, ""
 
 
-def _fitted(task: Task, parts: Parts, fit: Fit) -> tuple[Values, pd.DataFrame | None]:
-    """Return what a fit took, and rows of it where they are scored; of a baseline rows alone."""
+def _fitted(parts: Parts, fit: Fit) -> tuple[Values, dps.Release | pd.DataFrame]:
+    """Return what a fit took, and its release; of a baseline its rows alone."""
     if fit.synthesizer in BASELINES:
         return {}, _baseline(fit.synthesizer, parts, np.random.default_rng(fit.seed))
     recipe = dps.SYNTHESIZERS[fit.synthesizer](**fit.settings)
@@ -187,14 +195,7 @@ def _fitted(task: Task, parts: Parts, fit: Fit) -> tuple[Values, pd.DataFrame | 
         "megabytes": peak_megabytes(),
         "epsilon_spent": release.epsilon,
     }
-    if not task.scored:
-        return values, None
-    rows = release.sample(seed=fit.seed)
-    if task.many_rows:
-        drawing = time.process_time()
-        release.sample(task.many_rows, seed=fit.seed)
-        values["many_rows_seconds"] = time.process_time() - drawing
-    return values, rows
+    return values, release
 
 
 def _baseline(name: str, parts: Parts, rng: np.random.Generator) -> pd.DataFrame:

@@ -44,7 +44,11 @@ def exact_marginal(clique):
     return table
 
 
-@pytest.mark.parametrize("synthesizer", SYNTHESIZERS.values(), ids=list(SYNTHESIZERS))
+# Networks are not refitted to answers, so that they have no standard errors.
+REFITTED = {name: kind for name, kind in SYNTHESIZERS.items() if name not in ("dpgan", "dpctgan")}
+
+
+@pytest.mark.parametrize("synthesizer", REFITTED.values(), ids=list(REFITTED))
 def test_measured_marginals_are_off_by_about_their_standard_errors(synthesizer) -> None:
     away = []
     for seed in range(2):

@@ -94,9 +94,21 @@ def choose_pairs(domain: Domain, scores: Scores, precision: float, max_cells: in
         if completion.cells_with(pair) <= max_cells:
             completion.add(pair)
             kept.append(pair)
-    while total_cells(domain, kept) > max_cells:  # completed afresh it may need a little more
-        kept.pop()
-    return kept
+    return _fitting(domain, kept, max_cells)
+
+
+def _fitting(domain: Domain, pairs: list[Clique], max_cells: int) -> list[Clique]:
+    """Return as many of the first pairs as a tree holds that is made of them afresh.
+
+    Grown pair by pair, a tree can be a little smaller than one completed at once.
+    """
+    fitting, beyond = 0, len(pairs) + 1
+    middle = len(pairs)
+    while beyond - fitting > 1:
+        fits = total_cells(domain, pairs[:middle]) <= max_cells
+        fitting, beyond = (middle, beyond) if fits else (fitting, middle)
+        middle = (fitting + beyond) // 2
+    return pairs[:fitting]
 
 
 def _weight(domain: Domain, pair: Clique) -> float:
