@@ -42,7 +42,8 @@ class Domain:
     order: all of them for numbers, none for categories, all but the marks where cells can be
     missing. Left out, no attribute has an order. ``supports`` are structural zeros. ``levels``
     says how many noisy histograms private binning will take of an attribute before its codes
-    are known, at most ``sizes`` of them; 0, or left out, where they are public.
+    are known, at most ``sizes`` of them; 0, or left out, where they are public. ``open`` names
+    the attributes to which a fit adds codes, of frequent categories that are not public.
 
     >>> domain = Domain(("age", "sex"), (85, 2))
     >>> domain.shape(("sex", "age")), domain.cells(("sex", "age"))
@@ -54,6 +55,7 @@ class Domain:
     ordered: tuple[int, ...] = ()
     supports: tuple[Support, ...] = ()
     levels: tuple[int, ...] = ()
+    open: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         nothing = (0,) * len(self.attributes)

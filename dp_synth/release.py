@@ -4,10 +4,13 @@ A release file is a zip archive of .npy arrays (numpy's .npz), none of them pick
 
 - ``header``: one text, a JSON object with ``format``, ``version``, ``dp_synth`` (the version that
   wrote it), ``synthesizer``, ``settings``, ``schema`` (as in a schema file), ``ledger``, ``total``
-  (the noisy number of records), ``cliques`` (a list of attribute names for each table of the
-  model) and ``transcript`` (a JSON object for each answer, as the classes of `transcript`).
-- ``clique_<i>``: probabilities over the i-th of ``cliques``, one axis an attribute, summing to 1.
-  The cliques form a junction tree; tables that share attributes agree on them.
+  (the noisy number of records), ``transcript`` (a JSON object for each answer, as the classes of
+  `transcript`) and ``kind``: "tree" or "mixture". Of a tree also ``cliques``: a list of attribute
+  names for each table of the model.
+- ``weights`` and ``attribute_<j>``: of a mixture, the probability of each component, and a row of
+  probabilities of the j-th attribute's codes for each component, in which it is independent.
+- ``clique_<i>``: of a tree, probabilities over the i-th of ``cliques``, one axis an attribute,
+  summing to 1. The cliques form a junction tree; tables that share attributes agree on them.
 - ``group_<j>`` and ``share_<j>``: of the j-th attribute, for each code, the group that stands for
   it in the tables and its part of that group. Left out where tables are over the codes
   themselves.
@@ -38,7 +41,7 @@ from dp_synth.accounting import Ledger
 from dp_synth.errors import InputError, ReleaseError
 from dp_synth.evidence import Given, attribute_of, read_given
 from dp_synth.files import written_whole
-from dp_synth.inference import Model, RefinedModel
+from dp_synth.inference import MixtureModel, Model, RefinedModel
 from dp_synth.inference.junction_tree import MAX_CELLS
 from dp_synth.schema import Schema
 from dp_synth.standard_errors import MarginalEstimate, replicas
@@ -178,7 +181,7 @@ class Release:
             "settings": dict(self.settings),
             "schema": self.schema.to_dict(),
             "ledger": self.ledger.to_fields(),
-            "cliques": self.model.tree.cliques,
+            **_shape_of(self.model),
             "total": self.model.total,
             "transcript": answers,
         }
@@ -224,11 +227,20 @@ def _balanced(model: Model, column: str, records: int, rng: np.random.Generator)
     return rng.permutation(np.concatenate(parts)) if parts else model.sample(0, rng)
 
 
+def _shape_of(model: Model) -> dict[str, object]:
+    """Return what the arrays of a model need beside them."""
+    if isinstance(model, MixtureModel):
+        return {"kind": model.kind}
+    return {"kind": "tree", "cliques": model.tree.cliques}
+
+
 def _model_of(
     schema: Schema, header: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]
 ) -> Model:
-    cliques = [tuple(clique) for clique in header["cliques"]]
     total = float(header["total"])
+    if header.get("kind") == MixtureModel.kind:
+        return MixtureModel.from_arrays(schema.domain, arrays, total)
+    cliques = [tuple(clique) for clique in header["cliques"]]
     model = RefinedModel.from_arrays(schema.domain, cliques, arrays, total)
     return model if model.groups else model.coarse
 

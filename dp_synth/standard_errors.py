@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dp_synth.inference import (
     Compression,
     JunctionTreeModel,
+    MixtureModel,
     Model,
     RefinedModel,
     combine,
@@ -39,8 +40,11 @@ def replicas(model: Model, answers: Sequence[Answer]) -> list[Model]:
     """Return models refitted to what ``model`` itself would have answered, with fresh noise.
 
     Efron & Tibshirani 1993, sect. 6.5: the fitted model stands for the truth, and the known law
-    of the noise is drawn anew. Empty where no answer was kept.
+    of the noise is drawn anew. Empty where no answer was kept, and for a mixture: its network
+    would have to be trained again.
     """
+    if isinstance(model, MixtureModel):
+        return []
     asked = [a for a in answers if isinstance(a, MarginalAnswer) and a.clique and a.part != BINS]
     if not asked:
         return []
@@ -48,7 +52,7 @@ def replicas(model: Model, answers: Sequence[Answer]) -> list[Model]:
 
     rng = np.random.default_rng(SEED)
     truth = [_folded(model.marginal(answer.clique), answer) for answer in asked]
-    models: list[Model] = []
+    models: list[JunctionTreeModel | RefinedModel] = []
     start = _coarse(model)
     with threadpool_limits(limits=1):  # threads for tiny matrices wait more than they work
         for _ in range(REPLICAS):
@@ -62,10 +66,10 @@ def replicas(model: Model, answers: Sequence[Answer]) -> list[Model]:
             ]
             models.append(_refitted(model, asked, noisy, start))
             start = _coarse(models[-1])
-    return models
+    return list(models)
 
 
-def _coarse(model: Model) -> JunctionTreeModel:
+def _coarse(model: JunctionTreeModel | RefinedModel) -> JunctionTreeModel:
     return model.coarse if isinstance(model, RefinedModel) else model
 
 
@@ -85,11 +89,11 @@ def _summed(counts: Floats, axis: int, group: NDArray[np.int32]) -> Floats:
 
 
 def _refitted(
-    model: Model,
+    model: JunctionTreeModel | RefinedModel,
     asked: Sequence[MarginalAnswer],
     noisy: Sequence[Measurement],
     start: JunctionTreeModel,
-) -> Model:
+) -> JunctionTreeModel | RefinedModel:
     """Return the model that new answers give, over the same groups and by the same means."""
     coarse = _coarse(model)
     groups = model.groups if isinstance(model, RefinedModel) else {}

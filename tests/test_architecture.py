@@ -21,6 +21,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"table", "datasets", "inference"},
     {"mechanisms", "evidence", "standard_errors", "intake"},
     {"one_shot"},
+    {"nn"},
     {"release"},
     {"synthesizers"},
     {"metrics"},

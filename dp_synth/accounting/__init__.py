@@ -16,6 +16,7 @@ from dp_synth.accounting.plan import (
     Plan,
     SampledGaussians,
     Selections,
+    ThresholdedGaussians,
     Votes,
 )
 from dp_synth.accounting.slices import Slice
@@ -45,6 +46,7 @@ __all__ = [
     "Selection",
     "Selections",
     "Slice",
+    "ThresholdedGaussians",
     "Votes",
     "calibrate",
     "compose",

@@ -201,7 +201,8 @@ class Accountant:
         before: tuple[tuple[Event, int], ...] = ()
         for name, (recipe, target) in zip(names, self.planned, strict=True):
             goal = PrivacyBudget(target, self.budget.delta)
-            ready |= calibrate({name: (recipe.charges(domain), 1.0)}, goal, before=before)
+            plan = recipe.charges(domain).with_delta(self.budget.delta / len(self.planned))
+            ready |= calibrate({name: (plan, 1.0)}, goal, before=before)
             before = (*before, *ready[name].events())
         return list(self._reserve(ready, randomness).values())
 

@@ -39,6 +39,11 @@ def calibrate(
     True
     """
     check_weights(plans)
+    total = math.fsum(weight for _, weight in plans.values())
+    plans = {
+        name: (plan.with_delta(budget.delta * weight / total), weight)
+        for name, (plan, weight) in plans.items()
+    }
     frozen = tuple((tuple(plan.parts.values()), weight) for plan, weight in plans.values())
     rhos = shares(_total_rho(frozen, before, budget.epsilon, budget.delta), list(plans.values()))
     return {

@@ -21,11 +21,23 @@ from dp_synth.accounting.closed_forms import (
     selection_delta,
     zcdp_delta,
 )
-from dp_synth.accounting.events import Event, Gaussian, Public, Pure, Selection
+from dp_synth.accounting.events import (
+    Event,
+    Gaussian,
+    Public,
+    Pure,
+    Selection,
+    ThresholdedGaussian,
+)
 from dp_synth.errors import InputError, UnsupportedEvent
 
 Currency = Literal["zcdp", "gdp"]
 CURRENCIES: tuple[str, ...] = get_args(Currency)
+
+NO_DELTA = (
+    "releasing categories of open columns has a delta of its own, which a filter cannot pay; list "
+    "their categories, or use a planned budget; nothing was released"
+)
 
 POINTS = 2000  # at which a Gaussian curve is compared with another
 
@@ -37,6 +49,8 @@ def cost(event: Event, currency: Currency) -> float:
     """
     if isinstance(event, Public):
         return 0.0
+    if isinstance(event, ThresholdedGaussian):
+        raise UnsupportedEvent(NO_DELTA)
     amount = event.rho if currency == "zcdp" else _squared_mu(event)
     if amount is None:
         raise UnsupportedEvent(f"no {currency} cost is known of {event!r}")

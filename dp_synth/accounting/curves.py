@@ -36,6 +36,7 @@ from dp_synth.accounting.events import (
     Pure,
     SampledGaussian,
     Selection,
+    ThresholdedGaussian,
     TruncatedGaussian,
 )
 from dp_synth.accounting.losses import LARGEST_LOSS
@@ -44,14 +45,21 @@ from dp_synth.errors import UnsupportedEvent
 Floats = NDArray[np.float64]
 Sequence = tuple[tuple[Event, int], ...]
 
+ROUNDING = 1e-12  # relative, towards the pessimistic side
 TAIL = 1e-12  # trade-off curves are followed to this delta
 
 
 @dataclass(frozen=True)
 class PrivacyCurve:
-    """The privacy curve of events, each with how often it happens, in their order of release."""
+    """The privacy curve of events, each with how often it happens, in their order of release.
+
+    ``beside`` is the chance that, whatever the events' losses are, all is told. It comes of
+    thresholds, whose dominating pair is that of a Gaussian and, apart, that of a mechanism which
+    is (0, delta)-DP: the curve is ``beside`` + (1 - ``beside``) times that of the events.
+    """
 
     events: Sequence
+    beside: float = 0.0
 
     @cached_property
     def mu(self) -> float:
@@ -68,7 +76,7 @@ class PrivacyCurve:
 
     @cached_property
     def rho(self) -> float | None:
-        """Total cost in zero-concentrated DP; None when an event has none."""
+        """Total cost of the events in zero-concentrated DP; None when one has none."""
         costs = [self.mu**2 / 2]
         for event, count in self.events:
             if isinstance(event, (Gaussian, Public)):
@@ -81,14 +89,25 @@ class PrivacyCurve:
 
     def epsilon(self, delta: float) -> float:
         """Return an upper bound on the smallest epsilon at ``delta``; infinite when none is."""
-        return min(bound for _, bound in self._epsilons(delta))
+        left = self._left(delta)
+        return math.inf if left < 0 else min(bound for _, bound in self._epsilons(left))
 
     def engine(self, delta: float) -> str:
         """Return the name of the engine whose epsilon at ``delta`` is the least."""
-        return min(self._epsilons(delta), key=lambda found: found[1])[0]
+        left = max(0.0, self._left(delta))
+        return min(self._epsilons(left), key=lambda found: found[1])[0]
 
     def delta(self, epsilon: float) -> float:
         """Return an upper bound on the smallest delta at ``epsilon`` >= 0."""
+        return self.beside + (1 - self.beside) * self._delta(epsilon)
+
+    def _left(self, delta: float) -> float:
+        """Return what of ``delta`` the events may take, rounded down; negative when nothing."""
+        if not self.beside:
+            return delta
+        return (delta - self.beside) / (1 - self.beside) * (1 - ROUNDING)
+
+    def _delta(self, epsilon: float) -> float:
         if self._is_gaussian:
             return gaussian_delta(self.mu, epsilon)
         bound = self._delta_apart(epsilon)
@@ -107,7 +126,7 @@ class PrivacyCurve:
         if self._is_free:
             return np.asarray(fpr, dtype=float)
         epsilons, deltas = self._profile
-        gain, kept = np.exp(epsilons)[:, None], (1 - deltas)[:, None]
+        gain, kept = np.exp(epsilons)[:, None], ((1 - self.beside) * (1 - deltas))[:, None]
         fnr = np.maximum(kept - gain * fpr, (kept - fpr) / gain).max(axis=0)
         return np.asarray(1 - np.clip(fnr, 0, 1), dtype=float)
 
@@ -151,7 +170,7 @@ class PrivacyCurve:
     @cached_property
     def _profile(self) -> tuple[Floats, Floats]:
         """Points (epsilon, delta) of the curve from epsilon 0 to where delta is negligible."""
-        last = min(self.epsilon(TAIL), LARGEST_LOSS)
+        last = min(*(bound for _, bound in self._epsilons(TAIL)), LARGEST_LOSS)
         points = np.geomspace(last * 1e-4, last, 400) if last else np.empty(0)
         epsilons = np.concatenate([[0.0], points])
         if self._is_gaussian:
@@ -219,16 +238,20 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
     True
     """
     sequence: list[tuple[Event, int]] = []
+    kept = 0.0  # logarithm of the chance that no threshold tells all
     for event, count in events:
         if not isinstance(event, Event):
             raise UnsupportedEvent(f"no certified engine bounds {event!r}")
+        if isinstance(event, ThresholdedGaussian):
+            kept += count * math.log1p(-event.delta)
+            event = event.counted
         if isinstance(event, SampledGaussian) and count:  # grids are made for all steps at once
             event, count = replace(event, steps=event.steps * count), 1
         if sequence and sequence[-1][0] == event:
             sequence[-1] = (event, sequence[-1][1] + count)
         elif count and not isinstance(event, Public):  # it would only part a block in two
             sequence.append((event, count))
-    return PrivacyCurve(tuple(sequence))
+    return PrivacyCurve(tuple(sequence), (0.0 - math.expm1(kept)) * (1 + ROUNDING))
 
 
 def _rho(event: Event) -> float | None:
@@ -242,6 +265,8 @@ def _spread(event: Event) -> float:
     match event:
         case Approximate():
             return event.epsilon**2 / 2
+        case ThresholdedGaussian():
+            return event.counted.rho
         case SampledGaussian() | TruncatedGaussian():
             precision = 1 / event.noise_multiplier / event.noise_multiplier
             once = event.rate**2 * math.expm1(min(precision, LARGEST_LOSS))

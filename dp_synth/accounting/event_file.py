@@ -29,6 +29,7 @@ from dp_synth.accounting.events import (
     Pure,
     SampledGaussian,
     Selection,
+    ThresholdedGaussian,
     TruncatedGaussian,
     VoteNoise,
     ZeroConcentrated,
@@ -94,6 +95,7 @@ KINDS: dict[str, type[_Written]] = {
     "discrete_laplace": DiscreteLaplace,
     "sampled_gaussian": SampledGaussian,
     "truncated_gaussian": TruncatedGaussian,
+    "thresholded_gaussian": ThresholdedGaussian,
     "noisy_vote": _WrittenVote,
     "pure": Pure,
     "approximate": Approximate,
@@ -217,7 +219,7 @@ def _least_factor(excess: Callable[[float], float]) -> float:
 
 def _scaled(event: Event, factor: float) -> Event:
     match event:
-        case Gaussian() | SampledGaussian() | TruncatedGaussian():
+        case Gaussian() | SampledGaussian() | TruncatedGaussian() | ThresholdedGaussian():
             return replace(event, noise_multiplier=event.noise_multiplier * factor)
         case Laplace() | DiscreteLaplace() | NoisyVote():
             return replace(event, scale=event.scale * factor)

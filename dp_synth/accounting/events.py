@@ -199,6 +199,39 @@ class TruncatedGaussian:
 
 
 @dataclass(frozen=True)
+class ThresholdedGaussian:
+    """A ``Gaussian`` on the counts of values of which only large noisy counts are released.
+
+    ``delta`` bounds the chance that a value is released which the neighbouring table does not
+    hold. It is all that comes on top of the Gaussian (proof in ``mechanisms.partitions``).
+    """
+
+    noise_multiplier: float
+    sensitivity: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        _ = self.counted
+        if not 0 < self.delta < 1:
+            raise ValueError(f"delta must lie in (0, 1), got {self.delta}")
+
+    @property
+    def counted(self) -> Gaussian:
+        """What it would be if neighbouring tables held the same values."""
+        return Gaussian(self.noise_multiplier, self.sensitivity)
+
+    @property
+    def stddev(self) -> float:
+        """Standard deviation of the noise on each count."""
+        return self.counted.stddev
+
+    @property
+    def rho(self) -> None:
+        """None: with a chance of delta all may be told."""
+        return None
+
+
+@dataclass(frozen=True)
 class NoisyVote:
     """The winner of two classes after noise of ``scale`` on both counts of ``teachers`` votes.
 
@@ -292,6 +325,7 @@ Event = (
     | DiscreteLaplace
     | SampledGaussian
     | TruncatedGaussian
+    | ThresholdedGaussian
     | NoisyVote
     | Pure
     | Approximate
@@ -306,6 +340,7 @@ EVENTS: dict[str, type[Event]] = {
     "discrete_laplace": DiscreteLaplace,
     "sampled_gaussian": SampledGaussian,
     "truncated_gaussian": TruncatedGaussian,
+    "thresholded_gaussian": ThresholdedGaussian,
     "noisy_vote": NoisyVote,
     "pure": Pure,
     "approximate": Approximate,

@@ -16,6 +16,7 @@ from dp_synth.accounting.events import (
     Event,
     Gaussian,
     Selection,
+    ThresholdedGaussian,
     ZeroConcentrated,
     event_from_fields,
     event_to_fields,
@@ -247,6 +248,8 @@ def describe(event: Event) -> str:
         return f"gaussian, stddev {event.stddev:.4g}, sensitivity {event.sensitivity:.4g}"
     if isinstance(event, Selection):
         return f"selection, loss range {event.epsilon:.4g}"
+    if isinstance(event, ThresholdedGaussian):
+        return f"thresholded {describe(event.counted)}, delta {event.delta:.4g}"
     kind, *numbers = event_to_fields(event).items()
     return ", ".join([str(kind[1]), *(f"{name} {value}" for name, value in numbers)])
 

@@ -33,6 +33,7 @@ from dp_synth.accounting.events import (
     Pure,
     SampledGaussian,
     Selection,
+    ThresholdedGaussian,
     TruncatedGaussian,
     ZeroConcentrated,
 )
@@ -71,6 +72,8 @@ def loss_distribution(event: Event, step: float) -> PrivacyLossDistribution | No
             return _gaussian(event, step)
         case TruncatedGaussian():
             return _gaussian(event.sampled, step).compose(_approximate(0.0, event.cut, step))
+        case ThresholdedGaussian():
+            return _gaussian(event.counted, step).compose(_approximate(0.0, event.delta, step))
         case Laplace():
             return _laplace(event, step)
         case DiscreteGaussian():

@@ -8,16 +8,21 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from dp_synth.accounting.currency import Currency, cost
+from dp_synth.accounting.currency import NO_DELTA, Currency, cost
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
     NoisyVote,
     SampledGaussian,
     Selection,
+    ThresholdedGaussian,
     VoteNoise,
     ZeroConcentrated,
 )
+from dp_synth.errors import InputError, UnsupportedEvent
+
+THRESHOLD_SHARE = 0.1
+"""Part of a plan's delta that thresholds of its released values may take."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,34 @@ class Selections:
         if self.epsilon is None:
             raise ValueError(f"part {self.name!r} has no epsilon yet; calibrate its plan first")
         return Selection(self.epsilon)
+
+
+@dataclass(frozen=True)
+class ThresholdedGaussians:
+    """``count`` releases of values whose noisy counts exceed a threshold.
+
+    ``share`` and ``noise_multiplier`` as in ``Gaussians``. ``delta`` is that of one threshold;
+    None until ``Plan.with_delta`` says of how much it is a part.
+    """
+
+    count: int
+    share: float = 1.0
+    noise_multiplier: float | None = None
+    delta: float | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        _check_part(self.count, self.share, self.noise_multiplier)
+
+    def at(self, rho: float) -> ThresholdedGaussians:
+        """Return this part with the noise at which its counts cost ``rho`` in zCDP."""
+        return replace(self, noise_multiplier=math.sqrt(self.count / (2 * rho)))
+
+    def event(self, sensitivity: float = 1.0) -> ThresholdedGaussian:
+        """Return what one release of this part will be charged as."""
+        if self.noise_multiplier is None or self.delta is None:
+            raise ValueError(f"part {self.name!r} has no noise yet; calibrate its plan first")
+        return ThresholdedGaussian(self.noise_multiplier, sensitivity, self.delta)
 
 
 @dataclass(frozen=True)
@@ -206,8 +239,8 @@ class FilteredSelection:
         return Selection(self.epsilon)
 
 
-Part = Gaussians | SampledGaussians | Selections | Votes | Filtered
-P = TypeVar("P", Gaussians, SampledGaussians, Selections, Votes, Filtered)
+Part = Gaussians | ThresholdedGaussians | SampledGaussians | Selections | Votes | Filtered
+P = TypeVar("P", Gaussians, ThresholdedGaussians, SampledGaussians, Selections, Votes, Filtered)
 
 
 @dataclass(frozen=True)
@@ -238,7 +271,9 @@ class Plan:
         return self.cost("zcdp")
 
     def cost(self, currency: Currency) -> float:
-        """Cost of a fixed plan in a filter's currency."""
+        """Cost of a fixed plan in a filter's currency; UnsupportedEvent when there is none."""
+        if any(isinstance(part, ThresholdedGaussians) for part in self._active()):
+            raise UnsupportedEvent(NO_DELTA)
         return math.fsum(cost(event, currency) * count for event, count in self.events())
 
     def at(self, rho: float) -> Plan:
@@ -251,6 +286,20 @@ class Plan:
             }
         )
 
+    def with_delta(self, delta: float) -> Plan:
+        """Return the plan whose thresholds share their part of ``delta``, where none was given.
+
+        InputError at delta 0, which allows no threshold.
+        """
+        parts = [part for part in self._active() if isinstance(part, ThresholdedGaussians)]
+        if all(part.delta is not None for part in parts):
+            return self
+        if not delta:
+            raise InputError("releasing categories of open columns needs a delta above 0, got 0")
+        each = THRESHOLD_SHARE * delta / sum(part.count for part in parts)
+        given = {part.name: replace(part, delta=each) for part in parts if part.delta is None}
+        return Plan({**self.parts, **given})
+
     def events(self) -> Iterator[tuple[Event, int]]:
         """Yield what the parts will be charged as, with how often."""
         for part in self._active():
@@ -259,6 +308,10 @@ class Plan:
     def gaussians(self, name: str) -> Gaussians:
         """Return the Gaussian part of this name."""
         return self._part(name, Gaussians)
+
+    def thresholded(self, name: str) -> ThresholdedGaussians:
+        """Return the part of thresholded counts of this name."""
+        return self._part(name, ThresholdedGaussians)
 
     def sampled(self, name: str) -> SampledGaussians:
         """Return the part of sampled sums of this name."""
@@ -290,7 +343,7 @@ class Plan:
     @staticmethod
     def _is_fixed(part: Part) -> bool:
         match part:
-            case Gaussians() | SampledGaussians():
+            case Gaussians() | ThresholdedGaussians() | SampledGaussians():
                 return part.noise_multiplier is not None
             case Selections():
                 return part.epsilon is not None

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from dp_synth.accounting.budget import Adjacency, PrivacyBudget
 from dp_synth.accounting.currency import cost
-from dp_synth.accounting.events import Event, Gaussian, NoisyVote, SampledGaussian, Selection
+from dp_synth.accounting.events import (
+    Event,
+    Gaussian,
+    NoisyVote,
+    SampledGaussian,
+    Selection,
+    ThresholdedGaussian,
+)
 from dp_synth.accounting.ledger import Entry, Randomness, Sampler
 from dp_synth.accounting.plan import Filtered, FilteredGaussian, FilteredSelection, Part, Plan
 from dp_synth.errors import BudgetExceeded
@@ -116,6 +123,9 @@ def _within(event: Event, planned: Event) -> bool:
     if isinstance(event, SampledGaussian) and isinstance(planned, SampledGaussian):
         noisy_enough = event.noise_multiplier >= planned.noise_multiplier
         return noisy_enough and event.rate <= planned.rate and event.steps <= planned.steps
+    if isinstance(event, ThresholdedGaussian) and isinstance(planned, ThresholdedGaussian):
+        noisy_enough = event.noise_multiplier >= planned.noise_multiplier
+        return noisy_enough and event.delta <= planned.delta
     if isinstance(event, Selection) and isinstance(planned, Selection):
         return event.epsilon <= planned.epsilon
     if isinstance(event, NoisyVote) and isinstance(planned, NoisyVote):

@@ -10,7 +10,7 @@ import typer
 
 from dp_synth._version import __version__
 from dp_synth.cli import account, benchmark, evaluate, ledger, listing, schema, synthesize
-from dp_synth.errors import BudgetExceeded, InputError
+from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
 
 EXIT_INPUT = 2
 EXIT_BUDGET = 3
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     except BudgetExceeded as error:
         return _fail(str(error), EXIT_BUDGET)
-    except InputError as error:
+    except (InputError, UnsupportedEvent) as error:
         return _fail(str(error), EXIT_INPUT)
     except OSError as error:
         named = f"{error.filename}: {error.strerror}" if error.filename else str(error)

@@ -84,6 +84,11 @@ def read_records(
     cells a fit chooses are kept as well. ``unit`` is the column that names the unit of each record.
     """
     names = list(schema.domain.attributes)
+    if schema.open:
+        raise SchemaError(
+            f"{path}: column {schema.open[0]!r} is open, and categories that the schema does not "
+            "list are found in tables in memory only; list them, or give a smaller table"
+        )
     if unit is not None and unit not in names:
         if unit not in column_names(path):
             raise SchemaError(f"{path}: lacks column {unit!r}, which names the unit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -28,7 +29,8 @@ class Records:
     """Private records, encoded once: by declared cells, by fine ones where a fit chooses cells.
 
     ``unit`` is the column that names the unit of each record, and ``units`` its numbers; None
-    where records were read without them.
+    where records were read without them. ``unlisted`` are, of each open column, the texts that
+    its schema does not list: private, their codes follow those of the schema.
     """
 
     def __init__(
@@ -37,9 +39,12 @@ class Records:
         columns: MemoryColumns | DiskColumns,
         unit: str | None = None,
         units: Units | None = None,
+        *,
+        unlisted: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.schema = schema
         self.unit = unit
+        self.unlisted = unlisted or {}
         self._columns = columns
         self._units = units
 
@@ -47,19 +52,38 @@ class Records:
     def of(cls, frame: pd.DataFrame, schema: Schema) -> Records:
         """Return the records of a frame; SchemaError when it lacks a column of the schema."""
         codes = encode_finest(schema, frame)
-        return cls(schema, MemoryColumns(list(codes.T), len(codes)))
+        unlisted: dict[str, tuple[str, ...]] = {}
+        for name in schema.open:
+            column = schema.discrete(name)
+            axis = schema.domain.axis(name)
+            codes[:, axis], unlisted[name] = column.encode_openly(frame[name])
+        return cls(schema, MemoryColumns(list(codes.T), len(codes)), unlisted=unlisted)
 
     @cached_property
     def counts(self) -> CodeCounts:
         """The records, counted over `finest_domain`."""
-        return CodeCounts(self._columns, finest_domain(self.schema))
+        domain = finest_domain(self.schema)
+        if self.unlisted:
+            more = (len(self.unlisted.get(name, ())) for name in domain)
+            sizes = tuple(size + extra for size, extra in zip(domain.sizes, more, strict=True))
+            domain = Domain(domain.attributes, sizes, domain.ordered)
+        return CodeCounts(self._columns, domain)
+
+    def opened(self, texts: Mapping[str, Sequence[str]]) -> tuple[Schema, dict[str, Codes]]:
+        """Return the schema that lists more texts, and by it the code of each code of `counts`."""
+        schema = self.schema.opened(texts)
+        groups = {}
+        for name, others in self.unlisted.items():
+            known = self.schema.discrete(name)
+            groups[name] = schema.discrete(name).codes_of((*known.texts, *known.missing, *others))
+        return schema, groups
 
     def at_most(self, most: int, rng: np.random.Generator) -> Records:
         """Return at most so many records of each unit, chosen at random (`kept_of_units`)."""
         if self._units is None:
             raise ValueError("these records were read without their units")
         kept = kept_of_units(self._units, most, rng)
-        return Records(self.schema, self._columns.where(kept))
+        return Records(self.schema, self._columns.where(kept), unlisted=self.unlisted)
 
     def close(self) -> None:
         """Give memory and files back."""

@@ -3,16 +3,18 @@
 from dp_synth.inference.columns import Compression, cautious_histogram, independent_model
 from dp_synth.inference.estimation import combine, estimate, estimate_total
 from dp_synth.inference.junction_tree import JunctionTree
+from dp_synth.inference.mixture import MixtureModel
 from dp_synth.inference.model import JunctionTreeModel
 from dp_synth.inference.refinement import RefinedModel
 from dp_synth.inference.simplex import project_to_simplex
 
-Model = JunctionTreeModel | RefinedModel
+Model = JunctionTreeModel | RefinedModel | MixtureModel
 
 __all__ = [
     "Compression",
     "JunctionTree",
     "JunctionTreeModel",
+    "MixtureModel",
     "Model",
     "RefinedModel",
     "cautious_histogram",

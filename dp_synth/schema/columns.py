@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
@@ -14,6 +15,9 @@ from dp_synth.schema.cells import Cells, numbers_of
 
 ABSENT_MARKS = ("", "nan", "NaN")
 """Marks for an absent cell (NaN, None, NaT) of a typed column, the first declared one wins."""
+
+MAX_OPEN = 1_000
+"""At most so many categories are added to an open column."""
 
 Text = Annotated[str, Field(strict=True)]
 
@@ -41,6 +45,9 @@ class BaseColumn(BaseModel):
 class DiscreteColumn(BaseColumn):
     """A column of named categories, or of integer codes ``0`` to ``size - 1``.
 
+    ``open`` declares that others than the named categories may occur: a fit then adds those
+    whose noisy counts are large, and pays for it.
+
     >>> column = DiscreteColumn(name="sex", type="categorical", categories=("F", "M"))
     >>> column.encode(pd.Series(["M", "F", "never seen"])).tolist()
     [1, 0, 0]
@@ -49,6 +56,7 @@ class DiscreteColumn(BaseColumn):
     type: Literal["categorical", "ordinal"]
     categories: tuple[Text, ...] | None = None
     code_count: Annotated[int | None, Field(alias="size", ge=1, strict=True)] = None
+    open: Annotated[bool, Field(strict=True)] = False
 
     @field_validator("categories")
     @classmethod
@@ -80,6 +88,8 @@ class DiscreteColumn(BaseColumn):
     def _categories_or_size(self) -> Self:
         if (self.categories is None) == (self.code_count is None):
             raise ValueError("field 'categories': must be given, or else 'size', but not both")
+        if self.open and (self.type != "categorical" or self.categories is None):
+            raise ValueError("field 'open': must stand in a categorical column of 'categories'")
         return self
 
     @property
@@ -115,10 +125,39 @@ class DiscreteColumn(BaseColumn):
         An unseen category becomes the first missing mark, else the first category.
         """
         cells = Cells.of(series)
-        unseen = len(self.texts) if self.missing else 0
-        codes = [unseen if code is None else code for code in self.lookup(cells)]
-        codes.append(unseen + self.absent_mark)
+        codes = [self._unseen if code is None else code for code in self.lookup(cells)]
+        codes.append(self._unseen + self.absent_mark)
         return np.array(codes, dtype=np.int32)[cells.positions]
+
+    def encode_openly(self, series: pd.Series) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+        """Return the code of each cell, and the unseen texts: their codes follow all others.
+
+        Texts are sorted, and compared as they are read; an empty cell is none.
+        """
+        cells = Cells.of(series)
+        texts, codes = cells.texts()[:-1], self.lookup(cells)
+        pairs = zip(texts, codes, strict=True)
+        unseen = tuple(sorted({text for text, code in pairs if code is None and text}))
+        places = {text: self.size + place for place, text in enumerate(unseen)}
+        by_cell = [
+            places.get(text, self._unseen) if code is None else code
+            for text, code in zip(texts, codes, strict=True)
+        ]
+        by_cell.append(self._unseen + self.absent_mark)
+        return np.array(by_cell, dtype=np.int32)[cells.positions], unseen
+
+    def opened(self, texts: Sequence[str]) -> Self:
+        """Return the column with more categories, after those that it names."""
+        fields = self.model_dump(by_alias=True, exclude_unset=True)
+        return type(self).model_validate({**fields, "categories": (*self.texts, *texts)})
+
+    def codes_of(self, texts: Iterable[str]) -> NDArray[np.int32]:
+        """Return the code of each text, matched by text alone; unseen ones as in `encode`."""
+        return np.array([self._by_text.get(text, self._unseen) for text in texts], dtype=np.int32)
+
+    @property
+    def _unseen(self) -> int:
+        return len(self.texts) if self.missing else 0
 
     def lookup(self, cells: Cells) -> list[int | None]:
         """Return the code of each distinct cell but the absent one; None for an unseen category."""

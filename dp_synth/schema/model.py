@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -25,8 +25,8 @@ from pydantic import (
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import SchemaError
 from dp_synth.schema import line
-from dp_synth.schema.columns import DiscreteColumn, IdColumn
-from dp_synth.schema.constraints import Column, Constraint, cuts_of, supports_of
+from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn
+from dp_synth.schema.constraints import Column, Constraint, Interval, cuts_of, supports_of
 from dp_synth.schema.dates import DatetimeColumn
 from dp_synth.schema.explain import first_fault
 from dp_synth.schema.fine import FineGrid
@@ -82,6 +82,7 @@ class Schema(BaseModel):
         if self.label is not None and self.label not in seen:
             raise ValueError(f"field 'label': must name a column, got {self.label!r}")
         self._check_positive()
+        self._check_open()
         _ = self.supports  # ValueError for a constraint that does not fit the columns
         return self
 
@@ -98,6 +99,18 @@ class Schema(BaseModel):
                 f"field 'positive': must be a category of {self.label!r} ({known}), "
                 f"got {str(self.positive)!r}"
             )
+
+    def _check_open(self) -> None:
+        """Refuse what could fail, or not, by the categories that a fit adds."""
+        conditions = (
+            (n, c) for rule in self.constraints for n in self.open for c in rule.conditions(n)
+        )
+        for name, condition in conditions:
+            if isinstance(condition, Interval):
+                raise ValueError(
+                    f"column {name!r}: is open, so that a constraint must name its categories, "
+                    "not say 'from' and 'below'"
+                )
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Schema:
@@ -136,18 +149,43 @@ class Schema(BaseModel):
     def domain(self) -> Domain:
         """The attributes and their numbers of codes; SchemaError when there is an `id` column.
 
-        Of a column whose cells a fit chooses it tells how many histograms that takes.
+        Of a column whose cells a fit chooses it tells how many histograms that takes, and it
+        names those to which a fit adds categories.
         """
         columns = self._synthesized()
         ordered = (0 if c.type == "categorical" else c.size - len(c.missing) for c in columns)
         depths = (self.fine[name].depth if name in self.fine else 0 for name in self.names)
         sizes = tuple(c.size for c in columns)
-        return Domain(self.names, sizes, tuple(ordered), self.supports, tuple(depths))
+        return Domain(self.names, sizes, tuple(ordered), self.supports, tuple(depths), self.open)
 
     @cached_property
     def supports(self) -> tuple[Support, ...]:
         """The structural zeros that the constraints are."""
         return tuple(supports_of(self.constraints, self.columns))
+
+    @cached_property
+    def open(self) -> tuple[str, ...]:
+        """The names of the columns whose lists of categories are open."""
+        return tuple(c.name for c in self.columns if isinstance(c, DiscreteColumn) and c.open)
+
+    def opened(self, texts: Mapping[str, Sequence[str]]) -> Schema:
+        """Return the schema with more categories in some columns; SchemaError for no room."""
+        columns = tuple(
+            column.opened(texts[column.name])
+            if isinstance(column, DiscreteColumn) and texts.get(column.name)
+            else column
+            for column in self.columns
+        )
+        try:
+            return self._with({"columns": columns})
+        except ValidationError as error:
+            fault = first_fault(error, {})
+        raise SchemaError(f"with as many categories as a fit may add: {fault}")
+
+    def widest(self) -> Schema:
+        """Return the schema with as many categories in open columns as a fit may add."""
+        others = tuple(f"\0{place}" for place in range(MAX_OPEN))
+        return self.opened(dict.fromkeys(self.open, others)) if self.open else self
 
     @cached_property
     def fine(self) -> dict[str, FineGrid]:
@@ -183,6 +221,13 @@ class Schema(BaseModel):
             if column.name == name:
                 return column
         raise SchemaError(f"no column {name!r} in schema {self.name!r}; it has {_list(self.names)}")
+
+    def discrete(self, name: str) -> DiscreteColumn:
+        """Return the column called ``name``; SchemaError when it has no categories."""
+        column = self.column(name)
+        if not isinstance(column, DiscreteColumn):
+            raise SchemaError(f"column {name!r} must be categorical or ordinal")
+        return column
 
     def select(self, names: Iterable[str]) -> Schema:
         """Return the schema of the columns ``names``, in that order; a label left out is none."""

@@ -18,22 +18,30 @@ from dp_synth.accounting import (
     PrivacyBudget,
     Randomness,
     Slice,
+    ThresholdedGaussians,
 )
+from dp_synth.accounting.plan import Part
 from dp_synth.counting import Counts, Records, RememberedCounts
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Clique, Codes, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
 from dp_synth.intake import Data, records_of, refuse_unfit
 from dp_synth.mechanisms.binning import bin_columns
+from dp_synth.mechanisms.partitions import release_texts
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.table import PrivateTable
 from dp_synth.transcript import Answer, chosen
 
+CATEGORIES, BINS = "categories", "bins"  # parts that come before a synthesizer's own
+
 Payer = PrivacyBudget | Accountant | Portion
 
 BINNING_SHARE = 0.07
 """Part of a fit's zCDP cost that finds the cells of columns which declare none."""
+
+OPENING_SHARE = 0.05
+"""Part of a fit's zCDP cost that finds the categories which open columns do not list."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +60,20 @@ class Synthesizer(ABC):
         """Return what `_fit` over ``domain`` will charge, up to one noise scale."""
 
     def charges(self, domain: Domain) -> Plan:
-        """Return all that a fit over ``domain`` will charge: cells of columns, then `plan`."""
+        """Return all that a fit over ``domain`` will charge.
+
+        What finds categories, then what finds cells of columns, then `plan`.
+        """
         plan = self.plan(domain)
-        levels = sum(domain.levels)
-        if not levels:
-            return plan
+        levels, opened = sum(domain.levels), len(domain.open)
         others = math.fsum(part.share for part in plan.parts.values() if part.count) or 1.0
-        share = others * BINNING_SHARE / (1 - BINNING_SHARE)
-        return Plan({"bins": Gaussians(levels, share), **plan.parts})
+        rest = 1 - (BINNING_SHARE if levels else 0.0) - (OPENING_SHARE if opened else 0.0)
+        first: dict[str, Part] = {}
+        if opened:
+            first[CATEGORIES] = ThresholdedGaussians(opened, others * OPENING_SHARE / rest)
+        if levels:
+            first[BINS] = Gaussians(levels, others * BINNING_SHARE / rest)
+        return Plan({**first, **plan.parts}) if first else plan
 
     def check(self, schema: Schema) -> None:
         """Raise InputError when a fit over ``schema`` could not work, whatever the records.
@@ -67,8 +81,9 @@ class Synthesizer(ABC):
         Too many cells, constraints that contradict each other, a structure that has no room:
         reads public facts alone, and charges nothing.
         """
-        refuse_unfit(schema.domain)
-        self.charges(schema.domain)
+        widest = schema.widest().domain
+        refuse_unfit(widest)
+        self.charges(widest)
 
     @abstractmethod
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
@@ -186,31 +201,36 @@ def fit_jointly(
 def _table(
     records: Records, payer: Slice, rng: np.random.Generator, counts: Counts | None = None
 ) -> tuple[Schema, PrivateTable]:
-    """Return the private table over its cells, and their schema; part "bins" pays for cells.
+    """Return the private table over its codes, and their schema.
 
-    ``counts`` are taken, where cells are public, in place of those of the records.
+    Part "categories" pays for categories that are not listed, part "bins" for cells. ``counts``
+    are taken, where both are public, in place of those of the records.
     """
-    schema = records.schema
-    if not schema.fine:
+    schema, groups = records.schema, dict[str, Codes]()
+    if not (schema.fine or schema.open):
         return schema, PrivateTable(counts or records.counts, schema.domain, payer)
     transcript: list[Answer] = []
     finest = PrivateTable(records.counts, records.counts.domain, payer, transcript=transcript)
-    groups = bin_columns(finest, schema.fine, payer.plan.gaussians("bins"), rng)
-    binned = schema.binned(groups)
+    if schema.open:
+        part = payer.plan.thresholded(CATEGORIES)
+        schema, groups = records.opened(release_texts(finest, records.unlisted, part, rng))
+    if schema.fine:
+        bins = bin_columns(finest, schema.fine, payer.plan.gaussians(BINS), rng)
+        schema, groups = schema.binned(bins), {**groups, **bins}
     merged = records.counts.coarsened(groups)
-    return binned, PrivateTable(merged, binned.domain, payer, transcript=transcript)
+    return schema, PrivateTable(merged, schema.domain, payer, transcript=transcript)
 
 
 def _fit_one(
     synthesizer: Synthesizer, records: Records, payer: Slice, rng: np.random.Generator
 ) -> tuple[Schema, Model, tuple[Answer, ...]]:
     schema, table = _table(records, payer, rng)
-    model = synthesizer._fit(table, _without_bins(payer.plan), rng)
+    model = synthesizer._fit(table, _own_parts(payer.plan), rng)
     return schema, model, tuple(table.transcript)
 
 
-def _without_bins(plan: Plan) -> Plan:
-    return Plan({name: part for name, part in plan.parts.items() if name != "bins"})
+def _own_parts(plan: Plan) -> Plan:
+    return Plan({name: p for name, p in plan.parts.items() if name not in (CATEGORIES, BINS)})
 
 
 def _runs(
@@ -234,7 +254,7 @@ def _runs(
         synthesizer.charges(schema.domain),
         randomness="os" if seed is None else "seeded",
     )
-    plan = _without_bins(piece.plan)
+    plan = _own_parts(piece.plan)
     with records_of(data, schema, budget, drawn) as records:
         counts = RememberedCounts(records.counts)
         for stream in streams:

@@ -23,6 +23,7 @@ from dp_synth.accounting.events import (
     Pure,
     SampledGaussian,
     Selection,
+    ThresholdedGaussian,
     TruncatedGaussian,
     ZeroConcentrated,
     event_from_fields,
@@ -39,6 +40,7 @@ ONE_EACH: dict[str, Event] = {
     "discrete_laplace": DiscreteLaplace(0.7, 2),
     "sampled_gaussian": SampledGaussian(1.1, 0.01, 500),
     "truncated_gaussian": TruncatedGaussian(1.1, 0.01, 500, 90, 5000),
+    "thresholded_gaussian": ThresholdedGaussian(1.1, 2.0, 1e-7),
     "noisy_vote": NoisyVote("laplace", 12.5, 100),
     "pure": Pure(0.3),
     "approximate": Approximate(0.0, 1e-7),
@@ -169,7 +171,12 @@ def test_rho_bounds_every_renyi_divergence_of_discrete_noise(alpha: float) -> No
 
 def test_only_events_with_a_known_zcdp_cost_state_one() -> None:
     without = {name for name, event in ONE_EACH.items() if event.rho is None}
-    assert without == {"sampled_gaussian", "truncated_gaussian", "approximate"}
+    assert without == {
+        "sampled_gaussian",
+        "truncated_gaussian",
+        "thresholded_gaussian",
+        "approximate",
+    }
     assert [Public().rho, Pure(2.0).rho, Laplace(1.0, 2.0).rho] == [0.0, 2.0, 2.0]
 
 

@@ -1,15 +1,19 @@
 """What every synthesizer keeps to, whatever the table and the budget."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from small_settings import SAMPLED, small
 
 from dp_synth.accounting import ADJACENCIES, Accountant, Filtered, PrivacyBudget
 from dp_synth.accounting.currency import cost
-from dp_synth.errors import BudgetExceeded, SchemaError
+from dp_synth.errors import BudgetExceeded, SchemaError, UnsupportedEvent
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS
 from dp_synth.table import PrivateTable
+from dp_synth.transcript import measured
 
 BUDGET = PrivacyBudget(epsilon=1.0, delta=1e-6)
 
@@ -44,9 +48,13 @@ def people(count, seed=0):
     ).astype(object)
 
 
-@pytest.fixture(params=SYNTHESIZERS.values(), ids=list(SYNTHESIZERS))
+@pytest.fixture(params=list(SYNTHESIZERS))
 def synthesizer(request):
-    return request.param()
+    return small(request.param)
+
+
+def arrays_of(model):
+    return model.to_arrays().values()
 
 
 def check_shape(rows, schema):
@@ -72,7 +80,7 @@ def test_rows_have_the_columns_categories_and_kinds_of_the_schema(synthesizer):
 
 def test_one_seed_gives_one_result_bit_for_bit_and_another_seed_another(synthesizer):
     first, again, other = (synthesizer.fit(people(300), SCHEMA, BUDGET, seed=s) for s in (3, 3, 4))
-    for one, two in zip(first.model.probabilities, again.model.probabilities, strict=True):
+    for one, two in zip(arrays_of(first.model), arrays_of(again.model), strict=True):
         assert one.tobytes() == two.tobytes()
     assert first.model.total == again.model.total != other.model.total
     assert first.sample(50, seed=1).equals(again.sample(50, seed=1))
@@ -103,23 +111,29 @@ def test_the_table_is_left_as_it_was(synthesizer):
 
 
 def test_fitting_twice_is_as_fitting_once(synthesizer):
-    once = type(synthesizer)().fit(people(100), SCHEMA, BUDGET, seed=1)
+    once = replace(synthesizer).fit(people(100), SCHEMA, BUDGET, seed=1)
     synthesizer.fit(people(200, seed=5), SCHEMA, BUDGET, seed=2)
     twice = synthesizer.fit(people(100), SCHEMA, BUDGET, seed=1)
     assert once.sample(30, seed=0).equals(twice.sample(30, seed=0))
-    assert synthesizer == type(synthesizer)()
+    assert synthesizer == small(synthesizer.name)
 
 
 @pytest.mark.parametrize("adjacency", ADJACENCIES)
 @pytest.mark.parametrize("epsilon", [0.01, 1.0, 20.0])
 def test_a_fit_spends_at_most_its_budget_and_at_least_99_percent(synthesizer, epsilon, adjacency):
     budget = PrivacyBudget(epsilon, 1e-6, adjacency)
+    if adjacency == "replace_one" and synthesizer.name in SAMPLED:
+        with pytest.raises(UnsupportedEvent, match="add_remove only"):
+            synthesizer.fit(people(60), SCHEMA, budget, seed=0)
+        return
     release = synthesizer.fit(people(60), SCHEMA, budget, seed=0)
     assert 0.99 * epsilon <= release.epsilon <= epsilon
     check_shape(release.sample(20, seed=0), SCHEMA)
 
 
 def test_replacing_a_record_needs_noise_on_a_larger_sensitivity(synthesizer):
+    if synthesizer.name in SAMPLED:
+        pytest.skip("certified under add_remove only")
     stddevs = {
         adjacency: synthesizer.fit(people(60), SCHEMA, PrivacyBudget(1.0, 1e-6, adjacency), seed=0)
         .ledger.charges[0]
@@ -178,14 +192,17 @@ def test_no_content_of_a_table_stops_a_fit(synthesizer, case, epsilon):
 
 
 def test_measured_marginals_become_exact_as_epsilon_grows(synthesizer):
+    if synthesizer.name == "dpgan":
+        pytest.skip("the plain baseline is not held to what was measured")
     schema = SCHEMA.select(["job", "rank", "one"])
     frame = people(20_000)
     codes = schema.encode(frame)
     worst = []
     for epsilon in (0.01, 1.0, 1e3):
-        model = synthesizer.fit(frame, schema, PrivacyBudget(epsilon, 1e-6), seed=0).model
+        release = synthesizer.fit(frame, schema, PrivacyBudget(epsilon, 1e-6), seed=0)
+        model = release.model
         gaps = []
-        for clique in model.tree.cliques:
+        for clique in measured(release.transcript):
             exact = np.zeros(schema.domain.shape(clique))
             np.add.at(exact, tuple(codes[:, schema.domain.axis(a)] for a in clique), 1)
             gaps.append(np.abs(model.marginal(clique) - exact).sum() / 20_000)

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
+from small_settings import small
 
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.counting import CodeCounts
@@ -42,9 +43,9 @@ def outline(answers: tuple[Answer, ...]) -> Counter[tuple[str, str, str]]:
     return Counter((type(answer).__name__, answer.part, answer.why) for answer in answers)
 
 
-@pytest.fixture(params=SYNTHESIZERS.values(), ids=list(SYNTHESIZERS))
+@pytest.fixture(params=list(SYNTHESIZERS))
 def synthesizer(request):
-    return request.param()
+    return small(request.param)
 
 
 def test_a_run_asks_all_that_a_fit_asks(synthesizer) -> None:
@@ -130,7 +131,9 @@ def test_every_synthesizer_says_what_it_chose_in_each_run(synthesizer) -> None:
     found = synthesizer.select_only(made_frame(), SCHEMA, BUDGET, runs=3, seed=0)
     assert len(found) == 3
     assert all(set(clique) <= set(SCHEMA.names) for run in found for clique in run)
-    assert any(found) == (synthesizer.name != "independent")
+    assert any(found) == (
+        synthesizer.name not in ("independent", "dpgan", "dpctgan", "pategan", "patectgan")
+    )
 
 
 def test_cells_that_a_run_chooses_are_part_of_what_it_releases() -> None:

@@ -1,0 +1,208 @@
+"""A generator and a private critic against each other, with all that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dp_synth.accounting import SampledGaussians, Slice, compose
+from dp_synth.domain import Domain
+from dp_synth.mechanisms.sampled_gradients import Critic, SampledGradients, clipped_sum
+from dp_synth.nn.encoding import Encoding
+from dp_synth.nn.generator import LATENT, Averaged, Conditions, Generator, probabilities
+from dp_synth.nn.progress import Progress, current_watcher
+from dp_synth.nn.training import Training
+from dp_synth.table import PrivateTable
+
+Floats = NDArray[np.float64]
+
+CRITIC_BETAS, GENERATOR_BETAS = (0.5, 0.99), (0.5, 0.9)  # of Adam
+LAST_RATE = 0.05  # of the learning rate, at the last step
+HEAT = 0.66  # of the Gumbel-softmax
+KEPT = 0.99  # of the averaged weights, at every step of the generator
+WARM_UP = 100  # steps of the generator towards the frequencies before there is a critic
+SHOWN = 50  # times that a watcher is told
+
+
+def device_of(wish: str) -> torch.device:
+    """Return the device for a wish, where "auto" is a GPU when there is one."""
+    if wish == "auto":
+        wish = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wish)
+
+
+def train(
+    table: PrivateTable,
+    part: SampledGaussians,
+    frequencies: Floats,
+    training: Training,
+    *,
+    records: float,
+    rng: np.random.Generator,
+) -> Floats:
+    """Return rows of probabilities that a generator makes after all steps of ``part``.
+
+    ``frequencies`` are those of all attributes' codes and ``records`` their noisy number, both
+    paid for. FloatingPointError when the generator's loss is no longer finite: what was charged
+    stays charged.
+    """
+    with _one_thread():
+        return _trained(table, part, frequencies, training, records=records, rng=rng)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Use one thread: sums are then the same on every machine, and small products no slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _trained(
+    table: PrivateTable,
+    part: SampledGaussians,
+    frequencies: Floats,
+    training: Training,
+    *,
+    records: float,
+    rng: np.random.Generator,
+) -> Floats:
+    game = _Game(table.domain, frequencies, training, rng)
+    gradients = SampledGradients(table, part, rng, clip=training.clip, encode=game.encode)
+    expected = max(1.0, part.rate * records)
+    watcher = current_watcher()
+    for _ in range(WARM_UP if training.frequencies_weight else 0):
+        game.move_generator(against_critic=False)
+    for step in range(part.count):
+        game.slow_down(1 - step / part.count)
+        noisy = gradients.step(game.critic, _real_loss)
+        game.move_critic([total / expected for total in noisy])
+        if (step + 1) % training.critic_steps == 0:
+            game.move_generator(against_critic=True)
+        if not np.isfinite(game.loss):
+            raise FloatingPointError(
+                f"the generator's loss is not finite at step {step + 1} of {part.count}; lower "
+                f"learning_rate, {training.learning_rate}; what was charged stays charged"
+            )
+        if watcher and (step + 1) % max(1, part.count // SHOWN) == 0:
+            watcher(Progress(step + 1, part.count, game.loss, _spent(table.payer)))
+    return game.rows(training.components)
+
+
+def _spent(payer: Slice) -> float:
+    charges = payer.accountant.ledger.charges
+    curve = compose((entry.event, entry.count) for entry in charges)
+    return curve.epsilon(payer.budget.delta)
+
+
+class _Game:
+    """Both networks, their optimizers, and the coins of all that is public."""
+
+    def __init__(
+        self, domain: Domain, frequencies: Floats, training: Training, rng: np.random.Generator
+    ) -> None:
+        device = device_of(training.device)
+        seeds = [int(seed) for seed in rng.integers(2**63, size=3)]
+        first = torch.Generator().manual_seed(seeds[0])
+        self.coins = torch.Generator(device).manual_seed(seeds[1])
+        self.own_coins = torch.Generator(device).manual_seed(seeds[2])  # of the records
+        self.training = training
+        self.encoding = Encoding(domain, device)
+        self.frequencies = torch.as_tensor(frequencies, dtype=torch.float32, device=device)
+        self.conditions = Conditions(self.encoding, self.frequencies)
+        codes = self.encoding.width
+        told = codes if training.conditional else 0
+        start = torch.log(self.frequencies.cpu()) * bool(training.frequencies_weight)
+        maker = Generator(LATENT + told, training.generator_width, start, first)
+        self.generator = maker.to(device)
+        self.critic = Critic(codes + told, [training.critic_width], first).to(device)
+        self.averaged = Averaged(self.generator, KEPT)
+        rate = training.learning_rate
+        self._down = torch.optim.Adam(self.critic.parameters(), lr=rate, betas=CRITIC_BETAS)
+        self._up = torch.optim.Adam(self.generator.parameters(), lr=rate, betas=GENERATOR_BETAS)
+        self.loss = 0.0
+
+    def encode(self, codes: Tensor) -> Tensor:
+        """Return records as the critic takes them, each with a condition of its own."""
+        rows = self.encoding.one_hot(codes)
+        if not self.training.conditional:
+            return rows
+        return torch.cat([rows, self.conditions.of_records(codes, self.own_coins)], dim=1)
+
+    def slow_down(self, left: float) -> None:
+        """Set the learning rates for the part of the training that is left."""
+        for optimizer in (self._down, self._up):
+            for group in optimizer.param_groups:
+                group["lr"] = self.training.learning_rate * max(left, LAST_RATE)
+
+    def move_critic(self, real: list[Tensor]) -> None:
+        """Take one step with a noisy mean gradient on records, and one on generated rows.
+
+        The latter needs no noise; it is clipped as the former is, so that they balance.
+        """
+        with torch.no_grad():
+            fakes = self._fakes()[0]
+        made = clipped_sum(self.critic, fakes, _fake_loss, self.training.clip)
+        for parameter, ours, other in zip(self.critic.parameters(), real, made, strict=True):
+            parameter.grad = ours + other / len(fakes)
+        self._down.step()
+        limit = self.training.weight_limit
+        with torch.no_grad():
+            for parameter in self.critic.parameters():
+                parameter.clamp_(-limit, limit)
+
+    def move_generator(self, *, against_critic: bool) -> None:
+        """Take one step towards the frequencies, its conditions, and higher scores."""
+        fakes, logits, condition = self._fakes()
+        loss = -self.critic(fakes).mean() * against_critic
+        if self.training.frequencies_weight:
+            loss = loss + self.training.frequencies_weight * self._divergence(logits)
+        if condition is not None:
+            loss = loss - (condition * self.encoding.log_softmax(logits)).sum(dim=1).mean()
+        self._up.zero_grad()
+        loss.backward()
+        self._up.step()
+        self.averaged.take(self.generator)
+        self.loss = float(loss.detach())
+
+    def rows(self, components: int) -> Floats:
+        """Return rows of probabilities that the averaged generator makes."""
+        latent = self._latent(components)[0]
+        return probabilities(self.averaged.network, latent, self.encoding)
+
+    def _fakes(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return generated rows as the critic takes them, their logits and conditions."""
+        latent, condition = self._latent(self.training.fakes)
+        logits = self.generator(latent)
+        rows = self.encoding.straight_through(logits, self.coins, HEAT)
+        return rows if condition is None else torch.cat([rows, condition], 1), logits, condition
+
+    def _latent(self, records: int) -> tuple[Tensor, Tensor | None]:
+        device = self.frequencies.device
+        latent = torch.randn(records, LATENT, generator=self.coins, device=device)
+        if not self.training.conditional:
+            return latent, None
+        condition = self.conditions.drawn(records, self.coins)
+        return torch.cat([latent, condition], dim=1), condition
+
+    def _divergence(self, logits: Tensor) -> Tensor:
+        """Return how far the mean row is from the frequencies: Kullback-Leibler, all attributes."""
+        mean = self.encoding.softmax(logits).mean(dim=0).clamp(min=1e-7)
+        ours = self.frequencies
+        return (ours * (torch.log(ours.clamp(min=1e-7)) - torch.log(mean))).sum()
+
+
+def _real_loss(scores: Tensor) -> Tensor:
+    return -scores
+
+
+def _fake_loss(scores: Tensor) -> Tensor:
+    return scores

@@ -1,0 +1,120 @@
+"""Networks that make records: rows of logits from latent numbers, and conditions on a code."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dp_synth.mechanisms.sampled_gradients import linear
+from dp_synth.nn.encoding import Encoding
+
+Floats = NDArray[np.float64]
+
+LATENT = 64  # numbers that a row is made from, beside its condition
+TIMID = 0.3  # of the usual weights at the last layer, so that rows start near the frequencies
+RAKING_ROUNDS = 50  # of iterative proportional fitting
+ROWS_AT_ONCE = 2048
+
+
+class Generator(nn.Module):
+    """Two residual layers with batch normalisation, as in CTGAN, and one row of logits.
+
+    Batch statistics are those of generated rows, which are public (Xu et al. 2019,
+    arXiv:1907.00503, sect. 4.4).
+    """
+
+    def __init__(self, inputs: int, width: int, start: Tensor, coins: torch.Generator) -> None:
+        super().__init__()
+        self.first = linear(inputs, width, coins)
+        self.second = linear(inputs + width, width, coins)
+        self.last = linear(inputs + 2 * width, len(start), coins)
+        self.norms = nn.ModuleList([nn.BatchNorm1d(width), nn.BatchNorm1d(width)])
+        with torch.no_grad():
+            self.last.weight.mul_(TIMID)
+            self.last.bias.copy_(start)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Return logits, shape (records, codes of all attributes)."""
+        rows = latent
+        for layer, norm in zip((self.first, self.second), self.norms, strict=True):
+            rows = torch.cat([rows, torch.relu(norm(layer(rows)))], dim=1)
+        logits: Tensor = self.last(rows)
+        return logits
+
+
+class Averaged:
+    """An exponential moving average of a network's weights and statistics."""
+
+    def __init__(self, network: Generator, kept: float) -> None:
+        self.network = copy.deepcopy(network)
+        self._kept = kept
+
+    @torch.no_grad()
+    def take(self, network: Generator) -> None:
+        """Move the average towards the network as it is now."""
+        for mean, new in zip(_state(self.network), _state(network), strict=True):
+            mean.lerp_(new, 1 - self._kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """One code of each record that a generator must obey and a critic is told.
+
+    The attribute is drawn evenly. A record's condition is its own code there, by a coin of its
+    own; a generated row's is drawn from paid frequencies, so that both have one law as far as
+    the frequencies go. Training-by-sampling picks records by condition instead (Xu et al. 2019,
+    sect. 4.3), which makes a rare record part of many batches.
+    """
+
+    encoding: Encoding
+    frequencies: Tensor  # of all attributes' codes, shape (width,), summing to 1 in each
+
+    def of_records(self, codes: Tensor, coins: torch.Generator) -> Tensor:
+        """Return the condition of each record as a one among the codes of all attributes."""
+        attributes = codes.shape[1]
+        chosen = torch.randint(
+            attributes, (len(codes), 1), generator=coins, device=codes.device, dtype=torch.int64
+        )
+        return self.encoding.marks((codes + self.encoding.starts).gather(1, chosen))
+
+    def drawn(self, records: int, coins: torch.Generator) -> Tensor:
+        """Return conditions of records that are still to be made."""
+        places = torch.multinomial(self.frequencies, records, replacement=True, generator=coins)
+        return self.encoding.marks(places.unsqueeze(1))
+
+
+@torch.no_grad()
+def probabilities(generator: Generator, latent: Tensor, encoding: Encoding) -> Floats:
+    """Return the rows of probabilities that a finished generator makes of latent numbers."""
+    generator.eval()
+    starts = range(0, len(latent), ROWS_AT_ONCE)
+    parts = [encoding.softmax(generator(latent[i : i + ROWS_AT_ONCE])) for i in starts]
+    rows: Floats = torch.cat(parts).cpu().double().numpy()
+    return rows
+
+
+def raked(rows: Floats, frequencies: Floats, sizes: tuple[int, ...]) -> tuple[Floats, ...]:
+    """Return the rows, a table an attribute, scaled so that their means are the frequencies.
+
+    Iterative proportional fitting (Deming & Stephan 1940): what attributes have to do with each
+    other is left as it is.
+    """
+    ends = np.cumsum(sizes)[:-1]
+    tables = []
+    for table, wanted in zip(
+        np.split(rows, ends, axis=1), np.split(frequencies, ends), strict=True
+    ):
+        for _ in range(RAKING_ROUNDS):
+            table = table * (wanted / np.maximum(table.mean(axis=0), np.finfo(float).tiny))
+            table = table / table.sum(axis=1, keepdims=True)
+        tables.append(table)
+    return tuple(tables)
+
+
+def _state(network: Generator) -> list[Tensor]:
+    return [value for value in network.state_dict().values() if value.is_floating_point()]

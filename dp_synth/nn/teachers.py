@@ -1,0 +1,237 @@
+"""Rounds of votes, a student taught by them, and a generator taught by the student."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dp_synth.domain import Codes, Domain
+from dp_synth.inference import Compression, estimate_total
+from dp_synth.inference.columns import cautious_histogram
+from dp_synth.inference.mixture import MixtureModel
+from dp_synth.measurement import Measurement
+from dp_synth.mechanisms.noisy_votes import Questions, Teachers
+from dp_synth.nn.lessons import Lessons
+from dp_synth.nn.product_rows import MarginalTargets, RowGenerator, Training
+from dp_synth.nn.student import Student, independent_records
+from dp_synth.table import PrivateTable
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+LEAST_MADE, MOST_MADE = 2048, 8192  # records that the student keeps, and is asked about
+MADE_CELLS = 1 << 20  # of which there are fewer where attributes have more codes together
+COPIES = 2  # of each, which go their own ways at the end
+ASKING_SWEEPS, LAST_SWEEPS = 6, 15
+ONES_PRECISION = 10.0  # of one-way marginals in the generator's error, against one of pairs
+
+
+class Asker(Protocol):
+    """Makes questions of a student's records; ``label`` is the attribute of most interest."""
+
+    def __call__(
+        self,
+        records: Codes,
+        reference: Sequence[Floats],
+        questions: int,
+        *,
+        label: int | None,
+        rng: np.random.Generator,
+    ) -> Questions:
+        """Return so many questions about ``records``."""
+
+
+def teach(
+    table: PrivateTable,
+    ones: Sequence[Measurement],
+    lessons: Lessons,
+    ask: Asker,
+    rng: np.random.Generator,
+) -> MixtureModel:
+    """Return the generator that a student taught by noisy votes has trained.
+
+    Codes are merged to a few groups by paid one-way marginals, whose independent attributes are
+    the reference. In each round the student's own records are asked about; it is then taught
+    by the winners of all rounds together. The generator sees the student's records alone.
+    """
+    total = estimate_total(ones)
+    compression = few_groups(table.domain, ones, lessons.most_groups)
+    reference = [
+        np.bincount(compression.groups[one.clique[0]], weights=_histogram(table.domain, one, total))
+        / total
+        for one in ones
+    ]
+    teachers = Teachers(table.coarsen(compression.groups), lessons.part, reference, rng)
+    made = taught_records(teachers, reference, lessons, ask, rng)
+    training = Training(rows=lessons.rows, steps=lessons.steps)
+    generator = generator_of(made, reference, training, int(rng.integers(2**63)))
+    coarse = generator.model(compression.domain, total, np.concatenate(reference))
+    return coarse.refined(table.domain, compression.groups, compression.shares)
+
+
+def taught_records(
+    teachers: Teachers,
+    reference: Sequence[Floats],
+    lessons: Lessons,
+    ask: Asker,
+    rng: np.random.Generator,
+) -> Codes:
+    """Return records of the student who was taught in rounds, every vote of the part used."""
+    student = Student.untaught(reference)
+    label = lessons.label_axis(teachers.domain)
+    made = MADE_CELLS // sum(len(frequencies) for frequencies in reference)
+    made = min(MOST_MADE, max(LEAST_MADE, made))
+    records, leanings = independent_records(reference, made, rng), student.leanings()
+    better, worse, attributes = [], [], []
+    for asked in np.array_split(np.arange(lessons.part.count), lessons.rounds):
+        if not len(asked):
+            continue
+        questions = ask(records, reference, len(asked), label=label, rng=rng)
+        won = teachers.vote(questions, why="which of two made records is more real")
+        twins = questions.twins()
+        better.append(np.where(won[:, None], questions.records, twins))
+        worse.append(np.where(won[:, None], twins, questions.records))
+        attributes.append(questions.attributes)
+        student = Student.taught(
+            reference, np.concatenate(better), np.concatenate(worse), np.concatenate(attributes)
+        )
+        records, leanings = student.sweep(records, leanings, ASKING_SWEEPS, rng)
+    copies = np.repeat(records, COPIES, axis=0)
+    return student.sweep(copies, leanings, LAST_SWEEPS, rng)[0]
+
+
+def generator_of(
+    made: Codes, reference: Sequence[Floats], training: Training, seed: int
+) -> RowGenerator:
+    """Return a generator whose pairs are those of ``made``, and its ones those of the reference."""
+    sizes = tuple(len(frequencies) for frequencies in reference)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    marks = np.zeros((len(made), int(starts[-1])), dtype=np.float32)
+    marks[np.arange(len(made))[:, None], made + starts[:-1]] = 1.0
+    pairs = marks.T @ marks / len(made)
+    precision = 1 / (pairs + 1 / np.sqrt(len(made)))
+    for start, end in pairwise(starts):
+        precision[start:end, start:end] = 0.0
+    ones = np.concatenate(reference)
+    strict = len(sizes) * ONES_PRECISION / (ones + 1 / np.sqrt(len(made)))
+    generator = RowGenerator.of(sizes, ones, training, seed)
+    targets = MarginalTargets(sizes, ones, strict, pairs, precision)
+    generator.train(targets.loss(training.device), training)
+    return generator
+
+
+def few_groups(domain: Domain, ones: Sequence[Measurement], most: int) -> Compression:
+    """Return groups of codes, at most ``most`` an attribute, of about equal size where ordered.
+
+    The most frequent of unordered codes stay alone. An attribute of two codes or more keeps two
+    groups, so that there is something to ask about it.
+    """
+    total = estimate_total(ones)
+    groups = {}
+    for one in ones:
+        attribute = one.clique[0]
+        counts = _histogram(domain, one, total)
+        ordered = domain.ordered[domain.axis(attribute)]
+        groups[attribute] = _group(counts, ordered, most)
+    compression = Compression(domain.coarsened(groups), groups, {})
+    return compression.shared_by(domain, ones)
+
+
+def _histogram(domain: Domain, one: Measurement, total: float) -> Floats:
+    return cautious_histogram(one, domain.ordered[domain.axis(one.clique[0])], total)
+
+
+def _group(counts: Floats, ordered: int, most: int) -> NDArray[np.int32]:
+    size = len(counts)
+    if size <= most:
+        return np.arange(size, dtype=np.int32)
+    marks = size - ordered
+    kept = min(marks, max(1, most // 2)) if ordered else most - 1
+    label = np.empty(size, dtype=np.int64)
+    if ordered:
+        runs = max(1, most - kept - (marks > kept))
+        middle = np.cumsum(counts[:ordered]) - counts[:ordered] / 2
+        whole = max(float(counts[:ordered].sum()), 1e-300)
+        label[:ordered] = np.minimum(middle / whole * runs, runs - 1).astype(np.int64)
+    rank = np.empty(marks, dtype=np.int64)
+    rank[np.argsort(-counts[ordered:], kind="stable")] = np.arange(marks)
+    label[ordered:] = size + np.minimum(rank, kept)
+    if ordered == size and len(np.unique(label)) < 2:
+        label = np.arange(size) * 2 // size
+    return np.unique(label, return_inverse=True)[1].reshape(-1).astype(np.int32)
+
+
+def any_two_values(
+    records: Codes,
+    reference: Sequence[Floats],
+    questions: int,
+    *,
+    label: int | None,
+    rng: np.random.Generator,
+) -> Questions:
+    """Return questions about made records: is this value of an attribute more real, or another?
+
+    The attribute is ``label`` half of the time where one is named, else any that has two values;
+    the other value comes from its frequencies.
+    """
+    chosen = records[rng.integers(len(records), size=questions)]
+    attributes = _attributes(reference, questions, label, rng)
+    return Questions(chosen, attributes, _others(chosen, attributes, reference, rng))
+
+
+def conditioned_values(
+    records: Codes,
+    reference: Sequence[Floats],
+    questions: int,
+    *,
+    label: int | None,
+    rng: np.random.Generator,
+) -> Questions:
+    """Return questions about records that were given a condition first.
+
+    Each record is a made one that has a chosen value: of an attribute drawn evenly, in proportion
+    to the logarithm of its frequency (training by sampling, Xu et al. 2019, arXiv:1907.00503,
+    sect. 4.3), so that rare values are asked about as well. Another attribute is then the
+    question.
+    """
+    attributes = _attributes(reference, questions, label, rng)
+    several = _with_choice(reference)
+    chosen = np.empty((questions, records.shape[1]), dtype=np.int32)
+    for number, attribute in enumerate(attributes):
+        condition = rng.choice(several[several != attribute])
+        weight = np.log1p(len(records) * reference[condition])
+        value = rng.choice(len(weight), p=weight / weight.sum())
+        having = np.flatnonzero(records[:, condition] == value)
+        chosen[number] = records[rng.choice(having) if len(having) else rng.integers(len(records))]
+        chosen[number, condition] = value
+    return Questions(chosen, attributes, _others(chosen, attributes, reference, rng))
+
+
+def _attributes(
+    reference: Sequence[Floats], questions: int, label: int | None, rng: np.random.Generator
+) -> Integers:
+    several = _with_choice(reference)
+    attributes = rng.choice(several, questions)
+    if label is not None and label in several:
+        attributes[rng.random(questions) < 0.5] = label
+    return attributes
+
+
+def _with_choice(reference: Sequence[Floats]) -> Integers:
+    return np.flatnonzero([len(frequencies) > 1 for frequencies in reference])
+
+
+def _others(
+    records: Codes, attributes: Integers, reference: Sequence[Floats], rng: np.random.Generator
+) -> Integers:
+    """Return another value of each record's attribute, by its frequencies."""
+    others = np.empty(len(records), dtype=np.int64)
+    for number, attribute in enumerate(attributes):
+        chances = reference[attribute] + 1e-9
+        chances[records[number, attribute]] = 0.0
+        others[number] = rng.choice(len(chances), p=chances / chances.sum())
+    return others

@@ -1,0 +1,82 @@
+"""How adversarial networks are trained: public settings, checked; needs no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from dp_synth.accounting import Gaussians, Plan, SampledGaussians
+from dp_synth.domain import Domain
+from dp_synth.errors import InputError
+from dp_synth.nn.extra import require_torch
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of a generator and its private critic; nothing in them depends on records.
+
+    ``frequencies_weight`` is that of the generator's divergence from paid frequencies; at 0 they
+    are not used at all. InputError for a setting out of range.
+    """
+
+    steps: int  # of the critic, each paid for
+    rate: float  # chance of each record to take part in a step
+    critic_steps: int  # for each step of the generator
+    clip: float  # largest norm of a record's gradient
+    weight_limit: float  # of the critic, which makes its slope finite
+    learning_rate: float
+    fakes: int  # generated rows of a step
+    critic_width: int
+    generator_width: int
+    components: int  # rows of probabilities that are released
+    conditional: bool
+    frequencies_weight: float
+    device: str
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and (type(value) is not int or value < 1):
+                raise InputError(f"{field.name} must be a whole number from 1, got {value!r}")
+            if field.type == "float" and not (math.isfinite(value) and value >= 0):
+                raise InputError(f"{field.name} must be a finite number from 0, got {value!r}")
+        for name in ("clip", "weight_limit", "learning_rate"):
+            if not getattr(self, name):
+                raise InputError(f"{name} must be above 0, got 0")
+        if not 0 < self.rate <= 1:
+            raise InputError(f"rate must lie in (0, 1]: a chance of each record, got {self.rate}")
+        if self.fakes < 2:
+            raise InputError(f"fakes must be 2 or more to have batch statistics, got {self.fakes}")
+        if self.device not in DEVICES:
+            raise InputError(f"device must be one of {', '.join(DEVICES)}, got {self.device!r}")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How the one-way marginals come before the training: their share, and codes of one input."""
+
+    share: float  # of the cost
+    coarseness: float  # how many records a group of merged codes holds; see Compression
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise InputError(f"columns_share must lie in (0, 1), got {self.share}")
+        if not (math.isfinite(self.coarseness) and self.coarseness >= 0):
+            raise InputError(f"coarseness must be a finite number from 0, got {self.coarseness}")
+
+
+def gan_plan(name: str, domain: Domain, training: Training, columns: Columns) -> Plan:
+    """Return one-way marginals, then steps, as the synthesizer ``name`` will charge them.
+
+    InputError for constraints, which rows cannot keep, and where torch is missing.
+    """
+    if domain.supports:
+        raise InputError(
+            f"{name} cannot keep the schema's constraints; use clique_tree or mst, or take the "
+            "constraints out"
+        )
+    require_torch(name)
+    steps = SampledGaussians(training.steps, training.rate, 1 - columns.share)
+    return Plan({"ones": Gaussians(len(domain), columns.share), "steps": steps})

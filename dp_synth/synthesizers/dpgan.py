@@ -1,0 +1,80 @@
+"""DPGAN: a plain generator against a private critic, the baseline of the deep family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from dp_synth.accounting import Plan
+from dp_synth.domain import Domain
+from dp_synth.inference import Model
+from dp_synth.nn.training import Columns, Training, gan_plan
+from dp_synth.synthesizers.base import Synthesizer
+from dp_synth.table import PrivateTable
+
+
+@dataclass(frozen=True)
+class DPGAN(Synthesizer):
+    """Trains a generator of rows against a Wasserstein critic under DP-SGD, and no more.
+
+    Xie et al. 2018 (arXiv:1802.06739), with Poisson batches, clipped gradients and limited
+    weights of the critic. One-way marginals only say which codes are one input of the networks,
+    and how such a group is shared out again: the generator is not held to them.
+
+    Privacy
+    -------
+    As in ``DPCTGAN``: one Gaussian measurement an attribute, then one noisy sum of clipped
+    gradients of Poisson-sampled records a step (``SampledGradients``). Holds for add/remove
+    adjacency and units of one record.
+    """
+
+    name: ClassVar[str] = "dpgan"
+
+    steps: int = 1500
+    rate: float = 0.026  # chance of each record to take part in a step
+    columns_share: float = 0.15  # of the cost, for one-way marginals
+    coarseness: float = 1.2  # how many records a group of merged codes holds; see Compression
+    critic_steps: int = 1  # for each step of the generator
+    clip: float = 1.0
+    weight_limit: float = 0.3
+    learning_rate: float = 0.006
+    fakes: int = 1024
+    critic_width: int = 128
+    generator_width: int = 128
+    components: int = 4096
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        self._columns()
+        self._training()
+
+    def plan(self, domain: Domain) -> Plan:
+        """One-way marginals, then steps; InputError for constraints, which rows cannot keep."""
+        return gan_plan(self.name, domain, self._training(), self._columns())
+
+    def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
+        from dp_synth.nn.table_gan import fit_gan
+
+        return fit_gan(table, plan, self._training(), rng, columns=self._columns())
+
+    def _columns(self) -> Columns:
+        return Columns(self.columns_share, self.coarseness)
+
+    def _training(self) -> Training:
+        return Training(
+            steps=self.steps,
+            rate=self.rate,
+            critic_steps=self.critic_steps,
+            clip=self.clip,
+            weight_limit=self.weight_limit,
+            learning_rate=self.learning_rate,
+            fakes=self.fakes,
+            critic_width=self.critic_width,
+            generator_width=self.generator_width,
+            components=self.components,
+            conditional=False,
+            frequencies_weight=0.0,
+            device=self.device,
+        )

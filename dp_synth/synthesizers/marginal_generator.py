@@ -1,0 +1,111 @@
+"""A generator network trained on noisy marginals: any graph of pairs, no junction tree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from dp_synth.accounting import Filtered, Plan
+from dp_synth.domain import Clique, Domain
+from dp_synth.errors import InputError
+from dp_synth.inference import Model
+from dp_synth.inference.structure import ROUNDS, Allocation
+from dp_synth.nn.extra import require_torch
+from dp_synth.one_shot import Found, Look, Purse, look, measure_chosen
+from dp_synth.synthesizers.base import Synthesizer
+from dp_synth.table import PrivateTable
+
+
+@dataclass(frozen=True)
+class MarginalGenerator(Synthesizer):
+    """Measures every pair that is worth its noise, once, and trains a generator to have them.
+
+    In the line of GEM (Liu, Vietri & Wu 2021, arXiv:2106.07153) and MargNet (arXiv:2511.13893):
+    a network makes rows of probabilities, one softmax an attribute, whose mean marginals are
+    differentiable; Adam brings them to the measured ones, each weighted by its precision. A
+    junction tree must leave out pairs that would close large cycles; a network takes them all.
+    Unlike in those papers nothing is selected in rounds: one look, one set of scores and one
+    measurement, as in ``CliqueTree``. The latent vectors are fixed, so that what is released is
+    a finite mixture of rows with exact marginals.
+
+    Privacy
+    -------
+    All answers are Gaussian, inside one filter of Gaussian DP whose limit is fixed in advance
+    (Smith & Thakurta 2022, arXiv:2210.17520). Training and sampling see noisy values only.
+    """
+
+    name: ClassVar[str] = "marginal_generator"
+
+    steps: int = 1000
+    rows: int = 512  # of probabilities: components of the mixture
+    width: int = 128  # of the hidden layers
+    learning_rate: float = 0.01
+    coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression
+    max_cells: int = 1_000_000  # of one pair
+
+    def __post_init__(self) -> None:
+        least = {"steps": self.steps, "rows": self.rows, "width": self.width}
+        for name, value in {**least, "max_cells": self.max_cells}.items():
+            if value < 1:
+                raise InputError(f"{name} must be 1 or more, got {value}")
+        if not (self.learning_rate > 0 and self.coarseness >= 0):
+            raise InputError(
+                "learning_rate must be above 0 and coarseness 0 or more, got "
+                f"{self.learning_rate} and {self.coarseness}"
+            )
+
+    def plan(self, domain: Domain) -> Plan:
+        """One filter of Gaussian DP; InputError for constraints, which rows cannot keep."""
+        if domain.supports:
+            raise InputError(
+                f"{self.name} cannot keep the schema's constraints; use clique_tree or mst, or "
+                "take the constraints out"
+            )
+        require_torch(self.name)
+        return Plan({"answers": Filtered("gdp")})
+
+    def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
+        found = self._release(table, plan, rng)
+        if not found.pairs:
+            return found.model(table.domain)
+        from dp_synth.nn.product_rows import Training, fit_rows
+
+        compression = found.compression.shared_by(table.domain, found.ones)
+        ones = [compression.compress(one) for one in found.ones]
+        training = Training(self.rows, self.width, self.steps, self.learning_rate)
+        coarse = fit_rows(compression.domain, ones, found.pairs, training, rng)
+        return coarse.refined(table.domain, compression.groups, compression.shares)
+
+    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Found:
+        purse = Purse(table, plan.filtered("answers"), rng)
+        return measure_chosen(table, self._look(table, purse), purse)
+
+    def _decide(
+        self, table: PrivateTable, plan: Plan, rng: np.random.Generator
+    ) -> Sequence[Clique]:
+        return self._look(table, Purse(table, plan.filtered("answers"), rng)).pairs
+
+    def _look(self, table: PrivateTable, purse: Purse) -> Look:
+        return look(table, purse, self._worth_measuring, coarseness=self.coarseness)
+
+    def _worth_measuring(
+        self, domain: Domain, scores: Mapping[Clique, float], precision: float
+    ) -> list[Clique]:
+        """Return the pairs whose score is above the error that their own noise adds.
+
+        The more pairs share the precision the more each costs, so that the two are brought
+        together in a few rounds.
+        """
+        small = {pair: score for pair, score in scores.items() if score > 0}
+        small = {p: score for p, score in small.items() if domain.cells(p) <= self.max_cells}
+        chosen = list(small)
+        for _ in range(ROUNDS):
+            allocation = Allocation.of(domain, chosen, precision)
+            worth = [p for p, score in small.items() if score > allocation.price(domain, p)]
+            if len(worth) == len(chosen):
+                break
+            chosen = worth
+        return chosen

@@ -1,0 +1,79 @@
+"""PATE-CTGAN: questions about records that were given a condition, rare values as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from dp_synth.accounting import Plan, Votes
+from dp_synth.accounting.events import VoteNoise
+from dp_synth.domain import Clique, Domain
+from dp_synth.inference import Model, independent_model
+from dp_synth.mechanisms import measure
+from dp_synth.mechanisms.noisy_votes import check_unit
+from dp_synth.nn.lessons import Lessons
+from dp_synth.synthesizers.base import Synthesizer
+from dp_synth.table import PrivateTable
+
+
+@dataclass(frozen=True)
+class PATECTGAN(Synthesizer):
+    """Asks teachers about made records that were given a condition, as CTGAN's batches are.
+
+    PATE-CTGAN (Rosenblatt et al. 2020, arXiv:2011.05537): the votes of PATE-GAN on the training
+    by sampling of CTGAN (Xu et al. 2019, arXiv:1907.00503). Before a question a record is given
+    one value of another attribute, drawn by the logarithm of its paid frequency, so that rare
+    values are learnt about as well. Teachers, student and generator are those of ``PATEGAN``
+    with its departures from the papers.
+
+    Privacy
+    -------
+    One Gaussian answer an attribute and ``votes`` noisy votes, each charged before it is cast,
+    calibrated together with the votes' exact curve whatever the votes are. Everything else sees
+    noisy histograms and winners alone. The unit must be one record.
+    """
+
+    name: ClassVar[str] = "patectgan"
+
+    votes: int = 1000
+    teachers: int = 1001
+    noise: VoteNoise = "gaussian"
+    share: float = 0.7  # of the zCDP cost, for votes
+    label: str = ""  # the attribute that half of the questions are about
+    rounds: int = 5
+    most_groups: int = 8  # of codes, an attribute
+    steps: int = 600  # of the generator
+    rows: int = 512
+    records: int = 0  # a public number of records; 0 where none is declared
+
+    def __post_init__(self) -> None:
+        self._lessons()
+
+    def plan(self, domain: Domain) -> Plan:
+        """One-way marginals and votes; InputError for constraints or an unknown label."""
+        return self._lessons().plan(self.name, domain)
+
+    def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
+        from dp_synth.nn.teachers import conditioned_values, teach
+
+        check_unit(table.payer.budget)
+        columns: list[Clique] = [(attribute,) for attribute in table.domain]
+        ones = measure(table, columns, plan.gaussians("ones"), rng)
+        part = plan.votes("votes")
+        if not part.count:
+            return independent_model(table.domain, ones)
+        lessons = replace(self._lessons(), part=part)
+        return teach(table, ones, lessons, conditioned_values, rng)
+
+    def _lessons(self) -> Lessons:
+        return Lessons(
+            Votes(self.votes, self.teachers, self.noise, self.share),
+            self.label,
+            self.rounds,
+            self.most_groups,
+            self.steps,
+            self.rows,
+            self.records,
+        )

@@ -1,0 +1,85 @@
+"""PATE-GAN: a student taught by votes of teachers, each of which saw a part of the records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from dp_synth.accounting import Plan, Votes
+from dp_synth.accounting.events import VoteNoise
+from dp_synth.domain import Clique, Domain
+from dp_synth.inference import Model, independent_model
+from dp_synth.mechanisms import measure
+from dp_synth.mechanisms.noisy_votes import check_unit
+from dp_synth.nn.lessons import Lessons
+from dp_synth.synthesizers.base import Synthesizer
+from dp_synth.table import PrivateTable
+
+
+@dataclass(frozen=True)
+class PATEGAN(Synthesizer):
+    """Asks many small teachers which of two made records is the more real, and learns from it.
+
+    PATE-GAN (Jordon, Yoon & van der Schaar 2019) with its parts: teachers with disjoint
+    partitions who tell real from made records, a noisy vote, a student who sees made records
+    alone, and a generator taught by the student. What differs, and why:
+
+    - A question is a pair of made records that differ in one value, not one record that is real
+      or made: that all teachers call made records made teaches nothing, whereas one of a pair
+      wins. Half of the questions are about ``label``, where one is named.
+    - One-way marginals are paid for apart, and kept: votes say how attributes belong together.
+    - The student is the logarithm of a ratio of densities to independent attributes, so that
+      what the generator has to learn is a distribution and not the one record that scores best.
+    - Teachers are many and small, closed-form discriminators that vote as one product of matrices.
+
+    Privacy
+    -------
+    One Gaussian answer an attribute and ``votes`` noisy votes, each charged before it is cast,
+    calibrated together with the votes' exact curve whatever the votes are. Everything else sees
+    noisy histograms and winners alone. The unit must be one record.
+    """
+
+    name: ClassVar[str] = "pategan"
+
+    votes: int = 1000
+    teachers: int = 1001
+    noise: VoteNoise = "gaussian"
+    share: float = 0.7  # of the zCDP cost, for votes
+    label: str = ""  # the attribute that half of the questions are about
+    rounds: int = 5
+    most_groups: int = 8  # of codes, an attribute
+    steps: int = 600  # of the generator
+    rows: int = 512
+    records: int = 0  # a public number of records; 0 where none is declared
+
+    def __post_init__(self) -> None:
+        self._lessons()
+
+    def plan(self, domain: Domain) -> Plan:
+        """One-way marginals and votes; InputError for constraints or an unknown label."""
+        return self._lessons().plan(self.name, domain)
+
+    def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
+        from dp_synth.nn.teachers import any_two_values, teach
+
+        check_unit(table.payer.budget)
+        columns: list[Clique] = [(attribute,) for attribute in table.domain]
+        ones = measure(table, columns, plan.gaussians("ones"), rng)
+        part = plan.votes("votes")
+        if not part.count:
+            return independent_model(table.domain, ones)
+        lessons = replace(self._lessons(), part=part)
+        return teach(table, ones, lessons, any_two_values, rng)
+
+    def _lessons(self) -> Lessons:
+        return Lessons(
+            Votes(self.votes, self.teachers, self.noise, self.share),
+            self.label,
+            self.rounds,
+            self.most_groups,
+            self.steps,
+            self.rows,
+            self.records,
+        )

@@ -1,0 +1,70 @@
+"""Settings of a training: what is out of range is said in one line, before anything is read."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from dp_synth.accounting import Gaussians, SampledGaussians
+from dp_synth.domain import Domain, Support
+from dp_synth.errors import InputError
+from dp_synth.nn import extra
+from dp_synth.nn.training import Columns, Training, gan_plan
+from dp_synth.synthesizers.dpctgan import DPCTGAN
+from dp_synth.synthesizers.dpgan import DPGAN
+
+DOMAIN = Domain(("a", "b"), (3, 2))
+
+
+@pytest.mark.parametrize("kind", [DPGAN, DPCTGAN])
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("rate", 1.5, r"rate must lie in \(0, 1\]"),
+        ("rate", 0.0, r"rate must lie in \(0, 1\]"),
+        ("steps", 0, "steps must be a whole number from 1"),
+        ("critic_steps", 2.5, "critic_steps must be a whole number from 1"),
+        ("fakes", 1, "fakes must be 2 or more"),
+        ("clip", 0.0, "clip must be above 0"),
+        ("learning_rate", -1.0, "learning_rate must be a finite number"),
+        ("weight_limit", float("inf"), "weight_limit must be a finite number"),
+        ("columns_share", 1.0, r"columns_share must lie in \(0, 1\)"),
+        ("coarseness", -1.0, "coarseness must be a finite number"),
+        ("device", "abacus", "device must be one of auto, cpu, cuda"),
+    ],
+)
+def test_a_setting_out_of_range_is_an_input_error(
+    kind: type, setting: str, value: object, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        kind(**{setting: value})
+
+
+def made_plan(domain: Domain):  # type: ignore[no-untyped-def]
+    recipe = DPCTGAN(steps=7, rate=0.5)
+    return gan_plan("dpctgan", domain, recipe._training(), recipe._columns())
+
+
+def test_constraints_are_refused_by_name() -> None:
+    support = Support(("a", "b"), bytes([1, 1, 1, 1, 1, 0]))
+    with pytest.raises(InputError, match="dpctgan cannot keep the schema's constraints"):
+        made_plan(Domain(("a", "b"), (3, 2), supports=(support,)))
+
+
+def test_without_torch_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extra, "find_spec", lambda _name: None)
+    with pytest.raises(InputError, match=r'pip install "dp-synth\[deep\]"'):
+        made_plan(DOMAIN)
+
+
+def test_a_plan_is_one_marginal_an_attribute_and_then_all_steps() -> None:
+    pytest.importorskip("torch", reason="the extra deep is not installed")
+    plan = made_plan(DOMAIN)
+    assert plan.gaussians("ones") == Gaussians(2, 0.15, name="ones")
+    assert plan.sampled("steps") == SampledGaussians(7, 0.5, 0.85, name="steps")
+
+
+def test_settings_need_no_torch() -> None:
+    assert "torch" not in vars(sys.modules[Training.__module__])
+    assert Columns(0.1, 1.0).share == 0.1

@@ -1,0 +1,35 @@
+"""Synthesizers as tests of all of them take them: networks with few steps and few units."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+
+from dp_synth.synthesizers import (
+    DPCTGAN,
+    DPGAN,
+    PATECTGAN,
+    PATEGAN,
+    SYNTHESIZERS,
+    MarginalGenerator,
+    Synthesizer,
+)
+
+SAMPLED = ("dpgan", "dpctgan")  # certified under add_remove and for units of one record only
+SETTINGS = {"steps": 20, "rate": 0.1, "fakes": 32, "critic_width": 8, "generator_width": 8}
+VOTES = {"votes": 20, "teachers": 31, "rounds": 2, "steps": 20, "rows": 32}
+SMALL: dict[str, Synthesizer] = {
+    "dpgan": DPGAN(**SETTINGS, components=128),
+    "dpctgan": DPCTGAN(**SETTINGS, components=128),
+    "pategan": PATEGAN(**VOTES),
+    "patectgan": PATECTGAN(**VOTES),
+    "marginal_generator": MarginalGenerator(steps=400, rows=32, width=16),
+}
+
+
+def small(name: str) -> Synthesizer:
+    """The synthesizer of this name, quick; the test is skipped where its extra is missing."""
+    if name in SMALL and find_spec("torch") is None:
+        pytest.skip("the extra deep is not installed")
+    return SMALL[name] if name in SMALL else SYNTHESIZERS[name]()
