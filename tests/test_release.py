@@ -228,7 +228,7 @@ def test_a_file_holds_the_noisy_total_and_no_number_of_private_records(saved):
     assert kinds <= {"clique_", "group_", "share_", "answer_", "answer_groups_"}
     assert set(header) == {
         *("format", "version", "dp_synth", "synthesizer", "settings"),
-        *("schema", "ledger", "cliques", "total", "transcript"),
+        *("schema", "ledger", "kind", "cliques", "total", "transcript"),
     }
 
 
