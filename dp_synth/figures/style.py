@@ -69,6 +69,7 @@ NAMES: MappingProxyType[str, str] = MappingProxyType(
     {
         "independent": "Independent",
         "mst": "MST",
+        "clique_tree": "clique tree",
         "real_rows": "real rows",
         "fresh_rows": "fresh real rows",
         "independent_without_noise": "independent columns, no noise",
