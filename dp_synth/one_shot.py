@@ -14,6 +14,7 @@ from dp_synth.accounting import Filtered, FilteredGaussian
 from dp_synth.domain import Clique, Domain
 from dp_synth.inference import (
     Compression,
+    JunctionTreeModel,
     Model,
     cautious_histogram,
     combine,
@@ -120,9 +121,23 @@ def _score_pairs(
     if not pairs or stddev > BLIND_SCORES * total:
         return {}
     independent = independent_model(table.domain, ones)
-    scores = purse.score(Distances(table, independent.marginal), pairs, part)
-    scores -= [expected_distance(independent.marginal(pair)) for pair in pairs]
+    expected = _pair_counts(independent)
+    scores = purse.score(Distances(table, expected), pairs, part)
+    scores -= [expected_distance(expected(pair)) for pair in pairs]
     return dict(zip(pairs, shrink_scores(scores, stddev).tolist(), strict=True))
+
+
+def _pair_counts(model: JunctionTreeModel) -> Callable[[Clique], NDArray[np.float64]]:
+    """Return the expected counts of pairs: products of columns, unless some cells cannot occur."""
+    if model.domain.supports:
+        return model.marginal
+    columns = {attribute: model.marginal((attribute,)) for attribute in model.domain}
+
+    def product(pair: Clique) -> NDArray[np.float64]:
+        first, second = pair
+        return np.multiply.outer(columns[first], columns[second] / model.total)
+
+    return product
 
 
 @dataclass(frozen=True)
