@@ -27,6 +27,8 @@ numbers: $(VENV)/.test
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/accounting.py
 	$(BIN)/python benchmarks/noise.py
+	$(BIN)/python benchmarks/counting.py
+	$(BIN)/python benchmarks/release_only.py
 	$(BIN)/python benchmarks/siblings.py
 
 # The tables of docs/synthesizers.md, measured and drawn: half an hour (needs DP_SYNTH_DATA).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from dp_synth.accounting import Gaussians, Plan, Votes
 from dp_synth.domain import Domain
@@ -25,6 +25,12 @@ class Lessons:
     steps: int
     rows: int
     records: int = 0
+
+    @classmethod
+    def of(cls, recipe: object, part: Votes) -> Lessons:
+        """Return the settings that ``recipe`` has under the same names, beside its votes."""
+        shared = [field.name for field in fields(cls) if field.name != "part"]
+        return cls(part, **{name: getattr(recipe, name) for name in shared})
 
     def __post_init__(self) -> None:
         least = {"votes": (self.part.count, 1), "rounds": (self.rounds, 1)}

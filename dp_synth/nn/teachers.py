@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Codes, Domain
-from dp_synth.inference import Compression, estimate_total
+from dp_synth.accounting import Plan
+from dp_synth.domain import Clique, Codes, Domain
+from dp_synth.inference import Compression, Model, estimate_total, independent_model
 from dp_synth.inference.columns import cautious_histogram
 from dp_synth.inference.mixture import MixtureModel
 from dp_synth.measurement import Measurement
-from dp_synth.mechanisms.noisy_votes import Questions, Teachers
+from dp_synth.mechanisms import measure
+from dp_synth.mechanisms.noisy_votes import Questions, Teachers, check_unit
 from dp_synth.nn.lessons import Lessons
 from dp_synth.nn.product_rows import MarginalTargets, RowGenerator, Training
 from dp_synth.nn.student import Student, independent_records
@@ -45,7 +48,23 @@ class Asker(Protocol):
         """Return so many questions about ``records``."""
 
 
-def teach(
+def fit_by_votes(
+    table: PrivateTable, plan: Plan, lessons: Lessons, ask: Asker, rng: np.random.Generator
+) -> Model:
+    """Return the model of a fit: columns are measured, then all else is asked of teachers.
+
+    Independent columns where the plan has no votes: nothing can be asked of one attribute.
+    """
+    check_unit(table.payer.budget)
+    columns: list[Clique] = [(attribute,) for attribute in table.domain]
+    ones = measure(table, columns, plan.gaussians("ones"), rng)
+    part = plan.votes("votes")
+    if not part.count:
+        return independent_model(table.domain, ones)
+    return _teach(table, ones, replace(lessons, part=part), ask, rng)
+
+
+def _teach(
     table: PrivateTable,
     ones: Sequence[Measurement],
     lessons: Lessons,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 from dp_synth.accounting import Gaussians, Plan, SampledGaussians
 from dp_synth.domain import Domain
@@ -34,6 +35,13 @@ class Training:
     conditional: bool
     frequencies_weight: float
     device: str
+
+    @classmethod
+    def of(cls, recipe: object, **more: float) -> Training:
+        """Return the settings that ``recipe`` has under the same names, and ``more``."""
+        names = [field.name for field in fields(cls) if field.name not in more]
+        settings: dict[str, Any] = {name: getattr(recipe, name) for name in names}
+        return cls(**settings | more)
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -76,18 +76,4 @@ class DPCTGAN(Synthesizer):
         return Columns(self.columns_share, self.coarseness)
 
     def _training(self) -> Training:
-        return Training(
-            steps=self.steps,
-            rate=self.rate,
-            critic_steps=self.critic_steps,
-            clip=self.clip,
-            weight_limit=self.weight_limit,
-            learning_rate=self.learning_rate,
-            fakes=self.fakes,
-            critic_width=self.critic_width,
-            generator_width=self.generator_width,
-            components=self.components,
-            conditional=True,
-            frequencies_weight=self.frequencies_weight,
-            device=self.device,
-        )
+        return Training.of(self, conditional=True)

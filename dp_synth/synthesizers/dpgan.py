@@ -63,18 +63,4 @@ class DPGAN(Synthesizer):
         return Columns(self.columns_share, self.coarseness)
 
     def _training(self) -> Training:
-        return Training(
-            steps=self.steps,
-            rate=self.rate,
-            critic_steps=self.critic_steps,
-            clip=self.clip,
-            weight_limit=self.weight_limit,
-            learning_rate=self.learning_rate,
-            fakes=self.fakes,
-            critic_width=self.critic_width,
-            generator_width=self.generator_width,
-            components=self.components,
-            conditional=False,
-            frequencies_weight=0.0,
-            device=self.device,
-        )
+        return Training.of(self, conditional=False, frequencies_weight=0.0)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from dp_synth.accounting import Plan, Votes
 from dp_synth.accounting.events import VoteNoise
-from dp_synth.domain import Clique, Domain
-from dp_synth.inference import Model, independent_model
-from dp_synth.mechanisms import measure
-from dp_synth.mechanisms.noisy_votes import check_unit
+from dp_synth.domain import Domain
+from dp_synth.inference import Model
 from dp_synth.nn.lessons import Lessons
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
@@ -56,24 +54,9 @@ class PATECTGAN(Synthesizer):
         return self._lessons().plan(self.name, domain)
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
-        from dp_synth.nn.teachers import conditioned_values, teach
+        from dp_synth.nn.teachers import conditioned_values, fit_by_votes
 
-        check_unit(table.payer.budget)
-        columns: list[Clique] = [(attribute,) for attribute in table.domain]
-        ones = measure(table, columns, plan.gaussians("ones"), rng)
-        part = plan.votes("votes")
-        if not part.count:
-            return independent_model(table.domain, ones)
-        lessons = replace(self._lessons(), part=part)
-        return teach(table, ones, lessons, conditioned_values, rng)
+        return fit_by_votes(table, plan, self._lessons(), conditioned_values, rng)
 
     def _lessons(self) -> Lessons:
-        return Lessons(
-            Votes(self.votes, self.teachers, self.noise, self.share),
-            self.label,
-            self.rounds,
-            self.most_groups,
-            self.steps,
-            self.rows,
-            self.records,
-        )
+        return Lessons.of(self, Votes(self.votes, self.teachers, self.noise, self.share))

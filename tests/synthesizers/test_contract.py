@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from small_settings import SAMPLED, small
+from small_settings import SAMPLED, SMALL, small
 
 from dp_synth.accounting import ADJACENCIES, Accountant, Filtered, PrivacyBudget
 from dp_synth.accounting.currency import cost
-from dp_synth.errors import BudgetExceeded, SchemaError, UnsupportedEvent
+from dp_synth.errors import BudgetExceeded, InputError, SchemaError, UnsupportedEvent
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS
 from dp_synth.table import PrivateTable
@@ -209,6 +209,25 @@ def test_measured_marginals_become_exact_as_epsilon_grows(synthesizer):
         worst.append(max(gaps))
     assert worst[0] > worst[1] > worst[2]
     assert worst[2] < 1e-3
+
+
+RULES = [
+    {"impossible": {"age": {"below": 15}, "job": ["a", "b"]}},
+    {"impossible": {"job": ["never"], "wage": {"from": 0}}},
+]
+
+
+def test_no_row_breaks_a_constraint_or_the_method_refuses_it_up_front(synthesizer):
+    schema = Schema.from_dict({**SCHEMA.to_dict(), "constraints": RULES})
+    if synthesizer.name in SMALL:
+        with pytest.raises(InputError, match="constraints"):
+            synthesizer.fit(people(300), schema, BUDGET, seed=0)
+        return
+    for epsilon in (0.05, 5.0):
+        release = synthesizer.fit(people(2_000), schema, PrivacyBudget(epsilon, 1e-6), seed=0)
+        rows = release.sample(3_000, seed=1)
+        assert not ((rows["age"] < 15) & (rows["job"] != "never")).any()
+        assert not ((rows["job"] == "never") & (rows["wage"] != "")).any()
 
 
 def test_the_default_number_of_rows_is_the_noisy_total(synthesizer):
