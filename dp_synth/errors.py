@@ -29,5 +29,13 @@ class ReleaseError(InputError):
     """A release file is damaged, foreign, or of a version that is not known here."""
 
 
+class CheckpointError(InputError):
+    """A checkpoint is damaged, foreign, or of another fit than the one that is to go on."""
+
+
+class TrainingError(InputError, FloatingPointError):
+    """A training came to numbers that are not finite, as its settings let it; it cannot go on."""
+
+
 class GridError(InputError):
     """A benchmark grid names something that does not exist, or is malformed."""

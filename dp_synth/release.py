@@ -15,10 +15,14 @@ A release file is a zip archive of .npy arrays (numpy's .npz), none of them pick
   it in the tables and its part of that group. Left out where tables are over the codes
   themselves.
 - ``answer_<k>``: the noisy values of the k-th answer of the transcript; a choice has none.
+- ``answer_<k>_records``, ``_attributes``, ``_others``, ``_winners``: of an answer of votes, the
+  made-up records that were asked about, the number of the attribute in which the twin of each
+  differs, the twin's code there, and whether the record won; codes are bytes where they fit.
 - ``answer_groups_<m>``: the new code of each code, named by the answers that were given over it.
 
 Codes count the categories, or the cells of a numeric column, in the order of the schema; missing
-marks come after them. Version 1 had no transcript, and its tables were over the codes.
+marks come after them. Version 1 had no transcript, and its tables were over the codes; version 2
+had no votes in its transcript.
 """
 
 from __future__ import annotations
@@ -50,8 +54,8 @@ from dp_synth.transcript import Answer, from_fields, to_fields
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
-FORMAT, VERSION = "dp_synth.release", 2
-READABLE = (1, VERSION)
+FORMAT, VERSION = "dp_synth.release", 3
+READABLE = (1, 2, VERSION)
 
 # What reading a damaged archive raises: numpy's, json's, zipfile's and zlib's own errors.
 _DAMAGES = (

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import Adjacency, Slice
+from dp_synth.comparison import Comparison
 from dp_synth.counting import CodeCounts, Counts, dense_shape
 from dp_synth.domain import Clique, Codes, Domain
 from dp_synth.transcript import Answer
@@ -21,6 +22,10 @@ class PrivateTable:
     may call ``exact_marginal`` and ``exact_marginals``, and only after their charge; ``reads``
     counts the marginals that were handed out. They append to ``transcript`` what they answered;
     coarsened copies share it, and ``groups`` are the codes' group numbers in such a copy.
+
+    An auditor who holds a neighbouring table gives it as ``twin``; mechanisms then append to
+    ``comparisons`` what each answer says between the two. ValueError for a twin outside of a
+    simulation.
     """
 
     def __init__(
@@ -31,6 +36,7 @@ class PrivateTable:
         *,
         transcript: list[Answer] | None = None,
         groups: Mapping[str, Codes] | None = None,
+        twin: PrivateTable | None = None,
     ) -> None:
         self._counts = CodeCounts.of(codes, domain) if isinstance(codes, np.ndarray) else codes
         known = self._counts.domain
@@ -41,6 +47,10 @@ class PrivateTable:
         self.transcript = [] if transcript is None else transcript
         self.groups = groups or {}
         self.reads = 0
+        if twin is not None and not payer.accountant.ledger.simulation:
+            raise ValueError("only a simulation may be watched: comparisons are private")
+        self.twin = twin
+        self.comparisons: list[Comparison] = []
 
     @property
     def adjacency(self) -> Adjacency:
@@ -82,7 +92,12 @@ class PrivateTable:
             both[attribute] = group if known is None else group[known]
         same = self._counts.domain is self.domain
         domain = coarse.domain if same else self.domain.coarsened(groups)
-        return PrivateTable(coarse, domain, self.payer, transcript=self.transcript, groups=both)
+        twin = None if self.twin is None else self.twin.coarsen(groups)
+        copy = PrivateTable(
+            coarse, domain, self.payer, transcript=self.transcript, groups=both, twin=twin
+        )
+        copy.comparisons = self.comparisons
+        return copy
 
     def __repr__(self) -> str:
         return f"PrivateTable({len(self.domain)} attributes, paid by {self.payer.name!r})"

@@ -1,7 +1,8 @@
 """What passed the door: every noisy answer as it was given, for audits and standard errors.
 
 Nothing here is private: counts and scores carry the noise that was charged for, and of a choice
-only its outcome is kept, beside what was public about it.
+or of a vote only its outcome is kept, beside what was public about it. Noisy sums of gradients are
+not kept: thousands of them, each as large as a network, would say little more than its weights.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from dp_synth.domain import Clique, Codes
 
 Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[np.generic]]
+
+HIDDEN = -1  # code of an attribute that is no part of a question
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +67,29 @@ class ChoiceAnswer:
     groups: Mapping[str, Codes]
 
 
-Answer = MarginalAnswer | ScoresAnswer | ChoiceAnswer
+@dataclass(frozen=True, eq=False)
+class VoteAnswer:
+    """Which record of each pair teachers called the more real, in votes that were cast together.
+
+    ``records`` are made up, of shape (votes, attributes); their twins have code ``others[i]`` in
+    the attribute numbered ``attributes[i]`` and are their equals in all else. ``winners[i]`` is
+    whether the record won. Codes are after ``groups``, in the order of the table's attributes;
+    `HIDDEN` stands for those that were no part of the question.
+    """
+
+    part: str
+    why: str
+    records: Codes
+    attributes: Codes
+    others: Codes
+    winners: NDArray[np.bool_]
+    noise: str
+    scale: float
+    teachers: int
+    groups: Mapping[str, Codes]
+
+
+Answer = MarginalAnswer | ScoresAnswer | ChoiceAnswer | VoteAnswer
 
 
 def measured(answers: Iterable[Answer]) -> tuple[Clique, ...]:
@@ -83,9 +108,12 @@ def to_fields(answers: Sequence[Answer]) -> tuple[list[dict[str, object]], dict[
     arrays: dict[str, Any] = {}
     names: dict[int, str] = {}  # groups are shared between answers, and written once
     for number, answer in enumerate(answers):
-        kept = {name: value for name, value in answer.__dict__.items() if name != "values"}
-        if not isinstance(answer, ChoiceAnswer):
-            arrays[f"answer_{number}"] = answer.values
+        kept = dict(answer.__dict__)
+        if isinstance(answer, VoteAnswer):
+            written = {f"answer_{number}_{name}": kept.pop(name) for name in VOTED}
+            arrays |= {name: _small(array) for name, array in written.items()}
+        elif not isinstance(answer, ChoiceAnswer):
+            arrays[f"answer_{number}"] = kept.pop("values")
         kept["groups"] = {
             attribute: names.setdefault(id(group), f"answer_groups_{len(names)}")
             for attribute, group in answer.groups.items()
@@ -112,6 +140,9 @@ def _read(number: int, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
             raise ValueError(f"{choice} was chosen but is no candidate")
         epsilon, sensitivity = _positive(fields["epsilon"]), _positive(fields["sensitivity"])
         return ChoiceAnswer(part, why, candidates, choice, epsilon, sensitivity, groups)
+    if fields["kind"] == "votes":
+        voted = [arrays[f"answer_{number}_{name}"] for name in VOTED]
+        return _read_votes(part, why, fields, voted, groups)
     values = np.asarray(arrays[f"answer_{number}"], dtype=np.float64)
     stddev = _positive(fields["stddev"])
     if not np.isfinite(values).all():
@@ -129,11 +160,38 @@ def _read(number: int, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
     return ScoresAnswer(part, why, cliques, values, stddev, groups)
 
 
+def _read_votes(
+    part: str,
+    why: str,
+    fields: Mapping[str, Any],
+    voted: Sequence[NDArray[np.generic]],
+    groups: Mapping[str, Codes],
+) -> VoteAnswer:
+    records = _codes(voted[0], least=HIDDEN)
+    attributes, others = (_codes(array) for array in voted[1:3])
+    winners = np.asarray(voted[3])
+    if records.ndim != 2 or attributes.ndim != 1 or not winners.dtype == np.bool_:
+        raise ValueError("votes must be about records, each by one attribute, and have winners")
+    if not len(records) == len(attributes) == len(others) == len(winners):
+        raise ValueError("there must be an attribute, a code and a winner for each record")
+    if len(attributes) and attributes.max() >= records.shape[1]:
+        raise ValueError(f"votes must be about the {records.shape[1]} attributes of the records")
+    scale, teachers = _positive(fields["scale"]), fields["teachers"]
+    if type(teachers) is not int or teachers < 1:
+        raise ValueError(f"the number of teachers must be 1 or more, got {teachers!r}")
+    noise = str(fields["noise"])
+    return VoteAnswer(
+        part, why, records, attributes, others, winners, noise, scale, teachers, groups
+    )
+
+
 _KINDS: dict[type, str] = {
     MarginalAnswer: "marginal",
     ScoresAnswer: "scores",
     ChoiceAnswer: "choice",
+    VoteAnswer: "votes",
 }
+VOTED = ("records", "attributes", "others", "winners")  # arrays of an answer of votes
 
 
 def _clique(names: Iterable[str]) -> Clique:
@@ -148,6 +206,21 @@ def _positive(number: float) -> float:
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"the noise of an answer must be a finite number above 0, got {number}")
     return float(number)
+
+
+def _small(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return codes in a byte each where they fit; winners as they are."""
+    if array.dtype == np.bool_:
+        return array
+    signed = int(np.min(array, initial=0)) < 0
+    small, most = (np.int8, 128) if signed else (np.uint8, 256)
+    return array.astype(small) if int(np.max(array, initial=0)) < most else array
+
+
+def _codes(array: NDArray[np.generic], *, least: int = 0) -> Codes:
+    if array.dtype not in (np.uint8, np.int8, np.int32) or np.min(array, initial=0) < least:
+        raise ValueError("the codes of votes must be whole numbers, 0 or more")
+    return array.astype(np.int32)
 
 
 def _group(attribute: str, codes: NDArray[np.generic]) -> Codes:

@@ -131,8 +131,8 @@ def test_a_file_that_is_not_there_is_an_os_error(tmp_path):
 
 
 def test_a_future_version_and_a_foreign_format_are_named(saved):
-    rewritten(saved, header={"version": 3})
-    check_refused(saved, match="of version 3, not 'dp_synth.release' of version 1 or 2")
+    rewritten(saved, header={"version": 4})
+    check_refused(saved, match="of version 4, not 'dp_synth.release' of version 1 or 2 or 3")
     rewritten(saved, header={"version": 2, "format": "other"})
     check_refused(saved, match="'other'")
 
@@ -271,6 +271,14 @@ def test_a_file_of_version_1_gives_the_same_rows_and_knows_no_answers(tmp_path):
     estimate = loaded.marginal(["job"])
     assert np.array_equal(estimate.counts, release.marginal(["job"]).counts)
     assert np.isnan(estimate.stderr).all()
+
+
+def test_a_file_of_version_2_is_read_as_one_without_votes(saved):
+    release = Release.load(saved)
+    rewritten(saved, header={"version": 2})
+    again = Release.load(saved)
+    assert len(again.transcript) == len(release.transcript) > 0
+    assert again.sample(20, seed=1).equals(release.sample(20, seed=1))
 
 
 @pytest.mark.parametrize(

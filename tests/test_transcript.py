@@ -16,6 +16,7 @@ from dp_synth.transcript import (
     ChoiceAnswer,
     MarginalAnswer,
     ScoresAnswer,
+    VoteAnswer,
     chosen,
     from_fields,
     measured,
@@ -173,3 +174,60 @@ def test_groups_with_gaps_and_noisy_values_that_are_no_numbers_are_refused() -> 
         from_fields(fields, {**arrays, "answer_groups_0": np.array([0, 2, 2, 2])})
     with pytest.raises(ValueError, match="finite"):
         from_fields(fields, {**arrays, "answer_0": np.full(4, np.nan)})
+
+
+def voted(codes: int = 8) -> VoteAnswer:
+    """Three votes about records of four attributes, in codes of which there are so many."""
+    rng = np.random.default_rng(6)
+    records = rng.integers(0, codes, (3, 4)).astype(np.int32)
+    attributes, others = np.array([0, 3, 1], np.int32), np.array([2, 0, codes - 1], np.int32)
+    winners = np.array([True, False, True])
+    groups = {"age": np.array([0, 0, 1], np.int32)}
+    return VoteAnswer(
+        "votes", "why", records, attributes, others, winners, "laplace", 9.5, 101, groups
+    )
+
+
+@pytest.mark.parametrize(("codes", "kind"), [(8, np.uint8), (256, np.uint8), (257, np.int32)])
+def test_votes_come_back_as_they_were_and_take_a_byte_a_code_where_that_is_enough(
+    codes: int, kind: type
+) -> None:
+    answer = voted(codes)
+    fields, arrays = to_fields([answer])
+    assert arrays["answer_0_others"].dtype == kind
+    assert arrays["answer_0_winners"].dtype == np.bool_
+    assert arrays["answer_0_attributes"].dtype == np.uint8
+    (again,) = from_fields(fields, arrays)
+    assert isinstance(again, VoteAnswer)
+    for name in ("records", "attributes", "others", "winners"):
+        value, other = getattr(answer, name), getattr(again, name)
+        assert value.dtype == other.dtype
+        assert np.array_equal(value, other)
+    assert (again.part, again.why, again.noise) == ("votes", "why", "laplace")
+    assert (again.scale, again.teachers) == (9.5, 101)
+    assert again.groups["age"].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        ({"answer_0_winners": np.array([0, 1, 1])}, "have winners"),
+        ({"answer_0_winners": np.array([True])}, "for each record"),
+        ({"answer_0_others": np.zeros(2, np.uint8)}, "for each record"),
+        ({"answer_0_attributes": np.array([0, 4, 1], np.uint8)}, "the 4 attributes"),
+        ({"answer_0_records": np.zeros(3, np.uint8)}, "about records"),
+        ({"answer_0_records": np.zeros((3, 4))}, "whole numbers"),
+        ({"answer_0_others": np.array([-1, 0, 0], np.int32)}, "0 or more"),
+    ],
+)
+def test_votes_that_do_not_fit_together_are_refused(array, said: str) -> None:
+    fields, arrays = to_fields([voted()])
+    with pytest.raises(ValueError, match=said):
+        from_fields(fields, {**arrays, **array})
+
+
+@pytest.mark.parametrize("change", [{"scale": 0.0}, {"teachers": 0}, {"teachers": 1.5}])
+def test_votes_without_noise_or_teachers_are_refused(change) -> None:
+    fields, arrays = to_fields([voted()])
+    with pytest.raises(ValueError, match=r"above 0|1 or more"):
+        from_fields([{**fields[0], **change}], arrays)

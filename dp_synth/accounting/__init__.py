@@ -1,6 +1,6 @@
 """Budget, events, plans, curves and the accountant: what a release costs, never too little."""
 
-from dp_synth.accounting.accountant import Accountant, Portion, Recipe
+from dp_synth.accounting.accountant import Accountant, Recipe
 from dp_synth.accounting.budget import ADJACENCIES, Adjacency, PrivacyBudget
 from dp_synth.accounting.calibration import calibrate
 from dp_synth.accounting.currency import CURRENCIES, Currency
@@ -8,6 +8,7 @@ from dp_synth.accounting.curves import PrivacyCurve, compose
 from dp_synth.accounting.events import Event, Gaussian, Selection
 from dp_synth.accounting.ledger import Entry, Ledger, Randomness, Sampler
 from dp_synth.accounting.ledger_file import read_ledger
+from dp_synth.accounting.noise_factor import with_noise
 from dp_synth.accounting.plan import (
     Filtered,
     FilteredGaussian,
@@ -17,8 +18,10 @@ from dp_synth.accounting.plan import (
     SampledGaussians,
     Selections,
     ThresholdedGaussians,
+    Unbounded,
     Votes,
 )
+from dp_synth.accounting.portion import Portion
 from dp_synth.accounting.slices import Slice
 
 __all__ = [
@@ -47,8 +50,10 @@ __all__ = [
     "Selections",
     "Slice",
     "ThresholdedGaussians",
+    "Unbounded",
     "Votes",
     "calibrate",
     "compose",
     "read_ledger",
+    "with_noise",
 ]

@@ -12,19 +12,16 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.calibration import calibrate, check_weights, shares
+from dp_synth.accounting.calibration import at_cost, calibrate
 from dp_synth.accounting.currency import Currency, limit
 from dp_synth.accounting.curves import compose
 from dp_synth.accounting.events import Event, SampledGaussian, TruncatedGaussian
 from dp_synth.accounting.ledger import Entry, Ledger, Randomness
 from dp_synth.accounting.ledger_file import LedgerFile
 from dp_synth.accounting.plan import Plan
-from dp_synth.accounting.slices import Slice
+from dp_synth.accounting.portion import CRUMBS, Plans, Portion
+from dp_synth.accounting.slices import Slice, reservations
 from dp_synth.errors import BudgetExceeded, UnsupportedEvent
-
-Plans = Mapping[str, tuple[Plan, float]]
-
-CRUMBS = 1e-5  # of a filter or a portion: calibration leaves less unused, and it buys nothing
 
 
 class Recipe(Protocol):
@@ -86,6 +83,11 @@ class Accountant:
             if self._made is None:
                 self._made = replace(self._empty, entries=tuple(self._entries))
             return self._made
+
+    @property
+    def path(self) -> Path | None:
+        """Where the ledger is on disk; None where it is not."""
+        return self._file.path if self._file else None
 
     @property
     def ledger_so_far(self) -> Ledger:
@@ -173,6 +175,29 @@ class Accountant:
         again.currency, again._empty, again._limit = self.currency, self._empty, self._limit
         return again._reserve({piece.name: piece.plan}, piece.randomness)[piece.name]
 
+    def resume(
+        self, name: str, plan: Plan, *, randomness: Randomness = "os", reserved_at: int = 0
+    ) -> Slice:
+        """Return what is left of a reservation that the ledger file of a planned root holds.
+
+        For a fit that goes on where an earlier process ended: nothing is reserved, and all that
+        was ever charged to it is spent. ``plan`` has its noise, and ``reserved_at`` is the place
+        of its first line among the entries. BudgetExceeded when other lines stand there.
+        """
+        with self._alone():
+            lines = reservations(name, plan, randomness)
+            entries = self.ledger.entries
+            found = list(entries[reserved_at : reserved_at + len(lines)])
+            if self._file is None or self.currency or self.planned or found != lines:
+                raise BudgetExceeded(
+                    f"no planned ledger on disk holds this reservation of {name!r}, so that it "
+                    "cannot go on; nothing was released"
+                )
+            piece = Slice(self, name, plan, randomness, reserved_at=reserved_at)
+            piece.count_in(entries)
+            self._admitted = [*(p for p in self._admitted if p.reserved_at != reserved_at), piece]
+            return piece
+
     def turn(self, recipe: Recipe, domain: object, *, randomness: Randomness = "os") -> Slice:
         """Return the slice of the next planned recipe, which must be this one.
 
@@ -234,7 +259,7 @@ class Accountant:
         if all(plan.is_fixed for plan, _ in plans.values()):
             ready = {name: plan for name, (plan, _) in plans.items()}
         else:
-            ready = _at_cost(plans, left if amount is None else amount, currency)
+            ready = at_cost(plans, left if amount is None else amount, currency, self.budget)
         cost = sum(plan.cost(currency) for plan in ready.values())
         if cost > min(left, left if amount is None else amount) or not left:
             raise BudgetExceeded(
@@ -258,12 +283,8 @@ class Accountant:
 
     def _reserve(self, plans: Mapping[str, Plan], randomness: Randomness) -> dict[str, Slice]:
         """Write the plans down, then hand out what charges to them."""
-        lines = [
-            Entry("reservation", name, part.name, part.event(), part.count, "plan", randomness)
-            for name, plan in plans.items()
-            for part in plan.parts.values()
-            if part.count
-        ]
+        each = {name: reservations(name, plan, randomness) for name, plan in plans.items()}
+        lines = [line for own in each.values() for line in own]
         sampled = any(
             isinstance(line.event, (SampledGaussian, TruncatedGaussian)) for line in lines
         )
@@ -271,23 +292,42 @@ class Accountant:
             raise UnsupportedEvent("sampled batches are certified under add_remove only")
         if sampled and self.budget.max_rows > 1:
             raise UnsupportedEvent("sampled batches are certified for units of one record only")
+        place = len(self.ledger.entries)
         self._write(lines)
         pieces = {}
-        for name, plan in plans.items():
-            pieces[name] = Slice(self, name, plan, randomness, position=len(self._admitted))
-            self._admitted.append(pieces[name])
+        for position, (name, plan) in enumerate(plans.items(), len(self._admitted)):
+            pieces[name] = Slice(self, name, plan, randomness, position=position, reserved_at=place)
+            place += len(each[name])
+        self._admitted += pieces.values()
         return pieces
 
-    def _record(self, entry: Entry, position: tuple[int, int]) -> None:
-        """Write a charge, first to disk, then to memory. Called by slices only."""
+    def _record(self, entry: Entry, position: tuple[int, int], *, counted: bool) -> None:
+        """Write a charge, first to disk, then to memory. Called by slices only.
+
+        ``counted`` where the reservation says how many such charges there may be.
+        """
         with self._alone():
             if self.currency is None and position < self._latest:
                 raise BudgetExceeded(
                     f"{entry.why!r} comes after later parts of the plan were charged; its curve "
                     "holds in the planned order only; nothing was released"
                 )
+            if counted and self._file and self.currency is None:
+                self._refuse_double(entry)
             self._write([entry])
             self._latest = max(self._latest, position)
+
+    def _refuse_double(self, entry: Entry) -> None:
+        """Raise BudgetExceeded where processes that share a reservation have used it up."""
+        own = (entry.recipe, entry.part)
+        lines = [line for line in self.ledger.entries if (line.recipe, line.part) == own]
+        reserved = sum(line.count for line in lines if line.kind == "reservation")
+        charged = sum(line.count for line in lines if line.kind == "charge")
+        if charged + entry.count > reserved:
+            raise BudgetExceeded(
+                f"{entry.why!r} asks for {entry.count} where other processes have used up what "
+                f"was reserved for part {entry.part!r} of {entry.recipe!r}; nothing was released"
+            )
 
     def _write(self, entries: list[Entry]) -> None:
         if self._file:
@@ -311,47 +351,6 @@ class Accountant:
         raise TypeError("an accountant cannot be pickled: its copy could spend the budget twice")
 
 
-class Portion:
-    """So much of an adaptive root's filter, to be spent by fits or handed on in portions."""
-
-    def __init__(self, root: Accountant, parent: Portion | None, amount: float) -> None:
-        self.root = root
-        self._parent = parent
-        self._amount = amount
-        self._left = amount
-
-    def left(self) -> float:
-        """Return what is left of it, in the filter's currency: no more than of what it is part."""
-        above = self._parent.left() if self._parent else self.root.left()
-        return min(self._left, above) if self._left > CRUMBS * self._amount else 0.0
-
-    def portion(self, epsilon: float) -> Portion:
-        """Return as much of this as a budget of ``epsilon`` would be."""
-        return Portion(self.root, self, self.root.amount(epsilon))
-
-    def admit_jointly(self, plans: Plans, *, randomness: Randomness = "os") -> dict[str, Slice]:
-        """Reserve all that is left of this for several plans; see ``Accountant``.
-
-        BudgetExceeded when what it is a part of no longer has as much.
-        """
-        with self.root._lock:
-            left = self.left()
-            if left < self._left * (1 - 1e-9):
-                raise BudgetExceeded(
-                    f"{', '.join(plans)} would cost {self._left:.4g} where {left:.4g} is left of "
-                    f"the {self.root.currency} filter; nothing was released"
-                )
-            pieces = self.root.admit_jointly(plans, randomness=randomness, amount=left)
-            assert self.root.currency is not None
-            self._spend(sum(piece.plan.cost(self.root.currency) for piece in pieces.values()))
-        return pieces
-
-    def _spend(self, amount: float) -> None:
-        self._left -= amount
-        if self._parent:
-            self._parent._spend(amount)
-
-
 def _checked(
     planned: tuple[tuple[Recipe, float], ...], budget: PrivacyBudget
 ) -> tuple[tuple[Recipe, float], ...]:
@@ -372,27 +371,3 @@ def _currency(adaptive: bool | Currency, planned: Sequence[object]) -> Currency 
     if adaptive not in (True, "zcdp", "gdp"):
         raise ValueError(f"adaptive must be True, 'zcdp' or 'gdp', got {adaptive!r}")
     return "zcdp" if adaptive is True else adaptive
-
-
-def _at_cost(plans: Plans, amount: float, currency: Currency) -> dict[str, Plan]:
-    """Return the plans with the noise at which all together cost ``amount``, never more."""
-    check_weights(plans)
-
-    def at(rho: float) -> dict[str, Plan]:
-        parts = shares(rho, list(plans.values()))
-        return {
-            name: plan.at(share) if share else plan
-            for (name, (plan, _)), share in zip(plans.items(), parts, strict=True)
-        }
-
-    if not amount:
-        return at(1e-60)
-    high = amount
-    if currency == "zcdp":
-        return at(high * (1 - 1e-12))
-    low = 0.0
-    while high - low > 1e-6 * high:
-        middle = (low + high) / 2
-        above = sum(plan.cost(currency) for plan in at(middle).values()) > amount
-        low, high = (low, middle) if above else (middle, high)
-    return at(low)

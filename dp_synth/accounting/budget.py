@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -13,6 +12,9 @@ ADJACENCIES: tuple[str, ...] = get_args(Adjacency)
 @dataclass(frozen=True)
 class PrivacyBudget:
     """A target (epsilon, delta), the adjacency under which it must hold, and the unit.
+
+    An infinite ``epsilon`` says that no guarantee is wanted. It pays for what has none to give,
+    and for that alone: what could keep a finite budget is not calibrated to an infinite one.
 
     ``add_remove``: neighbouring tables differ by one unit more or less, so the number of units
     is private. ``replace_one``: they differ in the values of one unit, so it is public. A unit
@@ -31,8 +33,11 @@ class PrivacyBudget:
     max_rows: int = 1
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.epsilon) and self.epsilon > 0):
-            raise ValueError(f"epsilon must be a finite number above 0, got {self.epsilon}")
+        if not self.epsilon > 0:
+            raise ValueError(
+                "epsilon must be a finite number above 0, or inf where no guarantee is wanted, "
+                f"got {self.epsilon}"
+            )
         if not 0 <= self.delta < 1:
             raise ValueError(f"delta must lie in [0, 1), got {self.delta}")
         if self.adjacency not in ADJACENCIES:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import NoReturn
 
 from dp_synth.accounting import cache
+from dp_synth.accounting.audible import drowned, least_rho, rounded_up
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.currency import zcdp_rho
+from dp_synth.accounting.currency import Currency, limit, zcdp_rho
 from dp_synth.accounting.curves import compose
-from dp_synth.accounting.events import Event
+from dp_synth.accounting.events import Event, Gaussian, ZeroConcentrated
 from dp_synth.accounting.plan import Part, Plan
 from dp_synth.errors import InputError
 
@@ -30,7 +32,9 @@ def calibrate(
     Each plan comes with its weight: the total zCDP cost is shared in proportion to the weights,
     and one number, that total, is searched for. Epsilon is not split, the curves are composed,
     after those of the events ``before``. InputError when no noise can meet the budget (Gaussian
-    parts at delta 0), when a plan has its noise already, or when a weight is not positive.
+    parts at delta 0), when it takes so much that nothing is said (the least epsilon that works
+    is then named), when a plan has its noise already, or when a weight is not positive. A plan
+    without a guarantee takes an infinite epsilon, any other a finite one.
 
     >>> from dp_synth.accounting import Gaussians
     >>> plan = Plan({"ones": Gaussians(15)})
@@ -39,16 +43,105 @@ def calibrate(
     True
     """
     check_weights(plans)
+    check_guarantees({name: plan for name, (plan, _) in plans.items()}, budget)
+    if math.isinf(budget.epsilon):
+        return {name: _towards_target(plan, budget.delta) for name, (plan, _) in plans.items()}
     total = math.fsum(weight for _, weight in plans.values())
     plans = {
         name: (plan.with_delta(budget.delta * weight / total), weight)
         for name, (plan, weight) in plans.items()
     }
     frozen = tuple((tuple(plan.parts.values()), weight) for plan, weight in plans.values())
-    rhos = shares(_total_rho(frozen, before, budget.epsilon, budget.delta), list(plans.values()))
+    ready = _shared(_total_rho(frozen, before, budget.epsilon, budget.delta), plans)
+
+    def least(rho: float) -> float:
+        events = [event for plan in _shared(rho, plans).values() for event in plan.events()]
+        return compose([*before, *events]).epsilon(budget.delta)
+
+    if drowned(ready, budget):
+        rho = least_rho(tuple(plans.values()), budget)
+        if least(rho) <= budget.epsilon:  # an engine gave up below it, and misled the search
+            return _shared(rho * (1 + RELATIVE_TOLERANCE), plans)
+        _refuse_drowned(ready, budget, least(rho))
+    return ready
+
+
+def at_cost(
+    plans: Mapping[str, tuple[Plan, float]],
+    amount: float,
+    currency: Currency,
+    budget: PrivacyBudget,
+) -> dict[str, Plan]:
+    """Return the plans with the noise at which all together cost ``amount``, never more.
+
+    An amount of a filter in its currency. Nothing is refused where nothing is left of it, so that
+    whoever pays says so; else InputError as in ``calibrate``.
+    """
+    check_weights(plans)
+    check_guarantees({name: plan for name, (plan, _) in plans.items()}, budget)
+
+    def cost(rho: float) -> float:
+        return sum(plan.cost(currency) for plan in _shared(rho, plans).values())
+
+    def least(rho: float) -> float:
+        spent = cost(rho)
+        event = ZeroConcentrated(spent) if currency == "zcdp" else Gaussian(spent**-0.5, 1.0)
+        return compose([(event, 1)]).epsilon(budget.delta)
+
+    low, high = (amount * (1 - 1e-12),) * 2 if currency == "zcdp" else (0.0, amount)
+    while high - low > 1e-6 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if cost(middle) > amount else (middle, high)
+    ready = _shared(low or LEAST_RHO, plans)
+    if drowned(ready, budget) and (amount or not limit(budget, currency)):
+        _refuse_drowned(ready, budget, least(least_rho(tuple(plans.values()), budget)))
+    return ready
+
+
+def check_guarantees(plans: Mapping[str, Plan], budget: PrivacyBudget) -> None:
+    """Raise InputError where a finite epsilon meets a plan without a guarantee, or the reverse."""
+    for name, plan in plans.items():
+        without = plan.unbounded
+        if without and math.isfinite(budget.epsilon):
+            raise InputError(
+                f"{name!r} has no guarantee to give: {without.reason}; use another accounting, or "
+                f"a budget of epsilon inf, which says that none is wanted; got {budget.epsilon:g}"
+            )
+        if math.isinf(budget.epsilon) and not without:
+            raise InputError(
+                "epsilon must be a finite number above 0: inf says that no guarantee is wanted, "
+                f"and {name!r} has one to give"
+            )
+
+
+def _refuse_drowned(ready: Mapping[str, Plan], budget: PrivacyBudget, least: float) -> NoReturn:
+    found = drowned(ready, budget)
+    assert found is not None
+    name, part, noise = found
+    raise InputError(
+        f"epsilon {budget.epsilon:g} at delta {budget.delta:g} is too small for {name!r}: its part "
+        f"{part!r} would have noise of {noise:.3g} and say nothing; the least epsilon that works "
+        f"at this delta is {rounded_up(least)}"
+    )
+
+
+def _towards_target(plan: Plan, delta: float) -> Plan:
+    """Return a plan without a guarantee, with the noise that its target asks for."""
+    without = plan.unbounded
+    assert without is not None
+    if not delta:
+        raise InputError("a target needs a delta above 0, got 0")
+    whole = math.fsum(part.share for part in plan.parts.values() if part.count)
+    return plan.with_delta(delta).at(zcdp_rho(without.target, delta) * whole)
+
+
+def _shared(rho: float, plans: Mapping[str, tuple[Plan, float]]) -> dict[str, Plan]:
+    """Return the plans with the noise at which they share a zCDP cost by weight."""
     return {
-        name: plan.at(rho) if rho else plan
-        for (name, (plan, _)), rho in zip(plans.items(), rhos, strict=True)
+        name: plan.at(share) if share else plan
+        for (name, (plan, _)), share in zip(
+            plans.items(), shares(rho, list(plans.values())), strict=True
+        )
     }
 
 
@@ -109,6 +202,8 @@ def _search(spent: Callable[[float], float], epsilon: float, delta: float, *, al
     while spent(low) > epsilon and low > LEAST_RHO:  # zCDP bounds no cost of sampled sums
         low = max(low / 4, LEAST_RHO)
     if spent(low) > epsilon:
+        if delta and alone:
+            return LEAST_RHO  # with so much noise as says nothing, which is refused
         raise InputError(
             f"no amount of noise meets epsilon {epsilon} at delta {delta}; raise "
             + ("delta" if alone else "the target above what came before")

@@ -41,6 +41,7 @@ GRID_POINTS_PER_RANGE = 20  # a pure event's whole loss range spans at least so 
 LARGEST_GRID = 30_000  # points per epsilon; very small ranges are rounded up to this grid
 MOST_PRECISION = 10_000.0  # of all Gaussians; twice their mean loss, whose grid must be affordable
 NEGLIGIBLE = 1e-15  # a delta at which blocks are cut off
+ROUNDING = 0.02  # of a whole distribution's mass: more, and its grid is too fine for floating point
 
 
 @lru_cache(maxsize=32)
@@ -157,15 +158,24 @@ def _chords(epsilons: Floats, deltas: Floats) -> Curve:
 
 def _composed(parts: Sequence, step: float, last: Losses | None = None) -> Losses:
     total = last
-    for event, count in parts:
-        once = loss_distribution(event, step)
-        if once is None:
-            continue
-        some = once.self_compose(count) if count > 1 else once
-        total = some if total is None else total.compose(some)
+    with np.errstate(over="ignore", invalid="ignore"):  # what it spoils is refused
+        for event, count in parts:
+            once = loss_distribution(event, step)
+            if once is None:
+                continue
+            some = _sound(once.self_compose(count) if count > 1 else once)
+            total = some if total is None else _sound(total.compose(some))
     if total is None:
         raise UnsupportedEvent("there is nothing to compose")
     return total
+
+
+def _sound(losses: Losses) -> Losses:
+    """Return the losses if they still sum to one; what is left when they do not bounds nothing."""
+    mass = float(losses.get_delta_for_epsilon(-2 * LARGEST_LOSS))
+    if not abs(mass - 1) <= ROUNDING:
+        raise UnsupportedEvent(f"losses of total mass {mass:.4g}: the loss grid is too fine")
+    return losses
 
 
 def _merged(sequence: Sequence) -> Sequence:

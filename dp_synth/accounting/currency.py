@@ -24,6 +24,7 @@ from dp_synth.accounting.closed_forms import (
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
+    NoGuarantee,
     Public,
     Pure,
     Selection,
@@ -51,6 +52,11 @@ def cost(event: Event, currency: Currency) -> float:
         return 0.0
     if isinstance(event, ThresholdedGaussian):
         raise UnsupportedEvent(NO_DELTA)
+    if isinstance(event, NoGuarantee):
+        raise InputError(
+            f"{event.reason} has no guarantee, so that no filter can pay for it; give a budget of "
+            "epsilon inf, which says that none is wanted"
+        )
     amount = event.rho if currency == "zcdp" else _squared_mu(event)
     if amount is None:
         raise UnsupportedEvent(f"no {currency} cost is known of {event!r}")
@@ -61,8 +67,10 @@ def cost(event: Event, currency: Currency) -> float:
 def limit(budget: PrivacyBudget, currency: Currency) -> float:
     """Return the largest amount that keeps the budget, rounded down.
 
-    InputError at delta 0: neither currency converts to it.
+    InputError at delta 0, to which neither currency converts, and at an infinite epsilon.
     """
+    if math.isinf(budget.epsilon):
+        raise InputError("epsilon must be a finite number above 0 for a filter, got inf")
     if not budget.delta:
         raise InputError("an adaptive accountant needs a delta above 0, got 0")
     if currency == "zcdp":

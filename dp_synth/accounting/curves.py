@@ -18,6 +18,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from dp_synth.accounting.closed_forms import (
     gaussian_delta,
@@ -32,6 +33,7 @@ from dp_synth.accounting.events import (
     Event,
     Gaussian,
     Laplace,
+    NoGuarantee,
     Public,
     Pure,
     SampledGaussian,
@@ -55,7 +57,8 @@ class PrivacyCurve:
 
     ``beside`` is the chance that, whatever the events' losses are, all is told. It comes of
     thresholds, whose dominating pair is that of a Gaussian and, apart, that of a mechanism which
-    is (0, delta)-DP: the curve is ``beside`` + (1 - ``beside``) times that of the events.
+    is (0, delta)-DP: the curve is ``beside`` + (1 - ``beside``) times that of the events. It is
+    1 where something among them has no guarantee.
     """
 
     events: Sequence
@@ -94,21 +97,27 @@ class PrivacyCurve:
 
     def engine(self, delta: float) -> str:
         """Return the name of the engine whose epsilon at ``delta`` is the least."""
+        if self.beside == 1:
+            return "no guarantee"
         left = max(0.0, self._left(delta))
         return min(self._epsilons(left), key=lambda found: found[1])[0]
 
     def delta(self, epsilon: float) -> float:
         """Return an upper bound on the smallest delta at ``epsilon`` >= 0."""
+        if self.beside == 1:
+            return 1.0
         return self.beside + (1 - self.beside) * self._delta(epsilon)
 
     def _left(self, delta: float) -> float:
         """Return what of ``delta`` the events may take, rounded down; negative when nothing."""
         if not self.beside:
             return delta
+        if self.beside == 1:
+            return -1.0
         return (delta - self.beside) / (1 - self.beside) * (1 - ROUNDING)
 
     def _delta(self, epsilon: float) -> float:
-        if self._is_gaussian:
+        if self.is_gaussian:
             return gaussian_delta(self.mu, epsilon)
         bound = self._delta_apart(epsilon)
         if self.rho is not None:
@@ -123,6 +132,8 @@ class PrivacyCurve:
         The envelope of all certified (epsilon, delta) pairs, hence never too small
         (Kairouz, Oh & Viswanath 2015, Thm 2.4).
         """
+        if self.beside == 1:
+            return np.ones_like(fpr, dtype=float)
         if self._is_free:
             return np.asarray(fpr, dtype=float)
         epsilons, deltas = self._profile
@@ -134,8 +145,11 @@ class PrivacyCurve:
         """Return an upper bound on the area under any membership attack's ROC curve.
 
         The bound on the true-positive rate is concave in the false-positive rate, so that the
-        midpoint rule used here never falls below its integral.
+        midpoint rule used here never falls below its integral. One Gaussian has the closed form
+        Phi(mu / sqrt(2)).
         """
+        if self.is_gaussian and not self.beside:
+            return min(1.0, float(ndtr(self.mu / math.sqrt(2))) * (1 + ROUNDING))
         half = np.concatenate([[0.0], np.geomspace(1e-9, 0.5, 2000)])
         edges = np.concatenate([half, 1 - half[-2::-1]])
         middles = (edges[1:] + edges[:-1]) / 2
@@ -146,7 +160,7 @@ class PrivacyCurve:
         if self._is_free:
             yield "exact", 0.0
             return
-        if self._is_gaussian:
+        if self.is_gaussian:
             yield "gaussian", gaussian_epsilon(self.mu, delta) if delta else math.inf
             return
         apart = self._epsilon_apart(delta)
@@ -173,7 +187,7 @@ class PrivacyCurve:
         last = min(*(bound for _, bound in self._epsilons(TAIL)), LARGEST_LOSS)
         points = np.geomspace(last * 1e-4, last, 400) if last else np.empty(0)
         epsilons = np.concatenate([[0.0], points])
-        if self._is_gaussian:
+        if self.is_gaussian:
             return epsilons, np.array([gaussian_delta(self.mu, e) for e in epsilons])
         bounds = [np.array([self._delta_apart(e) for e in epsilons])]
         if self.rho is not None:
@@ -187,7 +201,7 @@ class PrivacyCurve:
         return all(isinstance(event, Public) for event, _ in self.events) or self.rho == 0
 
     @cached_property
-    def _is_gaussian(self) -> bool:
+    def is_gaussian(self) -> bool:
         """Whether the closed form of one Gaussian mechanism holds."""
         return all(isinstance(event, (Gaussian, Public)) for event, _ in self.events)
 
@@ -242,6 +256,8 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
     for event, count in events:
         if not isinstance(event, Event):
             raise UnsupportedEvent(f"no certified engine bounds {event!r}")
+        if isinstance(event, NoGuarantee) and count:
+            return PrivacyCurve((), 1.0)
         if isinstance(event, ThresholdedGaussian):
             kept += count * math.log1p(-event.delta)
             event = event.counted
@@ -267,6 +283,8 @@ def _spread(event: Event) -> float:
             return event.epsilon**2 / 2
         case ThresholdedGaussian():
             return event.counted.rho
+        case NoGuarantee():
+            return math.inf
         case SampledGaussian() | TruncatedGaussian():
             precision = 1 / event.noise_multiplier / event.noise_multiplier
             once = event.rate**2 * math.expm1(min(precision, LARGEST_LOSS))

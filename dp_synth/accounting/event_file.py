@@ -173,6 +173,8 @@ def noise_factor(events: Iterable[tuple[Event, int]], epsilon: float, delta: flo
     20.0
     """
     PrivacyBudget(epsilon, delta)
+    if math.isinf(epsilon):
+        raise InputError("epsilon must be a finite number above 0, got inf")
     given = scaled(events, 1.0)
     if all(isinstance(event, Public) for event, _ in given):
         raise InputError("the events cost nothing, so that there is no noise to scale")

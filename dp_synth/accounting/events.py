@@ -308,6 +308,18 @@ class ZeroConcentrated:
 
 
 @dataclass(frozen=True)
+class NoGuarantee:
+    """Something that nothing bounds, with the ``reason``; whatever it is part of has no epsilon."""
+
+    reason: str
+
+    @property
+    def rho(self) -> None:
+        """None: no number would be large enough."""
+        return None
+
+
+@dataclass(frozen=True)
 class Public:
     """Something read that no private record can change; it costs nothing."""
 
@@ -330,6 +342,7 @@ Event = (
     | Pure
     | Approximate
     | ZeroConcentrated
+    | NoGuarantee
     | Public
 )
 EVENTS: dict[str, type[Event]] = {
@@ -345,6 +358,7 @@ EVENTS: dict[str, type[Event]] = {
     "pure": Pure,
     "approximate": Approximate,
     "zero_concentrated": ZeroConcentrated,
+    "no_guarantee": NoGuarantee,
     "public": Public,
 }
 _TYPES = {kind: name for name, kind in EVENTS.items()}

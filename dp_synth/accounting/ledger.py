@@ -15,6 +15,7 @@ from dp_synth.accounting.curves import PrivacyCurve, compose
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
+    NoGuarantee,
     Selection,
     ThresholdedGaussian,
     ZeroConcentrated,
@@ -26,6 +27,7 @@ from dp_synth.errors import LedgerError, UnsupportedEvent
 DIGITS = 7  # of a printed bound
 
 FORMAT, VERSION = "dp_synth.ledger", 2
+INFINITE = "inf"  # how an infinite epsilon is written: JSON has no number for it
 
 Randomness = Literal["os", "seeded"]  # a seeded run can be repeated by whoever knows the seed
 Sampler = Literal["exact", "float"]  # exact in law, or as floating point allows
@@ -151,6 +153,8 @@ class Ledger:
     def header(self) -> dict[str, object]:
         """Return what opens a ledger file, as a JSON object."""
         budget = {name: getattr(self.budget, name) for name in PrivacyBudget.__dataclass_fields__}
+        if math.isinf(self.budget.epsilon):
+            budget["epsilon"] = INFINITE
         rule = {"rule": self.rule, "simulation": self.simulation}
         return {"format": FORMAT, "version": VERSION, "dp_synth": __version__, **budget, **rule}
 
@@ -175,8 +179,10 @@ class Ledger:
         if rule not in ("planned", *CURRENCIES) or not isinstance(simulation, bool):
             raise LedgerError(f"unknown rule {rule!r} or simulation {simulation!r} in its head")
         try:
-            names = PrivacyBudget.__dataclass_fields__
-            budget = PrivacyBudget(**{name: header[name] for name in names})  # type: ignore[arg-type]
+            given = {name: header[name] for name in PrivacyBudget.__dataclass_fields__}
+            if given["epsilon"] == INFINITE:
+                given["epsilon"] = math.inf
+            budget = PrivacyBudget(**given)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
             raise LedgerError(f"the budget in its head is not one: {error}") from error
         return cls(budget, entries, rule, simulation)  # type: ignore[arg-type]
@@ -203,6 +209,9 @@ class Ledger:
             "zcdp": "by a filter in zero-concentrated differential privacy",
             "gdp": "by a filter in Gaussian differential privacy",
         }[self.rule]
+        if self._reasons:
+            said = f"The releases ({recipes}) are not differentially private"
+            return " ".join(f"{text}." for text in (said, *self._warnings()))
         said = (
             f"The releases ({recipes}) are ({rounded_up(self.epsilon)}, {budget.delta:g})-"
             f"differentially private with respect to {change} {unit}, certified {how} with "
@@ -223,8 +232,16 @@ class Ledger:
             text += f"; {share:.1%} of the {self.rule} filter is used"
         return text
 
+    @property
+    def _reasons(self) -> tuple[str, ...]:
+        """Why nothing is certified; empty where something is."""
+        events = [entry.event for entry in self.reservations]
+        reasons = [event.reason for event in events if isinstance(event, NoGuarantee)]
+        return tuple(dict.fromkeys(reasons))
+
     def _warnings(self) -> list[str]:
-        warnings = ["seeded: not for release"] if self.seeded else []
+        warnings = [f"no guarantee: {reason}" for reason in self._reasons]
+        warnings += ["seeded: not for release"] if self.seeded else []
         if self.simulation:
             warnings.append("simulation: each repeat is a release of its own")
         return warnings
@@ -250,6 +267,8 @@ def describe(event: Event) -> str:
         return f"selection, loss range {event.epsilon:.4g}"
     if isinstance(event, ThresholdedGaussian):
         return f"thresholded {describe(event.counted)}, delta {event.delta:.4g}"
+    if isinstance(event, NoGuarantee):
+        return f"no guarantee: {event.reason}"
     kind, *numbers = event_to_fields(event).items()
     return ", ".join([str(kind[1]), *(f"{name} {value}" for name, value in numbers)])
 

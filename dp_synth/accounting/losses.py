@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 LARGEST_LOSS = 400.0  # its exp() is still far from overflow
 MOST_POINTS = 2_000_000  # of one distribution, in memory and before composition
 TAIL = 1e-30  # a chance so small that its loss may be taken as infinite
+LARGEST_VOTE_NOISE = 2.0**40  # beyond, floating point cannot tell chances to win apart
 TAIL_STDDEVS = 12.0  # beyond them a Gaussian has a chance below TAIL
 
 
@@ -219,6 +220,8 @@ def _selection(event: Selection, step: float) -> PrivacyLossDistribution:
 
 
 def _vote(event: NoisyVote, step: float) -> PrivacyLossDistribution:
+    if event.scale > LARGEST_VOTE_NOISE:
+        raise UnsupportedEvent(f"a vote with noise of {event.scale:.4g} is as good as none")
     curve = partial(vote_delta, event)
     reach = min(largest_loss(event), _reach(curve)) + step
     return curve_distribution(curve, -reach, reach, step)

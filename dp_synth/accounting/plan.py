@@ -12,6 +12,7 @@ from dp_synth.accounting.currency import NO_DELTA, Currency, cost
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
+    NoGuarantee,
     NoisyVote,
     SampledGaussian,
     Selection,
@@ -206,6 +207,29 @@ class Filtered:
 
 
 @dataclass(frozen=True)
+class Unbounded:
+    """What nothing bounds, for the ``reason``: a plan with it pays with an infinite epsilon only.
+
+    The other parts take their ``share`` of what an epsilon of ``target`` would cost, and their
+    shares may be more than the whole: the target is not certified.
+    """
+
+    reason: str
+    target: float
+    name: str = ""
+    count: int = 1
+    share: float = 0.0
+
+    def at(self, rho: float) -> Unbounded:
+        """Return this part as it is: it has no noise."""
+        return self
+
+    def event(self) -> NoGuarantee:
+        """Return what its reservation makes of the ledger: that nothing is certified."""
+        return NoGuarantee(self.reason)
+
+
+@dataclass(frozen=True)
 class FilteredGaussian:
     """Gaussian answers paid from a filtered part, with noise chosen while running."""
 
@@ -239,7 +263,8 @@ class FilteredSelection:
         return Selection(self.epsilon)
 
 
-Part = Gaussians | ThresholdedGaussians | SampledGaussians | Selections | Votes | Filtered
+Noisy = Gaussians | ThresholdedGaussians | SampledGaussians | Selections | Votes | Filtered
+Part = Noisy | Unbounded
 P = TypeVar("P", Gaussians, ThresholdedGaussians, SampledGaussians, Selections, Votes, Filtered)
 
 
@@ -257,13 +282,19 @@ class Plan:
     def __post_init__(self) -> None:
         named = {name: replace(part, name=name) for name, part in self.parts.items()}
         object.__setattr__(self, "parts", MappingProxyType(named))
-        if len({self._is_fixed(part) for part in self._active()}) > 1:
+        if len({self._is_fixed(part) for part in self._noisy()}) > 1:
             raise ValueError("either all parts of a plan have their noise or none has")
 
     @property
     def is_fixed(self) -> bool:
         """Whether the noise is given, so that calibration has nothing to find."""
-        return all(self._is_fixed(part) for part in self._active())
+        return all(self._is_fixed(part) for part in self._noisy())
+
+    @property
+    def unbounded(self) -> Unbounded | None:
+        """The part that nothing bounds; None in a plan that has a guarantee."""
+        found = [part for part in self._active() if isinstance(part, Unbounded)]
+        return found[0] if found else None
 
     @property
     def rho(self) -> float:
@@ -340,8 +371,11 @@ class Plan:
     def _active(self) -> list[Part]:
         return [part for part in self.parts.values() if part.count]
 
+    def _noisy(self) -> list[Noisy]:
+        return [part for part in self._active() if not isinstance(part, Unbounded)]
+
     @staticmethod
-    def _is_fixed(part: Part) -> bool:
+    def _is_fixed(part: Noisy) -> bool:
         match part:
             case Gaussians() | ThresholdedGaussians() | SampledGaussians():
                 return part.noise_multiplier is not None

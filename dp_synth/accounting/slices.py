@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dp_synth.accounting.budget import Adjacency, PrivacyBudget
@@ -34,11 +35,13 @@ class Slice:
         randomness: Randomness,
         *,
         position: int = 0,
+        reserved_at: int = 0,
     ) -> None:
         self.accountant = accountant
         self.name = name
         self.plan = plan
         self.randomness = randomness
+        self.reserved_at = reserved_at  # place of its first line in the ledger
         self.taken = False  # by whoever's turn it was
         self._position = position
         self._used: dict[str, float] = dict.fromkeys(plan.parts, 0)
@@ -54,6 +57,12 @@ class Slice:
     def budget(self) -> PrivacyBudget:
         """The whole budget, with adjacency and unit."""
         return self.accountant.budget
+
+    def count_in(self, entries: Sequence[Entry]) -> None:
+        """Take as used what the entries of a ledger charged to this reservation."""
+        for entry in entries[self.reserved_at :]:
+            if entry.kind == "charge" and entry.recipe == self.name:
+                self._used[entry.part] += entry.count
 
     def left(self, part: Part) -> float:
         """Return how many answers a part has left, or how much of a filtered part's amount."""
@@ -92,7 +101,9 @@ class Slice:
                 entry = Entry(
                     "charge", self.name, part.name, event, count, why, self.randomness, sampler
                 )
-                self.accountant._record(entry, (self._position, self._order[part.name]))
+                position = (self._position, self._order[part.name])
+                counted = not isinstance(planned, Filtered)
+                self.accountant._record(entry, position, counted=counted)
             self._used[part.name] += price
 
     def _planned(self, part: Part, why: str) -> Part:
@@ -114,6 +125,15 @@ class Slice:
                 f"{part.event()}; nothing was released"
             )
         return count
+
+
+def reservations(name: str, plan: Plan, randomness: Randomness) -> list[Entry]:
+    """Return the lines of a ledger that reserve for a plan."""
+    return [
+        Entry("reservation", name, part.name, part.event(), part.count, "plan", randomness)
+        for part in plan.parts.values()
+        if part.count
+    ]
 
 
 def _within(event: Event, planned: Event) -> bool:

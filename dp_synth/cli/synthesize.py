@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dp_synth.cli.arguments import reading_arguments
+from dp_synth.cli.progress import shown_training
 from dp_synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
     from dp_synth.accounting import Accountant, Portion, PrivacyBudget
     from dp_synth.schema import Schema
     from dp_synth.synthesizers import Synthesizer
+
+LedgerFile = Annotated[
+    Path | None, typer.Option(help="Also write every charge here, before it is spent.")
+]
+CheckpointFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Keep a training here: the same command, with its --ledger, goes on from it."
+    ),
+]
 
 
 def synthesize(
@@ -50,9 +61,8 @@ def synthesize(
         int | None, typer.Option(min=0, help="Makes the run repeatable, and not for release.")
     ] = None,
     release: Annotated[Path | None, typer.Option(help="Also keep the model here (.npz).")] = None,
-    ledger: Annotated[
-        Path | None, typer.Option(help="Also write every charge here, before it is spent.")
-    ] = None,
+    ledger: LedgerFile = None,
+    checkpoint: CheckpointFile = None,
 ) -> None:
     """Fit a synthesizer to a private table within a budget, and write synthetic rows.
 
@@ -69,10 +79,11 @@ def synthesize(
         chosen = _chosen(public, columns, unit)
         recipe.check(chosen)
         calibrate({synthesizer: (recipe.charges(chosen.domain), 1.0)}, budget)  # the fit reuses it
-    _check_places((data, schema), out, release, ledger)
-    payer = _payer(budget, ledger)
+    _check_places((data, schema), out, release, ledger, checkpoint)
+    payer = _payer(budget, ledger, checkpoint)
     table = _table(data, chosen)
-    fitted = recipe.fit(table, chosen, payer, seed=seed)
+    with shown_training(synthesizer):
+        fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
     if release:
         fitted.save(release)
     write_table(fitted.sample(rows, seed=None if seed is None else seed + 1), out)
@@ -138,10 +149,14 @@ def _chosen(schema: Schema, columns: str | None, unit: str | None) -> Schema:
     return schema
 
 
-def _payer(budget: PrivacyBudget, ledger: Path | None) -> Accountant | Portion:
+def _payer(
+    budget: PrivacyBudget, ledger: Path | None, checkpoint: Path | None
+) -> Accountant | Portion:
     """Return an accountant of its own, or a portion of the adaptive one whose ledger is there."""
     from dp_synth.accounting import Accountant, read_ledger
 
+    if checkpoint and not ledger:
+        raise InputError("--checkpoint needs --ledger, which says what is left to go on with")
     if ledger is None or not ledger.exists():
         return Accountant(budget, ledger=ledger)
     kept = read_ledger(ledger)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dp_synth.accounting import FilteredGaussian, Gaussians
+from dp_synth.comparison import GaussianComparison
 from dp_synth.domain import Clique
 from dp_synth.errors import InputError
 from dp_synth.measurement import Measurement
-from dp_synth.mechanisms.exact_noise import LARGEST_SCALE, rounded_gaussian
+from dp_synth.mechanisms.exact_noise import LARGEST_SCALE, Bits, rounded_gaussian
 from dp_synth.mechanisms.randomness import random_bits
 from dp_synth.mechanisms.sensitivity import marginal_sensitivity
 from dp_synth.table import PrivateTable
 from dp_synth.transcript import MarginalAnswer
+
+Floats = NDArray[np.float64]
 
 
 def measure(
@@ -44,18 +47,31 @@ def measure(
     event = gaussians.event(marginal_sensitivity(table.adjacency, table.payer.budget.max_rows))
     if event.stddev > LARGEST_SCALE:
         raise InputError(f"noise of stddev {event.stddev:.3g} says nothing; raise epsilon")
-    shapes = table.shapes(cliques)
+    table.shapes(cliques)
     table.payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
-    sizes = [math.prod(shape) for shape in shapes]
-    noise = rounded_gaussian(event.stddev, (sum(sizes),), random_bits(table.payer, rng))
-    parts = np.split(noise, list(accumulate(sizes))[:-1]) if cliques else []
-    exact = table.exact_marginals(cliques)
+    bits, exact = random_bits(table.payer, rng), table.exact_marginals(cliques)
     noisy = [
-        Measurement(clique, counts + part.reshape(shape), event.stddev)
-        for clique, counts, part, shape in zip(cliques, exact, parts, shapes, strict=True)
+        Measurement(clique, values, event.stddev)
+        for clique, values in zip(cliques, _with_noise(exact, event.stddev, bits), strict=True)
     ]
     table.transcript.extend(
         MarginalAnswer(gaussians.name, why, m.clique, m.values, event.stddev, table.groups)
         for m in noisy
     )
+    if table.twin is not None:
+        others = table.twin.exact_marginals(cliques)
+        fresh = _with_noise(others, event.stddev, bits)
+        answers = zip(exact, others, noisy, fresh, strict=True)
+        table.comparisons.extend(
+            GaussianComparison(gaussians.name, why, here, there, m.values, other, event.stddev)
+            for here, there, m, other in answers
+        )
     return noisy
+
+
+def _with_noise(exact: Sequence[Floats], stddev: float, bits: Bits) -> list[Floats]:
+    """Return the counts with noise, all of it drawn at once."""
+    sizes = [counts.size for counts in exact]
+    noise = rounded_gaussian(stddev, (sum(sizes),), bits)
+    parts = np.split(noise, list(accumulate(sizes))[:-1]) if sizes else []
+    return [counts + part.reshape(counts.shape) for counts, part in zip(exact, parts, strict=True)]

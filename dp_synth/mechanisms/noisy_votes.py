@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import PrivacyBudget, Sampler, Votes
 from dp_synth.accounting.events import NoisyVote
+from dp_synth.accounting.votes import ORDERS, estimates, log_chances, vote_moments
+from dp_synth.comparison import VoteComparison
 from dp_synth.domain import Codes, Domain
-from dp_synth.errors import InputError
+from dp_synth.errors import InputError, UnsupportedEvent
+from dp_synth.mechanisms.differing import differing
 from dp_synth.mechanisms.exact_noise import LARGEST_SCALE, Bits, rounded_gaussian
 from dp_synth.mechanisms.randomness import random_bits
 from dp_synth.table import PrivateTable
+from dp_synth.transcript import HIDDEN, VoteAnswer
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -24,6 +28,10 @@ Ballots = NDArray[np.bool_]
 
 SOFTENING = 0.02  # added to what a cell is expected to hold: rare cells must not rule a teacher
 RECORDS_TOGETHER = 1 << 15  # whose answers are computed in one go
+IMAGINED = 1000  # teachers of independent records, whose median a teacher has to pass
+IMAGINED_SEED = 0  # of theirs, which is public
+MOST_IMAGINED = 64  # records of theirs: the median of more hardly moves
+TIED = 1e-4  # leanings that are closer are equal but for rounding
 ABOVE_HALF = math.sqrt(0.5) * (1 + 2.0**-50)  # rounded to the noisier side
 
 
@@ -32,7 +40,8 @@ class Questions:
     """Pairs of made-up records: is ``records[i]``, or its twin, more like a real one?
 
     The twin has code ``others[i]`` in the attribute numbered ``attributes[i]`` and is its equal
-    in all else. Shapes are (questions, attributes), (questions,) and (questions,).
+    in all else. Attributes whose code is `HIDDEN` are no part of a question. Shapes are
+    (questions, attributes), (questions,) and (questions,).
     """
 
     records: Codes
@@ -48,23 +57,53 @@ class Questions:
         twins[np.arange(len(self)), self.attributes] = self.others
         return twins
 
+    def first(self, count: int) -> Questions:
+        """Return so many of them, from the first on."""
+        return Questions(self.records[:count], self.attributes[:count], self.others[:count])
+
+
+class StoppingRule:
+    """Ends votes where what they seem to have cost would pass ``target`` at ``delta``.
+
+    By data-dependent moments beside answers of ``rho`` in zCDP, as `data_dependent_epsilon`.
+    Nothing is certified of votes that end so: when they end depends on exact votes. Its state is
+    as private as these are.
+    """
+
+    def __init__(self, target: float, delta: float, rho: float) -> None:
+        self._target = target
+        self._delta = delta
+        self._rho = rho
+        self._moments = np.zeros(len(ORDERS))
+
+    def allowed(self, gaps: Integers, scale: float) -> int:
+        """Return how many of these votes, from the first on, may still be answered."""
+        moments = vote_moments(gaps, scale).cumsum(axis=1) + self._moments[:, None]
+        over = estimates(moments, self._delta, rho=self._rho) > self._target
+        count = int(over.argmax()) if over.any() else len(gaps)
+        if count:
+            self._moments = moments[:, count - 1]
+        return count
+
 
 class Teachers:
     """Teachers with disjoint parts of a table, who answer questions by a noisy vote.
 
     ``reference`` is a public guess of every attribute's frequencies. Teachers are discriminators
     between their records and independent attributes of those frequencies: linear in pairs of
-    codes, fitted in closed form, all in one product of matrices (`ballots`). InputError where a
-    unit of privacy may hold several records, or the number of teachers is even.
+    codes, fitted in closed form, all in one product of matrices (`leanings`). InputError where a
+    unit of privacy may hold several records, or the number of teachers is even. ``stop`` ends the
+    votes early, and with it any guarantee.
 
     Privacy
     -------
     Every record draws its teacher by a coin of its own, once, and nothing else tells teachers
     apart, so that a record more or less, or another in its place, changes the vote of one. A
     teacher without records, or without a preference, votes by a coin that was tossed for it
-    before. Winners alone leave; each is charged before its votes are counted, as one
-    `NoisyVote`, whose curve is exact (`dp_synth.accounting.votes`). Gaussian noise is drawn
-    exactly; other noise in floating point, and the ledger says so.
+    before, and the medians that it has to pass are those of made-up records. Winners alone
+    leave; each is charged before its votes are counted, as one `NoisyVote`, whose curve is exact
+    (`dp_synth.accounting.votes`). Gaussian noise is drawn exactly; other noise in floating point,
+    and the ledger says so.
     """
 
     def __init__(
@@ -73,15 +112,19 @@ class Teachers:
         part: Votes,
         reference: Sequence[Floats],
         rng: np.random.Generator,
+        *,
+        stop: StoppingRule | None = None,
     ) -> None:
         check_teachers(part.teachers)
         check_unit(table.payer.budget)
         self._table = table
         self._part = part
         self._reference = reference
+        self._stop = stop
         self._bits = random_bits(table.payer, rng)
         self._sorting, self._coins = (_generator(self._bits) for _ in range(2))
         self._known: tuple[Codes, Integers] | None = None
+        self._twin: tuple[Codes, Integers] | None = None
 
     @property
     def domain(self) -> Domain:
@@ -94,7 +137,8 @@ class Teachers:
     def vote(self, questions: Questions, *, why: str = "votes") -> Ballots:
         """Return for each question whether the first of the pair won, after noise.
 
-        BudgetExceeded when the part has fewer votes left; nothing is then read or drawn.
+        BudgetExceeded when the part has fewer votes left; nothing is then read or drawn. A
+        stopping rule leaves the last questions without an answer, though they are charged.
         """
         event = self._part.event()
         if event.scale > LARGEST_SCALE:
@@ -102,10 +146,62 @@ class Teachers:
         exact = event.noise == "gaussian"
         sampler: Sampler = "exact" if exact else "float"
         self._table.payer.charge(self._part, event, len(questions), why=why, sampler=sampler)
-        coins = self._coins.random((event.teachers, len(questions))) < 0.5
+        coins = self._coins.random((event.teachers, len(questions)))
         votes = ballots(*self._records(), questions, self._reference, coins)
         gaps = 2 * votes.sum(axis=0, dtype=np.int64) - event.teachers
-        return winners(gaps, event, self._bits)
+        if self._stop:
+            questions = questions.first(self._stop.allowed(gaps, event.scale))
+        gaps = gaps[: len(questions)]
+        won = winners(gaps, event, self._bits)
+        self._table.transcript.append(self._answer(questions, won, event, why))
+        if self._table.twin is not None:
+            self._compare(gaps, self._gaps_of_twin(questions, coins), won, event, why)
+        return won
+
+    def _gaps_of_twin(self, questions: Questions, coins: Floats) -> Integers:
+        """Return the leads in the twin, whose common records have the same teachers."""
+        codes, teacher = self._records()
+        if self._twin is None:
+            fewer, more = differing(self._table)
+            if max(len(fewer), len(more)) > 1:
+                raise UnsupportedEvent("votes are compared between tables that differ by a record")
+            place = [int(np.flatnonzero((codes == record).all(axis=1))[0]) for record in fewer]
+            own = self._sorting.integers(self._part.teachers, size=len(more))
+            self._twin = (
+                np.concatenate([np.delete(codes, place, axis=0), more]),
+                np.concatenate([np.delete(teacher, place), own]),
+            )
+        votes = ballots(*self._twin, questions, self._reference, coins[:, : len(questions)])
+        return np.asarray(2 * votes.sum(axis=0, dtype=np.int64) - self._part.teachers)
+
+    def _compare(
+        self, gaps: Integers, there: Integers, won: Ballots, event: NoisyVote, why: str
+    ) -> None:
+        self._table.comparisons.append(
+            VoteComparison(
+                self._part.name,
+                why,
+                log_chances(event, gaps.astype(np.float64)),
+                log_chances(event, there.astype(np.float64)),
+                won,
+                winners(gaps, event, self._bits),
+                winners(there, event, self._bits),
+            )
+        )
+
+    def _answer(self, questions: Questions, won: Ballots, event: NoisyVote, why: str) -> VoteAnswer:
+        return VoteAnswer(
+            self._part.name,
+            why,
+            questions.records.astype(np.int32),
+            questions.attributes.astype(np.int32),
+            questions.others.astype(np.int32),
+            won.copy(),
+            event.noise,
+            event.scale,
+            event.teachers,
+            self._table.groups,
+        )
 
     def _records(self) -> tuple[Codes, Integers]:
         """Return the private records and the teacher of each, drawn at the first vote."""
@@ -150,23 +246,25 @@ def winners(gaps: Integers, event: NoisyVote, bits: Bits) -> Ballots:
     return np.asarray(gaps + first - second > 0)
 
 
-def ballots(
+def leanings(
     records: Codes,
     teacher: Integers,
     questions: Questions,
     reference: Sequence[Floats],
-    coins: Ballots,
-) -> Ballots:
-    """Return the votes, shape (teachers, questions): true where the first record is preferred.
+    *,
+    teachers: int,
+) -> Floats:
+    """Return how far each teacher leans to the first of each pair, (teachers, questions).
 
     A teacher's discriminator gives a pair of codes the frequency that it has among the teacher's
     records, less that of independent attributes, over the latter (softened): to first order the
     logarithm of the ratio of their densities. Only pairs with the attribute that differs tell
-    twins apart. Row i is a function of teacher i's records and coins alone.
+    twins apart. Row i is a function of teacher i's records alone, and 0 on average where these
+    are of independent attributes.
     """
-    lean = np.zeros(coins.shape)
+    lean = np.zeros((teachers, len(questions)))
     if not len(questions):
-        return coins
+        return lean
     for question_side, sign in ((questions.records, 1.0), (questions.twins(), -1.0)):
         weights, expected = _discriminators(question_side, questions.attributes, reference)
         own = question_side[np.arange(len(questions)), questions.attributes]
@@ -174,8 +272,75 @@ def ballots(
             some = slice(start, start + RECORDS_TOGETHER)
             has_code = records[some][:, questions.attributes] == own
             found = has_code * (_one_hot(records[some], reference) @ weights) - expected
-            lean += sign * _sums(found, teacher[some], len(coins))
-    return np.asarray(np.where(lean == 0, coins, lean > 0))
+            lean += sign * _sums(found, teacher[some], teachers)
+    return lean
+
+
+@dataclass(frozen=True, eq=False)
+class Medians:
+    """What half of all teachers of independent records would lean to, by how many they have.
+
+    A sum over few records is skewed: of a rare value most teachers have seen nothing, and a vote
+    by the sign of their leanings would be lost by the rare value whatever the records are.
+    ``middle`` and ``tied`` map a teacher's number of records to a value a question, the latter
+    the chance at which one that is exactly at the median has to vote for the first.
+    """
+
+    middle: Mapping[int, Floats]
+    tied: Mapping[int, Floats]
+
+    @classmethod
+    def of(cls, sizes: Integers, questions: Questions, reference: Sequence[Floats]) -> Medians:
+        """Return the medians for teachers of so many records, from `IMAGINED` teachers.
+
+        Their records are the same in every call: they are public, and may be known to anyone.
+        """
+        rng = np.random.default_rng(IMAGINED_SEED)
+        middle, tied = {}, {}
+        wanted = set(np.minimum(sizes, MOST_IMAGINED).tolist())
+        lean = np.zeros((IMAGINED, len(questions)))
+        for size in range(1, max(wanted, default=0) + 1):
+            columns = [rng.choice(len(p), IMAGINED, p=p / p.sum()) for p in reference]
+            made, own = np.stack(columns, axis=1).astype(np.int32), np.arange(IMAGINED)
+            lean += leanings(made, own, questions, reference, teachers=IMAGINED)
+            if size in wanted:
+                middle[size], tied[size] = _median(lean)
+        return cls(middle, tied)
+
+
+def _median(lean: Floats) -> tuple[Floats, Floats]:
+    """Return each column's median, and the chance that splits the column evenly there."""
+    middle = np.quantile(lean, 0.5, axis=0, method="nearest")
+    above = np.mean(lean > middle + TIED, axis=0)
+    at = np.mean(np.abs(lean - middle) <= TIED, axis=0)
+    return middle, np.clip((0.5 - above) / at, 0.0, 1.0)
+
+
+def ballots(
+    records: Codes,
+    teacher: Integers,
+    questions: Questions,
+    reference: Sequence[Floats],
+    coins: Floats,
+) -> Ballots:
+    """Return the votes, shape (teachers, questions): true where the first record is preferred.
+
+    A teacher prefers it by leaning further to it than half of all teachers do who have as many
+    independent records. One at that median exactly, and one without records, votes by its coin,
+    uniform on [0, 1), so that independent attributes are voted on evenly whatever is asked. Row
+    i is a function of teacher i's records and coins alone.
+    """
+    sizes = np.bincount(teacher, minlength=len(coins))
+    medians = Medians.of(sizes, questions, reference)
+    lean = leanings(records, teacher, questions, reference, teachers=len(coins))
+    votes = coins >= 0.5
+    for size in np.unique(sizes[sizes > 0]):
+        own = np.flatnonzero(sizes == size)
+        known = min(int(size), MOST_IMAGINED)
+        beyond = lean[own] - medians.middle[known]
+        tossed = coins[own] >= 1 - medians.tied[known]
+        votes[own] = np.where(np.abs(beyond) <= TIED, tossed, beyond > 0)
+    return np.asarray(votes)
 
 
 def _discriminators(
@@ -188,10 +353,10 @@ def _discriminators(
     weights = np.zeros((ends[-1], len(records)), dtype=np.float32)
     expected = np.zeros(len(records))
     for axis, frequencies in enumerate(reference):
-        cell = own * frequencies[records[:, axis]]
-        weight = np.where(attributes == axis, 0.0, 1 / (cell + SOFTENING))
-        weights[ends[axis] + records[:, axis], row] = weight
-        expected += cell * weight
+        shown = np.flatnonzero((attributes != axis) & (records[:, axis] != HIDDEN))
+        cell = own[shown] * frequencies[records[shown, axis]]
+        weights[ends[axis] + records[shown, axis], row[shown]] = 1 / (cell + SOFTENING)
+        expected[shown] += cell / (cell + SOFTENING)
     return weights, expected
 
 

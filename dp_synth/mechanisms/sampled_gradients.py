@@ -5,7 +5,9 @@ Needs torch, so that only the modules of networks import it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -14,16 +16,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dp_synth.accounting import SampledGaussians
+from dp_synth.comparison import SampledComparison
 from dp_synth.domain import Codes
+from dp_synth.mechanisms.differing import one_more
 from dp_synth.mechanisms.randomness import random_bits
 from dp_synth.table import PrivateTable
 
-Encode = Callable[[Tensor], Tensor]
-"""Codes of shape (records, attributes) to inputs of shape (records, inputs), row by row."""
+Encode = Callable[[Tensor, torch.Generator], Tensor]
+"""Codes of shape (records, attributes) to inputs of shape (records, inputs), row by row.
+
+What it draws for a record comes from the generator that it is given, and from nowhere else.
+"""
 
 Loss = Callable[[Tensor], Tensor]
 """Scores of shape (records,) to losses of the same shape, row by row."""
 
+WHY = "gradients of the critic"
 CHARGED_AT_ONCE = 50  # steps: a ledger on disk is written before each charge, not at every step
 SLOPE = 0.2  # of the leaky rectifier below zero
 
@@ -92,8 +100,8 @@ class SampledGradients:
     """Steps down the gradient of private records: each charged before a record is read.
 
     ``part`` names the rate and the noise of each step; ``encode`` may treat a record with coins
-    of its own, but must treat each alone. BudgetExceeded, with nothing read, when the part has
-    no step left.
+    of its own, but must treat each alone. Steps are charged ``CHARGED_AT_ONCE``; BudgetExceeded,
+    with nothing read, when the part has none left.
 
     Privacy
     -------
@@ -101,8 +109,9 @@ class SampledGradients:
     sampling). The gradient of its loss over all parameters together is clipped to norm ``clip``,
     and the sum gets Gaussian noise of ``noise_multiplier`` times that: one `SampledGaussian`
     step (Abadi et al. 2016, arXiv:1607.00133). Batch sizes, clip factors and losses stay here.
-    Coins and noise come from a generator whose seed is the operating system's; it is neither
-    cryptographic nor exact in its last bits, and the ledger says "float".
+    Coins and noise come from generators whose key is the operating system's, drawn anew at each
+    charge and kept nowhere else; they are neither cryptographic nor exact in their last bits,
+    and the ledger says "float".
     """
 
     def __init__(
@@ -118,40 +127,103 @@ class SampledGradients:
         self._part = part
         self._clip = clip
         self._encode = encode
-        key = int.from_bytes(random_bits(table.payer, rng)(16), "little")
-        self._rng = np.random.Generator(np.random.Philox(key=key))
+        self._bits = random_bits(table.payer, rng)
         self._paid = 0
-        self._records: tuple[Codes, NDArray[np.int64]] | None = None
+        self._more: tuple[Codes, bool] | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether every step that was charged is taken, so that the next one needs a charge."""
+        return not self._paid
 
     def step(self, critic: Critic, loss: Loss) -> list[Tensor]:
         """Return the noisy sum of the clipped gradients of ``loss``, one a parameter."""
-        self._pay()
         device = next(critic.parameters()).device
-        codes = torch.from_numpy(self._drawn()).to(device, torch.int64)
-        noise_multiplier = self._part.event().noise_multiplier
-        return [
-            total + self._noise(total, noise_multiplier * self._clip)
-            for total in clipped_sum(critic, self._encode(codes), loss, self._clip)
-        ]
-
-    def _pay(self) -> None:
-        if not self._paid:
-            payer = self._table.payer
-            self._paid = max(1, min(CHARGED_AT_ONCE, int(payer.left(self._part))))
-            event = self._part.event()
-            payer.charge(
-                self._part, event, self._paid, why="gradients of the critic", sampler="float"
-            )
+        if self.settled:
+            self._pay(device)
         self._paid -= 1
+        codes = torch.from_numpy(self._drawn()).to(device, torch.int64)
+        rows = self._encode(codes, self._record_coins)
+        sums = clipped_sum(critic, rows, loss, self._clip)
+        noisy = [total + noise for total, noise in zip(sums, self._noise(sums), strict=True)]
+        if self._table.twin is not None:
+            self._compare(
+                partial(clipped_sum, critic, loss=loss, clip=self._clip), codes, rows, noisy
+            )
+        return noisy
+
+    def _pay(self, device: torch.device) -> None:
+        """Charge the next steps, then draw the key of their coins and noise."""
+        payer, event = self._table.payer, self._part.event()
+        steps = max(1, min(CHARGED_AT_ONCE, int(payer.left(self._part))))
+        payer.charge(self._part, event, steps, why=WHY, sampler="float")
+        self._paid = steps
+        key = int.from_bytes(self._bits(16), "little")
+        self._rng = np.random.Generator(np.random.Philox(key=key))
+        # As secret as the noise: a record takes the next coins of a stream, so that one record
+        # more hands all after it other coins, and the place in the stream counts the records.
+        # Whoever knew the coins would see sums differ by more than one clipped gradient.
+        self._record_coins = torch.Generator(device).manual_seed(int(self._rng.integers(2**63)))
 
     def _drawn(self) -> Codes:
         """Return the records whose coins fell so, each as often as it was drawn."""
-        if self._records is None:
-            self._records = self._table.exact_records()
         codes, counts = self._records
         drawn = self._rng.binomial(counts, self._part.rate)
         return np.repeat(codes, drawn, axis=0)
 
-    def _noise(self, like: Tensor, stddev: float) -> Tensor:
-        drawn = self._rng.normal(0.0, stddev, tuple(like.shape))
-        return torch.from_numpy(drawn).to(like.device, like.dtype)
+    @cached_property
+    def _records(self) -> tuple[Codes, NDArray[np.int64]]:
+        return self._table.exact_records()
+
+    @property
+    def _stddev(self) -> float:
+        return self._part.event().noise_multiplier * self._clip
+
+    def _noise(self, sums: Sequence[Tensor]) -> list[Tensor]:
+        drawn = (self._rng.normal(0.0, self._stddev, tuple(total.shape)) for total in sums)
+        return [
+            torch.from_numpy(noise).to(total.device, total.dtype)
+            for noise, total in zip(drawn, sums, strict=True)
+        ]
+
+    def _compare(
+        self,
+        summed: Callable[[Tensor], list[Tensor]],
+        codes: Tensor,
+        rows: Tensor,
+        noisy: Sequence[Tensor],
+    ) -> None:
+        """Keep what the step says of the one record that only one of the two tables has."""
+        if self._more is None:
+            self._more = one_more(self._table)
+        record, here_has_it = self._more
+        target = torch.from_numpy(record).to(codes.device, torch.int64)
+        alike = torch.nonzero((codes == target).all(dim=1))[:, 0]
+        # Which of several equal records is meant is a coin: each was drawn with the same chance.
+        every, counts = self._records
+        equal = int((every == record).all(axis=1) @ counts)
+        drawn = here_has_it and self._rng.random() * equal < len(alike)
+        others = torch.ones(len(codes), dtype=torch.bool, device=codes.device)
+        if drawn:
+            others[alike[0]] = False
+        own = rows[~others] if drawn else self._encode(target, self._record_coins)
+        step, base = summed(own), summed(rows[others])
+        size = math.sqrt(sum(float(part.square().sum()) for part in step))
+        fresh = self._noise(step)
+
+        def along(parts: Iterable[Tensor]) -> float:
+            inner = sum(float((a * b).sum()) for a, b in zip(parts, step, strict=True))
+            return inner / max(size, 1e-30) / self._stddev
+
+        self._table.comparisons.append(
+            SampledComparison(
+                self._part.name,
+                WHY,
+                self._part.rate,
+                size / self._stddev,
+                along(total - known for total, known in zip(noisy, base, strict=True)),
+                bool(self._rng.random() < self._part.rate),
+                along(fresh),
+                here_has_it,
+            )
+        )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import FilteredGaussian, Gaussians
+from dp_synth.comparison import GaussianComparison
 from dp_synth.domain import Clique
 from dp_synth.errors import InputError
 from dp_synth.mechanisms.exact_noise import LARGEST_SCALE, rounded_gaussian
@@ -47,10 +48,16 @@ def measure_distances(
     distances.refuse_foreign(cliques)
     payer = distances.table.payer
     payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
-    noise = rounded_gaussian(event.stddev, (len(cliques),), random_bits(payer, rng))
-    scores = distances._qualities(cliques) + noise
-    table = distances.table
+    bits, shape = random_bits(payer, rng), (len(cliques),)
+    exact, table = distances._qualities(cliques), distances.table
+    scores = exact + rounded_gaussian(event.stddev, shape, bits)
     table.transcript.append(
         ScoresAnswer(gaussians.name, why, tuple(cliques), scores, event.stddev, table.groups)
     )
+    if table.twin is not None:
+        there = distances._about(table.twin)._qualities(cliques)
+        other = there + rounded_gaussian(event.stddev, shape, bits)
+        table.comparisons.append(
+            GaussianComparison(gaussians.name, why, exact, there, scores, other, event.stddev)
+        )
     return scores.copy()

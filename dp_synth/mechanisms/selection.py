@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import FilteredSelection, Selections
+from dp_synth.comparison import ChoiceComparison
 from dp_synth.domain import Clique, Domain
 from dp_synth.mechanisms.exact_choice import exact_choice
 from dp_synth.mechanisms.randomness import random_bits
@@ -61,6 +62,10 @@ class Distances:
     def refuse_foreign(self, cliques: Sequence[Clique]) -> None:
         """Raise KeyError for an unknown attribute, ValueError for too many cells; reads nothing."""
         self.table.shapes([clique for clique in cliques if clique not in self._known])
+
+    def _about(self, table: PrivateTable) -> Distances:
+        """Return the same expectations about another table."""
+        return Distances(table, self._expected, weights=self._weights, penalties=self._penalties)
 
     def _qualities(self, cliques: Sequence[Clique]) -> Floats:
         self._learn([clique for clique in dict.fromkeys(cliques) if clique not in self._known])
@@ -128,6 +133,10 @@ class Dependences:
         """Raise KeyError for an unknown attribute, ValueError for too many cells; reads nothing."""
         self.table.shapes([clique for clique in cliques if clique not in self._known])
 
+    def _about(self, table: PrivateTable) -> Dependences:
+        """Return the same scores of another table."""
+        return Dependences(table)
+
     def _qualities(self, cliques: Sequence[Clique]) -> Floats:
         return np.minimum([self._of(clique) for clique in cliques], 2 * LARGEST)
 
@@ -170,10 +179,12 @@ def select(
     payer = scores.table.payer
     payer.charge(selections, event, 1, why=why, sampler="exact")
     margin = MARGIN if isinstance(scores, Distances) else DEPENDENCE_MARGIN
-    quality = scores._qualities(candidates)
-    log_odds = event.epsilon * (1 - margin) * quality / (2 * scores.sensitivity)
-    chosen = candidates[exact_choice(log_odds, random_bits(payer, rng))]
-    scores.table.transcript.append(
+    per_score = event.epsilon * (1 - margin) / (2 * scores.sensitivity)
+    log_odds = per_score * scores._qualities(candidates)
+    bits = random_bits(payer, rng)
+    place = exact_choice(log_odds, bits)
+    chosen, table = candidates[place], scores.table
+    table.transcript.append(
         ChoiceAnswer(
             selections.name,
             why,
@@ -181,7 +192,13 @@ def select(
             chosen,
             event.epsilon * (1 - margin),
             scores.sensitivity,
-            scores.table.groups,
+            table.groups,
         )
     )
+    if table.twin is not None:
+        there = per_score * scores._about(table.twin)._qualities(candidates)
+        again, other = exact_choice(log_odds, bits), exact_choice(there, bits)
+        table.comparisons.append(
+            ChoiceComparison(selections.name, why, log_odds, there, place, other, again)
+        )
     return chosen

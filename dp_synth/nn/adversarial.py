@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from dp_synth.accounting import SampledGaussians, Slice, compose
 from dp_synth.domain import Domain
+from dp_synth.errors import CheckpointError, TrainingError
 from dp_synth.mechanisms.sampled_gradients import Critic, SampledGradients, clipped_sum
+from dp_synth.nn.checkpoint import State, current_keeper
 from dp_synth.nn.encoding import Encoding
 from dp_synth.nn.generator import LATENT, Averaged, Conditions, Generator, probabilities
-from dp_synth.nn.progress import Progress, current_watcher
+from dp_synth.nn.patience import Patience
+from dp_synth.nn.progress import tell
+from dp_synth.nn.state import arrays_of, restore
 from dp_synth.nn.training import Training
 from dp_synth.table import PrivateTable
 
@@ -26,7 +31,7 @@ LAST_RATE = 0.05  # of the learning rate, at the last step
 HEAT = 0.66  # of the Gumbel-softmax
 KEPT = 0.99  # of the averaged weights, at every step of the generator
 WARM_UP = 100  # steps of the generator towards the frequencies before there is a critic
-SHOWN = 50  # times that a watcher is told
+JUDGED_BY = 0  # seed of the latent numbers by which a generator is judged, always the same
 
 
 def device_of(wish: str) -> torch.device:
@@ -48,8 +53,9 @@ def train(
     """Return rows of probabilities that a generator makes after all steps of ``part``.
 
     ``frequencies`` are those of all attributes' codes and ``records`` their noisy number, both
-    paid for. FloatingPointError when the generator's loss is no longer finite: what was charged
-    stays charged.
+    paid for. TrainingError when the generator's loss is no longer finite: what was charged
+    stays charged. The training of a ``keeper`` goes on from its state, CheckpointError when that
+    is of other networks.
     """
     with _one_thread():
         return _trained(table, part, frequencies, training, records=records, rng=rng)
@@ -78,29 +84,58 @@ def _trained(
     game = _Game(table.domain, frequencies, training, rng)
     gradients = SampledGradients(table, part, rng, clip=training.clip, encode=game.encode)
     expected = max(1.0, part.rate * records)
-    watcher = current_watcher()
-    for _ in range(WARM_UP if training.frequencies_weight else 0):
-        game.move_generator(against_critic=False)
-    for step in range(part.count):
+    seeded = rng if table.payer.randomness == "seeded" else None
+    keeper, spent = current_keeper(), _meter(table.payer)
+    for step in range(_begun(game, part, table.payer, seeded), part.count):
         game.slow_down(1 - step / part.count)
         noisy = gradients.step(game.critic, _real_loss)
         game.move_critic([total / expected for total in noisy])
         if (step + 1) % training.critic_steps == 0:
             game.move_generator(against_critic=True)
         if not np.isfinite(game.loss):
-            raise FloatingPointError(
+            raise TrainingError(
                 f"the generator's loss is not finite at step {step + 1} of {part.count}; lower "
                 f"learning_rate, {training.learning_rate}; what was charged stays charged"
             )
-        if watcher and (step + 1) % max(1, part.count // SHOWN) == 0:
-            watcher(Progress(step + 1, part.count, game.loss, _spent(table.payer)))
+        if gradients.settled and game.patience.is_over(game.misfit):
+            break
+        if gradients.settled and keeper:
+            keeper.offer(lambda: game.state(seeded))
+        tell(step + 1, part.count, game.loss, spent)
     return game.rows(training.components)
 
 
-def _spent(payer: Slice) -> float:
-    charges = payer.accountant.ledger.charges
-    curve = compose((entry.event, entry.count) for entry in charges)
-    return curve.epsilon(payer.budget.delta)
+def _begun(
+    game: _Game, part: SampledGaussians, payer: Slice, seeded: np.random.Generator | None
+) -> int:
+    """Bring the game to where its first step is taken, and return that step's number.
+
+    An earlier run of this fit may have been charged for steps after its checkpoint: they are
+    spent and left out, so that the rates fall as they would have.
+    """
+    keeper = current_keeper()
+    if keeper and keeper.state:
+        game.restore(keeper.state, seeded)
+        return part.count - int(payer.left(part))
+    for _ in range(WARM_UP if game.training.frequencies_weight else 0):
+        game.move_generator(against_critic=False)
+    if keeper:
+        keeper.offer(lambda: game.state(seeded))
+    return 0
+
+
+def _meter(payer: Slice) -> Callable[[], float]:
+    """Return what tells the epsilon of all charges so far, composed anew after further ones."""
+    known: dict[int, float] = {}
+
+    def spent() -> float:
+        charges = payer.accountant.ledger.charges
+        if len(charges) not in known:
+            curve = compose((entry.event, entry.count) for entry in charges)
+            known[len(charges)] = curve.epsilon(payer.budget.delta)
+        return known[len(charges)]
+
+    return spent
 
 
 class _Game:
@@ -110,10 +145,9 @@ class _Game:
         self, domain: Domain, frequencies: Floats, training: Training, rng: np.random.Generator
     ) -> None:
         device = device_of(training.device)
-        seeds = [int(seed) for seed in rng.integers(2**63, size=3)]
+        seeds = [int(seed) for seed in rng.integers(2**63, size=2)]
         first = torch.Generator().manual_seed(seeds[0])
         self.coins = torch.Generator(device).manual_seed(seeds[1])
-        self.own_coins = torch.Generator(device).manual_seed(seeds[2])  # of the records
         self.training = training
         self.encoding = Encoding(domain, device)
         self.frequencies = torch.as_tensor(frequencies, dtype=torch.float32, device=device)
@@ -129,13 +163,14 @@ class _Game:
         self._down = torch.optim.Adam(self.critic.parameters(), lr=rate, betas=CRITIC_BETAS)
         self._up = torch.optim.Adam(self.generator.parameters(), lr=rate, betas=GENERATOR_BETAS)
         self.loss = 0.0
+        self.patience = Patience(training.patience)
 
-    def encode(self, codes: Tensor) -> Tensor:
+    def encode(self, codes: Tensor, coins: torch.Generator) -> Tensor:
         """Return records as the critic takes them, each with a condition of its own."""
         rows = self.encoding.one_hot(codes)
         if not self.training.conditional:
             return rows
-        return torch.cat([rows, self.conditions.of_records(codes, self.own_coins)], dim=1)
+        return torch.cat([rows, self.conditions.of_records(codes, coins)], dim=1)
 
     def slow_down(self, left: float) -> None:
         """Set the learning rates for the part of the training that is left."""
@@ -175,22 +210,68 @@ class _Game:
 
     def rows(self, components: int) -> Floats:
         """Return rows of probabilities that the averaged generator makes."""
-        latent = self._latent(components)[0]
+        latent = self._latent(components, self.coins)[0]
         return probabilities(self.averaged.network, latent, self.encoding)
+
+    def misfit(self) -> float:
+        """Return how far generated rows are from what is paid for; no record has a part in it.
+
+        The mean total variation of their one-way marginals from the frequencies and, where they
+        have conditions, the mean probability that a row does not obey its own.
+        """
+        coins = torch.Generator(self.frequencies.device).manual_seed(JUDGED_BY)
+        latent, condition = self._latent(self.training.components, coins)
+        rows = probabilities(self.averaged.network, latent, self.encoding)
+        away = np.abs(rows.mean(axis=0) - self.frequencies.cpu().numpy()).sum()
+        apart = float(away) / 2 / len(self.encoding.sizes)
+        if condition is None:
+            return apart
+        obeyed = (rows * condition.cpu().numpy()).sum(axis=1).mean()
+        return apart + 1 - float(obeyed)
+
+    def state(self, seeded: np.random.Generator | None) -> State:
+        """Return all that the training goes on from; ``seeded`` is what a seed repeats."""
+        numbers: dict[str, object] = {"patience": asdict(self.patience)}
+        if seeded:
+            numbers["rng"] = seeded.bit_generator.state
+        return State(numbers, arrays_of(self._parts()))
+
+    def restore(self, state: State, seeded: np.random.Generator | None) -> None:
+        """Put the game where ``state`` was taken; CheckpointError where that is of another."""
+        try:
+            restore(self._parts(), state.arrays)
+            self.patience = Patience(**state.numbers["patience"])
+            if seeded:
+                seeded.bit_generator.state = state.numbers["rng"]
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                "the checkpoint is of other networks, or of another device, than this fit has; "
+                "nothing was released"
+            ) from error
+
+    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer | torch.Generator]:
+        return {
+            "generator": self.generator,
+            "averaged": self.averaged.network,
+            "critic": self.critic,
+            "up": self._up,
+            "down": self._down,
+            "coins": self.coins,
+        }
 
     def _fakes(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return generated rows as the critic takes them, their logits and conditions."""
-        latent, condition = self._latent(self.training.fakes)
+        latent, condition = self._latent(self.training.fakes, self.coins)
         logits = self.generator(latent)
         rows = self.encoding.straight_through(logits, self.coins, HEAT)
         return rows if condition is None else torch.cat([rows, condition], 1), logits, condition
 
-    def _latent(self, records: int) -> tuple[Tensor, Tensor | None]:
+    def _latent(self, records: int, coins: torch.Generator) -> tuple[Tensor, Tensor | None]:
         device = self.frequencies.device
-        latent = torch.randn(records, LATENT, generator=self.coins, device=device)
+        latent = torch.randn(records, LATENT, generator=coins, device=device)
         if not self.training.conditional:
             return latent, None
-        condition = self.conditions.drawn(records, self.coins)
+        condition = self.conditions.drawn(records, coins)
         return torch.cat([latent, condition], dim=1), condition
 
     def _divergence(self, logits: Tensor) -> Tensor:

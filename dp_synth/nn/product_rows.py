@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dp_synth.domain import Domain
+from dp_synth.errors import TrainingError
 from dp_synth.inference import estimate_total
 from dp_synth.inference.mixture import MixtureModel
 from dp_synth.inference.simplex import project_to_simplex
 from dp_synth.measurement import Measurement
 from dp_synth.nn.generator import raked
+from dp_synth.nn.progress import tell
 
 Floats = NDArray[np.float64]
 
@@ -154,7 +156,7 @@ class RowGenerator:
     def train(self, error: Callable[[Tensor], Tensor], training: Training) -> None:
         """Take Adam's steps down ``error``, and average the weights along the way.
 
-        FloatingPointError when the error is no longer finite.
+        TrainingError when the error is no longer finite.
         """
         optimizer = torch.optim.Adam(self.weights, lr=training.learning_rate, betas=BETAS, eps=EPS)
         for step in range(training.steps):
@@ -162,7 +164,7 @@ class RowGenerator:
                 group["lr"] = training.learning_rate * _rate(step, training.steps)
             loss = error(self.rows())
             if not torch.isfinite(loss):
-                raise FloatingPointError(
+                raise TrainingError(
                     f"the generator's loss is not finite at step {step + 1} of {training.steps}; "
                     f"lower learning_rate, {training.learning_rate}; what was charged stays charged"
                 )
@@ -173,6 +175,7 @@ class RowGenerator:
                 kept = min(AVERAGED, (step + 1) / (step + 10))
                 for mean, weight in zip(self.averaged, self.weights, strict=True):
                     mean.lerp_(weight, 1 - kept)
+            tell(step + 1, training.steps, float(loss.detach()))
 
     def model(self, domain: Domain, total: float, ones: Floats) -> MixtureModel:
         """Return the rows of the averaged weights as a model, raked to the frequencies ``ones``."""

@@ -15,8 +15,10 @@ class Progress:
     step: int
     steps: int
     generator_loss: float
-    epsilon: float  # certified for the steps up to here and all that came before them
+    epsilon: float | None = None  # certified up to here; None where nothing private is asked
 
+
+SHOWN = 50  # times that a watcher is told
 
 Watcher = Callable[[Progress], None]
 
@@ -33,6 +35,8 @@ def watching(watcher: Watcher) -> Iterator[None]:
         _watcher.reset(token)
 
 
-def current_watcher() -> Watcher | None:
-    """Return who wants to be told, if anybody does."""
-    return _watcher.get()
+def tell(step: int, steps: int, loss: float, epsilon: Callable[[], float] | None = None) -> None:
+    """Tell who watches, if anybody does, at about ``SHOWN`` steps of a training."""
+    watcher = _watcher.get()
+    if watcher and (step % max(1, steps // SHOWN) == 0 or step == steps):
+        watcher(Progress(step, steps, loss, epsilon() if epsilon else None))

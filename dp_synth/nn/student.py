@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 
 from dp_synth.domain import Codes
+from dp_synth.transcript import HIDDEN
 
 Floats = NDArray[np.float64]
 
@@ -129,9 +130,9 @@ def _design(
     codes, questions = int(starts[-1]), np.arange(len(attributes))
     rows, cells, values = [], [], []
     for records, sign in zip(sides, (1.0, -1.0), strict=True):
-        places = records + starts[:-1]
+        places = np.maximum(records, 0) + starts[:-1]
         own = places[questions, attributes][:, None]
-        others = np.arange(records.shape[1]) != attributes[:, None]
+        others = (np.arange(records.shape[1]) != attributes[:, None]) & (records != HIDDEN)
         first, second = np.minimum(own, places), np.maximum(own, places)
         scale = 1 / np.sqrt(frequencies[first] * frequencies[second] + SOFTENING)
         rows.append(np.broadcast_to(questions[:, None], places.shape)[others])

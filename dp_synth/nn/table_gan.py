@@ -18,6 +18,7 @@ from dp_synth.nn.adversarial import train
 from dp_synth.nn.generator import raked
 from dp_synth.nn.training import Columns, Training
 from dp_synth.table import PrivateTable
+from dp_synth.transcript import MarginalAnswer
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +40,9 @@ def fit_gan(
     the rows are raked to them at the end.
     """
     cliques = [(attribute,) for attribute in table.domain]
-    ones = measure(table, cliques, plan.gaussians("ones"), rng, why="one-way marginals")
+    ones = _paid(table) or measure(
+        table, cliques, plan.gaussians("ones"), rng, why="one-way marginals"
+    )
     total = estimate_total(ones)
     compression = Compression.of(table.domain, ones, coarseness=columns.coarseness)
     frequencies = _frequencies(table.domain, ones, compression)
@@ -54,6 +57,15 @@ def fit_gan(
     )
     model = MixtureModel(compression.domain, weights, tables, total)
     return model.refined(table.domain, compression.groups, compression.shares)
+
+
+def _paid(table: PrivateTable) -> list[Measurement]:
+    """Return the one-way marginals that an earlier run of this fit has paid for, if one has."""
+    return [
+        Measurement(answer.clique, answer.values, answer.stddev)
+        for answer in table.transcript
+        if isinstance(answer, MarginalAnswer) and answer.part == "ones"
+    ]
 
 
 def _frequencies(domain: Domain, ones: Sequence[Measurement], compression: Compression) -> Floats:

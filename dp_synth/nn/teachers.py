@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting import Plan
+from dp_synth.accounting import Gaussians, Plan, ThresholdedGaussians
 from dp_synth.domain import Clique, Codes, Domain
 from dp_synth.inference import Compression, Model, estimate_total, independent_model
 from dp_synth.inference.columns import cautious_histogram
 from dp_synth.inference.mixture import MixtureModel
 from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import measure
-from dp_synth.mechanisms.noisy_votes import Questions, Teachers, check_unit
+from dp_synth.mechanisms.noisy_votes import (
+    Questions,
+    StoppingRule,
+    Teachers,
+    check_unit,
+)
 from dp_synth.nn.lessons import Lessons
 from dp_synth.nn.product_rows import MarginalTargets, RowGenerator, Training
 from dp_synth.nn.student import Student, independent_records
 from dp_synth.table import PrivateTable
+from dp_synth.transcript import HIDDEN
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -30,7 +36,8 @@ LEAST_MADE, MOST_MADE = 2048, 8192  # records that the student keeps, and is ask
 MADE_CELLS = 1 << 20  # of which there are fewer where attributes have more codes together
 COPIES = 2  # of each, which go their own ways at the end
 ASKING_SWEEPS, LAST_SWEEPS = 6, 15
-ONES_PRECISION = 10.0  # of one-way marginals in the generator's error, against one of pairs
+SHOWN = 3  # attributes that a question shows beside its own: of more, a vote says less of each
+RARE = 5e-4  # pairs of codes that are rarer weigh no more in the generator's error
 
 
 class Asker(Protocol):
@@ -43,9 +50,10 @@ class Asker(Protocol):
         questions: int,
         *,
         label: int | None,
+        share: float,
         rng: np.random.Generator,
     ) -> Questions:
-        """Return so many questions about ``records``."""
+        """Return so many questions about ``records``, the label's ``share`` of them."""
 
 
 def fit_by_votes(
@@ -55,13 +63,55 @@ def fit_by_votes(
 
     Independent columns where the plan has no votes: nothing can be asked of one attribute.
     """
-    check_unit(table.payer.budget)
-    columns: list[Clique] = [(attribute,) for attribute in table.domain]
-    ones = measure(table, columns, plan.gaussians("ones"), rng)
+    ones = _measured(table, plan, rng)
     part = plan.votes("votes")
     if not part.count:
         return independent_model(table.domain, ones)
     return _teach(table, ones, replace(lessons, part=part), ask, rng)
+
+
+def only_votes(
+    table: PrivateTable, plan: Plan, lessons: Lessons, ask: Asker, rng: np.random.Generator
+) -> None:
+    """Ask the table all that `fit_by_votes` asks of it, and end with the last vote."""
+    ones = _measured(table, plan, rng)
+    part = plan.votes("votes")
+    if part.count:
+        lessons = replace(lessons, part=part)
+        _, reference, teachers = _school(table, ones, lessons, rng)
+        ask_all(teachers, reference, lessons, ask, rng)
+
+
+def _measured(table: PrivateTable, plan: Plan, rng: np.random.Generator) -> list[Measurement]:
+    check_unit(table.payer.budget)
+    columns: list[Clique] = [(attribute,) for attribute in table.domain]
+    return measure(table, columns, plan.gaussians("ones"), rng)
+
+
+def _school(
+    table: PrivateTable, ones: Sequence[Measurement], lessons: Lessons, rng: np.random.Generator
+) -> tuple[Compression, list[Floats], Teachers]:
+    """Return groups of codes, the frequencies of the groups, and the teachers over them."""
+    total = estimate_total(ones)
+    compression = few_groups(table.domain, ones, lessons.most_groups)
+    reference = [
+        np.bincount(compression.groups[one.clique[0]], weights=_histogram(table.domain, one, total))
+        / total
+        for one in ones
+    ]
+    stop = _stopping_rule(table, lessons) if lessons.stops_by_votes else None
+    coarse = table.coarsen(compression.groups)
+    return compression, reference, Teachers(coarse, lessons.part, reference, rng, stop=stop)
+
+
+def _stopping_rule(table: PrivateTable, lessons: Lessons) -> StoppingRule:
+    """Return the rule that counts, beside the votes, all that the fit pays for."""
+    parts = [part for part in table.payer.plan.parts.values() if part.count]
+    gaussians = [p for p in parts if isinstance(p, Gaussians | ThresholdedGaussians)]
+    rho = sum(0.5 * part.count / part.event().noise_multiplier ** 2 for part in gaussians)
+    thresholds = [part for part in parts if isinstance(part, ThresholdedGaussians)]
+    told = sum(part.count * part.event().delta for part in thresholds)
+    return StoppingRule(lessons.target_epsilon, table.payer.budget.delta - told, rho)
 
 
 def _teach(
@@ -77,19 +127,41 @@ def _teach(
     the reference. In each round the student's own records are asked about; it is then taught
     by the winners of all rounds together. The generator sees the student's records alone.
     """
-    total = estimate_total(ones)
-    compression = few_groups(table.domain, ones, lessons.most_groups)
-    reference = [
-        np.bincount(compression.groups[one.clique[0]], weights=_histogram(table.domain, one, total))
-        / total
-        for one in ones
-    ]
-    teachers = Teachers(table.coarsen(compression.groups), lessons.part, reference, rng)
+    compression, reference, teachers = _school(table, ones, lessons, rng)
     made = taught_records(teachers, reference, lessons, ask, rng)
     training = Training(rows=lessons.rows, steps=lessons.steps)
     generator = generator_of(made, reference, training, int(rng.integers(2**63)))
-    coarse = generator.model(compression.domain, total, np.concatenate(reference))
+    coarse = generator.model(compression.domain, estimate_total(ones), np.concatenate(reference))
     return coarse.refined(table.domain, compression.groups, compression.shares)
+
+
+@dataclass(frozen=True, eq=False)
+class Classroom:
+    """What a student goes by: winners, losers, where they differ, and records of its own."""
+
+    better: Codes
+    worse: Codes
+    attributes: Integers
+    records: Codes
+    leanings: Sequence[Floats]
+
+    def heard(self, questions: Questions, won: NDArray[np.bool_]) -> Classroom:
+        """Return the classroom after these questions were answered."""
+        asked, twins = questions.records, questions.twins()
+        return replace(
+            self,
+            better=np.concatenate([self.better, np.where(won[:, None], asked, twins)]),
+            worse=np.concatenate([self.worse, np.where(won[:, None], twins, asked)]),
+            attributes=np.concatenate([self.attributes, questions.attributes]),
+        )
+
+    def taught(
+        self, reference: Sequence[Floats], rng: np.random.Generator
+    ) -> tuple[Student, Classroom]:
+        """Return the student of all winners so far, and the classroom with its new records."""
+        student = Student.taught(reference, self.better, self.worse, self.attributes)
+        records, leanings = student.sweep(self.records, self.leanings, ASKING_SWEEPS, rng)
+        return student, replace(self, records=records, leanings=leanings)
 
 
 def taught_records(
@@ -100,27 +172,50 @@ def taught_records(
     rng: np.random.Generator,
 ) -> Codes:
     """Return records of the student who was taught in rounds, every vote of the part used."""
+    room = ask_all(teachers, reference, lessons, ask, rng)
     student = Student.untaught(reference)
+    if len(room.better):
+        student, room = room.taught(reference, rng)
+    copies = np.repeat(room.records, COPIES, axis=0)
+    return student.sweep(copies, room.leanings, LAST_SWEEPS, rng)[0]
+
+
+def ask_all(
+    teachers: Teachers,
+    reference: Sequence[Floats],
+    lessons: Lessons,
+    ask: Asker,
+    rng: np.random.Generator,
+) -> Classroom:
+    """Return what a student heard in all rounds, before it is taught by the last of them.
+
+    Between rounds it is taught, for the next questions are about its records. The votes end
+    early where the teachers answer fewer than they were asked.
+    """
     label = lessons.label_axis(teachers.domain)
-    made = MADE_CELLS // sum(len(frequencies) for frequencies in reference)
-    made = min(MOST_MADE, max(LEAST_MADE, made))
-    records, leanings = independent_records(reference, made, rng), student.leanings()
-    better, worse, attributes = [], [], []
+    room = _empty_classroom(reference, rng)
     for asked in np.array_split(np.arange(lessons.part.count), lessons.rounds):
         if not len(asked):
-            continue
-        questions = ask(records, reference, len(asked), label=label, rng=rng)
-        won = teachers.vote(questions, why="which of two made records is more real")
-        twins = questions.twins()
-        better.append(np.where(won[:, None], questions.records, twins))
-        worse.append(np.where(won[:, None], twins, questions.records))
-        attributes.append(questions.attributes)
-        student = Student.taught(
-            reference, np.concatenate(better), np.concatenate(worse), np.concatenate(attributes)
+            break  # the larger shares come first
+        if len(room.better):
+            room = room.taught(reference, rng)[1]
+        questions = ask(
+            room.records, reference, len(asked), label=label, share=lessons.label_share, rng=rng
         )
-        records, leanings = student.sweep(records, leanings, ASKING_SWEEPS, rng)
-    copies = np.repeat(records, COPIES, axis=0)
-    return student.sweep(copies, leanings, LAST_SWEEPS, rng)[0]
+        won = teachers.vote(questions, why="which of two made records is more real")
+        room = room.heard(questions.first(len(won)), won)
+        if len(won) < len(questions):
+            break
+    return room
+
+
+def _empty_classroom(reference: Sequence[Floats], rng: np.random.Generator) -> Classroom:
+    made = MADE_CELLS // sum(len(frequencies) for frequencies in reference)
+    made = min(MOST_MADE, max(LEAST_MADE, made))
+    records = independent_records(reference, made, rng)
+    leanings = Student.untaught(reference).leanings()
+    none = np.empty((0, len(reference)), dtype=np.int32)
+    return Classroom(none, none, np.empty(0, dtype=np.int64), records, leanings)
 
 
 def generator_of(
@@ -132,11 +227,11 @@ def generator_of(
     marks = np.zeros((len(made), int(starts[-1])), dtype=np.float32)
     marks[np.arange(len(made))[:, None], made + starts[:-1]] = 1.0
     pairs = marks.T @ marks / len(made)
-    precision = 1 / (pairs + 1 / np.sqrt(len(made)))
+    precision = 1 / (pairs + RARE)
     for start, end in pairwise(starts):
         precision[start:end, start:end] = 0.0
     ones = np.concatenate(reference)
-    strict = len(sizes) * ONES_PRECISION / (ones + 1 / np.sqrt(len(made)))
+    strict = len(sizes) / (ones + 1 / np.sqrt(len(made)))
     generator = RowGenerator.of(sizes, ones, training, seed)
     targets = MarginalTargets(sizes, ones, strict, pairs, precision)
     generator.train(targets.loss(training.device), training)
@@ -190,16 +285,24 @@ def any_two_values(
     questions: int,
     *,
     label: int | None,
+    share: float,
     rng: np.random.Generator,
 ) -> Questions:
     """Return questions about made records: is this value of an attribute more real, or another?
 
-    The attribute is ``label`` half of the time where one is named, else any that has two values;
-    the other value comes from its frequencies.
+    The attribute is ``label`` at least in its ``share`` where one is named, else any that has two
+    values; the other value comes from its frequencies. `SHOWN` others are shown beside it.
     """
     chosen = records[rng.integers(len(records), size=questions)]
-    attributes = _attributes(reference, questions, label, rng)
-    return Questions(chosen, attributes, _others(chosen, attributes, reference, rng))
+    attributes = _attributes(reference, questions, label, share, rng)
+    others = _others(chosen, attributes, reference, rng)
+    several = _with_choice(reference)
+    hidden = np.ones(chosen.shape, dtype=bool)
+    hidden[np.arange(questions), attributes] = False
+    for number, attribute in enumerate(attributes):
+        rest = several[several != attribute]
+        hidden[number, rng.permutation(rest)[:SHOWN]] = False
+    return Questions(np.where(hidden, HIDDEN, chosen), attributes, others)
 
 
 def conditioned_values(
@@ -208,6 +311,7 @@ def conditioned_values(
     questions: int,
     *,
     label: int | None,
+    share: float,
     rng: np.random.Generator,
 ) -> Questions:
     """Return questions about records that were given a condition first.
@@ -217,9 +321,11 @@ def conditioned_values(
     sect. 4.3), so that rare values are asked about as well. Another attribute is then the
     question.
     """
-    attributes = _attributes(reference, questions, label, rng)
+    attributes = _attributes(reference, questions, label, share, rng)
     several = _with_choice(reference)
     chosen = np.empty((questions, records.shape[1]), dtype=np.int32)
+    hidden = np.ones(chosen.shape, dtype=bool)
+    hidden[np.arange(questions), attributes] = False
     for number, attribute in enumerate(attributes):
         condition = rng.choice(several[several != attribute])
         weight = np.log1p(len(records) * reference[condition])
@@ -227,16 +333,23 @@ def conditioned_values(
         having = np.flatnonzero(records[:, condition] == value)
         chosen[number] = records[rng.choice(having) if len(having) else rng.integers(len(records))]
         chosen[number, condition] = value
-    return Questions(chosen, attributes, _others(chosen, attributes, reference, rng))
+        rest = several[(several != attribute) & (several != condition)]
+        hidden[number, [condition, *rng.permutation(rest)[: SHOWN - 1]]] = False
+    others = _others(chosen, attributes, reference, rng)
+    return Questions(np.where(hidden, HIDDEN, chosen), attributes, others)
 
 
 def _attributes(
-    reference: Sequence[Floats], questions: int, label: int | None, rng: np.random.Generator
+    reference: Sequence[Floats],
+    questions: int,
+    label: int | None,
+    share: float,
+    rng: np.random.Generator,
 ) -> Integers:
     several = _with_choice(reference)
     attributes = rng.choice(several, questions)
     if label is not None and label in several:
-        attributes[rng.random(questions) < 0.5] = label
+        attributes[rng.random(questions) < share] = label
     return attributes
 
 

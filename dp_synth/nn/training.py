@@ -19,7 +19,11 @@ class Training:
     """Settings of a generator and its private critic; nothing in them depends on records.
 
     ``frequencies_weight`` is that of the generator's divergence from paid frequencies; at 0 they
-    are not used at all. InputError for a setting out of range.
+    are not used at all. With ``patience`` a training stops when so many blocks of steps that are
+    charged together (``CHARGED_AT_ONCE``) have brought generated rows no nearer to the paid
+    frequencies and to their conditions. Steps not taken are not charged, but stay reserved, and
+    the ledger certifies the reservation: where a training stops depends on its noisy steps.
+    InputError for a setting out of range.
     """
 
     steps: int  # of the critic, each paid for
@@ -35,6 +39,7 @@ class Training:
     conditional: bool
     frequencies_weight: float
     device: str
+    patience: int = 0  # blocks of steps without a gain; 0 for all steps, whatever they bring
 
     @classmethod
     def of(cls, recipe: object, **more: float) -> Training:
@@ -46,8 +51,9 @@ class Training:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.type == "int" and (type(value) is not int or value < 1):
-                raise InputError(f"{field.name} must be a whole number from 1, got {value!r}")
+            least = 0 if field.name == "patience" else 1
+            if field.type == "int" and (type(value) is not int or value < least):
+                raise InputError(f"{field.name} must be a whole number from {least}, got {value!r}")
             if field.type == "float" and not (math.isfinite(value) and value >= 0):
                 raise InputError(f"{field.name} must be a finite number from 0, got {value!r}")
         for name in ("clip", "weight_limit", "learning_rate"):

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from os import PathLike
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from dp_synth.accounting import (
     Accountant,
     Gaussians,
+    Ledger,
     Plan,
     Portion,
     PrivacyBudget,
@@ -21,19 +23,19 @@ from dp_synth.accounting import (
     ThresholdedGaussians,
 )
 from dp_synth.accounting.plan import Part
+from dp_synth.comparison import Comparison
 from dp_synth.counting import Counts, Records, RememberedCounts
-from dp_synth.domain import Clique, Codes, Domain
+from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
 from dp_synth.intake import Data, records_of, refuse_unfit
-from dp_synth.mechanisms.binning import bin_columns
-from dp_synth.mechanisms.partitions import release_texts
+from dp_synth.mechanisms.cells import BINS, CATEGORIES, by_cells, find_cells, own_parts
+from dp_synth.nn.checkpoint import Checkpoint
+from dp_synth.nn.resuming import fit_resumable, on_disk
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.table import PrivateTable
 from dp_synth.transcript import Answer, chosen
-
-CATEGORIES, BINS = "categories", "bins"  # parts that come before a synthesizer's own
 
 Payer = PrivacyBudget | Accountant | Portion
 
@@ -42,6 +44,14 @@ BINNING_SHARE = 0.07
 
 OPENING_SHARE = 0.05
 """Part of a fit's zCDP cost that finds the categories which open columns do not list."""
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """What an auditor saw of one run: how every answer compares two tables, and the charges."""
+
+    comparisons: tuple[Comparison, ...]
+    ledger: Ledger
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ class Synthesizer(ABC):
     """
 
     name: ClassVar[str]
+    resumable: ClassVar[bool] = False  # whether a fit can keep checkpoints, and go on from one
 
     @abstractmethod
     def plan(self, domain: Domain) -> Plan:
@@ -107,6 +118,7 @@ class Synthesizer(ABC):
         budget: Payer,
         *,
         seed: int | None = None,
+        checkpoint: Checkpoint | str | PathLike[str] | None = None,
     ) -> Release:
         """Return a release of the records in ``data``, charged to ``budget``.
 
@@ -121,9 +133,34 @@ class Synthesizer(ABC):
         Without one, randomness is fresh from the operating system. SchemaError when the table
         does not fit the schema; BudgetExceeded, before any value is read, when the budget does
         not allow it.
+
+        A `resumable` fit that is stopped goes on from its ``checkpoint`` when it is called again
+        with the same arguments, the same table and an accountant over the same ledger file, which
+        is needed for that. Steps that were charged after the last checkpoint are spent: fewer are
+        left. A fit that is completed takes the file away. CheckpointError, with nothing charged,
+        for a checkpoint of anything else.
         """
         payer = Accountant(budget) if isinstance(budget, PrivacyBudget) else budget
+        if checkpoint is not None:
+            return self._fit_keeping(Checkpoint.of(checkpoint), data, schema, payer, seed=seed)
         return fit_jointly({self: 1.0}, data, schema, payer, seed=seed)[self]
+
+    def _fit_keeping(
+        self,
+        checkpoint: Checkpoint,
+        data: Data,
+        schema: Schema,
+        payer: Accountant | Portion,
+        *,
+        seed: int | None,
+    ) -> Release:
+        """Return the release of a fit that goes on from ``checkpoint``, where there is one."""
+        root = on_disk(self, payer)
+        self.check(schema)
+        binned, model, transcript = fit_resumable(
+            self, data, schema, root, seed=seed, checkpoint=checkpoint
+        )
+        return Release(self.name, asdict(self), binned, model, root.ledger_so_far, transcript)
 
     def release_only(
         self,
@@ -141,10 +178,36 @@ class Synthesizer(ABC):
         counted once. Errors as in `fit`.
         """
         answers = []
-        for table, plan, rng in _runs(self, data, schema, budget, runs=runs, seed=seed):
+        for table, plan, rng in self._runs(data, schema, budget, runs=runs, seed=seed):
             self._release(table, plan, rng)
             answers.append(tuple(table.transcript))
         return answers
+
+    def compare_only(
+        self,
+        data: Data,
+        other: Data,
+        schema: Schema,
+        budget: PrivacyBudget,
+        *,
+        runs: int = 1,
+        seed: int | None = None,
+    ) -> list[Watched]:
+        """Return what a fit to ``data`` would say between it and ``other``, in independent runs.
+
+        As `release_only`, for auditors, who hold both tables: what comes out is private. Nothing
+        that the fit does depends on ``other``. InputError for open columns.
+        """
+        if schema.open:
+            raise InputError(f"an audit needs listed categories: column {schema.open[0]!r} is open")
+        with records_of(other, schema, budget, np.random.default_rng(seed)) as records:
+            twin = RememberedCounts(records.counts)
+            runs_of = self._runs(data, schema, budget, runs=runs, seed=seed, twin=twin)
+            return [self._watch(*run) for run in runs_of]
+
+    def _watch(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Watched:
+        self._release(table, plan, rng)
+        return Watched(tuple(table.comparisons), table.payer.accountant.ledger)
 
     def select_only(
         self,
@@ -161,8 +224,38 @@ class Synthesizer(ABC):
         """
         return [
             tuple(self._decide(table, plan, rng))
-            for table, plan, rng in _runs(self, data, schema, budget, runs=runs, seed=seed)
+            for table, plan, rng in self._runs(data, schema, budget, runs=runs, seed=seed)
         ]
+
+    def _runs(
+        self,
+        data: Data,
+        schema: Schema,
+        budget: PrivacyBudget,
+        *,
+        runs: int,
+        seed: int | None,
+        twin: Counts | None = None,
+    ) -> Iterator[tuple[PrivateTable, Plan, np.random.Generator]]:
+        """Yield a table, a plan and a generator for each run of a simulation."""
+        if runs < 0:
+            raise InputError(f"the number of runs must be 0 or more, got {runs}")
+        self.check(schema)
+        streams = np.random.SeedSequence(seed).spawn(runs + 1)
+        drawn = np.random.default_rng(streams.pop())
+        accountant = Accountant(budget, simulate=True)
+        piece = accountant.admit(
+            self.name,
+            self.charges(schema.domain),
+            randomness="os" if seed is None else "seeded",
+        )
+        plan = own_parts(piece.plan)
+        with records_of(data, schema, budget, drawn) as records:
+            counts = RememberedCounts(records.counts)
+            for stream in streams:
+                rng = np.random.default_rng(stream)
+                table = _table(records, accountant.repeat(piece), rng, counts, twin)[1]
+                yield table, plan, rng
 
 
 def fit_jointly(
@@ -199,68 +292,38 @@ def fit_jointly(
 
 
 def _table(
-    records: Records, payer: Slice, rng: np.random.Generator, counts: Counts | None = None
+    records: Records,
+    payer: Slice,
+    rng: np.random.Generator,
+    counts: Counts | None = None,
+    twin: Counts | None = None,
 ) -> tuple[Schema, PrivateTable]:
     """Return the private table over its codes, and their schema.
 
     Part "categories" pays for categories that are not listed, part "bins" for cells. ``counts``
-    are taken, where both are public, in place of those of the records.
+    are taken, where both are public, in place of those of the records. ``twin`` counts the
+    table that an auditor compares with.
     """
-    schema, groups = records.schema, dict[str, Codes]()
+    schema, counts = records.schema, counts or records.counts
+    other = None if twin is None else PrivateTable(twin, counts.domain, payer)
     if not (schema.fine or schema.open):
-        return schema, PrivateTable(counts or records.counts, schema.domain, payer)
+        return schema, PrivateTable(counts, schema.domain, payer, twin=other)
     transcript: list[Answer] = []
-    finest = PrivateTable(records.counts, records.counts.domain, payer, transcript=transcript)
-    if schema.open:
-        part = payer.plan.thresholded(CATEGORIES)
-        schema, groups = records.opened(release_texts(finest, records.unlisted, part, rng))
-    if schema.fine:
-        bins = bin_columns(finest, schema.fine, payer.plan.gaussians(BINS), rng)
-        schema, groups = schema.binned(bins), {**groups, **bins}
-    merged = records.counts.coarsened(groups)
-    return schema, PrivateTable(merged, schema.domain, payer, transcript=transcript)
+    finest = PrivateTable(counts, counts.domain, payer, transcript=transcript, twin=other)
+    schema, groups = by_cells(records, find_cells(finest, records, rng))
+    merged = counts.coarsened(groups)
+    other = None if twin is None else PrivateTable(twin.coarsened(groups), schema.domain, payer)
+    table = PrivateTable(merged, schema.domain, payer, transcript=transcript, twin=other)
+    table.comparisons = finest.comparisons
+    return schema, table
 
 
 def _fit_one(
     synthesizer: Synthesizer, records: Records, payer: Slice, rng: np.random.Generator
 ) -> tuple[Schema, Model, tuple[Answer, ...]]:
     schema, table = _table(records, payer, rng)
-    model = synthesizer._fit(table, _own_parts(payer.plan), rng)
+    model = synthesizer._fit(table, own_parts(payer.plan), rng)
     return schema, model, tuple(table.transcript)
-
-
-def _own_parts(plan: Plan) -> Plan:
-    return Plan({name: p for name, p in plan.parts.items() if name not in (CATEGORIES, BINS)})
-
-
-def _runs(
-    synthesizer: Synthesizer,
-    data: Data,
-    schema: Schema,
-    budget: PrivacyBudget,
-    *,
-    runs: int,
-    seed: int | None,
-) -> Iterator[tuple[PrivateTable, Plan, np.random.Generator]]:
-    """Yield a table, a plan and a generator for each run of a simulation."""
-    if runs < 0:
-        raise InputError(f"the number of runs must be 0 or more, got {runs}")
-    synthesizer.check(schema)
-    streams = np.random.SeedSequence(seed).spawn(runs + 1)
-    drawn = np.random.default_rng(streams.pop())
-    accountant = Accountant(budget, simulate=True)
-    piece = accountant.admit(
-        synthesizer.name,
-        synthesizer.charges(schema.domain),
-        randomness="os" if seed is None else "seeded",
-    )
-    plan = _own_parts(piece.plan)
-    with records_of(data, schema, budget, drawn) as records:
-        counts = RememberedCounts(records.counts)
-        for stream in streams:
-            rng = np.random.default_rng(stream)
-            table = _table(records, accountant.repeat(piece), rng, counts)[1]
-            yield table, plan, rng
 
 
 def _slices(

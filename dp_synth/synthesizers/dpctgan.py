@@ -43,6 +43,7 @@ class DPCTGAN(Synthesizer):
     """
 
     name: ClassVar[str] = "dpctgan"
+    resumable: ClassVar[bool] = True
 
     steps: int = 1500
     rate: float = 0.026  # chance of each record to take part in a step
@@ -58,6 +59,7 @@ class DPCTGAN(Synthesizer):
     frequencies_weight: float = 10.0
     components: int = 4096
     device: str = "auto"
+    patience: int = 0  # blocks of 50 steps without a gain, after which it stops; see Training
 
     def __post_init__(self) -> None:
         self._columns()

@@ -31,6 +31,7 @@ class DPGAN(Synthesizer):
     """
 
     name: ClassVar[str] = "dpgan"
+    resumable: ClassVar[bool] = True
 
     steps: int = 1500
     rate: float = 0.026  # chance of each record to take part in a step
@@ -45,6 +46,7 @@ class DPGAN(Synthesizer):
     generator_width: int = 128
     components: int = 4096
     device: str = "auto"
+    patience: int = 0  # blocks of 50 steps without a gain, after which it stops; see Training
 
     def __post_init__(self) -> None:
         self._columns()

@@ -11,7 +11,7 @@ from dp_synth.accounting import Plan, Votes
 from dp_synth.accounting.events import VoteNoise
 from dp_synth.domain import Domain
 from dp_synth.inference import Model
-from dp_synth.nn.lessons import Lessons
+from dp_synth.nn.lessons import Accounting, Lessons
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
 
@@ -31,6 +31,12 @@ class PATECTGAN(Synthesizer):
     One Gaussian answer an attribute and ``votes`` noisy votes, each charged before it is cast,
     calibrated together with the votes' exact curve whatever the votes are. Everything else sees
     noisy histograms and winners alone. The unit must be one record.
+
+    ``accounting="data_dependent"`` is that of PATE-GAN's Algorithm 1: Laplace votes go on until
+    what they seem to have cost reaches ``target_epsilon``, by moments that look at the exact
+    votes (`accounting.votes.data_dependent_epsilon`). When it stops is an output that nothing
+    bounds, so that nothing is certified: only a budget of epsilon inf pays for it, and the
+    release says epsilon inf. It is for comparison with the paper, never for a release.
     """
 
     name: ClassVar[str] = "patectgan"
@@ -39,12 +45,15 @@ class PATECTGAN(Synthesizer):
     teachers: int = 1001
     noise: VoteNoise = "gaussian"
     share: float = 0.7  # of the zCDP cost, for votes
-    label: str = ""  # the attribute that half of the questions are about
+    label: str = ""  # the attribute of most interest
+    label_share: float = 0.5  # of the questions that are about the label, and its part of the rest
     rounds: int = 5
     most_groups: int = 8  # of codes, an attribute
     steps: int = 600  # of the generator
     rows: int = 512
     records: int = 0  # a public number of records; 0 where none is declared
+    accounting: Accounting = "exact"
+    target_epsilon: float = 0.0  # where data-dependent accounting stops
 
     def __post_init__(self) -> None:
         self._lessons()
@@ -57,6 +66,11 @@ class PATECTGAN(Synthesizer):
         from dp_synth.nn.teachers import conditioned_values, fit_by_votes
 
         return fit_by_votes(table, plan, self._lessons(), conditioned_values, rng)
+
+    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> None:
+        from dp_synth.nn.teachers import conditioned_values, only_votes
+
+        only_votes(table, plan, self._lessons(), conditioned_values, rng)
 
     def _lessons(self) -> Lessons:
         return Lessons.of(self, Votes(self.votes, self.teachers, self.noise, self.share))

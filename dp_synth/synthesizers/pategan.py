@@ -11,7 +11,7 @@ from dp_synth.accounting import Plan, Votes
 from dp_synth.accounting.events import VoteNoise
 from dp_synth.domain import Domain
 from dp_synth.inference import Model
-from dp_synth.nn.lessons import Lessons
+from dp_synth.nn.lessons import Accounting, Lessons
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
 
@@ -26,7 +26,8 @@ class PATEGAN(Synthesizer):
 
     - A question is a pair of made records that differ in one value, not one record that is real
       or made: that all teachers call made records made teaches nothing, whereas one of a pair
-      wins. Half of the questions are about ``label``, where one is named.
+      wins. A question shows few attributes, and a share of them are about ``label``.
+    - A teacher votes by how far it leans beyond the median of teachers with independent records.
     - One-way marginals are paid for apart, and kept: votes say how attributes belong together.
     - The student is the logarithm of a ratio of densities to independent attributes, so that
       what the generator has to learn is a distribution and not the one record that scores best.
@@ -37,6 +38,12 @@ class PATEGAN(Synthesizer):
     One Gaussian answer an attribute and ``votes`` noisy votes, each charged before it is cast,
     calibrated together with the votes' exact curve whatever the votes are. Everything else sees
     noisy histograms and winners alone. The unit must be one record.
+
+    ``accounting="data_dependent"`` is that of PATE-GAN's Algorithm 1: Laplace votes go on until
+    what they seem to have cost reaches ``target_epsilon``, by moments that look at the exact
+    votes (`accounting.votes.data_dependent_epsilon`). When it stops is an output that nothing
+    bounds, so that nothing is certified: only a budget of epsilon inf pays for it, and the
+    release says epsilon inf. It is for comparison with the paper, never for a release.
     """
 
     name: ClassVar[str] = "pategan"
@@ -45,12 +52,15 @@ class PATEGAN(Synthesizer):
     teachers: int = 1001
     noise: VoteNoise = "gaussian"
     share: float = 0.7  # of the zCDP cost, for votes
-    label: str = ""  # the attribute that half of the questions are about
+    label: str = ""  # the attribute of most interest
+    label_share: float = 0.5  # of the questions that are about the label, and its part of the rest
     rounds: int = 5
     most_groups: int = 8  # of codes, an attribute
     steps: int = 600  # of the generator
     rows: int = 512
     records: int = 0  # a public number of records; 0 where none is declared
+    accounting: Accounting = "exact"
+    target_epsilon: float = 0.0  # where data-dependent accounting stops
 
     def __post_init__(self) -> None:
         self._lessons()
@@ -63,6 +73,11 @@ class PATEGAN(Synthesizer):
         from dp_synth.nn.teachers import any_two_values, fit_by_votes
 
         return fit_by_votes(table, plan, self._lessons(), any_two_values, rng)
+
+    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> None:
+        from dp_synth.nn.teachers import any_two_values, only_votes
+
+        only_votes(table, plan, self._lessons(), any_two_values, rng)
 
     def _lessons(self) -> Lessons:
         return Lessons.of(self, Votes(self.votes, self.teachers, self.noise, self.share))

@@ -18,6 +18,7 @@ from dp_synth.accounting.events import (
     Event,
     Gaussian,
     Laplace,
+    NoGuarantee,
     NoisyVote,
     Public,
     Pure,
@@ -45,6 +46,7 @@ ONE_EACH: dict[str, Event] = {
     "pure": Pure(0.3),
     "approximate": Approximate(0.0, 1e-7),
     "zero_concentrated": ZeroConcentrated(0.1 + 0.2),
+    "no_guarantee": NoGuarantee("a rule that looks at the records"),
     "public": Public(),
 }
 
@@ -176,6 +178,7 @@ def test_only_events_with_a_known_zcdp_cost_state_one() -> None:
         "truncated_gaussian",
         "thresholded_gaussian",
         "approximate",
+        "no_guarantee",
     }
     assert [Public().rho, Pure(2.0).rho, Laplace(1.0, 2.0).rho] == [0.0, 2.0, 2.0]
 

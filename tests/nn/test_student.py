@@ -69,11 +69,12 @@ def test_twins_differ_in_one_value_half_of_the_time_that_of_the_label(ask) -> No
     rng = np.random.default_rng(0)
     reference = [*REFERENCE, np.array([0.25, 0.75]), np.array([1.0])]
     made = independent_records(reference, 500, rng)
-    questions: Questions = ask(made, reference, 2_000, label=1, rng=rng)
+    questions: Questions = ask(made, reference, 2_000, label=1, share=0.5, rng=rng)
     differs = questions.records != questions.twins()
     assert (differs.sum(axis=1) == 1).all()
     assert (differs.argmax(axis=1) == questions.attributes).all()
     assert not differs[:, 3].any()
+    assert ((questions.records >= 0).sum(axis=1) == 3).all()  # of three with a choice, all shown
     about_label = np.mean(questions.attributes == 1)
     assert abs(about_label - (0.5 + 0.5 / 3)) < 5 * 0.5 / np.sqrt(2_000)
 
@@ -83,7 +84,7 @@ def test_conditions_bring_rare_values_into_questions() -> None:
     reference = [np.array([0.99, 0.01]), np.array([0.5, 0.5])]
     made = independent_records(reference, 1_000, rng)
     rare = [
-        np.mean(ask(made, reference, 1_000, label=1, rng=rng).records[:, 0])
+        np.mean(ask(made, reference, 1_000, label=1, share=0.5, rng=rng).records[:, 0])
         for ask in (any_two_values, conditioned_values)
     ]
     assert rare[0] < 0.05 < 0.15 < rare[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -13,7 +14,8 @@ from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.accounting.events import NoisyVote
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import PATECTGAN, PATEGAN
+from dp_synth.synthesizers import PATECTGAN, PATEGAN, Release
+from dp_synth.transcript import VoteAnswer
 
 pytest.importorskip("torch", reason="the extra deep is not installed")
 
@@ -81,6 +83,10 @@ def test_a_table_without_two_values_anywhere_needs_no_votes() -> None:
         ({"votes": 0}, "votes must be 1 or more"),
         ({"share": 1.0}, r"share must lie in \(0, 1\)"),
         ({"most_groups": 1}, "most_groups must be 2 or more"),
+        ({"accounting": "rough"}, "one of exact, data_dependent, got 'rough'"),
+        ({"target_epsilon": 1.0}, "say epsilon in the budget"),
+        ({"accounting": "data_dependent", "noise": "laplace"}, "a finite target_epsilon above 0"),
+        ({"accounting": "data_dependent", "target_epsilon": 1.0}, "set noise to laplace"),
     ],
 )
 @pytest.mark.parametrize("kind", BOTH)
@@ -102,3 +108,82 @@ def test_importing_the_synthesizers_does_not_load_torch() -> None:
     code = "import sys, dp_synth.synthesizers.pategan; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+WITHOUT = PrivacyBudget(math.inf, 1e-6)
+PAPER = {**SMALL, "accounting": "data_dependent", "noise": "laplace", "target_epsilon": 5.0}
+
+
+def answered(release: Release) -> int:
+    return sum(len(a.winners) for a in release.transcript if isinstance(a, VoteAnswer))
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_votes_are_kept_with_a_release_and_read_back(
+    kind: type[PATEGAN] | type[PATECTGAN], tmp_path
+) -> None:
+    release = kind(**SMALL).fit(made_frame(300), SCHEMA, BUDGET, seed=0)  # type: ignore[arg-type]
+    release.save(tmp_path / "release.npz")
+    again = Release.load(tmp_path / "release.npz")
+    assert answered(release) == answered(again) == 60
+    for one, other in zip(release.transcript, again.transcript, strict=True):
+        assert type(one) is type(other)
+        if isinstance(one, VoteAnswer) and isinstance(other, VoteAnswer):
+            assert np.array_equal(one.records, other.records)
+            assert np.array_equal(one.winners, other.winners)
+    assert np.isnan(again.marginal(["x"]).stderr).all()
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_runs_of_the_mechanism_alone_give_the_votes_of_a_fit_without_its_generator(
+    kind: type[PATEGAN] | type[PATECTGAN], monkeypatch
+) -> None:
+    recipe = kind(**SMALL)  # type: ignore[arg-type]
+    release = recipe.fit(made_frame(300), SCHEMA, BUDGET, seed=0)
+
+    def fail(*_arguments, **_options):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr("dp_synth.nn.teachers.generator_of", fail)
+    (run,) = recipe.release_only(made_frame(300), SCHEMA, BUDGET, seed=0)
+    assert [type(a) for a in run] == [type(a) for a in release.transcript]
+    assert sum(len(a.winners) for a in run if isinstance(a, VoteAnswer)) == 60
+    with pytest.raises(AssertionError, match="trained"):
+        recipe.fit(made_frame(300), SCHEMA, BUDGET, seed=0)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_data_dependent_accounting_certifies_nothing(
+    kind: type[PATEGAN] | type[PATECTGAN], tmp_path
+) -> None:
+    release = kind(**PAPER).fit(made_frame(3_000), SCHEMA, WITHOUT, seed=0)  # type: ignore[arg-type]
+    assert release.epsilon == math.inf
+    assert release.largest_auc() == 1.0
+    assert "no guarantee: data-dependent accounting" in str(release.ledger)
+    release.save(tmp_path / "release.npz")
+    assert Release.load(tmp_path / "release.npz").epsilon == math.inf
+    assert len(release.sample(20, seed=0)) == 20
+
+
+def test_votes_go_on_for_longer_the_larger_the_target_and_the_clearer_they_are() -> None:
+    def heard(target: float, teachers: int) -> int:
+        recipe = PATEGAN(**{**PAPER, "target_epsilon": target, "teachers": teachers})  # type: ignore[arg-type]
+        (run,) = recipe.release_only(made_frame(), SCHEMA, WITHOUT, seed=0)
+        return sum(len(a.winners) for a in run if isinstance(a, VoteAnswer))
+
+    assert 0 < heard(1.0, 301) < heard(5.0, 301) < heard(40.0, 301) == 60
+    assert heard(5.0, 31) < heard(5.0, 301)  # as little noise for leads that are far smaller
+
+
+def test_a_finite_budget_for_data_dependent_accounting_is_refused_unspent() -> None:
+    accountant = Accountant(BUDGET)
+    with pytest.raises(InputError, match=r"'pategan' has no guarantee to give.*epsilon inf"):
+        PATEGAN(**PAPER).fit(made_frame(50), SCHEMA, accountant, seed=0)  # type: ignore[arg-type]
+    assert accountant.ledger.entries == ()
+
+
+def test_too_small_an_epsilon_is_refused_unspent_with_the_least_that_works() -> None:
+    accountant = Accountant(PrivacyBudget(1e-6, 1e-9))
+    with pytest.raises(InputError, match=r"too small for 'pategan'.*the least epsilon that works"):
+        PATEGAN(**SMALL).fit(made_frame(50), SCHEMA, accountant, seed=0)  # type: ignore[arg-type]
+    assert accountant.ledger.entries == ()

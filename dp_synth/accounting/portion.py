@@ -1,0 +1,59 @@
+"""Portions of an adaptive accountant's filter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dp_synth.accounting.ledger import Randomness
+from dp_synth.accounting.plan import Plan
+from dp_synth.accounting.slices import Slice
+from dp_synth.errors import BudgetExceeded
+
+if TYPE_CHECKING:
+    from dp_synth.accounting.accountant import Accountant
+
+Plans = Mapping[str, tuple[Plan, float]]
+
+CRUMBS = 1e-5  # of a filter or a portion: calibration leaves less unused, and it buys nothing
+
+
+class Portion:
+    """So much of an adaptive root's filter, to be spent by fits or handed on in portions."""
+
+    def __init__(self, root: Accountant, parent: Portion | None, amount: float) -> None:
+        self.root = root
+        self._parent = parent
+        self._amount = amount
+        self._left = amount
+
+    def left(self) -> float:
+        """Return what is left of it, in the filter's currency: no more than of what it is part."""
+        above = self._parent.left() if self._parent else self.root.left()
+        return min(self._left, above) if self._left > CRUMBS * self._amount else 0.0
+
+    def portion(self, epsilon: float) -> Portion:
+        """Return as much of this as a budget of ``epsilon`` would be."""
+        return Portion(self.root, self, self.root.amount(epsilon))
+
+    def admit_jointly(self, plans: Plans, *, randomness: Randomness = "os") -> dict[str, Slice]:
+        """Reserve all that is left of this for several plans; see ``Accountant``.
+
+        BudgetExceeded when what it is a part of no longer has as much.
+        """
+        with self.root._lock:
+            left = self.left()
+            if left < self._left * (1 - 1e-9):
+                raise BudgetExceeded(
+                    f"{', '.join(plans)} would cost {self._left:.4g} where {left:.4g} is left of "
+                    f"the {self.root.currency} filter; nothing was released"
+                )
+            pieces = self.root.admit_jointly(plans, randomness=randomness, amount=left)
+            assert self.root.currency is not None
+            self._spend(sum(piece.plan.cost(self.root.currency) for piece in pieces.values()))
+        return pieces
+
+    def _spend(self, amount: float) -> None:
+        self._left -= amount
+        if self._parent:
+            self._parent._spend(amount)
