@@ -1,0 +1,178 @@
+"""Lower bounds on epsilon from scores of two worlds, at thresholds that were chosen elsewhere.
+
+All bounds take scores of one attack in ``inside``, runs with the target, and ``outside``, runs
+without it; every run has fresh randomness. Higher scores mean "inside".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaincinv, ndtri
+
+from dp_synth.accounting.closed_forms import gaussian_epsilon
+from dp_synth.errors import InputError
+from dp_synth.metrics.estimate import clopper_pearson
+
+Floats = NDArray[np.float64]
+Rate = TypeVar("Rate", float, Floats)
+
+PROVING_SHARE = 2 / 3  # of the runs bound; on the others a threshold is chosen
+THRESHOLDS = 200  # that are tried
+
+
+@dataclass(frozen=True)
+class Worlds:
+    """Scores of as many runs with the target as without it. InputError for scores that say nothing.
+
+    Not to be used: NaN, other lengths, one value alone, fewer than two runs.
+    """
+
+    inside: Floats
+    outside: Floats
+
+    @classmethod
+    def of(cls, inside: ArrayLike, outside: ArrayLike) -> Worlds:
+        """Return the scores, checked."""
+        first, second = (np.array(scores, dtype=np.float64) for scores in (inside, outside))
+        if first.ndim != 1 or first.shape != second.shape:
+            raise InputError(
+                f"both worlds need one score a run and as many runs, got {first.shape} and "
+                f"{second.shape}"
+            )
+        if len(first) < 2:
+            raise InputError(f"an audit needs two runs a world or more, got {len(first)}")
+        if np.isnan(first).any() or np.isnan(second).any():
+            raise InputError("scores must be numbers, got NaN; a failed run is a score of its own")
+        if np.ptp(np.concatenate([first, second])) == 0:
+            raise InputError("all scores are tied, so that nothing can be told from them")
+        return cls(first, second)
+
+    def __len__(self) -> int:
+        return len(self.inside)
+
+    def split(self, rng: np.random.Generator) -> tuple[Worlds, Worlds]:
+        """Return runs to choose by, and the others to bound by."""
+        cut = max(1, len(self) - int(len(self) * PROVING_SHARE))
+        order, other = rng.permutation(len(self)), rng.permutation(len(self))
+        return (
+            Worlds(self.inside[order[:cut]], self.outside[other[:cut]]),
+            Worlds(self.inside[order[cut:]], self.outside[other[cut:]]),
+        )
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An epsilon that the mechanism surely exceeds, and the largest that so many runs can prove.
+
+    "Surely": with probability 1 - ``level`` at least. ``holds_for`` names the claims that the
+    bound refutes when it is larger than theirs.
+    """
+
+    method: str
+    epsilon: float
+    ceiling: float
+    level: float
+    holds_for: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.method}: epsilon >= {self.epsilon:.3f}, at most {self.ceiling:.3f} provable "
+            f"(for claims of {self.holds_for})"
+        )
+
+
+def ceiling(runs: int, level: float = 0.05) -> float:
+    """Return the largest epsilon that Clopper-Pearson can prove from so many runs a world.
+
+    That of a threshold which never errs: log((1 - u) / u) with u = 1 - (level / 2) ** (1 / runs).
+
+    >>> round(ceiling(400), 2), round(ceiling(1000), 2)
+    (4.68, 5.6)
+    """
+    most = -math.expm1(math.log(level / 2) / runs)
+    return max(0.0, math.log((1 - most) / most))
+
+
+def clopper_pearson_bound(
+    worlds: Worlds, delta: float, *, level: float = 0.05, rng: np.random.Generator
+) -> Bound:
+    """Return the epsilon that one threshold's error rates prove, whatever the mechanism is.
+
+    The threshold is chosen on a third of the runs. On the others each error rate gets its exact
+    one-sided limit, missed with chance level / 2, and (epsilon, delta)-DP bounds either by the
+    other (Kairouz, Oh & Viswanath 2015, Thm 2.1; Nasr et al. 2021, arXiv:2101.04535).
+    """
+    choose, prove = worlds.split(rng)
+    threshold = _best_threshold(choose, delta, level / 2)
+    false_positive, false_negative = _error_limits(prove, threshold, level / 2)
+    epsilon = _epsilon_at(false_positive, false_negative, delta)
+    return Bound("clopper_pearson", epsilon, ceiling(len(prove), level), level, "(epsilon, delta)")
+
+
+def gaussian_bound(
+    worlds: Worlds, delta: float, *, level: float = 0.05, rng: np.random.Generator
+) -> Bound:
+    """Return the epsilon of the least Gaussian DP that one threshold's error rates allow.
+
+    As `clopper_pearson_bound`, but mu >= z(1 - FNR) - z(FPR) (Dong, Roth & Su 2022, sect. 2.2);
+    it refutes claims of Gaussian DP alone.
+    """
+    choose, prove = worlds.split(rng)
+    threshold = _best_threshold(choose, delta, level / 2)
+    false_positive, false_negative = _error_limits(prove, threshold, level / 2)
+    mu = max(0.0, float(ndtri(1 - false_negative) - ndtri(false_positive)))
+    largest = _largest_gaussian(len(prove), level, delta)
+    epsilon = gaussian_epsilon(mu, delta) if mu else 0.0
+    return Bound("gaussian_threshold", epsilon, largest, level, "Gaussian DP")
+
+
+@lru_cache(maxsize=16)
+def _largest_gaussian(runs: int, level: float, delta: float) -> float:
+    """Return the epsilon that a threshold which never errs proves of Gaussian DP."""
+    most = -math.expm1(math.log(level / 2) / runs)
+    mu = max(0.0, -2 * float(ndtri(most)))
+    return gaussian_epsilon(mu, delta) if mu else 0.0
+
+
+def _best_threshold(worlds: Worlds, delta: float, tail: float) -> float:
+    """Return the threshold at which the limits of the error rates prove the most."""
+    every = np.unique(np.concatenate([worlds.inside, worlds.outside]))
+    tried = every[np.unique(np.linspace(0, len(every) - 1, THRESHOLDS).astype(int))]
+    runs = len(worlds)
+    below = [np.searchsorted(np.sort(world), tried) for world in (worlds.inside, worlds.outside)]
+    gains = _gains(_limit(runs - below[1], runs, tail), _limit(below[0], runs, tail), delta)
+    return float(tried[int(np.argmax(np.maximum(*gains)))])
+
+
+def _limit(wrong: NDArray[np.int64], runs: int, tail: float) -> Floats:
+    """Return the upper Clopper-Pearson limit of each share of ``runs``."""
+    inner = np.minimum(wrong, runs - 1)
+    return np.where(wrong < runs, betaincinv(inner + 1, runs - inner, 1 - tail), 1.0)
+
+
+def _error_limits(worlds: Worlds, threshold: float, tail: float) -> tuple[float, float]:
+    """Return upper limits of the false positive and the false negative rate."""
+    runs = len(worlds)
+    wrong = int(np.sum(worlds.outside >= threshold)), int(np.sum(worlds.inside < threshold))
+    first, second = (clopper_pearson(count, runs, tail)[1] for count in wrong)
+    return first, second
+
+
+def _epsilon_at(false_positive: float, false_negative: float, delta: float) -> float:
+    """Return the epsilon below which such error rates are impossible; 0 where none is."""
+    largest = max(*_gains(false_positive, false_negative, delta))
+    return math.log(largest) if largest > 1 else 0.0
+
+
+def _gains(false_positive: Rate, false_negative: Rate, delta: float) -> tuple[Rate, Rate]:
+    """Return what exp(epsilon) is at least, by either error rate."""
+    return (
+        (1 - false_negative - delta) / false_positive,
+        (1 - false_positive - delta) / false_negative,
+    )

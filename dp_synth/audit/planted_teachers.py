@@ -1,0 +1,102 @@
+"""Planted faults in training: votes of teachers who share records, gradients that are not cut."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from dp_synth.accounting import compose
+from dp_synth.accounting.events import NoisyVote, SampledGaussian
+from dp_synth.audit.planted_base import Floats, Plant
+from dp_synth.mechanisms.noisy_votes import winners
+
+VOTES = 25
+VOTE = NoisyVote("gaussian", 26.35, 101)  # 25 of them: epsilon 1 at delta 1e-5
+STEPS = SampledGaussian(1.695, 0.05, 50)  # epsilon 1 at delta 1e-5
+SHARED = 10  # teachers that one record reaches
+BATCH, LAYERS = 64, 4
+NEVER_CUT = 100.0  # norm of the canary's gradient, in clipping norms
+
+
+@dataclass(frozen=True)
+class NoisyVotes:
+    """How often the target's side won, in votes that are as even as they can be without it."""
+
+    moved: int  # teachers whose vote the target turns
+
+    def __call__(self, inside: bool, runs: int, rng: np.random.Generator) -> Floats:
+        """Return a score a run."""
+        gaps = np.full((runs, VOTES), -1 + 2 * self.moved * inside, dtype=np.int64)
+        return np.asarray(winners(gaps, VOTE, rng.bytes).sum(axis=1), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class CanaryGradients:
+    """Log-likelihood ratios of noisy sums of gradients, along that of a canary.
+
+    ``norm`` is what the canary adds where it takes part, in units for which the noise was made;
+    all other gradients are orthogonal to it.
+    """
+
+    norm: float = 1.0
+    rate: float = STEPS.rate
+
+    def __call__(self, inside: bool, runs: int, rng: np.random.Generator) -> Floats:
+        """Return a score a run."""
+        shape, variance = (runs, STEPS.steps), STEPS.noise_multiplier**2
+        drawn = (rng.random(shape) < self.rate) & inside
+        sums = self.norm * drawn + rng.normal(0.0, STEPS.noise_multiplier, shape)
+        ratios = self.norm * (sums - self.norm / 2) / variance
+        each = np.logaddexp(math.log1p(-self.rate), math.log(self.rate) + ratios)
+        return np.asarray(each.sum(axis=1))
+
+
+_VOTES = compose([(VOTE, VOTES)])
+_STEPS = compose([(STEPS, 1)])
+
+TEACHER_PLANTS = (
+    Plant("P0 votes of teachers", "", "", _VOTES, NoisyVotes(1), 1000),
+    Plant("P0 sampled gradients", "", "", _STEPS, CanaryGradients(), 1000),
+    Plant(
+        "P10 teachers share records",
+        f"one record reaches {SHARED} teachers",
+        "V1, V3, V4, V5: smartnoise PATECTGAN, synthcity PATE-GAN, mlforhealthlabpub",
+        _VOTES,
+        NoisyVotes(SHARED),
+        100,
+    ),
+    Plant(
+        "P12 no clipping",
+        "gradients are summed at whatever norm they have",
+        "kin of V9 and V10: synthcity DPGAN, smartnoise DPGAN",
+        _STEPS,
+        CanaryGradients(NEVER_CUT),
+        100,
+    ),
+    Plant(
+        "P12 clipping after averaging",
+        "the mean gradient of a batch is clipped, with noise for one record's share of it",
+        "kin of V9 and V10: synthcity DPGAN, smartnoise DPGAN",
+        _STEPS,
+        CanaryGradients(float(BATCH)),
+        100,
+    ),
+    Plant(
+        "P12 clipping by layer",
+        f"each of {LAYERS} layers is clipped to the norm that all of them may have",
+        "V10: smartnoise DPGAN and DPCTGAN",
+        _STEPS,
+        CanaryGradients(math.sqrt(LAYERS)),
+        250,
+    ),
+    Plant(
+        "P13 rare class over-sampled",
+        "records of a rare class take part ten times as often as is charged",
+        "V10: smartnoise DPCTGAN",
+        _STEPS,
+        CanaryGradients(rate=10 * STEPS.rate),
+        100,
+    ),
+)

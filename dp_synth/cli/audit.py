@@ -1,0 +1,96 @@
+"""`dp-synth audit`: does a synthesizer leak more than its ledger says?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from dp_synth.cli.arguments import reading_arguments
+from dp_synth.cli.evaluate import STDOUT, JsonFile, _check_target
+from dp_synth.cli.synthesize import _recipe
+from dp_synth.errors import InputError
+from dp_synth.files import written_whole
+
+if TYPE_CHECKING:
+    from dp_synth.accounting import Adjacency, PrivacyBudget
+    from dp_synth.audit import Design
+    from dp_synth.synthesizers import Synthesizer
+
+EXIT_VIOLATED = 4
+DESIGNS = ("worst_case", "search")
+
+
+def audit(
+    epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
+    delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
+    synthesizer: Annotated[str, typer.Option(help="Its name; see `dp-synth list`.")] = "mst",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
+    ] = None,
+    adjacency: Annotated[str, typer.Option(help="add_remove or replace_one.")] = "add_remove",
+    design: Annotated[
+        str, typer.Option(help="The tables: worst_case, or search for those that tell most.")
+    ] = "worst_case",
+    data: Annotated[
+        Path | None, typer.Option(help="A table instead, with and without its oddest record.")
+    ] = None,
+    schema: Annotated[Path | None, typer.Option(help="Schema of that table (JSON).")] = None,
+    runs: Annotated[int, typer.Option(help="Simulated releases a world.", min=1)] = 1000,
+    level: Annotated[float, typer.Option(help="Chance that a correct one fails.")] = 0.05,
+    seed: Annotated[int, typer.Option(help="Seed of all randomness.", min=0)] = 0,
+    json_file: JsonFile = None,
+) -> None:
+    """Release about two neighbouring tables, many times, and test what can be told apart.
+
+    Exit code 4 says that the claim is refuted. Passing proves nothing. Of a table of your own
+    the output is internal: it is computed on real rows and is not differentially private.
+    """
+    from dp_synth.accounting import PrivacyBudget
+    from dp_synth.audit import audit as audited
+
+    _check_target(json_file)
+    with reading_arguments():
+        budget = PrivacyBudget(epsilon, delta, adjacency)  # type: ignore[arg-type]
+        recipe = _recipe(synthesizer, settings or [])
+    searching, proving = (int(own) for own in np.random.SeedSequence(seed).generate_state(2))
+    if data is not None or schema is not None:
+        tables = _own(data, schema, design, budget.adjacency, seed=searching)
+    else:
+        tables = _made(recipe, budget, design, seed=searching)
+    report = audited(recipe, budget, design=tables, runs=runs, level=level, seed=proving)
+    text = json.dumps(report.to_dict(), indent=2)
+    print(text if json_file == STDOUT else report)
+    if json_file is not None and json_file != STDOUT:
+        with written_whole(json_file) as passing:
+            passing.write_text(text)
+    if not report.passed:
+        raise typer.Exit(EXIT_VIOLATED)
+
+
+def _made(recipe: Synthesizer, budget: PrivacyBudget, design: str, *, seed: int) -> Design:
+    from dp_synth.audit import search_design, worst_case
+
+    if design not in DESIGNS:
+        raise InputError(f"--design must be one of {', '.join(DESIGNS)}, got {design!r}")
+    if design == "search":
+        return search_design(recipe, budget, seed=seed)
+    return worst_case(budget.adjacency)
+
+
+def _own(
+    data: Path | None, schema: Path | None, design: str, adjacency: Adjacency, *, seed: int
+) -> Design:
+    """Return a user's own table with and without its most isolated record."""
+    from dp_synth.audit import of_table
+    from dp_synth.datasets import read_table
+    from dp_synth.schema import Schema
+
+    if data is None or schema is None:
+        raise InputError("an own table needs both --data and --schema")
+    if design != DESIGNS[0]:
+        raise InputError("--design is for made tables; leave it out beside --data")
+    return of_table(read_table(data), Schema.load(schema), adjacency, seed=seed)
