@@ -1,12 +1,49 @@
-"""Membership attacks: scores for target records, from what a threat model lets them see."""
+"""Attacks: what an attacker who sees a release can tell of people, and games that measure it."""
 
-from dp_synth.attacks.base import Attack
+from dp_synth.attacks.attribute import Secret, attribute_inference
+from dp_synth.attacks.base import Attack, overlap, refuse_overlap, set_scores
+from dp_synth.attacks.calibrated import lira, rmia
+from dp_synth.attacks.classifier import SyntheticClassifier
 from dp_synth.attacks.density import DensityRatio
-from dp_synth.attacks.distance import ClosestRecord, isolation
+from dp_synth.attacks.distance import (
+    ClosestRecord,
+    DistanceDifference,
+    NearestRecords,
+    RecordsWithinRadius,
+    isolation,
+)
+from dp_synth.attacks.excess import ExcessRisk
 from dp_synth.attacks.game import Pool, split_pool
+from dp_synth.attacks.games import Fitted, MembershipGame, Panel, Played
+from dp_synth.attacks.gen_lra import GenLRA
+from dp_synth.attacks.kernel_density import KernelDensityRatio
+from dp_synth.attacks.linkability import linkability
+from dp_synth.attacks.marginal_ratio import MarginalRatio, focal_points
+from dp_synth.attacks.oracle import MetricOracle, ReconSyn
+from dp_synth.attacks.reconstruction import linear_reconstruction, reconstruct
+from dp_synth.attacks.risk import privacy_risks
+from dp_synth.attacks.scores import Scores
+from dp_synth.attacks.shadow import GroundhogFeatures, TargetedCounts, Together, shadow_scores
+from dp_synth.attacks.singling_out import Guessing, singling_out
+from dp_synth.attacks.targets import make_canary, rank_vulnerable, vulnerability
+from dp_synth.attacks.transcript_ratio import TranscriptRatio, has_marginals
 from dp_synth.attacks.view import AttackerView
 
-ATTACKS: dict[str, type[Attack]] = {attack.name: attack for attack in (ClosestRecord, DensityRatio)}
+ATTACKS: dict[str, type[Attack]] = {
+    attack.name: attack
+    for attack in (
+        ClosestRecord,
+        DensityRatio,
+        NearestRecords,
+        RecordsWithinRadius,
+        DistanceDifference,
+        KernelDensityRatio,
+        GenLRA,
+        SyntheticClassifier,
+        MarginalRatio,
+        TranscriptRatio,
+    )
+}
 
 __all__ = [
     "ATTACKS",
@@ -14,7 +51,45 @@ __all__ = [
     "AttackerView",
     "ClosestRecord",
     "DensityRatio",
+    "DistanceDifference",
+    "ExcessRisk",
+    "Fitted",
+    "GenLRA",
+    "GroundhogFeatures",
+    "Guessing",
+    "KernelDensityRatio",
+    "MarginalRatio",
+    "MembershipGame",
+    "MetricOracle",
+    "NearestRecords",
+    "Panel",
+    "Played",
     "Pool",
+    "ReconSyn",
+    "RecordsWithinRadius",
+    "Scores",
+    "Secret",
+    "SyntheticClassifier",
+    "TargetedCounts",
+    "Together",
+    "TranscriptRatio",
+    "attribute_inference",
+    "focal_points",
+    "has_marginals",
     "isolation",
+    "linear_reconstruction",
+    "linkability",
+    "lira",
+    "make_canary",
+    "overlap",
+    "privacy_risks",
+    "rank_vulnerable",
+    "reconstruct",
+    "refuse_overlap",
+    "rmia",
+    "set_scores",
+    "shadow_scores",
+    "singling_out",
     "split_pool",
+    "vulnerability",
 ]

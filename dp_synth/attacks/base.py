@@ -1,39 +1,155 @@
-"""The contract of membership attacks."""
+"""The contract of membership attacks, and what their targets must be."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import log
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
+from dp_synth.transcript import Answer
+
+OVERLAP_CHANCE = 1e-6
+"""Members and non-members drawn apart are refused as overlapping with at most this chance."""
+
+Measures = Literal["membership", "similarity, not privacy"]
+
+Aimed = Callable[[pd.DataFrame], NDArray[np.float64]]
+"""Scores of certain targets as a function of the synthetic table."""
 
 
 @dataclass(frozen=True)
 class Attack(ABC):
-    """Scores target records by how likely they were fitted; subclasses hold settings only."""
+    """Scores target records by how likely they were fitted; subclasses hold settings only.
+
+    ``measures`` says what a high score is evidence of. A score depends on its own target and
+    the view, on no other target; equal scores are ties, which ``Roc`` breaks by a fair coin.
+    """
 
     name: ClassVar[str]
+    measures: ClassVar[Measures] = "membership"
     needs_reference: ClassVar[bool] = False
+    needs_transcript: ClassVar[bool] = False
+
+    @classmethod
+    def needs(cls) -> tuple[str, ...]:
+        """Return what a view must hold for this attack, beside the schema."""
+        parts = {"reference": cls.needs_reference, "transcript": cls.needs_transcript}
+        return ("synthetic", *(name for name, needed in parts.items() if needed))
 
     def scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
         """Return one finite number per target; higher means "member".
 
-        InputError when the attack needs reference records and ``view`` has none.
+        InputError when ``view`` lacks what the attack needs, and for scores that are no numbers.
+        """
+        return self.aimed(targets, view)(view.synthetic)
+
+    def aimed(self, targets: pd.DataFrame, view: AttackerView) -> Aimed:
+        """Return a function from synthetic tables to the scores of ``targets``.
+
+        As `scores` with each of these tables in the place of the view's; for games, in which
+        all else stays as it is from run to run: what depends on that alone is worked out once.
         """
         if self.needs_reference:
             self._reference(view)
-        return self._scores(targets, view)
+        if self.needs_transcript:
+            self._transcript(view)
+        score = self._aimed(targets, view)
+
+        def _checked(synthetic: pd.DataFrame) -> NDArray[np.float64]:
+            scores = score(synthetic)
+            if scores.shape != (len(targets),) or not np.isfinite(scores).all():
+                raise InputError(
+                    f"attack {self.name!r} must give one finite number a target, and did not"
+                )
+            return scores
+
+        return _checked
 
     @abstractmethod
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]: ...
+
+    def _aimed(self, targets: pd.DataFrame, view: AttackerView) -> Aimed:
+        return lambda synthetic: self._scores(targets, replace(view, synthetic=synthetic))
 
     def _reference(self, view: AttackerView) -> pd.DataFrame:
         if view.reference is None:
             raise InputError(f"attack {self.name!r} needs a reference table: none was given")
         return view.reference
+
+    def _transcript(self, view: AttackerView) -> tuple[Answer, ...]:
+        if view.transcript is None:
+            raise InputError(f"attack {self.name!r} needs a release's transcript: none was given")
+        return view.transcript
+
+
+def set_scores(
+    scores: ArrayLike, sets: Sequence[object] | pd.Series
+) -> tuple[NDArray[np.float64], NDArray[np.generic]]:
+    """Return the mean score of each set of targets, a household or all records of a person.
+
+    ``sets`` names the set of each score; the second array has the names, in order. ValueError
+    when they are not equally many.
+
+    >>> set_scores([1.0, 3.0, 5.0], ["a", "a", "b"])[0].tolist()
+    [2.0, 5.0]
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if len(values) != len(sets):
+        raise ValueError(f"{len(values)} scores need as many set names, got {len(sets)}")
+    names, places = np.unique(np.asarray(sets), return_inverse=True)
+    totals, sizes = np.bincount(places, values), np.bincount(places)
+    return totals / sizes, names
+
+
+def refuse_overlap(members: pd.DataFrame, non_members: pd.DataFrame) -> None:
+    """Raise InputError when records stand on both sides: no attack could be scored then."""
+    if overlap(members, non_members):
+        raise InputError(
+            "members also stand among the non-members; give records that were not fitted"
+        )
+
+
+def overlap(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+    """Tell whether the same people seem to stand in two tables.
+
+    Different people may have equal records, so a pair of equal ones is no proof, nor are a few.
+    Were the two tables drawn apart from one population, equal records would stand in one of them
+    about as often as astride: what counts as overlap has a chance of at most 1e-6 then
+    (Chernoff's bound). Where records are distinct otherwise, 20 that stand in both tables are
+    enough, and two equal tables always are.
+    """
+    columns = [column for column in first.columns if column in second.columns]
+    sides = [side[columns].astype(str).reset_index(drop=True) for side in (first, second)]
+    if len(first) > 1 and sides[0].equals(sides[1]):
+        return True
+    if not columns or not len(first) or not len(second):
+        return False
+    keys = pd.concat(sides).groupby(columns, sort=False, dropna=False).ngroup().to_numpy()
+    inside = np.bincount(keys[: len(first)], minlength=keys.max() + 1).astype(np.float64)
+    outside = np.bincount(keys[len(first) :], minlength=keys.max() + 1).astype(np.float64)
+    return _is_overlap(inside, outside)
+
+
+def _is_overlap(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> bool:
+    """Tell whether too many distinct records stand on both sides, given how often each occurs.
+
+    A record that occurs t times, thrown by coins, stands on both sides with probability
+    1 - p^t - (1 - p)^t, where p is the members' share of all.
+    """
+    times = inside + outside
+    share = inside.sum() / times.sum()
+    occurs, records = np.unique(times, return_counts=True)
+    chance = np.clip(1 - share**occurs - (1 - share) ** occurs, 0.0, 1.0)
+    astride = float(((inside > 0) & (outside > 0)).sum())
+    slopes = np.geomspace(1e-3, 30.0, 200)
+    growth = np.log1p(chance * np.expm1(slopes[:, None])) @ records
+    log_probability = float(np.min(growth - slopes * astride))
+    return log_probability <= log(OVERLAP_CHANCE)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from math import prod
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.attacks.base import Attack
+from dp_synth.attacks.base import Aimed, Attack
+from dp_synth.attacks.frequencies import Cells
 from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
 from dp_synth.metrics.fidelity import Binning
-
-Codes = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -42,32 +42,22 @@ class DensityRatio(Attack):
             raise InputError(f"smoothing must be above 0, got {self.smoothing}")
 
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+        return self._aimed(targets, view)(view.synthetic)
+
+    def _aimed(self, targets: pd.DataFrame, view: AttackerView) -> Aimed:
         reference = self._reference(view)
         binning = Binning.from_frame(view.schema, reference)
-        sizes = binning.sizes
-        of_targets, of_synthetic, of_reference = map(
-            binning.codes, (targets, view.synthetic, reference)
-        )
-        cliques = list(combinations(range(len(sizes)), min(self.degree, len(sizes))))
-        scores = np.zeros(len(targets))
-        for clique in cliques:
-            cells = int(np.prod([sizes[axis] for axis in clique]))
-            where = _cells(of_targets, clique, sizes)
-            scores += self._log_share(_cells(of_synthetic, clique, sizes), where, cells)
-            scores -= self._log_share(_cells(of_reference, clique, sizes), where, cells)
-        return scores / len(cliques)
+        sizes, codes = binning.sizes, binning.codes(targets)
+        cliques = combinations(range(len(sizes)), min(self.degree, len(sizes)))
+        cells = [Cells.of(codes, sizes, clique) for clique in cliques]
+        usual = self._log_density(cells, binning.codes(reference))
+        return lambda synthetic: self._log_density(cells, binning.codes(synthetic)) - usual
 
-    def _log_share(
-        self, records: NDArray[np.int64], where: NDArray[np.int64], cells: int
-    ) -> NDArray[np.float64]:
-        counts = np.bincount(records, minlength=cells)[where] + self.smoothing
-        shares: NDArray[np.float64] = np.log(counts / (len(records) + cells * self.smoothing))
-        return shares
-
-
-def _cells(codes: Codes, clique: tuple[int, ...], sizes: tuple[int, ...]) -> NDArray[np.int64]:
-    first, *rest = clique
-    cells = codes[:, first].astype(np.int64)
-    for axis in rest:
-        cells = cells * sizes[axis] + codes[:, axis]
-    return cells
+    def _log_density(self, cells: list[Cells], codes: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the mean log share of each target's cells in a table."""
+        total = np.zeros(len(cells[0].codes))
+        for one in cells:
+            number = prod(one.sizes[axis] for axis in one.clique)
+            shares = (one.counts(codes) + self.smoothing) / (len(codes) + number * self.smoothing)
+            total += np.log(shares)
+        return total / len(cells)

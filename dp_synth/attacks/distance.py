@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.attacks.base import Attack
+from dp_synth.attacks.base import Aimed, Attack, Measures
 from dp_synth.attacks.view import AttackerView
+from dp_synth.errors import InputError
 from dp_synth.metrics.columns import Attribute, attributes_of, cells_of
 from dp_synth.schema import DiscreteColumn, Schema
 
@@ -29,9 +30,77 @@ class ClosestRecord(Attack):
     """
 
     name: ClassVar[str] = "closest_record"
+    measures: ClassVar[Measures] = "similarity, not privacy"
 
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
-        return -mean_nearest_distance(targets, view.synthetic, view.schema, neighbours=1)
+        return self._aimed(targets, view)(view.synthetic)
+
+    def _aimed(self, targets: pd.DataFrame, view: AttackerView) -> Aimed:
+        points = _Points.of(targets, view.schema)
+        return lambda synthetic: -_mean_nearest(points, _Points.of(synthetic, view.schema), 1)
+
+
+@dataclass(frozen=True)
+class NearestRecords(Attack):
+    """Score by the negative mean distance to the ``neighbours`` nearest synthetic records.
+
+    With the distance of ``ClosestRecord``: similarity, not privacy.
+    """
+
+    neighbours: int = NEIGHBOURS
+    name: ClassVar[str] = "nearest_records"
+    measures: ClassVar[Measures] = "similarity, not privacy"
+
+    def __post_init__(self) -> None:
+        if self.neighbours < 1:
+            raise InputError(f"neighbours must be 1 or more, got {self.neighbours}")
+
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+        return -mean_nearest_distance(
+            targets, view.synthetic, view.schema, neighbours=self.neighbours
+        )
+
+
+@dataclass(frozen=True)
+class RecordsWithinRadius(Attack):
+    """Score by the number of synthetic records close by: similarity again.
+
+    The Monte Carlo attack of Hilprecht, Haerterich & Bernau 2019 (PoPETs 2019(4),
+    doi:10.2478/popets-2019-0067), with the distance of ``ClosestRecord``. The radius is the
+    median distance from a synthetic record to the nearest other one; in the paper it is the
+    median over the targets, which would let one target's score depend on the others. Of equal
+    counts the closer record scores higher, by less than one.
+    """
+
+    name: ClassVar[str] = "records_within_radius"
+    measures: ClassVar[Measures] = "similarity, not privacy"
+
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+        few = len(view.synthetic) < 2
+        radius = 0.0 if few else float(np.median(_nearest_others(view.synthetic, view.schema)))
+        nearest, counts = _nearest_and_count(targets, view.synthetic, view.schema, radius=radius)
+        return counts - nearest / (len(attributes_of(view.schema)) + 1.0)
+
+
+@dataclass(frozen=True)
+class DistanceDifference(Attack):
+    """Score by how much nearer a synthetic record is than a reference one: not privacy either.
+
+    The distance to the closest reference record less the distance to the closest synthetic one:
+    what is typical of the population is close to both, and no longer counts. The score still
+    sees one neighbour only.
+    """
+
+    name: ClassVar[str] = "distance_difference"
+    measures: ClassVar[Measures] = "similarity, not privacy"
+    needs_reference: ClassVar[bool] = True
+
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+        tables = (self._reference(view), view.synthetic)
+        usual, here = (
+            mean_nearest_distance(targets, table, view.schema, neighbours=1) for table in tables
+        )
+        return usual - here
 
 
 def isolation(frame: pd.DataFrame, schema: Schema, reference: pd.DataFrame) -> NDArray[np.float64]:
@@ -51,15 +120,40 @@ def mean_nearest_distance(
 
     Without any record every target lies at the largest distance there is, one per attribute.
     """
-    left, right = _Points.of(targets, schema), _Points.of(records, schema)
-    if not len(records):
-        return np.full(len(targets), float(len(attributes_of(schema))))
-    result = np.empty(len(targets))
-    rows = max(1, BLOCK_CELLS // len(records))
-    for start in range(0, len(targets), rows):
+    return _mean_nearest(_Points.of(targets, schema), _Points.of(records, schema), neighbours)
+
+
+def _mean_nearest(left: _Points, right: _Points, neighbours: int) -> NDArray[np.float64]:
+    if not right.records:
+        return np.full(left.records, float(len(left.categories) + len(left.numbers)))
+    result = np.empty(left.records)
+    rows = max(1, BLOCK_CELLS // right.records)
+    for start in range(0, left.records, rows):
         block = slice(start, start + rows)
         result[block] = _mean_of_smallest(_distances(left, right, block), neighbours)
     return result
+
+
+def _nearest_others(records: pd.DataFrame, schema: Schema) -> NDArray[np.float64]:
+    """Return each record's distance to the nearest other one of the same table."""
+    # Each record is its own nearest neighbour, at distance 0.
+    return 2.0 * mean_nearest_distance(records, records, schema, neighbours=2)
+
+
+def _nearest_and_count(
+    targets: pd.DataFrame, records: pd.DataFrame, schema: Schema, *, radius: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return each target's distance to the nearest record, and how many lie within ``radius``."""
+    left, right = _Points.of(targets, schema), _Points.of(records, schema)
+    nearest = np.full(len(targets), float(len(attributes_of(schema))))
+    counts = np.zeros(len(targets))
+    rows = max(1, BLOCK_CELLS // max(1, len(records)))
+    for start in range(0, len(targets) if len(records) else 0, rows):
+        block = slice(start, start + rows)
+        distances = _distances(left, right, block)
+        nearest[block] = distances.min(axis=1)
+        counts[block] = (distances <= radius).sum(axis=1)
+    return nearest, counts
 
 
 @dataclass(frozen=True)

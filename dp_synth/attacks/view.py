@@ -6,18 +6,43 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from dp_synth.accounting import PrivacyBudget
+from dp_synth.errors import InputError
 from dp_synth.schema import Schema
+from dp_synth.synthesizers.base import Synthesizer
+from dp_synth.transcript import Answer
 
 
 @dataclass(frozen=True, eq=False)
 class AttackerView:
     """All that an attack is given besides its targets: nothing of the private table.
 
-    ``reference`` holds records of the same population that were not fitted; ``algorithm`` is the
-    name of the synthesizer, for threat models in which it is known.
+    ``reference`` holds records of the same population that were not fitted. The rest is for
+    threat models in which it is known: ``algorithm``, the name of the synthesizer, or the
+    ``synthesizer`` itself with the ``budget`` of its fit; ``records``, how many were fitted;
+    ``transcript``, the noisy answers of a release, whose own ``schema`` must then stand here.
+    InputError for a synthesizer without a budget, or one that is not called ``algorithm``.
     """
 
     synthetic: pd.DataFrame
     schema: Schema
     reference: pd.DataFrame | None = None
     algorithm: str | None = None
+    synthesizer: Synthesizer | None = None
+    budget: PrivacyBudget | None = None
+    transcript: tuple[Answer, ...] | None = None
+    records: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.synthesizer is not None:
+            if self.budget is None:
+                raise InputError("an attacker who knows the synthesizer must know the budget too")
+            if self.algorithm is None:
+                object.__setattr__(self, "algorithm", self.synthesizer.name)
+            elif self.algorithm != self.synthesizer.name:
+                raise InputError(
+                    f"algorithm must be the synthesizer's name {self.synthesizer.name!r}, "
+                    f"got {self.algorithm!r}"
+                )
+        if self.records is not None and self.records < 0:
+            raise InputError(f"records must be 0 or more, got {self.records}")

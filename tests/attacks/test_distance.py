@@ -2,7 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dp_synth.attacks import AttackerView, ClosestRecord, distance, isolation
+from dp_synth.attacks import (
+    AttackerView,
+    ClosestRecord,
+    DistanceDifference,
+    NearestRecords,
+    RecordsWithinRadius,
+    distance,
+    isolation,
+)
+from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 
 SCHEMA = Schema.from_dict(
@@ -78,3 +87,40 @@ def test_few_records_still_give_a_finite_distance(rows):
     values = isolation(people(4, 0), SCHEMA, people(rows, 1))
     assert ((values >= 0) & (values <= 4)).all()
     assert rows or (values == 4).all()
+
+
+def test_more_neighbours_are_averaged():
+    targets, synthetic = people(20, 0), people(30, 1)
+    expected = -np.sort(slow_distances(targets, synthetic), axis=1)[:, :3].mean(axis=1)
+    scores = NearestRecords(neighbours=3).scores(targets, AttackerView(synthetic, SCHEMA))
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    with pytest.raises(InputError, match="neighbours must be 1 or more, got 0"):
+        NearestRecords(neighbours=0)
+
+
+def test_records_within_the_median_least_distance_are_counted_and_ties_go_to_the_closer():
+    targets, synthetic = people(20, 0), people(31, 1)
+    among = slow_distances(synthetic, synthetic)
+    np.fill_diagonal(among, np.inf)
+    radius = np.median(among.min(axis=1))
+    away = slow_distances(targets, synthetic)
+    assert np.abs(away - radius).min() > 1e-5  # no count hangs on rounding
+    expected = (away <= radius).sum(axis=1) - away.min(axis=1) / 5
+    scores = RecordsWithinRadius().scores(targets, AttackerView(synthetic, SCHEMA))
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_too_few_records_for_a_radius_leave_the_order_of_distances(rows):
+    targets, synthetic = people(5, 0), people(rows, 1)
+    view = AttackerView(synthetic, SCHEMA)
+    order = np.argsort(ClosestRecord().scores(targets, view))
+    assert (np.diff(RecordsWithinRadius().scores(targets, view)[order]) >= 0).all()
+
+
+def test_the_distance_to_the_reference_is_taken_off():
+    targets, synthetic, reference = people(20, 0), people(30, 1), people(40, 2)
+    expected = slow_distances(targets, reference).min(axis=1)
+    expected -= slow_distances(targets, synthetic).min(axis=1)
+    scores = DistanceDifference().scores(targets, AttackerView(synthetic, SCHEMA, reference))
+    np.testing.assert_allclose(scores, expected, atol=1e-5)

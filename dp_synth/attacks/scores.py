@@ -1,0 +1,276 @@
+"""Scores of a membership game as plain arrays, split by run, with intervals that respect runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dp_synth.errors import InputError
+from dp_synth.metrics.estimate import Estimate, clopper_pearson
+from dp_synth.metrics.ranking import placements
+
+RESAMPLES = 1000
+THRESHOLDS = 1000  # more distinct scores than this are looked at on a grid, for intervals alone
+EXTREME = 0.98  # beyond it resampling sees too few failures, and the exact interval is taken too
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+Cluster = Literal["run", "target"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One entry a target and run: its score, whether it was fitted, in which run, which target.
+
+    Arrays of any origin will do, those of another tool as well. A run that failed has NaN
+    scores, until `with_failures` says what they mean. What comes out of one run shares its
+    noise, so runs are what is split and what is resampled. InputError for arrays that do not
+    fit together.
+    """
+
+    score: Floats
+    member: Flags
+    run: Integers
+    target: Integers
+
+    def __post_init__(self) -> None:
+        kinds = {"score": np.float64, "member": np.bool_, "run": np.int64, "target": np.int64}
+        for name, kind in kinds.items():
+            values: NDArray[np.generic] = np.array(getattr(self, name), dtype=kind)
+            if values.ndim != 1 or len(values) != np.size(self.score):
+                raise InputError(f"{name!r} must be a list of one entry for each score")
+            object.__setattr__(self, name, values)
+
+    @classmethod
+    def of_runs(
+        cls, score: Floats, member: Flags, runs: Sequence[int] | Integers | None = None
+    ) -> Scores:
+        """Return the scores of arrays of shape (runs, targets); ``runs`` are their numbers.
+
+        >>> scores = Scores.of_runs(np.array([[3.0, 1.0], [0.0, 2.0]]),
+        ...                         np.array([[True, False], [False, True]]))
+        >>> scores.of_members.tolist(), scores.run.tolist()
+        ([3.0, 2.0], [0, 0, 1, 1])
+        """
+        rows, columns = np.shape(score)
+        numbers = np.arange(rows) if runs is None else np.asarray(runs)
+        return cls(
+            np.ravel(score),
+            np.ravel(member),
+            np.repeat(numbers, columns),
+            np.tile(np.arange(columns), rows),
+        )
+
+    @property
+    def of_members(self) -> Floats:
+        """The scores of targets in runs that fitted them."""
+        return self._decided().score[self.member]
+
+    @property
+    def of_non_members(self) -> Floats:
+        """The scores of targets in runs that did not fit them."""
+        return self._decided().score[~self.member]
+
+    def among(self, runs: Sequence[int] | Integers) -> Scores:
+        """Return the entries of some runs."""
+        return self._where(np.isin(self.run, runs))
+
+    def split(self, parts: int = 3, seed: int = 0) -> tuple[Scores, ...]:
+        """Return ``parts`` disjoint sets of whole runs, of equal size, drawn by ``seed``.
+
+        One to train an attack, one to choose among attacks and thresholds, one to test: a
+        number from runs that decided anything else is no evidence. InputError for too few runs.
+        """
+        runs = np.unique(self.run)
+        if not 1 <= parts <= len(runs):
+            raise InputError(f"{parts} parts need at least as many runs, got {len(runs)}")
+        shuffled = np.random.default_rng(seed).permutation(runs)
+        return tuple(self.among(chosen) for chosen in np.array_split(shuffled, parts))
+
+    def one_a_run(self, seed: int = 0) -> Scores:
+        """Return one random target of each run: independent entries, as exact bounds need them."""
+        order = np.random.default_rng(seed).permutation(len(self.run))
+        _, first = np.unique(self.run[order], return_index=True)
+        chosen = np.zeros(len(self.run), dtype=bool)
+        chosen[order[first]] = True
+        return self._where(chosen)
+
+    def of_groups(self, groups: Sequence[int] | Integers) -> Scores:
+        """Return one score a run and group: the mean over its members (households, sets).
+
+        ``groups`` numbers the group of each target. InputError where members of a group were
+        not in or out together.
+        """
+        keys, first, places = np.unique(
+            np.stack([self.run, np.asarray(groups)[self.target]]),
+            axis=1,
+            return_index=True,
+            return_inverse=True,
+        )
+        places = places.ravel()
+        if (self.member != self.member[first][places]).any():
+            raise InputError("members of one group must be in or out together")
+        mean = np.bincount(places, weights=self.score) / np.bincount(places)
+        return Scores(mean, self.member[first], keys[0], keys[1])
+
+    def with_failures(self, training: Scores) -> Scores:
+        """Return scores in which a failed run says what it said in the ``training`` runs.
+
+        A failure is an outcome like any other: where members were commoner in failed training
+        runs than in others a failure scores above everything, else below everything.
+        """
+        failed = np.isnan(training.score)
+        known = failed.any() and not failed.all()
+        says_member = known and training.member[failed].mean() > training.member[~failed].mean()
+        score = np.where(np.isnan(self.score), inf if says_member else -inf, self.score)
+        return replace(self, score=score)
+
+    def auc(self, cluster: Cluster = "run", seed: int = 0) -> Estimate:
+        """Return the chance that a member scores above a non-member, ties counted half.
+
+        The interval resamples whole runs: coins and noise are fresh in each, so runs are the
+        independent units, and it holds for these targets. ``cluster="target"`` resamples targets
+        instead, for other targets of their kind in these runs. Where all but 2 % is settled it
+        falls back on the exact interval of one random pair a cluster, which is wider.
+        """
+        value = float(placements(self.of_members, self.of_non_members)[0].mean())
+        fprs, tprs = self._resampled(cluster, seed)
+        areas = (np.diff(fprs, axis=1) * (tprs[:, 1:] + tprs[:, :-1])).sum(axis=1) / 2
+        settled = not 1 - EXTREME <= value <= EXTREME
+        exact = self._won_pairs(cluster, seed) if settled else None
+        return self._estimate(value, areas, cluster, exact)
+
+    def tpr_at_fpr(self, fpr: float, cluster: Cluster = "run", seed: int = 0) -> Estimate:
+        """Return the share of members above the threshold that a share ``fpr`` of others pass.
+
+        One threshold for all runs and targets; tied scores count as if in random order. The
+        interval is that of `auc`, the threshold chosen anew in each resample.
+        """
+        if not 0 < fpr < 1:
+            raise InputError(f"fpr must lie in (0, 1), got {fpr}")
+        rates = _rates(self.of_members, self.of_non_members, np.unique(self._decided().score))
+        value = float(_height(*rates, fpr))
+        heights = np.array(
+            [_height(*curve, fpr) for curve in zip(*self._resampled(cluster, seed), strict=True)]
+        )
+        bar = np.quantile(self.of_non_members, 1 - fpr)
+        settled = not 0 < value <= EXTREME
+        exact = self._members_above(bar, cluster, seed) if settled else None
+        return self._estimate(value, heights, cluster, exact)
+
+    def _where(self, chosen: Flags) -> Scores:
+        return Scores(
+            self.score[chosen], self.member[chosen], self.run[chosen], self.target[chosen]
+        )
+
+    def _decided(self) -> Scores:
+        if np.isnan(self.score).any():
+            raise InputError("a run failed: say what that means by `with_failures`")
+        if self.member.all() or not self.member.any():
+            raise InputError("scores must be of members and of non-members")
+        return self
+
+    def _clusters(self, cluster: Cluster) -> tuple[Integers, int]:
+        names, places = np.unique(getattr(self, cluster), return_inverse=True)
+        return places, len(names)
+
+    def _resampled(self, cluster: Cluster, seed: int) -> tuple[Floats, Floats]:
+        """Return false- and true-positive rates, a row for each resampling of clusters."""
+        places, count = self._clusters(cluster)
+        rng = np.random.default_rng(seed)
+        weights = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+        drawn = weights.astype(np.float64)  # products of integers are many times slower
+        thresholds = _grid(self.score, self.of_non_members)
+        curves = []
+        for flags in (~self.member, self.member):
+            above = drawn @ _counts_above(self.score[flags], places[flags], count, thresholds)
+            curves.append(above / np.maximum(above[:, -1:], 1.0))
+        return curves[0], curves[1]
+
+    def _estimate(
+        self, value: float, resampled: Floats, cluster: Cluster, exact: tuple[int, int] | None
+    ) -> Estimate:
+        count = self._clusters(cluster)[1]
+        if count == 1:
+            return Estimate(value, 0.0, 1.0)
+        widened = value + (resampled - value) * np.sqrt(count / (count - 1))
+        found = Estimate.bootstrap(value, np.clip(widened, 0.0, 1.0))
+        if exact is None:
+            return found
+        low, high = clopper_pearson(*exact)
+        return Estimate(value, min(found.low, low), max(found.high, high))
+
+    def _won_pairs(self, cluster: Cluster, seed: int) -> tuple[int, int]:
+        """Return how many of some random pairs the member won, one pair a cluster, and of how many.
+
+        A cluster without a member or a non-member gives none.
+        """
+        rng = np.random.default_rng(seed)
+        places, count = self._clusters(cluster)
+        first = _one_each(places, count, self.member, rng)
+        second = _one_each(places, count, ~self.member, rng)
+        both = (first >= 0) & (second >= 0)
+        mine, theirs = self.score[first[both]], self.score[second[both]]
+        wins = np.where(mine == theirs, rng.random(len(mine)) < 0.5, mine > theirs)
+        return int(wins.sum()), len(wins)
+
+    def _members_above(self, bar: float, cluster: Cluster, seed: int) -> tuple[int, int]:
+        places, count = self._clusters(cluster)
+        chosen = _one_each(places, count, self.member, np.random.default_rng(seed))
+        chosen = chosen[chosen >= 0]
+        return int((self.score[chosen] > bar).sum()), len(chosen)
+
+
+def _one_each(places: Integers, count: int, flags: Flags, rng: np.random.Generator) -> Integers:
+    """Return the index of a random flagged entry in each cluster, -1 where there is none."""
+    result = np.full(count, -1, dtype=np.int64)
+    order = rng.permutation(np.flatnonzero(flags))
+    result[places[order]] = order
+    return result
+
+
+def _grid(scores: Floats, non_members: Floats) -> Floats:
+    """Return thresholds in rising order, denser where few non-members are above."""
+    distinct = np.unique(scores)
+    if len(distinct) <= THRESHOLDS:
+        return distinct
+    half = THRESHOLDS // 2
+    shares = np.concatenate([np.linspace(0, 1, half), 1 - np.geomspace(1e-5, 0.2, half)])
+    chosen = np.quantile(non_members, shares, method="nearest")
+    ends = distinct[[0, -1]]
+    return np.unique(np.concatenate([chosen, ends]))
+
+
+def _counts_above(scores: Floats, places: Integers, count: int, thresholds: Floats) -> Floats:
+    """Return how many scores of each cluster reach each threshold, the highest one first."""
+    reached = np.searchsorted(thresholds, scores, side="right")
+    width = len(thresholds) + 1
+    cells = places * width + len(thresholds) - reached
+    counts = np.bincount(cells, minlength=count * width).reshape(count, width)
+    rising = np.zeros((count, width))
+    np.cumsum(counts[:, :-1], axis=1, out=rising[:, 1:])
+    return rising
+
+
+def _rates(members: Floats, non_members: Floats, thresholds: Floats) -> tuple[Floats, Floats]:
+    rates = []
+    for scores in (non_members, members):
+        places = np.zeros(len(scores), dtype=np.int64)
+        above = _counts_above(scores, places, 1, thresholds)[0]
+        rates.append(above / len(scores))
+    return rates[0], rates[1]
+
+
+def _height(fprs: Floats, tprs: Floats, fpr: float) -> float:
+    """Return the height of a ROC curve at ``fpr``: on a vertical part, of its upper end."""
+    right = int(np.searchsorted(fprs, fpr, side="right"))
+    if right == len(fprs) or fprs[right - 1] == fpr:
+        return float(tprs[right - 1])
+    share = (fpr - fprs[right - 1]) / (fprs[right] - fprs[right - 1])
+    return float(tprs[right - 1] + share * (tprs[right] - tprs[right - 1]))

@@ -1,0 +1,161 @@
+"""The transcript attack: noisy marginals as they were released, under the noise they carry."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import ClassVar, TypeGuard
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dp_synth.attacks.base import Attack
+from dp_synth.attacks.frequencies import Floats, expected_counts, log_odds
+from dp_synth.attacks.marginal_ratio import DIRECTED
+from dp_synth.attacks.view import AttackerView
+from dp_synth.domain import Clique, Codes
+from dp_synth.errors import InputError
+from dp_synth.schema import Schema
+from dp_synth.transcript import Answer, MarginalAnswer
+
+BEFORE = ("bins", "categories")  # parts whose answers are not over the codes of the schema
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Noisy counts of a clique, in groups of its codes, and the variance of each."""
+
+    clique: Clique
+    values: Floats
+    variance: float
+    groups: tuple[Codes, ...]
+
+    def without(self, axes: Sequence[int]) -> Table:
+        """Return the marginal that sums out some axes: their noise adds up."""
+        kept = [axis for axis in range(len(self.clique)) if axis not in axes]
+        values = self.values.sum(axis=tuple(axes))
+        return Table(
+            tuple(self.clique[axis] for axis in kept),
+            values,
+            self.variance * self.values.size / values.size,
+            tuple(self.groups[axis] for axis in kept),
+        )
+
+    def cells(self, codes: Codes, schema: Schema) -> NDArray[np.intp]:
+        """Return the cell of each record."""
+        columns = [
+            group[codes[:, schema.names.index(attribute)]]
+            for attribute, group in zip(self.clique, self.groups, strict=True)
+        ]
+        return np.ravel_multi_index(columns, self.values.shape)
+
+
+@dataclass(frozen=True)
+class TranscriptRatio(Attack):
+    """Score by the likelihood ratio of a release's noisy marginals, with and without the record.
+
+    An attacker who holds the release needs no synthetic row: each measured count is compared
+    with what the reference lets expect, under the noise that the transcript states
+    (``frequencies.log_odds``). What a table of several columns says is taken given what its own
+    columns say, as in ``MarginalRatio``, so that no column counts twice.
+    """
+
+    smoothing: float = 0.5
+    name: ClassVar[str] = "transcript_ratio"
+    needs_reference: ClassVar[bool] = True
+    needs_transcript: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not self.smoothing > 0:
+            raise InputError(f"smoothing must be above 0, got {self.smoothing}")
+
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+        codes = [view.schema.encode(frame) for frame in (targets, self._reference(view))]
+        transcript = self._transcript(view)
+        tables = tables_of(transcript, view.schema)
+        records = count_records(transcript) if view.records is None else float(view.records)
+        if not (len(codes[0]) and len(codes[1]) and records):
+            return np.zeros(len(targets))
+        scores = np.zeros(len(targets))
+        for table, weight in _terms(tables, directed=view.algorithm in DIRECTED):
+            cells, others = (table.cells(of, view.schema) for of in codes)
+            seen = np.bincount(others, minlength=table.values.size)[cells].astype(np.float64)
+            expected, unsure = expected_counts(seen, len(others), records, self.smoothing)
+            counts = table.values.ravel()[cells]
+            scores += weight * log_odds(counts, expected, unsure + table.variance)
+        return scores
+
+
+def has_marginals(transcript: Sequence[Answer]) -> bool:
+    """Tell whether a transcript holds noisy marginals: those of networks hold none."""
+    return any(_is_marginal(answer) for answer in transcript)
+
+
+def tables_of(transcript: Sequence[Answer], schema: Schema) -> list[Table]:
+    """Return the noisy marginals over a schema's codes, repeated ones combined.
+
+    InputError where there is none, and where they are over codes of another schema.
+    """
+    found: dict[tuple[object, ...], list[Table]] = {}
+    for answer in transcript:
+        if not _is_marginal(answer):
+            continue
+        groups = tuple(_group(answer, axis, schema) for axis in range(len(answer.clique)))
+        table = Table(answer.clique, answer.values, answer.stddev**2, groups)
+        key = (answer.clique, *(group.tobytes() for group in groups))
+        found.setdefault(key, []).append(table)
+    if not found:
+        raise InputError("the transcript holds no noisy marginal, so there is nothing to compare")
+    return [reduce(_combined, same) for same in found.values()]
+
+
+def _is_marginal(answer: Answer) -> TypeGuard[MarginalAnswer]:
+    if not isinstance(answer, MarginalAnswer):
+        return False
+    return answer.part not in BEFORE and bool(answer.clique)
+
+
+def count_records(transcript: Sequence[Answer]) -> float:
+    """Return the number of records as the noisy marginals have it, weighted by precision."""
+    answers = [a for a in transcript if isinstance(a, MarginalAnswer)]
+    precisions = [1 / (a.stddev**2 * a.values.size) for a in answers]
+    sums = [float(a.values.sum()) for a in answers]
+    return max(float(np.average(sums, weights=precisions)), 0.0)
+
+
+def _group(answer: MarginalAnswer, axis: int, schema: Schema) -> Codes:
+    attribute, cells = answer.clique[axis], answer.values.shape[axis]
+    if attribute in schema.domain:
+        codes = schema.domain.size(attribute)
+        group = answer.groups.get(attribute, np.arange(codes, dtype=np.int32))
+        if len(group) == codes and int(group.max()) + 1 == cells:
+            return group
+    raise InputError(
+        f"column {attribute!r} of the transcript has other cells than in the schema; give the "
+        "schema of the release"
+    )
+
+
+def _combined(first: Table, second: Table) -> Table:
+    weights = np.array([1 / first.variance, 1 / second.variance])
+    values = (weights[0] * first.values + weights[1] * second.values) / weights.sum()
+    return Table(first.clique, values, float(1 / weights.sum()), first.groups)
+
+
+def _terms(tables: Sequence[Table], *, directed: bool) -> list[tuple[Table, float]]:
+    """Return tables with what their log odds are multiplied by."""
+    larger = [table for table in tables if len(table.clique) > 1]
+    single = [table for table in tables if len(table.clique) == 1]
+    terms = [(table, 1.0) for table in larger]
+    if directed:
+        parents = [(table.without([0]), -1.0) for table in larger]
+        return terms + parents + [(table, 1.0) for table in single]
+    times = Counter(attribute for table in larger for attribute in table.clique)
+    for table in larger:
+        for axis, attribute in enumerate(table.clique):
+            others = [other for other in range(len(table.clique)) if other != axis]
+            terms.append((table.without(others), 1 / times[attribute] - 1))
+    return terms + [(table, 1.0) for table in single if not times[table.clique[0]]]
