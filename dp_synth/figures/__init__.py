@@ -1,7 +1,21 @@
 """Figures: a table of records in, axes out; no synthesizer, no attack, no data."""
 
+from dp_synth.figures.audits import audit_bounds, bounds_of
 from dp_synth.figures.curves import leakage_curves, utility_curves
 from dp_synth.figures.files import draw_all
+from dp_synth.figures.power import power_curves
+from dp_synth.figures.risks import risk_bars
+from dp_synth.figures.roc import roc_curves
 from dp_synth.figures.tradeoff import tradeoff
 
-__all__ = ["draw_all", "leakage_curves", "tradeoff", "utility_curves"]
+__all__ = [
+    "audit_bounds",
+    "bounds_of",
+    "draw_all",
+    "leakage_curves",
+    "power_curves",
+    "risk_bars",
+    "roc_curves",
+    "tradeoff",
+    "utility_curves",
+]

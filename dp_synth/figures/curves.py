@@ -11,12 +11,15 @@ from dp_synth.figures.style import (
     INK,
     below,
     draw_band,
+    draw_live,
     epsilon_axis,
+    is_crowded,
+    keep_possible,
     lines_of,
     named,
     new_figure,
 )
-from dp_synth.figures.summary import conditions, ended, fitted_series, spread
+from dp_synth.figures.summary import conditions, ended, fitted_series, live, spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +43,7 @@ LEAKAGE_PANELS = (
     ("tpr_at_fpr_0.01:{}", "all targets", "TPR at 1 % FPR", 0.01),
 )
 LEAKAGE_BASELINES = ("no_privacy", "fresh_rows")
-TPR_LIMITS = (0.003, 1.0)
+TPR_LIMITS = (0.001, 1.0)
 CEILING = "auc_ceiling"
 CEILING_LABEL = "largest AUC the ledger permits"
 
@@ -55,15 +58,19 @@ def utility_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
     panels = [panel for panel in UTILITY_PANELS if panel[0] in measured]
     if not panels:
         return ()
-    figure = new_figure(FULL_WIDTH if len(panels) > 1 else FULL_WIDTH / 2, 2.7)
+    series = fitted_series(rows)
+    width = FULL_WIDTH if len(panels) > 1 else FULL_WIDTH / 2
+    figure = new_figure(width, 4.2 if is_crowded(series) else 2.7)
     axes = tuple(figure.subplots(1, len(panels), squeeze=False)[0])
     for panel, (metric, title, label) in zip(axes, panels, strict=True):
         _draw_metric(panel, rows, metric, baselines=UTILITY_BASELINES[metric])
+        _draw_live(panel, records, "utility", metric)
+        keep_possible(panel)
         panel.set_title(title)
         panel.set_ylabel(label)
     if panels[0][0] == "tv2":
         axes[0].set_ylim(bottom=0)
-    below(figure, axes, conditions(rows))
+    below(figure, axes, conditions(rows), series=series)
     return axes
 
 
@@ -81,7 +88,8 @@ def leakage_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
     if not attacks:
         return ()
     width = FULL_WIDTH if len(attacks) > 1 else FULL_WIDTH / 2
-    figure = new_figure(width, 0.9 + 1.75 * len(panels))
+    series = fitted_series(rows)
+    figure = new_figure(width, 0.9 + (2.2 if is_crowded(series) else 1.75) * len(panels))
     grid = figure.subplots(len(panels), len(attacks), squeeze=False, sharex=True, sharey="row")
     for i, (pattern, targets, label, chance) in enumerate(panels):
         for j, attack in enumerate(attacks):
@@ -89,8 +97,10 @@ def leakage_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
             metric = pattern.format(attack)
             panel.axhline(chance, color=GREY, linestyle=":", linewidth=1, label="chance")
             _draw_metric(panel, rows, metric, baselines=LEAKAGE_BASELINES)
+            _draw_live(panel, records, "leakage", metric)
             if pattern.startswith("auc"):
                 _draw_ceiling(panel, rows)
+                keep_possible(panel)
             else:  # rates near chance and near one, both of which matter
                 panel.set_yscale("log")
                 panel.set_ylim(TPR_LIMITS)
@@ -98,7 +108,7 @@ def leakage_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
             panel.set_ylabel(label if j == 0 else "")
             panel.set_xlabel("ε" if i == len(panels) - 1 else "")
     axes = tuple(grid.flat)
-    below(figure, axes, conditions(rows))
+    below(figure, axes, conditions(rows), series=series)
     return axes
 
 
@@ -109,17 +119,31 @@ def _draw_metric(
     for name in baselines:
         for _, row in points[points["series"] == name].iterrows():
             draw_band(axes, row, BASELINES[name], named(name))
-    for name, line in lines_of(fitted_series(rows)).items():
+    series = fitted_series(rows)
+    alpha = 0.1 if is_crowded(series) else 0.18
+    for name, line in lines_of(series).items():
         curve = points[(points["series"] == name) & points["epsilon"].notna()]
         if curve.empty:
             continue
-        axes.fill_between(
-            curve["epsilon"], curve["low"], curve["high"], color=line.color, alpha=0.18, linewidth=0
-        )
+        band = curve["low"], curve["high"]
+        axes.fill_between(curve["epsilon"], *band, color=line.color, alpha=alpha, linewidth=0)
         axes.plot(
-            curve["epsilon"], curve["mean"], color=line.color, marker=line.marker, label=named(name)
+            curve["epsilon"],
+            curve["mean"],
+            color=line.color,
+            linestyle=line.dashes,
+            marker=line.marker,
+            label=named(name),
         )
     epsilon_axis(axes, points["epsilon"].dropna().unique())
+
+
+def _draw_live(axes: Axes, records: pd.DataFrame, task: str, metric: str) -> None:
+    rows = live(records, task=task)
+    for name, line in lines_of(fitted_series(ended(records, task=task))).items():
+        points = rows[(rows["series"] == name) & (rows["metric"] == metric)]
+        if not points.empty:
+            draw_live(axes, points["epsilon"].tolist(), points["value"].tolist(), line)
 
 
 def _draw_ceiling(axes: Axes, rows: pd.DataFrame) -> None:

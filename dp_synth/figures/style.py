@@ -16,8 +16,18 @@ if TYPE_CHECKING:
 # Okabe and Ito (2008), "Color universal design": told apart with any colour vision.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
+# Networks are dashed, and their colours begin where those of few other series end. The last two are
+# of Tol's "muted" scheme: for no colour vision are they nearer to the others than those are.
+NETWORKS = ("dpctgan", "dpgan", "marginal_generator", "patectgan", "pategan")
+NETWORK_PALETTE = ("#CC79A7", "#E69F00", "#56B4E9", "#882255", "#332288")
+NETWORK_MARKERS = ("D", "v", "P", "X", "p")
+NETWORK_DASHES = (0, (3, 1.2))
+Dashes = str | tuple[float, tuple[float, ...]]
 INK = "#222222"
 GREY = "#767676"
+LIVE_LABEL = "run live beside the records"
+MARGIN = 0.03  # of an axis of shares, beyond 0 and 1
+MOST_SPARSE = 4  # series that share a panel with ease
 FULL_WIDTH = 7.0  # inches: both columns of a two-column paper
 
 SETTINGS: MappingProxyType[str, object] = MappingProxyType(
@@ -53,7 +63,7 @@ class Line:
     """Colour, dashes and marker of one series."""
 
     color: str
-    dashes: str
+    dashes: Dashes
     marker: str
 
 
@@ -70,12 +80,36 @@ NAMES: MappingProxyType[str, str] = MappingProxyType(
         "independent": "Independent",
         "mst": "MST",
         "clique_tree": "clique tree",
+        "aim": "AIM",
+        "mwem": "MWEM",
+        "privbayes": "PrivBayes",
+        "dpctgan": "DP-CTGAN",
+        "dpgan": "DPGAN",
+        "marginal_generator": "marginal generator",
+        "patectgan": "PATE-CTGAN",
+        "pategan": "PATE-GAN",
         "real_rows": "real rows",
         "fresh_rows": "fresh real rows",
         "independent_without_noise": "independent columns, no noise",
         "no_privacy": "no privacy (bootstrap of members)",
         "closest_record": "closest record",
         "density_ratio": "density ratio",
+        "marginal_ratio": "marginal ratio",
+        "transcript_ratio": "ratio of the transcript",
+        "nearest_records": "nearest records",
+        "records_within_radius": "records within a radius",
+        "distance_difference": "difference of distances",
+        "domias": "DOMIAS",
+        "gen_lra": "Gen-LRA",
+        "singling_out_univariate": "singling out, one value",
+        "singling_out_multivariate": "singling out, three values",
+        "inference_nearest": "inference, nearest record",
+        "inference_bayes": "inference, pairs of columns",
+        "inference_predictor": "inference, trained model",
+        "area": "area under the ROC curve",
+        "common_noise": "area, common noise",
+        "gaussian_threshold": "Gaussian threshold",
+        "clopper_pearson": "Clopper-Pearson",
         "gradient_boosting": "gradient boosting",
         "logistic_regression": "logistic regression",
     }
@@ -92,12 +126,31 @@ def named(series: str) -> str:
     return NAMES.get(name, name) + blank + rest
 
 
+def is_network(series: str) -> bool:
+    """Tell whether a series is of the deep family, by its name."""
+    return series.partition(" ")[0] in NETWORKS
+
+
 def lines_of(series: Sequence[str]) -> dict[str, Line]:
-    """Return the look of each fitted series, the same in every panel of a figure."""
+    """Return the look of each fitted series, the same in every panel; networks come last."""
+    others = [name for name in series if not is_network(name)]
+    networks = [name for name in series if is_network(name)]
+    solid = _looks(others, PALETTE, MARKERS, "-")
+    return solid | _looks(networks, NETWORK_PALETTE, NETWORK_MARKERS, NETWORK_DASHES)
+
+
+def _looks(
+    series: Sequence[str], colors: Sequence[str], markers: Sequence[str], dashes: Dashes
+) -> dict[str, Line]:
     return {
-        name: Line(PALETTE[i % len(PALETTE)], "-", MARKERS[i % len(MARKERS)])
+        name: Line(colors[i % len(colors)], dashes, markers[i % len(markers)])
         for i, name in enumerate(series)
     }
+
+
+def is_crowded(series: Sequence[str]) -> bool:
+    """Tell whether so many series share a panel that it needs more room and fainter bands."""
+    return len(series) > MOST_SPARSE
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -119,15 +172,67 @@ def epsilon_axis(axes: Axes, epsilons: Iterable[float]) -> None:
     axes.set_xlabel("ε")
 
 
-def below(figure: Figure, axes: Iterable[Axes], note: str) -> None:
-    """Put one legend of all panels under them, and ``note`` over them."""
+def keep_possible(axes: Axes) -> None:
+    """Show no more of the y axis than shares and areas can reach, however wide an interval is."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -MARGIN), min(high, 1 + MARGIN))
+
+
+def below(figure: Figure, axes: Iterable[Axes], note: str, *, series: Iterable[str]) -> None:
+    """Put one legend of all panels under them, and ``note`` over them.
+
+    Where there are networks each family of ``series`` has a column, beside one for the rest.
+    """
     entries: dict[str, Artist] = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
     columns = 3 if len(entries) > 4 else max(len(entries), 1)
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
+    families = _families(entries, series)
+    labels = list(entries)
+    if all(families):
+        columns, longest = len(families), max(map(len, families))
+        labels = [label for f in families for label in [*f, *[""] * (longest - len(f))]]
+        entries[""] = _nothing()
+    figure.legend(
+        [entries[label] for label in labels],
+        labels,
+        loc="outside lower center",
+        ncols=columns,
+        handlelength=3,  # long enough to tell dashes apart
+    )
     figure.suptitle(note, fontsize=7.5, color=GREY, x=0.01, ha="left")
+
+
+def _families(labels: Iterable[str], series: Iterable[str]) -> list[list[str]]:
+    """Return the labels of what is no series, of networks, and of all others, in their order."""
+    family = {named(name): 2 if is_network(name) else 1 for name in series}
+    return [[label for label in labels if family.get(label, 0) == i] for i in range(3)]
+
+
+def _nothing() -> Artist:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], linestyle="none")
+
+
+def draw_live(axes: Axes, x: Sequence[float], y: Sequence[float], line: Line) -> None:
+    """Draw cells that were run beside records: open, larger markers around where these lie."""
+    drawn = [(x, y, line.color, line.marker, "_")]
+    if LIVE_LABEL not in axes.get_legend_handles_labels()[1]:
+        drawn.append(([], [], GREY, "o", LIVE_LABEL))
+    for xs, ys, color, marker, label in drawn:
+        axes.plot(
+            xs,
+            ys,
+            color=color,
+            marker=marker,
+            label=label,
+            linestyle="none",
+            markersize=8.5,
+            markerfacecolor="none",
+            markeredgewidth=0.8,
+        )
 
 
 def draw_band(axes: Axes, row: pd.Series[float], line: Line, label: str) -> None:

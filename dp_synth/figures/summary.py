@@ -13,11 +13,24 @@ LEVEL = 0.95
 def ended(records: pd.DataFrame, *, task: str) -> pd.DataFrame:
     """Return the records of ``task`` that hold a value, with the name of their ``series``.
 
-    A series is a synthesizer under one choice of settings, or a baseline.
+    A series is a synthesizer under one choice of settings, or a baseline. Where there is a column
+    ``live``, the cells that it marks are left to ``live``.
     """
+    kept = _with_series(records, task)
+    return kept[~kept["live"]]
+
+
+def live(records: pd.DataFrame, *, task: str) -> pd.DataFrame:
+    """Return the records of ``task`` that were run to stand beside records, as ``ended`` does."""
+    kept = _with_series(records, task)
+    return kept[kept["live"]]
+
+
+def _with_series(records: pd.DataFrame, task: str) -> pd.DataFrame:
     kept = records[(records["task"] == task) & (records["error"] == "")]
     kept = kept[kept["value"].notna()].copy()
     kept["series"] = _series(kept)
+    kept["live"] = kept["live"].astype(bool) if "live" in kept else False
     return kept
 
 
@@ -55,8 +68,10 @@ def conditions(records: pd.DataFrame) -> str:
     parts = [", ".join(sorted(records["dataset"].unique()))]
     parts += [str(text).replace("_", "/") for text in sorted(fitted["adjacency"].unique())]
     parts += [f"δ = {delta:g}" for delta in sorted(fitted["delta"].unique())]
-    seeds = records["seed"].nunique()
-    over = f"95 % t-interval over {seeds} seeds" if seeds > 1 else "95 % interval of one seed"
+    counts = fitted.groupby(["series", "epsilon", "metric"])["seed"].nunique()
+    fewest, most = counts.min(), counts.max()
+    seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
+    over = f"95 % t-interval over {seeds} seeds" if most > 1 else "95 % interval of one seed"
     return ", ".join(parts) + f"; mean and {over}"
 
 

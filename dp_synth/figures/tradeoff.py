@@ -12,6 +12,8 @@ from dp_synth.figures.style import (
     GREY,
     Line,
     below,
+    is_crowded,
+    keep_possible,
     lines_of,
     named,
     new_figure,
@@ -36,7 +38,7 @@ CLOSE = 6.0  # points on the page: nearer neighbours of a line share one label
 # Offsets in points at which the label of a point is tried: near ones first, and beside the bars.
 OFFSETS = tuple(
     (dx * far, dy * far)
-    for far in (7, 12, 17)
+    for far in (7, 12, 17, 23, 29)
     for dx, dy in ((-1, 1), (1, -1), (1, 1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0))
 )
 
@@ -52,18 +54,33 @@ def tradeoff(records: pd.DataFrame) -> tuple[Axes, ...]:
     panels = [panel for panel in PANELS if panel[0] in measured]
     if not panels or LEAKAGE not in measured:
         return ()
-    figure = new_figure(FULL_WIDTH if len(panels) > 1 else FULL_WIDTH / 2, 3.3)
+    series = fitted_series(rows)
+    width = FULL_WIDTH if len(panels) > 1 else FULL_WIDTH / 2
+    figure = new_figure(width, 5.4 if is_crowded(series) else 3.3)
     axes = tuple(figure.subplots(1, len(panels), squeeze=False)[0])
     for panel, (metric, label) in zip(axes, panels, strict=True):
         panel.axvline(0.5, color=GREY, linestyle=":", linewidth=1, label="chance")
         _draw_panel(panel, rows, metric)
+        keep_possible(panel)
         panel.set_xlabel(f"attack AUC ({named(ATTACK)}, all targets)")
         panel.set_ylabel(label)
-    below(figure, axes, conditions(rows) + "; numbers at points: ε")
+        if metric == "tv2" and is_crowded(series):
+            _space_out(panel)
+    below(figure, axes, conditions(rows) + "; numbers at points: ε", series=series)
     figure.draw_without_rendering()  # places the axes, so that labels know where points are
     for panel in axes:
         _place_labels(panel)
     return axes
+
+
+def _space_out(axes: Axes) -> None:
+    """Make the y axis logarithmic with ticks that can be read."""
+    ticks = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    shown = [tick for tick in ticks if low <= tick <= high]
+    axes.set_yticks(shown, [f"{tick:g}" for tick in shown])
+    axes.set_yticks([], minor=True)
 
 
 def points_of(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -112,7 +129,7 @@ def _draw_points(axes: Axes, points: pd.DataFrame, line: Line, *, joined: bool) 
         yerr=bars[1],
         color=line.color,
         marker=line.marker,
-        linestyle="-" if joined else "none",
+        linestyle=line.dashes if joined else "none",
         linewidth=1.1,
         elinewidth=0.7,
         label=named(str(points["series"].iloc[0])),

@@ -10,7 +10,7 @@ from scipy import stats
 from dp_synth.figures import draw_all, leakage_curves, tradeoff, utility_curves
 from dp_synth.figures.curves import CEILING_LABEL
 from dp_synth.figures.files import FIGURES
-from dp_synth.figures.style import NAMES
+from dp_synth.figures.style import LIVE_LABEL, NAMES, NETWORKS, lines_of
 from dp_synth.figures.summary import ended, spread
 
 # The values of a metric over the three seeds lie at -0.01, 0 and 0.01 around their mean.
@@ -175,3 +175,61 @@ def test_the_look_of_a_series_does_not_depend_on_the_panel(records):
     panels = utility_curves(records)
     colors = [[line.get_color() for line in p.lines if line.get_label() == "MST"] for p in panels]
     assert len({color for (color,) in colors}) == 1
+
+
+FAMILIES = ("clique_tree", "independent", "mst", *NETWORKS)
+
+
+def crowd():
+    """Return records of both families; the last seed of a network once more, run live."""
+    rows = [
+        record(task, name, epsilon, seed, metric, value + 0.01 * (seed + position))
+        for task in ("utility", "leakage")
+        for position, name in enumerate(FAMILIES)
+        for epsilon in EPSILONS
+        for seed in SEEDS
+        for metric, value in metrics_of(task, name, epsilon).items()
+    ]
+    rows = [row | {"live": False} for row in rows]
+    live = record("utility", "dpctgan", 1.0, SEEDS[-1], "tv2", 0.45)
+    return pd.DataFrame([*rows, live | {"live": True}])
+
+
+def test_a_live_cell_is_an_open_marker_and_moves_no_mean():
+    records = crowd()
+    panels = utility_curves(records)
+    for with_live, without in zip(panels, utility_curves(records[~records["live"]]), strict=True):
+        before, after = (curve(panel, NAMES["dpctgan"])[1] for panel in (without, with_live))
+        assert after.tolist() == before.tolist()
+    (marker,) = [line for line in panels[0].lines if line.get_xydata().tolist() == [[1.0, 0.45]]]
+    assert marker.get_markerfacecolor() == "none"
+    assert marker.get_color() == lines_of(FAMILIES)["dpctgan"].color
+    labels = [text.get_text() for text in panels[0].figure.legends[0].get_texts()]
+    assert labels.count(LIVE_LABEL) == 1
+    assert LIVE_LABEL not in panels[1].get_legend_handles_labels()[1]
+
+
+def test_no_two_of_eight_series_look_alike_and_families_differ_in_their_dashes():
+    lines = lines_of(FAMILIES)
+    assert len({line.color for line in lines.values()}) == len(FAMILIES)
+    dashed = {name for name, line in lines.items() if line.dashes != "-"}
+    assert dashed == set(NETWORKS)
+    for family in (dashed, lines.keys() - dashed):
+        assert len({lines[name].marker for name in family}) == len(family)
+
+
+def test_each_family_has_a_column_of_the_legend():
+    for panels in (utility_curves(crowd()), leakage_curves(crowd()), tradeoff(crowd())):
+        (legend,) = panels[0].figure.legends
+        labels = [text.get_text() for text in legend.get_texts()]
+        rows = len(labels) // 3
+        columns = [[x for x in labels[i * rows : (i + 1) * rows] if x] for i in range(3)]
+        assert columns[1] == ["clique tree", "Independent", "MST"]
+        assert columns[2] == [NAMES[name] for name in NETWORKS]
+
+
+def test_many_series_get_more_room_than_few(records):
+    for draw in (utility_curves, leakage_curves, tradeoff):
+        few, many = (draw(r)[0].figure.get_size_inches() for r in (records, crowd()))
+        assert many[1] > few[1]
+        assert many[0] == few[0]

@@ -1,0 +1,324 @@
+"""The risk report: every attack that can be run on one synthetic table, in words and numbers.
+
+Two parts: what the ledger says, which may be published, and what the attacks found, which is
+computed from private records and is for the data holder alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from dp_synth._version import __version__
+from dp_synth.attacks import ATTACKS, Attack, AttackerView, refuse_overlap
+from dp_synth.attacks.risk import INTERNAL, MOST_RECORDS, privacy_risks
+from dp_synth.errors import InputError
+from dp_synth.metrics.estimate import TAIL, Estimate
+from dp_synth.metrics.ranking import area_under_roc
+from dp_synth.release import Release
+from dp_synth.report.words import QUESTIONS, SEES, UNKNOWN_QUESTION, of_guess, of_membership
+from dp_synth.schema import Schema
+from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS = [
+    *("attack", "kind", "sees", "question", "value", "low", "high", "attacked", "control"),
+    *("baseline", "found", "sentence", "note"),
+]
+SIMILARITY = "similarity, not privacy"
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What a release's ledger says: safe to publish.
+
+    ``largest_auc`` is that of any attack on one unit: one record, unless ``unit`` says otherwise.
+    """
+
+    synthesizer: str
+    statement: str
+    epsilon: float
+    delta: float
+    adjacency: str
+    unit: str | None
+    largest_auc: float
+
+    @classmethod
+    def of(cls, release: Release) -> Guarantee:
+        """Return the guarantee of a release."""
+        budget = release.ledger.budget
+        return cls(
+            release.synthesizer,
+            release.ledger.statement(),
+            release.epsilon,
+            budget.delta,
+            budget.adjacency,
+            budget.unit,
+            release.largest_auc(),
+        )
+
+    @property
+    def ceiling(self) -> float | None:
+        """The largest AUC of an attack on one record; None where the unit is a larger one."""
+        return self.largest_auc if self.unit is None else None
+
+
+@dataclass(frozen=True, eq=False)
+class RiskReport:
+    """What attacks found, a row each, beside what the ledger says.
+
+    Of ``table`` the column ``value`` is an AUC where ``kind`` is "membership", and an excess risk
+    (`ExcessRisk`) where it is "guess"; ``attacked`` is then the share of fitted records about
+    which the guess was right. ``found`` tells whether the interval lies above chance. ``left_out``
+    names attacks that could not be run, and why. All but ``guarantee`` is internal.
+    """
+
+    table: pd.DataFrame
+    guarantee: Guarantee | None
+    left_out: Mapping[str, str]
+    seed: int
+
+    @property
+    def summary(self) -> str:
+        """How many attacks found something, and how many would by chance."""
+        expected = TAIL * len(self.table)
+        return (
+            f"{int(self.table['found'].sum())} of {len(self.table)} attacks found something; where "
+            f"nothing leaks about {expected:.1f} of so many do by chance. That nothing was found "
+            "proves nothing: only the ledger bounds what any attack can find."
+        )
+
+    def rows(self) -> list[dict[str, object]]:
+        """Return the table as plain values; None stands for what is infinite or undefined."""
+        return [
+            _plain(dict(zip(COLUMNS, values, strict=True)))
+            for values in self.table[COLUMNS].itertuples(index=False)
+        ]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the report as plain values, as ``rows`` does."""
+        return {
+            "dp_synth": __version__,
+            "publishable": None if self.guarantee is None else _plain(asdict(self.guarantee)),
+            "internal": {
+                "note": INTERNAL,
+                "summary": self.summary,
+                "seed": self.seed,
+                "attacks": self.rows(),
+                "left_out": dict(self.left_out),
+            },
+        }
+
+    def draw(self) -> tuple[Axes, ...]:
+        """Return the figure's panels: membership attacks, and guesses beside their controls."""
+        from dp_synth.figures import risk_bars
+
+        ceiling = None if self.guarantee is None else self.guarantee.ceiling
+        return risk_bars(self.table, largest_auc=ceiling)
+
+    def write(self, folder: str | Path) -> Path:
+        """Write ``risk.json``, ``risk.csv`` and ``risk.png`` to a new folder, all or none.
+
+        InputError where there is something by that name, or no place for it.
+        """
+        from dp_synth.figures.accounting import save
+
+        target = Path(folder)
+        if target.exists() or not target.parent.is_dir():
+            raise InputError(f"{target}: name a folder that is not there yet, in one that is")
+        passing = target.with_name(f".{target.name}.{os.getpid()}.part")
+        passing.mkdir()
+        try:
+            text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+            (passing / "risk.json").write_text(text, encoding="utf-8")
+            self.table.to_csv(passing / "risk.csv", index=False)
+            save(self.draw, passing / "risk.png")
+            passing.rename(target)
+        finally:
+            shutil.rmtree(passing, ignore_errors=True)
+        return target
+
+    def __str__(self) -> str:
+        lines = [] if self.guarantee is None else [self.guarantee.statement]
+        if self.guarantee is not None and self.guarantee.ceiling is not None:
+            lines.append(f"No attack on one record has an AUC above {self.guarantee.ceiling:.4f}.")
+        lines += ["", INTERNAL, self.summary]
+        for row in self.table.itertuples(index=False):
+            lines += ["", f"{row.attack} (sees {row.sees}): {row.question}", f"  {row.sentence}"]
+        lines += ["", *(f"left out: {name}: {why}" for name, why in self.left_out.items())]
+        return "\n".join(lines).strip()
+
+
+def risk_report(
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    public: Schema | Release,
+    *,
+    reference: pd.DataFrame | None = None,
+    seed: int = 0,
+) -> RiskReport:
+    """Return what every attack finds about ``train`` in a synthetic table, and what is promised.
+
+    ``holdout`` holds records of the same people's population that were not fitted, ``reference``
+    others that the attacker has. ``public`` is the schema, or the release that the table was
+    drawn from: then the ledger's epsilon and the largest AUC that it permits stand beside the
+    attacks, and those who hold the release attack as well, with its synthesizer, its budget and
+    its transcript. At most 2,000 records of each table are attacked.
+
+    It spends nothing and may not be published: only ``guarantee`` is safe. InputError for empty
+    tables and where tables share their records.
+    """
+    release = public if isinstance(public, Release) else None
+    schema = public if isinstance(public, Schema) else public.schema
+    _refuse_shared(train, holdout, reference)
+    guarantee = None if release is None else Guarantee.of(release)
+    risks = privacy_risks(train, holdout, synthetic, schema, reference, seed=seed)
+    view = _view(synthetic, schema, reference, release)
+    rng = np.random.default_rng(seed)
+    targets = [
+        frame.iloc[rng.permutation(len(frame))[:MOST_RECORDS]].reset_index(drop=True)
+        for frame in (train, holdout)
+    ]
+    rows, left_out = [], {}
+    for name, attack in ATTACKS.items():
+        known = risks[risks["attack"] == name]
+        try:
+            area = _area(attack(), view, targets, seed) if known.empty else _estimate(known.iloc[0])
+        except InputError as error:  # it lacks what it needs; no message holds a private value
+            left_out[name] = str(error)
+            continue
+        rows.append(_membership_row(attack, area, view, guarantee))
+    rows += [_guess_row(row) for _, row in risks.iterrows() if row["attack"] not in ATTACKS]
+    return RiskReport(pd.DataFrame(rows, columns=COLUMNS), guarantee, left_out, seed)
+
+
+def _refuse_shared(
+    train: pd.DataFrame, holdout: pd.DataFrame, reference: pd.DataFrame | None
+) -> None:
+    pairs = {"train and holdout": (train, holdout)}
+    if reference is not None:
+        pairs |= {
+            "train and reference": (train, reference),
+            "holdout and reference": (holdout, reference),
+        }
+    for name, pair in pairs.items():
+        try:
+            refuse_overlap(*pair)
+        except InputError as error:
+            raise InputError(f"{name} share records; give tables that share none") from error
+
+
+def _view(
+    synthetic: pd.DataFrame,
+    schema: Schema,
+    reference: pd.DataFrame | None,
+    release: Release | None,
+) -> AttackerView:
+    """Return what the attacker sees: with a release also its recipe, where that is one of ours."""
+    if release is None:
+        return AttackerView(synthetic, schema, reference)
+    recipe = _recipe(release)
+    return AttackerView(
+        synthetic,
+        schema,
+        reference,
+        algorithm=release.synthesizer,
+        synthesizer=recipe,
+        budget=None if recipe is None else release.ledger.budget,
+        transcript=release.transcript,
+    )
+
+
+def _recipe(release: Release) -> Synthesizer | None:
+    """Return the synthesizer of a release; None for strangers, and for units of several records.
+
+    A rehearsal on the reference would need to know there which records belong together.
+    """
+    from pydantic import TypeAdapter
+
+    known = SYNTHESIZERS.get(release.synthesizer)
+    if known is None or release.ledger.budget.unit is not None:
+        return None
+    recipe: Synthesizer = TypeAdapter(known).validate_python(dict(release.settings))
+    return recipe
+
+
+def _area(attack: Attack, view: AttackerView, targets: list[pd.DataFrame], seed: int) -> Estimate:
+    members, others = (attack.scores(frame, view) for frame in targets)
+    return area_under_roc(members, others, np.random.default_rng(seed))
+
+
+def _estimate(row: pd.Series[float]) -> Estimate:
+    return Estimate(row["value"], row["low"], row["high"])
+
+
+def _membership_row(
+    attack: type[Attack], area: Estimate, view: AttackerView, guarantee: Guarantee | None
+) -> dict[str, object]:
+    similarity = attack.measures == SIMILARITY
+    ceiling = None if guarantee is None else guarantee.ceiling
+    return {
+        "attack": attack.name,
+        "kind": "membership",
+        "sees": _seen(attack, view),
+        "question": QUESTIONS.get(attack.name, UNKNOWN_QUESTION),
+        **asdict(area),
+        "attacked": np.nan,
+        "control": np.nan,
+        "baseline": 0.5,
+        "found": area.low > 0.5,
+        "sentence": of_membership(area, similarity=similarity, largest_auc=ceiling),
+        "note": INTERNAL,
+    }
+
+
+def _seen(attack: type[Attack], view: AttackerView) -> str:
+    words = {
+        "synthetic": "the synthetic table",
+        "reference": "records of other people",
+        "transcript": "the release's noisy answers",
+    }
+    parts = [words[need] for need in attack.needs()]
+    if attack.name == "marginal_ratio" and view.synthesizer is not None:
+        parts.append("the synthesizer and its budget")
+    return ", ".join(parts)
+
+
+def _guess_row(row: pd.Series[float]) -> dict[str, object]:
+    name, risk, control = str(row["attack"]), _estimate(row), float(row["control"])
+    gained = risk.value * (1 - control) if control < 1 else 0.0
+    return {
+        "attack": name,
+        "kind": "guess",
+        "question": row["question"],
+        **asdict(risk),
+        "control": control,
+        "baseline": row["baseline"],
+        "note": row["note"],
+        "sees": SEES.get(name, "the synthetic table"),
+        "attacked": control + gained,
+        "found": risk.low > 0,
+        "sentence": of_guess(name, control + gained, control, risk),
+    }
+
+
+def _plain(row: Mapping[str, object]) -> dict[str, object]:
+    """Return values as JSON has them: None for what is no finite number."""
+    plain: dict[str, object] = {}
+    for name, value in row.items():
+        if isinstance(value, float | np.floating):
+            plain[str(name)] = float(value) if np.isfinite(value) else None
+        else:
+            plain[str(name)] = bool(value) if isinstance(value, np.bool_) else value
+    return plain
