@@ -1,6 +1,6 @@
 """Differentially private synthesizers on one exact budget, and the attacks that try them."""
 
-from dp_synth import attacks, datasets, metrics
+from dp_synth import attacks, audit, datasets, metrics
 from dp_synth._version import __version__
 from dp_synth.accounting import Accountant, Plan, PrivacyBudget
 from dp_synth.attacks import AttackerView
@@ -17,6 +17,7 @@ from dp_synth.synthesizers import (
     PATECTGAN,
     PATEGAN,
     SYNTHESIZERS,
+    CliqueTree,
     Independent,
     MarginalGenerator,
     PrivBayes,
@@ -36,6 +37,7 @@ __all__ = [
     "Accountant",
     "AttackerView",
     "BudgetExceeded",
+    "CliqueTree",
     "Independent",
     "InputError",
     "MarginalGenerator",
@@ -49,6 +51,7 @@ __all__ = [
     "Synthesizer",
     "__version__",
     "attacks",
+    "audit",
     "datasets",
     "fit_jointly",
     "metrics",

@@ -17,7 +17,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"_version", "errors", "files"},
     {"accounting", "domain"},
     {"schema", "measurement", "transcript"},
-    {"counting"},
+    {"counting", "comparison"},
     {"table", "datasets", "inference"},
     {"mechanisms", "evidence", "standard_errors", "intake"},
     {"one_shot"},
@@ -28,6 +28,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"attacks"},
     {"audit"},
     {"benchmark", "figures"},
+    {"report"},
     {"cli"},
 ]
 NEVER = {  # beyond the order
@@ -39,6 +40,11 @@ NEVER = {  # beyond the order
     "metrics": {"accounting", "table", "mechanisms", "inference", "synthesizers", "release"},
     "attacks": {"accounting", "table", "mechanisms", "inference", "synthesizers", "release"},
     "figures": set().union(*LAYERS) - {"errors", "files"},
+}
+FITTERS = {  # of attacks: those that rehearse a fit, or play games of them; others see a view alone
+    "games.py",
+    "marginal_ratio.py",
+    "view.py",  # says which synthesizer and budget an attacker knows of
 }
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
@@ -74,7 +80,9 @@ def test_a_module_imports_only_from_below(path: Path) -> None:
         assert RANK[there] < RANK[here] or (here, there) == ("benchmark", "figures"), (
             f"{here} must not import {there}"
         )
-        assert there not in NEVER.get(here, set()), f"{here} must not know {there}"
+        known = {"accounting", "synthesizers"} if path.name in FITTERS else set()
+        never = NEVER.get(here, set()) - known
+        assert there not in never, f"{here} must not know {there}"
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "synthesizers").glob("*.py")), ids=str)

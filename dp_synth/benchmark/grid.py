@@ -29,6 +29,7 @@ from dp_synth.errors import GridError
 from dp_synth.synthesizers import SYNTHESIZERS
 
 UTILITY_METRICS = ("tv1", "tv2", "tv3", "kmarginal", "auc", "average_precision", "f1")
+DEFAULT_ATTACKS = ("closest_record", "density_ratio")
 
 T = TypeVar("T")
 
@@ -137,7 +138,7 @@ class LeakageTask(_Part):
     epsilons: Epsilons
     members: Annotated[Count, Field(ge=1)] = 1000
     isolated: Count = 200
-    attacks: Annotated[tuple[AttackName, ...], AfterValidator(_distinct)] = tuple(ATTACKS)
+    attacks: Annotated[tuple[AttackName, ...], AfterValidator(_distinct)] = DEFAULT_ATTACKS
 
     @model_validator(mode="after")
     def _isolated_fit_into_the_pool(self) -> LeakageTask:

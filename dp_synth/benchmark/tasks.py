@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 
 from dp_synth.accounting import Accountant, PrivacyBudget
-from dp_synth.attacks import ATTACKS, AttackerView, Pool
+from dp_synth.attacks import ATTACKS, AttackerView, Pool, has_marginals
 from dp_synth.audit import Roc
 from dp_synth.benchmark.baselines import LEAKAGE_BASELINES, UTILITY_BASELINES
 from dp_synth.benchmark.cell import Cell, Measured, Outcome, measured
 from dp_synth.benchmark.sources import child_seed, dataset, game, yardstick
 from dp_synth.metrics import MODELS, Estimate, kmarginal, utility
-from dp_synth.synthesizers import SYNTHESIZERS
+from dp_synth.release import Release
+from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 
 FALSE_POSITIVE_RATES = (0.01, 0.1)
 SCORES = ("auc", "average_precision", "f1")
@@ -26,12 +27,26 @@ LEAKAGE_MODEL = "gradient_boosting"
 
 
 @dataclass(frozen=True, eq=False)
+class Fit:
+    """A synthesizer's release, and what it took."""
+
+    recipe: Synthesizer
+    budget: PrivacyBudget
+    release: Release
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows that a cell measures; a baseline has neither fitting time nor ceiling."""
+    """The rows that a cell measures; a baseline has no fit that they came from."""
 
     frame: pd.DataFrame
-    seconds: float | None = None
-    auc_ceiling: float | None = None
+    fit: Fit | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """The processor time of the fit."""
+        return None if self.fit is None else self.fit.seconds
 
 
 def run_cell(cell: Cell) -> Outcome:
@@ -56,6 +71,9 @@ def run_utility(cell: Cell) -> Outcome:
 def run_leakage(cell: Cell) -> Outcome:
     """Fit on the members of the seed's game, sample as many rows, and attack these.
 
+    The attacker has the reference part and knows the synthesizer and its budget; to an attack
+    that needs a transcript the release is given too. An attack gives no value where a cell has
+    not what it needs: a baseline has no transcript, and a network's holds no marginal.
     ``auc:<attack>`` and ``tpr_at_fpr_0.01:<attack>`` and so on are over all targets,
     ``auc:<attack>:isolated`` over the isolated ones; ``auc_ceiling`` is the largest AUC that the
     ledger permits. ``tv2`` (against the members) and ``auc:gradient_boosting`` (on hold-out rows
@@ -64,12 +82,10 @@ def run_leakage(cell: Cell) -> Outcome:
     options = json.loads(cell.options)
     played = game(cell.dataset, cell.seed, options["members"], options["isolated"])
     rows = _rows(cell, played.pool.members, played.fresh)
-    view = AttackerView(
-        rows.frame, dataset(cell.dataset).schema, dataset(cell.dataset).reference, cell.synthesizer
-    )
     values = [
         value
         for name in options["attacks"]
+        if (view := _view(name, cell, rows)) is not None
         for value in _attacked(name, played.pool, view, child_seed(cell.seed, "attack"))
     ]
     values.append(_named("tv2", played.yardstick.total_variation(rows.frame, (2,))[2]))
@@ -78,8 +94,8 @@ def run_leakage(cell: Cell) -> Outcome:
         rows.frame, played.tested, dataset(cell.dataset).schema, models=models, seed=cell.seed
     )
     values += [_named(f"auc:{model}", of_model["auc"]) for model, of_model in scores.items()]
-    if rows.auc_ceiling is not None:
-        values.append(measured("auc_ceiling", *[rows.auc_ceiling] * 3))
+    if rows.fit is not None:
+        values.append(measured("auc_ceiling", *[rows.fit.release.largest_auc()] * 3))
     return Outcome(tuple(values), rows.seconds)
 
 
@@ -100,7 +116,27 @@ def _rows(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
     seconds = time.process_time() - started
     # A benchmark's tables are public, so the number of their rows may be used.
     rows = release.sample(len(fitted), seed=sample_seed)
-    return Rows(rows, seconds, release.largest_auc() if cell.task == "leakage" else None)
+    return Rows(rows, Fit(recipe, budget, release, seconds))
+
+
+def _view(attack: str, cell: Cell, rows: Rows) -> AttackerView | None:
+    """Return what an attacker sees of a cell's rows, None where the attack needs more."""
+    data = dataset(cell.dataset)
+    if not ATTACKS[attack].needs_transcript:
+        view = AttackerView(rows.frame, data.schema, data.reference, cell.synthesizer)
+        if rows.fit is None:
+            return view
+        return replace(view, synthesizer=rows.fit.recipe, budget=rows.fit.budget)
+    if rows.fit is None or not has_marginals(rows.fit.release.transcript):
+        return None
+    release = rows.fit.release
+    return AttackerView(
+        rows.frame,
+        release.schema,
+        data.reference,
+        cell.synthesizer,
+        transcript=release.transcript,
+    )
 
 
 def _fidelity(cell: Cell, rows: pd.DataFrame, metrics: Sequence[str]) -> Iterator[Measured]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dp_synth._version import __version__
-from dp_synth.cli import account, benchmark, evaluate, ledger, listing, schema, synthesize
+from dp_synth.cli import account, audit, benchmark, evaluate, ledger, listing, schema, synthesize
 from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
 
 EXIT_INPUT = 2
@@ -57,12 +57,14 @@ schema_app.command("draft")(schema.draft)
 schema_app.command("check")(schema.check)
 benchmark_app.command("run")(benchmark.run)
 benchmark_app.command("status")(benchmark.status)
+benchmark_app.command("export")(benchmark.export)
 benchmark_app.command("plot")(benchmark.plot)
 app.add_typer(schema_app, name="schema")
 app.command("synthesize")(synthesize.synthesize)
 app.command("sample")(synthesize.sample)
 app.command("evaluate")(evaluate.evaluate)
 app.command("attack")(evaluate.attack)
+app.command("audit")(audit.audit)
 app.command("account", cls=account.InOrder, no_args_is_help=True)(account.account)
 app.add_typer(benchmark_app, name="benchmark")
 ledger_app.command("new")(ledger.new)
@@ -76,7 +78,8 @@ app.command("list")(listing.listing)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``dp-synth`` and return its exit code; ``arguments`` default to the command line's.
 
-    0 success, 2 wrong arguments or input, 3 a budget that does not allow it, 130 interrupted.
+    0 success, 2 wrong arguments or input, 3 a budget that does not allow it, 4 an audit that
+    refutes a claim, 130 interrupted.
     Anything else is a defect of ours: its exception is left to end the process with a traceback.
     """
     try:

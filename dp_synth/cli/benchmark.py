@@ -1,4 +1,4 @@
-"""`dp-synth benchmark`: run a grid, say how far it is, draw what it found."""
+"""`dp-synth benchmark`: run a grid, say how far it is, export and draw what it found."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import typer
 from dp_synth.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dp_synth.benchmark import Cell, Grid, Store, Tally
 
 RESULTS = Path("results")
@@ -90,24 +92,92 @@ def status(grid: GridFile, store: StoreFolder = None) -> None:
         typer.echo(f"  {count} x {reason}")
 
 
-def plot(
+def export(
     source: Annotated[
         Path, typer.Argument(metavar="GRID.yaml|STORE", help="A grid that was run, or its results.")
     ],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the figures; figures/ of the store by default.")
+    out: Annotated[Path, typer.Option(help="File to write, such as records.jsonl.")],
+    command: Annotated[
+        str | None, typer.Option(help="What made the store; of a grid known by itself.")
     ] = None,
 ) -> None:
-    """Draw utility, leakage and the trade-off between them as PDF and PNG."""
+    """Write the gathered records as lines of JSON to commit, each with the command that made it."""
+    from dp_synth import benchmark
+
+    if source.is_dir() and not command:
+        raise InputError("say with --command what made the store; every record will name it")
+    records = _gathered(source)
+    benchmark.write_record_file(records, out, command or f"dp-synth benchmark run {source}")
+    failed = (records["error"] != "").sum()
+    typer.echo(f"{len(records)} records, {failed} of them failed cells: {out}")
+
+
+def plot(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="GRID.yaml|STORE|RECORDS.jsonl...",
+            help="Grids that were run, their results, or exported records, on one figure.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the figures; figures/ of the first store by default."),
+    ] = None,
+) -> None:
+    """Draw utility, leakage and the trade-off between them as PDF and PNG.
+
+    What stands in several sources is drawn once. Cells of a grid or store whose method has
+    exported records as well are live: open markers beside the records, and a line each that says
+    what both found, with a warning where they are further apart than seeds are.
+    """
     from dp_synth import benchmark
     from dp_synth.figures import draw_all
 
-    folder = source if source.is_dir() else _default_store(benchmark.Grid.load(source))
-    written = draw_all(benchmark.read_records(benchmark.Store(folder)), out or folder / "figures")
+    files = [source for source in sources if source.suffix == ".jsonl"]
+    stores = [source for source in sources if source not in files]
+    records = benchmark.combined(
+        [_gathered(source) for source in stores],
+        [benchmark.read_record_file(path) for path in files],
+    )
+    folder = out or (_folder_of(stores[0]) / "figures" if stores else None)
+    if folder is None:
+        raise InputError("say with --out where to draw: records alone have no folder")
+    written = draw_all(records, folder)
     if not written:
-        raise InputError(f"nothing to draw in {folder}: no cell of a synthesizer is done")
+        named = ", ".join(map(str, sources))
+        raise InputError(f"nothing to draw in {named}: no cell of a synthesizer is done")
+    _say_what_live_cells_found(records)
     for path in written:
         typer.echo(path)
+
+
+def _say_what_live_cells_found(records: pd.DataFrame) -> None:
+    from dp_synth import benchmark
+
+    for found in benchmark.compare(records):
+        typer.echo(found)
+        if not found.agrees:
+            typer.echo(
+                f"dp-synth: warning: {found.cell}: live and recorded differ by more than "
+                f"recorded seeds do ({found.spread:.4f})",
+                err=True,
+            )
+    for line in benchmark.failures(records):
+        typer.echo(f"dp-synth: warning: {line}", err=True)
+
+
+def _gathered(source: Path) -> pd.DataFrame:
+    """Return the records of a store, or of the one that a grid has by default."""
+    from dp_synth import benchmark
+
+    return benchmark.read_records(benchmark.Store(_folder_of(source)))
+
+
+def _folder_of(source: Path) -> Path:
+    from dp_synth import benchmark
+
+    return source if source.is_dir() else _default_store(benchmark.Grid.load(source))
 
 
 def _default_store(grid: Grid) -> Path:

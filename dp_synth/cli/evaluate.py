@@ -64,6 +64,10 @@ def attack(
         list[str] | None,
         typer.Option("--attack", help="Attack to run; may be repeated. All that can, if absent."),
     ] = None,
+    release: Annotated[
+        Path | None,
+        typer.Option(help="Release of the synthetic table, for an attacker who holds that too."),
+    ] = None,
     json_file: JsonFile = None,
     seed: Seed = 0,
 ) -> None:
@@ -72,19 +76,16 @@ def attack(
     Higher is worse: an AUC of 0.5 is a coin. All of it is internal: it is computed on real rows
     and is not differentially private.
     """
-    from dp_synth.attacks import ATTACKS, AttackerView
-    from dp_synth.datasets import read_table
+    from dp_synth.attacks import ATTACKS
     from dp_synth.errors import InputError
-    from dp_synth.schema import Schema
 
     _check_target(json_file)
-    chosen = names or [n for n, a in ATTACKS.items() if reference or not a.needs_reference]
+    given = {"synthetic", *["reference"] * bool(reference), *["transcript"] * bool(release)}
+    chosen = names or [name for name, one in ATTACKS.items() if given.issuperset(one.needs())]
     for name in chosen:
         if name not in ATTACKS:
             raise InputError(f"no attack {name!r}; there are {', '.join(ATTACKS)}")
-    columns = Schema.load(schema)
-    others = None if reference is None else read_table(reference)
-    view = AttackerView(read_table(synthetic), columns, others)
+    view = _view(synthetic, schema, reference, release)
     scores = _attack_scores(chosen, (members, non_members), view, seed)
     result = {
         name: {key: x for metric, e in of.items() for key, x in _ends(metric, e).items()}
@@ -93,10 +94,41 @@ def attack(
     _deliver({"attacks": result}, json_file, "membership attacks", _attack_rows(scores))
 
 
+def _view(
+    synthetic: Path, schema: Path, reference: Path | None, release_file: Path | None
+) -> AttackerView:
+    """Return what the attacker sees; who holds a release knows its cells and its recipe too."""
+    from pydantic import TypeAdapter
+
+    from dp_synth.attacks import AttackerView
+    from dp_synth.datasets import read_table
+    from dp_synth.release import Release
+    from dp_synth.schema import Schema
+    from dp_synth.synthesizers import SYNTHESIZERS
+
+    columns, rows = Schema.load(schema), read_table(synthetic)
+    others = None if reference is None else read_table(reference)
+    if release_file is None:
+        return AttackerView(rows, columns, others)
+    release = Release.load(release_file)
+    known, recipe = SYNTHESIZERS.get(release.synthesizer), None
+    if known is not None:
+        recipe = TypeAdapter(known).validate_python(dict(release.settings))
+    return AttackerView(
+        rows,
+        release.schema,
+        others,
+        algorithm=release.synthesizer,
+        synthesizer=recipe,
+        budget=release.ledger.budget,
+        transcript=release.transcript,
+    )
+
+
 def _attack_scores(
     names: Sequence[str], paths: tuple[Path, Path], view: AttackerView, seed: int
 ) -> dict[str, dict[str, Estimate]]:
-    from dp_synth.attacks import ATTACKS
+    from dp_synth.attacks import ATTACKS, refuse_overlap
     from dp_synth.audit import Roc
     from dp_synth.datasets import read_table
     from dp_synth.errors import InputError
@@ -105,6 +137,7 @@ def _attack_scores(
     for path, table in zip(paths, (members, non_members), strict=True):
         if table.empty:
             raise InputError(f"{path}: an attack needs at least one row to aim at")
+    refuse_overlap(members, non_members)
     result = {}
     for name in names:
         one = ATTACKS[name]()
@@ -145,10 +178,12 @@ def _evaluation_rows(result: Evaluation) -> Rows:
 
 
 def _attack_rows(scores: Mapping[str, Mapping[str, Estimate]]) -> Rows:
+    from dp_synth.attacks import ATTACKS
+
     rows: Rows = []
     for name, of in scores.items():
-        title = f"{name} (similarity, not privacy)" if name == "closest_record" else name
-        rows.append((title, "", ""))
+        measures = ATTACKS[name].measures
+        rows.append((name if measures == "membership" else f"{name} ({measures})", "", ""))
         rows.append(("  AUC", str(of["auc"]), "chance: 0.5"))
         for fpr in FPRS:
             rows.append((f"  TPR at FPR {fpr:.0%}", str(of[f"tpr_at_fpr_{fpr}"]), f"chance: {fpr}"))

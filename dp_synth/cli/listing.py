@@ -34,7 +34,10 @@ def _synthesizers() -> list[tuple[str, str]]:
 def _attacks() -> list[tuple[str, str]]:
     from dp_synth.attacks import ATTACKS
 
-    return [(name, _first_line(kind)) for name, kind in ATTACKS.items()]
+    return [
+        (name, f"{_first_line(kind)} [{kind.measures}; needs {', '.join(kind.needs())}]")
+        for name, kind in ATTACKS.items()
+    ]
 
 
 def _metrics() -> list[tuple[str, str]]:

@@ -6,6 +6,8 @@ import math
 import numpy as np
 import pytest
 
+from dp_synth.accounting import PrivacyBudget
+from dp_synth.attacks import ClosestRecord
 from dp_synth.benchmark.baselines import (
     bootstrap_of_members,
     fresh_rows,
@@ -15,6 +17,7 @@ from dp_synth.benchmark.grid import Grid
 from dp_synth.benchmark.sources import dataset, game, plan
 from dp_synth.benchmark.tasks import run_cell
 from dp_synth.errors import GridError
+from dp_synth.synthesizers import MST
 
 MEMBERS = 400
 GRID = {
@@ -115,3 +118,29 @@ def test_shuffled_columns_keep_their_values_and_lose_their_rows():
 def test_a_baseline_of_no_records_is_a_table_of_no_records(baseline):
     empty = dataset("adult").train.iloc[:0]
     assert len(baseline(empty, empty, np.random.default_rng(0))) == 0
+
+
+def test_an_attack_gives_no_value_where_a_cell_has_not_what_it_needs():
+    attacks = ["transcript_ratio", "marginal_ratio"]
+    leakage = {"epsilons": [1000], "members": MEMBERS, "isolated": 0, "attacks": attacks}
+    grid = Grid.from_dict(GRID | {"synthesizers": ["mst"], "utility": None, "leakage": leakage})
+    found = {cell.synthesizer: values(run_cell(cell)) for cell in plan(grid)}
+    # A synthesizer that hides nothing is found out by who holds its marginals: 5 standard errors.
+    assert found["mst"]["auc:transcript_ratio"] > 0.5 + 5 * 0.021
+    assert found["mst"]["auc:marginal_ratio"] > 0.5 + 5 * 0.021
+    assert "auc:marginal_ratio" in found["fresh_rows"]
+    assert not any("transcript_ratio" in name for name in found["fresh_rows"])
+
+
+def test_the_attacker_knows_the_synthesizer_and_its_budget(cells, monkeypatch):
+    seen = []
+
+    def scores(self, targets, view):
+        seen.append((view.synthesizer, view.budget))
+        return np.zeros(len(targets))
+
+    monkeypatch.setattr(ClosestRecord, "scores", scores)
+    run_cell(cells["leakage", "mst"])
+    run_cell(cells["leakage", "fresh_rows"])
+    known = (MST(), PrivacyBudget(1.0, 1e-5))
+    assert seen == [known, known, (None, None), (None, None)]

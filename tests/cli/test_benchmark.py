@@ -1,8 +1,12 @@
-"""`dp-synth benchmark`: run, status, plot, and what is said when something is wrong."""
+"""`dp-synth benchmark`: run, status, export, plot, and what is said when something is wrong."""
 
+import json
+
+import pandas as pd
 import pytest
 
 from dp_synth.benchmark import Tally
+from dp_synth.benchmark.cell import RECORD_COLUMNS
 from dp_synth.cli import main
 
 GRID = """
@@ -57,6 +61,44 @@ def test_a_grid_is_run_once_told_about_and_drawn(grid, capfd, monkeypatch):
     assert capfd.readouterr().out == "drawn\n"
 
 
+def test_what_was_run_is_exported_and_drawn_beside_itself(grid, capfd):
+    assert main(["benchmark", "run", str(grid), "--jobs", "1"]) == 0
+    capfd.readouterr()
+    assert main(["benchmark", "export", str(grid), "--out", "kept.jsonl"]) == 0
+    said = capfd.readouterr().out
+    lines = (grid.parent / "kept.jsonl").read_text().splitlines()
+    assert said == f"{len(lines)} records, 0 of them failed cells: kept.jsonl\n"
+    made = f"dp-synth benchmark run {grid}"
+    assert all(json.loads(line)["command"] == made for line in lines)
+
+    assert main(["benchmark", "plot", str(grid), "kept.jsonl", "--out", "drawn"]) == 0
+    spoken = capfd.readouterr()
+    first, *paths = spoken.out.splitlines()
+    assert first.startswith("independent epsilon 1 seed 0 auc:density_ratio: live 0.")
+    live, recorded = first.split(": ")[1].split(", ")
+    assert live.removeprefix("live ") == recorded.removeprefix("recorded ")
+    assert "drawn/leakage.png" in paths
+    assert spoken.err == ""
+
+
+def test_live_cells_that_are_far_off_or_failed_are_warned_about(grid, capfd):
+    row = dict.fromkeys(RECORD_COLUMNS, "") | dict.fromkeys(("seconds", "low", "high"), 0.1)
+    row |= {"dataset": "adult", "task": "utility", "synthesizer": "mst", "settings": "{}"}
+    row |= {"epsilon": 1.0, "delta": 1e-5, "adjacency": "add_remove", "seed": 0}
+    found = row | {"metric": "tv2", "value": 0.5}
+    failed = row | {"seed": 1, "value": None, "error": "ImportError: no torch"}
+    (grid.parent / "results" / "small").mkdir(parents=True)
+    pd.DataFrame([found, failed]).to_parquet(grid.parent / "results" / "small" / "records.parquet")
+    kept = found | {"value": 0.9, "command": "make it"}
+    (grid.parent / "kept.jsonl").write_text(json.dumps(kept) + "\n")
+    assert main(["benchmark", "plot", "results/small", "kept.jsonl"]) == 0
+    spoken = capfd.readouterr()
+    assert spoken.out.startswith("mst epsilon 1 seed 0 tv2: live 0.5000, recorded 0.9000\n")
+    far, failure = spoken.err.splitlines()
+    assert "warning: mst epsilon 1 seed 0 tv2: live and recorded differ" in far
+    assert failure.endswith("warning: mst epsilon 1 seed 1: failed with ImportError: no torch")
+
+
 def test_ctrl_c_is_one_line_that_says_how_to_go_on(grid, capfd, monkeypatch):
     def interrupted(*arguments, **settings):
         raise KeyboardInterrupt
@@ -108,6 +150,24 @@ def foreign_records(folder):
 def test_what_is_wrong_is_one_line(grid, capfd, command, spoil, said):
     spoil(grid.parent)
     assert main(["benchmark", command, str(grid)]) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert line.startswith("dp-synth: ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["export", ".", "--out", "kept.jsonl"], "say with --command what made the store"),
+        (["export", "grid.yaml", "--out", "kept.jsonl"], "no records in results/small"),
+        (["plot", "kept.jsonl", "--out", "drawn"], "kept.jsonl cannot be read"),
+        (["plot", "grid.yaml", "foreign.jsonl"], "no records in results/small"),
+        (["plot", "foreign.jsonl"], "foreign.jsonl: not lines of JSON"),
+    ],
+)
+def test_sources_that_hold_no_records_are_one_line(grid, capfd, arguments, said):
+    (grid.parent / "foreign.jsonl").write_text("no")
+    assert main(["benchmark", *arguments]) == 2
     (line,) = capfd.readouterr().err.strip().splitlines()
     assert line.startswith("dp-synth: ")
     assert said in line

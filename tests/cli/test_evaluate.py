@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dp_synth.accounting import PrivacyBudget
+from dp_synth.attacks import ATTACKS
 from dp_synth.cli import main
 from dp_synth.datasets import load, write_table
+from dp_synth.synthesizers import MST
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +28,8 @@ def files(tmp_path_factory):
     for name, frame in tables.items():
         write_table(frame, folder / name)
     (folder / "adult.meta.json").write_text(json.dumps(data.schema.to_dict()))
+    release = MST().fit(real, data.schema, PrivacyBudget(10, 1e-6), seed=0)
+    release.save(folder / "release.npz")
     return folder
 
 
@@ -72,7 +77,8 @@ def test_a_dash_gives_the_json_alone(files, capsys):
     assert evaluate(files, "--json", "-") == 0
     assert 0 < json.loads(capsys.readouterr().out)["tv2"] < 1
     assert attack(files, "--json", "-") == 0
-    assert set(json.loads(capsys.readouterr().out)["attacks"]) == {"closest_record"}
+    without = {name for name, kind in ATTACKS.items() if kind.needs() == ("synthetic",)}
+    assert set(json.loads(capsys.readouterr().out)["attacks"]) == without
 
 
 def test_attack_gives_areas_and_rates_with_their_intervals(files, tmp_path, capsys):
@@ -81,7 +87,7 @@ def test_attack_gives_areas_and_rates_with_their_intervals(files, tmp_path, caps
     assert attack(files, *reference, "--json", str(out), synthetic="real.csv") == 0
     printed = capsys.readouterr().out
     result = json.loads(out.read_text())["attacks"]
-    assert set(result) == {"closest_record", "density_ratio"}
+    assert set(result) == {name for name, kind in ATTACKS.items() if not kind.needs_transcript}
     assert result["closest_record"]["auc"] > 0.95
     for numbers in result.values():
         for metric in ("auc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.1"):
@@ -90,6 +96,22 @@ def test_attack_gives_areas_and_rates_with_their_intervals(files, tmp_path, caps
             assert f"{numbers[metric]:.4f} [{low:.4f}, {high:.4f}]" in printed
     assert "similarity, not privacy" in printed
     assert "not differentially private" in printed
+
+
+def test_who_holds_the_release_runs_the_attacks_that_need_it(files, capsys):
+    held = ("--reference", str(files / "reference.csv"), "--release", str(files / "release.npz"))
+    named = ("--attack", "marginal_ratio", "--attack", "transcript_ratio")
+    assert attack(files, *held, *named, "--json", "-") == 0
+    result = json.loads(capsys.readouterr().out)["attacks"]
+    # Epsilon 10 leaves AUC below 0.75 here, and noise alone has a standard deviation of 0.016.
+    assert 0.5 + 3 * 0.016 < result["transcript_ratio"]["auc"] < 0.75
+    assert attack(files, *named[2:], "--json", "-", *held[:2]) == 2
+    assert "needs a release's transcript" in capsys.readouterr().err
+
+
+def test_members_among_the_non_members_are_refused(files, capsys):
+    assert attack(files, members="holdout.csv.gz") == 2
+    assert "also stand among the non-members" in capsys.readouterr().err
 
 
 def test_only_the_attacks_that_are_named_run(files, capsys):

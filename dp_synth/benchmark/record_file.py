@@ -1,0 +1,59 @@
+"""Records as text to commit: a line of JSON a record, with the command that made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dp_synth.benchmark.cell import RECORD_COLUMNS, Record
+from dp_synth.errors import InputError
+from dp_synth.files import written_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE_COLUMNS: dict[str, type] = {**RECORD_COLUMNS, "command": str}
+
+
+def write_record_file(records: pd.DataFrame, path: Path, command: str) -> None:
+    """Write every record, failed cells too, as a line that also names ``command``."""
+    rows = [_plain(row) for row in records.to_dict("records")]
+    lines = [json.dumps({**row, "command": command}, allow_nan=False) for row in rows]
+    try:
+        with written_whole(path) as passing:
+            passing.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); name another") from None
+
+
+def read_record_file(path: Path) -> pd.DataFrame:
+    """Return the records of a file with their ``command``; InputError where it is not one."""
+    import pandas
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from None
+    try:
+        rows = [json.loads(line) for line in text.splitlines()]
+    except ValueError:
+        raise InputError(f"{path}: not lines of JSON; benchmark export writes them") from None
+    if not rows or any(not isinstance(row, dict) or set(row) != set(FILE_COLUMNS) for row in rows):
+        raise InputError(f"{path}: not records of a benchmark; benchmark export writes them")
+    return pandas.DataFrame(rows, columns=list(FILE_COLUMNS)).astype(
+        {name: float for name, kind in FILE_COLUMNS.items() if kind is float}
+    )
+
+
+def _plain(row: Mapping[Hashable, object]) -> Record:
+    """Return a row as JSON can hold it: None where a value is missing."""
+    import pandas
+
+    plain: Record = {}
+    for name, kind in RECORD_COLUMNS.items():
+        value = row[name]
+        missing = value is None or value is pandas.NA or value != value  # NaN
+        plain[name] = None if missing else kind(value)
+    return plain

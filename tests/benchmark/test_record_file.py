@@ -1,0 +1,65 @@
+"""What is exported is read back as it was, and says how it was made."""
+
+import json
+
+import numpy as np
+import pytest
+from fake_cells import fake_cell
+
+from dp_synth.benchmark import open_store, read_record_file, read_records, write_record_file
+from dp_synth.benchmark.cell import RECORD_COLUMNS, Outcome, measured
+from dp_synth.benchmark.record_file import FILE_COLUMNS
+from dp_synth.benchmark.store import gather, save
+from dp_synth.errors import InputError
+
+OUTCOME = Outcome((measured("tv2", 0.1 + 0.2, 0.4, 0.6), measured("auc", np.nan, 0, 1)), 0.25)
+
+
+@pytest.fixture
+def records(tmp_path):
+    store = open_store(tmp_path / "store")
+    cells = [fake_cell(0, tmp_path), fake_cell(1, tmp_path)]
+    cells.append(fake_cell(2, tmp_path, synthesizer="real_rows", epsilon=None))
+    for cell, outcome in zip(
+        cells, (OUTCOME, Outcome(error="ValueError: no"), OUTCOME), strict=True
+    ):
+        save(store, cell, outcome)
+    gather(store, cells)
+    return read_records(store)
+
+
+def test_records_come_back_to_the_last_digit_with_their_command(records, tmp_path):
+    path = tmp_path / "records.jsonl"
+    write_record_file(records, path, "make it")
+    found = read_record_file(path)
+    assert list(found.columns) == list(FILE_COLUMNS) == [*RECORD_COLUMNS, "command"]
+    assert set(found["command"]) == {"make it"}
+    for name, kind in RECORD_COLUMNS.items():
+        before, after = records[name], found[name]
+        assert before.isna().tolist() == after.isna().tolist(), name
+        assert before.dropna().map(kind).tolist() == after.dropna().map(kind).tolist(), name
+
+
+def test_every_record_is_a_line_and_a_failed_cell_is_one(records, tmp_path):
+    path = tmp_path / "records.jsonl"
+    write_record_file(records, path, "make it")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["error"] for line in lines] == ["", "", "ValueError: no", "", ""]
+    assert lines[0]["value"] == 0.1 + 0.2
+    assert lines[2]["value"] is lines[1]["value"] is lines[3]["epsilon"] is None
+    assert type(lines[0]["seed"]) is int
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]\n", "1\n", '{"value": 1}\n'])
+def test_a_file_that_holds_no_records_is_one_clear_line(tmp_path, text):
+    path = tmp_path / "records.jsonl"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"records.jsonl: not .*; benchmark export writes them"):
+        read_record_file(path)
+
+
+def test_a_file_that_cannot_be_reached_is_one_clear_line(records, tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_record_file(tmp_path / "absent.jsonl")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_record_file(records, tmp_path / "absent" / "records.jsonl", "make it")
