@@ -5,14 +5,30 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 STORE ?= results/tradeoff
+LIVE_STORE ?= results/deep_live
+DEEP_STORE ?= results/deep
+DEEP_RECORDS := benchmarks/results/deep.jsonl
 SLOW ?= not slow
 RESUME ?=
+# What trains the networks. `make test DEEP=` leaves torch out: their tests then skip, and say so.
+DEEP ?= deep
 
-.PHONY: benchmark test lint numbers synthesizers package clean
+.PHONY: benchmark benchmark-deep test lint numbers synthesizers package clean
 
 benchmark: $(VENV)/.core
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
-	$(BIN)/dp-synth benchmark plot $(STORE) --out $(STORE)
+	$(BIN)/dp-synth benchmark run benchmarks/deep_live.yaml --store $(LIVE_STORE)
+	$(BIN)/dp-synth benchmark plot $(STORE) $(LIVE_STORE) $(DEEP_RECORDS) --out $(STORE)
+
+# The records of the networks that `make benchmark` draws, and their tables: two hours of one core,
+# and half an hour more for coded Adult, which is left as it is where DP_SYNTH_DATA is unset.
+# After a stop, `make benchmark-deep RESUME=--resume` goes on where it was.
+benchmark-deep: $(VENV)/.test
+	$(BIN)/dp-synth benchmark run benchmarks/deep.yaml --store $(DEEP_STORE)
+	$(BIN)/dp-synth benchmark export $(DEEP_STORE) --out $(DEEP_RECORDS) --command "make benchmark-deep"
+	@if test -n "$(DP_SYNTH_DATA)"; then $(BIN)/python benchmarks/deep_adult.py $(RESUME); \
+	else echo "DP_SYNTH_DATA is unset: the records of coded Adult stay as they are"; fi
+	$(BIN)/python benchmarks/tables.py
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -m "$(SLOW)" -n auto
@@ -53,13 +69,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.core: setup.cfg constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable .
+	$(PIP) --editable '.[$(DEEP)]'
 	touch $@
 
 $(VENV)/.test: setup.cfg constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable '.[test]'
+	$(PIP) --editable '.[test,$(DEEP)]'
 	touch $@ $(VENV)/.core
 
 $(VENV)/.dev: setup.cfg constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable '.[test,dev]'
+	$(PIP) --editable '.[test,dev,$(DEEP)]'
 	touch $@ $(VENV)/.test $(VENV)/.core

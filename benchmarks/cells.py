@@ -27,6 +27,7 @@ from inputs import Parts, Source, load
 import dp_synth as dps
 from dp_synth.accounting import calibrate
 from dp_synth.files import written_whole
+from dp_synth.schema import DiscreteColumn
 
 DELTA = 1e-9
 BASELINES = ("held-out rows", "real rows", "independent without noise", "bootstrap")
@@ -59,6 +60,8 @@ class Task:
     scored: bool = True
     classified: bool = False  # a classifier is trained on synthetic rows
     many_rows: int = 0  # so many are sampled beside, for the time that it takes
+    columns: bool = False  # TV of single columns as well, and logistic regression where classified
+    delta: float = DELTA
 
     @classmethod
     def from_json(cls, text: str) -> Task:
@@ -69,7 +72,7 @@ class Task:
 
     def record(self, fit: Fit, outcome: Mapping[str, object]) -> Record:
         """Return a line of results: what was done, and what came of it."""
-        budget = {"delta": DELTA, "adjacency": "add_remove"}
+        budget = {"delta": self.delta, "adjacency": "add_remove"}
         return {"table": self.source.label, **asdict(fit), **budget, **outcome}
 
 
@@ -117,7 +120,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def read(results: Path) -> list[Record]:
     """Return the lines of a file of results; none when it is not there."""
-    return [json.loads(line) for line in results.open()] if results.exists() else []
+    return [json.loads(x) for x in results.read_text().splitlines()] if results.exists() else []
 
 
 def is_done(task: Task, records: Sequence[Record]) -> bool:
@@ -137,7 +140,7 @@ def outcomes(task: Task) -> Iterator[Record]:
     slow: set[str] = set()
     waiting: list[tuple[Fit, Values, Fitted, str]] = []
     for fit in task.fits:
-        values, fitted, error = _attempted(parts, fit, slow)
+        values, fitted, error = _attempted(parts, fit, task.delta, slow)
         if values.get("fit_seconds", 0.0) > MOST_CPU_SECONDS:
             slow.add(fit.synthesizer)
         waiting.append((fit, {**values, "megabytes_before": memory}, fitted, error))
@@ -165,33 +168,34 @@ def _outcome(
     return task.record(fit, {"version": dps.__version__, "values": found})
 
 
-def _attempted(parts: Parts, fit: Fit, slow: set[str]) -> tuple[Values, Fitted, str]:
+def _attempted(parts: Parts, fit: Fit, delta: float, slow: set[str]) -> tuple[Values, Fitted, str]:
     """Return what a fit took and gave, or why there is nothing."""
     if fit.synthesizer in slow:
         return {}, None, f"left out: a fit takes more than {MOST_CPU_SECONDS:g} s of CPU"
     try:
-        values, fitted = _fitted(parts, fit)
+        values, fitted = _fitted(parts, fit, delta)
     except dps.InputError as error:
         return {}, None, f"refused: {error}"
     return values, fitted, ""
 
 
-def _fitted(parts: Parts, fit: Fit) -> tuple[Values, dps.Release | pd.DataFrame]:
+def _fitted(parts: Parts, fit: Fit, delta: float) -> tuple[Values, dps.Release | pd.DataFrame]:
     """Return what a fit took, and its release; of a baseline its rows alone."""
     if fit.synthesizer in BASELINES:
         return {}, _baseline(fit.synthesizer, parts, np.random.default_rng(fit.seed))
     recipe = dps.SYNTHESIZERS[fit.synthesizer](**fit.settings)
-    budget = dps.PrivacyBudget(fit.epsilon, DELTA)
+    budget = dps.PrivacyBudget(fit.epsilon, delta)
     begun = time.process_time()
     calibrate({fit.synthesizer: (recipe.charges(parts.schema.domain), 1.0)}, budget)
-    started = time.process_time()
+    started, clock = time.process_time(), time.perf_counter()
     release = recipe.fit(parts.train, parts.schema, budget, seed=fit.seed)
-    fitted = time.process_time()
+    fitted, wall = time.process_time(), time.perf_counter() - clock
     values = {
         "records": float(len(parts.train)),
         "columns": float(len(parts.schema.names)),
         "calibration_seconds": started - begun,
         "fit_seconds": fitted - started,
+        "wall_seconds": wall,
         "megabytes": peak_megabytes(),
         "epsilon_spent": release.epsilon,
     }
@@ -217,8 +221,35 @@ def _scores(task: Task, parts: Parts, rows: pd.DataFrame) -> Values:
         away = dps.metrics.workload_error(holdout, rows, schema, cuts_from=train)
         scores["tv_holdout"] = away.value
     if task.classified:
-        scores["auc"] = boosted_auc(rows.astype(int), holdout.astype(int), schema.label or "")
+        scores["auc"] = boosted_auc(
+            numbers_of(rows, schema), numbers_of(holdout, schema), schema.label or ""
+        )
+    if task.columns:
+        scores["tv1"] = dps.metrics.workload_error(train, rows, schema, degree=1).value
+    if task.columns and task.classified:
+        scores["auc_logistic"] = logistic_auc(rows, parts)
     return scores
+
+
+def numbers_of(rows: pd.DataFrame, schema: dps.Schema) -> pd.DataFrame:
+    """Return numbers as they are, and categories by their place in the schema; -1 where missing."""
+    columns = {}
+    for column in schema.columns:
+        name = column.name
+        if isinstance(column, DiscreteColumn):
+            places = {text: place for place, text in enumerate(column.texts)}
+            columns[name] = rows[name].astype(str).map(places).fillna(-1)
+        else:
+            columns[name] = pd.to_numeric(rows[name], errors="coerce").fillna(-1)
+    return pd.DataFrame(columns)
+
+
+def logistic_auc(rows: pd.DataFrame, parts: Parts) -> float:
+    """Return the area under the ROC curve of logistic regression on the rows held out."""
+    name = "logistic_regression"
+    models = {name: dps.metrics.MODELS[name]}
+    scores = dps.metrics.utility(rows, parts.holdout, parts.schema, models=models)
+    return scores[name]["auc"].value
 
 
 def boosted_auc(train: pd.DataFrame, holdout: pd.DataFrame, label: str) -> float:

@@ -1,12 +1,10 @@
-"""DP-CTGAN and DPGAN on the coded Adult table at delta 1e-5, over five seeds.
+"""The networks on coded Adult at delta 1e-5: utility and cost, every fit in its own process.
 
-    python benchmarks/deep_adult.py [--synthesizers dpctgan,dpgan] [--epsilons 1,3] [--seeds 5]
-        [--set steps=1500 ...] [--steps]
-
-Split, TV and boosting as in `synthesizers.py`; logistic
-regression is that of `dps.metrics.utility`.
-``--steps`` prints instead what a training step costs beside the same step without privacy.
-Needs the folder that DP_SYNTH_DATA names, and the extra `deep`.
+Writes one line a fit to ``deep_adult.jsonl`` and prints the table that is drawn from them
+(``tables.py``). Split, TV and boosting are those of `synthesizers.py`, logistic regression is that
+of `dps.metrics.utility`; CPU and wall seconds are of one thread, calibration apart. One more line a
+seed tells what a critic's step costs beside the same step without privacy; ``--steps`` measures
+these alone. Needs the folder that DP_SYNTH_DATA names, and the extra `deep`.
 """
 
 from __future__ import annotations
@@ -15,61 +13,66 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from cells import boosted_auc
-from inputs import Source, load
-from scipy import stats
+import tables
+from cells import Fit, Record, Task, arguments, compute, read
+from deep_tables import STEP
+from inputs import Source
 
 import dp_synth as dps
-from dp_synth.accounting import calibrate
-from dp_synth.metrics.classifiers import logistic_regression
+from dp_synth.files import written_whole
 
 DELTA = 1e-5
 TIMED_STEPS = 200
-MEASURES = ("tv", "tv1", "boosting", "logistic", "seconds", "wall_seconds")
+SOURCE, RAW = Source("adult_discrete"), Source("adult_raw")
+BOTH = ("dpctgan", "marginal_generator")  # at epsilon 1 on raw Adult as well
+METHODS: Sequence[tuple[str, Mapping[str, object], Sequence[float]]] = (
+    ("dpctgan", {}, (1.0, 3.0)),
+    ("marginal_generator", {}, (1.0,)),
+    ("pategan", {"label": "income>50K"}, (1.0,)),
+    ("patectgan", {"label": "income>50K"}, (1.0,)),
+    ("dpgan", {}, (1.0,)),
+)
 
 
-def one_fit(recipe: dps.Synthesizer, epsilon: float, seed: int) -> dict[str, float]:
-    """Return what one fit gives and costs, calibration apart."""
-    parts = load(Source("adult_discrete"))
-    train, holdout, schema = parts.train, parts.holdout, parts.schema
-    budget = dps.PrivacyBudget(epsilon, DELTA)
-    calibrate({recipe.name: (recipe.charges(schema.domain), 1.0)}, budget)
-    started, clock = time.process_time(), time.perf_counter()
-    release = recipe.fit(train, schema, budget, seed=seed)
-    seconds, wall = time.process_time() - started, time.perf_counter() - clock
-    rows = release.sample(seed=seed)
-    tv = dps.metrics.workload_error
-    scores = dps.metrics.utility(rows, holdout, schema, models={"logistic": logistic_regression})
-    return {
-        "tv": tv(train, rows, schema).value,
-        "tv1": tv(train, rows, schema, degree=1).value,
-        "boosting": boosted_auc(rows.astype(int), holdout.astype(int), schema.label or ""),
-        "logistic": scores["logistic"]["auc"].value,
-        "seconds": seconds,
-        "wall_seconds": wall,
-    }
+def tasks(seeds: int) -> Iterator[Task]:
+    """Yield every fit by itself: none waits for another, and none is left out for its time."""
+    for name, settings, epsilons in METHODS:
+        for epsilon in epsilons:
+            for seed in range(seeds):
+                fits = [Fit(name, epsilon, seed, settings)]
+                yield Task(SOURCE, fits, classified=True, columns=True, delta=DELTA)
+    for name in BOTH:
+        for seed in range(seeds):
+            yield Task(RAW, [Fit(name, 1.0, seed)], classified=True, columns=True, delta=DELTA)
 
 
-def interval(values: list[float]) -> str:
-    """Return the mean and its 95 % t-interval over seeds."""
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return f"{np.mean(values):.4f} +- {half:.4f}"
+def milliseconds(step: Callable[[], None]) -> float:
+    """Return the CPU time of one call, once it is warm."""
+    step()
+    started = time.process_time()
+    for _ in range(TIMED_STEPS):
+        step()
+    return 1000 * (time.process_time() - started) / TIMED_STEPS
 
 
-def time_steps(rows: int = 1024, inputs: int = 320, width: int = 128) -> None:
-    """Print the seconds of a critic's step, on records and generated rows, with privacy or not."""
+def time_steps(
+    seed: int, rows: int = 1024, inputs: int = 320, width: int = 128
+) -> dict[str, float]:
+    """Return what a critic's step takes on records and generated rows, without privacy and with."""
     import torch
 
     from dp_synth.mechanisms.sampled_gradients import Critic, clipped_sum
 
-    coins = torch.Generator().manual_seed(0)
+    torch.set_num_threads(1)
+    coins = torch.Generator().manual_seed(seed)
     critic = Critic(inputs, [width], coins)
     real, made = ((torch.rand(rows, inputs, generator=coins) < 0.1).float() for _ in range(2))
     optimizer = torch.optim.Adam(critic.parameters())
-    noise = np.random.default_rng(0)
+    noise = np.random.default_rng(seed)
 
     def plain() -> None:
         optimizer.zero_grad()
@@ -83,38 +86,44 @@ def time_steps(rows: int = 1024, inputs: int = 320, width: int = 128) -> None:
             parameter.grad = (ours + drawn.to(ours.dtype) + other) / rows
         optimizer.step()
 
-    for name, step in (("without privacy", plain), ("with privacy", private)):
-        step()
-        started = time.process_time()
-        for _ in range(TIMED_STEPS):
-            step()
-        print(f"{name}: {1000 * (time.process_time() - started) / TIMED_STEPS:.2f} ms a step")
+    without, with_privacy = milliseconds(plain), milliseconds(private)
+    return {
+        "step_milliseconds": with_privacy,
+        "plain_step_milliseconds": without,
+        "step_ratio": with_privacy / without,
+    }
+
+
+def keep_steps(results: Path, seeds: int, *, resume: bool) -> None:
+    """Keep a line a seed with the cost of a private step, in place of those that were there."""
+    others = [r for r in read(results) if r["synthesizer"] != STEP]
+    steps = [r for r in read(results) if r["synthesizer"] == STEP]
+    if resume and len(steps) == seeds:
+        return
+    task = Task(SOURCE, [Fit(STEP, 0.0, seed) for seed in range(seeds)], delta=DELTA)
+    measured: list[Record] = [
+        task.record(fit, {"version": dps.__version__, "values": time_steps(fit.seed)})
+        for fit in task.fits
+    ]
+    results.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(results) as passing:
+        passing.write_text("".join(json.dumps(record) + "\n" for record in others + measured))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what all measuring scripts are told, and that steps alone may be timed."""
+    told = arguments()
+    told.add_argument("--steps", action="store_true", help="time training steps alone")
+    return told
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The deep family on Adult")
-    parser.add_argument("--synthesizers", default="dpctgan,dpgan")
-    parser.add_argument("--epsilons", default="1,3")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--set", nargs="*", default=[], help="settings, as name=value")
-    parser.add_argument("--steps", action="store_true", help="time a training step")
-    chosen = parser.parse_args()
-    if chosen.steps:
-        time_steps()
-        return
-    settings = {name: json.loads(value) for name, value in (s.split("=") for s in chosen.set)}
-    for name in chosen.synthesizers.split(","):
-        recipe = dps.SYNTHESIZERS[name](**settings)
-        for epsilon in map(float, chosen.epsilons.split(",")):
-            found = []
-            for seed in range(chosen.seeds):
-                found.append(one_fit(recipe, epsilon, seed))
-                print(
-                    name, epsilon, seed, {k: round(v, 4) for k, v in found[-1].items()}, flush=True
-                )
-            table = pd.DataFrame(found)
-            for measure in MEASURES if chosen.seeds > 1 else ():
-                print(f"  epsilon {epsilon:g} {measure}: {interval(table[measure].tolist())}")
+    given = parser().parse_args()
+    results = given.results / "deep_adult.jsonl"
+    if not given.steps:
+        compute(tasks(given.seeds), results, resume=given.resume)
+    keep_steps(results, given.seeds, resume=given.resume)
+    print(f"\n{tables.draw('networks coded', given.results)}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,193 @@
+"""The measured tables of the networks: on coded Adult, on the default figure, and one beside other.
+
+``deep_adult.jsonl`` holds a line a fit (`deep_adult.py`), ``deep.jsonl`` the exported records of
+`deep.yaml`. What has no record yet has no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from cells import read
+from measured import Results, Spread, markdown
+from numpy.typing import NDArray
+from scipy import stats
+
+from dp_synth.benchmark import read_record_file
+
+CODED, RAW = "adult_discrete", "adult_raw"
+STEP = "critic step"  # a line of coded results that is no fit
+METHODS = ("dpctgan", "dpgan", "marginal_generator", "patectgan", "pategan")
+EPSILONS = (0.3, 1.0, 3.0, 10.0)
+BOOSTING, LOGISTIC = "auc:gradient_boosting", "auc:logistic_regression"
+RAW_METRICS = (
+    ("TV of pairs", "tv2", 4),
+    ("boosting AUC", BOOSTING, 3),
+    ("logistic AUC", LOGISTIC, 3),
+)
+PAIRED = (  # what a column says, its name in lines of results, decimals
+    ("TV of pairs", "tv", 4),
+    ("boosting AUC", "auc", 3),
+    ("logistic AUC", "auc_logistic", 3),
+)
+RANKED = (("boosting AUC", BOOSTING, 1), ("logistic AUC", LOGISTIC, 1), ("-TV of pairs", "tv2", -1))
+RESAMPLES = 10_000
+LOWEST = 2.5  # percent: the lower end of a 95 % interval
+
+Values = NDArray[np.float64]
+Draw = Callable[[np.random.Generator, int, int], NDArray[np.intp]]
+
+
+def raw(folder: Path) -> pd.DataFrame:
+    """Return the exported utility records of fits; empty where there are none."""
+    path = folder / "deep.jsonl"
+    if not path.exists():
+        return pd.DataFrame(columns=["synthesizer", "epsilon", "seed", "metric", "value"])
+    records = read_record_file(path)
+    fitted = (records["task"] == "utility") & records["epsilon"].notna()
+    return records[fitted & records["value"].notna()]
+
+
+def by_seed(records: pd.DataFrame, method: str, epsilon: float, metric: str) -> dict[int, float]:
+    """Return one value of every raw fit that gave it."""
+    chosen = records[
+        (records["synthesizer"] == method)
+        & (records["epsilon"] == epsilon)
+        & (records["metric"] == metric)
+    ]
+    return dict(zip(chosen["seed"].astype(int), chosen["value"].astype(float), strict=True))
+
+
+def shown(found: Mapping[int, float], decimals: int) -> str:
+    """Return a cell of a table: the mean over seeds with its interval."""
+    return Spread.of(list(found.values())).shown(decimals) if found else "-"
+
+
+def coded(folder: Path) -> str:
+    """Return what the networks reach on coded Adult and what they cost."""
+    results = Results(read(folder / "deep_adult.jsonl"))
+    head = ["synthesizer", "epsilon", "TV of pairs", "boosting AUC", "logistic AUC"]
+    rows = []
+    for method in METHODS:
+        for epsilon in EPSILONS:
+            key = (CODED, method, epsilon)
+            if results.spread(*key, "tv") is None:
+                continue
+            scores = [results.shown(*key, name, places) for _, name, places in PAIRED]
+            cost = [results.shown(*key, "fit_seconds", 1), results.largest(*key, "megabytes")]
+            rows.append([method, f"{epsilon:g}", *scores, *cost])
+    return markdown([*head, "fit, CPU s", "peak MB"], rows)
+
+
+def step(folder: Path) -> str:
+    """Return what a critic's step costs with privacy, beside the same step without."""
+    results = Results(read(folder / "deep_adult.jsonl"))
+    key = (CODED, STEP, 0.0)
+    values = ("plain_step_milliseconds", "step_milliseconds", "step_ratio")
+    known = results.spread(*key, "step_ratio") is not None
+    rows = [[results.shown(*key, value, 2) for value in values]] if known else []
+    return markdown(["without privacy, CPU ms", "with privacy, CPU ms", "ratio"], rows)
+
+
+def standing(folder: Path) -> str:
+    """Return what each network reaches on the table of the default figure."""
+    records = raw(folder)
+    rows = []
+    for method in METHODS:
+        for epsilon in EPSILONS:
+            found = [by_seed(records, method, epsilon, name) for _, name, _ in RAW_METRICS]
+            if any(found):
+                places = [decimals for *_, decimals in RAW_METRICS]
+                cells = [shown(*one) for one in zip(found, places, strict=True)]
+                rows.append([method, f"{epsilon:g}", str(max(map(len, found))), *cells])
+    return markdown(["synthesizer", "epsilon", "seeds", *[says for says, *_ in RAW_METRICS]], rows)
+
+
+def beside(folder: Path) -> str:
+    """Return raw and coded Adult beside each other, where both are measured."""
+    results = Results(read(folder / "deep_adult.jsonl"))
+    head = [f"{says}, {kind}" for says, *_ in PAIRED for kind in ("raw", "coded")]
+    rows = []
+    for method in METHODS:
+        for epsilon in (1.0, 3.0):
+            if results.spread(RAW, method, epsilon, "tv") and results.spread(
+                CODED, method, epsilon, "tv"
+            ):
+                cells = [
+                    results.shown(table, method, epsilon, name, places)
+                    for _, name, places in PAIRED
+                    for table in (RAW, CODED)
+                ]
+                rows.append([method, f"{epsilon:g}", *cells])
+    return markdown(["synthesizer", "epsilon", *head], rows)
+
+
+def growth(folder: Path) -> str:
+    """Return the rank correlation of what a release is good for with its epsilon."""
+    records = raw(folder)
+    head = ["synthesizer", "what", "seeds", "rank correlation with epsilon"]
+    head += ["lower limit, points drawn again", "lower limit, seeds drawn again"]
+    rows = []
+    for method in METHODS:
+        for says, metric, sign in RANKED:
+            values = _rectangle(records, method, metric)
+            if len(values) < 2:
+                continue
+            limits = [f"{lower_limit(sign * values, draw):.2f}" for draw in (_points, _seeds)]
+            whole = np.arange(values.size)[np.newaxis]
+            found = f"{correlations(sign * values, whole)[0]:.2f}"
+            rows.append([method, says, str(len(values)), found, *limits])
+    return markdown(head, rows)
+
+
+def _rectangle(records: pd.DataFrame, method: str, metric: str) -> Values:
+    """Return a row for each seed that has a value at every epsilon."""
+    found = [by_seed(records, method, epsilon, metric) for epsilon in EPSILONS]
+    seeds = sorted(set.intersection(*(set(one) for one in found)))
+    return np.array([[one[seed] for one in found] for seed in seeds])
+
+
+def correlations(values: Values, chosen: NDArray[np.intp]) -> Values:
+    """Return Spearman's rank correlation of values with epsilon, one for each row of indices.
+
+    ``values`` has shape (seeds, epsilons), ``chosen`` (resamples, points) into it laid flat. Ties
+    take their mean rank. NaN where all points drawn are of one epsilon.
+
+    >>> correlations(np.array([[1.0, 2.0, 3.0, 5.0]]), np.array([[0, 1, 2, 3], [3, 3, 3, 3]]))
+    array([ 1., nan])
+    """
+    epsilons = np.tile(EPSILONS, len(values))
+    one, other = (stats.rankdata(x[chosen], axis=1) for x in (values.ravel(), epsilons))
+    one, other = (x - x.mean(axis=1, keepdims=True) for x in (one, other))
+    scale = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+    found: Values = np.full(len(one), np.nan)
+    np.divide((one * other).sum(axis=1), scale, out=found, where=scale > 0)
+    return found
+
+
+def lower_limit(values: Values, draw: Draw) -> float:
+    """Return the lower end of the 95 % percentile interval of the bootstrap."""
+    chosen = draw(np.random.default_rng(0), *values.shape)
+    return float(np.nanpercentile(correlations(values, chosen), LOWEST))
+
+
+def _points(rng: np.random.Generator, seeds: int, epsilons: int) -> NDArray[np.intp]:
+    return rng.integers(seeds * epsilons, size=(RESAMPLES, seeds * epsilons))
+
+
+def _seeds(rng: np.random.Generator, seeds: int, epsilons: int) -> NDArray[np.intp]:
+    """Return all points of seeds that are drawn as blocks."""
+    blocks = rng.integers(seeds, size=(RESAMPLES, seeds, 1))
+    return (blocks * epsilons + np.arange(epsilons)).reshape(RESAMPLES, -1)
+
+
+DRAWN: Mapping[str, Callable[[Path], str]] = {
+    "networks coded": coded,
+    "networks step": step,
+    "networks raw": standing,
+    "networks growth": growth,
+    "networks beside": beside,
+}
