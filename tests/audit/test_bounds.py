@@ -50,7 +50,7 @@ def test_error_rates_without_their_limits_would_be_caught(monkeypatch):
     monkeypatch.setattr(
         bounds, "clopper_pearson", lambda count, runs, tail: (0.0, (count + 0.5) / (runs + 1))
     )
-    assert alarms(clopper_pearson_bound, 0.27, 0.27, runs=200) > MOST_ALARMS
+    assert alarms(clopper_pearson_bound, 0.27, 0.27, runs=60) > MOST_ALARMS
 
 
 def test_the_ceilings_are_those_of_published_audits():
