@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# What reading a damaged archive raises: numpy's, json's, zipfile's and zlib's own errors.
+DAMAGES = (
+    AttributeError,
+    EOFError,
+    KeyError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @contextmanager

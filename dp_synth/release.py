@@ -28,8 +28,6 @@ had no votes in its transcript.
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,7 +42,7 @@ from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
 from dp_synth.errors import InputError, ReleaseError
 from dp_synth.evidence import Given, attribute_of, read_given
-from dp_synth.files import written_whole
+from dp_synth.files import DAMAGES, written_whole
 from dp_synth.inference import MixtureModel, Model, RefinedModel
 from dp_synth.inference.junction_tree import MAX_CELLS
 from dp_synth.schema import Schema
@@ -56,19 +54,6 @@ Floats = NDArray[np.float64]
 
 FORMAT, VERSION = "dp_synth.release", 3
 READABLE = (1, 2, VERSION)
-
-# What reading a damaged archive raises: numpy's, json's, zipfile's and zlib's own errors.
-_DAMAGES = (
-    AttributeError,
-    EOFError,
-    KeyError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +197,7 @@ class Release:
                 transcript = from_fields(fields, tables)
                 name, settings = header["synthesizer"], header["settings"]
                 return cls(name, settings, schema, model, ledger, transcript)
-        except _DAMAGES as error:
+        except DAMAGES as error:
             reason = str(error) if isinstance(error, InputError) else "it is damaged or no release"
             raise ReleaseError(f"{path}: cannot be read as a release: {reason}") from error
 

@@ -6,7 +6,7 @@ import difflib
 import math
 import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -34,6 +34,7 @@ from dp_synth.accounting.events import (
     VoteNoise,
     ZeroConcentrated,
 )
+from dp_synth.accounting.noise_factor import scaled
 from dp_synth.errors import InputError
 
 Events = list[tuple[Event, int]]
@@ -149,20 +150,6 @@ def parse_events(text: str, source: str) -> tuple[Adjacency, Events]:
     return cast("Adjacency", adjacency), events
 
 
-def scaled(events: Iterable[tuple[Event, int]], factor: float) -> Events:
-    """Return the events with all noise multiplied by ``factor``.
-
-    The epsilon of selections and pure events is divided by it, a rho by its square. InputError
-    for ``Approximate`` events, which say nothing of their noise.
-
-    >>> scaled([(Selection(0.4), 14)], 2.0)
-    [(Selection(epsilon=0.2), 14)]
-    """
-    if not (math.isfinite(factor) and factor > 0):
-        raise ValueError(f"factor must be a finite number above 0, got {factor}")
-    return [(_scaled(event, factor), count) for event, count in events]
-
-
 def noise_factor(events: Iterable[tuple[Event, int]], epsilon: float, delta: float) -> float:
     """Return the least factor of all noise at which the events meet (epsilon, delta).
 
@@ -217,23 +204,6 @@ def _least_factor(excess: Callable[[float], float]) -> float:
     while root < high and excess(root) > 0:  # the root may lie a hair on the wrong side
         root, back = root + back, 2 * back
     return math.exp(min(root, high))
-
-
-def _scaled(event: Event, factor: float) -> Event:
-    match event:
-        case Gaussian() | SampledGaussian() | TruncatedGaussian() | ThresholdedGaussian():
-            return replace(event, noise_multiplier=event.noise_multiplier * factor)
-        case Laplace() | DiscreteLaplace() | NoisyVote():
-            return replace(event, scale=event.scale * factor)
-        case DiscreteGaussian():
-            return replace(event, stddev=event.stddev * factor)
-        case Selection() | Pure():
-            return replace(event, epsilon=event.epsilon / factor)
-        case ZeroConcentrated():
-            return replace(event, rho=event.rho / factor / factor)
-        case Public():
-            return event
-    raise InputError("an approximate event says nothing of its noise, which cannot be scaled")
 
 
 def _item(item: object, where: str) -> tuple[Event, int]:

@@ -13,7 +13,7 @@ from scipy.special import bdtrc, betaincinv, expit, logit, ndtr, ndtri
 
 from dp_synth.accounting import PrivacyCurve, with_noise
 from dp_synth.audit.bounds import Worlds
-from dp_synth.errors import UnsupportedEvent
+from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.metrics.ranking import placements
 
 Floats = NDArray[np.float64]
@@ -122,7 +122,7 @@ def noise_factor(claim: PrivacyCurve, area: float) -> float | None:
     """
     try:
         with_noise(claim, 1.0)
-    except UnsupportedEvent:
+    except InputError:
         return None
     return LARGEST_FACTOR if area <= 0.5 else _matching_factor(claim, _mu_of(area))
 

@@ -23,8 +23,6 @@ import hashlib
 import json
 import math
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -39,7 +37,7 @@ from numpy.typing import NDArray
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger, Plan, Slice
 from dp_synth.errors import CheckpointError, InputError
-from dp_synth.files import written_whole
+from dp_synth.files import DAMAGES, written_whole
 from dp_synth.mechanisms.cells import Cells
 from dp_synth.transcript import Answer, from_fields, to_fields
 
@@ -49,19 +47,6 @@ FORMAT, VERSION = "dp_synth.checkpoint", 1
 OF_STATE = "state_"  # begins the names of its arrays
 SECONDS = 5.0
 """Between two writes. What a crash takes is not only time: charged steps are not taken again."""
-
-# What reading a damaged archive raises: numpy's, json's, zipfile's and zlib's own errors.
-_DAMAGES = (
-    AttributeError,
-    EOFError,
-    KeyError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -118,7 +103,7 @@ class Kept:
             header = json.loads(str(arrays["header"]))
             _check_head(header)
             return cls._of(path, header, arrays)
-        except _DAMAGES as error:
+        except DAMAGES as error:
             reason = str(error) if isinstance(error, InputError) else "it is damaged or none"
             raise CheckpointError(f"{path}: cannot be read as a checkpoint: {reason}") from error
 

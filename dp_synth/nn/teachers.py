@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +22,11 @@ from dp_synth.mechanisms.noisy_votes import (
     Teachers,
     check_unit,
 )
+from dp_synth.nn.asking import Asker
 from dp_synth.nn.lessons import Lessons
 from dp_synth.nn.product_rows import MarginalTargets, RowGenerator, Training
 from dp_synth.nn.student import Student, independent_records
 from dp_synth.table import PrivateTable
-from dp_synth.transcript import HIDDEN
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -36,24 +35,7 @@ LEAST_MADE, MOST_MADE = 2048, 8192  # records that the student keeps, and is ask
 MADE_CELLS = 1 << 20  # of which there are fewer where attributes have more codes together
 COPIES = 2  # of each, which go their own ways at the end
 ASKING_SWEEPS, LAST_SWEEPS = 6, 15
-SHOWN = 3  # attributes that a question shows beside its own: of more, a vote says less of each
 RARE = 5e-4  # pairs of codes that are rarer weigh no more in the generator's error
-
-
-class Asker(Protocol):
-    """Makes questions of a student's records; ``label`` is the attribute of most interest."""
-
-    def __call__(
-        self,
-        records: Codes,
-        reference: Sequence[Floats],
-        questions: int,
-        *,
-        label: int | None,
-        share: float,
-        rng: np.random.Generator,
-    ) -> Questions:
-        """Return so many questions about ``records``, the label's ``share`` of them."""
 
 
 def fit_by_votes(
@@ -277,93 +259,3 @@ def _group(counts: Floats, ordered: int, most: int) -> NDArray[np.int32]:
     if ordered == size and len(np.unique(label)) < 2:
         label = np.arange(size) * 2 // size
     return np.unique(label, return_inverse=True)[1].reshape(-1).astype(np.int32)
-
-
-def any_two_values(
-    records: Codes,
-    reference: Sequence[Floats],
-    questions: int,
-    *,
-    label: int | None,
-    share: float,
-    rng: np.random.Generator,
-) -> Questions:
-    """Return questions about made records: is this value of an attribute more real, or another?
-
-    The attribute is ``label`` at least in its ``share`` where one is named, else any that has two
-    values; the other value comes from its frequencies. `SHOWN` others are shown beside it.
-    """
-    chosen = records[rng.integers(len(records), size=questions)]
-    attributes = _attributes(reference, questions, label, share, rng)
-    others = _others(chosen, attributes, reference, rng)
-    several = _with_choice(reference)
-    hidden = np.ones(chosen.shape, dtype=bool)
-    hidden[np.arange(questions), attributes] = False
-    for number, attribute in enumerate(attributes):
-        rest = several[several != attribute]
-        hidden[number, rng.permutation(rest)[:SHOWN]] = False
-    return Questions(np.where(hidden, HIDDEN, chosen), attributes, others)
-
-
-def conditioned_values(
-    records: Codes,
-    reference: Sequence[Floats],
-    questions: int,
-    *,
-    label: int | None,
-    share: float,
-    rng: np.random.Generator,
-) -> Questions:
-    """Return questions about records that were given a condition first.
-
-    Each record is a made one that has a chosen value: of an attribute drawn evenly, in proportion
-    to the logarithm of its frequency (training by sampling, Xu et al. 2019, arXiv:1907.00503,
-    sect. 4.3), so that rare values are asked about as well. Another attribute is then the
-    question.
-    """
-    attributes = _attributes(reference, questions, label, share, rng)
-    several = _with_choice(reference)
-    chosen = np.empty((questions, records.shape[1]), dtype=np.int32)
-    hidden = np.ones(chosen.shape, dtype=bool)
-    hidden[np.arange(questions), attributes] = False
-    for number, attribute in enumerate(attributes):
-        condition = rng.choice(several[several != attribute])
-        weight = np.log1p(len(records) * reference[condition])
-        value = rng.choice(len(weight), p=weight / weight.sum())
-        having = np.flatnonzero(records[:, condition] == value)
-        chosen[number] = records[rng.choice(having) if len(having) else rng.integers(len(records))]
-        chosen[number, condition] = value
-        rest = several[(several != attribute) & (several != condition)]
-        hidden[number, [condition, *rng.permutation(rest)[: SHOWN - 1]]] = False
-    others = _others(chosen, attributes, reference, rng)
-    return Questions(np.where(hidden, HIDDEN, chosen), attributes, others)
-
-
-def _attributes(
-    reference: Sequence[Floats],
-    questions: int,
-    label: int | None,
-    share: float,
-    rng: np.random.Generator,
-) -> Integers:
-    several = _with_choice(reference)
-    attributes = rng.choice(several, questions)
-    if label is not None and label in several:
-        attributes[rng.random(questions) < share] = label
-    return attributes
-
-
-def _with_choice(reference: Sequence[Floats]) -> Integers:
-    return np.flatnonzero([len(frequencies) > 1 for frequencies in reference])
-
-
-def _others(
-    records: Codes, attributes: Integers, reference: Sequence[Floats], rng: np.random.Generator
-) -> Integers:
-    """Return another value of each record's attribute, by its frequencies."""
-    others = np.empty(len(records), dtype=np.int64)
-    for number, attribute in enumerate(attributes):
-        chances = reference[attribute] + 1e-9
-        chances[records[number, attribute]] = 0.0
-        others[number] = rng.choice(len(chances), p=chances / chances.sum())
-    return others

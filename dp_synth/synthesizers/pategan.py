@@ -70,12 +70,14 @@ class PATEGAN(Synthesizer):
         return self._lessons().plan(self.name, domain)
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
-        from dp_synth.nn.teachers import any_two_values, fit_by_votes
+        from dp_synth.nn.asking import any_two_values
+        from dp_synth.nn.teachers import fit_by_votes
 
         return fit_by_votes(table, plan, self._lessons(), any_two_values, rng)
 
     def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> None:
-        from dp_synth.nn.teachers import any_two_values, only_votes
+        from dp_synth.nn.asking import any_two_values
+        from dp_synth.nn.teachers import only_votes
 
         only_votes(table, plan, self._lessons(), any_two_values, rng)
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize, stats
 
 from dp_synth.accounting import compose
-from dp_synth.accounting.event_file import noise_factor, parse_events, read_events, scaled
+from dp_synth.accounting.event_file import noise_factor, parse_events, read_events
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteGaussian,
@@ -23,6 +23,7 @@ from dp_synth.accounting.events import (
     Selection,
     ZeroConcentrated,
 )
+from dp_synth.accounting.noise_factor import scaled
 from dp_synth.errors import InputError
 
 RATE = 256 / 39_000

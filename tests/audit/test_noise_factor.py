@@ -20,7 +20,7 @@ from dp_synth.accounting.events import (
     ZeroConcentrated,
 )
 from dp_synth.audit import noise_factor
-from dp_synth.errors import UnsupportedEvent
+from dp_synth.errors import InputError
 
 EVENTS = (
     Gaussian(2.0, 1.0),
@@ -68,7 +68,7 @@ def test_the_parameters_change_as_the_noise_does():
 
 
 def test_what_names_no_noise_is_refused_or_stays_as_it_is():
-    with pytest.raises(UnsupportedEvent, match="names no noise"):
+    with pytest.raises(InputError, match="says nothing of its noise"):
         with_noise(compose([(Approximate(1.0, 1e-6), 1)]), 2.0)
     assert math.isinf(with_noise(compose([(NoGuarantee("none"), 1)]), 2.0).epsilon(1e-5))
     public = compose([(Public(), 1), (Gaussian(1.0, 1.0), 1)])

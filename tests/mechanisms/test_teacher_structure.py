@@ -167,7 +167,8 @@ def fitted(monkeypatch, watch=None):
     """A whole fit by votes; ``watch`` is told of every time that the table is read."""
     pytest.importorskip("torch", reason="the extra deep is not installed")
     from dp_synth.accounting import Accountant
-    from dp_synth.nn.teachers import any_two_values, fit_by_votes
+    from dp_synth.nn.asking import any_two_values
+    from dp_synth.nn.teachers import fit_by_votes
     from dp_synth.synthesizers import PATEGAN
 
     recipe = PATEGAN(votes=VOTES, teachers=TEACHERS, rounds=ROUNDS, steps=10, rows=16)

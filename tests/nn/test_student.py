@@ -61,7 +61,8 @@ def test_sweeps_keep_the_frequencies_of_the_reference() -> None:
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
-from dp_synth.nn.teachers import any_two_values, conditioned_values, few_groups  # noqa: E402
+from dp_synth.nn.asking import any_two_values, conditioned_values  # noqa: E402
+from dp_synth.nn.teachers import few_groups  # noqa: E402
 
 
 @pytest.mark.parametrize("ask", [any_two_values, conditioned_values])
