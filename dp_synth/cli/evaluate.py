@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dp_synth.cli.evaluation_table import Row, sections
 from dp_synth.files import written_whole
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from dp_synth.metrics.evaluation import Evaluation
 
 INTERNAL = "internal: computed on real rows, not differentially private"
+EVALUATION = "evaluation of a synthetic table"
 FPRS = (0.01, 0.1)
 STDOUT = Path("-")
 
@@ -34,22 +36,51 @@ def evaluate(
     synthetic: Synthetic,
     schema: SchemaFile,
     json_file: JsonFile = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", help="Also write a page of the numbers here.")
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            help="Metric beside marginals and classifiers; may be repeated. All if absent; "
+            "`none` for no more.",
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Compare a synthetic table with real ones: marginals, and classifiers trained on it.
+    """Compare a synthetic table with real ones: `dp-synth list metrics` says in what.
 
-    Beside each number stands what real rows would score. All of it is internal: it is computed
-    on real rows and is not differentially private.
+    Beside marginals and classifiers stands what real rows would score. All of it is internal: it
+    is computed on real rows and is not differentially private.
     """
     from dp_synth import metrics
+    from dp_synth.cli.evaluation_page import page
     from dp_synth.datasets import read_table
     from dp_synth.schema import Schema
 
-    _check_target(json_file)
+    check_target(json_file)
+    check_target(html_file)
+    more = _more_metrics(names)
     columns = Schema.load(schema)
     tables = read_table(real), read_table(holdout), read_table(synthetic)
-    result = metrics.evaluate(*tables, columns, seed=seed)
-    _deliver(result, json_file, "evaluation of a synthetic table", _evaluation_rows(result))
+    result = metrics.evaluate(*tables, columns, seed=seed, more=more)
+    _deliver(result, json_file, EVALUATION, _evaluation_rows(result))
+    if html_file is not None:
+        with written_whole(html_file) as passing:
+            passing.write_text(page(EVALUATION, INTERNAL, sections(result)), encoding="utf-8")
+
+
+def _more_metrics(names: Sequence[str] | None) -> list[str]:
+    from dp_synth.errors import InputError
+    from dp_synth.metrics import METRICS
+    from dp_synth.metrics.evaluation import PLAIN
+
+    chosen = [name for name in names or METRICS if name not in ("none", *PLAIN)]
+    for name in chosen:
+        if name not in METRICS:
+            raise InputError(f"no metric {name!r}; there are {', '.join(METRICS)}")
+    return chosen
 
 
 def attack(
@@ -79,7 +110,7 @@ def attack(
     from dp_synth.attacks import ATTACKS
     from dp_synth.errors import InputError
 
-    _check_target(json_file)
+    check_target(json_file)
     given = {"synthetic", *["reference"] * bool(reference), *["transcript"] * bool(release)}
     chosen = names or [name for name, one in ATTACKS.items() if given.issuperset(one.needs())]
     for name in chosen:
@@ -155,26 +186,18 @@ def _ends(metric: str, estimate: Estimate) -> dict[str, float]:
     }
 
 
-Rows = list[tuple[str, str, str]]
+Rows = list[Row]
 
 
 def _evaluation_rows(result: Evaluation) -> Rows:
-    rows: Rows = [("", "synthetic", "fresh real rows")]
-    for degree, what in ((1, "columns"), (2, "pairs"), (3, "triples")):
-        name = f"tv{degree}"
-        if name in result:
-            rows.append((f"total variation, {what}", _cell(result, name), _floor(result, name)))
-            rows.append(("  against holdout", _cell(result, f"{name}_holdout"), ""))
-    if "kmarginal" in result:
-        rows.append(("K-marginal score", _cell(result, "kmarginal"), _floor(result, "kmarginal")))
-    rows.append(("", "", "trained on real rows"))
-    labels = {"auc": "AUC", "average_precision": "average precision", "f1": "F1"}
-    for name, label in labels.items():
-        models = result[name]
-        for model in models if isinstance(models, dict) else ():
-            beside = _cell(result, f"{name}_real", model)
-            rows.append((f"{label}, {model}", _cell(result, name, model), beside))
-    return rows if rows[-1][0] else rows[:-1]
+    rows: Rows = []
+    for place, section in enumerate(sections(result)):
+        if section.beside:
+            rows += [("", "" if place else "synthetic", section.beside), *section.rows]
+        else:
+            rows.append((section.title, "", section.note))
+            rows += [(f"  {name}", value, "") for name, value, _ in section.rows]
+    return rows
 
 
 def _attack_rows(scores: Mapping[str, Mapping[str, Estimate]]) -> Rows:
@@ -188,20 +211,6 @@ def _attack_rows(scores: Mapping[str, Mapping[str, Estimate]]) -> Rows:
         for fpr in FPRS:
             rows.append((f"  TPR at FPR {fpr:.0%}", str(of[f"tpr_at_fpr_{fpr}"]), f"chance: {fpr}"))
     return rows
-
-
-def _floor(result: Evaluation, name: str) -> str:
-    return _cell(result, f"{name}_floor")
-
-
-def _cell(result: Evaluation, name: str, model: str | None = None) -> str:
-    numbers: list[float] = []
-    for key in (name, f"{name}_low", f"{name}_high"):
-        value = result[key]
-        numbers.append(value[model or ""] if isinstance(value, dict) else value)
-    digits = 1 if name.startswith("kmarginal") else 4
-    middle, low, high = (f"{number:.{digits}f}" for number in numbers)
-    return f"{middle} [{low}, {high}]"
 
 
 def _deliver(result: Mapping[str, object], json_file: Path | None, title: str, rows: Rows) -> None:
@@ -223,7 +232,8 @@ def _print_table(title: str, rows: Rows) -> None:
     typer.echo("Each value with its 95 % interval for the drawing of rows.")
 
 
-def _check_target(path: Path | None) -> None:
+def check_target(path: Path | None) -> None:
+    """Raise InputError, before anything is computed, where a result could not be written."""
     from dp_synth.errors import InputError
 
     if path is not None and not path.parent.is_dir():

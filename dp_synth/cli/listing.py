@@ -43,7 +43,10 @@ def _attacks() -> list[tuple[str, str]]:
 def _metrics() -> list[tuple[str, str]]:
     from dp_synth.metrics import METRICS
 
-    return list(METRICS.items())
+    return [
+        (name, f"{metric.description} [{metric.better} is better]")
+        for name, metric in METRICS.items()
+    ]
 
 
 def _datasets() -> list[tuple[str, str]]:

@@ -1,10 +1,13 @@
-"""How good a synthetic table is: fidelity of marginals, utility for classification.
+"""How good a synthetic table is: fidelity, utility, fairness, consistency.
 
 Every metric looks at real records: what it returns is internal to the data holder, not
 differentially private.
 """
 
+from dp_synth.metrics.catalogue import METRICS
 from dp_synth.metrics.classifiers import MODELS
+from dp_synth.metrics.compared import Compared, Metric, RealTables
+from dp_synth.metrics.equivalent_sample import equivalent_sample
 from dp_synth.metrics.estimate import Estimate, clopper_pearson
 from dp_synth.metrics.evaluation import evaluate
 from dp_synth.metrics.fidelity import (
@@ -18,24 +21,18 @@ from dp_synth.metrics.fidelity import (
 from dp_synth.metrics.ranking import area_under_roc
 from dp_synth.metrics.utility import utility
 
-METRICS: dict[str, str] = {
-    "tv1": "mean total variation of all one-way marginals",
-    "tv2": "mean total variation of all pairs, wide columns cut at the real table's 20-quantiles",
-    "tv3": "mean total variation of 100 sampled triples",
-    "kmarginal": "1000 x (1 - tv2)",
-    "auc": "area under the ROC curve, trained on synthetic and tested on hold-out records",
-    "average_precision": "average precision, likewise",
-    "f1": "F1 score, likewise",
-}
-
 __all__ = [
     "METRICS",
     "MODELS",
     "Binning",
+    "Compared",
     "Estimate",
+    "Metric",
+    "RealTables",
     "area_under_roc",
     "cliques_of",
     "clopper_pearson",
+    "equivalent_sample",
     "evaluate",
     "kmarginal",
     "kmarginal_score",

@@ -31,6 +31,16 @@ class Classifier(Protocol):
         """Return probabilities of shape (records, labels), labels in ascending order."""
 
 
+class Transformer(Protocol):
+    """What is asked of a preparation of features."""
+
+    def fit_transform(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return prepared features, having learned from the same how to prepare others."""
+
+    def transform(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return prepared features, as learned before."""
+
+
 Factory = Callable[[Categories, int], Classifier]  # from the features' kinds and a seed
 
 
@@ -118,10 +128,13 @@ def learn_and_predict(
         return model.predict_proba(targets)
 
 
-def _logistic_pipeline(categories: Categories) -> Classifier:
+def features_as_numbers(categories: Categories, *, sparse: bool = False) -> Transformer:
+    """Return what turns features into one-hot categories and standardised numbers.
+
+    A missing number becomes the training mean, and a 1 in a column that says so.
+    """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression as Regression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -129,13 +142,22 @@ def _logistic_pipeline(categories: Categories) -> Classifier:
     numeric = make_pipeline(
         SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler()
     )
-    columns = ColumnTransformer(
+    one_hot = OneHotEncoder(categories=kinds, sparse_output=sparse)
+    columns: Transformer = ColumnTransformer(
         [
-            ("categories", OneHotEncoder(categories=kinds), np.flatnonzero(categories)),
+            ("categories", one_hot, np.flatnonzero(categories)),
             ("numbers", numeric, np.flatnonzero(np.equal(categories, 0))),
         ]
     )
+    return columns
+
+
+def _logistic_pipeline(categories: Categories) -> Classifier:
+    from sklearn.linear_model import LogisticRegression as Regression
+    from sklearn.pipeline import make_pipeline
+
     pipeline: Classifier = make_pipeline(
-        columns, Regression(max_iter=MOST_LOGISTIC_STEPS, tol=1e-3)
+        features_as_numbers(categories, sparse=True),
+        Regression(max_iter=MOST_LOGISTIC_STEPS, tol=1e-3),
     )
     return pipeline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -45,6 +46,49 @@ class Estimate:
         """Return the percentile interval of ``resampled``, widened to hold ``value``."""
         low, high = np.quantile(resampled, [TAIL, 1 - TAIL])
         return cls(value, min(float(low), value), max(float(high), value))
+
+
+def gap_of_means(first: NDArray[np.float64], second: NDArray[np.float64], most: float) -> Estimate:
+    """Return the mean of ``first`` less that of ``second``, a number known to lie in [0, most].
+
+    Both are over independent records; an interval without two of them in either is [0, most].
+    """
+    value = min(max(float(first.mean() - second.mean()), 0.0), most)
+    if min(len(first), len(second)) < 2:
+        return Estimate(value, 0.0, most)
+    variance = first.var(ddof=1) / len(first) + second.var(ddof=1) / len(second)
+    return Estimate.normal(value, float(variance), least=0.0, most=most)
+
+
+def share(successes: int, trials: int) -> Estimate:
+    """Return a binomial share with its exact interval; 0 of [0, 1] where nothing was tried."""
+    low, high = clopper_pearson(successes, trials)
+    return Estimate(successes / max(trials, 1), low, high)
+
+
+def difference(first: Estimate, second: Estimate) -> Estimate:
+    """Return ``first`` less ``second``, of independent records, from their intervals.
+
+    Each end lies as far off as the two ends that lead there, squared and added (Zou & Donner
+    2008; for two shares Newcombe 1998, method 10): asymmetric where theirs are.
+
+    >>> print(difference(Estimate(0.7, 0.6, 0.8), Estimate(0.4, 0.3, 0.5)))
+    0.3000 [0.1586, 0.4414]
+    """
+    value = first.value - second.value
+    below = np.hypot(first.value - first.low, second.high - second.value)
+    above = np.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(value, value - float(below), value + float(above))
+
+
+def weighted_mean(estimates: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
+    """Return the mean of estimates of independent records, its ends as in `difference`."""
+    share_of = np.asarray(weights) / np.sum(weights)
+    value, low, high = np.array([(one.value, one.low, one.high) for one in estimates]).T
+    mean = float(share_of @ value)
+    below = float(np.sqrt(np.sum((share_of * (value - low)) ** 2)))
+    above = float(np.sqrt(np.sum((share_of * (high - value)) ** 2)))
+    return Estimate(mean, mean - below, mean + above)
 
 
 def clopper_pearson(successes: int, trials: int, tail: float = TAIL) -> tuple[float, float]:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dp_synth.metrics.columns import Attribute, attributes_of, cells_of
-from dp_synth.metrics.estimate import Estimate
+from dp_synth.metrics.estimate import Estimate, gap_of_means
 from dp_synth.schema import Schema
 
 BINS = 20  # columns of more distinct values than this are cut at so many quantiles
@@ -144,24 +144,35 @@ def mean_total_variation(
     n, m = len(real_codes), len(other_codes)
     if not n or not m:
         return Estimate(0.0 if n == m else 1.0, 0.0, 1.0)
+    return gap_of_means(*total_variation_influences(real_codes, other_codes, sizes, cliques), 1.0)
+
+
+def total_variation_influences(
+    real_codes: NDArray[np.int32],
+    other_codes: NDArray[np.int32],
+    sizes: Sequence[int],
+    cliques: Sequence[Axes],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what each record of two tables adds to their mean total variation.
+
+    It is the mean of the first array less that of the second, with the signs of the cell
+    differences held fixed.
+    """
+    n, m = len(real_codes), len(other_codes)
     stacked = np.asfortranarray(np.concatenate([real_codes, other_codes]).astype(np.int64))
     influence = np.zeros(n + m)
     for clique in cliques:
-        keys, cells = _joint_keys(stacked, sizes, clique)
+        keys, cells = joint_keys(stacked, sizes, clique)
         difference = np.bincount(keys[:n], minlength=cells) / n
         difference -= np.bincount(keys[n:], minlength=cells) / m
         influence += (0.5 / len(cliques) * np.sign(difference))[keys]
-    of_real, of_other = influence[:n], influence[n:]
-    value = min(max(float(of_real.mean() - of_other.mean()), 0.0), 1.0)
-    if min(n, m) < 2:
-        return Estimate(value, 0.0, 1.0)
-    variance = of_real.var(ddof=1) / n + of_other.var(ddof=1) / m
-    return Estimate.normal(value, float(variance), least=0.0, most=1.0)
+    return influence[:n], influence[n:]
 
 
-def _joint_keys(
+def joint_keys(
     codes: NDArray[np.int64], sizes: Sequence[int], clique: Axes
 ) -> tuple[NDArray[np.int64], int]:
+    """Return the number of the joint cell of each record, and how many numbers there are."""
     keys, cells = codes[:, clique[0]], sizes[clique[0]]
     for axis in clique[1:]:
         keys, cells = keys * sizes[axis] + codes[:, axis], cells * sizes[axis]
@@ -169,6 +180,17 @@ def _joint_keys(
             present, keys = np.unique(keys, return_inverse=True)
             cells = len(present)
     return keys, cells
+
+
+def present_cells(
+    keys: NDArray[np.int64], cells: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which of so many ``cells`` hold a record, ascending, and how many each holds."""
+    if cells > MOST_CELLS:
+        return np.unique(keys, return_counts=True)
+    counts = np.bincount(keys, minlength=cells)
+    present = np.flatnonzero(counts)
+    return present, counts[present]
 
 
 def _cuts(column: Attribute, frame: pd.DataFrame, bins: int) -> NDArray[np.float64] | None:

@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.metrics.classifiers import (
-    MODELS,
-    Categories,
-    Factory,
-    features_of,
-    learn_and_predict,
-)
-from dp_synth.metrics.columns import attributes_of, cells_of
+from dp_synth.metrics.classifiers import MODELS, Factory
 from dp_synth.metrics.estimate import Estimate
+from dp_synth.metrics.prediction import LabelTask, Predicted
 from dp_synth.metrics.ranking import area_under_roc, on_logit_scale, placements
-from dp_synth.schema import DiscreteColumn, Schema
+from dp_synth.schema import Schema
 
 RESAMPLES = 200
 BLOCK = 1_000_000  # resampled records held at once
 SCORES = ("auc", "average_precision", "f1")
-
-
-@dataclass(frozen=True)
-class _Test:
-    """Labels of the tested records and what a model says of them, shape (records, classes)."""
-
-    labels: NDArray[np.int32]
-    probabilities: NDArray[np.float64]
-    binary: bool
-
-    @property
-    def scored(self) -> list[int]:
-        """Classes over which scores are averaged: the positive one, or all that are present."""
-        return [1] if self.binary else np.unique(self.labels).tolist()
 
 
 def utility(
@@ -57,53 +36,19 @@ def utility(
     is 0.5. The result is empty when the schema has no label, or one that is not categorical or
     ordinal. Intervals are for the drawing of ``holdout``: DeLong for the AUC, else bootstrap.
     """
-    label = None if schema.label is None else schema.column(schema.label)
-    if not isinstance(label, DiscreteColumn) or len(attributes_of(schema)) < 2:
+    task = LabelTask.of(schema)
+    if task is None:
         return {}
-    positive = _positive_code(schema, label)
-    train_y, known = _labels(train, label, positive)
-    test_y, testable = _labels(holdout, label, positive)
-    train_x, test_x, categories = _features(train[known], holdout[testable], schema)
-    scores = {}
-    for name, factory in models.items():
-        probabilities = np.zeros((len(test_x), label.size if positive is None else 2))
-        seen = np.unique(train_y[known])
-        if len(seen) < 2 or not categories:
-            probabilities[:, seen] = 1.0
-        elif len(probabilities):
-            probabilities[:, seen] = learn_and_predict(
-                factory(categories, seed), train_x, train_y[known], test_x
-            )
-        test = _Test(test_y[testable], probabilities, positive is not None)
-        scores[name] = _scores(test, np.random.default_rng(seed))
-    return scores
+    learned, tested = task.examples(train), task.examples(holdout)
+    return {
+        name: scores_of(task.predict(learned, tested, factory, seed), seed)
+        for name, factory in models.items()
+    }
 
 
-def _features(
-    train: pd.DataFrame, test: pd.DataFrame, schema: Schema
-) -> tuple[NDArray[np.float64], NDArray[np.float64], Categories]:
-    train_x, categories = features_of(train, schema)
-    test_x, _ = features_of(test, schema)
-    # A column without one known value in training teaches nothing, and not every model bears it.
-    known = np.flatnonzero(~np.isnan(train_x).all(axis=0))
-    return train_x[:, known], test_x[:, known], tuple(categories[i] for i in known)
-
-
-def _positive_code(schema: Schema, label: DiscreteColumn) -> int | None:
-    if schema.positive is None:
-        return None
-    return int(label.encode(pd.Series([str(schema.positive)], dtype=object))[0])
-
-
-def _labels(
-    frame: pd.DataFrame, label: DiscreteColumn, positive: int | None
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    codes = label.encode(cells_of(frame, label))
-    known = codes < label.size - len(label.missing)
-    return (codes if positive is None else (codes == positive).astype(np.int32)), known
-
-
-def _scores(test: _Test, rng: np.random.Generator) -> dict[str, Estimate]:
+def scores_of(test: Predicted, seed: int) -> dict[str, Estimate]:
+    """Return the ``auc``, ``average_precision`` and ``f1`` of a model's predictions."""
+    rng = np.random.default_rng(seed)
     if not len(test.labels):
         return {
             "auc": Estimate(0.5, 0.0, 1.0),
@@ -111,44 +56,77 @@ def _scores(test: _Test, rng: np.random.Generator) -> dict[str, Estimate]:
             "f1": Estimate(0.0, 0.0, 1.0),
         }
     return {
-        "auc": _auc(test, rng),
+        "auc": auc_of(test, rng),
         "average_precision": _average_precision(test, rng),
         "f1": _f1(test, rng),
     }
 
 
-def _auc(test: _Test, rng: np.random.Generator) -> Estimate:
-    of_class = [_area_and_influence(test, c, rng) for c in test.scored]
-    areas = [area for area, _ in of_class]
-    if len(areas) == 1:
-        return areas[0]
-    mean = float(np.mean([area.value for area in areas]))
-    # The influence of one record on the mean of the areas is the mean of its influences: DeLong's
-    # variance, with the correlation between the classes' areas in it.
-    influence = np.mean([influence for _, influence in of_class], axis=0)
+def auc_of(test: Predicted, rng: np.random.Generator) -> Estimate:
+    """Return the area under the ROC curve, or its mean over the classes present."""
+    of_class = [_area(test, c, rng) for c in test.scored]
+    if len(of_class) == 1:
+        return of_class[0]
+    mean = float(np.mean([area.value for area in of_class]))
+    influence = auc_influence(test)
     joint = on_logit_scale(mean, float(influence.var(ddof=1)) / len(influence))
-    if all(0 < area.value < 1 for area in areas):
+    if all(0 < area.value < 1 for area in of_class):
         return joint
     # A class told apart without error has no variance to show: its exact interval must speak.
-    low, high = np.mean([[area.low, area.high] for area in areas], axis=0)
+    low, high = np.mean([[area.low, area.high] for area in of_class], axis=0)
     return Estimate(mean, min(joint.low, float(low)), max(joint.high, float(high)))
 
 
-def _area_and_influence(
-    test: _Test, c: int, rng: np.random.Generator
-) -> tuple[Estimate, NDArray[np.float64]]:
+def auc_influence(test: Predicted) -> NDArray[np.float64]:
+    """Return the influence of each record on the mean of the areas: the mean of its influences.
+
+    Its variance over records is DeLong's, with the correlation between classes' areas in it; the
+    variance of the difference of two models' influences is that of the difference of their areas.
+    """
+    return np.asarray(np.mean([_influence(test, c) for c in test.scored], axis=0))
+
+
+def _area(test: Predicted, c: int, rng: np.random.Generator) -> Estimate:
     inside, scores = test.labels == c, test.probabilities[:, c]
-    area = area_under_roc(scores[inside], scores[~inside], rng)
-    influence = np.zeros(len(scores))
-    share = inside.mean()
+    return area_under_roc(scores[inside], scores[~inside], rng)
+
+
+def _influence(test: Predicted, c: int) -> NDArray[np.float64]:
+    inside, scores = test.labels == c, test.probabilities[:, c]
+    influence, share = np.zeros(len(scores)), inside.mean()
     if 0 < share < 1:
         of_inside, of_outside = placements(scores[inside], scores[~inside])
-        influence[inside] = (of_inside - area.value) / share
-        influence[~inside] = (of_outside - area.value) / (1 - share)
-    return area, influence
+        area = of_inside.mean()
+        influence[inside] = (of_inside - area) / share
+        influence[~inside] = (of_outside - area) / (1 - share)
+    return influence
 
 
-def _average_precision(test: _Test, rng: np.random.Generator) -> Estimate:
+def auc_gain(better: Predicted, worse: Predicted) -> Estimate:
+    """Return the area of one model less that of another on the same records.
+
+    The interval is that of DeLong, DeLong & Clarke-Pearson 1988 for correlated areas: a record
+    that both models rank alike says nothing about their difference.
+    """
+    gain = sum(
+        sign * float(np.mean([_plain_area(test, c) for c in test.scored]))
+        for sign, test in ((1, better), (-1, worse))
+    )
+    if len(better.labels) < 2:
+        return Estimate(gain, -1.0, 1.0)
+    influence = auc_influence(better) - auc_influence(worse)
+    variance = float(influence.var(ddof=1)) / len(influence)
+    return Estimate.normal(gain, variance, least=-1.0, most=1.0)
+
+
+def _plain_area(test: Predicted, c: int) -> float:
+    inside, scores = test.labels == c, test.probabilities[:, c]
+    if inside.all() or not inside.any():
+        return 0.5
+    return float(placements(scores[inside], scores[~inside])[0].mean())
+
+
+def _average_precision(test: Predicted, rng: np.random.Generator) -> Estimate:
     n = len(test.labels)
     value = float(_precisions(test, np.ones((1, n)))[0])
     blocks = []
@@ -161,7 +139,7 @@ def _average_precision(test: _Test, rng: np.random.Generator) -> Estimate:
     return Estimate.bootstrap(value, np.concatenate(blocks))
 
 
-def _precisions(test: _Test, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def _precisions(test: Predicted, counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean over classes of the average precision, one for each row of counts."""
     total = np.zeros(len(counts))
     for c in test.scored:
@@ -177,14 +155,9 @@ def _precisions(test: _Test, counts: NDArray[np.float64]) -> NDArray[np.float64]
     return total / len(test.scored)
 
 
-def _f1(test: _Test, rng: np.random.Generator) -> Estimate:
+def _f1(test: Predicted, rng: np.random.Generator) -> Estimate:
     classes = test.probabilities.shape[1]
-    predicted = (
-        (test.probabilities[:, 1] >= 0.5).astype(np.int64)
-        if test.binary
-        else test.probabilities.argmax(axis=1)
-    )
-    confusion = np.bincount(test.labels * classes + predicted, minlength=classes**2)
+    confusion = np.bincount(test.labels * classes + test.named, minlength=classes**2)
     n = len(test.labels)
     # F1 depends on the records through the confusion matrix alone: resample that.
     resampled = rng.multinomial(n, confusion / n, size=RESAMPLES)

@@ -1,4 +1,5 @@
 import json
+from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -7,7 +8,10 @@ import pytest
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks import ATTACKS
 from dp_synth.cli import main
+from dp_synth.cli.evaluation_page import page
+from dp_synth.cli.evaluation_table import Section
 from dp_synth.datasets import load, write_table
+from dp_synth.metrics import METRICS
 from dp_synth.synthesizers import MST
 
 
@@ -60,7 +64,7 @@ def attack(files, *extra, synthetic="synthetic.parquet", members="real.csv"):
 
 
 def test_evaluate_prints_each_metric_beside_what_real_rows_score(files, tmp_path, capsys):
-    assert evaluate(files, "--json", str(tmp_path / "out.json")) == 0
+    assert evaluate(files, "--metric", "none", "--json", str(tmp_path / "out.json")) == 0
     lines = capsys.readouterr().out.splitlines()
     result = json.loads((tmp_path / "out.json").read_text())
     assert "internal: computed on real rows, not differentially private" in lines[0]
@@ -73,8 +77,84 @@ def test_evaluate_prints_each_metric_beside_what_real_rows_score(files, tmp_path
     assert not list(tmp_path.glob(".*"))
 
 
+def test_every_metric_is_in_the_json_and_in_print_with_its_interval(files, tmp_path, capsys):
+    assert evaluate(files, "--json", str(tmp_path / "out.json")) == 0
+    printed = capsys.readouterr().out
+    result = json.loads((tmp_path / "out.json").read_text())
+    for name in METRICS:
+        assert any(key == name or key.startswith(f"{name}:") for key in result), name
+    for key, value in result.items():
+        if ":" in key and not key.endswith(("_low", "_high")):
+            low, high = result[f"{key}_low"], result[f"{key}_high"]
+            assert low <= value <= high
+            assert f"{value:.4f} [{low:.4f}, {high:.4f}]" in printed
+
+
+@pytest.mark.parametrize(
+    ("named", "there", "absent"),
+    [("none", set(), "correlation"), ("consistency", {"consistency"}, "correlation")],
+)
+def test_only_the_metrics_that_are_named_stand_beside_the_plain_ones(
+    files, capsys, named, there, absent
+):
+    assert evaluate(files, "--metric", named, "--json", "-") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert there | {"tv2", "auc"} <= set(result)
+    assert not [key for key in result if key.startswith(absent)]
+
+
+class Outline(HTMLParser):
+    """The texts of a page by the element they stand in, and its elements' attributes."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.texts, self.attributes = [], {}, []
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += [(tag, *pair) for pair in attrs]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and data.strip():
+            self.texts.setdefault(self.open[-1], []).append(data.strip())
+
+
+def test_the_page_has_the_same_numbers_and_says_that_they_are_internal(files, tmp_path, capsys):
+    html, out = tmp_path / "out.html", tmp_path / "out.json"
+    few = ("--metric", "consistency", "--metric", "range_queries")
+    assert evaluate(files, *few, "--html", str(html), "--json", str(out)) == 0
+    capsys.readouterr()
+    result, text = json.loads(out.read_text()), html.read_text()
+    outline = Outline()
+    outline.feed(text)
+    assert not outline.open
+    assert "not differentially private" in " ".join(outline.texts["p"])
+    for key in ("tv2", "tv2_floor", "range_queries", "consistency:bounds"):
+        ends = (result[key], result[f"{key}_low"], result[f"{key}_high"])
+        middle, low, high = (f"{number:.4f}" for number in ends)
+        assert f"{middle} [{low}, {high}]" in outline.texts["td"]
+    headers = [pair for pair in outline.attributes if pair[:2] == ("th", "scope")]
+    assert {value for *_, value in headers} == {"row", "col"}
+    assert len(outline.texts["caption"]) == len(outline.texts["h2"]) == 4
+    assert len(set(outline.texts["th"]) & {"total variation, pairs, against holdout"}) == 1
+    assert "://" not in text
+    assert not {tag for tag, *_ in outline.attributes} & {"script", "link", "img"}
+
+
+def test_a_page_escapes_what_it_is_told():
+    section = Section("<script>", "a & b", "<i>", (("<b>", '"1"', "<u>"),))
+    text = page("a <title>", "<mark>", [section])
+    for foreign in ("<script>", "<i>", "<b>", "<u>", "a <title>", "<mark>"):
+        assert foreign not in text
+    assert "a &amp; b" in text
+
+
 def test_a_dash_gives_the_json_alone(files, capsys):
-    assert evaluate(files, "--json", "-") == 0
+    assert evaluate(files, "--metric", "none", "--json", "-") == 0
     assert 0 < json.loads(capsys.readouterr().out)["tv2"] < 1
     assert attack(files, "--json", "-") == 0
     without = {name for name, kind in ATTACKS.items() if kind.needs() == ("synthetic",)}
@@ -130,6 +210,8 @@ def test_only_the_attacks_that_are_named_run(files, capsys):
         (lambda files: evaluate(files, synthetic="absent.csv"), "absent.csv"),
         (lambda files: evaluate(files, "--schema", str(files / "real.csv")), "real.csv"),
         (lambda files: evaluate(files, "--json", str(files / "no" / "o.json")), "no folder"),
+        (lambda files: evaluate(files, "--html", str(files / "no" / "o.html")), "no folder"),
+        (lambda files: evaluate(files, "--metric", "corelation"), "correlation, range_queries"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(files, capsys, command, said):

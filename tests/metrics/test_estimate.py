@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from dp_synth.metrics import Estimate, clopper_pearson
+from dp_synth.metrics.estimate import difference, gap_of_means, share, weighted_mean
 
 
 def test_an_estimate_holds_its_value_between_its_ends():
@@ -44,3 +45,38 @@ def test_clopper_pearson_misses_at_most_its_tail_on_either_side(share):
 def test_more_successes_than_trials_are_refused():
     with pytest.raises(ValueError, match=r"\[0, 5\]"):
         clopper_pearson(6, 5)
+
+
+def test_the_difference_of_two_means_is_normal_and_kept_within_its_range():
+    first, second = np.array([1.0, 3.0]), np.array([0.5, 1.5])
+    found = gap_of_means(first, second, most=10.0)
+    half = 1.959964 * np.sqrt(2.0 / 2 + 0.5 / 2)
+    assert (found.value, found.low) == (1.0, 0.0)
+    assert found.high == pytest.approx(1 + half)
+    assert gap_of_means(first[:1], second, most=0.3) == Estimate(0.0, 0.0, 0.3)
+
+
+def test_a_share_has_the_exact_interval():
+    assert share(3, 10) == Estimate(0.3, *clopper_pearson(3, 10))
+    assert share(0, 0) == Estimate(0.0, 0.0, 1.0)
+
+
+def test_the_interval_of_a_difference_of_shares_is_newcombes_tenth():
+    # Newcombe 1998, Table II: 56/70 - 48/80 has (0.0524, 0.3339) by the score method.
+    def wilson(hits, trials):
+        z2, p = 1.959964**2, hits / trials
+        middle = (p + z2 / (2 * trials)) / (1 + z2 / trials)
+        half = np.sqrt(z2 * (p * (1 - p) + z2 / (4 * trials)) / trials) / (1 + z2 / trials)
+        return Estimate(p, middle - half, middle + half)
+
+    found = difference(wilson(56, 70), wilson(48, 80))
+    assert found.value == pytest.approx(0.2)
+    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_a_weighted_mean_of_independent_values_is_narrower_than_each():
+    one = Estimate(0.5, 0.3, 0.9)
+    found = weighted_mean([one] * 4, [7] * 4)
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.4, 0.7))
+    uneven = weighted_mean([one, Estimate(0.1, 0.1, 0.1)], [1, 3])
+    assert (uneven.value, uneven.low, uneven.high) == pytest.approx((0.2, 0.15, 0.3))

@@ -6,7 +6,15 @@ import pandas as pd
 import pytest
 
 from dp_synth.datasets import load
-from dp_synth.metrics import MODELS, evaluate, utility, workload_error
+from dp_synth.metrics import (
+    METRICS,
+    MODELS,
+    Compared,
+    RealTables,
+    evaluate,
+    utility,
+    workload_error,
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +74,19 @@ def test_degrees_beyond_the_number_of_attributes_and_absent_labels_are_left_out(
     assert "tv1" in result
     assert not {"tv2", "tv3", "kmarginal"} & set(result)
     assert result["auc"] == {}
+
+
+def test_metrics_that_are_named_stand_beside_the_plain_ones(adult):
+    schema, real, holdout, synthetic, plain = adult
+    more = ("correlation", "consistency", "tv2")
+    result = evaluate(real, holdout, synthetic, schema, more=more)
+    assert plain.items() <= result.items()
+    compared = Compared(RealTables(real, holdout, schema), synthetic)
+    for name in more[:2]:
+        for key, value in METRICS[name](compared).items():
+            assert (result[key], result[f"{key}_low"]) == (value.value, value.low)
+    with pytest.raises(ValueError, match="no metric 'corelation'; there are tv1"):
+        evaluate(real, holdout, synthetic, schema, more=["corelation"])
 
 
 def test_empty_tables_are_evaluated(adult):

@@ -1,0 +1,94 @@
+"""The numbers of an evaluation as rows to be read: each with its interval, beside real rows'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dp_synth.metrics import Metric
+    from dp_synth.metrics.evaluation import Evaluation
+
+Row = tuple[str, str, str]  # what it is, its value and interval, the same of real rows
+DEGREES = ((1, "columns"), (2, "pairs"), (3, "triples"))
+SCORES = {"auc": "AUC", "average_precision": "average precision", "f1": "F1"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows of one kind, with a word on what they are and on what stands beside them."""
+
+    title: str
+    note: str
+    beside: str
+    rows: tuple[Row, ...]
+
+
+def sections(result: Evaluation) -> list[Section]:
+    """Return the rows of ``result``, those of each metric together; empty sections are left out."""
+    from dp_synth.metrics import METRICS
+    from dp_synth.metrics.evaluation import PLAIN
+
+    found = [
+        Section(
+            "Marginals", "total variation: lower is better", "fresh real rows", _marginals(result)
+        ),
+        Section(
+            "Classifiers",
+            "trained on the rows, tested on hold-out rows: higher is better",
+            "trained on real rows",
+            _classifiers(result),
+        ),
+    ]
+    found += [_section(METRICS[name], result) for name in METRICS if name not in PLAIN]
+    return [section for section in found if section.rows]
+
+
+def _marginals(result: Evaluation) -> tuple[Row, ...]:
+    rows: list[Row] = []
+    for degree, what in DEGREES:
+        name = f"tv{degree}"
+        if name in result:
+            rows.append((f"total variation, {what}", *_both(result, name, "_floor")))
+            rows.append(("  against holdout", _cell(result, f"{name}_holdout"), ""))
+    if "kmarginal" in result:
+        rows.append(("K-marginal score (higher)", *_both(result, "kmarginal", "_floor")))
+    return tuple(rows)
+
+
+def _classifiers(result: Evaluation) -> tuple[Row, ...]:
+    rows: list[Row] = []
+    for name, label in SCORES.items():
+        models = result[name]
+        for model in models if isinstance(models, Mapping) else ():
+            rows.append((f"{label}, {model}", *_both(result, name, "_real", model)))
+    return tuple(rows)
+
+
+def _section(metric: Metric, result: Evaluation) -> Section:
+    rows = tuple(
+        (
+            key.removeprefix(f"{metric.name}:").replace("_", " ").replace(":", ", "),
+            _cell(result, key),
+            "",
+        )
+        for key in result
+        if f"{key}_low" in result and (key == metric.name or key.startswith(f"{metric.name}:"))
+    )
+    note = f"{metric.description}: {metric.better} is better"
+    return Section(metric.name.replace("_", " "), note, "", rows)
+
+
+def _both(result: Evaluation, name: str, suffix: str, model: str | None = None) -> tuple[str, str]:
+    return _cell(result, name, model), _cell(result, f"{name}{suffix}", model)
+
+
+def _cell(result: Evaluation, name: str, model: str | None = None) -> str:
+    numbers: list[float] = []
+    for key in (name, f"{name}_low", f"{name}_high"):
+        value = result[key]
+        numbers.append(value[model or ""] if isinstance(value, dict) else value)
+    digits = 1 if name.startswith("kmarginal") else 4
+    middle, low, high = (f"{number:.{digits}f}" for number in numbers)
+    return f"{middle} [{low}, {high}]"

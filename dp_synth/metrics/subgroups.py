@@ -1,0 +1,181 @@
+"""Whether a synthetic table serves all groups of records alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dp_synth.metrics.classifiers import MODELS
+from dp_synth.metrics.compared import Compared, RealTables
+from dp_synth.metrics.estimate import Estimate, difference, share, weighted_mean
+from dp_synth.metrics.fidelity import mean_total_variation
+from dp_synth.metrics.prediction import Predicted
+from dp_synth.metrics.utility import auc_gain, auc_of
+from dp_synth.schema import DiscreteColumn
+
+MOST_GROUPS = 10  # categories of an attribute, missing marks included
+FEWEST_RECORDS = 100  # of a group in the hold-out
+FEWEST_OF_A_CLASS = 10  # of a group's hold-out records, for rates over them and for an area
+MODEL = "gradient_boosting"
+GAPS = ("tv", "accuracy", "auc", "tpr", "fpr", "selection")
+ERRORS = ("tv", "auc_loss", "accuracy_loss")
+
+Rows = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The records with one category of an attribute: how many in the hold-out, and their scores.
+
+    ``tv``: mean total variation of the other attributes' columns from the training records of
+    the group. Of a boosted classifier that learned from synthetic records: ``accuracy``,
+    ``auc``, ``tpr``, ``fpr`` and ``selection`` (the share that it calls positive) on the group's
+    hold-out records; ``auc_loss`` and ``accuracy_loss``: what it lacks of one that learned from
+    the training records. A score that the group has too few records for is not there.
+    """
+
+    attribute: str
+    category: str
+    records: int
+    scores: Mapping[str, Estimate]
+
+
+def subgroups(compared: Compared) -> Mapping[str, Estimate]:
+    """Return how differently groups fare, and how the worst and the average one does.
+
+    Groups are those of `groups_of`. ``subgroups:<score>_gap`` is the largest over attributes of
+    the best group's score less the worst's: of ``tv``, ``accuracy`` and ``auc``, and for a label
+    with a positive class of ``tpr`` (equal opportunity; with ``fpr`` equalized odds: Hardt, Price
+    & Srebro 2016) and ``selection`` (demographic parity: Dwork et al. 2012). A gap may be there
+    in the real records too: compare with the value of the training records themselves.
+    ``subgroups:worst_<error>`` is the largest error of a group: ``tv``, ``auc_loss`` or
+    ``accuracy_loss``. ``subgroups:mean_<error>`` weighs the groups of an attribute by their
+    records, attributes alike.
+
+    The interval of a gap comes from its two groups' (`difference`) and holds them fixed, as that
+    of the worst holds its group: both are a little low, and values a little high, where many
+    groups are alike. That of a mean takes attributes as wholly dependent, which is wide.
+    """
+    by_attribute = compared.remembered("subgroups", lambda: groups_of(compared))
+    found = {}
+    for name in GAPS:
+        gaps = [_gap(scored) for scored in _having(by_attribute, name) if len(scored) > 1]
+        if gaps:
+            found[f"subgroups:{name}_gap"] = max(gaps, key=lambda gap: gap.value)
+    for name in ERRORS:
+        attributes = list(_having(by_attribute, name))
+        if attributes:
+            errors = [error for scored in attributes for _, error in scored]
+            found[f"subgroups:worst_{name}"] = max(errors, key=lambda error: error.value)
+            found[f"subgroups:mean_{name}"] = _mean(attributes)
+    return found
+
+
+def groups_of(compared: Compared) -> Mapping[str, Sequence[Group]]:
+    """Return the groups of each categorical or ordinal attribute of at most ten categories.
+
+    The label makes no groups, and a group has at least 100 hold-out records.
+    """
+    real = compared.real
+    found = {}
+    for axis, column in enumerate(real.binning.attributes):
+        if not isinstance(column, DiscreteColumn) or column.name == real.schema.label:
+            continue
+        if column.size > MOST_GROUPS:
+            continue
+        texts = (*column.texts, *column.missing)
+        codes = real.holdout_codes[:, axis]
+        counts = np.bincount(codes, minlength=len(texts))
+        groups = [
+            Group(column.name, texts[code], int(counts[code]), _scores(compared, axis, code))
+            for code in np.flatnonzero(counts >= FEWEST_RECORDS).tolist()
+        ]
+        if groups:
+            found[column.name] = groups
+    return found
+
+
+def _scores(compared: Compared, axis: int, code: int) -> dict[str, Estimate]:
+    found = dict(_profile(compared, axis, code))
+    if compared.real.task is None:
+        return found
+    known = compared.real.remembered("known labels", lambda: _known(compared.real))
+    inside = (compared.real.holdout_codes[:, axis] == code)[known]
+    learned = compared.predicted(MODEL, MODELS[MODEL])
+    real = compared.real.predicted(MODEL, MODELS[MODEL])
+    rng = np.random.default_rng(compared.seed)
+    return found | _judged(_at(learned, inside), _at(real, inside), rng)
+
+
+def _profile(compared: Compared, axis: int, code: int) -> Iterator[tuple[str, Estimate]]:
+    sizes = compared.real.binning.sizes
+    cliques = [(other,) for other in range(len(sizes)) if other != axis]
+    if cliques:
+        real, other = (
+            table[table[:, axis] == code] for table in (compared.real.train_codes, compared.codes)
+        )
+        yield "tv", mean_total_variation(real, other, sizes, cliques)
+
+
+def _known(real: RealTables) -> Rows:
+    assert real.task is not None
+    return real.task.labels(real.holdout)[1]
+
+
+def _at(predicted: Predicted, rows: Rows) -> Predicted:
+    return replace(
+        predicted, labels=predicted.labels[rows], probabilities=predicted.probabilities[rows]
+    )
+
+
+def _judged(learned: Predicted, real: Predicted, rng: np.random.Generator) -> dict[str, Estimate]:
+    """Return the scores of a model on records, and what it lacks of another."""
+    records = len(learned.labels)
+    if not records:
+        return {}
+    right, right_of_real = (one.named == one.labels for one in (learned, real))
+    lost = right_of_real.astype(np.float64) - right
+    found = {
+        "accuracy": share(int(right.sum()), records),
+        "accuracy_loss": Estimate.normal(
+            float(lost.mean()), float(lost.var()) / records, least=-1.0, most=1.0
+        ),
+    }
+    classes = np.bincount(learned.labels)
+    enough = len(classes) > 1 and classes[classes > 0].min() >= FEWEST_OF_A_CLASS
+    if enough and len(learned.scored) and np.count_nonzero(classes) > 1:
+        found |= {"auc": auc_of(learned, rng), "auc_loss": auc_gain(real, learned)}
+    if learned.binary:
+        found["selection"] = share(int(learned.named.sum()), records)
+        for name, label in (("fpr", 0), ("tpr", 1)):
+            named = learned.named[learned.labels == label]
+            if len(named) >= FEWEST_OF_A_CLASS:
+                found[name] = share(int(named.sum()), len(named))
+    return found
+
+
+_Scored = list[tuple[int, Estimate]]  # records of a group, and one score of it
+
+
+def _having(by_attribute: Mapping[str, Sequence[Group]], name: str) -> Iterator[_Scored]:
+    for groups in by_attribute.values():
+        scored = [(one.records, one.scores[name]) for one in groups if name in one.scores]
+        if scored:
+            yield scored
+
+
+def _gap(scored: _Scored) -> Estimate:
+    estimates = [estimate for _, estimate in scored]
+    top = max(estimates, key=lambda one: one.value)
+    bottom = min(estimates, key=lambda one: one.value)
+    gap = difference(top, bottom)
+    return replace(gap, low=max(gap.low, 0.0), high=min(gap.high, 1.0))
+
+
+def _mean(attributes: Sequence[_Scored]) -> Estimate:
+    means = [weighted_mean([e for _, e in scored], [n for n, _ in scored]) for scored in attributes]
+    value, low, high = np.mean([(one.value, one.low, one.high) for one in means], axis=0)
+    return Estimate(float(value), float(low), float(high))
