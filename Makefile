@@ -8,12 +8,12 @@ STORE ?= results/tradeoff
 LIVE_STORE ?= results/deep_live
 DEEP_STORE ?= results/deep
 DEEP_RECORDS := benchmarks/results/deep.jsonl
-SLOW ?= not slow
+SELECTED ?= not slow and not browser
 RESUME ?=
 # What trains the networks. `make test DEEP=` leaves torch out: their tests then skip, and say so.
 DEEP ?= deep
 
-.PHONY: benchmark benchmark-deep test lint numbers synthesizers package clean
+.PHONY: benchmark benchmark-deep test test-browser lint numbers synthesizers package clean
 
 benchmark: $(VENV)/.core
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
@@ -31,7 +31,13 @@ benchmark-deep: $(VENV)/.test
 	$(BIN)/python benchmarks/tables.py
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "$(SLOW)" -n auto
+	$(BIN)/python -m pytest -m "$(SELECTED)" -n auto
+
+# The page of a benchmark in headless Chromium, clicked through. Installs Debian's where there is none.
+test-browser: $(VENV)/.test
+	command -v chromium >/dev/null || apt-get install --quiet --quiet --yes chromium chromium-driver
+	$(PIP) --editable '.[browser]'
+	$(BIN)/python -m pytest -m browser tests/browser
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

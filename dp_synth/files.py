@@ -1,13 +1,21 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, on disk or at any address that fsspec knows."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 # What reading a damaged archive raises: numpy's, json's, zipfile's and zlib's own errors.
 DAMAGES = (
@@ -21,6 +29,97 @@ DAMAGES = (
     zipfile.BadZipFile,
     zlib.error,
 )
+# Here a put is there whole or not at all, and a move would be a copy.
+OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"})
+
+
+@dataclass(frozen=True)
+class Url:
+    """A file or folder at an address of fsspec, with the few methods of ``Path`` that are needed.
+
+    >>> folder = Url("memory://bucket/results")
+    >>> print(folder / "cells" / "a.json")
+    memory://bucket/results/cells/a.json
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __truediv__(self, name: str) -> Url:
+        return Url(f"{self.text.rstrip('/')}/{name}")
+
+    @property
+    def name(self) -> str:
+        """What stands after the last slash."""
+        return self.text.rpartition("/")[2]
+
+    def read_bytes(self) -> bytes:
+        """Return the content of the file; FileNotFoundError where there is none."""
+        files, path = self._reached()
+        return bytes(files.cat_file(path))
+
+    def exists(self) -> bool:
+        """Tell whether a file or folder is there."""
+        files, path = self._reached()
+        files.invalidate_cache()
+        return bool(files.exists(path))
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Remove the file."""
+        files, path = self._reached()
+        try:
+            files.rm_file(path)
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+
+    def put(self, content: bytes) -> None:
+        """Write the file: at once to an object store, elsewhere under a name that is passing."""
+        files, path = self._reached()
+        if not OBJECT_STORES.isdisjoint(_protocols(files)):
+            files.pipe_file(path, content)
+            return
+        folder, _, name = path.rpartition("/")
+        passing = f"{folder}/{_passing(name)}"
+        files.makedirs(folder, exist_ok=True)
+        with ExitStack() as undo:
+            undo.callback(_remove, files, passing)
+            files.pipe_file(passing, content)
+            files.mv(passing, path)
+            undo.pop_all()
+
+    def files_below(self) -> list[str]:
+        """Return the full name of every file below this folder; none where it is absent."""
+        files, path = self._reached()
+        files.invalidate_cache()
+        try:
+            return [str(found) for found in files.find(path)]
+        except FileNotFoundError:
+            return []
+
+    def _reached(self) -> tuple[AbstractFileSystem, str]:
+        from fsspec.core import url_to_fs
+
+        files, path = url_to_fs(self.text)
+        return files, path
+
+
+Location = Path | Url
+
+
+def location(where: str | Path) -> Location:
+    """Return the path or address that is meant; a ``file://`` address is a path.
+
+    >>> print(location("file:///tmp/a%20b"), location("s3://bucket/results/"))
+    /tmp/a b s3://bucket/results
+    """
+    if isinstance(where, Path) or "://" not in where:
+        return Path(where)
+    if where.startswith("file://"):
+        return Path(url2pathname(urlsplit(where).path))
+    return Url(where.rstrip("/"))
 
 
 @contextmanager
@@ -37,9 +136,43 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     [('a.txt', 'whole')]
     """
     target = Path(path)
-    passing = target.with_name(f".{target.name}.{os.getpid()}.part")
+    passing = target.with_name(_passing(target.name))
     try:
         yield passing
         os.replace(passing, target)
     finally:
         passing.unlink(missing_ok=True)
+
+
+def write_whole(target: Location, content: bytes) -> None:
+    """Write ``content`` to a path or address, whole or not at all; folders are made when absent.
+
+    The disk is not told to flush: when the power fails, a file of the last seconds may be short.
+    """
+    if isinstance(target, Url):
+        target.put(content)
+        return
+    try:
+        _write(target, content)
+    except FileNotFoundError:  # the rule, from the second file of a folder on, is that it exists
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(target, content)
+
+
+def _write(target: Path, content: bytes) -> None:
+    with written_whole(target) as passing:
+        passing.write_bytes(content)
+
+
+def _passing(name: str) -> str:
+    """Return a name that no other process takes, on whatever machine it shares the folder from."""
+    return f".{name}.{os.getpid()}-{secrets.token_hex(4)}.part"
+
+
+def _remove(files: AbstractFileSystem, path: str) -> None:
+    with suppress(OSError):
+        files.rm_file(path)
+
+
+def _protocols(files: AbstractFileSystem) -> set[str]:
+    return {files.protocol} if isinstance(files.protocol, str) else set(files.protocol)

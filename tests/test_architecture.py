@@ -14,7 +14,8 @@ import dp_synth
 PACKAGE = Path(dp_synth.__file__).parent
 
 LAYERS = [  # a part imports only from parts on an earlier line, or from itself
-    {"_version", "errors", "files"},
+    {"_version", "errors"},
+    {"citation", "extensions", "files"},
     {"accounting", "domain"},
     {"schema", "measurement", "transcript"},
     {"counting", "comparison"},

@@ -1,28 +1,47 @@
 """Benchmarks: a grid of cells, run in parallel, stored one file a cell, gathered as records."""
 
 from dp_synth.benchmark.cell import Cell, Measured, Outcome, Record, records
+from dp_synth.benchmark.crew import Crew, Ended, local_crew
+from dp_synth.benchmark.forecast import Forecast, forecast
 from dp_synth.benchmark.grid import Grid
 from dp_synth.benchmark.live import LiveCell, combined, compare, failures
+from dp_synth.benchmark.manifest import RunSummary, summarise, write_manifest
 from dp_synth.benchmark.record_file import read_record_file, write_record_file
-from dp_synth.benchmark.runner import Tally, run, status
+from dp_synth.benchmark.runner import Tally, run, status, unfinished
 from dp_synth.benchmark.sources import plan
-from dp_synth.benchmark.store import Store, gather, open_store, read_records, write_manifest
+from dp_synth.benchmark.store import (
+    Store,
+    gather,
+    open_store,
+    outcomes,
+    read_records,
+    store_at,
+)
 from dp_synth.benchmark.tasks import run_cell
+from dp_synth.benchmark.worker import Limits
 
 __all__ = [
     "Cell",
+    "Crew",
+    "Ended",
+    "Forecast",
     "Grid",
+    "Limits",
     "LiveCell",
     "Measured",
     "Outcome",
     "Record",
+    "RunSummary",
     "Store",
     "Tally",
     "combined",
     "compare",
     "failures",
+    "forecast",
     "gather",
+    "local_crew",
     "open_store",
+    "outcomes",
     "plan",
     "read_record_file",
     "read_records",
@@ -30,6 +49,9 @@ __all__ = [
     "run",
     "run_cell",
     "status",
+    "store_at",
+    "summarise",
+    "unfinished",
     "write_manifest",
     "write_record_file",
 ]

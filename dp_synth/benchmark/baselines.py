@@ -44,6 +44,14 @@ def bootstrap_of_members(
     return fitted.iloc[rows].reset_index(drop=True)
 
 
+def sample_of_rows(fitted: pd.DataFrame, share: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Return a random ``share`` of the fitted records, at least one: a scale for utility."""
+    size = max(1, round(share * len(fitted)))
+    return fitted.iloc[rng.permutation(len(fitted))[:size]].reset_index(drop=True)
+
+
+SAMPLE_OF_ROWS = "sample_of_rows"  # the name of its cells, whose settings hold the share
+
 UTILITY_BASELINES: MappingProxyType[str, Baseline] = MappingProxyType(
     {
         "real_rows": real_rows,

@@ -31,6 +31,9 @@ RECORD_COLUMNS: dict[str, type] = {
     "low": float,
     "high": float,
     "seconds": float,
+    "wall_seconds": float,
+    "peak_mb": float,
+    "budget": str,
     "version": str,
     "error": str,
 }
@@ -45,12 +48,15 @@ def canonical_json(value: Mapping[str, object]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+SHOWING = frozenset({"cli", "figures", "report", "statistics"})  # parts that decide no result
+
+
 @cache
 def code_digest() -> str:
     """Return the SHA-256 of the package's modules, those that only show results left out."""
     package = Path(dp_synth.__file__).parent
     modules = (path.relative_to(package) for path in package.rglob("*.py"))
-    deciding = sorted(path for path in modules if path.parts[0] not in ("cli", "figures"))
+    deciding = sorted(path for path in modules if not SHOWING.intersection(path.parts))
     digest = hashlib.sha256()
     for path in deciding:
         digest.update(path.as_posix().encode() + b"\0" + (package / path).read_bytes())
@@ -63,7 +69,8 @@ class Cell:
 
     ``settings`` holds every field of the synthesizer, defaults included, and ``options`` those of
     the task, both as canonical JSON. A baseline has no budget: epsilon, delta and adjacency are
-    None, so that its key does not depend on them.
+    None, so that its key does not depend on them. ``code`` tells versions of what this package
+    does not ship apart: a digest of third-party modules, or the versions of a peer.
     """
 
     dataset: str
@@ -76,11 +83,12 @@ class Cell:
     adjacency: Adjacency | None
     seed: int
     options: str
+    code: str = ""
 
     @property
     def key(self) -> str:
         """SHA-256 of all that decides the result, the code of this package included."""
-        text = canonical_json({**asdict(self), "version": __version__, "code": code_digest()})
+        text = canonical_json({**asdict(self), "version": __version__, "package": code_digest()})
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -103,12 +111,18 @@ class Measured:
 class Outcome:
     """What a cell gave: measured values, or the error that it ended in.
 
-    ``seconds`` is the processor time of the fit, None for baselines. ``trace`` is for a log and
-    never part of a record.
+    ``seconds`` is the processor time of the fit, of a peer's whole process, None for baselines.
+    ``wall_seconds`` and ``peak_mb`` are of the whole cell, its process and that one's children.
+    ``budget`` says who vouches for epsilon: "ledger", "peer-declared", or "" for baselines.
+    ``ledger`` is the text of the fit's ledger. It and ``trace`` are never part of a record.
     """
 
     measured: tuple[Measured, ...] = ()
     seconds: float | None = None
+    wall_seconds: float | None = None
+    peak_mb: float | None = None
+    budget: str = ""
+    ledger: str = ""
     error: str = ""
     trace: str = ""
 
@@ -143,6 +157,9 @@ def records(cell: Cell, outcome: Outcome) -> list[Record]:
             "low": value.low,
             "high": value.high,
             "seconds": outcome.seconds,
+            "wall_seconds": outcome.wall_seconds,
+            "peak_mb": outcome.peak_mb,
+            "budget": outcome.budget,
             "version": __version__,
             "error": outcome.error,
         }

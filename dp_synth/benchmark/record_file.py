@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILE_COLUMNS: dict[str, type] = {**RECORD_COLUMNS, "command": str}
+ADDED = frozenset({"wall_seconds", "peak_mb", "budget"})  # which the first files lack
 
 
 def write_record_file(records: pd.DataFrame, path: Path, command: str) -> None:
@@ -29,7 +30,11 @@ def write_record_file(records: pd.DataFrame, path: Path, command: str) -> None:
 
 
 def read_record_file(path: Path) -> pd.DataFrame:
-    """Return the records of a file with their ``command``; InputError where it is not one."""
+    """Return the records of a file with their ``command``; InputError where it is not one.
+
+    Files of before wall time, memory and the voucher of the budget were recorded say nothing of
+    the first two, and had every budget from a ledger.
+    """
     import pandas
 
     try:
@@ -40,11 +45,23 @@ def read_record_file(path: Path) -> pd.DataFrame:
         rows = [json.loads(line) for line in text.splitlines()]
     except ValueError:
         raise InputError(f"{path}: not lines of JSON; benchmark export writes them") from None
-    if not rows or any(not isinstance(row, dict) or set(row) != set(FILE_COLUMNS) for row in rows):
+    if not rows or not all(_is_record(row) for row in rows):
         raise InputError(f"{path}: not records of a benchmark; benchmark export writes them")
-    return pandas.DataFrame(rows, columns=list(FILE_COLUMNS)).astype(
+    whole = [_before_added(row) | row for row in rows]
+    return pandas.DataFrame(whole, columns=list(FILE_COLUMNS)).astype(
         {name: float for name, kind in FILE_COLUMNS.items() if kind is float}
     )
+
+
+def _is_record(row: object) -> bool:
+    """Tell whether a line holds every column, those apart that were added, and no other."""
+    return isinstance(row, dict) and set(FILE_COLUMNS) - ADDED <= set(row) <= set(FILE_COLUMNS)
+
+
+def _before_added(row: Mapping[str, object]) -> Record:
+    """Return what the added columns are where a line does not say."""
+    is_fitted = row["epsilon"] is not None and not row["error"]
+    return {"wall_seconds": None, "peak_mb": None, "budget": "ledger" if is_fitted else ""}
 
 
 def _plain(row: Mapping[Hashable, object]) -> Record:

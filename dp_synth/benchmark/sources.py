@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth import datasets
+from dp_synth import datasets, extensions
 from dp_synth.attacks import Pool, split_pool
 from dp_synth.benchmark.cell import Cell
 from dp_synth.benchmark.grid import Grid
 from dp_synth.errors import GridError
-from dp_synth.metrics import Binning, Estimate, cliques_of, mean_total_variation
+from dp_synth.metrics import Binning, Estimate, RealTables, cliques_of, mean_total_variation
 
+TABLE_SUFFIXES = (".csv", ".gz", ".parquet")
 PURPOSES = ("pool", "fit", "sample", "attack")
 # Names a column that no schema has, so that records can be told apart once they are in a pool.
 ROW = "\x00row"
@@ -33,8 +36,16 @@ def child_seed(seed: int, purpose: str) -> int:
 
 @lru_cache(maxsize=2)
 def dataset(name: str) -> datasets.Dataset:
-    """Return the named table; DatasetUnavailable where it is not to be found."""
-    return datasets.load(name)
+    """Return the table of a name, of a path, or that ``module:function`` gives.
+
+    DatasetUnavailable where it is not to be found.
+    """
+    if name in datasets.names():
+        return datasets.load(name)
+    if Path(name).suffix in TABLE_SUFFIXES:
+        return datasets.from_file(name)
+    makers: dict[str, Callable[[], datasets.Dataset]] = {}
+    return extensions.find("datasets", name, makers)()
 
 
 def plan(grid: Grid) -> tuple[Cell, ...]:
@@ -70,17 +81,11 @@ class Yardstick:
         }
 
 
-@lru_cache(maxsize=4)
-def yardstick(name: str, part: str) -> Yardstick:
-    """Return the ``train`` or ``holdout`` part of the named table as a yardstick."""
-    frame = dataset(name).train if part == "train" else dataset(name).holdout
-    binning = _binning(name)
-    return Yardstick(binning, binning.codes(frame))
-
-
 @lru_cache(maxsize=2)
-def _binning(name: str) -> Binning:
-    return Binning.from_frame(dataset(name).schema, dataset(name).train)
+def real_tables(name: str) -> RealTables:
+    """Return the training and hold-out parts of the named table, as metrics take them."""
+    data = dataset(name)
+    return RealTables(data.train, data.holdout, data.schema)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +124,7 @@ def game(name: str, seed: int, members: int, isolated: int) -> Game:
         pool.member_isolated,
         pool.non_member_isolated,
     )
-    binning = _binning(name)
+    binning = real_tables(name).binning
     return Game(
         targets,
         Yardstick(binning, binning.codes(targets.members)),

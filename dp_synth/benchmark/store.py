@@ -1,125 +1,165 @@
-"""Results on disk: one file a cell, written whole or not at all, gathered as one table."""
+"""Results in a folder or at an address: one file a cell, whole or not there; gathered as a table.
+
+A cell's file is JSON whose first line holds the format, the key and the SHA-256 of all that
+follows. Reading compares that line with what it must be; the rest is then as it was written, and
+needs no validation. A file that is cut short, damaged, of another cell or of another format is a
+cell that never ended, and is run again.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
-import platform
-import sys
-import tempfile
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dp_synth._version import __version__
-from dp_synth.benchmark.cell import RECORD_COLUMNS, Cell, Outcome, canonical_json, records
+from dp_synth.benchmark.cell import RECORD_COLUMNS, Cell, Measured, Outcome, records
 from dp_synth.errors import InputError
-from dp_synth.files import written_whole
+from dp_synth.files import Location, Url, location, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow
 
-FORMAT = 1
-PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "dp-accounting")
+FORMAT = 2
+READERS = 32  # threads, where each file is a request to another machine
+BATCH = 1024  # cells that are looked at together, so that few are held in memory
+ROWS = 50_000  # records of a row group of the gathered table
+FIELDS = tuple(field.name for field in dataclasses.fields(Cell))
+
+KEPT = "finished cells are kept: make room, then run the grid again and it goes on from them"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Store:
-    """A folder with ``cells/``, ``failures/``, ``records.parquet`` and ``manifest.json``."""
+    """Where results are: ``cells/``, ``failures/``, ``runs/`` and what is gathered from them."""
 
-    folder: Path
+    folder: Location
 
-    @property
-    def cells(self) -> Path:
-        """Folder with one JSON file a cell, named by its key."""
+    @cached_property
+    def cells(self) -> Location:
+        """Folder with one JSON file a cell, in folders by the first two digits of its key."""
         return self.folder / "cells"
 
     @property
-    def failures(self) -> Path:
+    def failures(self) -> Location:
         """Folder with the trace of each failed cell, for whoever mends it."""
         return self.folder / "failures"
 
     @property
-    def records(self) -> Path:
+    def runs(self) -> Location:
+        """Folder with a manifest a run."""
+        return self.folder / "runs"
+
+    @property
+    def records(self) -> Location:
         """The gathered records."""
         return self.folder / "records.parquet"
 
+    def file_of(self, key: str) -> Location:
+        """Return where the file of the cell of that key is."""
+        return self.cells / f"{key[:2]}/{key}.json"
+
 
 @dataclass(frozen=True)
-class _CellFile:
-    format: int
-    key: str
-    version: str
+class StoredCell:
+    """A cell as any version of the package left it; ``written`` is a time of UTC as text."""
+
     cell: Cell
     outcome: Outcome
+    version: str
+    written: str
 
 
-_CELL_FILE = TypeAdapter(_CellFile)
+def store_at(where: str | Path) -> Store:
+    """Return the store of a folder or address, which is neither made nor looked for."""
+    return Store(location(where))
 
 
-def open_store(folder: Path) -> Store:
-    """Return the store in ``folder``, made when absent; InputError when it cannot be written."""
-    store = Store(folder)
-    try:
-        store.cells.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=store.cells):
-            pass
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise InputError(
-            f"the store {folder} cannot be written ({reason}); name another with --store"
-        ) from None
+def open_store(where: str | Path) -> Store:
+    """Return the store of a folder or address, made when absent; InputError when read-only."""
+    store = store_at(where)
+    probe = store.cells / f".{secrets.token_hex(8)}.probe"
+    with reached(store, "written", "name another with --store"):
+        write_whole(probe, b"")
+        probe.unlink(missing_ok=True)
     return store
 
 
 def save(store: Store, cell: Cell, outcome: Outcome) -> None:
-    """Write what a cell gave; a trace goes to a file of its own and leaves with the failure."""
-    trace = store.failures / f"{cell.key}.txt"
-    if outcome.error:
-        store.failures.mkdir(exist_ok=True)
-        trace.write_text(f"{cell}\n{outcome.error}\n{outcome.trace}", encoding="utf-8")
-    else:
-        trace.unlink(missing_ok=True)
-    kept = dataclasses.replace(outcome, trace="")
-    content = dataclasses.asdict(_CellFile(FORMAT, cell.key, __version__, cell, kept))
-    text = json.dumps(content, allow_nan=False, indent=1)
-    with written_whole(store.cells / f"{cell.key}.json") as passing:
-        passing.write_text(text, encoding="utf-8")
+    """Write what a cell gave; a trace goes to a file of its own and leaves with the failure.
+
+    A failure never takes the place of a result, such as another run's. InputError where the store
+    cannot be written, as when the disk is full; what had been saved before stays as it was.
+    """
+    key = cell.key
+    trace = store.failures / f"{key}.txt"
+    with reached(store, "written"):
+        if outcome.error and _is_done(store, cell):
+            return
+        if outcome.error:
+            write_whole(trace, f"{cell}\n{outcome.error}\n{outcome.trace}".encode())
+        else:
+            trace.unlink(missing_ok=True)
+        write_whole(store.file_of(key), _content(key, cell, outcome))
 
 
 def read(store: Store, cell: Cell) -> Outcome | None:
     """Return what the cell gave; None when it never ended or its file is damaged or foreign."""
-    try:
-        found = _CELL_FILE.validate_json((store.cells / f"{cell.key}.json").read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return None
-    if (found.format, found.key, found.cell) != (FORMAT, cell.key, cell):
-        return None
-    return found.outcome
+    key = cell.key
+    return _outcome(cell, _opened(key, _bytes(store, key)))
 
 
-def gather(store: Store, cells: Iterable[Cell]) -> Path:
+def outcomes(store: Store, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Outcome | None]]:
+    """Give each cell, in order, with what ``read`` returns; the store is listed once.
+
+    Whatever another run saves in the meantime may be there or not.
+    """
+    present = _keys(store)
+    for batch in _batches(cells):
+        keys = [cell.key for cell in batch]
+        sought = [key if key in present else None for key in keys]
+        for cell, key, content in zip(batch, keys, _all_bytes(store, sought), strict=True):
+            yield cell, _outcome(cell, _opened(key, content))
+
+
+def stored(store: Store) -> Iterator[StoredCell | None]:
+    """Give every cell of the store, whatever version wrote it; None for each damaged file."""
+    for keys in _batches(sorted(_keys(store))):
+        for key, content in zip(keys, _all_bytes(store, keys), strict=True):
+            yield _stored_cell(_opened(key, content))
+
+
+def gather(store: Store, cells: Iterable[Cell]) -> Location:
     """Write the records of those ``cells`` that ended, in their order, as one Parquet file."""
-    import pyarrow
-    from pyarrow import parquet
+    from pyarrow import Table, parquet
 
-    kinds = {str: pyarrow.string(), float: pyarrow.float64(), int: pyarrow.int64()}
-    schema = pyarrow.schema([(name, kinds[kind]) for name, kind in RECORD_COLUMNS.items()])
-    rows = [
+    rows = (
         row
-        for cell in cells
-        if (outcome := read(store, cell)) is not None
+        for cell, outcome in outcomes(store, cells)
+        if outcome is not None
         for row in records(cell, outcome)
-    ]
-    table = pyarrow.Table.from_pylist(rows, schema=schema)
-    with written_whole(store.records) as passing:
-        parquet.write_table(table, passing)
+    )
+    schema, sink = _parquet_schema(), io.BytesIO()
+    with parquet.ParquetWriter(sink, schema) as writer:
+        for group in _batches(rows, ROWS):
+            writer.write_table(Table.from_pylist(group, schema=schema))
+    with reached(store, "written"):
+        write_whole(store.records, sink.getvalue())
     return store.records
 
 
@@ -129,8 +169,8 @@ def read_records(store: Store) -> pd.DataFrame:
     from pyarrow import ArrowInvalid
 
     try:
-        table = pandas.read_parquet(store.records)
-    except FileNotFoundError:
+        table = pandas.read_parquet(io.BytesIO(store.records.read_bytes()))
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"no records in {store.folder}: run the grid first") from None
     except ArrowInvalid:
         raise InputError(f"{store.records}: not a Parquet file; run the grid again") from None
@@ -139,26 +179,120 @@ def read_records(store: Store) -> pd.DataFrame:
     return table
 
 
-def write_manifest(store: Store, grid: dict[str, object]) -> None:
-    """Write which versions and which kind of machine made the records, and of which grid."""
+def _is_done(store: Store, cell: Cell) -> bool:
+    known = read(store, cell)
+    return known is not None and not known.error
+
+
+def _content(key: str, cell: Cell, outcome: Outcome) -> bytes:
+    kept = dataclasses.replace(outcome, trace="")
     content = {
-        "format": FORMAT,
-        "grid": grid["name"],
-        "grid_sha256": hashlib.sha256(canonical_json(grid).encode()).hexdigest(),
-        "dp_synth": __version__,
-        "python": platform.python_version(),
-        "packages": {name: _version_of(name) for name in PACKAGES},
-        "system": sys.platform,
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
+        "version": __version__,
+        "written": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "cell": dataclasses.asdict(cell),
+        "outcome": dataclasses.asdict(kept),
     }
-    text = json.dumps(content, indent=1) + "\n"
-    with written_whole(store.folder / "manifest.json") as passing:
-        passing.write_text(text, encoding="utf-8")
+    body = json.dumps(content, allow_nan=False)[1:].encode() + b"\n"
+    return _head(key, body) + body
 
 
-def _version_of(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
+def _head(key: str, body: bytes) -> bytes:
+    digest = hashlib.sha256(body).hexdigest()
+    return f'{{"format": {FORMAT}, "key": "{key}", "sha256": "{digest}",\n'.encode()
+
+
+def _opened(key: str, content: bytes | None) -> dict[str, Any]:
+    """Return what a cell's file holds beside its first line; nothing where it is not whole."""
+    head, line_end, body = (content or b"").partition(b"\n")
+    if head + line_end != _head(key, body):
+        return {}
+    found = json.loads(b"{" + body)
+    return found if isinstance(found, dict) else {}
+
+
+def _outcome(cell: Cell, found: Mapping[str, Any]) -> Outcome | None:
+    """Return the outcome of a file's content; None where it is not this cell's."""
+    if found.get("cell") != {name: getattr(cell, name) for name in FIELDS}:
         return None
+    try:
+        fields = dict(found["outcome"])
+        measured = tuple(Measured(**value) for value in fields.pop("measured"))
+        return Outcome(measured, **fields)
+    except (KeyError, TypeError, ValueError):  # whole, but with other fields than ours
+        return None
+
+
+def _stored_cell(found: Mapping[str, Any]) -> StoredCell | None:
+    try:
+        cell = Cell(**found["cell"])
+    except (KeyError, TypeError):
+        return None
+    outcome = _outcome(cell, found)
+    if outcome is None:
+        return None
+    return StoredCell(cell, outcome, found["version"], found["written"])
+
+
+def _keys(store: Store) -> set[str]:
+    """Return the keys of all cells that have a file."""
+    with reached(store, "read", "is its name right, and may you read it?"):
+        names = list(_names(store.cells))
+    # A name that begins with a dot is of a file that is being written, or was never finished.
+    return {name[:-5] for name in names if name.endswith(".json") and not name.startswith(".")}
+
+
+def _names(cells: Location) -> Iterator[str]:
+    if isinstance(cells, Url):
+        yield from (found.rpartition("/")[2] for found in cells.files_below())
+        return
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for folder in os.scandir(cells):
+            if folder.is_dir():
+                yield from os.listdir(folder.path)
+
+
+def _bytes(store: Store, key: str | None) -> bytes | None:
+    if key is None:
+        return None
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return store.file_of(key).read_bytes()
+    return None
+
+
+def _all_bytes(store: Store, keys: Sequence[str | None]) -> Iterator[bytes | None]:
+    """Give the content of the files of a batch; None where there is none or it is not sought."""
+    if isinstance(store.folder, Path):
+        yield from (_bytes(store, key) for key in keys)
+        return
+    with ThreadPoolExecutor(READERS) as readers:
+        yield from readers.map(partial(_bytes, store), keys)
+
+
+def _batches(values: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
+    remaining = iter(values)
+    while batch := list(islice(remaining, size)):
+        yield batch
+
+
+def _parquet_schema() -> pyarrow.Schema:
+    import pyarrow
+
+    kinds = {str: pyarrow.string(), float: pyarrow.float64(), int: pyarrow.int64()}
+    return pyarrow.schema([(name, kinds[kind]) for name, kind in RECORD_COLUMNS.items()])
+
+
+@contextmanager
+def reached(store: Store, done: str, what_now: str = KEPT) -> Iterator[None]:
+    """Turn what goes wrong at a store into the one line of an InputError.
+
+    ``done`` is what cannot be "read" or "written"; the line ends with ``what_now``.
+    """
+    try:
+        yield
+    except Exception as error:
+        # The clients of object stores raise exceptions of their own; on disk it is OSError.
+        if not isinstance(error, OSError) and isinstance(store.folder, Path):
+            raise
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        line = f"the store {store.folder} cannot be {done} ({reason}); {what_now}"
+        raise InputError(" ".join(line.split())) from None

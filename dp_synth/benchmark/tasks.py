@@ -1,52 +1,21 @@
-"""What a cell does: fit, sample, and measure what the rows are good for or what they leak."""
+"""What a cell does: take its rows, and measure what they are good for or what they leak."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
-import numpy as np
-import pandas as pd
-from pydantic import TypeAdapter
-
-from dp_synth.accounting import Accountant, PrivacyBudget
+from dp_synth import extensions
 from dp_synth.attacks import ATTACKS, AttackerView, Pool, has_marginals
 from dp_synth.audit import Roc
-from dp_synth.benchmark.baselines import LEAKAGE_BASELINES, UTILITY_BASELINES
 from dp_synth.benchmark.cell import Cell, Measured, Outcome, measured
-from dp_synth.benchmark.sources import child_seed, dataset, game, yardstick
-from dp_synth.metrics import MODELS, Estimate, kmarginal, utility
-from dp_synth.release import Release
-from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
+from dp_synth.benchmark.fits import Rows, rows_of
+from dp_synth.benchmark.sources import child_seed, dataset, game, real_tables
+from dp_synth.metrics import METRICS, MODELS, Compared, Estimate, utility
 
 FALSE_POSITIVE_RATES = (0.01, 0.1)
-SCORES = ("auc", "average_precision", "f1")
 LEAKAGE_MODEL = "gradient_boosting"
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """A synthesizer's release, and what it took."""
-
-    recipe: Synthesizer
-    budget: PrivacyBudget
-    release: Release
-    seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """The rows that a cell measures; a baseline has no fit that they came from."""
-
-    frame: pd.DataFrame
-    fit: Fit | None = None
-
-    @property
-    def seconds(self) -> float | None:
-        """The processor time of the fit."""
-        return None if self.fit is None else self.fit.seconds
 
 
 def run_cell(cell: Cell) -> Outcome:
@@ -55,17 +24,19 @@ def run_cell(cell: Cell) -> Outcome:
 
 
 def run_utility(cell: Cell) -> Outcome:
-    """Fit on the training part, sample as many rows, and score them.
+    """Take rows of the training part, as many as it has, and measure them by each metric asked.
 
-    ``tv1``, ``tv2``, ``tv3`` and ``kmarginal`` compare with the training part and ``tv2_holdout``
-    and so on with the hold-out part; ``auc:<model>`` and so on train on the rows and test on the
-    hold-out part.
+    What a metric cannot measure on the table it leaves out.
     """
     data = dataset(cell.dataset)
-    metrics: list[str] = json.loads(cell.options)["metrics"]
-    rows = _rows(cell, data.train, data.reference)
-    values = [*_fidelity(cell, rows.frame, metrics), *_usefulness(cell, rows.frame, metrics)]
-    return Outcome(tuple(values), rows.seconds)
+    rows = rows_of(cell, data.train, data.reference)
+    compared = Compared(real_tables(cell.dataset), rows.frame, cell.seed)
+    values = [
+        _named(name, estimate)
+        for metric in json.loads(cell.options)["metrics"]
+        for name, estimate in extensions.find("metrics", metric, METRICS)(compared).items()
+    ]
+    return _outcome(values, rows)
 
 
 def run_leakage(cell: Cell) -> Outcome:
@@ -81,7 +52,7 @@ def run_leakage(cell: Cell) -> Outcome:
     """
     options = json.loads(cell.options)
     played = game(cell.dataset, cell.seed, options["members"], options["isolated"])
-    rows = _rows(cell, played.pool.members, played.fresh)
+    rows = rows_of(cell, played.pool.members, played.fresh)
     values = [
         value
         for name in options["attacks"]
@@ -96,33 +67,23 @@ def run_leakage(cell: Cell) -> Outcome:
     values += [_named(f"auc:{model}", of_model["auc"]) for model, of_model in scores.items()]
     if rows.fit is not None:
         values.append(measured("auc_ceiling", *[rows.fit.release.largest_auc()] * 3))
-    return Outcome(tuple(values), rows.seconds)
+    return _outcome(values, rows)
 
 
-def _rows(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
-    """Return rows of the cell's baseline or synthesizer, as many as were fitted."""
-    sample_seed = child_seed(cell.seed, "sample")
-    if cell.epsilon is None or cell.delta is None or cell.adjacency is None:
-        baselines = LEAKAGE_BASELINES if cell.task == "leakage" else UTILITY_BASELINES
-        rng = np.random.default_rng(sample_seed)
-        return Rows(baselines[cell.synthesizer](fitted, fresh, rng))
-    recipe = TypeAdapter(SYNTHESIZERS[cell.synthesizer]).validate_json(cell.settings)
-    budget = PrivacyBudget(cell.epsilon, cell.delta, cell.adjacency)
-    accountant = Accountant(budget, simulate=True)
-    started = time.process_time()
-    release = recipe.fit(
-        fitted, dataset(cell.dataset).schema, accountant, seed=child_seed(cell.seed, "fit")
+def _outcome(values: list[Measured], rows: Rows) -> Outcome:
+    return Outcome(
+        tuple(values),
+        seconds=rows.seconds,
+        peak_mb=rows.peak_mb,
+        budget=rows.budget,
+        ledger=rows.ledger,
     )
-    seconds = time.process_time() - started
-    # A benchmark's tables are public, so the number of their rows may be used.
-    rows = release.sample(len(fitted), seed=sample_seed)
-    return Rows(rows, Fit(recipe, budget, release, seconds))
 
 
 def _view(attack: str, cell: Cell, rows: Rows) -> AttackerView | None:
     """Return what an attacker sees of a cell's rows, None where the attack needs more."""
     data = dataset(cell.dataset)
-    if not ATTACKS[attack].needs_transcript:
+    if not extensions.find("attacks", attack, ATTACKS).needs_transcript:
         view = AttackerView(rows.frame, data.schema, data.reference, cell.synthesizer)
         if rows.fit is None:
             return view
@@ -139,34 +100,8 @@ def _view(attack: str, cell: Cell, rows: Rows) -> AttackerView | None:
     )
 
 
-def _fidelity(cell: Cell, rows: pd.DataFrame, metrics: Sequence[str]) -> Iterator[Measured]:
-    wanted = {f"tv{degree}": degree for degree in (1, 2, 3)}
-    degrees = {degree for name, degree in wanted.items() if name in metrics}
-    if "kmarginal" in metrics:
-        degrees.add(2)
-    for part, ending in (("train", ""), ("holdout", "_holdout")):
-        found = yardstick(cell.dataset, part).total_variation(rows, tuple(sorted(degrees)))
-        for name, degree in wanted.items():
-            if name in metrics:
-                yield _named(name + ending, found[degree])
-        if "kmarginal" in metrics:
-            yield _named("kmarginal" + ending, kmarginal(found[2]))
-
-
-def _usefulness(cell: Cell, rows: pd.DataFrame, metrics: Sequence[str]) -> Iterator[Measured]:
-    wanted = [name for name in SCORES if name in metrics]
-    if not wanted:
-        return
-    holdout = dataset(cell.dataset).holdout
-    for model, scores in utility(
-        rows, holdout, dataset(cell.dataset).schema, seed=cell.seed
-    ).items():
-        for name in wanted:
-            yield _named(f"{name}:{model}", scores[name])
-
-
 def _attacked(name: str, pool: Pool, view: AttackerView, seed: int) -> Iterator[Measured]:
-    attack = ATTACKS[name]()
+    attack = extensions.find("attacks", name, ATTACKS)()
     of_members = attack.scores(pool.members, view)
     of_others = attack.scores(pool.non_members, view)
     roc = Roc(of_members, of_others, seed=seed)

@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from dp_synth._version import __version__
-from dp_synth.cli import account, audit, benchmark, evaluate, ledger, listing, schema, synthesize
+from dp_synth.cli import (
+    account,
+    audit,
+    benchmark,
+    card,
+    evaluate,
+    ledger,
+    listing,
+    page,
+    peers,
+    schema,
+    statistics,
+    store,
+    synthesize,
+)
 from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
 
 EXIT_INPUT = 2
@@ -29,6 +43,9 @@ schema_app = typer.Typer(
 )
 benchmark_app = typer.Typer(
     help="Run a grid of synthesizers, tables and budgets.", no_args_is_help=True
+)
+peers_app = typer.Typer(
+    help="Other libraries, each in an environment of its own.", no_args_is_help=True
 )
 ledger_app = typer.Typer(
     help="Open, verify, show and export the record of what was charged.", no_args_is_help=True
@@ -59,12 +76,18 @@ benchmark_app.command("run")(benchmark.run)
 benchmark_app.command("status")(benchmark.status)
 benchmark_app.command("export")(benchmark.export)
 benchmark_app.command("plot")(benchmark.plot)
+benchmark_app.command("rank")(statistics.rank)
+benchmark_app.command("compare")(statistics.compare)
+benchmark_app.command("report")(page.report)
+benchmark_app.command("diff")(store.diff)
 app.add_typer(schema_app, name="schema")
 app.command("synthesize")(synthesize.synthesize)
 app.command("sample")(synthesize.sample)
 app.command("evaluate")(evaluate.evaluate)
 app.command("attack")(evaluate.attack)
 app.command("audit")(audit.audit)
+app.command("card")(card.card)
+app.command("gate")(card.gate)
 app.command("account", cls=account.InOrder, no_args_is_help=True)(account.account)
 app.add_typer(benchmark_app, name="benchmark")
 ledger_app.command("new")(ledger.new)
@@ -72,6 +95,9 @@ ledger_app.command("verify")(ledger.verify)
 ledger_app.command("show")(ledger.show)
 ledger_app.command("export")(ledger.export)
 app.add_typer(ledger_app, name="ledger")
+peers_app.command("install")(peers.install)
+peers_app.command("list")(peers.listing)
+app.add_typer(peers_app, name="peers")
 app.command("list")(listing.listing)
 
 
@@ -79,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``dp-synth`` and return its exit code; ``arguments`` default to the command line's.
 
     0 success, 2 wrong arguments or input, 3 a budget that does not allow it, 4 an audit that
-    refutes a claim, 130 interrupted.
+    refutes a claim or a card that does not pass a gate, 130 interrupted.
     Anything else is a defect of ours: its exception is left to end the process with a traceback.
     """
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from dp_synth.errors import InputError
 
@@ -28,3 +30,10 @@ def reading_arguments() -> Iterator[None]:
         raise InputError(str(error.args[0]) if error.args else "unknown name") from None
     except (ValueError, TypeError) as error:
         raise InputError(str(error)) from None
+
+
+def find_modules_here() -> None:
+    """Let ``module:object`` name modules of the working folder, as ``python -m`` does."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)

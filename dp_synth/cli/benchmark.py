@@ -3,72 +3,168 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dp_synth.cli.arguments import find_modules_here
 from dp_synth.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.benchmark import Cell, Grid, Store, Tally
+    from dp_synth.benchmark import Cell, Crew, Ended, Grid, Outcome, Store, Tally
 
 RESULTS = Path("results")
 EXIT_INTERRUPTED = 130
 
 GridFile = Annotated[Path, typer.Argument(metavar="GRID.yaml", help="What to run.")]
-StoreFolder = Annotated[
-    Path | None, typer.Option(help="Folder of the results; results/<name of the grid> by default.")
+StorePlace = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder or fsspec URL of the results; results/<name of the grid> by default."
+    ),
+]
+
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Over the file's: key=value, such as seeds=2 or utility.epsilons=[1]."
+    ),
 ]
 
 
 def run(
     grid: GridFile,
-    store: StoreFolder = None,
+    settings: Settings = None,
+    store: StorePlace = None,
     jobs: Annotated[
         int, typer.Option(help="Processes, of one thread each; one a core by default.", min=1)
     ] = os.cpu_count() or 1,
+    dask: Annotated[
+        str | None, typer.Option(help="Address or scheduler file of a Dask cluster that runs them.")
+    ] = None,
+    retry: Annotated[bool, typer.Option(help="Try failed cells again.")] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would run, and how long it may take.")
+    ] = False,
 ) -> None:
     """Run every cell of a grid that is not done yet, and gather the records.
 
     Stop it at any time: the next run goes on where this one ended, and tries failed cells again.
     A failed cell is a row with its error; the exit code is 0 unless every cell failed.
     """
+    from dp_synth import benchmark
+
+    find_modules_here()
+    content = benchmark.Grid.load(grid, settings or [])
+    place = store or default_store(content)
+    if dry_run:
+        _forecast(content, place, jobs)
+        return
+    run_ = _Run(content, benchmark.plan(content), benchmark.open_store(place), jobs, dask or "")
     try:
-        _run(grid, store, jobs)
+        run_.go(retry=retry)
     except KeyboardInterrupt:
-        again = " ".join(
-            ["dp-synth benchmark run", str(grid), *(["--store", str(store)] * bool(store))]
-        )
+        again = f"dp-synth benchmark run {grid} --store {place}"
         typer.echo(f"dp-synth: stopped; finished cells are kept; go on with: {again}", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def _run(path: Path, folder: Path | None, jobs: int) -> None:
+@dataclass(frozen=True)
+class _Run:
+    """One call of `run`: its cells, where they are kept, and who works through them."""
+
+    grid: Grid
+    cells: tuple[Cell, ...]
+    store: Store
+    jobs: int
+    scheduler: str  # address of a Dask scheduler, "" for processes of this machine
+
+    def go(self, *, retry: bool) -> None:
+        """Run what is left, whatever happens write down that it was run, and say what came out."""
+        from dp_synth import benchmark
+
+        tally = benchmark.status(self.cells, self.store)
+        if tally.done == tally.total:
+            typer.echo("nothing to do: every cell of this grid is done already")
+        else:
+            tally = self._work_through(tally, retry=retry)
+        records = benchmark.gather(self.store, self.cells)
+        _say(tally, self.store, records)
+
+    def _work_through(self, tally: Tally, *, retry: bool) -> Tally:
+        from dp_synth import benchmark
+
+        started = datetime.now(UTC)
+        ended: list[tuple[Cell, Outcome]] = []
+        crew = self._crew()
+
+        def noted(cells: Iterator[Cell]) -> Ended:
+            with closing(crew(cells)) as pairs:
+                for pair in pairs:
+                    ended.append(pair)
+                    yield pair
+
+        try:
+            with _progress(tally) as report:
+                return benchmark.run(
+                    self.cells,
+                    self.store,
+                    noted,
+                    report=report,
+                    retry=retry,
+                    give_up=self.grid.limits.give_up,
+                )
+        finally:
+            summary = benchmark.summarise(
+                self.cells,
+                ended,
+                started=started,
+                jobs=None if self.scheduler else self.jobs,
+                cluster=self.scheduler,
+            )
+            benchmark.write_manifest(self.store, self.grid.model_dump(mode="json"), summary)
+
+    def _crew(self) -> Crew:
+        from dp_synth.benchmark import local_crew, run_cell
+        from dp_synth.benchmark.cluster import dask_crew
+
+        limits = self.grid.cell_limits()
+        if self.scheduler:
+            return dask_crew(run_cell, self.scheduler, limits)
+        return local_crew(run_cell, self.jobs, limits)
+
+
+def _forecast(grid: Grid, place: str, jobs: int) -> None:
+    """Print the cells that are left by kind, with time and memory as cells of the kind took."""
     from dp_synth import benchmark
 
-    grid = benchmark.Grid.load(path)
-    store = benchmark.open_store(folder or _default_store(grid))
     cells = benchmark.plan(grid)
-    tally = benchmark.status(cells, store)
-    if tally.done == tally.total:
-        typer.echo("nothing to do: every cell of this grid is done already")
-    else:
-        with _progress(tally) as report:
-            tally = benchmark.run(cells, store, jobs=jobs, work=benchmark.run_cell, report=report)
-    _finish(grid, store, cells, tally)
+    rows = benchmark.forecast(benchmark.outcomes(benchmark.store_at(place), cells))
+    width = max(len(row.synthesizer) for row in rows)
+    for row in rows:
+        time = "time unknown" if row.total is None else f"{row.total:.0f} s"
+        memory = "" if row.peak_mb is None else f", {row.peak_mb:.0f} MB"
+        kind = f"{row.dataset:<12} {row.task:<8} {row.synthesizer:<{width}}"
+        typer.echo(f"{kind} {row.left:>5} cells, {time}{memory}")
+    unknown = sum(row.left for row in rows if row.seconds is None)
+    known = sum(row.total or 0.0 for row in rows) / jobs
+    left = sum(row.left for row in rows)
+    typer.echo(
+        f"{left} of {len(cells)} cells left: {known:.0f} s with {jobs} processes"
+        + (f", and {unknown} cells of kinds that never ran here" if unknown else "")
+    )
 
 
-def _finish(grid: Grid, store: Store, cells: tuple[Cell, ...], tally: Tally) -> None:
-    """Gather the records and say where they are."""
-    from dp_synth import benchmark
-
-    benchmark.write_manifest(store, grid.model_dump(mode="json"))
-    records = benchmark.gather(store, cells)
+def _say(tally: Tally, store: Store, records: object) -> None:
+    """Say how many cells are done, why others are not, and where the records are."""
     if tally.failed == tally.total:
         raise InputError(f"every cell failed, the first with {next(iter(tally.reasons))}")
     if tally.failed:
@@ -80,21 +176,22 @@ def _finish(grid: Grid, store: Store, cells: tuple[Cell, ...], tally: Tally) -> 
     typer.echo(f"{tally.done} of {tally.total} cells done; records: {records}")
 
 
-def status(grid: GridFile, store: StoreFolder = None) -> None:
-    """Say how many cells of a grid are done, failed (and why), and left."""
+def status(grid: GridFile, settings: Settings = None, store: StorePlace = None) -> None:
+    """Say how many cells of a grid are done, failed (and why), and left, also while it runs."""
     from dp_synth import benchmark
 
-    content = benchmark.Grid.load(grid)
-    folder = store or _default_store(content)
-    tally = benchmark.status(benchmark.plan(content), benchmark.Store(folder))
-    typer.echo(f"{folder}: {tally.done} done, {tally.failed} failed, {tally.left} left")
+    find_modules_here()
+    content = benchmark.Grid.load(grid, settings or [])
+    place = store or default_store(content)
+    tally = benchmark.status(benchmark.plan(content), benchmark.store_at(place))
+    typer.echo(f"{place}: {tally.done} done, {tally.failed} failed, {tally.left} left")
     for reason, count in sorted(tally.reasons.items()):
         typer.echo(f"  {count} x {reason}")
 
 
 def export(
     source: Annotated[
-        Path, typer.Argument(metavar="GRID.yaml|STORE", help="A grid that was run, or its results.")
+        str, typer.Argument(metavar="GRID.yaml|STORE", help="A grid that was run, or its results.")
     ],
     out: Annotated[Path, typer.Option(help="File to write, such as records.jsonl.")],
     command: Annotated[
@@ -104,9 +201,9 @@ def export(
     """Write the gathered records as lines of JSON to commit, each with the command that made it."""
     from dp_synth import benchmark
 
-    if source.is_dir() and not command:
+    if not source.endswith((".yaml", ".yml")) and not command:
         raise InputError("say with --command what made the store; every record will name it")
-    records = _gathered(source)
+    records = gathered(source)
     benchmark.write_record_file(records, out, command or f"dp-synth benchmark run {source}")
     failed = (records["error"] != "").sum()
     typer.echo(f"{len(records)} records, {failed} of them failed cells: {out}")
@@ -114,7 +211,7 @@ def export(
 
 def plot(
     sources: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="GRID.yaml|STORE|RECORDS.jsonl...",
             help="Grids that were run, their results, or exported records, on one figure.",
@@ -131,18 +228,14 @@ def plot(
     exported records as well are live: open markers beside the records, and a line each that says
     what both found, with a warning where they are further apart than seeds are.
     """
-    from dp_synth import benchmark
     from dp_synth.figures import draw_all
 
-    files = [source for source in sources if source.suffix == ".jsonl"]
-    stores = [source for source in sources if source not in files]
-    records = benchmark.combined(
-        [_gathered(source) for source in stores],
-        [benchmark.read_record_file(path) for path in files],
-    )
-    folder = out or (_folder_of(stores[0]) / "figures" if stores else None)
-    if folder is None:
-        raise InputError("say with --out where to draw: records alone have no folder")
+    records = records_of(sources)
+    stores = [source for source in sources if not source.endswith(".jsonl")]
+    place = place_of(stores[0]) if stores else ""
+    if out is None and (not stores or "://" in place):
+        raise InputError("say with --out where to draw: records alone or at a URL have no folder")
+    folder = out or Path(place) / "figures"
     written = draw_all(records, folder)
     if not written:
         named = ", ".join(map(str, sources))
@@ -167,21 +260,38 @@ def _say_what_live_cells_found(records: pd.DataFrame) -> None:
         typer.echo(f"dp-synth: warning: {line}", err=True)
 
 
-def _gathered(source: Path) -> pd.DataFrame:
+def gathered(source: str) -> pd.DataFrame:
     """Return the records of a store, or of the one that a grid has by default."""
     from dp_synth import benchmark
 
-    return benchmark.read_records(benchmark.Store(_folder_of(source)))
+    return benchmark.read_records(benchmark.store_at(place_of(source)))
 
 
-def _folder_of(source: Path) -> Path:
+def place_of(source: str) -> str:
+    """Return the store that ``source`` names, or that the grid of this file has by default."""
     from dp_synth import benchmark
 
-    return source if source.is_dir() else _default_store(benchmark.Grid.load(source))
+    if not source.endswith((".yaml", ".yml")):
+        return source
+    find_modules_here()
+    return default_store(benchmark.Grid.load(source))
 
 
-def _default_store(grid: Grid) -> Path:
-    return RESULTS / grid.name
+def records_of(sources: Sequence[str]) -> pd.DataFrame:
+    """Return the records of grids that were run, stores and exported files, each once."""
+    from dp_synth import benchmark
+
+    files = [source for source in sources if source.endswith(".jsonl")]
+    stores = [source for source in sources if source not in files]
+    return benchmark.combined(
+        [gathered(source) for source in stores],
+        [benchmark.read_record_file(Path(path)) for path in files],
+    )
+
+
+def default_store(grid: Grid) -> str:
+    """Return the folder of a grid's results where none is named."""
+    return str(RESULTS / grid.name)
 
 
 @contextmanager

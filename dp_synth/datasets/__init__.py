@@ -16,7 +16,7 @@ from dp_synth.datasets.sources import ADULT, NAMED, Source
 from dp_synth.errors import DatasetUnavailable, InputError
 from dp_synth.schema import Schema
 
-__all__ = ["Dataset", "describe", "load", "names", "read_table", "write_table"]
+__all__ = ["Dataset", "describe", "from_file", "load", "names", "read_table", "write_table"]
 
 FOLDER_VARIABLE = "DP_SYNTH_DATA"
 """The environment variable that names the folder of tables that are not bundled."""
@@ -76,6 +76,23 @@ def load(name: str, path: str | PathLike[str] | None = None) -> Dataset:
     content = _content(table)
     sha256 = hashlib.sha256(content).hexdigest()
     return _dataset(name, parse_csv(content, str(table)), schema, NAMED[name], sha256=sha256)
+
+
+def from_file(path: str | PathLike[str]) -> Dataset:
+    """Return a table of one's own, split the same way every time, named by its path.
+
+    ``path`` ends in .csv, .csv.gz or .parquet, and its schema ``<stem>.meta.json`` lies beside
+    it. DatasetUnavailable where either is not to be found.
+    """
+    table = Path(path)
+    stem = table.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".parquet")
+    beside = table.with_name(f"{stem}.meta.json")
+    for needed in (table, beside):
+        if not needed.is_file():
+            raise DatasetUnavailable(f"{needed}: is not there; a table needs its schema beside it")
+    source = Source(place=str(path), citation=f"{stem}, a table of one's own", licence="unknown")
+    sha256 = hashlib.sha256(_content(table)).hexdigest()
+    return _dataset(str(path), read_table(str(path)), Schema.load(beside), source, sha256=sha256)
 
 
 def _load_adult(path: str | PathLike[str] | None) -> Dataset:

@@ -1,9 +1,11 @@
 """Figures: a table of records in, axes out; no synthesizer, no attack, no data."""
 
 from dp_synth.figures.audits import audit_bounds, bounds_of
+from dp_synth.figures.claimed import draw_claimed, is_audit
 from dp_synth.figures.curves import leakage_curves, utility_curves
 from dp_synth.figures.files import draw_all
 from dp_synth.figures.power import power_curves
+from dp_synth.figures.ranks import draw_ranks, write_ranks
 from dp_synth.figures.risks import risk_bars
 from dp_synth.figures.roc import roc_curves
 from dp_synth.figures.tradeoff import tradeoff
@@ -12,10 +14,14 @@ __all__ = [
     "audit_bounds",
     "bounds_of",
     "draw_all",
+    "draw_claimed",
+    "draw_ranks",
+    "is_audit",
     "leakage_curves",
     "power_curves",
     "risk_bars",
     "roc_curves",
     "tradeoff",
     "utility_curves",
+    "write_ranks",
 ]

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from dp_synth.benchmark.grid import UTILITY_METRICS, Grid, SynthesizerChoice
+from dp_synth.benchmark.grid import DEFAULT_METRICS, Grid, SynthesizerChoice
 from dp_synth.errors import GridError
 from dp_synth.synthesizers import SYNTHESIZERS, Independent
 
@@ -64,7 +64,7 @@ def part(name, **changes):
         (changed(seeds=[]), "seeds: the list must name at least one"),
         (changed(seeds=[1, 1]), "seeds: the values must be distinct, got [1, 1]"),
         (changed(seeds=[-1]), "seeds.0: input should be greater than or equal to 0, got -1"),
-        (changed(synthesizers=["mts"]), "synthesizers.0.name: no synthesizer named 'mts'; did yo"),
+        (changed(synthesizers=["mts"]), "synthesizers.0: no synthesizer named 'mts'; did yo"),
         (
             changed(synthesizers=[{"name": "mst", "sett": {}}]),
             "synthesizers.0.sett: unknown key; did you mean 'set'? there are: name, set",
@@ -164,7 +164,7 @@ def test_what_does_not_decide_a_result_does_not_change_a_key():
         synthesizers=["mst", {"name": "independent"}],
         utility={
             "epsilons": [10.0, 1.0],
-            "metrics": UTILITY_METRICS[::-1],
+            "metrics": DEFAULT_METRICS[::-1],
         },
     )
     assert keys(same) == keys(GOOD)

@@ -1,6 +1,7 @@
 """What is exported is read back as it was, and says how it was made."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +9,18 @@ from fake_cells import fake_cell
 
 from dp_synth.benchmark import open_store, read_record_file, read_records, write_record_file
 from dp_synth.benchmark.cell import RECORD_COLUMNS, Outcome, measured
-from dp_synth.benchmark.record_file import FILE_COLUMNS
+from dp_synth.benchmark.record_file import ADDED, FILE_COLUMNS
 from dp_synth.benchmark.store import gather, save
 from dp_synth.errors import InputError
 
-OUTCOME = Outcome((measured("tv2", 0.1 + 0.2, 0.4, 0.6), measured("auc", np.nan, 0, 1)), 0.25)
+OUTCOME = Outcome(
+    (measured("tv2", 0.1 + 0.2, 0.4, 0.6), measured("auc", np.nan, 0, 1)),
+    seconds=0.25,
+    wall_seconds=1.5,
+    peak_mb=100.0,
+    budget="peer-declared",
+)
+DEEP = Path(__file__).parents[2] / "benchmarks" / "results" / "deep.jsonl"
 
 
 @pytest.fixture
@@ -63,3 +71,38 @@ def test_a_file_that_cannot_be_reached_is_one_clear_line(records, tmp_path):
         read_record_file(tmp_path / "absent.jsonl")
     with pytest.raises(InputError, match="cannot be written"):
         write_record_file(records, tmp_path / "absent" / "records.jsonl", "make it")
+
+
+def test_a_file_of_before_columns_were_added_is_read_as_it_was_meant(records, tmp_path):
+    path = tmp_path / "records.jsonl"
+    write_record_file(records, path, "make it")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    old = [{name: row[name] for name in row if name not in ADDED} for row in lines]
+    path.write_text("".join(json.dumps(row) + "\n" for row in old))
+    found = read_record_file(path)
+    assert list(found.columns) == list(FILE_COLUMNS)
+    assert found["wall_seconds"].isna().all()
+    assert found["peak_mb"].isna().all()
+    assert found["budget"].tolist() == ["ledger", "ledger", "", "", ""]
+    path.write_text("".join(json.dumps(row) + "\n" for row in lines))
+    rest = [name for name in FILE_COLUMNS if name not in ADDED]
+    assert found[rest].equals(read_record_file(path)[rest])
+
+
+@pytest.mark.skipif(not DEEP.exists(), reason="the committed records are in the repository alone")
+def test_committed_records_are_read_and_written_with_all_columns(tmp_path):
+    lines = [json.loads(line) for line in DEEP.read_text().splitlines()]
+    found = read_record_file(DEEP)
+    assert len(found) == len(lines)
+    assert list(found.columns) == list(FILE_COLUMNS)
+    assert found["value"].tolist() == pytest.approx(
+        [np.nan if line["value"] is None else line["value"] for line in lines], abs=0, nan_ok=True
+    )
+    fitted = found["epsilon"].notna() & (found["error"] == "")
+    if not ADDED & set(lines[0]):
+        assert found["budget"].tolist() == np.where(fitted, "ledger", "").tolist()
+    again = tmp_path / "again.jsonl"
+    write_record_file(found, again, "make it")
+    assert set(json.loads(again.read_text().splitlines()[0])) == set(FILE_COLUMNS)
+    written = read_record_file(again)
+    assert written.drop(columns="command").equals(found.drop(columns="command"))

@@ -82,7 +82,9 @@ def test_what_was_run_is_exported_and_drawn_beside_itself(grid, capfd):
 
 
 def test_live_cells_that_are_far_off_or_failed_are_warned_about(grid, capfd):
-    row = dict.fromkeys(RECORD_COLUMNS, "") | dict.fromkeys(("seconds", "low", "high"), 0.1)
+    row = dict.fromkeys(RECORD_COLUMNS, "") | dict.fromkeys(
+        ("seconds", "wall_seconds", "peak_mb", "low", "high"), 0.1
+    )
     row |= {"dataset": "adult", "task": "utility", "synthesizer": "mst", "settings": "{}"}
     row |= {"epsilon": 1.0, "delta": 1e-5, "adjacency": "add_remove", "seed": 0}
     found = row | {"metric": "tv2", "value": 0.5}

@@ -1,0 +1,23 @@
+"""Other libraries, measured as whole processes: each in its own environment, behind a folder."""
+
+from dp_synth.benchmark.peers.environments import Environment, environment, install, version_of
+from dp_synth.benchmark.peers.errors import PeerError
+from dp_synth.benchmark.peers.protocol import PeerRequest
+from dp_synth.benchmark.peers.registry import PEERS, Peer, check_name, split_name
+from dp_synth.benchmark.peers.run import PeerAnswer, code_of, run_peer
+
+__all__ = [
+    "PEERS",
+    "Environment",
+    "Peer",
+    "PeerAnswer",
+    "PeerError",
+    "PeerRequest",
+    "check_name",
+    "code_of",
+    "environment",
+    "install",
+    "run_peer",
+    "split_name",
+    "version_of",
+]

@@ -1,0 +1,1 @@
+"""Scripts that the interpreters of peers run by path; nothing of ours imports them."""

@@ -1,0 +1,122 @@
+"""A process and all that it starts: the memory that they hold together, and their common end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+MEGABYTE = 2**20
+SCANS = 0.01  # share of one core that reading the list of all processes may take
+OWN = Path("/proc/self")  # of Linux, where a process can ask for its peak and have it forgotten
+
+
+class Family:
+    """A process that leads a session of its own, and all that it was seen to start.
+
+    Those count too that left the session, and those that lived longer than who started them.
+    """
+
+    def __init__(self, pid: int) -> None:
+        """Watch the process ``pid``."""
+        self._pid = pid
+        self._seen: dict[int, psutil.Process] = {}
+        self._meet([pid])
+
+    def megabytes(self) -> float:
+        """Return the resident memory of all of them; what they share counts for each."""
+        self._meet(_children.below([self._pid, *self._seen]))
+        total = 0.0
+        for pid, process in list(self._seen.items()):
+            try:
+                total += process.memory_info().rss / MEGABYTE
+            except psutil.Error:
+                del self._seen[pid]
+        return total
+
+    def kill(self) -> None:
+        """Kill every one of them; those that were started meanwhile as well."""
+        if self._pid != os.getpid():
+            self._signal_session(signal.SIGSTOP)  # who is stopped starts no other
+        _children.read()
+        self._meet(_children.below([self._pid, *self._seen]))
+        for pid, process in self._seen.items():
+            if pid != self._pid:
+                with suppress(psutil.Error):
+                    process.kill()  # leaves one alone that only has the same number
+        self._signal_session(signal.SIGKILL)
+
+    def _meet(self, pids: list[int]) -> None:
+        for pid in pids:
+            if pid not in self._seen:
+                with suppress(psutil.Error):
+                    self._seen[pid] = psutil.Process(pid)
+
+    def _signal_session(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._pid, number)
+
+
+class _Children:
+    """Who started whom, read for all families at once and only as often as it is cheap."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._of: dict[int, list[int]] = {}
+        self._next = 0.0  # when the list may be read again
+
+    def read(self) -> None:
+        """Read the list of all processes now."""
+        with self._lock:
+            self._read()
+
+    def below(self, roots: list[int]) -> list[int]:
+        """Return the descendants of the processes ``roots``."""
+        with self._lock:
+            if time.monotonic() >= self._next:
+                self._read()
+            of = self._of
+        return list(_descend(of, roots))
+
+    def _read(self) -> None:
+        started = time.monotonic()
+        of: dict[int, list[int]] = {}
+        for process in psutil.process_iter(["ppid"]):
+            of.setdefault(process.info["ppid"], []).append(process.pid)
+        self._of = of
+        ended = time.monotonic()
+        self._next = ended + (ended - started) / SCANS
+
+
+_children = _Children()
+
+
+def _descend(of: dict[int, list[int]], roots: list[int]) -> Iterator[int]:
+    left, known = list(roots), set(roots)
+    while left:
+        for child in of.get(left.pop(), ()):
+            if child not in known:  # the list is not of one moment: numbers may come twice
+                known.add(child)
+                left.append(child)
+                yield child
+
+
+def forget_peak() -> None:
+    """Begin to count the peak of this process's memory anew, where the system can."""
+    with suppress(OSError):
+        (OWN / "clear_refs").write_text("5")
+
+
+def peak_mb() -> float:
+    """Return the largest resident memory since `forget_peak`, else what is resident now."""
+    with suppress(OSError):
+        for line in (OWN / "status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return float(psutil.Process().memory_info().rss) / MEGABYTE

@@ -1,0 +1,193 @@
+"""`dp-synth card` and `dp-synth gate`: what stands beside a release, and whether that will do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dp_synth.cli.synthesize import check_writable
+from dp_synth.errors import InputError
+
+if TYPE_CHECKING:
+    from dp_synth.datasets.sources import Source
+    from dp_synth.report.card import DataCard
+    from dp_synth.report.card_signatures import Signature
+    from dp_synth.report.gate import Verdict
+    from dp_synth.report.policy import Policy
+
+EXIT_REFUSED = 4
+NOT_STATED = "not stated"
+
+
+def card(
+    release: Annotated[Path, typer.Argument(help="A release that `synthesize` kept (.npz).")],
+    out: Annotated[Path, typer.Option(help="Where the card goes (.json); its page goes beside.")],
+    title: Annotated[str | None, typer.Option(help="Default: the schema's name.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Whom to cite for the table, or a dataset's name.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="The licence of the table.")] = None,
+    intended: Annotated[
+        list[str] | None, typer.Option(help="A use it is meant for; may be repeated.")
+    ] = None,
+    not_intended: Annotated[
+        list[str] | None, typer.Option(help="A use it is not meant for; may be repeated.")
+    ] = None,
+    internal: Annotated[
+        bool, typer.Option("--internal", help="Add the part that may not be published.")
+    ] = False,
+    real: Annotated[Path | None, typer.Option(help="Table that was fitted.")] = None,
+    holdout: Annotated[Path | None, typer.Option(help="Real rows that were not fitted.")] = None,
+    synthetic: Annotated[Path | None, typer.Option(help="Rows drawn from the release.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Other rows of the same people, for the attacker.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of classifiers and attacks.", min=0)] = 0,
+) -> None:
+    """Write the data card of a release, as JSON and as a page.
+
+    Without --internal it is made from the release alone and may be published with it.
+    """
+    from dp_synth.datasets import read_table
+    from dp_synth.release import Release
+    from dp_synth.report.card import data_card, places
+    from dp_synth.report.card_internal import internal_part
+
+    tables = {"--real": real, "--holdout": holdout, "--synthetic": synthetic}
+    check_writable((release, *tables.values(), reference), *places(out))
+    _check_internal(internal, {**tables, "--reference": reference}, needed=tuple(tables))
+    kept = Release.load(release)
+    made = data_card(
+        kept,
+        title=title,
+        source=_source(source, licence),
+        intended=intended or (),
+        not_intended=not_intended or (),
+    )
+    if internal:
+        others = None if reference is None else read_table(reference)
+        fitted, fresh, rows = (read_table(path) for path in tables.values() if path is not None)
+        part = internal_part(fitted, fresh, rows, kept, reference=others, seed=seed)
+        made = made.with_internal(part)
+    made.write(out)
+
+
+def gate(
+    card_file: Annotated[
+        Path | None, typer.Argument(metavar="CARD", help="A data card (.json).")
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="What is asked of it (YAML).")] = None,
+    sign: Annotated[
+        list[str] | None, typer.Option(help="Sign for a role: ROLE=NAME; may be repeated.")
+    ] = None,
+    release: Annotated[
+        Path | None, typer.Option(help="Also check that the card tells of this release (.npz).")
+    ] = None,
+    show_policy: Annotated[
+        bool, typer.Option("--show-policy", help="Print a policy to start from, and exit.")
+    ] = False,
+) -> None:
+    """Judge a data card by a policy, and list what people must still sign.
+
+    Exit code 4 says that a check fails or a signature is missing. The card is never changed:
+    signatures go into a file of their own beside it, and hold for the card as it is now.
+    """
+    from dp_synth.release import Release
+    from dp_synth.report.card import DataCard
+    from dp_synth.report.card_signatures import digest_of, read_signatures, signature_file
+    from dp_synth.report.gate import judge
+    from dp_synth.report.policy import Policy, sample_policy
+
+    if show_policy:
+        typer.echo(sample_policy(), nl=False)
+        return
+    if card_file is None or policy is None:
+        raise InputError(
+            "a card and --policy must be given; --show-policy prints one to start from"
+        )
+    asked, judged = Policy.load(policy), DataCard.load(card_file)
+    kept = None if release is None else Release.load(release)
+    digest, place = digest_of(card_file), signature_file(card_file)
+    signed = read_signatures(place)
+    if sign:
+        signed = _sign(place, sign, asked, judged, digest)
+    verdict = judge(judged, asked, card_sha256=digest, signed=signed, release=kept)
+    _show(verdict)
+    if not verdict.passed:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _source(text: str | None, licence: str | None) -> Source | None:
+    """Return the source that options name: a known dataset's, or as they say."""
+    from dp_synth.datasets.sources import ADULT, NAMED, Source
+
+    named = {"adult": ADULT, **NAMED}
+    if text in named:
+        known = named[text]
+        return known if licence is None else Source(known.place, known.citation, licence)
+    if text is None and licence is None:
+        return None
+    return Source(NOT_STATED, text or NOT_STATED, licence or NOT_STATED)
+
+
+def _check_internal(
+    internal: bool, tables: dict[str, Path | None], *, needed: Sequence[str]
+) -> None:
+    """Refuse tables without --internal, and --internal without the tables that it needs."""
+    given = [name for name, path in tables.items() if path is not None]
+    if given and not internal:
+        raise InputError(f"{given[0]} is for the internal part of the card; add --internal")
+    missing = [name for name in needed if tables[name] is None]
+    if internal and missing:
+        raise InputError(f"--internal needs {' and '.join(missing)}")
+
+
+def _sign(
+    place: Path, signs: Sequence[str], policy: Policy, card: DataCard, digest: str
+) -> tuple[Signature, ...]:
+    """Add signatures for the roles that a policy has, and return all that are there then."""
+    from dp_synth.report.card_signatures import Signature, add_signatures, read_signatures
+
+    statements = {one.role: one.statement for one in policy.signatures}
+    added = []
+    for sign in signs:
+        role, equals, name = (part.strip() for part in sign.partition("="))
+        if not equals or not name:
+            raise InputError(f"--sign takes ROLE=NAME, got {sign!r}")
+        if role not in statements:
+            near = difflib.get_close_matches(role, statements, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            known = ", ".join(map(repr, statements)) or "none"
+            raise InputError(f"--sign: the policy has no role {role!r}; {hint}there are: {known}")
+        added.append(
+            Signature.now(
+                role,
+                name,
+                statements[role],
+                card_sha256=digest,
+                publishable_sha256=card.digest,
+            )
+        )
+    add_signatures(place, added)
+    return read_signatures(place)
+
+
+def _show(verdict: Verdict) -> None:
+    rows = [("check", "asked", "found", "verdict")]
+    rows += [
+        (check.name, check.threshold, check.value, "pass" if check.passed else "FAIL")
+        for check in verdict.checks
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        typer.echo("  ".join([*cells, row[3]]))
+    for signing in verdict.signings:
+        one = signing.signature
+        by = "to be signed" if one is None else f"signed by {one.name} on {one.at[:10]}"
+        typer.echo(f"{signing.required.role}: {signing.required.statement} [{by}]")
+    typer.echo("passed" if verdict.passed else "not passed")

@@ -1,0 +1,31 @@
+"""A process killed at any moment costs nothing; `benchmarks/kills.py` kills many more."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import kills
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a matter of POSIX")
+
+
+@pytest.mark.parametrize("kill", [kills.kill_runner, kills.kill_worker])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_kill_changes_no_record_repeats_no_cell_and_leaves_no_process(tmp_path, kill, seed):
+    found = kill(seed, tmp_path)
+    assert found == kills.Kill(found.done, other_records=False, run_again=0, left_behind=0)
+
+
+def test_what_a_kill_costs_is_found(tmp_path):
+    store = kills.open_store(tmp_path)
+    kills.run(kills.CELLS, store, kills.undisturbed)
+    kept = kills._files(store)
+    assert not kills._judged(store, kept, 0).cost
+    first, second, *_ = kept
+    first.unlink()
+    second.write_bytes(b"other")
+    found = kills._judged(store, kept, 0)
+    assert (found.other_records, found.run_again) == (True, 2)
