@@ -20,9 +20,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dp_synth.accounting import Accountant, Portion, PrivacyBudget
+    from dp_synth.release import Release
     from dp_synth.schema import Schema
     from dp_synth.synthesizers import Synthesizer
 
+Out = Annotated[str, typer.Option(help="Where synthetic rows go: CSV or Parquet, - for stdout.")]
+Rows = Annotated[int | None, typer.Option(min=0, help="How many rows; default: the noisy total.")]
+Columns = Annotated[str | None, typer.Option(help="Only these columns of the schema, by comma.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
+]
+Unit = Annotated[str | None, typer.Option(help="Protect all records that agree in this column.")]
+FitSeed = Annotated[
+    int | None, typer.Option(min=0, help="Makes the run repeatable, and not for release.")
+]
+CardFile = Annotated[
+    Path | None, typer.Option(help="Also write its data card here (.json), and a page beside.")
+]
+Internal = Annotated[
+    bool, typer.Option("--internal", help="Add to the card what may not be published.")
+]
+Holdout = Annotated[
+    Path | None, typer.Option(help="Real rows that are not fitted, for --internal.")
+]
 LedgerFile = Annotated[
     Path | None, typer.Option(help="Also write every charge here, before it is spent.")
 ]
@@ -39,30 +59,21 @@ def synthesize(
     schema: Annotated[Path, typer.Option(help="Its public schema, a .meta.json file.")],
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
-    out: Annotated[
-        str, typer.Option(help="Where synthetic rows go: CSV or Parquet, - for stdout.")
-    ],
+    out: Out,
     synthesizer: Annotated[str, typer.Option(help="Its name; see `dp-synth list`.")] = "mst",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
-    ] = None,
+    settings: Settings = None,
     adjacency: Annotated[str, typer.Option(help="add_remove or replace_one.")] = "add_remove",
-    unit: Annotated[
-        str | None, typer.Option(help="Protect all records that agree in this column.")
-    ] = None,
+    unit: Unit = None,
     max_rows: Annotated[int, typer.Option(help="Use at most so many records of a unit.")] = 1,
-    columns: Annotated[
-        str | None, typer.Option(help="Only these columns of the schema, by comma.")
-    ] = None,
-    rows: Annotated[
-        int | None, typer.Option(min=0, help="How many rows; default: the noisy total.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Makes the run repeatable, and not for release.")
-    ] = None,
+    columns: Columns = None,
+    rows: Rows = None,
+    seed: FitSeed = None,
     release: Annotated[Path | None, typer.Option(help="Also keep the model here (.npz).")] = None,
     ledger: LedgerFile = None,
     checkpoint: CheckpointFile = None,
+    card: CardFile = None,
+    internal: Internal = False,
+    holdout: Holdout = None,
 ) -> None:
     """Fit a synthesizer to a private table within a budget, and write synthetic rows.
 
@@ -70,34 +81,38 @@ def synthesize(
     """
     from dp_synth.accounting import PrivacyBudget, calibrate
     from dp_synth.datasets import write_table
+    from dp_synth.report.card import data_card, places
     from dp_synth.schema import Schema
 
     public = Schema.load(schema)
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
-        recipe = _recipe(synthesizer, settings or [])
+        recipe = recipe_of(synthesizer, settings or [])
         chosen = _chosen(public, columns, unit)
         recipe.check(chosen)
         calibrate({synthesizer: (recipe.charges(chosen.domain), 1.0)}, budget)  # the fit reuses it
-    _check_places((data, schema), out, release, ledger, checkpoint)
+    cards = places(card) if card else ()
+    _check_places((data, schema, holdout), out, release, ledger, checkpoint, *cards)
+    fresh = _fresh(data, chosen, card, holdout, internal=internal)
     payer = _payer(budget, ledger, checkpoint)
     table = _table(data, chosen)
     with shown_training(synthesizer):
         fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
     if release:
         fitted.save(release)
-    write_table(fitted.sample(rows, seed=None if seed is None else seed + 1), out)
+    made = fitted.sample(rows, seed=None if seed is None else seed + 1)
+    write_table(made, out)
+    if card:
+        data_card(fitted).write(card)
     print(fitted.ledger, file=sys.stderr)
+    if card and fresh is not None and not isinstance(table, str):
+        _add_internal(card, fitted, (table, fresh, made), seed or 0)
 
 
 def sample(
     release: Annotated[Path, typer.Argument(help="A release that `synthesize` kept (.npz).")],
-    out: Annotated[
-        str, typer.Option(help="Where synthetic rows go: CSV or Parquet, - for stdout.")
-    ],
-    rows: Annotated[
-        int | None, typer.Option(min=0, help="How many rows; default: the noisy total.")
-    ] = None,
+    out: Out,
+    rows: Rows = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Makes the rows repeatable.")] = None,
     given: Annotated[
         list[str] | None,
@@ -149,6 +164,48 @@ def _chosen(schema: Schema, columns: str | None, unit: str | None) -> Schema:
     return schema
 
 
+def _fresh(
+    data: str, schema: Schema, card: Path | None, holdout: Path | None, *, internal: bool
+) -> pd.DataFrame | None:
+    """Return the rows for the internal part of a card; InputError before anything is spent."""
+    from dp_synth.counting import is_larger_than_memory
+    from dp_synth.datasets import read_table
+
+    if internal and card is None:
+        raise InputError("--internal is a part of the data card; say where it goes with --card")
+    if internal != (holdout is not None):
+        raise InputError("--internal and --holdout go together; give both or none")
+    if holdout is None:
+        return None
+    if is_larger_than_memory(data):
+        raise InputError(
+            f"{data}: is too large for --internal; make that card of a part of it, with "
+            "`dp-synth card`"
+        )
+    fresh = read_table(holdout)
+    schema.typed(fresh.head(0))  # SchemaError for a column that it lacks
+    return fresh
+
+
+def _add_internal(
+    card: Path,
+    release: Release,
+    tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
+    seed: int,
+) -> None:
+    """Add the internal part to a card that was written without it."""
+    from dp_synth.report.card import data_card
+    from dp_synth.report.card_internal import internal_part
+
+    try:
+        part = internal_part(*tables, release, seed=seed)
+    except InputError as error:
+        raise InputError(
+            f"all was written, but for the internal part of the card: {error}"
+        ) from error
+    data_card(release).with_internal(part).write(card)
+
+
 def _payer(
     budget: PrivacyBudget, ledger: Path | None, checkpoint: Path | None
 ) -> Accountant | Portion:
@@ -169,7 +226,8 @@ def _payer(
     return Accountant(kept.budget, ledger=ledger, adaptive=kept.rule).portion(budget.epsilon)
 
 
-def _recipe(name: str, settings: list[str]) -> Synthesizer:
+def recipe_of(name: str, settings: list[str]) -> Synthesizer:
+    """Return the synthesizer of a name, with settings given as ``name=value``; InputError."""
     from dp_synth.synthesizers import SYNTHESIZERS
 
     if name not in SYNTHESIZERS:
@@ -220,12 +278,17 @@ def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
         )
 
 
-def _check_places(read: Sequence[str | Path], out: str, *kept: Path | None) -> None:
+def _check_places(read: Sequence[str | Path | None], out: str, *kept: Path | None) -> None:
     """Refuse, before anything is spent, places that results could not be written to."""
     if out != "-" and not out.lower().endswith((".csv", ".csv.gz", ".parquet")):
         raise InputError(f"{out}: --out must end in .csv, .csv.gz or .parquet, or be -")
-    taken = {Path(path).resolve() for path in read if os.fspath(path) != "-"}
-    for path in (None if out == "-" else Path(out), *kept):
+    check_writable(read, None if out == "-" else Path(out), *kept)
+
+
+def check_writable(read: Sequence[str | Path | None], *written: Path | None) -> None:
+    """Refuse places that nothing could be written to, or that are also read from."""
+    taken = {Path(path).resolve() for path in read if path is not None and str(path) != "-"}
+    for path in written:
         if path is None:
             continue
         if path.resolve() in taken:

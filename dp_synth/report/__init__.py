@@ -1,5 +1,20 @@
-"""Reports for people: what a release promises, and what attacks on it found."""
+"""Reports for people: what a release promises, what attacks on it found, and whether it may leave."""
 
+from dp_synth.report.card import DataCard, data_card
+from dp_synth.report.card_internal import internal_part
+from dp_synth.report.gate import judge
+from dp_synth.report.page import write_page
+from dp_synth.report.policy import Policy
 from dp_synth.report.risk import Guarantee, RiskReport, risk_report
 
-__all__ = ["Guarantee", "RiskReport", "risk_report"]
+__all__ = [
+    "DataCard",
+    "Guarantee",
+    "Policy",
+    "RiskReport",
+    "data_card",
+    "internal_part",
+    "judge",
+    "risk_report",
+    "write_page",
+]

@@ -1,0 +1,165 @@
+"""The gate: a card against a policy, check by check, and who has yet to sign.
+
+A card that passes is no proof of anything that its numbers do not say. The gate sees to it that
+nothing a house has asked for was forgotten.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dp_synth.accounting.ledger import rounded_up
+from dp_synth.release import Release
+from dp_synth.report.card import DataCard, data_card
+from dp_synth.report.card_internal import AUC_GAP, InternalPart
+from dp_synth.report.card_measured import Measured
+from dp_synth.report.card_signatures import Signature
+from dp_synth.report.policy import Policy, Required
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a policy asks: its threshold, what the card has, and whether that will do."""
+
+    name: str
+    threshold: str
+    value: str
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Signing:
+    """A statement that must be signed, and by whom it was, if it was."""
+
+    required: Required
+    signature: Signature | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Every check of a policy and every signature that it asks for."""
+
+    checks: tuple[Check, ...]
+    signings: tuple[Signing, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all checks pass and all signatures are there."""
+        return all(check.passed for check in self.checks) and not self.unsigned
+
+    @property
+    def unsigned(self) -> tuple[Required, ...]:
+        """What somebody still has to sign."""
+        return tuple(one.required for one in self.signings if one.signature is None)
+
+
+def judge(
+    card: DataCard,
+    policy: Policy,
+    *,
+    card_sha256: str = "",
+    signed: Sequence[Signature] = (),
+    release: Release | None = None,
+) -> Verdict:
+    """Return the verdict on a card; with its ``release`` also on whether the card tells of it.
+
+    Only signatures for the card of this SHA-256 count, in the role and of the statement that the
+    policy has.
+    """
+    valid = [one for one in signed if one.card_sha256 == card_sha256]
+    by_role = {(one.role, one.statement): one for one in reversed(valid)}  # the first one counts
+    return Verdict(
+        checks=(
+            *(() if release is None else (_release_check(card, release),)),
+            *_public_checks(card, policy),
+            *_internal_checks(card.internal, policy),
+        ),
+        signings=tuple(
+            Signing(required, by_role.get((required.role, required.statement)))
+            for required in policy.signatures
+        ),
+    )
+
+
+def _release_check(card: DataCard, release: Release) -> Check:
+    """Return the check that the release makes the very card, but for what people declared."""
+    part = card.publishable
+    again = data_card(
+        release,
+        title=part.title,
+        source=part.source,
+        intended=part.intended,
+        not_intended=part.not_intended,
+    )
+    same = again.digest == card.digest
+    return Check("release", "makes this card", "does" if same else "makes another", same)
+
+
+def _public_checks(card: DataCard, policy: Policy) -> Iterator[Check]:
+    part, promise = card.publishable, card.publishable.promise
+    blocking = [one.kind for one in part.blocking if one.kind != "seeded"]
+    yield Check("findings", "none blocking", ", ".join(blocking) or "none", not blocking)
+    if policy.epsilon_at_most is not None:
+        epsilon = math.inf if promise.epsilon is None else promise.epsilon
+        passed = epsilon <= policy.epsilon_at_most
+        yield Check("epsilon", _most(policy.epsilon_at_most), rounded_up(epsilon), passed)
+    if policy.delta_at_most is not None:
+        passed = promise.delta <= policy.delta_at_most
+        yield Check("delta", _most(policy.delta_at_most), str(promise.delta), passed)
+    if policy.unseeded:
+        said = "seeded" if promise.seeded else "unseeded"
+        yield Check("noise", "unseeded", said, not promise.seeded)
+    if policy.adjacency is not None:
+        passed = promise.adjacency == policy.adjacency
+        yield Check("adjacency", policy.adjacency, promise.adjacency, passed)
+    if policy.forbidden_columns:
+        found = [
+            f"{one.column} ({one.kind})"
+            for one in part.findings
+            if one.kind in policy.forbidden_columns
+        ]
+        wanted = f"none of: {', '.join(policy.forbidden_columns)}"
+        yield Check("columns", wanted, ", ".join(found) or "none", not found)
+
+
+def _internal_checks(part: InternalPart | None, policy: Policy) -> Iterator[Check]:
+    if policy.require_internal:
+        yield Check("internal part", "there", "there" if part else "not there", part is not None)
+    found = {} if part is None else _numbers(part)
+    thresholds = {
+        "tv2": policy.tv2_at_most,
+        "auc_gap": policy.auc_gap_at_most,
+        "attack_auc": policy.attack_auc_at_most,
+        "copies_excess": policy.copies_excess_at_most,
+    }
+    for name, most in thresholds.items():
+        if most is None:
+            continue
+        if found.get(name):
+            yield _highest(name, most, found[name])
+        else:  # what is unknown does not pass
+            why = "no internal part" if part is None else "could not be measured"
+            yield Check(name, _most(most), why, False)
+
+
+def _numbers(part: InternalPart) -> dict[str, list[Measured]]:
+    return {
+        "tv2": [one for one in part.fidelity if one.name == "tv2"],
+        "auc_gap": [one for one in part.utility if one.name.startswith(AUC_GAP)],
+        "attack_auc": list(part.attacks),
+        "copies_excess": [one for one in part.warnings if one.name == "copies_excess"],
+    }
+
+
+def _highest(name: str, most: float, found: Sequence[Measured]) -> Check:
+    """Return the check of the highest upper end of an interval."""
+    ends = [(math.inf if one.high is None else one.high, one) for one in found]
+    high, worst = max(ends, key=lambda end: end[0])
+    of = "" if worst.name == name else f" ({worst.name})"
+    return Check(name, _most(most), f"up to {rounded_up(high)}{of}", high <= most)
+
+
+def _most(number: float) -> str:
+    return f"at most {number:g}"

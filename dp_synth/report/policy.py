@@ -1,0 +1,171 @@
+"""What a house asks of a card before a release: a YAML file whose keys are checked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from dp_synth.accounting import Adjacency
+from dp_synth.errors import InputError
+from dp_synth.report.card_warnings import ColumnKind
+
+Where = tuple[str | int, ...]
+
+
+class PolicyError(InputError):
+    """A policy file is malformed, or names something that does not exist."""
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):  # YAML reads yes, no, on and off as truth values
+        raise ValueError(f"must be a number, got {str(value).lower()}")
+    return value
+
+
+def _distinct(values: tuple[Required, ...]) -> tuple[Required, ...]:
+    roles = [one.role for one in values]
+    if len(set(roles)) < len(roles):
+        raise ValueError(f"the roles must be distinct, got {', '.join(roles)}")
+    return values
+
+
+Least = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Required(_Part):
+    """A statement that somebody in a role must sign."""
+
+    role: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_ .-]*$")]
+    statement: Text
+
+
+class Policy(_Part):
+    """Thresholds for a card and statements to be signed; a key left out asks nothing.
+
+    ``unseeded`` is asked unless it is said to be false. Thresholds of measured numbers are for
+    the upper ends of their intervals. A card's blocking findings are never let pass.
+    """
+
+    epsilon_at_most: Least | None = None
+    delta_at_most: Share | None = None
+    unseeded: bool = True
+    adjacency: Adjacency | None = None
+    require_internal: bool = False
+    tv2_at_most: Share | None = None
+    auc_gap_at_most: Share | None = None
+    attack_auc_at_most: Share | None = None
+    copies_excess_at_most: Share | None = None
+    forbidden_columns: tuple[ColumnKind, ...] = ()
+    signatures: Annotated[tuple[Required, ...], AfterValidator(_distinct)] = ()
+
+    @classmethod
+    def load(cls, path: str | Path) -> Policy:
+        """Return the policy in a YAML file; PolicyError names the line of what is wrong."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise PolicyError(f"{path}: must be UTF-8 text") from None
+        return cls.from_text(text, source=str(path))
+
+    @classmethod
+    def from_text(cls, text: str, source: str = "policy") -> Policy:
+        """Return the policy that a YAML text describes; ``source`` begins an error's line.
+
+        >>> Policy.from_text("epsilon_at_most: 1").epsilon_at_most
+        1.0
+        >>> Policy.from_text("delta_at_most: 1e-6\\nepsilon_atmost: 1")
+        Traceback (most recent call last):
+        dp_synth.report.policy.PolicyError: policy: line 2: unknown key 'epsilon_atmost'; \
+did you mean 'epsilon_at_most'?
+        """
+        try:
+            loader = yaml.SafeLoader(text)
+            node = loader.get_single_node()
+            lines = dict(_lines(node, ()))
+            content = None if node is None else loader.construct_document(node)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            line = f"line {mark.line + 1}: " if mark else ""
+            raise PolicyError(f"{source}: {line}{error.problem}") from None
+        except (yaml.YAMLError, ValueError) as error:
+            raise PolicyError(
+                f"{source}: not a YAML text: {' '.join(str(error).split())}"
+            ) from None
+        if not isinstance(content, Mapping):
+            raise PolicyError(f"{source}: must be a mapping with the keys {', '.join(KEYS)}")
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise PolicyError(f"{source}: {_explain(error, lines)}") from None
+
+
+KEYS = tuple(Policy.model_fields)
+
+
+def sample_policy() -> str:
+    """Return the text of a policy to start from."""
+    return (files("dp_synth.report") / "templates" / "card_policy.yaml").read_text("utf-8")
+
+
+def _lines(node: yaml.Node | None, where: Where) -> Iterator[tuple[Where, int]]:
+    """Yield the line of every key and item; ConstructorError where a key stands twice."""
+    if node is not None:
+        yield where, node.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        for place, item in enumerate(node.value):
+            yield from _lines(item, (*where, place))
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value)
+            yield from _lines(value, (*where, key.value))
+            yield (*where, key.value), key.start_mark.line + 1
+
+
+def _explain(error: ValidationError, lines: Mapping[Where, int]) -> str:
+    """Return the first fault with its line, and the nearest key to one that is unknown."""
+    # A misspelt key is also a missing one: what stands in the file says more.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    where = first["loc"]
+    while where and where not in lines:
+        where = where[:-1]
+    line = f"line {lines.get(where, 1)}: "
+    name = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        known = Required.model_fields if len(first["loc"]) > 1 else KEYS
+        return f"{line}unknown key {name!r}; {_suggest(str(first['loc'][-1]), known)}"
+    if first["type"] == "missing":
+        return f"{line}{name}: this key is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    reason = f"{line}{name}: {message[:1].lower()}{message[1:]}"
+    return reason if first["type"] == "value_error" else f"{reason}, got {first['input']!r}"
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"

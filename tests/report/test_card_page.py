@@ -1,0 +1,125 @@
+"""The page of a card: whole, self-contained, escaped, and marked where it is internal."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+from made_card import CARD, FULL, RELEASE, column, released, with_schema
+
+from dp_synth.report.card import data_card
+from dp_synth.report.card_internal import MARK
+from dp_synth.report.card_markup import Html, drawn, markup, measured_table, table
+from dp_synth.report.card_measured import Measured
+from dp_synth.report.card_page import page_of
+
+VOID = {"meta", "br", "path", "circle"}
+
+
+class Page(HTMLParser):
+    """Reads a page: its elements must close in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.places, self.words = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.places += [value for name, value in attributes if name in ("src", "href", "action")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.mark.parametrize("card", [CARD, FULL], ids=["publishable", "internal"])
+def test_a_page_is_well_formed_and_asks_for_nothing_else(card):
+    text = page_of(card)
+    page = Page(text)
+    assert set(page.places) == {"#main"}
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    assert "://" not in text
+    assert "url(" not in text
+    assert "default-src 'none'" in text
+    assert page.tags.count("h1") == page.tags.count("main") == 1
+    assert page.tags.count("table") == page.tags.count("caption")
+    headings = [int(tag[1]) for tag in page.tags if tag in ("h1", "h2", "h3")]
+    assert all(b - a <= 1 for a, b in pairwise(headings))
+
+
+def test_only_an_internal_page_has_the_banner():
+    assert page_of(FULL).lower().count(f'role="note">{MARK}') == 2
+    assert "(internal)" not in page_of(CARD)
+    assert MARK not in page_of(CARD).lower()
+
+
+def test_all_text_is_escaped():
+    name = "<script>alert('x')</script>"
+    release = with_schema(
+        name=name,
+        label=None,
+        positive=None,
+        bounds_from=name,
+        columns=[column(name=name, categories=["<b>", '"&'])],
+    )
+    card = data_card(release, title=name, intended=[name], not_intended=["$title ${style}"])
+    text = page_of(card)
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "&lt;b&gt;" in text
+    assert "$title ${style}" in text
+    Page(text)
+
+
+def test_an_internal_table_escapes_names_of_columns():
+    bad = Measured("tv2", "<i>a</i> and b", 0.1, 0.0, 0.2, 0.1, note="<script>")
+    internal = replace(FULL.internal, pairs=(bad,))
+    text = page_of(CARD.with_internal(internal))
+    assert "<i>" not in text
+    assert "<script" not in text
+    Page(text)
+
+
+def test_the_page_says_what_the_card_says():
+    words = " ".join(Page(page_of(FULL)).words)
+    promise = FULL.publishable.promise
+    for text in (promise.statement, *promise.in_words, *FULL.publishable.limits, FULL.digest):
+        assert text in words
+    for name in RELEASE.schema.names:
+        assert name in words
+    for one in (*FULL.internal.attacks, *FULL.internal.pairs):
+        assert f"{one.value:.4f}" in words
+
+
+def test_a_seeded_release_is_said_to_be_not_ready():
+    assert "Not ready for release." in page_of(data_card(released(seed=0)))
+    assert "Not ready for release." not in page_of(CARD)
+
+
+def test_long_lists_are_cut_and_say_so():
+    many = with_schema(
+        columns=[column(categories=[f"v{i}" for i in range(40)])], label=None, positive=None
+    )
+    text = page_of(data_card(many))
+    assert "v11 and 28 more" in text
+    assert "v12" not in text
+
+
+def test_pieces_of_a_page_leave_out_what_is_empty():
+    assert table("t", ["a"], []) == ""
+    assert measured_table("t", [], beside="real") == ""
+    assert markup(Html("<br>")) == "<br>"
+    bare = drawn(Measured("m", "", None, None, None), 0.0, 1.0)
+    assert "circle" not in bare
+    whole = drawn(Measured("m", "", 0.5, 0.0, 1.0, 0.5), 0.0, 1.0)
+    assert 'cx="60.0"' in whole  # the middle of the line

@@ -1,0 +1,208 @@
+"""The gate: every key of a policy can pass and fail, and people sign what no number says."""
+
+from dataclasses import replace
+
+import pytest
+from made_card import CARD, FULL, RELEASE, column, released, with_schema
+
+from dp_synth.report.card import data_card
+from dp_synth.report.card_measured import Measured
+from dp_synth.report.card_signatures import (
+    Signature,
+    add_signatures,
+    digest_of,
+    read_signatures,
+    signature_file,
+)
+from dp_synth.report.gate import judge
+from dp_synth.report.policy import KEYS, InputError, Policy, PolicyError, sample_policy
+
+
+def internal(**sections):
+    """Return the card with some sections of its internal part replaced."""
+    return CARD.with_internal(replace(FULL.internal, **sections))
+
+
+def measured(name, high):
+    return Measured(name, "", high - 0.1, high - 0.2, high)
+
+
+SEEDED = data_card(released(seed=0))
+SWAPPED = data_card(released(adjacency="replace_one"))
+PLAIN = with_schema(columns=[column()], label=None, positive=None)
+OPEN = with_schema(columns=[column(open=True)], label=None, positive=None)
+CASES = [  # key, value, a card that passes, one that fails, what is printed of that
+    ("epsilon_at_most", 1, CARD, data_card(released(epsilon=2.0)), "2"),
+    ("delta_at_most", 1e-4, CARD, data_card(RELEASE), "1e-05"),
+    ("unseeded", True, CARD, SEEDED, "seeded"),
+    ("adjacency", "add_remove", CARD, SWAPPED, "replace_one"),
+    ("require_internal", True, FULL, CARD, "not there"),
+    (
+        "tv2_at_most",
+        0.2,
+        internal(fidelity=(measured("tv1", 0.9), measured("tv2", 0.2))),
+        internal(fidelity=(measured("tv2", 0.21),)),
+        "up to 0.21",
+    ),
+    (
+        "auc_gap_at_most",
+        0.2,
+        internal(utility=(measured("auc:a", 0.9), measured("auc_gap:a", 0.2))),
+        internal(utility=(measured("auc_gap:a", 0.1), measured("auc_gap:b", 0.3))),
+        "up to 0.3 (auc_gap:b)",
+    ),
+    (
+        "attack_auc_at_most",
+        0.6,
+        internal(attacks=(measured("one", 0.55), measured("other", 0.6))),
+        internal(attacks=(measured("one", 0.55), measured("other", 0.61))),
+        "up to 0.61 (other)",
+    ),
+    (
+        "copies_excess_at_most",
+        0.2,
+        internal(warnings=(measured("copies", 1.0), measured("copies_excess", 0.2))),
+        internal(warnings=(measured("copies_excess", 0.25),)),
+        "up to 0.25",
+    ),
+    ("forbidden_columns", ("open",), data_card(PLAIN), data_card(OPEN), "c (open)"),
+]
+
+
+def test_every_key_has_a_case():
+    assert {key for key, *_ in CASES} | {"signatures"} == set(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "good", "bad", "printed"), CASES, ids=[key for key, *_ in CASES]
+)
+def test_a_key_lets_one_card_pass_and_not_another(key, value, good, bad, printed):
+    assert judge(good, Policy.model_validate({key: value})).passed
+    limit = 1e-6 if key == "delta_at_most" else value  # of one release there is one delta
+    verdict = judge(bad, Policy.model_validate({"unseeded": key == "unseeded", key: limit}))
+    assert not verdict.passed
+    failed = [check for check in verdict.checks if not check.passed]
+    assert [check.value for check in failed] == [printed]
+
+
+@pytest.mark.parametrize("key", ["tv2_at_most", "attack_auc_at_most"])
+def test_what_was_not_measured_does_not_pass(key):
+    policy = Policy.model_validate({key: 1.0})
+    assert [check.value for check in judge(CARD, policy).checks][-1] == "no internal part"
+    bare = internal(fidelity=(), attacks=())
+    assert [check.value for check in judge(bare, policy).checks][-1] == "could not be measured"
+    unknown = internal(
+        fidelity=(Measured("tv2", "", 0.1, 0.0, None),), attacks=(Measured("a", "", 0, 0, None),)
+    )
+    assert not judge(unknown, policy).passed
+
+
+def test_a_blocking_finding_never_passes_but_a_seed_may():
+    assert not judge(SEEDED, Policy()).passed
+    assert judge(SEEDED, Policy(unseeded=False)).passed
+    drafted = data_card(
+        with_schema(bounds_from="read from the data: confirm each bound and category")
+    )
+    assert not judge(drafted, Policy(unseeded=False)).passed
+
+
+def test_an_epsilon_that_is_not_certified_never_passes():
+    lost = replace(CARD.publishable, promise=replace(CARD.publishable.promise, epsilon=None))
+    verdict = judge(replace(CARD, publishable=lost), Policy(epsilon_at_most=1e9))
+    assert [check.value for check in verdict.checks if not check.passed] == ["infinite"]
+
+
+def test_a_card_that_was_changed_is_not_that_of_its_release():
+    assert judge(CARD, Policy(), release=RELEASE).passed
+    declared = data_card(RELEASE, title="T", intended=["teaching"])
+    assert judge(declared, Policy(), release=RELEASE).passed
+    better = replace(CARD.publishable, promise=replace(CARD.publishable.promise, epsilon=0.1))
+    forged = replace(CARD, publishable=better)
+    assert judge(forged, Policy(epsilon_at_most=0.5)).passed
+    assert not judge(forged, Policy(epsilon_at_most=0.5), release=RELEASE).passed
+
+
+POLICY = Policy.model_validate(
+    {"signatures": [{"role": "owner", "statement": "s"}, {"role": "officer", "statement": "t"}]}
+)
+
+
+def signature(role, statement, card="one"):
+    return Signature.now(role, "Ada", statement, card_sha256=card, publishable_sha256="p")
+
+
+def test_all_signatures_must_be_there_for_this_card_and_this_statement():
+    def unsigned(*signed):
+        verdict = judge(CARD, POLICY, card_sha256="one", signed=signed)
+        assert verdict.passed == (not verdict.unsigned)
+        return [one.role for one in verdict.unsigned]
+
+    owner, officer = signature("owner", "s"), signature("officer", "t")
+    assert unsigned() == ["owner", "officer"]
+    assert unsigned(owner) == ["officer"]
+    assert unsigned(owner, officer) == []
+    assert unsigned(owner, signature("officer", "t", card="two")) == ["officer"]
+    assert unsigned(owner, signature("officer", "other words")) == ["officer"]
+
+
+def test_signatures_are_added_beside_the_card_which_stays_as_it_is(tmp_path):
+    card, _ = CARD.write(tmp_path / "card.json")
+    before, place = card.read_bytes(), signature_file(card)
+    assert read_signatures(place) == ()
+    first, second = signature("owner", "s"), signature("officer", "t")
+    add_signatures(place, [first])
+    add_signatures(place, [second])
+    assert read_signatures(place) == (first, second)
+    assert card.read_bytes() == before
+    assert place.name == "card.signatures.json"
+    digest = digest_of(card)
+    card.write_bytes(before + b" ")
+    assert digest_of(card) != digest
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"format": "other"}', '{"format": "dp_synth.signatures", "version": 1}']
+)
+def test_a_damaged_file_of_signatures_is_refused_and_kept(text, tmp_path):
+    place = tmp_path / "card.signatures.json"
+    place.write_text(text)
+    with pytest.raises(InputError, match=r"card\.signatures\.json: "):
+        add_signatures(place, [signature("owner", "s")])
+    assert place.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("delta_at_most: 0.1\nepsilon_at_mots: 1", "line 2: unknown key .*mean 'epsilon_at_most'"),
+        ("zebra: 1", "line 1: unknown key 'zebra'; there are: epsilon_at_most, "),
+        ("unseeded: true\n\nadjacency: swap", "line 3: adjacency: .*got 'swap'"),
+        ("tv2_at_most: 1.5", "line 1: tv2_at_most: .*got 1.5"),
+        ("epsilon_at_most: yes", "line 1: epsilon_at_most: must be a number, got true"),
+        ("epsilon_at_most: .inf", "line 1: epsilon_at_most"),
+        ("forbidden_columns: [open,\n  wdie]", r"line 2: forbidden_columns\.1: .*got 'wdie'"),
+        ("signatures:\n  - role: a\n    statment: s", "line 3: unknown key .*mean 'statement'"),
+        ("signatures:\n  - role: a", r"line 2: signatures\.0\.statement: this key is missing"),
+        (
+            "signatures:\n  - {role: a, statement: s}\n  - {role: a, statement: t}",
+            "line 1: signatures: the roles must be distinct, got a, a",
+        ),
+        ("unseeded: true\nunseeded: false", "line 2: the key 'unseeded' stands twice"),
+        ("a: [", "line 1: "),
+        ("- 1", "must be a mapping with the keys epsilon_at_most"),
+        ("", "must be a mapping"),
+    ],
+)
+def test_a_wrong_policy_is_told_in_one_line(text, message, tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(text)
+    with pytest.raises(PolicyError, match=f"^{path}: {message}") as raised:
+        Policy.load(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_sample_policy_names_every_key_and_is_one():
+    sample = Policy.from_text(sample_policy())
+    assert sample.model_fields_set == set(KEYS)
+    assert sample.unseeded
+    assert len(sample.signatures) == 2
