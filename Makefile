@@ -13,7 +13,7 @@ RESUME ?=
 # What trains the networks. `make test DEEP=` leaves torch out: their tests then skip, and say so.
 DEEP ?= deep
 
-.PHONY: benchmark benchmark-deep test test-browser lint numbers synthesizers package clean
+.PHONY: benchmark benchmark-deep test test-browser lint numbers synthesizers paper package clean
 
 benchmark: $(VENV)/.core
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
@@ -60,6 +60,11 @@ synthesizers: $(VENV)/.test
 	$(BIN)/python benchmarks/synthesizers.py $(RESUME)
 	$(BIN)/python benchmarks/scaling.py $(RESUME)
 	$(BIN)/python benchmarks/tables.py
+
+# Figures, numbers and both PDFs of paper/, from committed records alone.
+paper: $(VENV)/.core
+	$(PIP) --editable '.[paper]'
+	$(BIN)/python -m paper.build
 
 # Builds wheel and sdist and checks that table, schema and licences are inside.
 package: $(VENV)/.dev

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dp_synth.accounting import Accountant, Plan, PrivacyBudget
     from dp_synth.attacks import AttackerView
     from dp_synth.audit import Roc
+    from dp_synth.citation import cite
     from dp_synth.errors import BudgetExceeded, InputError, SchemaError
     from dp_synth.release import Release
     from dp_synth.schema import Schema
@@ -41,6 +42,7 @@ _HOMES = {
     "PrivacyBudget": "accounting",
     "AttackerView": "attacks",
     "Roc": "audit",
+    "cite": "citation",
     "BudgetExceeded": "errors",
     "InputError": "errors",
     "SchemaError": "errors",
@@ -90,6 +92,7 @@ __all__ = [
     "attacks",
     "audit",
     "benchmark",
+    "cite",
     "datasets",
     "figures",
     "fit_jointly",

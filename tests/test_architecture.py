@@ -15,12 +15,12 @@ PACKAGE = Path(dp_synth.__file__).parent
 
 LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"_version", "errors"},
-    {"citation", "extensions", "files"},
+    {"extensions", "files"},
     {"accounting", "domain"},
     {"schema", "measurement", "transcript"},
     {"counting", "comparison"},
     {"table", "datasets", "inference"},
-    {"mechanisms", "evidence", "standard_errors", "intake"},
+    {"mechanisms", "citation", "evidence", "standard_errors", "intake"},
     {"one_shot"},
     {"nn"},
     {"release"},

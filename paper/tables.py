@@ -1,0 +1,276 @@
+"""The tables of the text: rows of named numbers, and what others do from ``field.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import yaml
+
+from paper.accounting_numbers import TARGETS, target
+from paper.audit_numbers import AUDITS, FACTORS, TESTS, series
+from paper.number import Number
+from paper.peer_numbers import command, failure, measured_peers
+from paper.records import PAPER, lines, number_of
+from paper.utility_numbers import EPSILONS, METHODS, OF_NETWORKS, suffix
+
+FIELD = PAPER / "field.yaml"
+MARKS = {True: "●", "partly": "◐", False: "-"}
+SHORT = {  # heads of the columns of the feature table
+    "synthesizers": "synthesizers",
+    "totals": "exact totals",
+    "budget": "one budget",
+    "noise": "exact noise",
+    "attacks": "attacks",
+    "audits": "audits",
+    "curves": "curves",
+}
+TITLES = {
+    "clique_tree": "clique tree",
+    "aim": "AIM",
+    "mst": "MST",
+    "mst_published": "MST, as published",
+    "mst_as_published": "MST, as published",
+    "privbayes": "PrivBayes",
+    "mwem": "MWEM",
+    "independent": "independent columns",
+    "noiseless": "independent, no noise",
+    "fresh": "fresh real rows",
+    "real": "real rows",
+    "dpctgan": "DP-CTGAN",
+    "dpgan": "DPGAN",
+    "marginal_generator": "marginal generator",
+    "patectgan": "PATE-CTGAN",
+    "pategan": "PATE-GAN",
+    "area": "area under the ROC curve",
+    "common_noise": "area, common noise",
+    "gaussian_threshold": "Gaussian threshold",
+    "clopper_pearson": "Clopper-Pearson",
+}
+Names = Mapping[str, Number]
+
+
+def drawn(name: str, numbers: Names) -> str:
+    """Return a table as Markdown whose cells still name their numbers.
+
+    KeyError for a name that is not known.
+    """
+    return TABLES[name](numbers)
+
+
+def shown(name: str, numbers: Names, form: str = "pm") -> str:
+    """Return the placeholder of a number, or a dash where there is none of this name."""
+    return f"{{{{{name}:{form}}}}}" if name in numbers else "-"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a pipe table, the first column to the left and the others in the middle."""
+    line = "|:--|" + ":-:|" * (len(head) - 1)
+    cells = ["| " + " | ".join(row) + " |" for row in (head, *rows)]
+    return "\n".join([cells[0], line, *cells[1:]])
+
+
+def field(_: Names) -> str:
+    """Return which library does what, a row a library."""
+    read = yaml.safe_load(FIELD.read_text(encoding="utf-8"))
+    head = ["library", *(SHORT[key] for key in read["features"])]
+    rows = [[x["name"], *(MARKS[x["marks"][key]] for key in SHORT)] for x in read["libraries"]]
+    rows.append(["**dp_synth**", *(MARKS[read["ours"]["marks"][key]] for key in SHORT)])
+    return markdown(head, rows)
+
+
+def features(_: Names) -> str:
+    """Return what the heads of the feature table mean, as a sentence."""
+    read = yaml.safe_load(FIELD.read_text(encoding="utf-8"))
+    meanings = [f"*{SHORT[key]}*: {said}" for key, said in read["features"].items()]
+    return (
+        f"{MARKS[True]} yes, {MARKS['partly']} in part, {MARKS[False]} no. "
+        + "; ".join(meanings)
+        + "."
+    )
+
+
+def sources(_: Names) -> str:
+    """Return how each row of the feature table was checked."""
+    read = yaml.safe_load(FIELD.read_text(encoding="utf-8"))
+    said = {
+        "read": "read",
+        "listed": "by its list of files, not read",
+        "run": "run, with its results among the records",
+    }
+    entries = [
+        f"- **{x['name']}**, version {x['version']} ({said[x['checked']]}): {_code(x['source'])}. "
+        f"{_sentence(x['note'])}"
+        for x in read["libraries"]
+    ]
+    ours = read["ours"]
+    own = f"- **dp_synth**, this version: {_code(ours['source'])}. {_sentence(ours['note'])}"
+    return "\n".join([*entries, own])
+
+
+def _sentence(note: str) -> str:
+    return note[0].upper() + note[1:] + "."
+
+
+def _code(source: str) -> str:
+    """Return a source with its paths as code."""
+    words = source.split(" ")
+    marked = [
+        f"`{word.strip(',;')}`{word[len(word.rstrip(',;')) :]}" if "/" in word else word
+        for word in words
+    ]
+    return " ".join(marked)
+
+
+def adult(numbers: Names) -> str:
+    """Return coded Adult at epsilon 1: fidelity, use, time, memory."""
+    head = ["", "TV of pairs", "TV, held-out", "AUC", "fit, CPU s", "peak MB"]
+    values = ("tv", "tv_holdout", "auc", "seconds", "megabytes")
+    methods = [*METHODS, "noiseless", "fresh", "real"]
+    return markdown(
+        head,
+        [[TITLES[m], *(shown(f"{m}_{value}_adult", numbers) for value in values)] for m in methods],
+    )
+
+
+def adult_all(numbers: Names) -> str:
+    """Return TV and AUC of every method at every epsilon."""
+    head = [""]
+    for value in ("TV", "AUC"):
+        head += [f"{value}, {EPSILONS[0]:g}", *(f"{epsilon:g}" for epsilon in EPSILONS[1:])]
+    rows = [
+        [
+            TITLES[method],
+            *(
+                shown(f"{method}_{value}_adult{suffix(epsilon)}", numbers, "")
+                for value in ("tv", "auc")
+                for epsilon in EPSILONS
+            ),
+        ]
+        for method in METHODS
+    ]
+    return markdown(head, rows)
+
+
+def networks(numbers: Names) -> str:
+    """Return the networks on coded Adult."""
+    head = ["", "$\\varepsilon$", "TV of pairs", "AUC", "fit, CPU s"]
+    rows = []
+    for method in OF_NETWORKS:
+        for epsilon in (1.0, 3.0):
+            cells = [f"{method}_{v}_coded{suffix(epsilon)}" for v in ("tv", "auc", "seconds")]
+            if cells[0] in numbers:
+                row = [TITLES[method], f"{epsilon:g}", *(shown(name, numbers) for name in cells)]
+                rows.append(row)
+    return markdown(head, rows)
+
+
+def noise(numbers: Names) -> str:
+    """Return the factor of MST's noise by each accounting."""
+    head = ["target", "textbook zCDP", "optimal zCDP", "block curve", "floor", "saved"]
+    rows = []
+    for epsilon, delta in TARGETS:
+        end = target(epsilon, delta)
+        exponent = f"{delta:.0e}".replace("1e-0", "10^{-") + "}"
+        row = [f"$({epsilon:g}, {exponent})$"]
+        row += [
+            shown(f"mst_noise_{method}_{end}", numbers, "")
+            for method in ("zcdp_basic", "zcdp", "here", "floor")
+        ]
+        rows.append([*row, shown(f"mst_saved_zcdp_{end}", numbers, "") + " %"])
+    return markdown(head, rows)
+
+
+def power(numbers: Names) -> str:
+    """Return how many runs each test needs to find noise that is too small."""
+    head = ["test", "$\\sqrt{2}$ too small", "$2$ times", "$4$ times", "false alarms, %"]
+    rows = []
+    for test in TESTS:
+        needed = [shown(f"power_{test}_{factor}", numbers, "") for factor in FACTORS]
+        rows.append([TITLES[test], *needed, shown(f"power_{test}_false", numbers, "ci")])
+    return markdown(head, rows)
+
+
+def ledgers(numbers: Names) -> str:
+    """Return what audits of whole fits find beside what their ledgers claim."""
+    head = [
+        "",
+        "claimed $\\varepsilon$",
+        "proven of any mechanism",
+        "most provable",
+        "noise factor",
+    ]
+    rows = []
+    for line in lines(AUDITS):
+        epsilon = number_of(line, "epsilon")
+        name = f"audit_{series(line)}_{epsilon:g}".replace(".", "_")
+        cells = [shown(f"{name}_{value}", numbers, "") for value in ("proven", "ceiling", "factor")]
+        rows.append([_title(series(line)), f"{epsilon:g}", *cells])
+    return markdown(head, rows)
+
+
+def _title(name: str) -> str:
+    return TITLES.get(name, name.replace("_", " "))
+
+
+def leaks(numbers: Names) -> str:
+    """Return what an audit proves of PATE-GAN with known leaks planted."""
+    rows = []
+    for leak in ("none", "shared_partitions", "uncharged_votes", "student_on_real_rows"):
+        cells = [
+            shown(f"leak_{leak}_{value}", numbers, "") for value in ("auc", "epsilon", "ceiling")
+        ]
+        rows.append([leak.replace("_", " "), *cells])
+    return markdown(["leak", "AUC of the attack", "proven $\\varepsilon$", "most provable"], rows)
+
+
+def peers(numbers: Names) -> str:
+    """Return other libraries at equal epsilon, or that nothing of them is recorded."""
+    names = measured_peers()
+    if not names:
+        return (
+            "**Other libraries** at equal epsilon are measured by "
+            "`dp-synth benchmark run benchmarks/peers.yaml`; this version holds no records of "
+            "it, and no number is given here."
+        )
+    head = ["", "TV of pairs", "AUC", "CPU s", "peak MB"]
+    rows = []
+    for name in names:
+        short = f"peer_{name}".replace("/", "_")
+        cells = [f"{short}_{value}" for value in ("tv", "auc", "seconds", "megabytes")]
+        values = [shown(cell, numbers) for cell in cells]
+        rows.append([_peer(name), *(["no result", "-", "-", "-"] if failure(name) else values)])
+    caption = (
+        ": Other libraries beside ours at equal epsilon, each a process of its own at its default "
+        f"settings, from `{command()}`. Intervals are over seeds."
+    )
+    failed = [f"{_peer(name)} (`{failure(name)}`)" for name in names if failure(name)]
+    said = f"\n\nNo result came of {'; '.join(failed)}." if failed else ""
+    return f"{markdown(head, rows)}\n\n{caption}{said}"
+
+
+def _peer(name: str) -> str:
+    """Return a library with its version, and the method.
+
+    >>> _peer("dp_synth/mst")
+    'dp_synth, MST'
+    """
+    library, _, method = name.partition("/")
+    read = yaml.safe_load(FIELD.read_text(encoding="utf-8"))["libraries"]
+    found = [x for x in read if x["name"].removesuffix("-synth") == library]
+    version = f" {found[0]['version']}" if found else ""
+    return f"{found[0]['name'] if found else library}{version}, {_title(method)}"
+
+
+TABLES: dict[str, Callable[[Names], str]] = {
+    "field": field,
+    "features": features,
+    "sources": sources,
+    "adult": adult,
+    "adult_all": adult_all,
+    "networks": networks,
+    "noise": noise,
+    "power": power,
+    "ledgers": ledgers,
+    "leaks": leaks,
+    "peers": peers,
+}
