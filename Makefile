@@ -13,7 +13,7 @@ RESUME ?=
 # What trains the networks. `make test DEEP=` leaves torch out: their tests then skip, and say so.
 DEEP ?= deep
 
-.PHONY: benchmark benchmark-deep test test-browser lint numbers synthesizers paper package clean
+.PHONY: benchmark benchmark-deep test test-browser lint numbers synthesizers docs paper package clean
 
 benchmark: $(VENV)/.core
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
@@ -36,7 +36,7 @@ test: $(VENV)/.test
 # The page of a benchmark in headless Chromium, clicked through. Installs Debian's where there is none.
 test-browser: $(VENV)/.test
 	command -v chromium >/dev/null || apt-get install --quiet --quiet --yes chromium chromium-driver
-	$(PIP) --editable '.[browser]'
+	$(PIP) --editable '.[browser,docs]'
 	$(BIN)/python -m pytest -m browser tests/browser
 
 lint: $(VENV)/.dev
@@ -60,6 +60,11 @@ synthesizers: $(VENV)/.test
 	$(BIN)/python benchmarks/synthesizers.py $(RESUME)
 	$(BIN)/python benchmarks/scaling.py $(RESUME)
 	$(BIN)/python benchmarks/tables.py
+
+# The documentation, strictly: a warning is an error. Open docs/_build/html/index.html; no network needed.
+docs: $(VENV)/.core
+	$(PIP) --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 # Figures, numbers and both PDFs of paper/, from committed records alone.
 paper: $(VENV)/.core

@@ -1,7 +1,11 @@
-"""The Python of the README and of the audit guide runs as it stands, and what they name exists."""
+"""The README and the audit guide run as they stand, and what they name exists.
+
+The site's other pages are run in tests/docs.
+"""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -10,8 +14,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parent / "docs"))
 
-from audit_figures import power_table
+from audit_tables import power_table
+from blocks import blocks, check_command, command_lines
 
 from dp_synth.attacks import ATTACKS
 
@@ -20,24 +26,24 @@ README = (ROOT / "README.md").read_text()
 AUDITING = (ROOT / "docs" / "auditing.md").read_text()
 
 
-def run_scripts(text: str, source: str) -> dict[str, object]:
-    scripts = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+def run_scripts(page: Path) -> dict[str, object]:
+    scripts = [block for block in blocks(page) if block.language == "python"]
     assert scripts
     names: dict[str, object] = {}
     for script in scripts:
-        exec(compile(script, source, "exec"), names)
+        exec(compile(script.text, script.where, "exec"), names)
     return names
 
 
 def test_the_readme_script_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
-    run_scripts(README, "README.md")
+    run_scripts(ROOT / "README.md")
     printed = capsys.readouterr().out
     assert "epsilon" in printed
     assert re.search(r"0\.\d+ \[0\.\d+, 0\.\d+\]", printed), "a value with its interval"
 
 
 def test_the_audit_guide_runs_and_finds_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    run_scripts(AUDITING, "docs/auditing.md")
+    run_scripts(ROOT / "docs" / "auditing.md")
     printed = capsys.readouterr().out.splitlines()
     of_own = [line for line in printed if line.startswith(("area", "clopper_pearson: epsilon"))]
     assert [line.endswith("VIOLATED") for line in of_own] == [True, False, True]
@@ -48,6 +54,18 @@ def test_the_audit_guide_runs_and_finds_what_it_says(capsys: pytest.CaptureFixtu
     assert sum(line.startswith("passed area: ") for line in printed) == 1, "a count as claimed"
     assert "  passed" in printed
     assert "True" in printed
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/auditing.md"])
+def test_every_command_and_every_option_that_a_document_shows_exists(name: str) -> None:
+    for block in blocks(ROOT / name):
+        if block.language == "console":
+            lines = command_lines(block)
+            assert lines, block.where
+            for line in lines:
+                check_command(line)
+        else:
+            ast.parse(block.text, block.where)
 
 
 @pytest.mark.parametrize(("text", "folder"), [(README, ROOT), (AUDITING, ROOT / "docs")])

@@ -1,0 +1,80 @@
+"""What the site says of files, commands and tests is what the code says."""
+
+from __future__ import annotations
+
+import blocks
+import formats
+import packages
+import proofs
+import pytest
+
+from dp_synth.attacks import ATTACKS
+from dp_synth.benchmark.cell import RECORD_COLUMNS
+from dp_synth.benchmark.grid import Grid, LeakageTask
+from dp_synth.metrics import METRICS
+from dp_synth.report.policy import Policy
+from dp_synth.synthesizers import SYNTHESIZERS
+
+
+def test_every_command_is_described_with_all_its_options() -> None:
+    import commands
+
+    text = commands.command_line()
+    for path, command in commands.commands():
+        assert f"## `{path}`" in text
+        for option in commands.options(command) - {"--help", "-h"}:
+            assert f"`{option}`" in text
+
+
+def test_every_key_of_a_grid_and_a_policy_is_described() -> None:
+    for text, kind in ((formats.grid(), Grid), (formats.policy(), Policy)):
+        for key in kind.model_fields:
+            assert f"| `{key}` |" in text
+    for key in LeakageTask.model_fields:
+        assert f"| `{key}` |" in formats.grid()
+
+
+def test_limits_of_numbers_are_said() -> None:
+    (delta,) = (line for line in formats.grid().splitlines() if line.startswith("| `delta` |"))
+    assert "above 0" in delta
+    assert "below 1" in delta
+    (share,) = (row for row in formats.policy().splitlines() if row.startswith("| `tv2_at_most` |"))
+    assert "at most 1" in share
+
+
+def test_every_column_of_a_record_is_explained() -> None:
+    assert set(formats.RECORDS) == set(RECORD_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        (packages.synthesizers(), SYNTHESIZERS),
+        (packages.attacks(), ATTACKS),
+        (packages.metrics(), METRICS),
+    ],
+)
+def test_everything_that_can_be_named_is_listed(text: str, known: dict[str, object]) -> None:
+    assert all(f"| `{name}` |" in text for name in known)
+
+
+def test_every_test_that_a_page_cites_exists() -> None:
+    cited = proofs.cited()
+    assert len(cited) > 50
+    for file, name in cited:
+        assert f"def {name}(" in proofs.source(file, name)
+
+
+def test_a_test_that_does_not_exist_is_noticed() -> None:
+    with pytest.raises(KeyError):
+        proofs.source("tests/docs/test_written.py", "test_of_nothing")
+
+
+def test_every_hazard_is_answered_in_part_or_left_to_the_reader() -> None:
+    text = (blocks.ROOT / "docs" / "explanation" / "hazards.md").read_text("utf-8")
+    rows = [line.split("|")[1:4] for line in text.splitlines() if line.startswith("| ")]
+    kinds = [kind.strip() for hazard, kind, _ in rows if hazard.strip() != "hazard"]
+    assert set(kinds) == {"answered", "in part", "yours"}
+    for _, kind, answer in rows:
+        if kind.strip() == "answered":
+            assert "`tests/" in answer, answer
