@@ -8,6 +8,7 @@ STORE ?= results/tradeoff
 LIVE_STORE ?= results/deep_live
 DEEP_STORE ?= results/deep
 DEEP_RECORDS := benchmarks/results/deep.jsonl
+AUDIT_RECORDS := benchmarks/results/audits.jsonl
 SELECTED ?= not slow and not browser
 RESUME ?=
 # What trains the networks. `make test DEEP=` leaves torch out: their tests then skip, and say so.
@@ -18,7 +19,7 @@ DEEP ?= deep
 benchmark: $(VENV)/.core
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
 	$(BIN)/dp-synth benchmark run benchmarks/deep_live.yaml --store $(LIVE_STORE)
-	$(BIN)/dp-synth benchmark plot $(STORE) $(LIVE_STORE) $(DEEP_RECORDS) --out $(STORE)
+	$(BIN)/dp-synth benchmark plot $(STORE) $(LIVE_STORE) $(DEEP_RECORDS) $(AUDIT_RECORDS) --out $(STORE)
 
 # The records of the networks that `make benchmark` draws, and their tables: two hours of one core,
 # and half an hour more for coded Adult, which is left as it is where DP_SYNTH_DATA is unset.

@@ -1,24 +1,33 @@
 """What each attack finds on Adult, over seeds: mean AUC with its 95 % interval, and CPU seconds.
 
+    python benchmarks/attacks.py [--epsilon 1000] [--seeds 10] [--first-seed 100]
+        [--recipes "mst" "mst, as published"]
+
 1,000 members and 1,000 non-members drawn at random, a fit to the members, and as many synthetic
 rows; the attacker has the dataset's reference part, knows the synthesizer and its budget, and, for
-``transcript_ratio`` alone, holds the release. The interval is Student's over seeds.
+``transcript_ratio`` alone, holds the release. The interval is Student's over seeds. Each fit's
+numbers are a line of JSON in ``results/attacks.jsonl``, where a line of the same fit is replaced.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from time import process_time
 
 import numpy as np
 import pandas as pd
+from cells import RECORDS as RESULTS_FOLDER
+from cells import Record, read
 from scipy.stats import t as student
 from threadpoolctl import threadpool_limits
 
 import dp_synth as dps
 from dp_synth.attacks import ATTACKS, split_pool
+from dp_synth.files import written_whole
 from dp_synth.synthesizers import MST, CliqueTree, PrivBayes, Synthesizer
 
 RECIPES: Mapping[str, Synthesizer] = {
@@ -28,6 +37,7 @@ RECIPES: Mapping[str, Synthesizer] = {
     "privbayes": PrivBayes(),
 }
 RECORDS, DELTA = 1000, 1e-5
+RESULTS = RESULTS_FOLDER / "attacks.jsonl"
 
 
 def attacked(recipe: Synthesizer, epsilon: float, seed: int) -> dict[str, tuple[float, float]]:
@@ -53,20 +63,49 @@ def attacked(recipe: Synthesizer, epsilon: float, seed: int) -> dict[str, tuple[
     return found
 
 
+def record(label: str, epsilon: float, seed: int) -> Record:
+    """Return the line of one fit: what was fitted, and what each attack found."""
+    fit = {"table": "adult", "recipe": label, "epsilon": epsilon, "delta": DELTA, "seed": seed}
+    found = attacked(RECIPES[label], epsilon, seed)
+    values = {name: {"auc": auc, "seconds": seconds} for name, (auc, seconds) in found.items()}
+    about = {"records": RECORDS, "version": dps.__version__, "command": "attacks.py"}
+    return {**fit, **about, "values": values}
+
+
+def summary(records: Sequence[Record]) -> Iterator[str]:
+    """Yield a line for each attack: mean AUC with its interval, and mean CPU seconds."""
+    for name in ATTACKS:
+        found = [record["values"][name] for record in records]  # type: ignore[index]
+        areas, seconds = (np.array([one[key] for one in found]) for key in ("auc", "seconds"))
+        half = student.ppf(0.975, len(areas) - 1) * areas.std(ddof=1) / np.sqrt(len(areas))
+        yield f"  {name:24s}{areas.mean():.3f} +- {half:.3f}{seconds.mean():8.2f}"
+
+
 def main() -> None:
+    """Fit and attack seed by seed, keep a line a fit, and print means."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--epsilon", type=float, default=1000.0)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
     parser.add_argument("--recipes", nargs="*", choices=list(RECIPES), default=list(RECIPES)[:2])
+    parser.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args()
+    seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
     print(f"epsilon {asked.epsilon:g}, {asked.seeds} seeds; AUC and CPU seconds of an attack")
     for label in asked.recipes:
-        runs = [attacked(RECIPES[label], asked.epsilon, seed) for seed in range(asked.seeds)]
-        print(f"\n{label}")
-        for name in ATTACKS:
-            areas, seconds = np.array([run[name] for run in runs]).T
-            half = student.ppf(0.975, len(areas) - 1) * areas.std(ddof=1) / np.sqrt(len(areas))
-            print(f"  {name:24s}{areas.mean():.3f} +- {half:.3f}{seconds.mean():8.2f}", flush=True)
+        found = [record(label, asked.epsilon, seed) for seed in seeds]
+        keep(asked.results, found)
+        print(f"\n{label}", *summary(found), sep="\n", flush=True)
+
+
+def keep(path: Path, found: Sequence[Record]) -> None:
+    """Add lines to a file of results, in place of earlier ones of the same fits."""
+    same = ("table", "recipe", "epsilon", "seed")
+    new = {tuple(record[key] for key in same) for record in found}
+    others = [one for one in read(path) if tuple(one[key] for key in same) not in new]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as passing:
+        passing.write_text("".join(json.dumps(one) + "\n" for one in [*others, *found]))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Records: ``audit_bounds.png`` from ``audits.jsonl`` (benchmarks/audits.py), ``au
 from ``audit_runs.jsonl``, ``roc.png`` from ``roc.jsonl`` and ``risks.png`` from ``risks.jsonl``,
 which are measured here with fixed seeds: some minutes of one core. A figure whose records are
 not there is left out, with a word about the command that makes them. ``--pdf`` writes PDF too. The
-table of the document is written into it as well.
+document's tables are drawn by tables.py.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ from dp_synth.attacks import AttackerView, ClosestRecord, DensityRatio
 from dp_synth.audit import Design, Roc, total_scores, worst_case
 from dp_synth.audit.auditor import watch
 from dp_synth.figures.accounting import save
-from dp_synth.figures.power import factor_text
-from dp_synth.figures.style import named
 from dp_synth.files import written_whole
 from dp_synth.mechanisms import gaussian
 from dp_synth.mechanisms.exact_noise import rounded_gaussian
@@ -48,8 +46,6 @@ BUDGET = dps.PrivacyBudget(4.0, DELTA)
 RUNS, BLACK_BOX_RUNS, SYNTHETIC = 4000, 500, 100  # releases and fits a world, rows of a sample
 FEWEST_BEYOND = 4  # non-members beyond the strictest threshold that is drawn
 AUDITS = 300
-POWER = 0.8  # share of audits that must alarm for the table
-TABLE_MARK, TABLE_END = "<!-- table: power -->", "<!-- end -->"
 RATES = {
     "area": (100, 250, 500, 1000, 2000, 4000),
     "common_noise": (25, 50, 100),
@@ -170,36 +166,6 @@ def draw_bounds(records: Sequence[Record]) -> tuple[Axes, ...]:
     return figures.audit_bounds(figures.bounds_of(records))
 
 
-def power_table(records: Sequence[Record]) -> str:
-    """Return the fewest runs at which so many audits alarm, a row for each test."""
-    frame = pd.DataFrame(records)
-    factors = sorted(frame["factor"].unique())
-    titles = [f"noise too small by {factor_text(factor)}" for factor in factors if factor > 1]
-    lines = [
-        "| " + " | ".join(["test", *titles, "false alarms at most"]) + " |",
-        "|" + "---|" * (len(titles) + 2),
-    ]
-    for test, rows in frame.groupby("test", sort=False):
-        cells = [named(str(test))]
-        for factor in factors[1:]:
-            caught = rows[(rows["factor"] == factor) & (rows["alarms"] >= POWER)]
-            most = rows["runs"].max()
-            cells.append(f"more than {most:,}" if caught.empty else f"{caught['runs'].min():,}")
-        worst = rows[rows["factor"] == 1].sort_values("alarms").iloc[-1]
-        cells.append(f"{worst['alarms']:.1%} [{worst['low']:.1%}, {worst['high']:.1%}]")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def write_table(document: Path, table: str) -> None:
-    """Put the table between its two marks."""
-    text = document.read_text(encoding="utf-8")
-    before, mark, rest = text.partition(TABLE_MARK)
-    _, end, after = rest.partition(TABLE_END)
-    with written_whole(document) as passing:
-        passing.write_text(f"{before}{mark}\n\n{table}\n\n{end}{after}", encoding="utf-8")
-
-
 Draw = Callable[[Sequence[Record]], "tuple[Axes, ...]"]
 DRAWN: Mapping[str, tuple[str, Draw, str]] = {
     "roc": ("roc", draw_roc, MADE_BY),
@@ -228,9 +194,6 @@ def main() -> None:
             path = asked.out / f"{name}.{ending}"
             save(lambda draw=draw, records=records: draw(records), path)  # type: ignore[misc]
             print(path)
-    document, records = asked.out / "auditing.md", _read(asked.results / "audit_runs.jsonl")
-    if records and document.exists():
-        write_table(document, power_table(records))
 
 
 def _write(path: Path, records: Iterable[Record]) -> None:

@@ -13,13 +13,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import audit_tables
 import deep_tables
 import pate_tables
 from cells import RECORDS, read
 from measured import Results, Spread, markdown
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("docs/synthesizers.md", "README.md")
+DOCUMENTS = ("docs/synthesizers.md", "docs/auditing.md", "README.md")
 NOISELESS = 1e4  # an epsilon at which noise no longer shows
 K_MARGINAL = 1000.0  # the score of a perfect match
 SLACK = 0.005  # by which no synthesizer may fall below independent columns
@@ -204,9 +205,9 @@ OF_FILE = {file: [n for n, (f, _) in DRAWN.items() if f == file] for file, _ in 
 
 def draw(name: str, folder: Path) -> str:
     """Return the table called ``name``, from the results in ``folder``."""
-    of_networks = {**deep_tables.DRAWN, **pate_tables.DRAWN}
-    if name in of_networks:
-        return of_networks[name](folder)
+    elsewhere = {**deep_tables.DRAWN, **pate_tables.DRAWN, **audit_tables.DRAWN}
+    if name in elsewhere:
+        return elsewhere[name](folder)
     file, drawn = DRAWN[name]
     return drawn(Results(read(folder / f"{file}.jsonl")))
 

@@ -34,7 +34,9 @@ def find(kind: str, name: str, known: Mapping[str, T]) -> T:
         return _loaded(declared[name])
     if ":" in name:
         return _imported(kind, name)
-    raise InputError(f"no {kind.removesuffix('s')} named {name!r}; {nearest(name, names(kind, known))}")
+    raise InputError(
+        f"no {kind.removesuffix('s')} named {name!r}; {nearest(name, names(kind, known))}"
+    )
 
 
 def names(kind: str, known: Iterable[str]) -> tuple[str, ...]:

@@ -65,10 +65,19 @@ class AreaTest:
             return None
         return with_noise(self.claim, self.noise_factor).epsilon(self.delta)
 
+    @cached_property
+    def claimed_epsilon(self) -> float:
+        """The epsilon of the claim."""
+        return self.claim.epsilon(self.delta)
+
     def to_dict(self) -> dict[str, object]:
-        """Return all but the claim as plain values."""
-        kept = {name: value for name, value in vars(self).items() if name not in ("claim", "delta")}
-        derived = ("noise_factor", "epsilon_if_curve", "passed")
+        """Return all but the claim's curve as plain values."""
+        derived = ("claimed_epsilon", "noise_factor", "epsilon_if_curve", "passed")
+        kept = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("claim", "delta", *derived)
+        }
         return kept | {name: getattr(self, name) for name in derived}
 
     @property

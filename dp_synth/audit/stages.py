@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 
 import numpy as np
 
-from dp_synth.accounting import PrivacyCurve, compose
+from dp_synth.accounting import Gaussian, PrivacyCurve, Selection, compose
+from dp_synth.accounting.events import Event
 from dp_synth.audit.bounds import Worlds
 from dp_synth.synthesizers.base import Watched
+
+Charges = tuple[tuple[Event, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +33,14 @@ def stages_of(inside: Sequence[Watched], outside: Sequence[Watched]) -> list[Sta
     The scores are of fresh answers. In either world half of them were given in runs about the
     table with the target, half in runs about the other: earlier answers, and all noise that was
     chosen in view of them, then have one law in both worlds, so that the stage's own curve
-    bounds the area of any score. Of different charges the dearest in zCDP is the claim.
+    bounds the area of any score. Where runs were charged differently, `dearest` is the claim.
     """
     names = dict.fromkeys((c.part, c.why) for run in (*inside, *outside) for c in run.comparisons)
     found = []
     for part, why in names:
         first, second = _scores(inside, outside, part, why)
         if np.ptp([*first, *second]):
-            claim = _dearest([*inside, *outside], part, why)
+            claim = dearest({_charges(run, part, why) for run in (*inside, *outside)})
             found.append(Stage(f"{part}: {why}", Worlds.of(first, second), claim))
     return found
 
@@ -62,14 +67,52 @@ def _scores(
     return scores
 
 
-def _dearest(runs: Sequence[Watched], part: str, why: str) -> PrivacyCurve:
-    """Return the curve of the run whose charges for a stage cost most in zCDP."""
-    charges = {
-        tuple((e.event, e.count) for e in run.ledger.charges if (e.part, e.why) == (part, why))
-        for run in runs
-    }
-    return max((compose(events) for events in charges), key=_cost)
+def dearest(charges: Iterable[Charges]) -> PrivacyCurve:
+    """Return one curve that no run's charges of a stage exceed.
+
+    Three facts make it a bound of every run, and of a pool of runs whose charges were decided by
+    what has one law in both worlds (its attacks' rates are averages of points below one concave
+    trade-off curve):
+
+    - A mechanism whose privacy loss has range r has any larger range as well, by definition, and
+      a constant has range 0. So choices of ranges r1 >= r2 >= ... are choices of R1 >= R2 >= ...
+      too where Ri >= ri for every i, and none is a choice of any range: their curve, certified
+      for all mechanisms of these ranges, holds for runs with smaller and with fewer ranges. Ri
+      is the largest i-th range of all runs.
+    - Gaussian answers are one of mu = sqrt(sum of mu_i ** 2) (Dong, Roth & Su 2022, Cor. 3.3), and
+      a larger mu dominates a smaller.
+    - What dominates part by part dominates the product (Zhu, Dong & Wang 2022, Thm 10): given the
+      earlier answers a run's fresh ones are independent, in whatever order they are composed.
+
+    Of charges of another kind each is taken as often as in the run that has most of it.
+    """
+    runs = list(charges)
+    gaussians = max((_gaussians(run) for run in runs), key=lambda events: compose(events).mu)
+    ranges = zip_longest(*(_ranges(run) for run in runs), fillvalue=0.0)
+    choices = [(Selection(max(column)), 1) for column in ranges]
+    others: Counter[Event] = Counter()
+    for run in runs:
+        others |= _others(run)  # the larger of both counts
+    return compose([*gaussians, *choices, *others.items()])
 
 
-def _cost(curve: PrivacyCurve) -> float:
-    return math.inf if curve.rho is None else curve.rho
+def _gaussians(run: Charges) -> Charges:
+    return tuple(charge for charge in run if isinstance(charge[0], Gaussian))
+
+
+def _others(run: Charges) -> Counter[Event]:
+    counts: Counter[Event] = Counter()
+    for event, count in run:
+        if not isinstance(event, Gaussian | Selection):
+            counts[event] += count
+    return counts
+
+
+def _ranges(run: Charges) -> list[float]:
+    """Return the range of every choice of a run, the largest first."""
+    ranges = ([event.epsilon] * count for event, count in run if isinstance(event, Selection))
+    return sorted(chain(*ranges), reverse=True)
+
+
+def _charges(run: Watched, part: str, why: str) -> Charges:
+    return tuple((e.event, e.count) for e in run.ledger.charges if (e.part, e.why) == (part, why))

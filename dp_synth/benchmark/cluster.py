@@ -81,9 +81,11 @@ def _connected(address: str) -> Client:
 async def _greet(address: str) -> None:
     """Connect once: a Client that could not takes a minute to go away, and is loud about it."""
     from distributed import Security
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
-    comm = await connect(address, timeout=CONNECT, **Security().get_connection_args("client"))
+    reach: Any = connect
+    security: Any = Security
+    comm = await reach(address, timeout=CONNECT, **security().get_connection_args("client"))
     await comm.close()
 
 

@@ -41,26 +41,25 @@ class Family:
         return total
 
     def kill(self) -> None:
-        """Kill every one of them; those that were started meanwhile as well."""
-        if self._pid != os.getpid():
-            self._signal_session(signal.SIGSTOP)  # who is stopped starts no other
+        """Kill every one of them.
+
+        The process itself is the last: should whoever calls this be killed meanwhile, it is still
+        there to find out and to do the same. For that reason none is stopped first, either.
+        """
         _children.read()
         self._meet(_children.below([self._pid, *self._seen]))
         for pid, process in self._seen.items():
             if pid != self._pid:
                 with suppress(psutil.Error):
                     process.kill()  # leaves one alone that only has the same number
-        self._signal_session(signal.SIGKILL)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._pid, signal.SIGKILL)
 
     def _meet(self, pids: list[int]) -> None:
         for pid in pids:
             if pid not in self._seen:
                 with suppress(psutil.Error):
                     self._seen[pid] = psutil.Process(pid)
-
-    def _signal_session(self, number: int) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._pid, number)
 
 
 class _Children:

@@ -221,7 +221,7 @@ def serve(parent: int) -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-    with suppress(EOFError, BrokenPipeError):
+    with suppress(EOFError, OSError):  # the parent has gone, be it in the middle of a word
         answers.send_bytes(b"ready")
         while True:
             answers.send_bytes(_to_text(attempt(requests.recv_bytes())))

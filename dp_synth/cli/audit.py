@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +11,8 @@ import numpy as np
 import typer
 
 from dp_synth.cli.arguments import reading_arguments
-from dp_synth.cli.evaluate import STDOUT, JsonFile, _check_target
-from dp_synth.cli.synthesize import _recipe
+from dp_synth.cli.evaluate import STDOUT, JsonFile, check_target
+from dp_synth.cli.synthesize import recipe_of
 from dp_synth.errors import InputError
 from dp_synth.files import written_whole
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dp_synth.synthesizers import Synthesizer
 
 EXIT_VIOLATED = 4
+NOT_PUBLISHABLE = "for the data holder: not to be published"
 DESIGNS = ("worst_case", "search")
 
 
@@ -47,22 +49,26 @@ def audit(
     """Release about two neighbouring tables, many times, and test what can be told apart.
 
     Exit code 4 says that the claim is refuted. Passing proves nothing. Of a table of your own
-    the output is internal: it is computed on real rows and is not differentially private.
+    the output is internal: it names a row, is computed on real rows and is not differentially
+    private; a line on standard error says so, and ``publishable`` in the JSON.
     """
     from dp_synth.accounting import PrivacyBudget
     from dp_synth.audit import audit as audited
 
-    _check_target(json_file)
+    check_target(json_file)
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency)  # type: ignore[arg-type]
-        recipe = _recipe(synthesizer, settings or [])
+        recipe = recipe_of(synthesizer, settings or [])
     searching, proving = (int(own) for own in np.random.SeedSequence(seed).generate_state(2))
     if data is not None or schema is not None:
         tables = _own(data, schema, design, budget.adjacency, seed=searching)
     else:
         tables = _made(recipe, budget, design, seed=searching)
     report = audited(recipe, budget, design=tables, runs=runs, level=level, seed=proving)
-    text = json.dumps(report.to_dict(), indent=2)
+    # A made table is known to everybody; what is found of an own one comes from its rows.
+    text = json.dumps(report.to_dict() | {"publishable": data is None}, indent=2)
+    if data is not None:
+        print(NOT_PUBLISHABLE, file=sys.stderr)
     print(text if json_file == STDOUT else report)
     if json_file is not None and json_file != STDOUT:
         with written_whole(json_file) as passing:

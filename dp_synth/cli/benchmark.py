@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -230,13 +231,14 @@ def plot(
     """
     from dp_synth.figures import draw_all
 
+    audits, sources = audits_among(sources)
     records = records_of(sources)
     stores = [source for source in sources if not source.endswith(".jsonl")]
     place = place_of(stores[0]) if stores else ""
     if out is None and (not stores or "://" in place):
         raise InputError("say with --out where to draw: records alone or at a URL have no folder")
     folder = out or Path(place) / "figures"
-    written = draw_all(records, folder)
+    written = draw_all(records, folder, audits=audits)
     if not written:
         named = ", ".join(map(str, sources))
         raise InputError(f"nothing to draw in {named}: no cell of a synthesizer is done")
@@ -287,6 +289,30 @@ def records_of(sources: Sequence[str]) -> pd.DataFrame:
         [gathered(source) for source in stores],
         [benchmark.read_record_file(Path(path)) for path in files],
     )
+
+
+def audits_among(sources: Sequence[str]) -> tuple[list[dict[str, object]], list[str]]:
+    """Return the records of those files that hold audits, and the other sources."""
+    from dp_synth.figures import is_audit
+
+    audits: list[dict[str, object]] = []
+    others = []
+    for source in sources:
+        lines = lines_of(source) if source.endswith(".jsonl") else []
+        if lines and all(map(is_audit, lines)):
+            audits += lines
+        else:
+            others.append(source)
+    return audits, others
+
+
+def lines_of(source: str) -> list[dict[str, object]]:
+    """Return the mappings of a file of JSON lines; nothing where it holds anything else."""
+    try:
+        found = [json.loads(line) for line in Path(source).read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []  # whoever reads it as records says what is wrong
+    return found if all(isinstance(line, dict) for line in found) else []
 
 
 def default_store(grid: Grid) -> str:

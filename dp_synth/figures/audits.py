@@ -32,8 +32,9 @@ PANELS = (
 CLAIM_LABEL = "claimed ε"
 CEILING_LABEL = "largest ε that so many runs can prove"
 REFUTED_LABEL = "audit refuted the claim"
-SPREAD = 0.5  # of the least gap between claims is shared by the series at one of them
-MORE_COLORS = ("#882255", "#332288")
+SPREAD = 0.85  # of the gap between claims is shared by the series at one of them
+MORE_COLORS = ("#882255", "#332288", "#999933", "#661100", "#44AA99", "#AA4499")
+MORE_MARKERS = ("X", "p", "<", ">", "h", "d")
 
 
 def bounds_of(records: Iterable[Mapping[str, object]]) -> pd.DataFrame:
@@ -69,41 +70,53 @@ def audit_bounds(bounds: pd.DataFrame) -> tuple[Axes, ...]:
     Filled markers are lower bounds, below which the mechanism cannot be (under what their title
     says). Hollow ones are none: the epsilon of the claimed curve at another noise, for a reader
     who believes in the curve. The dashes are Clopper-Pearson's ceilings: no audit of so many
-    runs can show more, of any mechanism. Series at one claim stand beside each other, so that
-    the line y = x is level there: what is above it is above the claim.
+    runs can show more, of any mechanism. Series at one claim stand beside each other under its
+    level: what is above that is above the claim.
     """
     panels = [panel for panel in PANELS if (bounds["method"] == panel[0]).any()]
-    figure = new_figure(FULL_WIDTH, 3.5)
+    figure = new_figure(FULL_WIDTH, 3.8)
     grid = figure.subplots(1, max(len(panels), 1), squeeze=False, sharey=True, sharex=True)
     axes = tuple(grid[0])
-    lines = _lines(bounds)
+    lines = looks_of(dict.fromkeys(bounds["series"]))
     for panel, (method, title, is_bound) in zip(axes, panels, strict=False):
-        rows = bounds[bounds["method"] == method]
-        _draw_claims(panel, bounds)
-        for place, (name, line) in enumerate(lines.items()):
-            shift = _shift(bounds, place, len(lines))
-            _draw_series(panel, rows[rows["series"] == name], line, shift, filled=is_bound)
+        draw_claims(panel, bounds)
+        draw_bounds(panel, bounds, method, lines, filled=is_bound)
         panel.set_title(title)
-        panel.set_xlabel("claimed ε")
         panel.set_ylim(bottom=-0.3)
     axes[0].set_ylabel("ε that the audit finds")
     below(figure, axes, _note(bounds), series=())
     return axes
 
 
-def _lines(bounds: pd.DataFrame) -> dict[str, Line]:
-    series = list(dict.fromkeys(bounds["series"]))
-    colors = [*PALETTE, *MORE_COLORS]
-    markers = [*MARKERS, "X", "p"]
+def looks_of(series: Iterable[str]) -> dict[str, Line]:
+    """Return a marker for each series, and a colour of its own as long as there are some."""
+    colors, markers = [*PALETTE, *MORE_COLORS], [*MARKERS, *MORE_MARKERS]
     return {
         name: Line(colors[i % len(colors)], "none", markers[i % len(markers)])
         for i, name in enumerate(series)
     }
 
 
-def _shift(bounds: pd.DataFrame, place: int, series: int) -> float:
-    """Return how far beside a claim the markers of one series stand."""
-    return SPREAD * _gap(bounds) * (place - (series - 1) / 2) / series
+def draw_claims(axes: Axes, bounds: pd.DataFrame) -> None:
+    """Draw each claim as a level, one beside the other however far apart they are."""
+    levels: list[tuple[float, float]] = []
+    for place, claim in enumerate(_claims(bounds)):
+        levels += [(place - SPREAD / 2, claim), (place + SPREAD / 2, claim), (np.nan, np.nan)]
+    axes.plot(*zip(*levels, strict=True), color=INK, linewidth=1.3, label=CLAIM_LABEL)
+    axes.set_xticks(range(len(_claims(bounds))), [f"{claim:.3g}" for claim in _claims(bounds)])
+    axes.set_xlabel("claimed ε")
+
+
+def draw_bounds(
+    axes: Axes, bounds: pd.DataFrame, method: str, lines: Mapping[str, Line], *, filled: bool
+) -> None:
+    """Draw what one method finds of every series, each at a place of its own under a claim."""
+    for place, (name, line) in enumerate(lines.items()):
+        rows = bounds[(bounds["method"] == method) & (bounds["series"] == name)]
+        shift = SPREAD * (place - (len(lines) - 1) / 2) / len(lines)
+        places = [_place(bounds, claim) + shift for claim in rows["claimed"]]
+        if places:
+            _draw_series(axes, rows.assign(place=places), line, filled=filled)
 
 
 def _claims(bounds: pd.DataFrame) -> list[float]:
@@ -112,38 +125,20 @@ def _claims(bounds: pd.DataFrame) -> list[float]:
     return [float(group.max()) for _, group in bounds["claimed"].groupby(rounded)]
 
 
-def _gap(bounds: pd.DataFrame) -> float:
-    claims = _claims(bounds)
-    return float(np.diff(claims).min()) if len(claims) > 1 else claims[0]
+def _place(bounds: pd.DataFrame, claim: float) -> int:
+    return int(np.argmin(np.abs(np.array(_claims(bounds)) - claim)))
 
 
-def _draw_claims(axes: Axes, bounds: pd.DataFrame) -> None:
-    half, between, levels = SPREAD * _gap(bounds) / 2, [(0.0, 0.0)], []
-    for claim in _claims(bounds):
-        level = [(claim - half, claim), (claim + half, claim)]
-        between += level
-        levels += [*level, (np.nan, np.nan)]
-    axes.plot(*zip(*between, strict=True), color=GREY, linestyle=":", linewidth=0.8)
-    axes.plot(*zip(*levels, strict=True), color=INK, linewidth=1.3, label=CLAIM_LABEL)
-    axes.set_xticks(_claims(bounds), [f"{claim:.3g}" for claim in _claims(bounds)])
-    axes.set_xlim(left=0)
-
-
-def _draw_series(axes: Axes, rows: pd.DataFrame, line: Line, shift: float, *, filled: bool) -> None:
-    if rows.empty:
-        return
-    places = rows["claimed"] + shift
-    ceilings = rows["ceiling"].notna()
-    if ceilings.any():
-        limits = rows.loc[ceilings, "ceiling"]
+def _draw_series(axes: Axes, rows: pd.DataFrame, line: Line, *, filled: bool) -> None:
+    limited = rows[rows["ceiling"].notna()]
+    if len(limited):
+        places, limits = limited["place"], limited["ceiling"]
+        axes.plot(places, limits, color=GREY, marker="_", linestyle="none", label=CEILING_LABEL)
+    refuted = rows[~rows["passed"].astype(bool)]
+    if len(refuted):
         axes.plot(
-            places[ceilings], limits, color=GREY, marker="_", linestyle="none", label=CEILING_LABEL
-        )
-    refuted = ~rows["passed"].astype(bool)
-    if refuted.any():
-        axes.plot(
-            places[refuted],
-            rows.loc[refuted, "epsilon"],
+            refuted["place"],
+            refuted["epsilon"],
             color=INK,
             marker="o",
             linestyle="none",
@@ -152,7 +147,7 @@ def _draw_series(axes: Axes, rows: pd.DataFrame, line: Line, shift: float, *, fi
             label=REFUTED_LABEL,
         )
     axes.plot(
-        places,
+        rows["place"],
         rows["epsilon"],
         color=line.color,
         marker=line.marker,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dp_synth.figures.claimed import draw_claimed
 from dp_synth.figures.style import (
     BASELINES,
     FULL_WIDTH,
@@ -74,12 +76,15 @@ def utility_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
     return axes
 
 
-def leakage_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
+def leakage_curves(
+    records: pd.DataFrame, audits: Sequence[Mapping[str, object]] = ()
+) -> tuple[Axes, ...]:
     """Return a column of panels for each attack: AUC of all and of isolated targets, and TPR.
 
     The dashed ceiling is the largest AUC that the ledger permits any attack, at each epsilon the
     largest over the series; a point above it would show a defect. A metric of which there are no
-    records has no row of panels.
+    records has no row of panels. Records of ``audits`` have one more panel under all others:
+    what they prove beside what is claimed (``draw_claimed``).
     """
     rows = ended(records, task="leakage")
     measured = set(rows.loc[rows["epsilon"].notna(), "metric"])
@@ -87,29 +92,57 @@ def leakage_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
     panels = [p for p in LEAKAGE_PANELS if any(p[0].format(name) in measured for name in attacks)]
     if not attacks:
         return ()
-    width = FULL_WIDTH if len(attacks) > 1 else FULL_WIDTH / 2
     series = fitted_series(rows)
-    figure = new_figure(width, 0.9 + (2.2 if is_crowded(series) else 1.75) * len(panels))
-    grid = figure.subplots(len(panels), len(attacks), squeeze=False, sharex=True, sharey="row")
-    for i, (pattern, targets, label, chance) in enumerate(panels):
+    grid = _leakage_grid(len(panels) + bool(audits), len(attacks), crowded=is_crowded(series))
+    axes = [panel for row in grid[: len(panels)] for panel in row]
+    for i, panel in enumerate(panels):
         for j, attack in enumerate(attacks):
-            panel = grid[i, j]
-            metric = pattern.format(attack)
-            panel.axhline(chance, color=GREY, linestyle=":", linewidth=1, label="chance")
-            _draw_metric(panel, rows, metric, baselines=LEAKAGE_BASELINES)
-            _draw_live(panel, records, "leakage", metric)
-            if pattern.startswith("auc"):
-                _draw_ceiling(panel, rows)
-                keep_possible(panel)
-            else:  # rates near chance and near one, both of which matter
-                panel.set_yscale("log")
-                panel.set_ylim(TPR_LIMITS)
-            panel.set_title(f"{named(attack)}, {targets}")
-            panel.set_ylabel(label if j == 0 else "")
-            panel.set_xlabel("ε" if i == len(panels) - 1 else "")
-    axes = tuple(grid.flat)
+            _draw_attack(grid[i][j], records, panel, attack)
+            grid[i][j].set_ylabel(panel[2] if j == 0 else "")
+            grid[i][j].set_xlabel("ε" if i == len(panels) - 1 else "")
+            grid[i][j].tick_params(labelbottom=i == len(panels) - 1)
+    if audits:
+        axes.append(_joined(grid[-1]))
+        draw_claimed(axes[-1], audits, lines_of(series))
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
     below(figure, axes, conditions(rows), series=series)
-    return axes
+    return tuple(axes)
+
+
+def _leakage_grid(rows: int, columns: int, *, crowded: bool) -> list[list[Axes]]:
+    """Return rows of panels of a figure that is wide enough for them."""
+    width = FULL_WIDTH if columns > 1 else FULL_WIDTH / 2
+    figure = new_figure(width, 0.9 + (2.2 if crowded else 1.75) * rows)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
+    return [list(row) for row in grid]
+
+
+def _joined(row: Sequence[Axes]) -> Axes:
+    """Return one panel in the place of a row of them."""
+    place, figure = row[0].get_subplotspec(), row[0].get_figure(root=True)
+    assert place is not None
+    assert figure is not None
+    for panel in row:
+        panel.remove()
+    return figure.add_subplot(place.get_gridspec()[-1, :])
+
+
+def _draw_attack(
+    axes: Axes, records: pd.DataFrame, panel: tuple[str, str, str, float], attack: str
+) -> None:
+    pattern, targets, _, chance = panel
+    rows, metric = ended(records, task="leakage"), pattern.format(attack)
+    axes.axhline(chance, color=GREY, linestyle=":", linewidth=1, label="chance")
+    _draw_metric(axes, rows, metric, baselines=LEAKAGE_BASELINES)
+    _draw_live(axes, records, "leakage", metric)
+    if pattern.startswith("auc"):
+        _draw_ceiling(axes, rows)
+        keep_possible(axes)
+    else:  # rates near chance and near one, both of which matter
+        axes.set_yscale("log")
+        axes.set_ylim(TPR_LIMITS)
+    axes.set_title(f"{named(attack)}, {targets}")
 
 
 def _draw_metric(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,12 @@ FIGURES: dict[str, Callable[[pd.DataFrame], tuple[Axes, ...]]] = {
 DOTS_PER_INCH = 200
 
 
-def draw_all(records: pd.DataFrame, folder: Path) -> list[Path]:
+def draw_all(
+    records: pd.DataFrame, folder: Path, *, audits: Sequence[Mapping[str, object]] = ()
+) -> list[Path]:
     """Write ``utility``, ``leakage`` and ``tradeoff`` as PDF and PNG; return what was written.
 
+    Records of ``audits``, such as ``is_audit`` finds, stand on ``leakage`` in a panel of their own.
     A figure of which there are no records is left out. With several tables in the records each
     has files of its own, ``utility_adult.png`` and so on. Settings of matplotlib stay as they are.
     """
@@ -37,7 +41,7 @@ def draw_all(records: pd.DataFrame, folder: Path) -> list[Path]:
     written = []
     for table in tables:
         ending = f"_{table}" if len(tables) > 1 else ""
-        for name, draw in FIGURES.items():
+        for name, draw in (FIGURES | {"leakage": partial(leakage_curves, audits=audits)}).items():
             with style.context(dict(SETTINGS)):
                 axes = draw(records[records["dataset"] == table])
                 figure = axes[0].get_figure(root=True) if axes else None

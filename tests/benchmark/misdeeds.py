@@ -83,8 +83,8 @@ def hang_with_child(mark, megabytes=0):
     """Never end, nor let a grandchild do so that has left the session and holds so much memory."""
     if os.fork() == 0 and os.fork() == 0:
         os.setsid()
-        held = b"1" * (megabytes * 2**20)
         Path(mark).write_text(str(os.getpid()))
+        held = b"1" * (megabytes * 2**20)
         time.sleep(600 + len(held) % 2)
     time.sleep(600)
     os._exit(0)

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 
 import psutil
 import pytest
@@ -33,10 +32,22 @@ def records_of(store, cells):
 @pytest.fixture(scope="module")
 def cluster():
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as started:
+    import dask
+
+    # A local cluster gives a worker up that is not back in time, as on a busy machine.
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": f"{PATIENCE} s"}),
+        distributed.LocalCluster(
+            n_workers=3, threads_per_worker=1, processes=True, dashboard_address=":0"
+        ) as started,
+    ):
         yield started
+
+
+def processes_of(cluster):
+    """Return the processes of the Dask workers that are there."""
+    pids = [worker.pid for worker in cluster.workers.values()]
+    return {pid for pid in pids if pid is not None and psutil.pid_exists(pid)}
 
 
 def test_a_dask_worker_killed_on_the_way_costs_nothing(cluster, tmp_path):
@@ -68,11 +79,12 @@ def test_limits_and_deaths_of_cells_are_rows_there_too(cluster, tmp_path):
     cells.append(cell_of("hang with child", seed=9, mark=str(tmp_path / "mark")))
     cells.append(cell_of("exit", seed=10))
     store = open_store(tmp_path / "store")
-    workers = Counter(worker.pid for worker in cluster.workers.values())
+    before = processes_of(cluster)
     tally = run(cells, store, dask_crew(work, cluster.scheduler_address, Limits(seconds=3)))
     assert tally == Tally(done=4, reasons={"TimedOut: more than 3 s": 1, "SystemExit: no more": 1})
     assert read(store, cells[4]).wall_seconds > 3
-    assert Counter(worker.pid for worker in cluster.workers.values()) == workers
+    assert before
+    assert before <= processes_of(cluster)
     grandchild = int((tmp_path / "mark").read_text())
     wait_until_gone(grandchild)
 

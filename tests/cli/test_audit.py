@@ -53,8 +53,18 @@ def test_tables_are_searched_for_or_given(tmp_path, capsys):
     columns = [{"name": "a", "type": "categorical", "categories": ["x", "y"]}]
     (tmp_path / "own.meta.json").write_text(json.dumps({"name": "own", "columns": columns}))
     own = ("--data", str(tmp_path / "own.csv"), "--schema", str(tmp_path / "own.meta.json"))
-    assert audit(*own, "--level", "1e-6") == 0
-    assert "design table(row 7)" in capsys.readouterr().out
+    assert audit(*own, "--level", "1e-6", "--json", str(tmp_path / "own.json")) == 0
+    shown = capsys.readouterr()
+    assert "design table(row 7)" in shown.out
+    assert shown.err == "for the data holder: not to be published\n"
+    assert json.loads((tmp_path / "own.json").read_text())["publishable"] is False
+
+
+def test_what_is_found_of_made_tables_may_be_published(capsys):
+    assert audit("--json", "-", "--level", "1e-6") == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["publishable"] is True
+    assert not shown.err
 
 
 @pytest.mark.parametrize(

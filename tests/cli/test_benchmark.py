@@ -56,7 +56,7 @@ def test_a_grid_is_run_once_told_about_and_drawn(grid, capfd, monkeypatch):
 
     assert main(["benchmark", "plot", str(grid)]) == 0
     assert "results/small/figures/leakage.pdf\n" in capfd.readouterr().out
-    monkeypatch.setattr("dp_synth.figures.draw_all", lambda records, folder: [folder])
+    monkeypatch.setattr("dp_synth.figures.draw_all", lambda records, folder, audits=(): [folder])
     assert main(["benchmark", "plot", "results/small", "--out", "drawn"]) == 0
     assert capfd.readouterr().out == "drawn\n"
 

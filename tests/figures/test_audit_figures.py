@@ -107,7 +107,8 @@ def test_claims_and_ceilings_stand_beside_the_bounds():
     of_mst, of_aim = drawn(proven, "MST"), drawn(proven, "AIM")
     assert of_mst[:, 1].tolist() == [0.25, 1.0]
     assert (of_mst[:, 0] < of_aim[:, 0]).all()
-    assert np.abs(of_mst[:, 0] - [1.0, 4.0]).max() < 1.0
+    assert np.abs(of_mst[:, 0] - [0, 1]).max() < 0.5
+    assert [tick.get_text() for tick in proven.get_xticklabels()] == ["1", "4"]
     ceilings = lines_of(proven, CEILING_LABEL)
     assert {float(y) for line in ceilings for y in line.get_ydata()} == {5.0}
     assert not lines_of(gaussian, CEILING_LABEL)
@@ -191,7 +192,8 @@ def test_every_figure_can_be_written(tmp_path):
 
 
 def test_series_of_one_panel_have_colours_of_their_own():
-    records = [audit_record(f"method {i}", 1.0) for i in range(8)]
+    records = [audit_record(f"method {i}", 1.0) for i in range(12)]
     (axes, _) = audit_bounds(bounds_of(records))
-    colors = [to_rgb(lines_of(axes, f"method {i}")[0].get_color()) for i in range(8)]
-    assert len(set(colors)) == 8
+    drawn_as = [lines_of(axes, f"method {i}")[0] for i in range(12)]
+    assert len({to_rgb(line.get_color()) for line in drawn_as}) == 12
+    assert len({line.get_marker() for line in drawn_as}) == 12

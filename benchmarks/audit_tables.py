@@ -1,0 +1,128 @@
+"""Markdown tables of docs/auditing.md, from the records of what was audited and attacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+from cells import Record, read
+from measured import Spread, markdown
+from pate_worst_case import PUBLISHED, PUBLISHED_RUNS
+
+from dp_synth.audit import ceiling
+from dp_synth.figures.audits import bounds_of
+from dp_synth.figures.power import factor_text
+from dp_synth.figures.style import named
+
+POWER = 0.8  # share of audits that must alarm
+
+
+def power_table(records: Sequence[Record]) -> str:
+    """Return the fewest runs at which so many audits alarm, a row for each test."""
+    if not records:
+        return markdown(["test", "false alarms at most"], [])
+    frame = pd.DataFrame(records)
+    factors = sorted(frame["factor"].unique())
+    titles = [f"noise too small by {factor_text(factor)}" for factor in factors if factor > 1]
+    lines = []
+    for test, rows in frame.groupby("test", sort=False):
+        cells = [named(str(test))]
+        for factor in factors[1:]:
+            caught = rows[(rows["factor"] == factor) & (rows["alarms"] >= POWER)]
+            most = rows["runs"].max()
+            cells.append(f"more than {most:,}" if caught.empty else f"{caught['runs'].min():,}")
+        worst = rows[rows["factor"] == 1].sort_values("alarms").iloc[-1]
+        cells.append(f"{worst['alarms']:.1%} [{worst['low']:.1%}, {worst['high']:.1%}]")
+        lines.append(cells)
+    return markdown(["test", *titles, "false alarms at most"], lines)
+
+
+def audits_table(records: Sequence[Record]) -> str:
+    """Return what was audited of each synthesizer, and its dearest stage, beside the ledger."""
+    head = ["synthesizer", "ledger", "audited, if curve", "Gaussian threshold"]
+    head += ["Clopper-Pearson (ceiling)", "stage closest to its ledger", "runs", "passed"]
+    rows = []
+    for record in records:
+        bounds = cast(Mapping[str, float], record["bounds"])
+        row = [named(str(bounds_of([record])["series"].iloc[0]))]
+        row += [f"{record['claimed_epsilon']:.2f}", f"{bounds['area_if_curve']:.2f}"]
+        row += [f"{bounds['gaussian_threshold']:.2f}"]
+        row += [f"{bounds['clopper_pearson']:.2f} ({record['ceiling']:.2f})", _closest(record)]
+        rows.append([*row, f"{record['runs']:,}", "yes" if record["passed"] else "**no**"])
+    return markdown(head, rows)
+
+
+def _closest(record: Mapping[str, Any]) -> str:
+    """Return the stage whose audited epsilon is the largest share of its own lines'."""
+    stages = record["stages"].items()
+    name, stage = max(stages, key=lambda one: one[1]["epsilon_if_curve"] / _claimed(one[1]))
+    return f"{name.partition(': ')[2]}: {stage['epsilon_if_curve']:.2f} of {_claimed(stage):.2f}"
+
+
+def _claimed(stage: Mapping[str, float]) -> float:
+    return stage["claimed_epsilon"]
+
+
+def worst_case_table(records: Sequence[Record]) -> str:
+    """Return ours beside the six implementations of the study, on its worst data."""
+    head = ["PATE-GAN", "teachers", "attack's AUC", "epsilon found", "of at most", "if curve"]
+    rows = [
+        [name, "2", f"{auc:.3f}", f"{epsilon:.2f}", f"{ceiling(PUBLISHED_RUNS):.2f}", ""]
+        for name, (auc, epsilon) in PUBLISHED.items()
+    ]
+    for record in records:
+        found = cast(Mapping[str, float], record["values"])
+        numbers = [f"{found['auc']:.3f}", f"{found['epsilon']:.2f}", f"{found['ceiling']:.2f}"]
+        numbers.append(f"{found['epsilon_if_curve']:.2f}")
+        rows.append(["**ours**", str(record["teachers"]), *numbers])
+    return markdown(head, rows)
+
+
+def canaries_table(records: Sequence[Record]) -> str:
+    """Return what one training each proves, with the noise that is charged and with less."""
+    head = ["noise of what is charged", "canaries", "guesses right, a training each"]
+    head += ["epsilon proven", "of at most", "claimed"]
+    rows = []
+    for factor in dict.fromkeys(cast(float, record["noise"]) for record in records):
+        own = [record for record in records if record["noise"] == factor]
+        found = [cast(Mapping[str, float], record["values"]) for record in own]
+        row = ["all" if factor == 1 else f"1/{1 / factor:g}", str(own[0]["canaries"])]
+        row.append(", ".join(f"{one['right']} of {one['made']}" for one in found))
+        row.append(", ".join(f"{one['epsilon']:.2f}" for one in found))
+        rows.append([*row, f"{found[0]['ceiling']:.2f}", f"{own[0]['claimed_epsilon']:g}"])
+    return markdown(head, rows)
+
+
+def attacks_table(records: Sequence[Record]) -> str:
+    """Return the mean AUC of each attack with its interval over seeds, a column a recipe."""
+    recipes = list(dict.fromkeys(str(record["recipe"]) for record in records))
+    found = {
+        recipe: [
+            cast(Mapping[str, Mapping[str, float]], record["values"])
+            for record in records
+            if record["recipe"] == recipe
+        ]
+        for recipe in recipes
+    }
+    attacks = list(found[recipes[0]][0]) if recipes else []
+    rows = [[named(name), *(_areas(found[recipe], name) for recipe in recipes)] for name in attacks]
+    return markdown(["attack", *recipes], rows)
+
+
+def _areas(values: Sequence[Mapping[str, Mapping[str, float]]], name: str) -> str:
+    return Spread.of([one[name]["auc"] for one in values]).shown(3)
+
+
+def _of(file: str, table: Callable[[Sequence[Record]], str]) -> Callable[[Path], str]:
+    return lambda folder: table(read(folder / file))
+
+
+DRAWN: Mapping[str, Callable[[Path], str]] = {
+    "power": _of("audit_runs.jsonl", power_table),
+    "audits": _of("audits.jsonl", audits_table),
+    "pate worst case": _of("pate_worst_case.jsonl", worst_case_table),
+    "canaries": _of("canaries.jsonl", canaries_table),
+    "attacks": _of("attacks.jsonl", attacks_table),
+}
