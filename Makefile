@@ -14,7 +14,7 @@ RESUME ?=
 # What trains the networks. `make test DEEP=` leaves torch out: their tests then skip, and say so.
 DEEP ?= deep
 
-.PHONY: benchmark benchmark-deep test test-browser lint numbers synthesizers docs paper package clean
+.PHONY: benchmark benchmark-deep test test-browser notebooks lint numbers synthesizers docs paper package clean
 
 benchmark: $(VENV)/.core
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
@@ -33,6 +33,10 @@ benchmark-deep: $(VENV)/.test
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -m "$(SELECTED)" -n auto
+
+# Every notebook from top to bottom, in a few minutes.
+notebooks: $(VENV)/.test
+	$(BIN)/python -m pytest -n auto -p no:doctest --nbmake --nbmake-timeout=900 notebooks
 
 # The page of a benchmark in headless Chromium, clicked through. Installs Debian's where there is none.
 test-browser: $(VENV)/.test

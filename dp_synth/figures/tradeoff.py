@@ -76,8 +76,13 @@ def tradeoff(records: pd.DataFrame) -> tuple[Axes, ...]:
 def _space_out(axes: Axes) -> None:
     """Make the y axis logarithmic with ticks that can be read."""
     ticks = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    positive = [y for line in axes.lines for y in np.asarray(line.get_ydata(), float) if y > 0]
     axes.set_yscale("log")
+    # An interval that reaches below zero would stretch the axis until nothing else can be seen.
     low, high = axes.get_ylim()
+    if positive and low < min(positive) / 2:
+        low = min(positive) / 2
+        axes.set_ylim(bottom=low)
     shown = [tick for tick in ticks if low <= tick <= high]
     axes.set_yticks(shown, [f"{tick:g}" for tick in shown])
     axes.set_yticks([], minor=True)

@@ -1,4 +1,4 @@
-"""Reports for people: what a release promises, what attacks on it found, and whether it may leave."""
+"""Reports for people: what a release promises, what attacks found, whether it may leave."""
 
 from dp_synth.report.card import DataCard, data_card
 from dp_synth.report.card_internal import internal_part

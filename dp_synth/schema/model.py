@@ -59,6 +59,10 @@ class Schema(BaseModel):
     constraints: tuple[Constraint, ...] = ()
     columns: tuple[Annotated[Column, Field(discriminator="type")], ...] = Field(min_length=1)
 
+    def __hash__(self) -> int:
+        """Return the hash of the text that says the same; constraints hold mappings."""
+        return hash(self.model_dump_json())
+
     @field_validator("columns")
     @classmethod
     def _cells_meet_conditions_whole_or_not(

@@ -1,0 +1,171 @@
+"""How near audits come to what is claimed: every method, at three claims, beside their ceilings.
+
+The records are those of ``benchmarks/audits.py``; nothing is measured here that is not there.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dp_synth.figures import bounds_of
+from dp_synth.figures.style import FULL_WIDTH, GREY, INK, PALETTE, below, named, new_figure
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from outline import RESULTS, ROOT, RUN_TIME, Experiment, Record, in_words, main, markdown, read
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+HERE = Path(__file__).resolve().parent
+AUDITS = RESULTS / "audits.jsonl"
+PROVEN, GAUSSIAN, IF_CURVE = "clopper_pearson", "gaussian_threshold", "area_if_curve"
+WORDS = {
+    PROVEN: "proven of any mechanism",
+    GAUSSIAN: "proven if Gaussian DP",
+    IF_CURVE: "if of the claimed curve (no bound)",
+}
+MARKS = {  # marker, colour, and how far above its line, so that none hides another
+    PROVEN: ("o", PALETTE[0], 0.2),
+    GAUSSIAN: ("s", PALETTE[1], 0.0),
+    IF_CURVE: ("D", PALETTE[2], -0.2),
+}
+
+
+def measure(resume: bool) -> None:
+    """Audit every method anew, or those of which there is no record."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "audits.py")]
+    subprocess.run([*command, *(["--resume"] if resume else [])], check=True)
+
+
+def bounds() -> pd.DataFrame:
+    """Return a row a bound, with the claim as it was asked for."""
+    found = bounds_of(read(AUDITS))
+    return found.assign(asked=found["claimed"].round(3))
+
+
+def claims(found: pd.DataFrame) -> list[float]:
+    """Return the claims, the smallest first."""
+    return sorted(float(claim) for claim in found["asked"].unique())
+
+
+def tightness_table(found: pd.DataFrame) -> str:
+    """Return what audits find of each method at each claim, and what they could at most prove."""
+    head = ["method", "runs"]
+    for claim in claims(found):
+        head += [f"ε = {claim:g}: proven (at most)", "if Gaussian", "if curve"]
+    rows = []
+    for name, group in found.groupby("series", sort=False):
+        row = [f"`{name}`", f"{group['runs'].iloc[0]:,}"]
+        for claim in claims(found):
+            at = group[group["asked"] == claim].set_index("method")
+            row += _cells(at)
+        rows.append(row)
+    return markdown(head, rows)
+
+
+def _cells(at: pd.DataFrame) -> list[str]:
+    if at.empty:
+        return ["-"] * 3
+    epsilon = at["epsilon"].reindex(list(WORDS))
+    proven = f"{epsilon[PROVEN]:.2f} ({at['ceiling'][PROVEN]:.2f})"
+    return [proven, *(_number(epsilon[method]) for method in (GAUSSIAN, IF_CURVE))]
+
+
+def _number(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.2f}"
+
+
+def shares(found: pd.DataFrame, method: str, claim: float) -> pd.Series[float]:
+    """Return what a method of audit finds of each claim, as shares of it."""
+    rows = found[(found["method"] == method) & (found["asked"] == claim)]
+    return (rows["epsilon"] / rows["claimed"]).set_axis(rows["series"])
+
+
+def texts() -> dict[str, str]:
+    """Return what the README says in numbers."""
+    found, records = bounds(), read(AUDITS)
+    said = {"tightness": tightness_table(found), RUN_TIME: _minutes(records)}
+    said["audits"] = f"{len(records)}"
+    said["methods"] = f"{found['series'].nunique()}"
+    said["refuted"] = f"{sum(not record['passed'] for record in records)}"
+    proven = found[found["method"] == PROVEN]
+    said["above"] = f"{int((proven['epsilon'] > proven['claimed']).sum())}"
+    for claim in claims(found):
+        for method, word in ((PROVEN, "proven"), (GAUSSIAN, "gaussian"), (IF_CURVE, "curve")):
+            of_claim = shares(found, method, claim).dropna()
+            best, median = 100 * of_claim.max(), 100 * of_claim.median()
+            whose = f" ({named(str(of_claim.idxmax()))})" if best else ""
+            said[f"{word} {claim:g}"] = f"{best:.0f} %{whose}"
+            said[f"{word} median {claim:g}"] = f"{median:.0f} %"
+    ceilings = proven["ceiling"]
+    said["ceilings"] = f"{ceilings.min():.2f} to {ceilings.max():.2f}"
+    return said
+
+
+def _minutes(records: Sequence[Record]) -> str:
+    """Return how long the audits took, without the search for their designs."""
+    return in_words(sum(float(str(record["seconds"])) for record in records))
+
+
+def draw() -> Figure:
+    """Return a panel a claim: what audits find of each method, beside claim and ceiling."""
+    found = bounds()
+    asked = claims(found)
+    names = list(dict.fromkeys(found["series"]))[::-1]
+    figure = new_figure(FULL_WIDTH, 1.4 + 0.28 * len(names))
+    grid = figure.subplots(1, len(asked), sharey=True, squeeze=False)[0]
+    for axes, claim in zip(grid, asked, strict=True):
+        _draw_claim(axes, found[found["asked"] == claim], claim, names)
+    grid[0].set_yticks(range(len(names)), [_label(name) for name in names])
+    fewest, most = found["runs"].min(), found["runs"].max()
+    note = f"add/remove, δ = 1e-05; {fewest:,} to {most:,} releases of each of two tables"
+    below(figure, grid, note, series=())
+    return figure
+
+
+def _label(name: str) -> str:
+    return named(name).replace("MST as published", "MST, as published")
+
+
+def _draw_claim(axes: Axes, found: pd.DataFrame, claim: float, names: Sequence[str]) -> None:
+    places = {name: place for place, name in enumerate(names)}
+    axes.axvline(claim, color=INK, linewidth=1.2, label="claimed ε")
+    limits = found[found["ceiling"].notna()]
+    axes.plot(
+        limits["ceiling"],
+        [places[name] for name in limits["series"]],
+        color=GREY,
+        marker="|",
+        markersize=9,
+        linestyle="none",
+        label="ceiling of so many runs",
+    )
+    for method, (marker, color, shift) in MARKS.items():
+        rows = found[found["method"] == method]
+        axes.plot(
+            rows["epsilon"],
+            [places[name] + shift for name in rows["series"]],
+            color=color,
+            marker=marker,
+            linestyle="none",
+            markerfacecolor="white" if method == IF_CURVE else color,
+            label=WORDS[method],
+        )
+    axes.set_title(f"claimed ε = {claim:g}")
+    axes.set_xlabel("ε that the audit finds")
+    axes.set_xlim(left=-0.04 * max(claim, found["ceiling"].max()))
+
+
+EXPERIMENT = Experiment(HERE, (AUDITS,), texts, draw, measure)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

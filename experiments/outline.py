@@ -1,0 +1,255 @@
+"""What every experiment does alike: measure what is missing, draw a figure, fill its README.
+
+A folder's ``run.py`` makes one `Experiment` and hands it to `main`:
+
+    python experiments/tradeoff/run.py [--resume]   measures, draws and fills the README
+    python experiments/tradeoff/run.py --draw       draws and fills from committed records
+    python experiments/tradeoff/run.py --check      writes nothing, exit status 1 where that differs
+
+In a README, what stands between a marker and its end comes from the records:
+
+    <!-- table: utility -->       a text of several lines: a table, a paragraph
+    <!-- end -->
+    by <!-- value: gain -->17<!-- end --> %
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+import dp_synth as dps
+from dp_synth.figures.files import DOTS_PER_INCH
+from dp_synth.figures.style import SETTINGS
+from dp_synth.files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"  # records that the standing comparisons made
+RECORDS, FIGURE, README, TIMES = "records.jsonl", "figure.png", "README.md", "run_time.jsonl"
+RUN_TIME = "run time"  # the value that every README may use
+MARKER = re.compile(r"<!-- (table|value): ([\w .-]+) -->(.*?)<!-- end -->", re.DOTALL)
+
+Record = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question: its folder, the records it is drawn from, and how.
+
+    ``texts`` returns what the README's markers stand for, by name; ``draw`` the figure; ``measure``
+    writes the records of its own that are missing, or all of them where its argument is False.
+    """
+
+    folder: Path
+    sources: Sequence[Path]
+    texts: Callable[[], Mapping[str, str]]
+    draw: Callable[[], Figure]
+    measure: Callable[[bool], None]
+
+
+def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> None:
+    """Do what the command line asks of one experiment; exit status 1 where a check fails."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--resume", action="store_true", help="measure only what is missing")
+    parser.add_argument("--draw", action="store_true", help="measure nothing")
+    parser.add_argument("--check", action="store_true", help="write nothing, tell what differs")
+    given = parser.parse_args(arguments)
+    if given.check:
+        if differing := differences(experiment):
+            sys.exit(f"{', '.join(differing)}: not of these records; run.py --draw draws them")
+        return
+    try:
+        if not given.draw:
+            if not given.resume:
+                (experiment.folder / TIMES).unlink(missing_ok=True)
+            experiment.measure(given.resume)
+    except dps.InputError as error:
+        sys.exit(f"{experiment.folder.name}: {error}")
+    redraw(experiment)
+
+
+def redraw(experiment: Experiment) -> None:
+    """Fill the README and write the figure."""
+    readme, figure = experiment.folder / README, experiment.folder / FIGURE
+    text = readme.read_text(encoding="utf-8")
+    new = filled(text, _texts(experiment))
+    if new != text:
+        with written_whole(readme) as passing:
+            passing.write_text(new, encoding="utf-8")
+    save(experiment.draw, figure, source=digest(experiment.sources))
+
+
+def differences(experiment: Experiment) -> list[str]:
+    """Return the names of files that are not those of the records: README, figure.
+
+    The figure says itself from which bytes of records it was drawn, whatever version drew it.
+    """
+    readme = experiment.folder / README
+    text = readme.read_text(encoding="utf-8")
+    differing = [] if filled(text, _texts(experiment)) == text else [README]
+    if source_of(experiment.folder / FIGURE) != digest(experiment.sources):
+        differing.append(FIGURE)
+    return differing
+
+
+def filled(text: str, texts: Mapping[str, str]) -> str:
+    """Return a document with what stands between its markers replaced; KeyError for unknown names.
+
+    >>> filled("<!-- value: gain -->?<!-- end --> %", {"gain": "17"})
+    '<!-- value: gain -->17<!-- end --> %'
+    """
+
+    def replaced(found: re.Match[str]) -> str:
+        kind, name, _ = found.groups()
+        content = texts[name].strip("\n")
+        content = f"\n\n{content}\n\n" if kind == "table" else content
+        return f"<!-- {kind}: {name} -->{content}<!-- end -->"
+
+    return MARKER.sub(replaced, text)
+
+
+def _texts(experiment: Experiment) -> dict[str, str]:
+    return {RUN_TIME: run_time(experiment.folder), **experiment.texts()}
+
+
+# Records
+
+
+def read(path: Path) -> list[Record]:
+    """Return the records of a file of JSON lines; none where it is not there."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def append(path: Path, record: Mapping[str, object]) -> None:
+    """Write one more record, with the version of the package, to a file of JSON lines."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({**record, "version": dps.__version__}, allow_nan=False) + "\n")
+
+
+def missing(tasks: Sequence[Record], records: Sequence[Record]) -> list[Record]:
+    """Return the tasks that no record answers: one with all their fields, and more."""
+    return [task for task in tasks if not any(task.items() <= r.items() for r in records)]
+
+
+def digest(paths: Sequence[Path]) -> str:
+    """Return the SHA-256 of the files' bytes, one after the other."""
+    whole = hashlib.sha256()
+    for path in paths:
+        whole.update(path.read_bytes())
+    return whole.hexdigest()
+
+
+# Run times
+
+
+@contextmanager
+def timed(folder: Path, part: str) -> Iterator[None]:
+    """Keep how long a part of the measurement took, a stop in between or not."""
+    clock, cpu = time.perf_counter(), _cpu_seconds()
+    try:
+        yield
+    finally:
+        cpu, clock = _cpu_seconds() - cpu, time.perf_counter() - clock
+        spent = {"part": part, "cpu_seconds": round(cpu, 1), "wall_seconds": round(clock, 1)}
+        append(folder / TIMES, spent)
+
+
+def run_time(folder: Path) -> str:
+    """Return how long all parts take, in words: CPU time, which a busy machine does not stretch.
+
+    Two cores share it where the parts run in two processes.
+    """
+    return in_words(sum(float(str(record["cpu_seconds"])) for record in read(folder / TIMES)))
+
+
+def in_words(seconds: float) -> str:
+    """Return CPU seconds as a text has them.
+
+    >>> in_words(12.3), in_words(600)
+    ('12 CPU seconds', '10 CPU minutes')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} CPU seconds"
+    return f"{seconds / 60:.0f} CPU minutes"
+
+
+def _cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of the children that ended."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    used = [resource.getrusage(kind) for kind in kinds]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+# Words and figures
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of one value a seed and the half width of its 95 % t-interval, NaN of one."""
+    count = len(values)
+    if count < 2:
+        return float(np.mean(values)), float("nan")
+    error = float(np.std(values, ddof=1)) / np.sqrt(count)
+    return float(np.mean(values)), float(stats.t.ppf(0.975, count - 1) * error)
+
+
+def shown(values: Sequence[float], decimals: int, *, sign: bool = False) -> str:
+    """Return the mean with its interval as text; a dash where there is no value.
+
+    >>> shown([1.0, 1.2, 1.4], 1), shown([2.0], 1, sign=True), shown([], 1)
+    ('1.2 ± 0.5', '+2.0', '-')
+    """
+    if not len(values):
+        return "-"
+    mean, half = interval(values)
+    text = f"{mean:{'+' if sign else ''}.{decimals}f}"
+    return text if np.isnan(half) else f"{text} ± {half:.{decimals}f}"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of a document.
+
+    >>> print(markdown(["a", "b"], [["1", "2"]]))
+    | a | b |
+    |---|---|
+    | 1 | 2 |
+    """
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
+
+
+def save(draw: Callable[[], Figure], path: Path, *, source: str) -> None:
+    """Write the figure that ``draw`` returns as a PNG which names the records it is of."""
+    from matplotlib import style
+
+    with style.context(dict(SETTINGS)), written_whole(path) as passing:
+        figure = draw()
+        metadata = {"Software": None, "Source": source}
+        figure.savefig(passing, format="png", dpi=DOTS_PER_INCH, metadata=metadata)
+
+
+def source_of(path: Path) -> str:
+    """Return what a figure says that it was drawn from; empty where it says nothing."""
+    from PIL import Image
+
+    if not path.exists():
+        return ""
+    with Image.open(path) as image:
+        return str(image.info.get("Source", ""))

@@ -1,0 +1,283 @@
+"""What known leaks buy in utility, and what an audit proves that they cost.
+
+MST's leaks are those of ``leaks.py``; PATE-GAN's are those of ``benchmarks/pate_leaks.py``, whose
+records are read where it keeps them.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import dp_synth as dps
+from dp_synth.accounting import Gaussian, compose
+from dp_synth.accounting.event_file import noise_factor
+from dp_synth.audit import clopper_pearson_bound, gaussian_bound
+from dp_synth.figures.audits import looks_of
+from dp_synth.figures.style import FULL_WIDTH, GREY, below, new_figure
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[0]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from leaks import DELTA, EPSILON, HONEST, LEAKS
+from outline import (
+    RECORDS,
+    RESULTS,
+    ROOT,
+    Experiment,
+    Record,
+    append,
+    in_words,
+    interval,
+    main,
+    markdown,
+    missing,
+    read,
+    shown,
+    timed,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+HERE = Path(__file__).resolve().parent
+PATE = RESULTS / "pate_leaks.jsonl"
+SEEDS, RUNS = 5, 600
+HONEST_TIMES = 5  # as many runs: what keeps its claim shows little in each
+AUDIT_SEED = 20260101
+METHODS = {"mst": "MST, as published", "pategan": "PATE-GAN"}
+AT_CEILING = 0.99  # of it: more could not have been proven with so many runs
+SIDE = 0.16  # of epsilon: marks at one ceiling stand side by side, left of it
+
+
+# Measure
+
+
+def measure(resume: bool) -> None:
+    """Write an audit a leak and a fit a leak and seed, of MST and then of PATE-GAN."""
+    path = HERE / RECORDS
+    if not resume:
+        path.unlink(missing_ok=True)
+    if todo := missing(list(_tasks()), read(path)):
+        with timed(HERE, "mst"):
+            for task in todo:
+                append(path, {**task, "values": _outcome(task)})
+    command = [sys.executable, str(ROOT / "benchmarks" / "pate_leaks.py")]
+    subprocess.run([*command, *(["--resume"] if resume else [])], check=True)
+
+
+def _tasks() -> Iterator[Record]:
+    for leak in LEAKS:
+        runs = RUNS * (HONEST_TIMES if leak == HONEST else 1)
+        yield {"leak": leak, "kind": "audit", "runs": runs, "epsilon": EPSILON, "delta": DELTA}
+    for seed, leak in product(range(SEEDS), LEAKS):
+        yield {"leak": leak, "kind": "fit", "seed": seed, "epsilon": EPSILON, "delta": DELTA}
+
+
+def _outcome(task: Record) -> Record:
+    if task["kind"] == "audit":
+        return _audit(str(task["leak"]), int(str(task["runs"])))
+    return _fit(str(task["leak"]), int(str(task["seed"])))
+
+
+def _audit(leak: str, runs: int) -> Record:
+    """Return the epsilon that the runs prove with 95 % confidence, and the most that they could."""
+    worlds = LEAKS[leak].worlds(runs, AUDIT_SEED)
+    rng = np.random.default_rng(0)
+    proven = clopper_pearson_bound(worlds, DELTA, rng=rng)
+    auc = dps.Roc(worlds.inside, worlds.outside).auc()
+    return {
+        "epsilon": proven.epsilon,
+        "ceiling": proven.ceiling,
+        "epsilon_if_gaussian": gaussian_bound(worlds, DELTA, rng=rng).epsilon,
+        "attack_auc": auc.value,
+        "attack_auc_low": auc.low,
+    }
+
+
+def _fit(leak: str, seed: int) -> Record:
+    data = dps.datasets.load("adult")
+    started = time.process_time()
+    rows = LEAKS[leak].rows(data, seed)
+    seconds = time.process_time() - started
+    models = {"boosting": dps.metrics.MODELS["gradient_boosting"]}
+    scores = dps.metrics.utility(rows, data.holdout, data.schema, models=models, seed=seed)
+    return {
+        "tv": dps.metrics.workload_error(data.train, rows, data.schema).value,
+        "auc": scores["boosting"]["auc"].value,
+        "seconds": round(seconds, 3),
+    }
+
+
+# Draw
+
+
+def records() -> dict[str, list[Record]]:
+    """Return the records of each method."""
+    return {"mst": read(HERE / RECORDS), "pategan": read(PATE)}
+
+
+def by_seed(found: list[Record], leak: str, value: str) -> dict[str, float]:
+    """Return one value of the fits that have a leak, by seed."""
+    return {
+        str(record["seed"]): values_of(record)[value]
+        for record in found
+        if record["leak"] == leak and record["kind"] == "fit"
+    }
+
+
+def gains(found: list[Record], leak: str, value: str) -> list[float]:
+    """Return by how much a leak makes a value better than no leak does, seed by seed."""
+    sign = -1 if value == "tv" else 1
+    leaking, honest = (by_seed(found, name, value) for name in (leak, HONEST))
+    return [sign * (leaking[seed] - honest[seed]) for seed in leaking if seed in honest]
+
+
+def audit_of(found: list[Record], leak: str) -> dict[str, float]:
+    """Return what the audit of a leak found."""
+    return next(
+        values_of(record)
+        for record in found
+        if record["leak"] == leak and record["kind"] == "audit"
+    )
+
+
+def values_of(record: Record) -> dict[str, float]:
+    """Return the numbers of a record."""
+    values = record["values"]
+    assert isinstance(values, dict)
+    return values
+
+
+def leaks_table(found: list[Record]) -> str:
+    """Return utility, what each leak gains, and what its audit proves."""
+    head = ["leak", "TV of pairs", "TV gained", "AUC", "AUC gained"]
+    head += ["epsilon proven", "of at most", "attack's AUC"]
+    rows = []
+    for leak in dict.fromkeys(str(record["leak"]) for record in found):
+        row = [leak]
+        for value in ("tv", "auc"):
+            row.append(shown(list(by_seed(found, leak, value).values()), 4))
+            row.append("" if leak == HONEST else shown(gains(found, leak, value), 4, sign=True))
+        audit = audit_of(found, leak)
+        row += [f"{audit['epsilon']:.2f}", f"{audit['ceiling']:.2f}", f"{audit['attack_auc']:.3f}"]
+        rows.append(row)
+    return markdown(head, rows)
+
+
+def summary(found: list[Record], method: str) -> str:
+    """Return in words which leaks gain more than chance does, and which of them were caught."""
+    leaks = [leak for leak in dict.fromkeys(str(r["leak"]) for r in found) if leak != HONEST]
+    sentences = []
+    for value, name in (("tv", "total variation of pairs"), ("auc", "AUC")):
+        better = [leak for leak in leaks if _low(gains(found, leak, value)) > 0]
+        worse = [leak for leak in leaks if _low([-x for x in gains(found, leak, value)]) > 0]
+        sentences.append(f"In {name}, {_listed(better)} gain{'s' * (len(better) < 2)}")
+        sentences[-1] += f", and {_listed(worse)} lose{'s' * (len(worse) < 2)}." if worse else "."
+    caught = [leak for leak in leaks if audit_of(found, leak)["epsilon"] > EPSILON]
+    sentences.append(
+        f"The audit proves more than epsilon {EPSILON:g} of {len(caught)} of {len(leaks)} leaks"
+        f" ({_listed(caught)}). The attack's AUC is above {_permitted():.3f}, the most that a"
+        f" Gaussian mechanism of this claim permits, for {_listed(_above(found, leaks))}."
+    )
+    return f"**{METHODS[method]}.** " + " ".join(sentences)
+
+
+@cache
+def _permitted() -> float:
+    """Return the largest AUC of any attack on a Gaussian mechanism that keeps the claim."""
+    noise = noise_factor([(Gaussian(1.0, 1.0), 1)], EPSILON, DELTA)
+    return compose([(Gaussian(noise, 1.0), 1)]).largest_auc()
+
+
+def _above(found: list[Record], leaks: list[str]) -> list[str]:
+    """Return the leaks whose attack is better than the claim permits, beyond its interval."""
+    return [leak for leak in leaks if audit_of(found, leak)["attack_auc_low"] > _permitted()]
+
+
+def _low(values: list[float]) -> float:
+    mean, half = interval(values)
+    return mean - half if half == half else float("-inf")
+
+
+def _listed(names: list[str]) -> str:
+    """Return names as a sentence has them."""
+    if len(names) < 2:
+        return f"“{names[0]}”" if names else "no leak"
+    quoted = [f"“{name}”" for name in names]
+    return ", ".join(quoted[:-1]) + " and " + quoted[-1]
+
+
+def texts() -> dict[str, str]:
+    """Return what the README says in numbers."""
+    found = records()
+    said = {method: leaks_table(found[method]) for method in METHODS}
+    said |= {f"{method} in words": summary(found[method], method) for method in METHODS}
+    seeds = {len(by_seed(of, str(r["leak"]), "tv")) for of in found.values() for r in of}
+    fits = [record for record in found["pategan"] if record["kind"] == "fit"]
+    said["pategan time"] = in_words(sum(values_of(record)["seconds"] for record in fits))
+    said["seeds"] = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
+    return said
+
+
+def draw() -> Figure:
+    """Return gains in TV and AUC against the epsilon that an audit proves, a row a method."""
+    found = records()
+    figure = new_figure(FULL_WIDTH, 5.6)
+    grid = figure.subplots(2, 2, sharex=True)
+    for row, method in zip(grid, METHODS, strict=True):
+        for axes, value in zip(row, ("tv", "auc"), strict=True):
+            _draw_panel(axes, found[method], value)
+            axes.set_title(METHODS[method])
+    for axes in grid[1]:
+        axes.set_xlabel("ε that the audit proves")
+    note = f"Adult, claimed ε = {EPSILON:g}, δ = {DELTA:g}; mean and 95 % t-interval over seeds"
+    note += "; marks at the ceiling stand side by side"
+    below(figure, grid.ravel(), note, series=())
+    return figure
+
+
+def _draw_panel(axes: Axes, found: list[Record], value: str) -> None:
+    axes.axvline(EPSILON, color=GREY, linestyle="--", linewidth=1, label="claimed ε")
+    ceilings = [audit_of(found, leak)["ceiling"] for leak in _names(found)]
+    axes.axvline(min(ceilings), color=GREY, linestyle="-.", linewidth=1, label="ceiling of audits")
+    axes.axhline(0, color=GREY, linestyle=":", linewidth=1, label="no leak")
+    looks = looks_of([leak for method in records().values() for leak in _names(method)])
+    high = [leak for leak in _names(found) if _is_at_ceiling(found, leak)]
+    for leak in _names(found):
+        mean, half = interval(gains(found, leak, value))
+        aside = SIDE * (len(high) - high.index(leak)) if leak in high else 0.0
+        axes.errorbar(
+            audit_of(found, leak)["epsilon"] - aside,
+            mean,
+            yerr=0 if half != half else half,
+            color=looks[leak].color,
+            marker=looks[leak].marker,
+            linestyle="none",
+            label=leak,
+        )
+    axes.set_ylabel("TV of pairs gained" if value == "tv" else "AUC gained")
+
+
+def _is_at_ceiling(found: list[Record], leak: str) -> bool:
+    audit = audit_of(found, leak)
+    return audit["epsilon"] > AT_CEILING * audit["ceiling"]
+
+
+def _names(found: list[Record]) -> list[str]:
+    return [leak for leak in dict.fromkeys(str(r["leak"]) for r in found) if leak != HONEST]
+
+
+EXPERIMENT = Experiment(HERE, (HERE / RECORDS, PATE), texts, draw, measure)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)
