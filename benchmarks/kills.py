@@ -168,34 +168,21 @@ def _say(kind: str, kill: Callable[[int, Path], Kill], kills: int) -> bool:
     return not any(one.cost for one in found)
 
 
-def _say_dask(kind: str, kills: int) -> bool:
-    import dask
+def _kill_in_cluster(seed: int, folder: Path) -> Kill:
+    """Kill a worker of a Dask cluster that is there for this one run."""
     from distributed import LocalCluster
 
-    # A local cluster gives a worker up that is not back in time, as on a busy machine.
-    patient = dask.config.set({"distributed.deploy.lost-worker-timeout": f"{PATIENCE} s"})
-    with (
-        patient,
-        LocalCluster(
-            n_workers=DASK_WORKERS, threads_per_worker=1, dashboard_address=":0"
-        ) as cluster,
-    ):
+    with LocalCluster(
+        n_workers=DASK_WORKERS, threads_per_worker=1, dashboard_address=":0"
+    ) as cluster:
 
         def workers() -> list[psutil.Process]:
             return [psutil.Process(one.pid) for one in cluster.workers.values() if one.pid]
 
-        def kill(seed: int, folder: Path) -> Kill:
-            cluster.wait_for_workers(DASK_WORKERS, timeout=PATIENCE)
-            return kill_dask_worker(seed, folder, cluster.scheduler_address, workers)
-
-        return _say(kind, kill, kills)
+        return kill_dask_worker(seed, folder, cluster.scheduler_address, workers)
 
 
-KINDS: dict[str, Callable[[str, int], bool]] = {
-    "runner": lambda kind, kills: _say(kind, kill_runner, kills),
-    "worker": lambda kind, kills: _say(kind, kill_worker, kills),
-    "dask-worker": _say_dask,
-}
+KINDS = {"runner": kill_runner, "worker": kill_worker, "dask-worker": _kill_in_cluster}
 
 
 def main() -> None:
@@ -207,7 +194,7 @@ def main() -> None:
     if given.run:
         run(CELLS, open_store(given.run), local_crew(trivial.work, JOBS))
         return
-    fine = [KINDS[kind](kind, given.kills) for kind in given.kinds or KINDS]
+    fine = [_say(kind, KINDS[kind], given.kills) for kind in given.kinds or KINDS]
     sys.exit(not all(fine))
 
 

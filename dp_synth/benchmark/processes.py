@@ -20,24 +20,24 @@ OWN = Path("/proc/self")  # of Linux, where a process can ask for its peak and h
 class Family:
     """A process that leads a session of its own, and all that it was seen to start.
 
-    Those count too that left the session, and those that lived longer than who started them.
+    Those count too that left the session, and those that lived longer than who started them. One
+    that merely got the number of a process that has ended is never taken for it.
     """
 
     def __init__(self, pid: int) -> None:
         """Watch the process ``pid``."""
         self._pid = pid
         self._seen: dict[int, psutil.Process] = {}
-        self._meet([pid])
+        with suppress(psutil.Error):
+            self._seen[pid] = psutil.Process(pid)
 
     def megabytes(self) -> float:
         """Return the resident memory of all of them; what they share counts for each."""
-        self._meet(_children.below([self._pid, *self._seen]))
+        self._look()
         total = 0.0
-        for pid, process in list(self._seen.items()):
-            try:
+        for process in self._seen.values():
+            with suppress(psutil.Error):
                 total += process.memory_info().rss / MEGABYTE
-            except psutil.Error:
-                del self._seen[pid]
         return total
 
     def kill(self) -> None:
@@ -47,19 +47,22 @@ class Family:
         there to find out and to do the same. For that reason none is stopped first, either.
         """
         _children.read()
-        self._meet(_children.below([self._pid, *self._seen]))
+        self._look()
         for pid, process in self._seen.items():
             if pid != self._pid:
                 with suppress(psutil.Error):
-                    process.kill()  # leaves one alone that only has the same number
+                    process.kill()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, signal.SIGKILL)
 
-    def _meet(self, pids: list[int]) -> None:
-        for pid in pids:
-            if pid not in self._seen:
-                with suppress(psutil.Error):
-                    self._seen[pid] = psutil.Process(pid)
+    def _look(self) -> None:
+        """Forget who has ended, and meet who was started."""
+        self._seen = {pid: process for pid, process in self._seen.items() if process.is_running()}
+        for parent, child in _children.below(list(self._seen)):
+            with suppress(psutil.Error):
+                process = psutil.Process(child)
+                if process.ppid() == parent:  # the list is old: is the number still the child's?
+                    self._seen[child] = process
 
 
 class _Children:
@@ -75,8 +78,8 @@ class _Children:
         with self._lock:
             self._read()
 
-    def below(self, roots: list[int]) -> list[int]:
-        """Return the descendants of the processes ``roots``."""
+    def below(self, roots: list[int]) -> list[tuple[int, int]]:
+        """Return parent and child for each descendant of ``roots``, from the top down."""
         with self._lock:
             if time.monotonic() >= self._next:
                 self._read()
@@ -96,14 +99,15 @@ class _Children:
 _children = _Children()
 
 
-def _descend(of: dict[int, list[int]], roots: list[int]) -> Iterator[int]:
+def _descend(of: dict[int, list[int]], roots: list[int]) -> Iterator[tuple[int, int]]:
     left, known = list(roots), set(roots)
     while left:
-        for child in of.get(left.pop(), ()):
+        parent = left.pop()
+        for child in of.get(parent, ()):
             if child not in known:  # the list is not of one moment: numbers may come twice
                 known.add(child)
                 left.append(child)
-                yield child
+                yield parent, child
 
 
 def forget_peak() -> None:

@@ -1,0 +1,321 @@
+"""This package and other public libraries at one epsilon: what rows are worth, and what they cost.
+
+The records are those of ``benchmarks/peers.yaml``; nothing is measured here that is not there.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from math import exp, log
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import dp_synth as dps
+from dp_synth.benchmark import read_record_file
+from dp_synth.benchmark.peers import PEERS
+from dp_synth.figures.style import FULL_WIDTH, GREY, INK, MARKERS, PALETTE, below, named, new_figure
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from outline import RESULTS, ROOT, RUN_TIME, Experiment, interval, main, markdown, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+HERE = Path(__file__).resolve().parent
+GRID, FILE = ROOT / "benchmarks" / "peers.yaml", RESULTS / "peers.jsonl"
+COMMAND = "dp-synth benchmark run benchmarks/peers.yaml"
+LIBRARIES = ("dp_synth", "mbi", "dpmm", "smartnoise")
+TV, AUC, TV_HOLDOUT = "tv2", "auc:gradient_boosting", "tv2_holdout"
+BASELINES = {"real_rows": INK, "fresh_rows": GREY, "independent_without_noise": PALETTE[4]}
+OURS = "dp_synth/clique_tree"
+PANELS = {
+    TV: "TV of pairs (log)\nlow is good",
+    AUC: "AUC of boosting\nhigh is good",
+    "seconds": "CPU seconds (log)\nof the process",
+    "peak_mb": "peak MB (log)\nof the process",
+}
+TICKS = {
+    TV: (0.03, 0.1, 0.3, 1),
+    "seconds": (1, 3, 10, 30, 100, 300),
+    "peak_mb": (500, 1000, 2000, 4000),
+}
+
+
+def measure(resume: bool) -> None:
+    """Run the grid, which goes on where it was stopped, and export its records."""
+    if not resume:
+        print(
+            "finished cells of the grid are kept; remove its store to begin anew", file=sys.stderr
+        )
+    program = [sys.executable, "-c", "from dp_synth.cli import main; main()", "benchmark"]
+    subprocess.run([*program, "run", str(GRID)], check=True, cwd=ROOT)
+    out = ["--out", str(FILE), "--command", COMMAND]
+    subprocess.run([*program, "export", str(GRID), *out], check=True, cwd=ROOT)
+
+
+def records() -> pd.DataFrame:
+    """Return the records; InputError where the grid was not run yet."""
+    if not FILE.exists():
+        raise dps.InputError(f"{FILE.name} is not there: {COMMAND}, then export it")
+    return read_record_file(FILE)
+
+
+def methods(found: pd.DataFrame) -> list[str]:
+    """Return the fitted methods, library by library, as they stand in the registry."""
+    here = set(found["synthesizer"])
+    return [
+        f"{library}/{method}"
+        for library in LIBRARIES
+        for method in PEERS[library].methods
+        if f"{library}/{method}" in here
+    ]
+
+
+def by_seed(found: pd.DataFrame, method: str, value: str) -> dict[int, float]:
+    """Return one value of a method by seed: of a metric, or of what the cell took."""
+    of_method = found[(found["synthesizer"] == method) & (found["error"] == "")]
+    if value in ("seconds", "peak_mb"):
+        each = of_method.groupby("seed")[value].first()
+    else:
+        each = of_method[of_method["metric"] == value].set_index("seed")["value"]
+    return {int(str(seed)): float(x) for seed, x in each.dropna().items()}
+
+
+def errors(found: pd.DataFrame, method: str) -> dict[str, list[int]]:
+    """Return the reasons of a method's failed cells, each with its seeds."""
+    failed = found[(found["synthesizer"] == method) & (found["error"] != "")]
+    reasons: dict[str, list[int]] = {}
+    for seed, reason in sorted(zip(failed["seed"], failed["error"], strict=True)):
+        reasons.setdefault(str(reason), []).append(int(seed))
+    return reasons
+
+
+def titled(method: str) -> str:
+    """Return a method's words and its library with its version.
+
+    >>> titled("mbi/mst")
+    'MST (mbi 2.0.0)'
+    """
+    library, _, name = method.partition("/")
+    return f"{named(name)} ({version_of(library)})"
+
+
+def version_of(library: str) -> str:
+    """Return a library's name and the version that was measured."""
+    requirements = PEERS[library].requirements
+    return requirements[0].replace("==", " ") if requirements else "this package"
+
+
+def result_table(found: pd.DataFrame) -> str:
+    """Return utility and cost of every method with intervals over seeds."""
+    head = ["method", "seeds", "TV of pairs", "against held-out rows", "AUC", "CPU s", "peak MB"]
+    columns = {TV: 4, TV_HOLDOUT: 4, AUC: 3, "seconds": 1, "peak_mb": 0}
+    rows = []
+    for method in [*methods(found), *BASELINES]:
+        values = {value: list(by_seed(found, method, value).values()) for value in columns}
+        if not values[TV]:
+            continue
+        title = titled(method) if "/" in method else named(method)
+        if method in BASELINES:  # what a baseline takes says nothing
+            values["seconds"] = values["peak_mb"] = []
+        cells = [shown(values[value], decimals) for value, decimals in columns.items()]
+        rows.append([title, str(len(values[TV])), *cells])
+    return markdown(head, rows)
+
+
+def failure_table(found: pd.DataFrame) -> str:
+    """Return which cells ended without rows, and why; a sentence where none did."""
+    rows = [
+        [titled(method), ", ".join(map(str, seeds)), reason]
+        for method in methods(found)
+        for reason, seeds in errors(found, method).items()
+    ]
+    if not rows:
+        return "No cell failed."
+    return markdown(["method", "seeds", "what ended it"], rows)
+
+
+def counterpart(method: str) -> str:
+    """Return ours that is of the same algorithm, else the clique tree."""
+    same = f"dp_synth/{method.partition('/')[2]}"
+    return same if same in ("dp_synth/mst", "dp_synth/aim") else OURS
+
+
+def ratios(found: pd.DataFrame, method: str, value: str) -> list[float]:
+    """Return the logarithms of theirs over ours, seed by seed."""
+    theirs, ours = by_seed(found, method, value), by_seed(found, counterpart(method), value)
+    return [log(theirs[seed] / ours[seed]) for seed in sorted(theirs.keys() & ours.keys())]
+
+
+def ratio_table(found: pd.DataFrame) -> str:
+    """Return by how much theirs takes more than ours, and differs in utility, paired by seed."""
+    head = ["theirs", "beside ours", "seeds", "CPU time", "memory", "TV of pairs", "AUC"]
+    rows = []
+    for method in methods(found):
+        times = ratios(found, method, "seconds")
+        if method.startswith("dp_synth/") or not times:
+            continue
+        away = [_differences(found, method, value) for value in (TV, AUC)]
+        rows.append(
+            [
+                titled(method),
+                named(counterpart(method).partition("/")[2]),
+                str(len(times)),
+                _factor(times),
+                _factor(ratios(found, method, "peak_mb")),
+                shown(away[0], 4, sign=True),
+                shown(away[1], 3, sign=True),
+            ]
+        )
+    return markdown(head, rows)
+
+
+def _differences(found: pd.DataFrame, method: str, value: str) -> list[float]:
+    theirs, ours = by_seed(found, method, value), by_seed(found, counterpart(method), value)
+    return [theirs[seed] - ours[seed] for seed in sorted(theirs.keys() & ours.keys())]
+
+
+def _factor(logarithms: Sequence[float]) -> str:
+    """Return a geometric mean of ratios with its interval."""
+    if not logarithms:
+        return "-"
+    mean, half = interval(logarithms)
+    text = f"{exp(mean):.3g} times"
+    return text if np.isnan(half) else f"{text} ({exp(mean - half):.3g} to {exp(mean + half):.3g})"
+
+
+def texts() -> dict[str, str]:
+    """Return what the README says in numbers."""
+    found = records()
+    ours = [m for m in methods(found) if m.startswith("dp_synth/")]
+    theirs = [m for m in methods(found) if m not in ours]
+    done = [m for m in theirs if by_seed(found, m, TV)]
+    return {
+        RUN_TIME: _run_time(found),
+        "results": result_table(found),
+        "failures": failure_table(found),
+        "ratios": ratio_table(found),
+        "answer": _answer(found, ours, done),
+        "libraries": ", ".join(version_of(library) for library in LIBRARIES[1:]),
+        "theirs": str(len(theirs)),
+        "done": str(len(done)),
+        "none": ", ".join(titled(m) for m in theirs if m not in done) or "none",
+    }
+
+
+def _answer(found: pd.DataFrame, ours: Sequence[str], theirs: Sequence[str]) -> str:
+    """Return the best of either side in words, with the difference paired by seed."""
+    best = [min(side, key=lambda m: _mean(found, m, TV)) for side in (ours, theirs)]
+    apart = by_seed(found, best[1], TV), by_seed(found, best[0], TV)
+    seeds = sorted(apart[0].keys() & apart[1].keys())
+    away = [apart[0][seed] - apart[1][seed] for seed in seeds]
+    fastest = min(theirs, key=lambda m: _mean(found, m, "seconds"))
+    return (
+        f"Nearest to the real table is {titled(best[0])} with a TV of pairs of "
+        f"{shown(list(apart[1].values()), 4)} and an AUC of "
+        f"{shown(list(by_seed(found, best[0], AUC).values()), 3)}; of the other libraries "
+        f"{titled(best[1])} with {shown(list(apart[0].values()), 4)} and "
+        f"{shown(list(by_seed(found, best[1], AUC).values()), 3)} (difference in TV, paired over "
+        f"seeds {', '.join(map(str, seeds))}: {shown(away, 4, sign=True)}). The fastest of theirs, "
+        f"{titled(fastest)}, takes {_mean(found, fastest, 'seconds'):.3g} CPU seconds, "
+        f"{titled(OURS)} {_mean(found, OURS, 'seconds'):.3g}."
+    )
+
+
+def _mean(found: pd.DataFrame, method: str, value: str) -> float:
+    values = list(by_seed(found, method, value).values())
+    return float(np.mean(values)) if values else float("inf")
+
+
+def _run_time(found: pd.DataFrame) -> str:
+    cells = found.groupby(["synthesizer", "seed"])["wall_seconds"].first()
+    return f"{cells.sum() / 60:.0f} minutes of one core"
+
+
+def draw() -> Figure:
+    """Return a row a method: TV, AUC, time and memory, with intervals over seeds."""
+    found = records()
+    rows = methods(found)
+    figure = new_figure(FULL_WIDTH, 1.5 + 0.2 * len(rows))
+    panels = figure.subplots(1, len(PANELS), sharey=True)
+    for axes, value in zip(panels, PANELS, strict=True):
+        for place, method in enumerate(rows):
+            _draw_method(axes, place, list(by_seed(found, method, value).values()), method)
+        axes.set_title(PANELS[value])
+        if value in TICKS:
+            _log_axis(axes, TICKS[value])
+    _say_failures(panels[0], found, rows)
+    for value, axes in ((TV, panels[0]), (AUC, panels[1])):
+        for name, color in BASELINES.items():
+            mean = _mean(found, name, value)
+            if 0 < mean < 1:  # real rows have no distance from themselves
+                axes.axvline(mean, color=color, linestyle=":", label=named(name))
+    panels[0].set_yticks(range(len(rows)), [titled(method) for method in rows])
+    panels[0].set_ylim(len(rows) - 0.5, -0.5)
+    seeds = found["seed"].nunique()
+    note = f"coded Adult, ε = 1, δ = 1e-9; mean and 95 % t-interval of up to {seeds} seeds"
+    below(figure, panels, note, series=())
+    return figure
+
+
+def _log_axis(axes: Axes, ticks: Sequence[float]) -> None:
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    kept = [tick for tick in ticks if low <= tick <= high]
+    axes.set_xticks(kept, [f"{tick:g}" for tick in kept])
+    axes.set_xticks([], minor=True)
+
+
+def _draw_method(axes: Axes, place: int, values: Sequence[float], method: str) -> None:
+    if not values:
+        return
+    library = method.partition("/")[0]
+    mean, half = interval(values)
+    axes.errorbar(
+        mean,
+        place,
+        xerr=None if np.isnan(half) else half,
+        color=PALETTE[LIBRARIES.index(library)],
+        marker=MARKERS[LIBRARIES.index(library)],
+        capsize=2,
+        linestyle="none",
+        label=version_of(library),
+    )
+
+
+def _say_failures(axes: Axes, found: pd.DataFrame, rows: Sequence[str]) -> None:
+    """Write why there is nothing where a method gave no rows at all."""
+    for place, method in enumerate(rows):
+        if not by_seed(found, method, TV):
+            text = axes.annotate(
+                f"no rows: {_short(next(iter(errors(found, method)), 'not run yet'))}",
+                (0.04, place),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize=6.5,
+                color=GREY,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )
+            text.set_in_layout(False)
+
+
+def _short(reason: str) -> str:
+    """Return the last part of an error, up to its first stop.
+
+    >>> _short("PeerError: ValueError: array is too big; more")
+    'array is too big'
+    """
+    return reason.rpartition(": ")[2].partition(";")[0]
+
+
+EXPERIMENT = Experiment(HERE, (FILE,), texts, draw, measure)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

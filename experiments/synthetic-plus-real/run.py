@@ -1,0 +1,76 @@
+"""Whether synthetic records of a rare class help a model that has the real ones too."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import dp_synth as dps
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from augment import Thinned, more_of, scores, unthinned
+from gains import EPSILONS, KEPT, TABLES, draw, texts
+from outline import RECORDS, Experiment, Record, append, main, missing, read
+
+HERE = Path(__file__).resolve().parent
+SEEDS = 5
+PLAIN = (("alone", None), ("duplicates", None), *product(("clique_tree",), EPSILONS))
+GENERATED = ("marginal_generator", 3.0, 100)  # ten seconds a fit: at one setting alone
+
+
+def measure(resume: bool) -> None:
+    """Write the scores of every table, number of kept records, method and seed."""
+    if "DP_SYNTH_DATA" not in os.environ:
+        raise dps.InputError("DP_SYNTH_DATA must name the folder of tables that are not bundled")
+    path = HERE / RECORDS
+    if not resume:
+        path.unlink(missing_ok=True)
+    for task in missing([*_thinned(), *_whole(), *_generated()], read(path)):
+        started = time.process_time()
+        values = _values(task)
+        seconds = round(time.process_time() - started, 1)
+        append(path, {**task, "values": values, "seconds": seconds})
+
+
+def _thinned() -> Iterator[Record]:
+    for seed, table in product(range(SEEDS), TABLES):
+        for kept, (method, epsilon) in product(KEPT, PLAIN):
+            yield _task(table, kept, method, epsilon, seed)
+        yield _task(table, KEPT[0], "more_real", None, seed)
+
+
+def _generated() -> Iterator[Record]:
+    method, epsilon, kept = GENERATED
+    for seed, table in product(range(SEEDS), TABLES):
+        yield _task(table, kept, method, epsilon, seed)
+
+
+def _whole() -> Iterator[Record]:
+    for seed, table in product(range(SEEDS), TABLES):
+        yield _task(table, None, "clique_tree", 3.0, seed)
+
+
+def _task(table: str, kept: int | None, method: str, epsilon: float | None, seed: int) -> Record:
+    return {"table": table, "kept": kept, "method": method, "epsilon": epsilon, "seed": seed}
+
+
+def _values(task: Record) -> dict[str, float]:
+    table, method, seed = str(task["table"]), str(task["method"]), int(str(task["seed"]))
+    epsilon = None if task["epsilon"] is None else float(str(task["epsilon"]))
+    if task["kept"] is None:
+        assert epsilon is not None
+        return unthinned(table, epsilon, seed)
+    thinned = Thinned.of_seed(table, int(str(task["kept"])), seed)
+    return scores(thinned, more_of(thinned, method, epsilon, seed), seed)
+
+
+EXPERIMENT = Experiment(HERE, (HERE / RECORDS,), texts, draw, measure)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

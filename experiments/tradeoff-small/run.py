@@ -1,0 +1,121 @@
+"""The rerun that is committed beside the paper's numbers; ``reproduce.py`` makes a new one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dp_synth as dps
+from dp_synth.figures.style import FULL_WIDTH, MARKERS, PALETTE, below, named, new_figure
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from covered import EPSILONS, METHODS, Covered, Key, means, of_curves, of_paper
+from outline import (
+    RECORDS,
+    RESULTS,
+    RUN_TIME,
+    TIMES,
+    Experiment,
+    main,
+    markdown,
+    read,
+    run_time,
+    timed,
+)
+from reproduce import rerun
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HERE = Path(__file__).resolve().parent
+SEEDS = 5
+
+Pair = tuple[Covered, float, float]  # a number of the paper, the rerun's, and the tolerance
+
+
+def measure(resume: bool) -> None:
+    """Run everything that is covered again, and keep its lines."""
+    if resume and (HERE / RECORDS).exists():
+        raise dps.InputError("a rerun is made whole: leave out --resume")
+    with timed(HERE, "rerun"):
+        rerun(SEEDS, HERE / RECORDS)
+
+
+def pairs() -> list[Pair]:
+    """Return what the committed rerun can be compared with."""
+    lines = read(HERE / RECORDS)
+    found: dict[Key, tuple[float, int]] = means(lines)
+    covered = [one for one in [*of_paper(), *of_curves()] if one.key in found]
+    return [
+        (one, found[one.key][0], one.tolerance(found[one.key][1], len(covered))) for one in covered
+    ]
+
+
+def agreeing(found: Sequence[Pair]) -> list[bool]:
+    """Return whether each rerun is within its tolerance."""
+    return [abs(value - one.value) <= tolerance for one, value, tolerance in found]
+
+
+def texts() -> dict[str, str]:
+    """Return what the README says in numbers."""
+    found = pairs()
+    rows = [
+        [
+            f"`{one.name}`",
+            f"{one.value:.4f}",
+            f"{value:.4f}",
+            f"{tolerance:.4f}",
+            "agrees" if agrees else "**differs**",
+        ]
+        for (one, value, tolerance), agrees in zip(found, agreeing(found), strict=True)
+    ]
+    seeds = {int(str(line["seed"])) for line in read(HERE / RECORDS) if line["epsilon"]}
+    return {
+        "numbers": markdown(["number", "paper", "rerun", "tolerance", "verdict"], rows),
+        "agreeing": f"{sum(agreeing(found))} of {len(found)}",
+        "seeds": str(len(seeds)),
+        RUN_TIME: run_time(HERE) if (HERE / TIMES).exists() else "CPU time not recorded",
+    }
+
+
+def draw() -> Figure:
+    """Return the rerun beside the paper: TV of pairs and AUC over epsilon."""
+    found = pairs()
+    figure = new_figure(FULL_WIDTH, 2.9)
+    panels = figure.subplots(1, 2)
+    for axes, value in zip(panels, ("tv", "auc"), strict=True):
+        for place, method in enumerate(METHODS):
+            chosen = [
+                pair for pair in found if pair[0].key[0] == method and pair[0].key[2] == value
+            ]
+            for rerun_too, shift in ((False, 0.97), (True, 1.03)):
+                axes.errorbar(
+                    [one.key[1] * shift for one, _, _ in chosen],
+                    [again if rerun_too else one.value for one, again, _ in chosen],
+                    yerr=None if rerun_too else [tolerance for _, _, tolerance in chosen],
+                    color=PALETTE[place],
+                    marker=MARKERS[place],
+                    markerfacecolor="white" if rerun_too else PALETTE[place],
+                    linestyle="none",
+                    capsize=3,
+                    label=f"{named(method)}, {'rerun' if rerun_too else 'paper'}",
+                )
+        axes.set_xscale("log")
+        axes.set_xticks(EPSILONS, [f"{epsilon:g}" for epsilon in EPSILONS])
+        axes.set_xticks([], minor=True)
+        axes.set_xlim(EPSILONS[0] / 2, EPSILONS[-1] * 2)
+        axes.set_xlabel("ε")
+    panels[0].set_ylabel("TV of pairs (low is good)")
+    panels[1].set_ylabel("AUC of gradient boosting")
+    below(figure, panels, "coded Adult; bars are the tolerance of a rerun", series=())
+    return figure
+
+
+EXPERIMENT = Experiment(HERE, (HERE / RECORDS, RESULTS / "adult.jsonl"), texts, draw, measure)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

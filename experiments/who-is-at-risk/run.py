@@ -1,0 +1,64 @@
+"""Who is at risk of being told to be a member, and for whom a release is good for less."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
+
+import dp_synth as dps
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from fairness import fare
+from outline import RECORDS, Experiment, Record, append, main, missing, read
+from rarity_games import Setting, play
+from words import draw, texts
+
+HERE = Path(__file__).resolve().parent
+SEEDS = 5
+RECIPES = {"mst": dps.MST(), "clique_tree": dps.CliqueTree(), "no_privacy": None}
+FITTED = (("no_privacy", None), *product(("mst", "clique_tree"), (1.0, 10.0)))
+PARTS = {  # in the order of what a minute brings
+    "leakage": (*FITTED, ("mst", 1000.0)),
+    "fairness": FITTED,
+    "leakage of large trees": (("clique_tree", 1000.0),),
+}
+
+
+def measure(resume: bool) -> None:
+    """Write the games of every method, epsilon and seed, then the scores by group."""
+    path = HERE / RECORDS
+    if not resume:
+        path.unlink(missing_ok=True)
+    tasks = [task for part in PARTS for task in _tasks(part)]
+    for task in missing(tasks, read(path)):
+        started = time.process_time()
+        found = (_fairness if task["kind"] == "fairness" else _leakage)(task)
+        seconds = round(time.process_time() - started, 1)
+        append(path, {**task, "found": found, "seconds": seconds})
+
+
+def _tasks(part: str) -> Iterator[Record]:
+    kind = part.partition(" ")[0]
+    for seed, (name, epsilon) in product(range(SEEDS), PARTS[part]):
+        yield {"kind": kind, "synthesizer": name, "epsilon": epsilon, "seed": seed}
+
+
+def _leakage(task: Record) -> Mapping[str, object]:
+    name, epsilon, seed = str(task["synthesizer"]), task["epsilon"], int(str(task["seed"]))
+    return play(Setting.of_seed(seed), RECIPES[name], float(str(epsilon or 0)), seed)
+
+
+def _fairness(task: Record) -> Mapping[str, object]:
+    name, epsilon, seed = str(task["synthesizer"]), task["epsilon"], int(str(task["seed"]))
+    return fare(RECIPES[name], float(str(epsilon or 0)), seed)
+
+
+EXPERIMENT = Experiment(HERE, (HERE / RECORDS,), texts, draw, measure)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

@@ -1,0 +1,51 @@
+"""A family is a process and what it started, and never whoever got one of their numbers."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+
+from dp_synth.benchmark import processes
+from dp_synth.benchmark.processes import Family
+
+SLEEP = "import time; time.sleep(600)"
+WITH_CHILD = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]).wait()"
+
+
+def test_no_stranger_is_met_who_has_the_number_of_a_child_of_before(monkeypatch):
+    ours, stranger = (
+        subprocess.Popen([sys.executable, "-c", SLEEP], start_new_session=True) for _ in range(2)
+    )
+    try:
+        family = Family(ours.pid)
+        old = processes._Children()
+        old._of, old._next = {ours.pid: [stranger.pid]}, float("inf")
+        monkeypatch.setattr(old, "read", lambda: None)
+        monkeypatch.setattr(processes, "_children", old)
+        assert family.megabytes() < 2 * psutil.Process(ours.pid).memory_info().rss / 2**20
+        family.kill()
+        assert ours.wait(60) == -signal.SIGKILL
+        assert stranger.poll() is None
+    finally:
+        for process in (ours, stranger):
+            process.kill()
+            process.wait()
+
+
+def test_memory_and_end_are_those_of_children_too():
+    parent = subprocess.Popen([sys.executable, "-c", WITH_CHILD], start_new_session=True)
+    try:
+        while not (children := psutil.Process(parent.pid).children()):
+            os.sched_yield()
+        processes._children.read()
+        family = Family(parent.pid)
+        together = family.megabytes()
+        assert together > psutil.Process(parent.pid).memory_info().rss / 2**20
+        family.kill()
+        assert parent.wait(60) == -signal.SIGKILL
+        assert not psutil.wait_procs(children, timeout=60)[1]
+    finally:
+        parent.kill()
+        parent.wait()

@@ -1,0 +1,98 @@
+"""Every experiment has its parts, and its text and figure are those of its records."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from dp_synth.benchmark import Grid
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
+
+import outline
+
+ROOT = Path(__file__).parents[2]
+
+FOLDERS = sorted(path.parent for path in (ROOT / "experiments").glob("*/run.py"))
+PARTS = ("**Question.**", "**Method.**", "**Answer.**")
+LARGEST = 1_000_000  # bytes of records that are small enough to commit
+LEAST_ALT = 40  # characters that tell somebody who cannot see a figure what it shows
+
+every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+
+
+def loaded(folder):
+    """Return the experiment that a folder's run.py makes; its modules are its own."""
+    path, modules = list(sys.path), set(sys.modules)
+    try:
+        spec = importlib.util.spec_from_file_location(f"run_{folder.name}", folder / "run.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # where dataclasses look their fields up
+        spec.loader.exec_module(module)
+        return module.EXPERIMENT
+    finally:
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            found = getattr(sys.modules[name], "__file__", None) or ""
+            if Path(found).parent == folder:
+                del sys.modules[name]
+
+
+def test_there_are_experiments():
+    assert {"accounting-gain", "what-leaks-buy", "audit-tightness"} <= {
+        folder.name for folder in FOLDERS
+    }
+
+
+@every_folder
+def test_a_readme_has_question_method_answer_and_command(folder):
+    text = (folder / "README.md").read_text()
+    places = [text.index(part) for part in PARTS]
+    assert places == sorted(places)
+    assert f"python experiments/{folder.name}/run.py" in text
+    assert "CPU" in text
+
+
+@every_folder
+def test_a_readme_shows_one_figure_and_says_what_is_on_it(folder):
+    figures = re.findall(r"!\[(.*?)\]\((.*?)\)", (folder / "README.md").read_text(), re.DOTALL)
+    assert [name for _, name in figures] == ["figure.png"]
+    assert len(figures[0][0]) >= LEAST_ALT
+
+
+@every_folder
+def test_no_marker_of_a_readme_is_empty(folder):
+    found = outline.MARKER.findall((folder / "README.md").read_text())
+    assert found
+    assert all(content.strip(" \n?") for _, _, content in found)
+
+
+@every_folder
+def test_links_of_a_readme_lead_somewhere(folder):
+    for target in re.findall(r"\]\(([^)#]+)", (folder / "README.md").read_text()):
+        assert "://" in target or (folder / target).exists(), target
+
+
+@every_folder
+def test_records_are_lines_of_json_with_a_version_and_small(folder):
+    for path in folder.glob("*.jsonl"):
+        assert path.stat().st_size < LARGEST
+        lines = path.read_text().splitlines()
+        assert lines
+        assert all(json.loads(line).get("version") for line in lines)
+
+
+@every_folder
+def test_grids_can_be_run(folder):
+    for path in folder.glob("*.yaml"):
+        assert Grid.load(path).cells(dict.fromkeys(Grid.load(path).dataset, "0" * 64))
+
+
+@every_folder
+def test_readme_and_figure_are_those_of_the_records(folder):
+    assert outline.differences(loaded(folder)) == []
