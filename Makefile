@@ -14,7 +14,7 @@ RESUME ?=
 # What trains the networks. `make test DEEP=` leaves torch out: their tests then skip, and say so.
 DEEP ?= deep
 
-.PHONY: benchmark benchmark-deep test test-browser notebooks lint numbers synthesizers docs paper package clean
+.PHONY: benchmark benchmark-deep test test-browser notebooks lint numbers synthesizers docs paper reproduce package clean
 
 benchmark: $(VENV)/.core
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
@@ -70,6 +70,11 @@ synthesizers: $(VENV)/.test
 docs: $(VENV)/.core
 	$(PIP) --editable '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+EXPERIMENT ?= tradeoff-small
+# Runs a reduced main figure again and compares it with the paper: under ten minutes of two cores.
+reproduce: $(VENV)/.test
+	$(BIN)/python experiments/reproduce.py $(EXPERIMENT)
 
 # Figures, numbers and both PDFs of paper/, from committed records alone.
 paper: $(VENV)/.core

@@ -2,9 +2,9 @@
 
 A folder's ``run.py`` makes one `Experiment` and hands it to `main`:
 
-    python experiments/tradeoff/run.py [--resume]   measures, draws and fills the README
-    python experiments/tradeoff/run.py --draw       draws and fills from committed records
-    python experiments/tradeoff/run.py --check      writes nothing, exit status 1 where that differs
+    python experiments/accounting-gain/run.py [--resume]   measures, draws and fills the README
+    python experiments/accounting-gain/run.py --draw       draws and fills from committed records
+    python experiments/accounting-gain/run.py --check      writes nothing, exit status 1 where that differs
 
 In a README, what stands between a marker and its end comes from the records:
 

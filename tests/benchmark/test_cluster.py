@@ -153,10 +153,12 @@ def test_a_worker_of_other_code_runs_no_cell():
 def test_the_end_of_one_run_is_not_that_of_another_on_the_same_worker(monkeypatch):
     monkeypatch.setattr(remote, "IDLE", 0.0)
     first, second = (Task(work, UNLIMITED, code_digest(), run) for run in ("first", "second"))
+    others = set(psutil.Process().children())
     end_run("first")
     assert run_here(first, cell_of("fine")) == CLOSED
     assert run_here(second, cell_of("fine")).error == ""
     # Idle for as long as is allowed, which is nothing: its process ends by itself.
-    psutil.wait_procs(psutil.Process().children(), timeout=PATIENCE)
+    _, left = psutil.wait_procs(set(psutil.Process().children()) - others, timeout=PATIENCE)
+    assert not left
     assert not remote._beside._idle[second]
     end_run("second")
