@@ -43,6 +43,7 @@ def dask_crew(work: Work, address: str, limits: Limits = UNLIMITED) -> Crew:
     _client_kind()
 
     def crew(cells: Iterator[Cell]) -> Ended:
+        """Give cells with their outcomes, as the cluster's workers end them."""
         task = Task(work, limits, code_digest(), run=uuid.uuid4().hex)
         client = _connected(address)
         try:

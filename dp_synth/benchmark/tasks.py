@@ -12,6 +12,7 @@ from dp_synth.audit import Roc
 from dp_synth.benchmark.cell import Cell, Measured, Outcome, measured
 from dp_synth.benchmark.fits import Rows, rows_of
 from dp_synth.benchmark.sources import child_seed, dataset, game, real_tables
+from dp_synth.errors import DatasetUnavailable
 from dp_synth.metrics import METRICS, MODELS, Compared, Estimate, utility
 
 FALSE_POSITIVE_RATES = (0.01, 0.1)
@@ -19,7 +20,15 @@ LEAKAGE_MODEL = "gradient_boosting"
 
 
 def run_cell(cell: Cell) -> Outcome:
-    """Return what the cell measures; whatever its synthesizer raises goes through."""
+    """Return what the cell measures; whatever its synthesizer raises goes through.
+
+    DatasetUnavailable where the table here is another than that which the cell was planned on.
+    """
+    if dataset(cell.dataset).sha256 != cell.dataset_sha256:
+        raise DatasetUnavailable(
+            f"table {cell.dataset!r} is not the one that the cell was planned on: its SHA-256 "
+            f"must be {cell.dataset_sha256}"
+        )
     return {"utility": run_utility, "leakage": run_leakage}[cell.task](cell)
 
 

@@ -11,13 +11,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO
 
-import psutil
-
 from dp_synth.benchmark.peers.errors import PeerError
-from dp_synth.benchmark.worker import LOOK, MEGABYTE, THREAD_VARIABLES, Limits
+from dp_synth.benchmark.processes import MEGABYTE, Family
+from dp_synth.benchmark.worker import LOOK, THREAD_VARIABLES, Limits
 
 # JAX does not read the variables that other numerical libraries read.
 ONE_THREAD = {
@@ -70,10 +69,10 @@ def run_limited(
     except OSError as error:
         raise PeerError(f"{command[0]}: cannot be started: {error.strerror}") from None
     assert process.stderr is not None
-    family = _Family(process.pid)
+    family = Family(process.pid)
     tail = _Tail(process.stderr)
     try:
-        usage = _until_the_end(process, family, limits, started)
+        usage, seen = _until_the_end(process, family, limits, started)
         wall_seconds = time.monotonic() - started
     finally:
         family.kill()
@@ -84,71 +83,33 @@ def run_limited(
         raise PeerError(_reason(process.returncode, said))
     # A child begins with its parent's largest memory: a smaller number tells nothing of its own.
     resident = usage.ru_maxrss * RESIDENT_UNIT / MEGABYTE if usage.ru_maxrss > own_peak else 0.0
-    return Used(usage.ru_utime + usage.ru_stime, wall_seconds, max(family.peak_mb, resident))
+    return Used(usage.ru_utime + usage.ru_stime, wall_seconds, max(seen, resident))
 
 
 def _until_the_end(
-    process: subprocess.Popen[bytes], family: _Family, limits: Limits, started: float
-) -> resource.struct_rusage:
-    """Wait for the process and return its usage; PeerError where it takes more than its limits."""
-    wait, next_look = FIRST_LOOK, started
+    process: subprocess.Popen[bytes], family: Family, limits: Limits, started: float
+) -> tuple[resource.struct_rusage, float]:
+    """Wait for the process and return its usage and the most megabytes that were seen.
+
+    PeerError where it takes more than its limits.
+    """
+    wait, next_look, peak = FIRST_LOOK, started, 0.0
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
-            return usage
+            return usage, peak
         now = time.monotonic()
         if now >= next_look:
-            family.look()
+            peak = max(peak, family.megabytes())
             took = time.monotonic() - now
             next_look = now + max(LOOK, took / SHARE_OF_LOOKING)
         if limits.seconds is not None and now - started > limits.seconds:
             raise PeerError(f"took more than {limits.seconds:g} s")
-        if limits.memory_mb is not None and family.peak_mb > limits.memory_mb:
+        if limits.memory_mb is not None and peak > limits.memory_mb:
             raise PeerError(f"took more than {limits.memory_mb:g} MB")
         time.sleep(wait)
         wait = min(2 * wait, LOOK)
-
-
-@dataclass
-class _Family:
-    """A process and all that it was seen to start, those included that left its session."""
-
-    pid: int
-    peak_mb: float = 0.0
-    seen: dict[int, psutil.Process] = field(default_factory=dict)
-
-    def look(self) -> None:
-        """Note who is there, and how much memory they hold together."""
-        total = 0
-        for one in self._there():
-            self.seen.setdefault(one.pid, one)
-            with suppress(psutil.Error):
-                total += one.memory_info().rss
-        self.peak_mb = max(self.peak_mb, total / MEGABYTE)
-
-    def kill(self) -> None:
-        """Kill every one of them, and again those that were started meanwhile."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGSTOP)  # whoever is stopped starts no other
-        for one in self._there():
-            self.seen.setdefault(one.pid, one)
-        for one in self.seen.values():
-            with suppress(psutil.Error):
-                one.kill()  # psutil leaves a process alone that only has the same number
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-
-    def _there(self) -> list[psutil.Process]:
-        found: dict[int, psutil.Process] = {}
-        for root in [self.pid, *self.seen]:
-            with suppress(psutil.Error):
-                process = self.seen.get(root) or psutil.Process(root)
-                if process.is_running():
-                    found[root] = process
-                    if root == self.pid:
-                        found |= {one.pid: one for one in process.children(recursive=True)}
-        return list(found.values())
 
 
 class _Tail:
