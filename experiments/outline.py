@@ -2,9 +2,9 @@
 
 A folder's ``run.py`` makes one `Experiment` and hands it to `main`:
 
-    python experiments/accounting-gain/run.py [--resume]   measures, draws and fills the README
-    python experiments/accounting-gain/run.py --draw       draws and fills from committed records
-    python experiments/accounting-gain/run.py --check      writes nothing, exit status 1 where that differs
+    python experiments/scaling/run.py [--resume]   measures, draws and fills the README
+    python experiments/scaling/run.py --draw       draws and fills from committed records
+    python experiments/scaling/run.py --check      writes nothing, exit status 1 where that differs
 
 In a README, what stands between a marker and its end comes from the records:
 
