@@ -72,7 +72,7 @@ docs: $(VENV)/.core
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 EXPERIMENT ?= tradeoff-small
-# Runs a reduced main figure again and compares it with the paper: under ten minutes of two cores.
+# Runs a reduced main figure again and compares it with the paper (needs DP_SYNTH_DATA): minutes of two cores.
 reproduce: $(VENV)/.test
 	$(BIN)/python experiments/reproduce.py $(EXPERIMENT)
 

@@ -17,6 +17,7 @@ from dp_synth.figures.power import factor_text
 from dp_synth.figures.style import named
 
 POWER = 0.8  # share of audits that must alarm
+ATTACKED_AT, FRESH_FROM = 1000.0, 100  # the epsilon, and the first seed that chose nothing
 
 
 def power_table(records: Sequence[Record]) -> str:
@@ -40,7 +41,7 @@ def power_table(records: Sequence[Record]) -> str:
 
 
 def audits_table(records: Sequence[Record]) -> str:
-    """Return what was audited of each synthesizer, and its dearest stage, beside the ledger."""
+    """Return what was audited of each synthesizer, and of its closest stage, beside the ledger."""
     head = ["synthesizer", "ledger", "audited, if curve", "Gaussian threshold"]
     head += ["Clopper-Pearson (ceiling)", "stage closest to its ledger", "runs", "passed"]
     rows = []
@@ -96,12 +97,17 @@ def canaries_table(records: Sequence[Record]) -> str:
 
 
 def attacks_table(records: Sequence[Record]) -> str:
-    """Return the mean AUC of each attack with its interval over seeds, a column a recipe."""
-    recipes = list(dict.fromkeys(str(record["recipe"]) for record in records))
+    """Return the mean AUC of each attack with its interval over fresh seeds, a column a recipe."""
+    own = [
+        record
+        for record in records
+        if record["epsilon"] == ATTACKED_AT and cast(int, record["seed"]) >= FRESH_FROM
+    ]
+    recipes = list(dict.fromkeys(str(record["recipe"]) for record in own))
     found = {
         recipe: [
             cast(Mapping[str, Mapping[str, float]], record["values"])
-            for record in records
+            for record in own
             if record["recipe"] == recipe
         ]
         for recipe in recipes

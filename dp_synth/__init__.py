@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING
 from dp_synth._version import __version__
 
 if TYPE_CHECKING:
-    from dp_synth import attacks, audit, benchmark, datasets, figures, metrics, report
+    from dp_synth import (
+        accounting,
+        attacks,
+        audit,
+        benchmark,
+        datasets,
+        figures,
+        inference,
+        mechanisms,
+        metrics,
+        report,
+        schema,
+        synthesizers,
+    )
     from dp_synth.accounting import Accountant, Plan, PrivacyBudget
     from dp_synth.attacks import AttackerView
     from dp_synth.audit import Roc
@@ -35,7 +48,10 @@ if TYPE_CHECKING:
         fit_jointly,
     )
 
-_PACKAGES = ("attacks", "audit", "benchmark", "datasets", "figures", "metrics", "report")
+_PACKAGES = (
+    *("accounting", "attacks", "audit", "benchmark", "datasets", "figures", "inference"),
+    *("mechanisms", "metrics", "report", "schema", "synthesizers"),
+)
 _HOMES = {
     "Accountant": "accounting",
     "Plan": "accounting",
@@ -89,6 +105,7 @@ __all__ = [
     "SchemaError",
     "Synthesizer",
     "__version__",
+    "accounting",
     "attacks",
     "audit",
     "benchmark",
@@ -96,8 +113,12 @@ __all__ = [
     "datasets",
     "figures",
     "fit_jointly",
+    "inference",
+    "mechanisms",
     "metrics",
     "report",
+    "schema",
+    "synthesizers",
 ]
 
 

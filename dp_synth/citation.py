@@ -97,7 +97,7 @@ def _toolkit() -> str:
 
 def _table(name: str, citation: str) -> str:
     """Return an entry for a table, whose citation is a sentence that may end with a DOI."""
-    words, _, doi = citation.partition(", doi:" if ", doi:" in citation else ". doi:")
+    words, _, doi = citation.partition(", doi:")
     return _bibtex(name, {"title": words, "note": "Data set", **({"doi": doi} if doi else {})})
 
 

@@ -89,6 +89,6 @@ def _imported(kind: str, name: str) -> T:  # type: ignore[type-var]
         found: object = importlib.import_module(module)
         for part in path.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
         raise InputError(f"{kind.removesuffix('s')} {name!r}: {error}") from None
     return found  # type: ignore[return-value]

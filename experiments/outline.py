@@ -22,7 +22,7 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +155,26 @@ def digest(paths: Sequence[Path]) -> str:
     for path in paths:
         whole.update(path.read_bytes())
     return whole.hexdigest()
+
+
+# Measuring
+
+
+def begin(folder: Path, resume: bool) -> None:
+    """Forget the folder's records, unless they are to be completed."""
+    if not resume:
+        (folder / RECORDS).unlink(missing_ok=True)
+
+
+def answer(
+    folder: Path, tasks: Iterable[Record], found: Callable[[Record], Record], *, part: str
+) -> None:
+    """Append what is found of each task that no record of the folder answers, and the time."""
+    path = folder / RECORDS
+    if todo := missing(list(tasks), read(path)):
+        with timed(folder, part):
+            for task in todo:
+                append(path, {**task, **found(task)})
 
 
 # Run times

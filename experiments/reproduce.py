@@ -4,8 +4,8 @@
 
 Each covered number is printed with the paper's value, the rerun's, the tolerance and a verdict.
 Exit status 0 when all agree, 1 when one does not, 2 when nothing could be compared. Coded Adult
-needs the folder that DP_SYNTH_DATA names; without it only what is of the bundled table is run, and
-that is said.
+needs the folder that DP_SYNTH_DATA names, and the bundled table records to compare it with, in
+``experiments/tradeoff/records.jsonl``; a table that lacks them is not run, and that is said.
 """
 
 from __future__ import annotations

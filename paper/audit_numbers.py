@@ -88,7 +88,8 @@ def _planted() -> Iterator[tuple[str, Number]]:
     correct = [line for line in lines(PLANTED) if not line["twin_of"] and _is_at_most(line)]
     yield "planted_faults", Number(len(faults), 0, PLANTED, "lines of faults")
     least = min(number_of(line, "share") for line in faults)
-    yield "planted_least_found", Number(100 * least, 1, PLANTED, "least share of them, per cent")
+    said = "least share of them, per cent"  # in all its digits: "at least" may not be rounded up
+    yield "planted_least_found", Number(100 * least, 2, PLANTED, said)
     most = max(number_of(line, "audits") for line in faults)
     yield "planted_audits", Number(most, 0, PLANTED, "audits of one fault")
     yield "planted_correct", Number(len(correct), 0, PLANTED, "lines of correct mechanisms")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
+import attacks
 import audit_tables
 import audits
 from measured import Spread
@@ -66,12 +69,18 @@ def test_canaries_are_a_row_for_each_noise_with_a_number_a_training() -> None:
     assert faulty[:3] == ["1/16", "100", "50 of 50"]
 
 
-def test_attacks_have_the_mean_over_seeds_of_every_recipe() -> None:
+def attacked(recipe: str, auc: float, *, epsilon: float = 1000.0, seed: int) -> dict[str, object]:
+    values = {"closest_record": {"auc": auc, "seconds": 1.0}}
+    return {"recipe": recipe, "epsilon": epsilon, "seed": seed, "values": values}
+
+
+def test_attacks_have_the_mean_over_fresh_seeds_of_one_epsilon_for_every_recipe() -> None:
     records = [
-        {"recipe": recipe, "values": {"closest_record": {"auc": auc + 0.1 * i, "seconds": 1.0}}}
+        attacked(recipe, auc + 0.1 * i, seed=100)
         for i, recipe in enumerate(("mst", "other"))
         for auc in (0.5, 0.52)
     ]
+    records += [attacked("mst", 0.9, epsilon=1.0, seed=100), attacked("mst", 0.9, seed=99)]
     ((name, *areas),) = cells(audit_tables.attacks_table(records))
     assert name == "closest record"
     assert areas == [Spread.of([a, a + 0.02]).shown(3) for a in (0.5, 0.6)]
@@ -80,3 +89,33 @@ def test_attacks_have_the_mean_over_seeds_of_every_recipe() -> None:
 @pytest.mark.parametrize("name", [n for n in audit_tables.DRAWN if n != "pate worst case"])
 def test_what_has_no_record_yet_has_no_row(tmp_path: Path, name: str) -> None:
     assert cells(audit_tables.DRAWN[name](tmp_path)) == []
+
+
+def test_what_a_resumed_run_of_audits_has_not_come_to_yet_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one, kept = audits.Audited("mst"), tmp_path / "audits.jsonl"
+    known = [asdict(one) | {"epsilon": epsilon} for epsilon in (1.0, 10.0)]
+    kept.write_text("".join(json.dumps(record) + "\n" for record in known))
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(audits, "AUDITS", (one,))
+    monkeypatch.setattr(audits, "_record", stopped)
+    monkeypatch.setattr(sys, "argv", ["audits.py", "--resume", "--results", str(tmp_path)])
+    with pytest.raises(KeyboardInterrupt):
+        audits.main()
+    assert [json.loads(line)["epsilon"] for line in kept.read_text().splitlines()] == [1.0, 10.0]
+
+
+def test_a_fit_that_is_attacked_again_takes_the_place_of_its_line_and_of_no_other(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "attacks.jsonl"
+    first, second = (attacked("mst", 0.5, seed=seed) | {"table": "adult"} for seed in (100, 101))
+    again = attacked("mst", 0.6, seed=100) | {"table": "adult"}
+    other = attacked("mst", 0.7, epsilon=1.0, seed=100) | {"table": "adult"}
+    attacks.keep(path, [first, second])
+    attacks.keep(path, [again, other])
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [second, again, other]

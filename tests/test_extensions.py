@@ -34,10 +34,14 @@ def test_a_known_name_comes_before_a_declared_one_and_that_before_a_dotted_one()
         ("no_such_module:thing", "metric 'no_such_module:thing': No module named"),
         ("math:no_such", "metric 'math:no_such': .*has no attribute 'no_such'"),
         (":", "metric ':': "),
+        (".here:thing", "metric '.here:thing': "),
+        ("not_python:thing", r"metric 'not_python:thing': .*not_python\.py, line 1"),
         ("broken", "entry point 'broken' \\(math:no_such\\): "),
     ],
 )
-def test_a_name_that_is_not_found_is_one_line(name, said):
+def test_a_name_that_is_not_found_is_one_line(name, said, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "not_python.py").write_text("def thing(:\n")
     with pytest.raises(InputError, match=said) as caught:
         extensions.find("metrics", name, {"tv1": abs, "tv2": abs})
     assert "\n" not in str(caught.value)

@@ -32,6 +32,22 @@ WORDS = {
 }
 Json = Mapping[str, object]
 
+GRID: Mapping[str, type[BaseModel]] = {
+    "The file": Grid,
+    "Each of `synthesizers`": SynthesizerChoice,
+    "`utility`": UtilityTask,
+    "`leakage`": LeakageTask,
+    "`limits`": LimitsOfCells,
+}
+SCHEMA: Mapping[str, type[BaseModel]] = {
+    "The file": Schema,
+    "A column of type `categorical` or `ordinal`": DiscreteColumn,
+    "A column of type `integer` or `real`": NumericColumn,
+    "A column of type `datetime`": DatetimeColumn,
+    "A column of type `id`": IdColumn,
+    "Each of `constraints`": Constraint,
+    "`function` of a constraint": Function,
+}
 RECORDS = {
     "dataset": "the table's name or path",
     "task": "`utility` or `leakage`",
@@ -56,28 +72,12 @@ RECORDS = {
 
 def grid() -> str:
     """Return the keys of a grid file."""
-    kinds: dict[str, type[BaseModel]] = {
-        "The file": Grid,
-        "Each of `synthesizers`": SynthesizerChoice,
-        "`utility`": UtilityTask,
-        "`leakage`": LeakageTask,
-        "`limits`": LimitsOfCells,
-    }
-    return _sections(kinds)
+    return _sections(GRID)
 
 
 def schema() -> str:
     """Return the keys of a schema file."""
-    kinds: dict[str, type[BaseModel]] = {
-        "The file": Schema,
-        "A column of type `categorical` or `ordinal`": DiscreteColumn,
-        "A column of type `integer` or `real`": NumericColumn,
-        "A column of type `datetime`": DatetimeColumn,
-        "A column of type `id`": IdColumn,
-        "Each of `constraints`": Constraint,
-        "`function` of a constraint": Function,
-    }
-    return _sections(kinds)
+    return _sections(SCHEMA)
 
 
 def policy() -> str:

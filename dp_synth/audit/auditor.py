@@ -132,7 +132,7 @@ def audit(
     chance ``level`` at most.
 
     InputError for a design of another adjacency, where the ceiling of so many runs is 0, and
-    for synthesizers whose answers are not compared, as those of networks.
+    for synthesizers whose answers are not compared.
     """
     chosen = design or worst_case(budget.adjacency)
     _check(synthesizer, budget, chosen, runs, level)

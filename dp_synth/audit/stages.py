@@ -72,7 +72,7 @@ def dearest(charges: Iterable[Charges]) -> PrivacyCurve:
 
     Three facts make it a bound of every run, and of a pool of runs whose charges were decided by
     what has one law in both worlds (its attacks' rates are averages of points below one concave
-    trade-off curve):
+    ROC curve):
 
     - A mechanism whose privacy loss has range r has any larger range as well, by definition, and
       a constant has range 0. So choices of ranges r1 >= r2 >= ... are choices of R1 >= R2 >= ...

@@ -34,7 +34,7 @@ class SynthesizerChoice(Part):
     @property
     def is_peer(self) -> bool:
         """Whether another process fits, and says itself what it spent."""
-        return "/" in self.name
+        return peers.names_peer(self.name)
 
     def settings(self) -> dict[str, object]:
         """Return every field of the synthesizer, defaults included; ValueError for a bad one."""

@@ -19,7 +19,7 @@ from dp_synth.benchmark.baselines import (
     sample_of_rows,
 )
 from dp_synth.benchmark.cell import Cell
-from dp_synth.benchmark.peers import PeerRequest, run_peer
+from dp_synth.benchmark.peers import PeerRequest, names_peer, run_peer, split_name
 from dp_synth.benchmark.sources import child_seed, dataset
 from dp_synth.release import Release
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
@@ -55,7 +55,7 @@ def rows_of(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
     if cell.epsilon is None or cell.delta is None or cell.adjacency is None:
         return _baseline(cell, fitted, fresh)
     budget = PrivacyBudget(cell.epsilon, cell.delta, cell.adjacency)
-    if "/" in cell.synthesizer:
+    if names_peer(cell.synthesizer):
         return _from_peer(cell, budget, fitted)
     return _fitted(cell, budget, fitted)
 
@@ -71,7 +71,7 @@ def _baseline(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
 def _from_peer(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
     settings = json.loads(cell.settings)
     command = tuple(settings.pop("command", ()))
-    peer, _, method = cell.synthesizer.partition("/")
+    peer, method = split_name(cell.synthesizer)
     answer = run_peer(
         PeerRequest(
             peer=peer,

@@ -35,6 +35,7 @@ from dp_synth.benchmark.grid_types import (
     distinct,
     listed,
     number,
+    unrepeated,
 )
 from dp_synth.benchmark.worker import Limits
 from dp_synth.errors import GridError
@@ -52,7 +53,7 @@ class UtilityTask(Part):
 
     epsilons: Epsilons
     metrics: Annotated[tuple[MetricName, ...], AfterValidator(distinct)] = DEFAULT_METRICS
-    samples: tuple[Share, ...] = ()
+    samples: Annotated[tuple[Share, ...], AfterValidator(unrepeated)] = ()
 
 
 class LeakageTask(Part):

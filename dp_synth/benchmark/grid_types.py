@@ -32,7 +32,7 @@ def _known(kind: str, known: Callable[[], Mapping[str, object]]) -> AfterValidat
 
 def _table(name: str) -> str:
     """Return the name of a table that is known or declared, or the path of one."""
-    if not name.lower().endswith(TABLE_ENDINGS) and name not in datasets.names():
+    if not name.endswith(TABLE_ENDINGS) and name not in datasets.names():
         try:
             extensions.find("datasets", name, dict.fromkeys(datasets.names()))
         except InputError as error:
@@ -44,6 +44,11 @@ def distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     """Return the values, of which there must be some, and none twice."""
     if not values:
         raise ValueError("the list must name at least one")
+    return unrepeated(values)
+
+
+def unrepeated(values: tuple[T, ...]) -> tuple[T, ...]:
+    """Return the values, none of which may stand twice."""
     if len(set(map(repr, values))) < len(values):
         raise ValueError(f"the values must be distinct, got {list(values)}")
     return values

@@ -108,7 +108,8 @@ def write_manifest(
     """Write what made the records and of which grid; return the file that is this run's alone.
 
     It is named by the time of UTC and a random part and never written again; ``manifest.json`` in
-    the store's folder is the latest. Neither names a machine, a user or a folder.
+    the store's folder is the latest. Neither names a machine, a user or a folder, but for those
+    that the grid itself names.
     """
     content = {
         "format": FORMAT,

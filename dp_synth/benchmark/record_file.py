@@ -38,11 +38,9 @@ def read_record_file(path: Path) -> pd.DataFrame:
     import pandas
 
     try:
-        text = path.read_text(encoding="utf-8")
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror})") from None
-    try:
-        rows = [json.loads(line) for line in text.splitlines()]
     except ValueError:
         raise InputError(f"{path}: not lines of JSON; benchmark export writes them") from None
     if not rows or not all(_is_record(row) for row in rows):
@@ -55,7 +53,14 @@ def read_record_file(path: Path) -> pd.DataFrame:
 
 def _is_record(row: object) -> bool:
     """Tell whether a line holds every column, those apart that were added, and no other."""
-    return isinstance(row, dict) and set(FILE_COLUMNS) - ADDED <= set(row) <= set(FILE_COLUMNS)
+    if not isinstance(row, dict) or not set(FILE_COLUMNS) - ADDED <= set(row) <= set(FILE_COLUMNS):
+        return False
+    return all(value is None or _is_of(value, FILE_COLUMNS[name]) for name, value in row.items())
+
+
+def _is_of(value: object, kind: type) -> bool:
+    """Tell whether a value of JSON is of a column's kind; whole numbers are numbers too."""
+    return isinstance(value, (float, int) if kind is float else kind)
 
 
 def _before_added(row: Mapping[str, object]) -> Record:

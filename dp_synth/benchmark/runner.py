@@ -88,6 +88,8 @@ def run(
     if retry:
         tally = Tally(done=tally.done, left=len(todo))
     limited = Counter[Cell]()
+    if not retry:  # those of earlier runs are not tried again, and count
+        limited.update(_limited_before(everything, store))
 
     def settle(cell: Cell, outcome: Outcome) -> None:
         nonlocal tally
@@ -112,6 +114,12 @@ def run(
             save(store, cell, outcome)
             settle(cell, outcome)
     return tally
+
+
+def _limited_before(cells: Iterable[Cell], store: Store) -> Iterator[Cell]:
+    for cell, outcome in outcomes(store, cells):
+        if outcome is not None and outcome.error.startswith(LIMITED):
+            yield _any_seed(cell)
 
 
 def _any_seed(cell: Cell) -> Cell:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,10 +13,10 @@ from dp_synth import datasets, extensions
 from dp_synth.attacks import Pool, split_pool
 from dp_synth.benchmark.cell import Cell
 from dp_synth.benchmark.grid import Grid
-from dp_synth.errors import GridError
+from dp_synth.benchmark.grid_types import TABLE_ENDINGS
+from dp_synth.errors import DatasetUnavailable, GridError
 from dp_synth.metrics import Binning, Estimate, RealTables, cliques_of, mean_total_variation
 
-TABLE_SUFFIXES = (".csv", ".gz", ".parquet")
 PURPOSES = ("pool", "fit", "sample", "attack")
 # Names a column that no schema has, so that records can be told apart once they are in a pool.
 ROW = "\x00row"
@@ -42,10 +40,14 @@ def dataset(name: str) -> datasets.Dataset:
     """
     if name in datasets.names():
         return datasets.load(name)
-    if Path(name).suffix in TABLE_SUFFIXES:
+    if name.endswith(TABLE_ENDINGS):
         return datasets.from_file(name)
-    makers: dict[str, Callable[[], datasets.Dataset]] = {}
-    return extensions.find("datasets", name, makers)()
+    makers: dict[str, object] = {}
+    make = extensions.find("datasets", name, makers)
+    made = make() if callable(make) else make
+    if not isinstance(made, datasets.Dataset):
+        raise DatasetUnavailable(f"dataset {name!r} must be a function that returns a Dataset")
+    return made
 
 
 def plan(grid: Grid) -> tuple[Cell, ...]:

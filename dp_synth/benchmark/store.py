@@ -39,6 +39,7 @@ BATCH = 1024  # cells that are looked at together, so that few are held in memor
 ROWS = 50_000  # records of a row group of the gathered table
 FIELDS = tuple(field.name for field in dataclasses.fields(Cell))
 
+READABLE = "is its name right, and may you read it?"
 KEPT = "finished cells are kept: make room, then run the grid again and it goes on from them"
 
 T = TypeVar("T")
@@ -121,7 +122,7 @@ def save(store: Store, cell: Cell, outcome: Outcome) -> None:
 def read(store: Store, cell: Cell) -> Outcome | None:
     """Return what the cell gave; None when it never ended or its file is damaged or foreign."""
     key = cell.key
-    return _outcome(cell, _opened(key, _bytes(store, key)))
+    return _outcome(cell, _opened(key, _bytes(store, store.file_of(key))))
 
 
 def outcomes(store: Store, cells: Iterable[Cell]) -> Iterator[tuple[Cell, Outcome | None]]:
@@ -168,10 +169,11 @@ def read_records(store: Store) -> pd.DataFrame:
     import pandas
     from pyarrow import ArrowInvalid
 
+    content = _bytes(store, store.records)
+    if content is None:
+        raise InputError(f"no records in {store.folder}: run the grid first")
     try:
-        table = pandas.read_parquet(io.BytesIO(store.records.read_bytes()))
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"no records in {store.folder}: run the grid first") from None
+        table = pandas.read_parquet(io.BytesIO(content))
     except ArrowInvalid:
         raise InputError(f"{store.records}: not a Parquet file; run the grid again") from None
     if list(table.columns) != list(RECORD_COLUMNS):
@@ -235,7 +237,7 @@ def _stored_cell(found: Mapping[str, Any]) -> StoredCell | None:
 
 def _keys(store: Store) -> set[str]:
     """Return the keys of all cells that have a file."""
-    with reached(store, "read", "is its name right, and may you read it?"):
+    with reached(store, "read", READABLE):
         names = list(_names(store.cells))
     # A name that begins with a dot is of a file that is being written, or was never finished.
     return {name[:-5] for name in names if name.endswith(".json") and not name.startswith(".")}
@@ -251,21 +253,22 @@ def _names(cells: Location) -> Iterator[str]:
                 yield from os.listdir(folder.path)
 
 
-def _bytes(store: Store, key: str | None) -> bytes | None:
-    if key is None:
+def _bytes(store: Store, file: Location | None) -> bytes | None:
+    if file is None:
         return None
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return store.file_of(key).read_bytes()
+    with reached(store, "read", READABLE), suppress(FileNotFoundError, NotADirectoryError):
+        return file.read_bytes()
     return None
 
 
 def _all_bytes(store: Store, keys: Sequence[str | None]) -> Iterator[bytes | None]:
     """Give the content of the files of a batch; None where there is none or it is not sought."""
+    files = (None if key is None else store.file_of(key) for key in keys)
     if isinstance(store.folder, Path):
-        yield from (_bytes(store, key) for key in keys)
+        yield from (_bytes(store, file) for file in files)
         return
     with ThreadPoolExecutor(READERS) as readers:
-        yield from readers.map(partial(_bytes, store), keys)
+        yield from readers.map(partial(_bytes, store), files)
 
 
 def _batches(values: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
@@ -289,6 +292,8 @@ def reached(store: Store, done: str, what_now: str = KEPT) -> Iterator[None]:
     """
     try:
         yield
+    except InputError:
+        raise
     except Exception as error:
         # The clients of object stores raise exceptions of their own; on disk it is OSError.
         if not isinstance(error, OSError) and isinstance(store.folder, Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -73,7 +74,9 @@ def run(
     try:
         run_.go(retry=retry)
     except KeyboardInterrupt:
-        again = f"dp-synth benchmark run {grid} --store {place}"
+        words = ["dp-synth", "benchmark", "run", str(grid), "--store", place]
+        words += [word for setting in settings or [] for word in ("--set", setting)]
+        again = shlex.join(words)
         typer.echo(f"dp-synth: stopped; finished cells are kept; go on with: {again}", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
@@ -158,10 +161,9 @@ def _forecast(grid: Grid, place: str, jobs: int) -> None:
     unknown = sum(row.left for row in rows if row.seconds is None)
     known = sum(row.total or 0.0 for row in rows) / jobs
     left = sum(row.left for row in rows)
-    typer.echo(
-        f"{left} of {len(cells)} cells left: {known:.0f} s with {jobs} processes"
-        + (f", and {unknown} cells of kinds that never ran here" if unknown else "")
-    )
+    parts = [f"{known:.0f} s with {jobs} processes"] if unknown < left or not left else []
+    parts += [f"{unknown} of kinds that never ran here"] if unknown else []
+    typer.echo(f"{left} of {len(cells)} cells left: {', and '.join(parts)}")
 
 
 def _say(tally: Tally, store: Store, records: object) -> None:

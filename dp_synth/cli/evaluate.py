@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.evaluation_table import Row, sections
+from dp_synth.cli.synthesize import check_writable
 from dp_synth.files import written_whole
 
 if TYPE_CHECKING:
     from dp_synth.attacks import AttackerView
     from dp_synth.metrics import Estimate
     from dp_synth.metrics.evaluation import Evaluation
+    from dp_synth.report.evaluation_table import Row
 
 INTERNAL = "internal: computed on real rows, not differentially private"
 EVALUATION = "evaluation of a synthetic table"
@@ -55,12 +56,12 @@ def evaluate(
     is computed on real rows and is not differentially private.
     """
     from dp_synth import metrics
-    from dp_synth.cli.evaluation_page import page
     from dp_synth.datasets import read_table
+    from dp_synth.report.evaluation_page import page
+    from dp_synth.report.evaluation_table import sections
     from dp_synth.schema import Schema
 
-    check_target(json_file)
-    check_target(html_file)
+    check_target(json_file, html_file, read=(real, holdout, synthetic, schema))
     more = _more_metrics(names)
     columns = Schema.load(schema)
     tables = read_table(real), read_table(holdout), read_table(synthetic)
@@ -110,7 +111,7 @@ def attack(
     from dp_synth.attacks import ATTACKS
     from dp_synth.errors import InputError
 
-    check_target(json_file)
+    check_target(json_file, read=(members, non_members, synthetic, schema, reference, release))
     given = {"synthetic", *["reference"] * bool(reference), *["transcript"] * bool(release)}
     chosen = names or [name for name, one in ATTACKS.items() if given.issuperset(one.needs())]
     for name in chosen:
@@ -186,10 +187,12 @@ def _ends(metric: str, estimate: Estimate) -> dict[str, float]:
     }
 
 
-Rows = list[Row]
+Rows = list["Row"]
 
 
 def _evaluation_rows(result: Evaluation) -> Rows:
+    from dp_synth.report.evaluation_table import sections
+
     rows: Rows = []
     for place, section in enumerate(sections(result)):
         if section.beside:
@@ -232,9 +235,9 @@ def _print_table(title: str, rows: Rows) -> None:
     typer.echo("Each value with its 95 % interval for the drawing of rows.")
 
 
-def check_target(path: Path | None) -> None:
-    """Raise InputError, before anything is computed, where a result could not be written."""
-    from dp_synth.errors import InputError
+def check_target(*written: Path | None, read: Sequence[Path | None] = ()) -> None:
+    """Raise InputError, before anything is computed, where a result could not be written.
 
-    if path is not None and not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {str(path.parent)!r} to write it in")
+    A file that is read, or written already, is no place for it either.
+    """
+    check_writable(read, *(path for path in written if path != STDOUT))

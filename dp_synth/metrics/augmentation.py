@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dp_synth.metrics.classifiers import MODELS
 from dp_synth.metrics.compared import Compared
-from dp_synth.metrics.estimate import Estimate, share
+from dp_synth.metrics.estimate import Estimate, paired_difference, share
 from dp_synth.metrics.prediction import Examples
 from dp_synth.metrics.utility import auc_gain
 
@@ -53,13 +53,10 @@ def augmentation(compared: Compared) -> Mapping[str, Estimate]:
     hits, before = (
         (one.named == one.labels)[tested].astype(np.float64) for one in (learned, without)
     )
-    gains = hits - before
     return {
         "augmentation:auc_gain": auc_gain(learned, without),
         "augmentation:recall": share(int(hits.sum()), len(hits)),
-        "augmentation:recall_gain": Estimate.normal(
-            float(gains.mean()), float(gains.var()) / len(gains), least=-1.0, most=1.0
-        ),
+        "augmentation:recall_gain": paired_difference(hits, before),
     }
 
 

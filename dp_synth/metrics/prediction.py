@@ -101,15 +101,19 @@ class LabelTask:
     def predict(self, train: Examples, test: Examples, factory: Factory, seed: int) -> Predicted:
         """Return what a model that learned from ``train`` says of the records of ``test``.
 
-        It is certain of the one class it saw, where it saw only one or no feature.
+        It is certain of the one class it saw, where it saw only one. Where it saw no two records
+        that differ in a feature, it says of all how frequent each class was.
         """
         # A column without one known value in training teaches nothing; not every model bears it.
         columns = np.flatnonzero(~np.isnan(train.features).all(axis=0))
         categories = tuple(train.categories[i] for i in columns)
         probabilities = np.zeros((len(test), self.classes))
         seen = np.unique(train.labels)
-        if len(seen) < 2 or not categories:
+        if len(seen) < 2:
             probabilities[:, seen] = 1.0
+        elif not np.ptp(train.features[:, columns], axis=0).any():  # NaN beside a number differs
+            counts = np.bincount(train.labels)[seen]
+            probabilities[:, seen] = counts / counts.sum()
         elif len(test):
             probabilities[:, seen] = learn_and_predict(
                 factory(categories, seed),

@@ -75,6 +75,8 @@ def propensity_mse(compared: Compared) -> Mapping[str, Estimate]:
     parts = [features_of(table, schema) for table in drawn]
     features, categories = np.concatenate([part for part, _ in parts]), parts[0][1]
     known = np.flatnonzero(~np.isnan(features).all(axis=0))
+    if not len(known):
+        return {}
     features, categories = features[:, known], tuple(categories[i] for i in known)
     found: dict[str, Estimate] = {}
     for name, prepare in MODELS_OF_PROPENSITY.items():

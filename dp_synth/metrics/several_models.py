@@ -38,13 +38,11 @@ class OnNumbers:
 
     categories: Categories
     model: Classifier
-    most_records: int | None = None
 
     def fit(self, features: NDArray[np.float64], labels: NDArray[np.int32]) -> OnNumbers:
         """Learn from ``features``; a network stops after twenty passes, converged or not."""
         from sklearn.exceptions import ConvergenceWarning
 
-        features, labels = features[: self.most_records], labels[: self.most_records]
         self._numbers = features_as_numbers(self.categories)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -54,6 +52,29 @@ class OnNumbers:
     def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probabilities of shape (records, labels), labels in ascending order."""
         return self.model.predict_proba(self._numbers.transform(features))
+
+
+@dataclass
+class NearestNeighbours:
+    """The vote of the nearest among the first records: a class that is not there has no vote."""
+
+    categories: Categories
+
+    def fit(self, features: NDArray[np.float64], labels: NDArray[np.int32]) -> NearestNeighbours:
+        """Keep the first 10,000 of ``features``; where they are few, all of them vote."""
+        from sklearn.neighbors import KNeighborsClassifier
+
+        kept = labels[:MOST_RECORDS]
+        self._voting = np.isin(np.unique(labels), kept)
+        model = KNeighborsClassifier(min(NEIGHBOURS, len(kept)), algorithm="brute")
+        self._model = OnNumbers(self.categories, model).fit(features[:MOST_RECORDS], kept)
+        return self
+
+    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities of shape (records, labels), labels in ascending order."""
+        shares = np.zeros((len(features), len(self._voting)))
+        shares[:, self._voting] = self._model.predict_proba(features)
+        return shares
 
 
 def random_forest(categories: Categories, seed: int) -> Classifier:
@@ -91,10 +112,7 @@ def network(categories: Categories, seed: int) -> Classifier:
 
 def nearest_neighbours(categories: Categories, seed: int) -> Classifier:
     """Return the vote of 25 neighbours among the first 10,000 records; it draws nothing."""
-    from sklearn.neighbors import KNeighborsClassifier
-
-    model = KNeighborsClassifier(NEIGHBOURS, algorithm="brute")
-    return OnNumbers(categories, model, MOST_RECORDS)
+    return NearestNeighbours(categories)
 
 
 SEVERAL: Mapping[str, Factory] = MappingProxyType(

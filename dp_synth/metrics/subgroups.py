@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from dp_synth.metrics.classifiers import MODELS
 from dp_synth.metrics.compared import Compared, RealTables
-from dp_synth.metrics.estimate import Estimate, difference, share, weighted_mean
+from dp_synth.metrics.estimate import (
+    Estimate,
+    difference,
+    paired_difference,
+    share,
+    weighted_mean,
+)
 from dp_synth.metrics.fidelity import mean_total_variation
 from dp_synth.metrics.prediction import Predicted
 from dp_synth.metrics.utility import auc_gain, auc_of
@@ -136,13 +142,10 @@ def _judged(learned: Predicted, real: Predicted, rng: np.random.Generator) -> di
     records = len(learned.labels)
     if not records:
         return {}
-    right, right_of_real = (one.named == one.labels for one in (learned, real))
-    lost = right_of_real.astype(np.float64) - right
+    right, right_of_real = ((one.named == one.labels).astype(np.float64) for one in (learned, real))
     found = {
         "accuracy": share(int(right.sum()), records),
-        "accuracy_loss": Estimate.normal(
-            float(lost.mean()), float(lost.var()) / records, least=-1.0, most=1.0
-        ),
+        "accuracy_loss": paired_difference(right_of_real, right),
     }
     classes = np.bincount(learned.labels)
     enough = len(classes) > 1 and classes[classes > 0].min() >= FEWEST_OF_A_CLASS

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,42 +18,33 @@ Integers = NDArray[np.int64]
 SHOWN = 3  # attributes that a question shows beside its own: of more, a vote says less of each
 
 
-class Asker(Protocol):
-    """Makes questions of a student's records; ``label`` is the attribute of most interest."""
+@dataclass(frozen=True)
+class Wanted:
+    """How many questions; of ``share`` of them at least ``label`` is the attribute, if named."""
 
-    def __call__(
-        self,
-        records: Codes,
-        reference: Sequence[Floats],
-        questions: int,
-        *,
-        label: int | None,
-        share: float,
-        rng: np.random.Generator,
-    ) -> Questions:
-        """Return so many questions about ``records``, the label's ``share`` of them."""
+    questions: int
+    label: int | None = None
+    share: float = 0.0
+
+
+Asker = Callable[[Codes, Sequence[Floats], Wanted, np.random.Generator], Questions]
+"""Makes questions of a student's records, beside the frequencies of its reference."""
 
 
 def any_two_values(
-    records: Codes,
-    reference: Sequence[Floats],
-    questions: int,
-    *,
-    label: int | None,
-    share: float,
-    rng: np.random.Generator,
+    records: Codes, reference: Sequence[Floats], wanted: Wanted, rng: np.random.Generator
 ) -> Questions:
     """Return questions about made records: is this value of an attribute more real, or another?
 
-    The attribute is ``label`` at least in its ``share`` where one is named, else any that has two
-    values; the other value comes from its frequencies. `SHOWN` others are shown beside it.
+    The attribute is any that has two values, or the label; the other value comes from its
+    frequencies. `SHOWN` others are shown beside it.
     """
-    chosen = records[rng.integers(len(records), size=questions)]
-    attributes = _attributes(reference, questions, label, share, rng)
+    chosen = records[rng.integers(len(records), size=wanted.questions)]
+    attributes = _attributes(reference, wanted, rng)
     others = _others(chosen, attributes, reference, rng)
     several = _with_choice(reference)
     hidden = np.ones(chosen.shape, dtype=bool)
-    hidden[np.arange(questions), attributes] = False
+    hidden[np.arange(len(chosen)), attributes] = False
     for number, attribute in enumerate(attributes):
         rest = several[several != attribute]
         hidden[number, rng.permutation(rest)[:SHOWN]] = False
@@ -61,13 +52,7 @@ def any_two_values(
 
 
 def conditioned_values(
-    records: Codes,
-    reference: Sequence[Floats],
-    questions: int,
-    *,
-    label: int | None,
-    share: float,
-    rng: np.random.Generator,
+    records: Codes, reference: Sequence[Floats], wanted: Wanted, rng: np.random.Generator
 ) -> Questions:
     """Return questions about records that were given a condition first.
 
@@ -76,11 +61,11 @@ def conditioned_values(
     sect. 4.3), so that rare values are asked about as well. Another attribute is then the
     question.
     """
-    attributes = _attributes(reference, questions, label, share, rng)
+    attributes = _attributes(reference, wanted, rng)
     several = _with_choice(reference)
-    chosen = np.empty((questions, records.shape[1]), dtype=np.int32)
+    chosen = np.empty((wanted.questions, records.shape[1]), dtype=np.int32)
     hidden = np.ones(chosen.shape, dtype=bool)
-    hidden[np.arange(questions), attributes] = False
+    hidden[np.arange(len(chosen)), attributes] = False
     for number, attribute in enumerate(attributes):
         condition = rng.choice(several[several != attribute])
         weight = np.log1p(len(records) * reference[condition])
@@ -94,17 +79,11 @@ def conditioned_values(
     return Questions(np.where(hidden, HIDDEN, chosen), attributes, others)
 
 
-def _attributes(
-    reference: Sequence[Floats],
-    questions: int,
-    label: int | None,
-    share: float,
-    rng: np.random.Generator,
-) -> Integers:
+def _attributes(reference: Sequence[Floats], wanted: Wanted, rng: np.random.Generator) -> Integers:
     several = _with_choice(reference)
-    attributes = rng.choice(several, questions)
-    if label is not None and label in several:
-        attributes[rng.random(questions) < share] = label
+    attributes = rng.choice(several, wanted.questions)
+    if wanted.label is not None and wanted.label in several:
+        attributes[rng.random(wanted.questions) < wanted.share] = wanted.label
     return attributes
 
 

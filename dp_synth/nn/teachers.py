@@ -22,7 +22,7 @@ from dp_synth.mechanisms.noisy_votes import (
     Teachers,
     check_unit,
 )
-from dp_synth.nn.asking import Asker
+from dp_synth.nn.asking import Asker, Wanted
 from dp_synth.nn.lessons import Lessons
 from dp_synth.nn.product_rows import MarginalTargets, RowGenerator, Training
 from dp_synth.nn.student import Student, independent_records
@@ -181,9 +181,8 @@ def ask_all(
             break  # the larger shares come first
         if len(room.better):
             room = room.taught(reference, rng)[1]
-        questions = ask(
-            room.records, reference, len(asked), label=label, share=lessons.label_share, rng=rng
-        )
+        wanted = Wanted(len(asked), label, lessons.label_share)
+        questions = ask(room.records, reference, wanted, rng)
         won = teachers.vote(questions, why="which of two made records is more real")
         room = room.heard(questions.first(len(won)), won)
         if len(won) < len(questions):

@@ -42,11 +42,12 @@ class Training:
     patience: int = 0  # blocks of steps without a gain; 0 for all steps, whatever they bring
 
     @classmethod
-    def of(cls, recipe: object, **more: float) -> Training:
-        """Return the settings that ``recipe`` has under the same names, and ``more``."""
-        names = [field.name for field in fields(cls) if field.name not in more]
+    def of(cls, recipe: object, *, conditional: bool, frequencies_weight: float) -> Training:
+        """Return the settings that ``recipe`` has under the same names, beside the two given."""
+        given = {"conditional": conditional, "frequencies_weight": frequencies_weight}
+        names = [field.name for field in fields(cls) if field.name not in given]
         settings: dict[str, Any] = {name: getattr(recipe, name) for name in names}
-        return cls(**settings | more)
+        return cls(**settings | given)
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from dp_synth.attacks.excess import wilson
 from dp_synth.metrics.columns import attributes_of, cells_of
-from dp_synth.metrics.estimate import Estimate
+from dp_synth.metrics.estimate import Estimate, difference
 from dp_synth.metrics.fidelity import Binning, cliques_of
-from dp_synth.report.card_measured import Measured, difference
+from dp_synth.report.card_measured import Measured
 from dp_synth.schema import Schema
 
 NEAR_UNIQUE = 0.5

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from dp_synth.metrics import METRICS, Compared, Estimate, RealTables
+from dp_synth.metrics.estimate import difference
 from dp_synth.metrics.fidelity import Axes, cliques_of, mean_total_variation
 from dp_synth.release import Release
 from dp_synth.report.card_data import data_warnings
-from dp_synth.report.card_measured import Measured, difference
+from dp_synth.report.card_measured import Measured
 from dp_synth.report.risk import RiskReport, risk_report
 
 MARK = "internal: not differentially private"
@@ -29,7 +30,8 @@ WORST = 10
 MOST_PAIRS = 2_000
 """Of more pairs than this so many are compared, drawn by the seed."""
 
-FIDELITY = ("tv1", "tv2", "tv3", "correlation", "range_queries", "propensity_mse", "consistency")
+FIDELITY = ("tv1", "tv2", "tv3", "correlation", "range_queries", "consistency")
+TOLD_APART = ("propensity_mse",)  # from the fresh records, which cannot stand beside themselves
 UTILITY = ("auc", "average_precision", "f1")
 SUBGROUPS = ("subgroups",)
 AGAINST_FITTED = ("tv", "tv_gap", "loss")  # likewise of the subgroups', from the fitted ones
@@ -44,7 +46,8 @@ class InternalPart:
 
     ``fidelity``, ``columns``, ``pairs``
         total variation of marginals against the fitted records, as means and of the columns and
-        pairs that fare worst; ``beside`` is what fresh real records have.
+        pairs that fare worst; ``beside`` is what fresh real records have. How well rows are told
+        from fresh records stands beside how well fitted ones are.
     ``utility``
         scores on fresh records of models trained on the rows; ``beside`` is that of models
         trained on the fitted records. ``auc_gap``: by how much the latter is higher.
@@ -97,7 +100,7 @@ def internal_part(
     made, fresh, fitted = (Compared(real, rows, seed) for rows in (synthetic, holdout, train))
     columns, pairs = worst_marginals(made, seed=seed)
     return InternalPart(
-        fidelity=tuple(_measured(FIDELITY, made, fresh)),
+        fidelity=(*_measured(FIDELITY, made, fresh), *_measured(TOLD_APART, made, fitted)),
         columns=columns,
         pairs=pairs,
         utility=(*_measured(UTILITY, made, fitted), *_gaps(made, fitted)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import isfinite
 
 from dp_synth.metrics.estimate import Estimate
 
@@ -44,19 +44,3 @@ class Measured:
 def finite(value: float) -> float | None:
     """Return the number, None where JSON has none."""
     return float(value) if isfinite(value) else None
-
-
-def difference(first: Estimate, second: Estimate) -> Estimate:
-    """Return ``first`` less ``second``, of independent records, with its 95 % interval.
-
-    The ends are by the method of variance estimates recovery (Newcombe 1998, method 10, where
-    the two are binomial shares with score intervals; Zou & Donner 2008 for any two). Where the
-    same records were scored twice the interval is too wide rather than too narrow.
-
-    >>> print(difference(Estimate(0.5, 0.4, 0.6), Estimate(0.2, 0.2, 0.2)))
-    0.3000 [0.2000, 0.4000]
-    """
-    value = first.value - second.value
-    below = sqrt((first.value - first.low) ** 2 + (second.high - second.value) ** 2)
-    above = sqrt((first.high - first.value) ** 2 + (second.value - second.low) ** 2)
-    return Estimate(value, value - below, value + above)

@@ -107,6 +107,8 @@ did you mean 'epsilon_at_most'?
             mark = error.problem_mark
             line = f"line {mark.line + 1}: " if mark else ""
             raise PolicyError(f"{source}: {line}{error.problem}") from None
+        except RecursionError:
+            raise PolicyError(f"{source}: a part of it stands within itself") from None
         except (yaml.YAMLError, ValueError) as error:
             raise PolicyError(
                 f"{source}: not a YAML text: {' '.join(str(error).split())}"
@@ -128,7 +130,7 @@ def sample_policy() -> str:
 
 
 def _lines(node: yaml.Node | None, where: Where) -> Iterator[tuple[Where, int]]:
-    """Yield the line of every key and item; ConstructorError where a key stands twice."""
+    """Yield the line of every key and item; ConstructorError for a key that is twice or no text."""
     if node is not None:
         yield where, node.start_mark.line + 1
     if isinstance(node, yaml.SequenceNode):
@@ -137,6 +139,10 @@ def _lines(node: yaml.Node | None, where: Where) -> Iterator[tuple[Where, int]]:
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a text", key.start_mark
+                )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} stands twice", key.start_mark

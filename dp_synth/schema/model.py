@@ -60,8 +60,8 @@ class Schema(BaseModel):
     columns: tuple[Annotated[Column, Field(discriminator="type")], ...] = Field(min_length=1)
 
     def __hash__(self) -> int:
-        """Return the hash of the text that says the same; constraints hold mappings."""
-        return hash(self.model_dump_json())
+        """Return the hash of the columns alone: constraints hold mappings, which have none."""
+        return hash((self.name, self.columns))
 
     @field_validator("columns")
     @classmethod

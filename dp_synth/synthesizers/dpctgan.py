@@ -78,4 +78,4 @@ class DPCTGAN(Synthesizer):
         return Columns(self.columns_share, self.coarseness)
 
     def _training(self) -> Training:
-        return Training.of(self, conditional=True)
+        return Training.of(self, conditional=True, frequencies_weight=self.frequencies_weight)

@@ -52,14 +52,13 @@ from outline import (
     RECORDS,
     Experiment,
     Record,
-    append,
+    answer,
+    begin,
     interval,
     main,
     markdown,
-    missing,
     read,
     shown,
-    timed,
 )
 
 if TYPE_CHECKING:
@@ -120,17 +119,9 @@ class SharedMST(dps.MST):
 
 def measure(resume: bool) -> None:
     """Write the noise of every plan, then a fit a method, accounting, epsilon and seed."""
-    path = HERE / RECORDS
-    if not resume:
-        path.unlink(missing_ok=True)
-    if todo := missing(list(_noises()), read(path)):
-        with timed(HERE, "noise"):
-            for task in todo:
-                append(path, {**task, "noise_multiplier": _multiplier(task)})
-    if todo := missing(list(_fits()), read(path)):
-        with timed(HERE, "fits"):
-            for task in todo:
-                append(path, {**task, **_fit(task)})
+    begin(HERE, resume)
+    answer(HERE, _noises(), lambda task: {"noise_multiplier": _multiplier(task)}, part="noise")
+    answer(HERE, _fits(), _fit, part="fits")
 
 
 def _noises() -> Iterator[Record]:

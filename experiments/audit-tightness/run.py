@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dp_synth.figures import bounds_of
-from dp_synth.figures.style import FULL_WIDTH, GREY, INK, PALETTE, below, named, new_figure
+from dp_synth.figures.style import (
+    FULL_WIDTH,
+    GREY,
+    INK,
+    PALETTE,
+    below,
+    is_network,
+    named,
+    new_figure,
+)
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 AUDITS = RESULTS / "audits.jsonl"
+CHOOSING = ("aim", "mwem", "privbayes")  # in rounds, after having seen earlier answers
 PROVEN, GAUSSIAN, IF_CURVE = "clopper_pearson", "gaussian_threshold", "area_if_curve"
 WORDS = {
     PROVEN: "proven of any mechanism",
@@ -90,6 +100,16 @@ def shares(found: pd.DataFrame, method: str, claim: float) -> pd.Series[float]:
     return (rows["epsilon"] / rows["claimed"]).set_axis(rows["series"])
 
 
+def families(of_claim: pd.Series[float]) -> dict[str, str]:
+    """Return the least and the largest share of a claim in each kind of method."""
+    kinds = [
+        "choosing" if name in CHOOSING else "networks" if is_network(name) else "fixed"
+        for name in of_claim.index
+    ]
+    ends = (100 * of_claim).groupby(kinds).agg(["min", "max"])
+    return {str(kind): f"{row['min']:.0f} to {row['max']:.0f} %" for kind, row in ends.iterrows()}
+
+
 def texts() -> dict[str, str]:
     """Return what the README says in numbers."""
     found, records = bounds(), read(AUDITS)
@@ -106,6 +126,7 @@ def texts() -> dict[str, str]:
             whose = f" ({named(str(of_claim.idxmax()))})" if best else ""
             said[f"{word} {claim:g}"] = f"{best:.0f} %{whose}"
             said[f"{word} median {claim:g}"] = f"{median:.0f} %"
+    said |= families(shares(found, IF_CURVE, 4.0).dropna())
     ceilings = proven["ceiling"]
     said["ceilings"] = f"{ceilings.min():.2f} to {ceilings.max():.2f}"
     return said

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from augment import Thinned, more_of, scores, unthinned
 from gains import EPSILONS, KEPT, TABLES, draw, texts
-from outline import RECORDS, Experiment, Record, append, main, missing, read
+from outline import RECORDS, Experiment, Record, append, begin, main, missing, read
 
 HERE = Path(__file__).resolve().parent
 SEEDS = 5
@@ -28,9 +28,8 @@ def measure(resume: bool) -> None:
     """Write the scores of every table, number of kept records, method and seed."""
     if "DP_SYNTH_DATA" not in os.environ:
         raise dps.InputError("DP_SYNTH_DATA must name the folder of tables that are not bundled")
+    begin(HERE, resume)
     path = HERE / RECORDS
-    if not resume:
-        path.unlink(missing_ok=True)
     for task in missing([*_thinned(), *_whole(), *_generated()], read(path)):
         started = time.process_time()
         values = _values(task)

@@ -34,15 +34,14 @@ from outline import (
     ROOT,
     Experiment,
     Record,
-    append,
+    answer,
+    begin,
     in_words,
     interval,
     main,
     markdown,
-    missing,
     read,
     shown,
-    timed,
 )
 
 if TYPE_CHECKING:
@@ -64,13 +63,8 @@ SIDE = 0.16  # of epsilon: marks at one ceiling stand side by side, left of it
 
 def measure(resume: bool) -> None:
     """Write an audit a leak and a fit a leak and seed, of MST and then of PATE-GAN."""
-    path = HERE / RECORDS
-    if not resume:
-        path.unlink(missing_ok=True)
-    if todo := missing(list(_tasks()), read(path)):
-        with timed(HERE, "mst"):
-            for task in todo:
-                append(path, {**task, "values": _outcome(task)})
+    begin(HERE, resume)
+    answer(HERE, _tasks(), lambda task: {"values": _outcome(task)}, part="mst")
     command = [sys.executable, str(ROOT / "benchmarks" / "pate_leaks.py")]
     subprocess.run([*command, *(["--resume"] if resume else [])], check=True)
 

@@ -36,7 +36,6 @@ SHOWN = (
     ("mst", 1000.0),
     ("mst", 10.0),
     ("mst", 1.0),
-    ("clique_tree", 1000.0),
     ("clique_tree", 10.0),
     ("clique_tree", 1.0),
 )
@@ -297,7 +296,7 @@ def _draw_bands(axes: Axes, records: Sequence[Record], value: str) -> None:
         ]
         line = look(method)
         axes.errorbar(
-            [place + 0.05 * (shift - 3) for place in range(len(BANDS))],
+            [place + 0.05 * (shift - (len(SHOWN) - 1) / 2) for place in range(len(BANDS))],
             [mean for mean, _ in spreads],
             yerr=[half for _, half in spreads],
             color=line.color,

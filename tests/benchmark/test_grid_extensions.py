@@ -102,6 +102,12 @@ def test_shares_of_real_rows_are_baselines_of_utility():
     assert shares == {'{"share":0.01}', '{"share":0.5}'}
 
 
+def test_a_share_of_real_rows_stands_once():
+    utility = {"epsilons": [1], "samples": [0.1, 0.1]}
+    with pytest.raises(GridError, match=r"samples: the values must be distinct, got \[0.1, 0.1\]"):
+        Grid.from_dict(GOOD | {"utility": utility})
+
+
 def test_limits_are_not_part_of_a_cells_key():
     limited = Grid.from_dict(GOOD | {"limits": {"seconds": 5, "memory_mb": 300}})
     assert limited.cell_limits() == Limits(5, 300)
@@ -158,6 +164,14 @@ def test_a_setting_that_cannot_be_set_is_one_line(tmp_path, setting, said):
     with pytest.raises(GridError) as caught:
         Grid.load(path, [setting])
     assert said in str(caught.value)
+
+
+def test_what_is_no_file_of_a_table_and_no_dataset_is_one_line():
+    with pytest.raises(GridError, match=r"no dataset named 't\.CSV'"):
+        Grid.from_dict(GOOD | {"dataset": "t.CSV"})
+    grid = Grid.from_dict(GOOD | {"dataset": "math:pi", "leakage": None})
+    with pytest.raises(DatasetUnavailable, match="'math:pi' must be a function that returns a Da"):
+        plan(grid)
 
 
 def test_a_table_of_ones_own_is_named_by_its_path(tmp_path):

@@ -66,6 +66,23 @@ def test_a_file_that_holds_no_records_is_one_clear_line(tmp_path, text):
         read_record_file(path)
 
 
+@pytest.mark.parametrize("change", [{"value": "much"}, {"seed": 0.5}, {"settings": {}}])
+def test_a_value_of_another_kind_is_no_record(records, tmp_path, change):
+    path = tmp_path / "records.jsonl"
+    write_record_file(records, path, "make it")
+    first = json.loads(path.read_text().splitlines()[0])
+    path.write_text(json.dumps(first | change) + "\n")
+    with pytest.raises(InputError, match="not records of a benchmark"):
+        read_record_file(path)
+
+
+def test_a_file_that_is_no_text_is_one_clear_line(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"records.jsonl: not lines of JSON"):
+        read_record_file(path)
+
+
 def test_a_file_that_cannot_be_reached_is_one_clear_line(records, tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_record_file(tmp_path / "absent.jsonl")

@@ -89,6 +89,14 @@ def test_a_series_whose_cells_come_to_a_limit_is_given_up_and_others_go_on(store
     assert status([*slow, *quick], store) == tally
 
 
+def test_a_limit_that_an_earlier_run_came_to_counts_where_it_is_not_tried_again(store, marks):
+    slow = [fake_cell(seed, marks, mishap="sleeps") for seed in range(3)]
+    save(store, slow[0], Outcome(error="TimedOut: more than 0.5 s"))
+    tally = run(slow, store, local_crew(work, 1, Limits(seconds=0.5)), retry=False, give_up=1)
+    assert tally.reasons == {"TimedOut: more than 0.5 s": 1, GIVEN_UP.error: 2}
+    assert runs_of(marks) == {}
+
+
 def test_without_retries_failed_cells_stay_as_they_are(store, marks):
     cells = [fake_cell(0, marks, mishap="raises"), fake_cell(1, marks)]
     first = run(cells, store, local_crew(work, 1))

@@ -54,6 +54,9 @@ class Broken(MemoryFileSystem):
     def pipe_file(self, path, value, mode="overwrite", **settings):
         raise Refused("no credentials\nwere found")
 
+    def cat_file(self, path, start=None, end=None, **settings):
+        raise Refused("no credentials")
+
     find = pipe_file
 
 
@@ -423,6 +426,10 @@ def test_an_address_that_cannot_be_read_is_one_clear_line(tmp_path, where):
     fsspec.register_implementation("broken", Broken, clobber=True)
     with pytest.raises(InputError, match=r"the store .*://.* cannot be read \(.+\)"):
         list(outcomes(store_at(where), [fake_cell(0, tmp_path)]))
+    with pytest.raises(InputError, match=r"the store .*://.* cannot be read \(.+\)"):
+        read(store_at(where), fake_cell(0, tmp_path))
+    with pytest.raises(InputError, match=r"the store .*://.* cannot be read \(.+\)"):
+        read_records(store_at(where))
 
 
 FIELDS = {
@@ -446,6 +453,17 @@ def test_a_key_changes_with_every_field(tmp_path, field):
     assert set(FIELDS) == {f.name for f in dataclasses.fields(cell)}
     assert dataclasses.replace(cell, **{field: FIELDS[field]}).key != cell.key
     assert dataclasses.replace(cell).key == cell.key
+
+
+def test_parts_that_only_show_results_are_not_part_of_a_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(cell_module.dp_synth, "__file__", str(tmp_path / "__init__.py"))
+    digests = []
+    for shown, decided in ((1, 1), (2, 1), (2, 2)):
+        for part, text in (("figures", shown), ("statistics", shown), ("metrics", decided)):
+            (tmp_path / part).mkdir(exist_ok=True)
+            (tmp_path / part / "part.py").write_text(str(text))
+        digests.append(cell_module.code_digest.__wrapped__())
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_a_key_changes_with_the_version(tmp_path, monkeypatch):

@@ -77,7 +77,7 @@ def test_what_is_found_of_made_tables_may_be_published(capsys):
         (("--level", "2"), "level must lie in (0, 1)"),
         (("--runs", "3"), "3 runs a world can prove nothing"),
         (("--data", "own.csv"), "needs both --data and --schema"),
-        (("--json", "/no/such/folder/out.json"), "there is no folder"),
+        (("--json", "/no/such/folder/out.json"), "its folder does not exist"),
     ],
 )
 def test_wrong_arguments_are_one_clear_line(extra, message, capsys):

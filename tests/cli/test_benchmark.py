@@ -1,6 +1,7 @@
 """`dp-synth benchmark`: run, status, export, plot, and what is said when something is wrong."""
 
 import json
+import shlex
 
 import pandas as pd
 import pytest
@@ -101,15 +102,38 @@ def test_live_cells_that_are_far_off_or_failed_are_warned_about(grid, capfd):
     assert failure.endswith("warning: mst epsilon 1 seed 1: failed with ImportError: no torch")
 
 
+def test_a_dry_run_runs_nothing_and_guesses_nothing(grid, capfd):
+    assert main(["benchmark", "run", str(grid), "--dry-run", "--jobs", "1"]) == 0
+    *kinds, total = capfd.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in kinds] == [
+        ["adult", "leakage", name] for name in ("no_privacy", "fresh_rows", "independent")
+    ]
+    assert all(line.endswith("1 cells, time unknown") for line in kinds)
+    assert total == "3 of 3 cells left: 3 of kinds that never ran here"
+    assert not (grid.parent / "results").exists()
+
+    assert main(["benchmark", "run", str(grid), "--jobs", "1"]) == 0
+    capfd.readouterr()
+    assert (
+        main(["benchmark", "run", str(grid), "--dry-run", "--jobs", "2", "--set", "seeds=2"]) == 0
+    )
+    *kinds, total = capfd.readouterr().out.splitlines()
+    assert all(" 1 cells, " in line and line.endswith(" MB") for line in kinds)
+    assert total.startswith("3 of 6 cells left: ")
+    assert total.endswith(" s with 2 processes")
+
+
 def test_ctrl_c_is_one_line_that_says_how_to_go_on(grid, capfd, monkeypatch):
     def interrupted(*arguments, **settings):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dp_synth.benchmark.run", interrupted)
-    assert main(["benchmark", "run", str(grid), "--store", "here"]) == 130
+    run = ["benchmark", "run", str(grid), "--store", "here", "--set", "seeds=1"]
+    assert main([*run, "--set", "utility.epsilons=[1, 2]"]) == 130
     last = capfd.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("dp-synth: stopped; finished cells are kept; go on with: ")
-    assert last.endswith(f"dp-synth benchmark run {grid} --store here")
+    again = last.partition("go on with: ")[2]
+    assert shlex.split(again) == ["dp-synth", *run, "--set", "utility.epsilons=[1, 2]"]
 
 
 @pytest.mark.parametrize(

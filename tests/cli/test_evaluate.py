@@ -8,10 +8,10 @@ import pytest
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks import ATTACKS
 from dp_synth.cli import main
-from dp_synth.cli.evaluation_page import page
-from dp_synth.cli.evaluation_table import Section
 from dp_synth.datasets import load, write_table
 from dp_synth.metrics import METRICS
+from dp_synth.report.evaluation_page import page
+from dp_synth.report.evaluation_table import Section
 from dp_synth.synthesizers import MST
 
 
@@ -48,6 +48,10 @@ def evaluate(files, *extra, synthetic="synthetic.parquet"):
             *extra,
         ]
     )
+
+
+def written_twice(files):
+    return ("--json", str(files / "out"), "--html", str(files / "out"))
 
 
 def attack(files, *extra, synthetic="synthetic.parquet", members="real.csv"):
@@ -209,8 +213,17 @@ def test_only_the_attacks_that_are_named_run(files, capsys):
         (lambda files: evaluate(files, synthetic="short.csv"), "'education'"),
         (lambda files: evaluate(files, synthetic="absent.csv"), "absent.csv"),
         (lambda files: evaluate(files, "--schema", str(files / "real.csv")), "real.csv"),
-        (lambda files: evaluate(files, "--json", str(files / "no" / "o.json")), "no folder"),
-        (lambda files: evaluate(files, "--html", str(files / "no" / "o.html")), "no folder"),
+        (
+            lambda files: evaluate(files, "--json", str(files / "no" / "o.json")),
+            "its folder does not exist",
+        ),
+        (
+            lambda files: evaluate(files, "--html", str(files / "no" / "o.html")),
+            "its folder does not exist",
+        ),
+        (lambda files: evaluate(files, "--html", str(files / "real.csv")), "is named twice"),
+        (lambda files: attack(files, "--json", str(files / "real.csv")), "is named twice"),
+        (lambda files: evaluate(files, *written_twice(files)), "is named twice"),
         (lambda files: evaluate(files, "--metric", "corelation"), "correlation, range_queries"),
     ],
 )

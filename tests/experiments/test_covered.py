@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments" / "tradeoff-small"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments" / "who-is-at-risk"))
 
 from covered import Covered, means, of_paper
 from rarity_games import above_own, own_areas, rate_above
+from reproduce import compared
 
 SEEDS, NUMBERS = 5, 20
 
@@ -42,6 +44,17 @@ def test_a_rerun_with_fewer_seeds_may_be_farther_off():
 
 def test_a_number_that_draws_nothing_may_be_off_by_half_its_last_digit():
     assert Covered("x", 0.0, None, 1, 5e-5, ("real rows", 0.0, "tv")).tolerance(5, 20) == 5e-5
+
+
+@pytest.mark.parametrize(
+    ("away", "agrees"), [(0.9, True), (-0.9, True), (1.1, False), (-1.1, False)]
+)
+def test_a_rerun_that_is_farther_off_than_its_tolerance_differs_on_either_side(away, agrees):
+    one = covered(np.random.default_rng(1).normal(size=SEEDS))
+    again = one.value + away * one.tolerance(SEEDS, 1)
+    ((row, verdict),) = compared([one], {one.key: (again, SEEDS)}, 1)
+    assert verdict is agrees
+    assert row.endswith("agrees" if agrees else "DIFFERS")
 
 
 def test_most_covered_names_are_numbers_of_the_paper():
@@ -89,3 +102,11 @@ def test_a_target_that_stands_for_more_people_counts_for_more():
     member = np.array([[False, False], [True, True]])
     scores = np.array([[0.0, 0.0], [1.0, -1.0]])
     assert rate_above(scores, member, np.array([3.0, 1.0]), fpr=0.01) == pytest.approx(0.75)
+
+
+def test_false_alarms_are_counted_by_the_people_that_a_target_stands_for():
+    """One who is out stands for less than 1 % of all: an alarm about that one is permitted."""
+    member = np.array([[False, False], [True, True]])
+    scores = np.array([[5.0, 0.0], [1.0, 1.0]])
+    assert rate_above(scores, member, np.array([0.03, 3.97]), fpr=0.01) == 1.0
+    assert rate_above(scores, member, np.array([1.0, 1.0]), fpr=0.01) == 0.0

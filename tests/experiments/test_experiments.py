@@ -93,6 +93,16 @@ def test_grids_can_be_run(folder):
         assert Grid.load(path).cells(dict.fromkeys(Grid.load(path).dataset, "0" * 64))
 
 
+def test_who_is_at_risk_has_a_record_of_every_task_that_it_would_run():
+    """Else its stated run time is not that of its command."""
+    folder = ROOT / "experiments" / "who-is-at-risk"
+    measure = loaded(folder).measure
+    tasks, parts = measure.__globals__["_tasks"], measure.__globals__["PARTS"]
+    asked = [task for kind in parts for task in tasks(kind)]
+    assert asked
+    assert outline.missing(asked, outline.read(folder / outline.RECORDS)) == []
+
+
 @every_folder
 def test_readme_and_figure_are_those_of_the_records(folder):
     assert outline.differences(loaded(folder)) == []

@@ -94,6 +94,22 @@ def test_records_are_appended_with_the_version_that_made_them(tmp_path):
     assert all(record["version"] for record in outline.read(path))
 
 
+def test_what_was_answered_is_not_asked_again_and_anew_all_of_it_is(tmp_path):
+    asked = []
+
+    def found(task):
+        asked.append(task["seed"])
+        return {"tv": 0.1}
+
+    for resume, seeds in ((False, 2), (True, 3), (False, 2)):
+        outline.begin(tmp_path, resume)
+        outline.answer(tmp_path, [{"seed": s} for s in range(seeds)], found, part="fits")
+    assert asked == [0, 1, 2, 0, 1]
+    records = outline.read(tmp_path / outline.RECORDS)
+    assert [(r["seed"], r["tv"]) for r in records] == [(0, 0.1), (1, 0.1)]
+    assert {r["part"] for r in outline.read(tmp_path / outline.TIMES)} == {"fits"}
+
+
 def test_run_times_of_parts_and_of_stopped_runs_add_up(tmp_path):
     for seconds in (60, 30, 31):
         outline.append(tmp_path / outline.TIMES, {"part": "fits", "cpu_seconds": seconds})

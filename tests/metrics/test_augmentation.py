@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from made_comparisons import compare, kinds, number, schema_of
 
-from dp_synth.metrics.augmentation import augmentation
+from dp_synth.metrics.augmentation import _fill, augmentation
+from dp_synth.metrics.prediction import Examples
 
 SCHEMA = schema_of(
     {"x": number(), "z": number(), "y": kinds("common", "rare")}, label="y", positive="rare"
@@ -54,6 +55,21 @@ def test_synthetic_rows_of_common_classes_are_not_used():
     # The same rare rows in another order: trees do not see it, but for the ties of their cuts.
     for name, estimate in only.items():
         assert mixed[name].value == pytest.approx(estimate.value, abs=0.02)
+
+
+def test_a_rare_class_is_filled_up_to_the_commonest_and_no_further():
+    labels = np.repeat(np.array([0, 1, 2], dtype=np.int32), [50, 50, 5])
+    made = Examples(np.arange(105.0)[:, None], labels, (0,))
+    filled = _fill(made, np.array([30, 10, 5]), np.array([1, 2]), np.random.default_rng(0))
+    assert np.bincount(filled.labels).tolist() == [0, 20, 5]
+    assert len(np.unique(filled.features)) == 25
+
+
+def test_a_class_without_a_training_record_is_not_a_rare_one():
+    train = TRAIN.assign(y="a")
+    train.loc[:249, "y"] = "b"
+    holdout = HOLDOUT.assign(y="c")
+    assert found(holdout, train=train, schema=THREE, holdout=holdout) == {}
 
 
 def test_a_balanced_label_has_no_rare_class():

@@ -71,7 +71,9 @@ def test_the_same_seed_gives_the_same_values_whatever_was_asked_before(real):
 
 
 @pytest.mark.parametrize("name", METRICS)
-@pytest.mark.parametrize("rows", [(0, 0, 0), (50, 50, 0), (50, 0, 50), (0, 50, 50), (1, 1, 1)])
+@pytest.mark.parametrize(
+    "rows", [(0, 0, 0), (50, 50, 0), (50, 0, 50), (0, 50, 50), (50, 50, 3), (3, 50, 50), (1, 1, 1)]
+)
 def test_tables_with_next_to_nothing_in_them_give_values_or_none_and_no_error(name, rows):
     train, holdout, synthetic = (table(n, seed) for seed, n in enumerate(rows))
     found = METRICS[name](Compared(RealTables(train, holdout, SCHEMA), synthetic))
@@ -98,6 +100,24 @@ def test_constant_and_wholly_missing_columns_are_no_obstacle(name):
 
     real = RealTables(spoilt(0), spoilt(1), SCHEMA)
     for estimate in METRICS[name](Compared(real, spoilt(2))).values():
+        assert estimate.low <= estimate.value <= estimate.high
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_records_that_differ_in_the_label_alone_teach_nothing_and_end_nothing(name, real):
+    same = table(1, 2).drop(columns="label")
+    frame = pd.concat([same] * 40, ignore_index=True).assign(label=["no"] * 30 + ["yes"] * 10)
+    found = METRICS[name](Compared(real, frame))
+    for key, estimate in found.items():
+        assert estimate.low <= estimate.value <= estimate.high
+        assert estimate.value == 0.5 or not key.startswith(("auc:", "several_models:auc"))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_column_without_a_value_is_no_obstacle_where_it_is_the_only_one(name):
+    schema = SCHEMA.select(["x"])
+    frame = pd.DataFrame({"x": [""] * 60})
+    for estimate in METRICS[name](Compared(RealTables(frame, frame, schema), frame)).values():
         assert estimate.low <= estimate.value <= estimate.high
 
 

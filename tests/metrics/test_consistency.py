@@ -95,6 +95,14 @@ def test_a_column_that_gives_another_is_found_and_its_breaches_are_counted():
     assert 0.09 < share.low < 0.15 < share.high < 0.22
 
 
+def test_a_cell_that_no_real_record_holds_gives_nothing():
+    real = towns(300, 0)
+    compared = compare(DEPENDENT, real[real["town"] != "b"], real)
+    (found,) = (one for one in dependencies(compared.real) if one.of == "town")
+    assert set(found.gives) == {"a", "c"}
+    assert not found.broken(real, DEPENDENT).any()
+
+
 @pytest.mark.parametrize("part", ["train", "holdout"])
 def test_one_real_exception_is_enough_against_a_dependency(part):
     tables = {"train": towns(300, 0), "holdout": towns(100, 2)}
@@ -108,8 +116,10 @@ def test_what_chance_could_have_made_is_no_dependency():
     few = pd.DataFrame({"town": ["a"], "state": [0], "age": [1]})
     lone = pd.DataFrame({"town": ["a"] * 90, "state": [1] * 90, "age": range(90)})
     lone.loc[0, "town"] = "b"
-    for train in (few, lone):
-        assert dependencies(compare(DEPENDENT, train, few).real) == ()
+    keys = pd.DataFrame({"town": ["a", "b"] * 45, "state": [0, 1, 2] * 30, "age": range(90)})
+    for train in (few, lone, keys):
+        holdout = train.head(0)
+        assert dependencies(compare(DEPENDENT, train, few, holdout).real) == ()
 
 
 def test_independent_columns_have_no_dependency():

@@ -3,7 +3,13 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from dp_synth.metrics import Estimate, clopper_pearson
-from dp_synth.metrics.estimate import difference, gap_of_means, share, weighted_mean
+from dp_synth.metrics.estimate import (
+    difference,
+    gap_of_means,
+    paired_difference,
+    share,
+    weighted_mean,
+)
 
 
 def test_an_estimate_holds_its_value_between_its_ends():
@@ -59,6 +65,15 @@ def test_the_difference_of_two_means_is_normal_and_kept_within_its_range():
 def test_a_share_has_the_exact_interval():
     assert share(3, 10) == Estimate(0.3, *clopper_pearson(3, 10))
     assert share(0, 0) == Estimate(0.0, 0.0, 1.0)
+
+
+def test_a_paired_difference_is_normal_over_records_and_unknown_from_one():
+    first, second = np.array([1.0, 0.0, 1.0, 1.0]), np.array([0.0, 0.0, 1.0, 1.0])
+    half = 1.959964 * np.sqrt(0.25 / 4)
+    found = paired_difference(first, second)
+    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25 - half, 0.25 + half))
+    assert paired_difference(first[:1], second[:1]) == Estimate(1.0, -1.0, 1.0)
+    assert paired_difference(first[:0], second[:0]) == Estimate(0.0, -1.0, 1.0)
 
 
 def test_the_interval_of_a_difference_of_shares_is_newcombes_tenth():

@@ -4,7 +4,7 @@ import pytest
 from made_comparisons import compare, kinds, number, schema_of
 
 from dp_synth.metrics import Compared, RealTables
-from dp_synth.metrics.propensity import FEWEST_RECORDS, propensity_mse
+from dp_synth.metrics.propensity import FEWEST_RECORDS, _terms, propensity_mse
 
 SCHEMA = schema_of({"a": number(), "b": number(), "c": kinds("x", "y", missing=["?"])})
 
@@ -59,6 +59,22 @@ def test_it_is_the_hold_out_that_is_compared_with():
     alike = propensity_mse(compare(SCHEMA, shifted, table(600, 2), holdout=real))
     apart = propensity_mse(compare(SCHEMA, real, table(600, 2), holdout=shifted))
     assert alike["propensity_mse:logistic"].high < apart["propensity_mse:logistic"].low
+
+
+class Memory:
+    """A model that is certain of the records it learned from, and of no others."""
+
+    def fit(self, features, labels):
+        self.known = dict(zip(features[:, 0].tolist(), labels.tolist(), strict=True))
+
+    def predict_proba(self, features):
+        chances = np.array([self.known.get(value, 0.5) for value in features[:, 0].tolist()])
+        return np.stack([1 - chances, chances], axis=1)
+
+
+def test_no_record_is_judged_by_a_model_that_learned_from_it():
+    features, labels = np.arange(90.0)[:, None], np.repeat(np.array([0, 1], dtype=np.int32), 45)
+    assert _terms(features, labels, Memory(), np.random.default_rng(0)).tolist() == [0.0] * 90
 
 
 @pytest.mark.parametrize("rows", [0, FEWEST_RECORDS - 1])

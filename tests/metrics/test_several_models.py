@@ -7,7 +7,14 @@ from sklearn.metrics import roc_auc_score
 
 from dp_synth.metrics import Compared, RealTables
 from dp_synth.metrics.prediction import Predicted
-from dp_synth.metrics.several_models import SEVERAL, areas, rank_agreement, several_models
+from dp_synth.metrics.several_models import (
+    MOST_RECORDS,
+    SEVERAL,
+    areas,
+    nearest_neighbours,
+    rank_agreement,
+    several_models,
+)
 
 SCHEMA = schema_of(
     {"x": number(missing=[""]), "z": number(), "job": kinds("a", "b", "c"), "y": kinds("n", "p")},
@@ -42,9 +49,28 @@ def test_every_kind_of_model_learns_from_good_rows_and_nothing_from_bad_ones(rea
     assert good["several_models:mean_auc"].low > bad["several_models:mean_auc"].high
 
 
+def test_a_class_beyond_the_neighbours_that_are_kept_has_no_vote():
+    labels = np.append(np.zeros(MOST_RECORDS, dtype=np.int32), [1, 2]).astype(np.int32)
+    labels[1::2] = 2
+    model = nearest_neighbours((0,), 0)
+    model.fit(np.arange(len(labels), dtype=np.float64)[:, None], labels)
+    chances = model.predict_proba(np.array([[0.0], [5000.0]]))
+    assert chances.shape == (2, 3)
+    assert chances.sum(axis=1).tolist() == [1.0, 1.0]
+    assert chances[:, 1].tolist() == [0.0, 0.0]
+
+
 def test_training_records_rank_the_models_as_they_do(real):
     found = several_models(Compared(real, real.train))
     assert found["several_models:rank_agreement"].value == 1
+
+
+def test_the_agreement_is_between_the_areas_of_synthetic_and_of_real_records(real):
+    found = [several_models(Compared(real, rows)) for rows in (table(300, 4, sign=-1), real.train)]
+    first, second = ([of[f"several_models:auc:{name}"].value for name in SEVERAL] for of in found)
+    agreement = found[0]["several_models:rank_agreement"].value
+    assert agreement == pytest.approx(spearmanr(first, second).statistic)
+    assert agreement < 1
 
 
 def test_the_mean_is_of_all_models(real):

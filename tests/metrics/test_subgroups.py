@@ -76,6 +76,23 @@ def test_the_group_whose_dependence_is_lost_is_the_worst():
     assert unfair["subgroups:worst_auc_loss"].value > unfair["subgroups:mean_auc_loss"].value
 
 
+def test_what_a_group_loses_counts_by_its_records():
+    one = compared(table(1500, 2, follows=("m",)))
+    found = subgroups(one)
+    groups = [group for groups in groups_of(one).values() for group in groups]
+    for name in ("tv", "auc_loss", "accuracy_loss"):
+        losses = [group.scores[name].value for group in groups]
+        assert found[f"subgroups:worst_{name}"].value == max(losses)
+        means = [
+            np.average([g.scores[name].value for g in of], weights=[g.records for g in of])
+            for of in groups_of(one).values()
+        ]
+        assert found[f"subgroups:mean_{name}"].value == pytest.approx(np.mean(means), abs=1e-12)
+    # The lost dependence is the women's: what is right less often is lost, not gained.
+    lost = {group.category: group.scores["accuracy_loss"] for group in groups_of(one)["sex"]}
+    assert lost["f"].low > 0.1 > lost["m"].value
+
+
 def test_what_the_training_records_lose_is_nothing():
     real = RealTables(table(600, 0), table(1000, 1), SCHEMA)
     found = subgroups(Compared(real, real.train))

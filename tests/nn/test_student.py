@@ -61,7 +61,7 @@ def test_sweeps_keep_the_frequencies_of_the_reference() -> None:
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
-from dp_synth.nn.asking import any_two_values, conditioned_values  # noqa: E402
+from dp_synth.nn.asking import Wanted, any_two_values, conditioned_values  # noqa: E402
 from dp_synth.nn.teachers import few_groups  # noqa: E402
 
 
@@ -70,7 +70,7 @@ def test_twins_differ_in_one_value_half_of_the_time_that_of_the_label(ask) -> No
     rng = np.random.default_rng(0)
     reference = [*REFERENCE, np.array([0.25, 0.75]), np.array([1.0])]
     made = independent_records(reference, 500, rng)
-    questions: Questions = ask(made, reference, 2_000, label=1, share=0.5, rng=rng)
+    questions: Questions = ask(made, reference, Wanted(2_000, label=1, share=0.5), rng)
     differs = questions.records != questions.twins()
     assert (differs.sum(axis=1) == 1).all()
     assert (differs.argmax(axis=1) == questions.attributes).all()
@@ -85,7 +85,7 @@ def test_conditions_bring_rare_values_into_questions() -> None:
     reference = [np.array([0.99, 0.01]), np.array([0.5, 0.5])]
     made = independent_records(reference, 1_000, rng)
     rare = [
-        np.mean(ask(made, reference, 1_000, label=1, share=0.5, rng=rng).records[:, 0])
+        np.mean(ask(made, reference, Wanted(1_000, label=1, share=0.5), rng).records[:, 0])
         for ask in (any_two_values, conditioned_values)
     ]
     assert rare[0] < 0.05 < 0.15 < rare[1]

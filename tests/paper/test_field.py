@@ -71,6 +71,20 @@ def test_other_libraries_are_shown_when_they_are_recorded_with_the_reason_of_a_f
     assert "`the command`" in text
 
 
+def test_a_library_that_failed_at_some_seeds_keeps_its_values_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = {"epsilon": 1.0, "command": "the command", "synthesizer": "dpmm/mst"}
+    failed = {**shared, "metric": "", "value": None, "error": "took too long"}
+    good = {**shared, "metric": "tv2", "value": 0.05, "seconds": 1.0, "peak_mb": 1.0, "error": ""}
+    path = tmp_path / "peers.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in (failed, good)))
+    monkeypatch.setattr(peer_numbers, "PEERS", str(path))
+    text = filled("{{table:peers}}", dict(peer_numbers.peers()))
+    assert "| dpmm 0.1.9, MST | 0.0500 |" in text
+    assert "No result" not in text
+
+
 def test_without_records_no_number_of_other_libraries_is_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

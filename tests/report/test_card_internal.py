@@ -7,13 +7,13 @@ from made_card import FULL, HOLDOUT, LABELLED, RELEASE, ROWS, TRAIN
 from made_release import people
 
 from dp_synth import metrics
-from dp_synth.attacks.excess import wilson
 from dp_synth.errors import InputError
-from dp_synth.metrics import Compared, Estimate, RealTables
+from dp_synth.metrics import METRICS, Compared, Estimate, RealTables
+from dp_synth.metrics.estimate import difference
 from dp_synth.report import risk_report
 from dp_synth.report.card_data import data_warnings, rare_shares, record_keys
 from dp_synth.report.card_internal import internal_part, worst_marginals
-from dp_synth.report.card_measured import Measured, difference
+from dp_synth.report.card_measured import Measured
 
 PART = FULL.internal
 SECTIONS = (
@@ -51,6 +51,14 @@ def test_fidelity_and_utility_are_the_metrics_own():
         assert utility[f"auc:{model}"].value == pytest.approx(auc)
         assert utility[f"auc:{model}"].beside == pytest.approx(real)
         assert utility[f"auc_gap:{model}"].value == pytest.approx(real - auc)
+
+
+def test_fresh_records_are_never_told_from_themselves():
+    # Beside the rows stand other real records, the fitted ones, told from the fresh ones.
+    real = RealTables(*(RELEASE.schema.typed(table) for table in (TRAIN, HOLDOUT)), RELEASE.schema)
+    found = METRICS["propensity_mse"](Compared(real, real.train))
+    told = {one.name: one.beside for one in PART.fidelity if one.name.startswith("propensity_mse")}
+    assert told == pytest.approx({name: estimate.value for name, estimate in found.items()})
 
 
 def test_the_worst_pairs_are_named_with_their_own_distance():
@@ -138,12 +146,6 @@ def test_columns_with_values_of_their_own_are_named():
     found = [one for one in data_warnings(TRAIN, HOLDOUT, ROWS, LABELLED) if one.about]
     assert [(one.name, one.about) for one in found] == [("near_unique", "income")]
     assert found[0].low > 0.5
-
-
-def test_a_difference_of_shares_has_the_published_interval():
-    # Newcombe 1998, Statistics in Medicine 17:873, table II, (a) by method 10.
-    found = difference(wilson(56, 70), wilson(48, 80))
-    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
 
 
 def test_what_is_infinite_is_none():

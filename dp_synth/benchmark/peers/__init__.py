@@ -3,7 +3,7 @@
 from dp_synth.benchmark.peers.environments import Environment, environment, install, version_of
 from dp_synth.benchmark.peers.errors import PeerError
 from dp_synth.benchmark.peers.protocol import PeerRequest
-from dp_synth.benchmark.peers.registry import PEERS, Peer, check_name, split_name
+from dp_synth.benchmark.peers.registry import PEERS, Peer, check_name, names_peer, split_name
 from dp_synth.benchmark.peers.run import PeerAnswer, code_of, run_peer
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "code_of",
     "environment",
     "install",
+    "names_peer",
     "run_peer",
     "split_name",
     "version_of",

@@ -84,6 +84,11 @@ def peer_named(name: str, known: Mapping[str, Peer] = PEERS) -> Peer:
     return known[name]
 
 
+def names_peer(name: str) -> bool:
+    """Tell whether a synthesizer of that name is a peer's: no name of ours holds a slash."""
+    return "/" in name
+
+
 def split_name(name: str) -> tuple[str, str]:
     """Return the peer and the method that ``name`` says; PeerError where one of them is missing.
 

@@ -47,6 +47,8 @@ class Comparison:
     @property
     def least_p_value(self) -> float:
         """The least p-value that so many pairs can give, whatever the differences are."""
+        if self.pairs > MOST_ENUMERATED:
+            return 1 / (1 + DRAWS)
         return min(1.0, 2.0 ** (1 - self.pairs))
 
     def __str__(self) -> str:

@@ -49,7 +49,8 @@ class Tests:
 
     ``pairs`` has columns ``first``, ``second``, ``p_wilcoxon`` and ``p_holm``. ``groups`` are the
     runs of neighbours in rank among whom Nemenyi's test finds no difference, ``holm_groups``
-    those of the signed-rank tests; where Friedman's test finds none, all methods are one group.
+    those of the signed-rank tests, then each pair beyond them that these do not tell apart
+    either; where Friedman's test finds none, all methods are one group.
     """
 
     friedman: Friedman
@@ -108,7 +109,9 @@ def tests_of(scores: pd.DataFrame, ranks: pd.DataFrame) -> Tests:
     p_values = dict(zip(names, pairs["p_holm"].to_list(), strict=True))
     if friedman.rejects:
         groups = _groups(methods, lambda one, other: means[other] - means[one] < least)
-        holm_groups = _groups(methods, lambda one, other: p_values[one, other] >= LEVEL)
+        runs = _groups(methods, lambda one, other: p_values[one, other] >= LEVEL)
+        alike = [pair for pair, p_value in p_values.items() if p_value >= LEVEL]
+        holm_groups = (*runs, *(p for p in alike if not any({*p} <= {*run} for run in runs)))
     else:
         groups = holm_groups = (tuple(methods),)
     notes = _notes(friedman, len(ranks), len(pairs))

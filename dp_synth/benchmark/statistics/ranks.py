@@ -145,9 +145,9 @@ def _notes_on_blocks(table: pd.DataFrame, scores: pd.DataFrame, used: pd.DataFra
     notes = []
     if len(table) > len(scores):
         notes.append(f"{len(table) - len(scores)} blocks without a score of each method left out")
-    if used.groupby("dataset")["epsilon"].nunique().max() > 1:
+    if scores.index.get_level_values("dataset").has_duplicates:
         notes.append(
-            "several epsilons of one table are no independent blocks: p-values are too small"
+            "several budgets of one table are no independent blocks: p-values are too small"
         )
     failed = used[used["failed"]]
     if len(failed):

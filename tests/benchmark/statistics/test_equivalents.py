@@ -83,6 +83,18 @@ def test_a_curve_that_turns_back_is_levelled_and_the_smaller_share_taken():
     assert found.loc["after", "share"] == pytest.approx(10**-0.5)  # half way from 10 % to 100 %
 
 
+def test_a_share_of_many_seeds_weighs_more_where_the_curve_is_levelled():
+    shares = [(0.01, 0.2, 0), (0.1, 0.3, 0), (0.1, 0.3, 1), (0.1, 0.3, 2)]  # levelled at 0.275
+    rows = [
+        cell("sample_of_rows", value, epsilon=None, seed=seed, settings=json.dumps({"share": s}))
+        for s, value, seed in shares
+    ]
+    rows += [cell("real_rows", 0.1, epsilon=None), cell("above", 0.26), cell("below", 0.28)]
+    found = placed(rows)["share"]
+    assert found["above"] > 0.1
+    assert found["below"] == 0.0
+
+
 def test_each_table_has_a_scale_of_its_own_and_one_without_is_left_out():
     rows = [*scale(), cell("mst", 0.2), cell("mst", 0.2, dataset="bare")]
     bent = [row | {"value": 2 * row["value"]} for row in scale(dataset="other")]

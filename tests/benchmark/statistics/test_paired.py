@@ -8,7 +8,7 @@ from made_cells import cell, table
 from scipy import stats
 
 from dp_synth.benchmark.statistics import holm, paired, sign_flip_p_value, t_interval
-from dp_synth.benchmark.statistics.paired import signed_rank_p_value
+from dp_synth.benchmark.statistics.paired import MOST_ENUMERATED, signed_rank_p_value
 from dp_synth.errors import InputError
 
 DIFFERENCES = [0.03, -0.01, 0.04, 0.02, 0.05]
@@ -122,6 +122,14 @@ def test_one_pair_has_no_interval_and_proves_nothing():
     (one,) = paired(records, "mst", "aim", "tv2").comparisons
     assert (one.low, one.high, one.p_mean, one.p_wilcoxon) == (None, None, 1.0, 1.0)
     assert "no interval of one pair" in str(one)
+
+
+def test_the_least_possible_p_value_is_given_whether_signs_are_enumerated_or_drawn():
+    for pairs in (5, MOST_ENUMERATED, MOST_ENUMERATED + 1):
+        rows = [cell("mst", 0.3, seed=seed) for seed in range(pairs)]
+        rows += [cell("aim", 0.1, seed=seed) for seed in range(pairs)]
+        (one,) = paired(table(rows), "mst", "aim", "tv2").comparisons
+        assert one.p_mean == one.least_p_value
 
 
 def test_without_a_common_seed_there_is_one_line():

@@ -147,6 +147,29 @@ def test_epsilons_are_blocks_unless_one_is_chosen():
     assert not any("independent" in note for note in one.notes)
 
 
+def test_budgets_that_differ_in_delta_alone_are_no_independent_blocks_either():
+    rows = [
+        cell(name, value, dataset=f"table{place}", delta=delta)
+        for place in range(2)
+        for delta in (1e-5, 1e-6)
+        for name, value in {"a": 1, "b": 2, "c": 3}.items()
+    ]
+    found = ranking(table(rows), "tv2", epsilon=1.0)
+    assert found.blocks == 4
+    assert any("no independent blocks" in note for note in found.notes)
+
+
+def test_a_pair_that_is_alike_across_one_that_is_not_stays_a_pair():
+    # c is a little above the others at twelve tables and far below them at four: its signed
+    # ranks tell nothing, while b is above a everywhere and between a and c in mean rank.
+    lows = [0.0] * 16
+    scores = {"a": lows, "b": [0.01] * 16, "c": [0.02] * 12 + [-1.0] * 4}
+    found = ranking(over_tables(scores), "tv2")
+    assert list(found.mean_ranks) == ["a", "b", "c"]
+    assert found.tests.holm_groups == (("b", "c"), ("a", "c"))
+    assert "  not told apart: a, c" in str(found)
+
+
 def test_scores_are_means_over_seeds_and_failed_cells_take_the_floor():
     rows = [cell("independent_without_noise", 0.9, epsilon=None)]
     rows += [cell("a", 0.1), cell("a", None, seed=1), cell("b", 0.4), cell("b", 0.5, seed=1)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from dp_synth._version import __version__
-from dp_synth.cli.evaluation_table import Row, Section
+from dp_synth.report.evaluation_table import Row, Section
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1a1a1a; --line: #767676; --mark: #fff3cd; }
