@@ -13,8 +13,14 @@ SELECTED ?= not slow and not browser
 RESUME ?=
 # What trains the networks. `make test DEEP=` leaves torch out: their tests then skip, and say so.
 DEEP ?= deep
+# Where `make test-peers` installs another library, apart from everything else.
+PEERS ?= $(VENV)/peers
+PEER_TESTS ?= smartnoise
+# How much pytest says in the targets beside `make test`.
+PYTEST := $(BIN)/python -m pytest $(QUIET)
 
-.PHONY: benchmark benchmark-deep test test-browser notebooks lint numbers synthesizers docs paper reproduce package clean
+.PHONY: benchmark benchmark-deep test test-browser test-peers notebooks lint numbers synthesizers runner docs \
+	paper reproduce package chromium peers everything clean
 
 benchmark: $(VENV)/.core
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
@@ -36,13 +42,24 @@ test: $(VENV)/.test
 
 # Every notebook from top to bottom, in a few minutes.
 notebooks: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto -p no:doctest --nbmake --nbmake-timeout=900 notebooks
+	$(PYTEST) -n auto -p no:doctest --nbmake --nbmake-timeout=900 notebooks
 
-# The page of a benchmark in headless Chromium, clicked through. Installs Debian's where there is none.
-test-browser: $(VENV)/.test
-	command -v chromium >/dev/null || apt-get install --quiet --quiet --yes chromium chromium-driver
-	$(PIP) --editable '.[browser,docs]'
-	$(BIN)/python -m pytest -m browser tests/browser
+# The site and the page of a benchmark in headless Chromium, clicked through.
+test-browser: $(VENV)/.browser docs chromium
+	SITE=docs/_build/html $(PYTEST) -m browser tests/browser
+
+# Debian's browser, where there is none.
+chromium:
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq --yes chromium chromium-driver; }
+
+# Another public library for real: smartnoise-synth in an environment of its own.
+test-peers: $(VENV)/.test peers
+	DP_SYNTH_PEERS=$(PEERS) $(PYTEST) -k '$(PEER_TESTS)' tests/benchmark/peers/test_real_peers.py
+
+peers: $(PEERS)/smartnoise/peer.json
+
+$(PEERS)/smartnoise/peer.json: dp_synth/benchmark/peers/constraints/smartnoise.txt | $(VENV)/.test
+	DP_SYNTH_PEERS=$(PEERS) $(BIN)/dp-synth peers install smartnoise
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -58,6 +75,12 @@ numbers: $(VENV)/.test
 	$(BIN)/python benchmarks/release_only.py
 	$(BIN)/python benchmarks/siblings.py
 
+# What the benchmark runner costs a cell, what it loses to kills (nothing), how fast it gathers.
+runner: $(VENV)/.test
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python benchmarks/store.py
+
 # The tables of docs/synthesizers.md, measured and drawn: half an hour (needs DP_SYNTH_DATA).
 # After a stop, `make synthesizers RESUME=--resume` goes on where it was.
 synthesizers: $(VENV)/.test
@@ -67,8 +90,7 @@ synthesizers: $(VENV)/.test
 	$(BIN)/python benchmarks/tables.py
 
 # The documentation, strictly: a warning is an error. Open docs/_build/html/index.html; no network needed.
-docs: $(VENV)/.core
-	$(PIP) --editable '.[docs]'
+docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 EXPERIMENT ?= tradeoff-small
@@ -77,15 +99,16 @@ reproduce: $(VENV)/.test
 	$(BIN)/python experiments/reproduce.py $(EXPERIMENT)
 
 # Figures, numbers and both PDFs of paper/, from committed records alone.
-paper: $(VENV)/.core
-	$(PIP) --editable '.[paper]'
+paper: $(VENV)/.paper
 	$(BIN)/python -m paper.build
 
-# Builds wheel and sdist and checks that table, schema and licences are inside.
+# Builds wheel and sdist, checks that table, schema and licences are inside, and runs each in an
+# environment of nothing else, without network.
 package: $(VENV)/.dev
 	rm -rf build dist
 	$(BIN)/python -m build --quiet
 	$(BIN)/python tests/check_package.py dist
+	$(BIN)/python tests/check_installed.py dist constraints.txt
 
 clean:
 	rm -rf $(VENV) results build dist *.egg-info
@@ -94,6 +117,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dp_synth needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 
+# A file a set of extras says that they are installed.
 $(VENV)/.core: setup.cfg constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[$(DEEP)]'
 	touch $@
@@ -105,3 +129,20 @@ $(VENV)/.test: setup.cfg constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: setup.cfg constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[test,dev,$(DEEP)]'
 	touch $@ $(VENV)/.test $(VENV)/.core
+
+$(VENV)/.browser: setup.cfg constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[test,browser,$(DEEP)]'
+	touch $@ $(VENV)/.test $(VENV)/.core
+
+$(VENV)/.docs: setup.cfg constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[docs,$(DEEP)]'
+	touch $@ $(VENV)/.core
+
+$(VENV)/.paper: setup.cfg constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[paper]'
+	touch $@
+
+# All extras at once, so that other targets find nothing to install and can run beside each other.
+everything: | $(VENV)/bin/python
+	$(PIP) --editable '.[test,dev,docs,browser,paper,$(DEEP)]'
+	touch $(VENV)/.core $(VENV)/.test $(VENV)/.dev $(VENV)/.docs $(VENV)/.browser $(VENV)/.paper

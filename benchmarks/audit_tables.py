@@ -15,6 +15,7 @@ from dp_synth.audit import ceiling
 from dp_synth.figures.audits import bounds_of
 from dp_synth.figures.power import factor_text
 from dp_synth.figures.style import named
+from dp_synth.rounding import at_least, at_most
 
 POWER = 0.8  # share of audits that must alarm
 ATTACKED_AT, FRESH_FROM = 1000.0, 100  # the epsilon, and the first seed that chose nothing
@@ -48,9 +49,10 @@ def audits_table(records: Sequence[Record]) -> str:
     for record in records:
         bounds = cast(Mapping[str, float], record["bounds"])
         row = [named(str(bounds_of([record])["series"].iloc[0]))]
-        row += [f"{record['claimed_epsilon']:.2f}", f"{bounds['area_if_curve']:.2f}"]
-        row += [f"{bounds['gaussian_threshold']:.2f}"]
-        row += [f"{bounds['clopper_pearson']:.2f} ({record['ceiling']:.2f})", _closest(record)]
+        row += [at_most(record["claimed_epsilon"], 2), at_least(bounds["area_if_curve"], 2)]
+        row += [at_least(bounds["gaussian_threshold"], 2)]
+        proven = at_least(bounds["clopper_pearson"], 2)
+        row += [f"{proven} ({at_most(record['ceiling'], 2)})", _closest(record)]
         rows.append([*row, f"{record['runs']:,}", "yes" if record["passed"] else "**no**"])
     return markdown(head, rows)
 
@@ -59,7 +61,8 @@ def _closest(record: Mapping[str, Any]) -> str:
     """Return the stage whose audited epsilon is the largest share of its own lines'."""
     stages = record["stages"].items()
     name, stage = max(stages, key=lambda one: one[1]["epsilon_if_curve"] / _claimed(one[1]))
-    return f"{name.partition(': ')[2]}: {stage['epsilon_if_curve']:.2f} of {_claimed(stage):.2f}"
+    found, claimed = at_least(stage["epsilon_if_curve"], 2), at_most(_claimed(stage), 2)
+    return f"{name.partition(': ')[2]}: {found} of {claimed}"
 
 
 def _claimed(stage: Mapping[str, float]) -> float:
@@ -70,13 +73,17 @@ def worst_case_table(records: Sequence[Record]) -> str:
     """Return ours beside the six implementations of the study, on its worst data."""
     head = ["PATE-GAN", "teachers", "attack's AUC", "epsilon found", "of at most", "if curve"]
     rows = [
-        [name, "2", f"{auc:.3f}", f"{epsilon:.2f}", f"{ceiling(PUBLISHED_RUNS):.2f}", ""]
+        [name, "2", f"{auc:.3f}", at_least(epsilon, 2), at_most(ceiling(PUBLISHED_RUNS), 2), ""]
         for name, (auc, epsilon) in PUBLISHED.items()
     ]
     for record in records:
         found = cast(Mapping[str, float], record["values"])
-        numbers = [f"{found['auc']:.3f}", f"{found['epsilon']:.2f}", f"{found['ceiling']:.2f}"]
-        numbers.append(f"{found['epsilon_if_curve']:.2f}")
+        numbers = [
+            f"{found['auc']:.3f}",
+            at_least(found["epsilon"], 2),
+            at_most(found["ceiling"], 2),
+        ]
+        numbers.append(at_least(found["epsilon_if_curve"], 2))
         rows.append(["**ours**", str(record["teachers"]), *numbers])
     return markdown(head, rows)
 
@@ -91,8 +98,8 @@ def canaries_table(records: Sequence[Record]) -> str:
         found = [cast(Mapping[str, float], record["values"]) for record in own]
         row = ["all" if factor == 1 else f"1/{1 / factor:g}", str(own[0]["canaries"])]
         row.append(", ".join(f"{one['right']} of {one['made']}" for one in found))
-        row.append(", ".join(f"{one['epsilon']:.2f}" for one in found))
-        rows.append([*row, f"{found[0]['ceiling']:.2f}", f"{own[0]['claimed_epsilon']:g}"])
+        row.append(", ".join(at_least(one["epsilon"], 2) for one in found))
+        rows.append([*row, at_most(found[0]["ceiling"], 2), f"{own[0]['claimed_epsilon']:g}"])
     return markdown(head, rows)
 
 

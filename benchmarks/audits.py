@@ -41,6 +41,7 @@ from dp_synth.audit import (
 from dp_synth.comparison import GaussianComparison
 from dp_synth.counting import CodeCounts
 from dp_synth.files import written_whole
+from dp_synth.rounding import at_least, at_most
 from dp_synth.table import PrivateTable
 
 DELTA, SEED = 1e-5, 20_261_122
@@ -169,10 +170,10 @@ def _line(one: Audited, report: AuditReport, seconds: float) -> str:
     threshold, gaussian = report.bounds
     cells = [
         one.label,
-        f"{report.claimed_epsilon:.3f}",
-        f"{report.total.epsilon_if_curve or 0.0:.3f}",
-        f"{gaussian.epsilon:.3f}",
-        f"{threshold.epsilon:.3f} ({report.ceiling:.2f})",
+        at_most(report.claimed_epsilon, 3),
+        at_least(report.total.epsilon_if_curve or 0.0, 3),
+        at_least(gaussian.epsilon, 3),
+        f"{at_least(threshold.epsilon, 3)} ({at_most(report.ceiling, 2)})",
         f"{report.total.noise_factor or 0.0:.3f}",
         "yes" if report.passed else "no: " + ", ".join(report.violations),
         f"{report.design}, {report.runs}",

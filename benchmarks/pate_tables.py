@@ -11,6 +11,8 @@ from cells import RECORDS, Record, read
 from measured import Spread
 from study import PUBLISHED, PUBLISHED_REAL, TABLES, Score, place, statistic
 
+from dp_synth.rounding import at_least, at_most
+
 PROTOCOL, LEAKS = "pate_protocol.jsonl", "pate_leaks.jsonl"
 
 
@@ -83,8 +85,8 @@ def _audited(records: Sequence[Record], leak: str) -> str:
     if not audits:
         return " | | | "
     values = cast(Mapping[str, float], audits[-1]["values"])
-    shown = f"{values['epsilon']:.2f} of {values['ceiling']:.2f}"
-    gaussian = f"{values['epsilon_if_gaussian']:.2f}" if leak == "none" else ""
+    shown = f"{at_least(values['epsilon'], 2)} of {at_most(values['ceiling'], 2)}"
+    gaussian = at_least(values["epsilon_if_gaussian"], 2) if leak == "none" else ""
     return f"{values['attack_auc']:.3f} | {shown} | {gaussian} | {values['runs']:.0f}"
 
 

@@ -6,13 +6,15 @@ import os
 import secrets
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+
+from dp_synth.errors import InputError
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -157,6 +159,24 @@ def write_whole(target: Location, content: bytes) -> None:
     except FileNotFoundError:  # the rule, from the second file of a folder on, is that it exists
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(target, content)
+
+
+def check_writable(*written: Path | None, read: Iterable[str | Path | None] = ()) -> None:
+    """Refuse places that nothing could be written to, that are named twice or also ``read``.
+
+    None is no place, and "-" is standard input or output. InputError, before anything is spent.
+    """
+    taken = {Path(path).resolve() for path in read if path is not None and str(path) != "-"}
+    for path in written:
+        if path is None or str(path) == "-":
+            continue
+        if path.resolve() in taken:
+            raise InputError(f"{path}: is named twice; give each file a place of its own")
+        taken.add(path.resolve())
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: its folder does not exist; make it, or name another place")
+        if path.is_dir() or not os.access(path.parent, os.W_OK):
+            raise InputError(f"{path}: cannot be written; name another place")
 
 
 def _write(target: Path, content: bytes) -> None:

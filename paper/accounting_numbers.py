@@ -69,7 +69,7 @@ def _marginals() -> Iterator[tuple[str, Number]]:
         yield f"mst_saved_{name}", Number(pick(saved_by.values()), 1, ACCOUNTING, said)
     gap = max(100 * (factor(*key, "here") / factor(*key, "floor") - 1) for key in every)
     said = "largest excess over the floor at all targets, per cent"
-    yield "mst_gap_most", Number(gap, 2, ACCOUNTING, said)
+    yield "mst_gap_most", Number(gap, 2, ACCOUNTING, said, bound="upper")
     yield "mst_targets", Number(len(every), 0, ACCOUNTING, "different targets of the plan mst")
     ends = sorted(epsilon for epsilon, _ in every)
     yield "mst_epsilon_least", Number(ends[0], 1, ACCOUNTING, "least epsilon of the plan mst")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from itertools import product
 
-from paper.number import Number
+from paper.number import Bound, Number
 from paper.records import RESULTS, Record, chosen, lines, number_of
 
 AUDITS, RUNS = f"{RESULTS}/audits.jsonl", f"{RESULTS}/audit_runs.jsonl"
@@ -17,6 +17,12 @@ FACTORS = {"sqrt2": math.sqrt(2), "2": 2.0, "4": 4.0}
 TESTS = ("area", "common_noise", "gaussian_threshold", "clopper_pearson")
 FPR = 0.01
 LEAK_NAMES = ("none", "shared partitions", "uncharged votes", "student on real rows")
+# of a line: what it is called in the text, and which bound it is
+OF_LEAKS: Mapping[str, tuple[str, Bound]] = {
+    "attack_auc": ("auc", ""),
+    "epsilon": ("epsilon", "lower"),
+    "ceiling": ("ceiling", "upper"),
+}
 ATTACKS = ("closest_record", "density_ratio", "marginal_ratio", "transcript_ratio")
 ROC_NAMES = {
     "transcript": "likelihood ratio of the transcript",
@@ -60,9 +66,12 @@ def _ledgers() -> Iterator[tuple[str, Number]]:
         bounds = line["bounds"]
         assert isinstance(bounds, Mapping)
         exact = float(bounds["clopper_pearson"])
-        yield f"{head}_proven", Number(exact, 2, AUDITS, f"clopper_pearson of {said}")
+        yield (
+            f"{head}_proven",
+            Number(exact, 2, AUDITS, f"clopper_pearson of {said}", bound="lower"),
+        )
         ceiling = number_of(line, "ceiling")
-        yield f"{head}_ceiling", Number(ceiling, 2, AUDITS, f"ceiling of {said}")
+        yield f"{head}_ceiling", Number(ceiling, 2, AUDITS, f"ceiling of {said}", bound="upper")
 
 
 def _power() -> Iterator[tuple[str, Number]]:
@@ -108,13 +117,10 @@ def _leaks() -> Iterator[tuple[str, Number]]:
     for leak in LEAK_NAMES:
         (line,) = chosen(LEAKS, leak=leak, kind="audit")
         short = leak.replace(" ", "_")
-        for value, shown in {
-            "attack_auc": "auc",
-            "epsilon": "epsilon",
-            "ceiling": "ceiling",
-        }.items():
+        for value, (shown, bound) in OF_LEAKS.items():
             said = f"{value} of the audit with leak {leak!r}"
-            yield f"leak_{short}_{shown}", Number(number_of(line, value), 2, LEAKS, said)
+            number = Number(number_of(line, value), 2, LEAKS, said, bound=bound)
+            yield f"leak_{short}_{shown}", number
     (line,) = chosen(LEAKS, leak="none", kind="audit")
     claimed = line["epsilon"]
     assert isinstance(claimed, (int, float))
@@ -138,4 +144,5 @@ def _risks() -> Iterator[tuple[str, Number]]:
         value, low, high = (number_of(line, end) for end in ("value", "low", "high"))
         yield f"risk_{attack}", Number(value, 3, RISKS, f"value of {attack}", low, high)
     largest = number_of(lines(RISKS)[0], "largest_auc")
-    yield "risk_largest", Number(largest, 3, RISKS, "largest AUC that the ledger permits")
+    said = "largest AUC that the ledger permits"
+    yield "risk_largest", Number(largest, 3, RISKS, said, bound="upper")

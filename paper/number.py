@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import stats
 
+from dp_synth.rounding import at_least, at_most
+
 CONFIDENCE = 95  # per cent, of every interval over seeds
 DIGITS = 10  # significant ones that are stored, so that another machine stores the same
+
+
+Bound = Literal["", "lower", "upper"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,7 @@ class Number:
 
     ``record`` is a file of the repository and ``how`` says which of its lines are used, and what
     is done with them. ``decimals`` of None means a power of ten. ``more_than`` marks a limit that
-    was not reached.
+    was not reached. A lower ``bound`` is shown rounded down, an upper one up.
     """
 
     value: float
@@ -30,6 +36,7 @@ class Number:
     high: float | None = None
     seeds: int | None = None
     more_than: bool = False
+    bound: Bound = ""
 
     @classmethod
     def over_seeds(cls, values: Sequence[float], decimals: int, record: str, how: str) -> Number:
@@ -66,10 +73,12 @@ class Number:
         '0.0380 ± 0.0005'
         >>> Number(3907400.0, 0, "", "").text()
         '3,907,400'
+        >>> Number(0.8996, 2, "", "", bound="lower").text()
+        '0.89'
         """
         if self.decimals is None:
             return f"$10^{{{round(math.log10(self.value))}}}$"
-        shown = ("more than " if self.more_than else "") + f"{self.value:,.{self.decimals}f}"
+        shown = ("more than " if self.more_than else "") + self._value(self.decimals)
         if form == "pm" and self.half is not None:
             return f"{shown} ± {self.half:.{self.decimals}f}"
         if form == "ci" and self.low is not None and self.high is not None:
@@ -77,6 +86,11 @@ class Number:
         if form not in ("", "pm", "ci"):
             raise ValueError(f"form must be '', 'pm' or 'ci', got {form!r}")
         return shown
+
+    def _value(self, decimals: int) -> str:
+        if not self.bound:
+            return f"{self.value:,.{decimals}f}"
+        return {"lower": at_least, "upper": at_most}[self.bound](self.value, decimals)
 
     def stored(self) -> dict[str, object]:
         """Return the entry of ``numbers.json``."""

@@ -14,6 +14,13 @@ def test_every_public_name_is_there_and_listed(name):
     assert name in dir(dp_synth)
 
 
+@pytest.mark.parametrize("package", dp_synth._PACKAGES)
+def test_every_name_of_a_package_is_there_once(package):
+    module = getattr(dp_synth, package)
+    assert len(module.__all__) == len(set(module.__all__))
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
 def test_another_name_is_an_attribute_error_as_of_any_module():
     with pytest.raises(AttributeError, match="module 'dp_synth' has no attribute 'Mst'"):
         dp_synth.Mst  # noqa: B018

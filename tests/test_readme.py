@@ -72,7 +72,7 @@ def test_every_command_and_every_option_that_a_document_shows_exists(name: str) 
 def test_every_file_that_a_document_names_exists(text: str, folder: Path) -> None:
     for path in re.findall(r"\]\(((?!http)[^)#]+)\)", text):
         assert (folder / path).exists(), path
-    for path in re.findall(r"`?((?:benchmarks|dp_synth|tests|docs)/[\w./]+\w)`?", text):
+    for path in re.findall(r"`?((?:benchmarks|dp_synth|tests|docs)/[\w./-]+\w)`?", text):
         assert (ROOT / path).exists(), path
 
 
@@ -89,13 +89,23 @@ def test_the_audit_guide_names_attacks_that_exist_with_what_they_need() -> None:
     assert "transcript" in needs["transcript_ratio"]
 
 
+def test_the_readme_says_of_every_attack_what_it_needs() -> None:
+    said: dict[str, str] = {}
+    rows = re.findall(r"^\| (`attacks\.[^|]*)\|[^|]*\|([^|]*)\|", README, re.MULTILINE)
+    for names, needs in rows:
+        said |= dict.fromkeys(re.findall(r"`(?:attacks\.)?(\w+)`", names), needs.strip())
+    for attack in ATTACKS.values():
+        words = "" if attack.measures == "membership" else f"{attack.measures}; "
+        assert said[attack.__name__] == f"{words}needs {attack.needs_in_words()}"
+
+
 def test_the_audit_guide_has_the_table_that_its_records_give() -> None:
     lines = (ROOT / "benchmarks" / "results" / "audit_runs.jsonl").read_text().splitlines()
     assert power_table([json.loads(line) for line in lines]) in AUDITING
 
 
 def test_every_make_target_that_the_readme_names_exists() -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    named = set(re.findall(r"(?:`|\$ )make (\w+)", README))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = set(re.findall(r"(?:`|\$ )make ([\w-]+)", README))
     assert named
     assert named <= targets

@@ -17,18 +17,18 @@ def synthesizers() -> str:
     rows = []
     for name, kind in SYNTHESIZERS.items():
         fields = ", ".join(f"`{f.name}` = {_default(f)}" for f in dataclasses.fields(kind))
-        rows.append(f"| `{name}` | `{kind.__name__}` | {_first_line(kind)} | {fields} |")
-    return _table(("name", "class", "what it does", "settings and defaults"), rows)
+        rows.append(f"| `{name}` | {_first_line(kind)} Class `{kind.__name__}`. | {fields} |")
+    return _table(("name", "what it does", "settings and defaults"), rows)
 
 
 def attacks() -> str:
     """Return a table of attacks and what a view must hold for each."""
     rows = [
-        f"| `{name}` | `{kind.__name__}` | {_first_line(kind)} | {', '.join(kind.needs())} "
+        f"| `{name}` | {_first_line(kind)} Class `{kind.__name__}`. | {kind.needs_in_words()} "
         f"| {kind.measures} |"
         for name, kind in ATTACKS.items()
     ]
-    return _table(("name", "class", "what it scores", "needs", "measures"), rows)
+    return _table(("name", "what it scores", "needs", "measures"), rows)
 
 
 def metrics() -> str:

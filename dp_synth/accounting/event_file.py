@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 import math
 import sys
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import cast
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from dp_synth.accounting.budget import ADJACENCIES, Adjacency, PrivacyBudget
@@ -36,6 +35,7 @@ from dp_synth.accounting.events import (
 )
 from dp_synth.accounting.noise_factor import scaled
 from dp_synth.errors import InputError
+from dp_synth.yaml_lines import YamlFault, parse_yaml
 
 Events = list[tuple[Event, int]]
 
@@ -126,9 +126,9 @@ def parse_events(text: str, source: str) -> tuple[Adjacency, Events]:
     ('add_remove', [(Selection(epsilon=0.4), 14)])
     """
     try:
-        content = yaml.load(text, Loader=_EachKeyOnce)
-    except yaml.YAMLError as error:
-        raise InputError(f"{source}: is not YAML: {_one_line(str(error))}") from None
+        content, _ = parse_yaml(text)
+    except YamlFault as fault:
+        raise InputError(f"{source}: {fault}") from None
     if not isinstance(content, dict):
         raise InputError(f"{source}: must be a mapping with the keys adjacency and events")
     _refuse_unknown(content, ("adjacency", "events"), source)
@@ -265,19 +265,3 @@ def _nearest(name: object, known: Iterable[str]) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-class _EachKeyOnce(yaml.SafeLoader):
-    """Refuses a key written twice: the last would win, and the first event would be free."""
-
-    def construct_mapping(
-        self, node: yaml.MappingNode, deep: bool = False
-    ) -> dict[Hashable, object]:
-        """Return the mapping of a node whose keys are all different."""
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is given twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep=deep)

@@ -29,20 +29,34 @@ Aimed = Callable[[pd.DataFrame], NDArray[np.float64]]
 class Attack(ABC):
     """Scores target records by how likely they were fitted; subclasses hold settings only.
 
-    ``measures`` says what a high score is evidence of. A score depends on its own target and
-    the view, on no other target; equal scores are ties, which ``Roc`` breaks by a fair coin.
+    ``measures`` says what a high score is evidence of, ``uses`` what else of a view it makes use
+    of where that is there; a synthesizer stands for its algorithm and budget as well. A score
+    depends on its own target and the view, on no other target; equal scores are ties, which
+    ``Roc`` breaks by a fair coin.
     """
 
     name: ClassVar[str]
     measures: ClassVar[Measures] = "membership"
     needs_reference: ClassVar[bool] = False
     needs_transcript: ClassVar[bool] = False
+    uses: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def needs(cls) -> tuple[str, ...]:
         """Return what a view must hold for this attack, beside the schema."""
         parts = {"reference": cls.needs_reference, "transcript": cls.needs_transcript}
         return ("synthetic", *(name for name, needed in parts.items() if needed))
+
+    @classmethod
+    def needs_in_words(cls) -> str:
+        """Return what a view must hold, and what the attack uses where it is known.
+
+        >>> from dp_synth.attacks import MarginalRatio
+        >>> MarginalRatio.needs_in_words()
+        'synthetic, reference; uses synthesizer, records where known'
+        """
+        more = f"; uses {', '.join(cls.uses)} where known" if cls.uses else ""
+        return ", ".join(cls.needs()) + more
 
     def scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
         """Return one finite number per target; higher means "member".
@@ -81,12 +95,18 @@ class Attack(ABC):
 
     def _reference(self, view: AttackerView) -> pd.DataFrame:
         if view.reference is None:
-            raise InputError(f"attack {self.name!r} needs a reference table: none was given")
+            raise InputError(
+                f"attack {self.name!r} needs a reference table, rows of other people: none was "
+                "given (--reference, or reference of the view)"
+            )
         return view.reference
 
     def _transcript(self, view: AttackerView) -> tuple[Answer, ...]:
         if view.transcript is None:
-            raise InputError(f"attack {self.name!r} needs a release's transcript: none was given")
+            raise InputError(
+                f"attack {self.name!r} needs a release's transcript: none was given "
+                "(--release, or transcript of the view)"
+            )
         return view.transcript
 
 

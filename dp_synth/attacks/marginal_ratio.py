@@ -67,6 +67,7 @@ class MarginalRatio(Attack):
     seed: int = 0
     name: ClassVar[str] = "marginal_ratio"
     needs_reference: ClassVar[bool] = True
+    uses: ClassVar[tuple[str, ...]] = ("synthesizer", "records")
 
     def __post_init__(self) -> None:
         if self.runs < 1:

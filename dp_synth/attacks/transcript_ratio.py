@@ -67,6 +67,7 @@ class TranscriptRatio(Attack):
     name: ClassVar[str] = "transcript_ratio"
     needs_reference: ClassVar[bool] = True
     needs_transcript: ClassVar[bool] = True
+    uses: ClassVar[tuple[str, ...]] = ("algorithm", "records")
 
     def __post_init__(self) -> None:
         if not self.smoothing > 0:

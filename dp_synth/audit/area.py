@@ -15,6 +15,7 @@ from dp_synth.accounting import PrivacyCurve, with_noise
 from dp_synth.audit.bounds import Worlds
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.metrics.ranking import placements
+from dp_synth.rounding import at_least, at_most
 
 Floats = NDArray[np.float64]
 AreaMethod = Literal["delong", "pairs", "common_noise"]
@@ -86,11 +87,14 @@ class AreaTest:
         return self.p_value > self.level
 
     def __str__(self) -> str:
-        factor = "" if self.noise_factor is None else f", noise factor {self.noise_factor:.3f}"
+        factor = (
+            "" if self.noise_factor is None else f", noise factor {at_most(self.noise_factor, 3)}"
+        )
         if self.epsilon_if_curve is not None:
-            factor += f" (epsilon {self.epsilon_if_curve:.3f} if it has this curve)"
+            factor += f" (epsilon {at_least(self.epsilon_if_curve, 3)} if it has this curve)"
         return (
-            f"area {self.area:.4f} (above {self.low:.4f}), permitted {self.permitted:.4f}, "
+            f"area {self.area:.4f} (above {at_least(self.low, 4)}), permitted "
+            f"{at_most(self.permitted, 4)}, "
             f"p = {self.p_value:.3g}{factor}: {'passed' if self.passed else 'VIOLATED'}"
         )
 

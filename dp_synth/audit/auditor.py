@@ -29,6 +29,7 @@ from dp_synth.audit.bounds import (
 from dp_synth.audit.designs import Design, worst_case
 from dp_synth.audit.stages import stages_of, total_scores
 from dp_synth.errors import InputError
+from dp_synth.rounding import at_most
 from dp_synth.synthesizers.base import Synthesizer, Watched
 
 PARTS = 4  # of the level: total, its threshold, and two for the stages
@@ -102,7 +103,7 @@ class AuditReport:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.synthesizer}: claims epsilon {self.claimed_epsilon:.4g} at delta "
+            f"{self.synthesizer}: claims epsilon {at_most(self.claimed_epsilon, 3)} at delta "
             f"{self.budget.delta:g} ({self.budget.adjacency})",
             f"  {self.runs} runs a world, design {self.design}, level {self.level:g}",
             *(f"  {bound}" for bound in self.bounds),
@@ -173,7 +174,7 @@ def _check(
     if runs < 2 or not ceiling(most, least):
         raise InputError(
             f"{runs} runs a world can prove nothing at level {level:g}: their ceiling is epsilon "
-            f"0; that of 1,000 runs is {ceiling(int(1000 * PROVING_SHARE), least):.2f}"
+            f"0; that of 1,000 runs is {at_most(ceiling(int(1000 * PROVING_SHARE), least), 2)}"
         )
     check_design(synthesizer, budget, design)
 

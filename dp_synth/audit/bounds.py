@@ -18,6 +18,7 @@ from scipy.special import betaincinv, ndtri
 from dp_synth.accounting.closed_forms import gaussian_epsilon
 from dp_synth.errors import InputError
 from dp_synth.metrics.estimate import clopper_pearson
+from dp_synth.rounding import at_least, at_most
 
 Floats = NDArray[np.float64]
 Rate = TypeVar("Rate", float, Floats)
@@ -82,7 +83,8 @@ class Bound:
 
     def __str__(self) -> str:
         return (
-            f"{self.method}: epsilon >= {self.epsilon:.3f}, at most {self.ceiling:.3f} provable "
+            f"{self.method}: epsilon >= {at_least(self.epsilon, 3)}, "
+            f"at most {at_most(self.ceiling, 3)} provable "
             f"(for claims of {self.holds_for})"
         )
 

@@ -28,6 +28,7 @@ from dp_synth.audit.planted_noise import NOISE_PLANTS
 from dp_synth.audit.planted_oversights import OVERSIGHTS
 from dp_synth.audit.planted_teachers import TEACHER_PLANTS
 from dp_synth.audit.structural import Finding
+from dp_synth.rounding import at_least, at_most
 
 PLANTED: Mapping[str, Plant | Oversight] = MappingProxyType(
     {plant.name: plant for plant in (*NOISE_PLANTS, *DATA_PLANTS, *TEACHER_PLANTS, *OVERSIGHTS)}
@@ -47,11 +48,14 @@ def audit_plant(
     if plant.caught_by == "clopper_pearson":
         proven = clopper_pearson_bound(worlds, DELTA, level=level, rng=rng)
         claimed = plant.claim.epsilon(DELTA)
-        sentence = f"epsilon is {proven.epsilon:.4g} or more, claimed are {claimed:.4g}"
+        sentence = (
+            f"epsilon is {at_least(proven.epsilon, 3)} or more, claimed are {at_most(claimed, 3)}"
+        )
         return Finding(plant.caught_by, proven.epsilon <= claimed, sentence)
     common = plant.caught_by == "common_noise"
     found = area_test(worlds, plant.claimed_area, DELTA, level=level, common_noise=common, rng=rng)
-    sentence = f"area {found.area:.4f}, permitted {found.permitted:.4f}, p = {found.p_value:.3g}"
+    permitted = at_most(found.permitted, 4)
+    sentence = f"area {found.area:.4f}, permitted {permitted}, p = {found.p_value:.3g}"
     return Finding(plant.caught_by, found.passed, sentence)
 
 

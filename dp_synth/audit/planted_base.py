@@ -29,7 +29,8 @@ class Plant:
     ``scores(inside, runs, rng)`` draws as many independent runs at once about the table with the
     target (``inside``) or without it, and returns the score of the best attack on each. ``runs``
     a world are enough for the audit named ``caught_by``. ``claim`` is what its author believes,
-    under ``adjacency``; ``twin_of`` says who published the fault.
+    under ``adjacency``; ``twin_of`` says whose code has or had the fault, as it was read in June
+    2025 (smartnoise: smartnoise-synth 1.0.8), and what stands in a tracker, as repository#number.
     """
 
     name: str

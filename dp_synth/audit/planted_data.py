@@ -116,7 +116,7 @@ DATA_PLANTS = (
     Plant(
         "P5 categories seen",
         "the domain is what occurs in the data",
-        "V7, V11, V12: synthcity PrivBayes and AIM, smartnoise MST and AIM, dpmm before 2026",
+        "synthcity PrivBayes and AIM, smartnoise MST and AIM, dpmm before 2026 (dpmm#19)",
         _HISTOGRAM,
         values_seen,
         100,
@@ -124,7 +124,7 @@ DATA_PLANTS = (
     Plant(
         "P6 bounds seen",
         "bounds are the least and the largest value of the data",
-        "V2, V3: smartnoise PATE-GAN, synthcity PATE-GAN",
+        "smartnoise PATE-GAN, synthcity PATE-GAN (synthcity#278)",
         _HISTOGRAM,
         bounds_seen,
         100,
@@ -132,7 +132,7 @@ DATA_PLANTS = (
     Plant(
         "P7 empty cells without noise",
         "cells without records stay zero",
-        "V7: synthcity PrivBayes",
+        "synthcity PrivBayes",
         _HISTOGRAM,
         noise_where_counted,
         100,
@@ -140,7 +140,7 @@ DATA_PLANTS = (
     Plant(
         "P14 exact argmax",
         "the edge of the largest exact score is chosen",
-        "V7: synthcity PrivBayes",
+        "synthcity PrivBayes",
         _CHOICE,
         exact_argmax,
         100,
@@ -148,7 +148,7 @@ DATA_PLANTS = (
     Plant(
         "P14 exact threshold",
         "a noisy choice is dropped when its exact score is below a threshold",
-        "V7: synthcity PrivBayes",
+        "synthcity PrivBayes",
         _CHOICE,
         exact_threshold,
         100,
@@ -156,7 +156,7 @@ DATA_PLANTS = (
     Plant(
         "P15 exact number of records",
         "the synthetic table has as many rows as the private one",
-        "V11: smartnoise MST and AIM",
+        "smartnoise MST and AIM",
         _HISTOGRAM,
         exact_size,
         10,

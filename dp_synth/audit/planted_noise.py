@@ -144,7 +144,7 @@ NOISE_PLANTS = (
     Plant(
         "P3 scale / n",
         "the noise of counts is divided by the number of records twice",
-        "V6: DataSynthesizer up to 0.1.4, PrivBayes of synthcity",
+        "DataSynthesizer up to 0.1.4 (DataSynthesizer#34), synthcity PrivBayes",
         compose([(Laplace(1.0, 1.0), 1)]),
         laplace_frequency,
         250,

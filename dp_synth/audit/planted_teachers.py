@@ -62,7 +62,7 @@ TEACHER_PLANTS = (
     Plant(
         "P10 teachers share records",
         f"one record reaches {SHARED} teachers",
-        "V1, V3, V4, V5: smartnoise PATECTGAN, synthcity PATE-GAN, mlforhealthlabpub",
+        "smartnoise PATECTGAN, synthcity PATE-GAN (synthcity#275), mlforhealthlabpub (#29)",
         _VOTES,
         NoisyVotes(SHARED),
         100,
@@ -70,7 +70,7 @@ TEACHER_PLANTS = (
     Plant(
         "P12 no clipping",
         "gradients are summed at whatever norm they have",
-        "kin of V9 and V10: synthcity DPGAN, smartnoise DPGAN",
+        "akin to synthcity DPGAN, smartnoise DPGAN",
         _STEPS,
         CanaryGradients(NEVER_CUT),
         100,
@@ -78,7 +78,7 @@ TEACHER_PLANTS = (
     Plant(
         "P12 clipping after averaging",
         "the mean gradient of a batch is clipped, with noise for one record's share of it",
-        "kin of V9 and V10: synthcity DPGAN, smartnoise DPGAN",
+        "akin to synthcity DPGAN, smartnoise DPGAN",
         _STEPS,
         CanaryGradients(float(BATCH)),
         100,
@@ -86,7 +86,7 @@ TEACHER_PLANTS = (
     Plant(
         "P12 clipping by layer",
         f"each of {LAYERS} layers is clipped to the norm that all of them may have",
-        "V10: smartnoise DPGAN and DPCTGAN",
+        "smartnoise DPGAN and DPCTGAN (smartnoise-sdk#569)",
         _STEPS,
         CanaryGradients(math.sqrt(LAYERS)),
         250,
@@ -94,7 +94,7 @@ TEACHER_PLANTS = (
     Plant(
         "P13 rare class over-sampled",
         "records of a rare class take part ten times as often as is charged",
-        "V10: smartnoise DPCTGAN",
+        "smartnoise DPCTGAN",
         _STEPS,
         CanaryGradients(rate=10 * STEPS.rate),
         100,

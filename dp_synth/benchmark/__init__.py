@@ -4,6 +4,7 @@ from dp_synth.benchmark.cell import Cell, Measured, Outcome, Record, records
 from dp_synth.benchmark.crew import Crew, Ended, local_crew
 from dp_synth.benchmark.forecast import Forecast, forecast
 from dp_synth.benchmark.grid import Grid
+from dp_synth.benchmark.grid_run import default_store, run_grid
 from dp_synth.benchmark.live import LiveCell, combined, compare, failures
 from dp_synth.benchmark.manifest import RunSummary, summarise, write_manifest
 from dp_synth.benchmark.record_file import read_record_file, write_record_file
@@ -36,6 +37,7 @@ __all__ = [
     "Tally",
     "combined",
     "compare",
+    "default_store",
     "failures",
     "forecast",
     "gather",
@@ -48,6 +50,7 @@ __all__ = [
     "records",
     "run",
     "run_cell",
+    "run_grid",
     "status",
     "store_at",
     "summarise",

@@ -20,7 +20,7 @@ from dp_synth.attacks import ATTACKS
 from dp_synth.benchmark.baselines import LEAKAGE_BASELINES, SAMPLE_OF_ROWS, UTILITY_BASELINES
 from dp_synth.benchmark.cell import Cell, canonical_json
 from dp_synth.benchmark.choice import SynthesizerChoice
-from dp_synth.benchmark.grid_file import Lines, explain, read_grid, with_settings
+from dp_synth.benchmark.grid_file import explain, read_grid, with_settings
 from dp_synth.benchmark.grid_types import (
     AttackName,
     Count,
@@ -40,6 +40,7 @@ from dp_synth.benchmark.grid_types import (
 from dp_synth.benchmark.worker import Limits
 from dp_synth.errors import GridError
 from dp_synth.metrics import METRICS
+from dp_synth.yaml_lines import Lines
 
 DEFAULT_METRICS = ("tv1", "tv2", "tv3", "kmarginal", "auc", "average_precision", "f1")
 DEFAULT_ATTACKS = ("closest_record", "density_ratio")

@@ -1,54 +1,27 @@
-"""The YAML text of a grid: where each key stands, what is set over it, and what is wrong in it."""
+"""The YAML text of a grid: what it holds, what is set over that, and what is wrong in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from dp_synth.errors import GridError
 from dp_synth.extensions import nearest
-
-Lines = dict[tuple[str, ...], int]  # from the path of a key to the line on which it stands
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error instead of the last one winning."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        """Return the mapping of ``node``; ConstructorError where a key stands twice."""
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
+from dp_synth.yaml_lines import Lines, YamlFault, line_of, parse_yaml
 
 
 def read_grid(path: str | Path) -> tuple[object, Lines]:
     """Return the content of a YAML file and the lines of its keys; GridError, in one line."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        content = yaml.load(text, Loader=_StrictLoader)
-        node = yaml.compose(text, Loader=_StrictLoader)
+        return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise GridError(f"{path} cannot be read ({error.strerror})") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f"line {mark.line + 1}: " if mark else ""
-        raise GridError(f"{path}: {line}{error.problem}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise GridError(f"{path}: not a YAML text: {reason(str(error))}") from None
-    lines: Lines = {}
-    if node is not None:
-        _note_lines(node, (), lines)
-    return content, lines
+    except UnicodeDecodeError:
+        raise GridError(f"{path}: must be UTF-8 text") from None
+    except YamlFault as fault:
+        raise GridError(f"{path}: {fault}") from None
 
 
 def with_settings(content: object, settings: Sequence[str]) -> object:
@@ -62,8 +35,8 @@ def with_settings(content: object, settings: Sequence[str]) -> object:
         if not equals or not all(path.split(".")):
             raise GridError(f"--set takes key=value, such as seeds=2, got {setting!r}")
         try:
-            value = yaml.load(text, Loader=_StrictLoader)
-        except yaml.YAMLError:
+            value, _ = parse_yaml(text)
+        except YamlFault:
             raise GridError(f"--set {path}: not a YAML value: {text!r}") from None
         content = _set(content, path.split("."), value)
     return content
@@ -88,7 +61,8 @@ def explain(
         said = reason(first["msg"])
         if first["type"] != "value_error":
             said += f", got {first['input']!r}"
-    where = [_line(path, lines), ".".join(path)]
+    line = line_of(path, lines)
+    where = [f"line {line}" if line else "", ".".join(path)]
     return ": ".join([*filter(None, where), said])
 
 
@@ -100,25 +74,6 @@ def reason(message: str) -> str:
     """
     text = " ".join(message.split()).removeprefix("Value error, ")
     return text[:1].lower() + text[1:]
-
-
-def _line(path: Iterable[str], lines: Lines) -> str:
-    """Return the line of the deepest part of ``path`` that stands in the file."""
-    whole = tuple(path)
-    known = (whole[:depth] for depth in range(len(whole), 0, -1) if whole[:depth] in lines)
-    return next((f"line {lines[deepest]}" for deepest in known), "")
-
-
-def _note_lines(node: yaml.Node, path: tuple[str, ...], lines: Lines) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                lines[(*path, key.value)] = key.start_mark.line + 1
-                _note_lines(value, (*path, key.value), lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for position, value in enumerate(node.value):
-            lines[(*path, str(position))] = value.start_mark.line + 1
-            _note_lines(value, (*path, str(position)), lines)
 
 
 def _set(content: object, path: Sequence[str], value: object) -> object:

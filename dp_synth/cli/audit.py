@@ -11,10 +11,10 @@ import numpy as np
 import typer
 
 from dp_synth.cli.arguments import reading_arguments
-from dp_synth.cli.evaluate import STDOUT, JsonFile, check_target
+from dp_synth.cli.evaluate import STDOUT, JsonFile
 from dp_synth.cli.synthesize import recipe_of
 from dp_synth.errors import InputError
-from dp_synth.files import written_whole
+from dp_synth.files import check_writable, written_whole
 
 if TYPE_CHECKING:
     from dp_synth.accounting import Adjacency, PrivacyBudget
@@ -55,7 +55,7 @@ def audit(
     from dp_synth.accounting import PrivacyBudget
     from dp_synth.audit import audit as audited
 
-    check_target(json_file)
+    check_writable(json_file)
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])

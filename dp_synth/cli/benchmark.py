@@ -6,9 +6,7 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,9 +18,8 @@ from dp_synth.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.benchmark import Cell, Crew, Ended, Grid, Outcome, Store, Tally
+    from dp_synth.benchmark import Grid, Store, Tally
 
-RESULTS = Path("results")
 EXIT_INTERRUPTED = 130
 
 GridFile = Annotated[Path, typer.Argument(metavar="GRID.yaml", help="What to run.")]
@@ -66,84 +63,25 @@ def run(
 
     find_modules_here()
     content = benchmark.Grid.load(grid, settings or [])
-    place = store or default_store(content)
+    place = store or benchmark.default_store(content)
     if dry_run:
         _forecast(content, place, jobs)
         return
-    run_ = _Run(content, benchmark.plan(content), benchmark.open_store(place), jobs, dask or "")
+    told: list[Tally] = []
     try:
-        run_.go(retry=retry)
+        with _progress(told) as report:
+            benchmark.run_grid(
+                content, place, jobs=jobs, dask=dask or "", retry=retry, report=report
+            )
     except KeyboardInterrupt:
         words = ["dp-synth", "benchmark", "run", str(grid), "--store", place]
         words += [word for setting in settings or [] for word in ("--set", setting)]
         again = shlex.join(words)
         typer.echo(f"dp-synth: stopped; finished cells are kept; go on with: {again}", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One call of `run`: its cells, where they are kept, and who works through them."""
-
-    grid: Grid
-    cells: tuple[Cell, ...]
-    store: Store
-    jobs: int
-    scheduler: str  # address of a Dask scheduler, "" for processes of this machine
-
-    def go(self, *, retry: bool) -> None:
-        """Run what is left, whatever happens write down that it was run, and say what came out."""
-        from dp_synth import benchmark
-
-        tally = benchmark.status(self.cells, self.store)
-        if tally.done == tally.total:
-            typer.echo("nothing to do: every cell of this grid is done already")
-        else:
-            tally = self._work_through(tally, retry=retry)
-        records = benchmark.gather(self.store, self.cells)
-        _say(tally, self.store, records)
-
-    def _work_through(self, tally: Tally, *, retry: bool) -> Tally:
-        from dp_synth import benchmark
-
-        started = datetime.now(UTC)
-        ended: list[tuple[Cell, Outcome]] = []
-        crew = self._crew()
-
-        def noted(cells: Iterator[Cell]) -> Ended:
-            with closing(crew(cells)) as pairs:
-                for pair in pairs:
-                    ended.append(pair)
-                    yield pair
-
-        try:
-            with _progress(tally) as report:
-                return benchmark.run(
-                    self.cells,
-                    self.store,
-                    noted,
-                    report=report,
-                    retry=retry,
-                    give_up=self.grid.limits.give_up,
-                )
-        finally:
-            summary = benchmark.summarise(
-                self.cells,
-                ended,
-                started=started,
-                jobs=None if self.scheduler else self.jobs,
-                cluster=self.scheduler,
-            )
-            benchmark.write_manifest(self.store, self.grid.model_dump(mode="json"), summary)
-
-    def _crew(self) -> Crew:
-        from dp_synth.benchmark import local_crew, run_cell
-        from dp_synth.benchmark.cluster import dask_crew
-
-        limits = self.grid.cell_limits()
-        if self.scheduler:
-            return dask_crew(run_cell, self.scheduler, limits)
-        return local_crew(run_cell, self.jobs, limits)
+    if told[0].done == told[0].total:
+        typer.echo("nothing to do: every cell of this grid is done already")
+    _say(told[-1], benchmark.store_at(place))
 
 
 def _forecast(grid: Grid, place: str, jobs: int) -> None:
@@ -166,7 +104,7 @@ def _forecast(grid: Grid, place: str, jobs: int) -> None:
     typer.echo(f"{left} of {len(cells)} cells left: {', and '.join(parts)}")
 
 
-def _say(tally: Tally, store: Store, records: object) -> None:
+def _say(tally: Tally, store: Store) -> None:
     """Say how many cells are done, why others are not, and where the records are."""
     if tally.failed == tally.total:
         raise InputError(f"every cell failed, the first with {next(iter(tally.reasons))}")
@@ -176,7 +114,7 @@ def _say(tally: Tally, store: Store, records: object) -> None:
             f"traces are in {store.failures}",
             err=True,
         )
-    typer.echo(f"{tally.done} of {tally.total} cells done; records: {records}")
+    typer.echo(f"{tally.done} of {tally.total} cells done; records: {store.records}")
 
 
 def status(grid: GridFile, settings: Settings = None, store: StorePlace = None) -> None:
@@ -185,7 +123,7 @@ def status(grid: GridFile, settings: Settings = None, store: StorePlace = None) 
 
     find_modules_here()
     content = benchmark.Grid.load(grid, settings or [])
-    place = store or default_store(content)
+    place = store or benchmark.default_store(content)
     tally = benchmark.status(benchmark.plan(content), benchmark.store_at(place))
     typer.echo(f"{place}: {tally.done} done, {tally.failed} failed, {tally.left} left")
     for reason, count in sorted(tally.reasons.items()):
@@ -278,7 +216,7 @@ def place_of(source: str) -> str:
     if not source.endswith((".yaml", ".yml")):
         return source
     find_modules_here()
-    return default_store(benchmark.Grid.load(source))
+    return benchmark.default_store(benchmark.Grid.load(source))
 
 
 def records_of(sources: Sequence[str]) -> pd.DataFrame:
@@ -317,35 +255,33 @@ def lines_of(source: str) -> list[dict[str, object]]:
     return found if all(isinstance(line, dict) for line in found) else []
 
 
-def default_store(grid: Grid) -> str:
-    """Return the folder of a grid's results where none is named."""
-    return str(RESULTS / grid.name)
-
-
 @contextmanager
-def _progress(start: Tally) -> Iterator[Callable[[Tally], None]]:
-    """Show a bar on standard error, moved by the function that is given."""
+def _progress(told: list[Tally]) -> Iterator[Callable[[Tally], None]]:
+    """Show a bar on standard error, moved by the function that is given; it notes what it is told.
+
+    There is none where the first tally says that nothing is left to do.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (
-        BarColumn(),
-        TextColumn(
-            "{task.fields[done]} done, {task.fields[failed]} failed, {task.fields[left]} left"
-        ),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        todo = start.total - start.done
-        task = bar.add_task("", total=todo, done=start.done, failed=0, left=todo)
+    counts = "{task.fields[done]} done, {task.fields[failed]} failed, {task.fields[left]} left"
+    columns = (BarColumn(), TextColumn(counts), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True))
 
-        def report(tally: Tally) -> None:
+    def report(tally: Tally) -> None:
+        told.append(tally)
+        todo = told[0].total - told[0].done
+        if len(told) > 1:
+            completed, failed, left = todo - tally.left, tally.failed, tally.left
             bar.update(
-                task,
-                completed=todo - tally.left,
-                done=tally.done,
-                failed=tally.failed,
-                left=tally.left,
+                bar.task_ids[0], completed=completed, done=tally.done, failed=failed, left=left
             )
+        elif todo:
+            bar.add_task("", total=todo, done=tally.done, failed=0, left=todo)
+            bar.start()
 
+    try:
         yield report
+    finally:
+        if bar.task_ids:
+            bar.stop()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.synthesize import check_writable
 from dp_synth.errors import InputError
+from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
     from dp_synth.datasets.sources import Source
@@ -58,7 +58,7 @@ def card(
     from dp_synth.report.card_internal import internal_part
 
     tables = {"--real": real, "--holdout": holdout, "--synthetic": synthetic}
-    check_writable((release, *tables.values(), reference), *places(out))
+    check_writable(*places(out), read=(release, *tables.values(), reference))
     _check_internal(internal, {**tables, "--reference": reference}, needed=tuple(tables))
     kept = Release.load(release)
     made = data_card(

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.synthesize import check_writable
-from dp_synth.files import written_whole
+from dp_synth.files import check_writable, written_whole
 
 if TYPE_CHECKING:
     from dp_synth.attacks import AttackerView
@@ -61,7 +60,7 @@ def evaluate(
     from dp_synth.report.evaluation_table import sections
     from dp_synth.schema import Schema
 
-    check_target(json_file, html_file, read=(real, holdout, synthetic, schema))
+    check_writable(json_file, html_file, read=(real, holdout, synthetic, schema))
     more = _more_metrics(names)
     columns = Schema.load(schema)
     tables = read_table(real), read_table(holdout), read_table(synthetic)
@@ -111,7 +110,7 @@ def attack(
     from dp_synth.attacks import ATTACKS
     from dp_synth.errors import InputError
 
-    check_target(json_file, read=(members, non_members, synthetic, schema, reference, release))
+    check_writable(json_file, read=(members, non_members, synthetic, schema, reference, release))
     given = {"synthetic", *["reference"] * bool(reference), *["transcript"] * bool(release)}
     chosen = names or [name for name, one in ATTACKS.items() if given.issuperset(one.needs())]
     for name in chosen:
@@ -124,6 +123,22 @@ def attack(
         for name, of in scores.items()
     }
     _deliver({"attacks": result}, json_file, "membership attacks", _attack_rows(scores))
+    if not names:
+        _tell_what_is_left_out(given)
+
+
+def _tell_what_is_left_out(given: set[str]) -> None:
+    """Say on standard error which attacks are not run, and what option each would take."""
+    from dp_synth.attacks import ATTACKS
+
+    options = {"reference": "--reference", "transcript": "--release"}
+    missing: dict[str, list[str]] = {}
+    for name, one in ATTACKS.items():
+        wanted = " and ".join(options[need] for need in one.needs() if need not in given)
+        missing.setdefault(wanted, []).append(name)
+    for wanted, names in missing.items():
+        if wanted:
+            typer.echo(f"dp-synth: left out without {wanted}: {', '.join(names)}", err=True)
 
 
 def _view(
@@ -233,11 +248,3 @@ def _print_table(title: str, rows: Rows) -> None:
     for row in rows:
         typer.echo(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip())
     typer.echo("Each value with its 95 % interval for the drawing of rows.")
-
-
-def check_target(*written: Path | None, read: Sequence[Path | None] = ()) -> None:
-    """Raise InputError, before anything is computed, where a result could not be written.
-
-    A file that is read, or written already, is no place for it either.
-    """
-    check_writable(read, *(path for path in written if path != STDOUT))

@@ -15,6 +15,7 @@ from dp_synth.accounting.ledger import rounded_up
 from dp_synth.cli.account import tradeoff_points
 from dp_synth.cli.arguments import reading_arguments
 from dp_synth.errors import InputError, LedgerError
+from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,8 +50,7 @@ def new(
             raise ValueError("a ledger that is continued needs a delta above 0")
     if file.exists():
         raise InputError(f"{file}: is there already, and a ledger is never overwritten")
-    if not file.parent.is_dir():
-        raise InputError(f"{file}: its folder does not exist; make it, or name another place")
+    check_writable(file)
     Accountant(budget, ledger=file, adaptive=True).open()
     print(f"{file}: epsilon {epsilon:g} at delta {delta:g}, {adjacency}, nothing spent")
 
@@ -177,8 +177,7 @@ def _check_places(file: Path, out: str | None, plot: Path | None) -> None:
         return
     if not out.lower().endswith((".json", ".csv")):
         raise InputError(f"{out}: --out must end in .json or .csv, or be -")
-    if not Path(out).parent.is_dir():
-        raise InputError(f"{out}: its folder does not exist; make it, or name another place")
+    check_writable(Path(out))
     if Path(out).resolve() == file.resolve():
         raise InputError(f"{out}: is the ledger itself, which is never overwritten")
 

@@ -35,7 +35,7 @@ def _attacks() -> list[tuple[str, str]]:
     from dp_synth.attacks import ATTACKS
 
     return [
-        (name, f"{_first_line(kind)} [{kind.measures}; needs {', '.join(kind.needs())}]")
+        (name, f"{_first_line(kind)} [{kind.measures}; needs {kind.needs_in_words()}]")
         for name, kind in ATTACKS.items()
     ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
@@ -15,6 +14,7 @@ import typer
 from dp_synth.cli.arguments import reading_arguments
 from dp_synth.cli.progress import shown_training
 from dp_synth.errors import InputError
+from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -282,19 +282,4 @@ def _check_places(read: Sequence[str | Path | None], out: str, *kept: Path | Non
     """Refuse, before anything is spent, places that results could not be written to."""
     if out != "-" and not out.lower().endswith((".csv", ".csv.gz", ".parquet")):
         raise InputError(f"{out}: --out must end in .csv, .csv.gz or .parquet, or be -")
-    check_writable(read, None if out == "-" else Path(out), *kept)
-
-
-def check_writable(read: Sequence[str | Path | None], *written: Path | None) -> None:
-    """Refuse places that nothing could be written to, or that are also read from."""
-    taken = {Path(path).resolve() for path in read if path is not None and str(path) != "-"}
-    for path in written:
-        if path is None:
-            continue
-        if path.resolve() in taken:
-            raise InputError(f"{path}: is named twice; give each file a place of its own")
-        taken.add(path.resolve())
-        if not path.parent.is_dir():
-            raise InputError(f"{path}: its folder does not exist; make it, or name another place")
-        if path.is_dir() or not os.access(path.parent, os.W_OK):
-            raise InputError(f"{path}: cannot be written; name another place")
+    check_writable(Path(out), *kept, read=read)

@@ -8,9 +8,12 @@ from dp_synth.figures.power import power_curves
 from dp_synth.figures.ranks import draw_ranks, write_ranks
 from dp_synth.figures.risks import risk_bars
 from dp_synth.figures.roc import roc_curves
+from dp_synth.figures.style import PALETTE, SETTINGS, look
 from dp_synth.figures.tradeoff import tradeoff
 
 __all__ = [
+    "PALETTE",
+    "SETTINGS",
     "audit_bounds",
     "bounds_of",
     "draw_all",
@@ -18,6 +21,7 @@ __all__ = [
     "draw_ranks",
     "is_audit",
     "leakage_curves",
+    "look",
     "power_curves",
     "risk_bars",
     "roc_curves",

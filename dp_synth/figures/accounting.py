@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from dp_synth.errors import InputError
 from dp_synth.figures.style import FULL_WIDTH, GREY, INK, PALETTE, SETTINGS, named, new_figure
-from dp_synth.files import written_whole
+from dp_synth.files import check_writable, written_whole
+from dp_synth.rounding import at_most
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +86,7 @@ def _draw_tradeoff(axes: Axes, points: pd.DataFrame, auc: float) -> None:
     axes.set_aspect("equal")
     axes.set_xlabel("false-positive rate")
     axes.set_ylabel("true-positive rate")
-    axes.set_title(f"any attack: AUC at most {auc:.4f}")
+    axes.set_title(f"any attack: AUC at most {at_most(auc, 4)}")
     axes.legend(loc="lower right")
 
 
@@ -93,8 +94,7 @@ def check_place(path: Path) -> None:
     """Refuse, before anything is computed, a place where no figure can be written."""
     if path.suffix.lower() not in ENDINGS:
         raise InputError(f"{path}: the name of a figure must end in .png or .pdf")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {str(path.parent)!r} to write it in")
+    check_writable(path)
 
 
 def save(draw: Callable[[], tuple[Axes, ...]], path: Path) -> None:

@@ -41,12 +41,13 @@ def bounds_of(records: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     """Return a row a bound from reports of audits, as ``AuditReport.to_dict`` has them.
 
     Columns are ``series``, ``claimed``, ``method``, ``epsilon``, ``ceiling`` (of Clopper-Pearson
-    alone), ``runs``, ``level`` and ``passed``. A record's ``settings``, where it has them, are
-    part of the series' name.
+    alone), ``runs``, ``level``, ``delta`` and ``passed``. A record's ``settings``, where it has
+    them, are part of the series' name.
     """
     import pandas as pd
 
-    columns = ["series", "claimed", "method", "epsilon", "ceiling", "runs", "level", "passed"]
+    columns = ["series", "claimed", "method", "epsilon", "ceiling"]
+    columns += ["runs", "level", "delta", "passed"]
     rows = []
     for record in records:
         settings, bounds = record.get("settings") or {}, record["bounds"]
@@ -60,7 +61,8 @@ def bounds_of(records: Iterable[Mapping[str, object]]) -> pd.DataFrame:
         for method, epsilon in bounds.items():
             ceiling = record["ceiling"] if method == "clopper_pearson" else np.nan
             head = (series, record["claimed_epsilon"], method, epsilon, ceiling)
-            rows.append((*head, record["runs"], record["level"], record["passed"]))
+            about = (record["runs"], record["level"], record["delta"], record["passed"])
+            rows.append((*head, *about))
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -84,7 +86,7 @@ def audit_bounds(bounds: pd.DataFrame) -> tuple[Axes, ...]:
         panel.set_title(title)
         panel.set_ylim(bottom=-0.3)
     axes[0].set_ylabel("ε that the audit finds")
-    below(figure, axes, _note(bounds), series=())
+    below(figure, axes, f"two tables that differ in one record; {setting(bounds)}", series=())
     return axes
 
 
@@ -157,11 +159,10 @@ def _draw_series(axes: Axes, rows: pd.DataFrame, line: Line, *, filled: bool) ->
     )
 
 
-def _note(bounds: pd.DataFrame) -> str:
+def setting(bounds: pd.DataFrame) -> str:
+    """Return how many runs, at which level and delta, the bounds of ``bounds_of`` rest on."""
     fewest, most = int(bounds["runs"].min()), int(bounds["runs"].max())
     runs = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
-    level = float(bounds["level"].max())
-    return (
-        f"two tables that differ in one record, {runs} releases of each; "
-        f"level {100 * level:g} %, shared by all tests of an audit"
-    )
+    levels = " or ".join(f"{100 * level:g}" for level in sorted(bounds["level"].unique()))
+    deltas = " or ".join(f"{delta:g}" for delta in sorted(bounds["delta"].unique()))
+    return f"{runs} runs a world, level {levels} % shared by all tests of an audit, δ = {deltas}"

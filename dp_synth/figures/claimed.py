@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from dp_synth.figures.audits import bounds_of, draw_bounds, draw_claims, looks_of
+from dp_synth.figures.audits import bounds_of, draw_bounds, draw_claims, looks_of, setting
 from dp_synth.figures.style import Line
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def draw_claimed(
 
     Filled markers are lower bounds whatever the mechanism is (Clopper-Pearson), with the largest
     that so many runs can prove; hollow ones are none: the epsilon of the claimed curve at
-    another noise. ``lines`` are the looks of series that stand beside.
+    another noise. ``lines`` are the looks of series that stand beside. The title says how many runs
+    it rests on, at which level and delta.
     """
     bounds = bounds_of(audits)
     looks = _looks([str(name) for name in dict.fromkeys(bounds["series"])], lines)
@@ -38,7 +39,7 @@ def draw_claimed(
     draw_bounds(axes, bounds, IF_CURVE, looks, filled=False)
     axes.set_ylim(bottom=-0.3)
     axes.set_ylabel("audited ε")
-    axes.set_title(TITLE)
+    axes.set_title(f"{TITLE}\n{setting(bounds)}")
 
 
 def _looks(series: Sequence[str], lines: Mapping[str, Line]) -> dict[str, Line]:

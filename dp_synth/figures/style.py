@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -114,6 +115,24 @@ NAMES: MappingProxyType[str, str] = MappingProxyType(
         "logistic_regression": "logistic regression",
     }
 )
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Give what is drawn in the block fonts, grid and legends as our figures have them.
+
+    Settings of matplotlib are what they were once it ends. A notebook that is to look so as a
+    whole says ``matplotlib.rcParams.update(dp_synth.figures.SETTINGS)`` instead.
+
+    >>> import matplotlib
+    >>> with look():
+    ...     matplotlib.rcParams["axes.spines.top"]
+    False
+    """
+    from matplotlib import style
+
+    with style.context(dict(SETTINGS)):
+        yield
 
 
 def named(series: str) -> str:

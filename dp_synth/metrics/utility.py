@@ -108,6 +108,8 @@ def auc_gain(better: Predicted, worse: Predicted) -> Estimate:
     The interval is that of DeLong, DeLong & Clarke-Pearson 1988 for correlated areas: a record
     that both models rank alike says nothing about their difference.
     """
+    if not len(better.labels):
+        return Estimate(0.0, -1.0, 1.0)
     gain = sum(
         sign * float(np.mean([_plain_area(test, c) for c in test.scored]))
         for sign, test in ((1, better), (-1, worse))

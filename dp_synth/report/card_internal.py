@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dp_synth.metrics import METRICS, Compared, Estimate, RealTables
+from dp_synth.metrics import METRICS, MODELS, Compared, Estimate, RealTables
 from dp_synth.metrics.estimate import difference
 from dp_synth.metrics.fidelity import Axes, cliques_of, mean_total_variation
+from dp_synth.metrics.utility import auc_gain
 from dp_synth.release import Release
 from dp_synth.report.card_data import data_warnings
 from dp_synth.report.card_measured import Measured
@@ -177,9 +178,15 @@ def _is_trivial(key: str) -> bool:
 
 
 def _gaps(made: Compared, fitted: Compared) -> Iterator[Measured]:
-    """Yield by how much the AUC of each model falls short of one that learned from real records."""
+    """Yield by how much the AUC of each model falls short of one that learned from real records.
+
+    Both are tested on the same records, so that their areas go together: `auc_gain` pairs them.
+    """
     for model, scores in made.scores.items():
-        gap = difference(fitted.scores[model]["auc"], scores["auc"])
+        factory = MODELS[model]
+        gap = auc_gain(fitted.predicted(model, factory), made.predicted(model, factory))
+        if gap.low == gap.high:  # no record ranks differently: few show not that none would
+            gap = difference(fitted.scores[model]["auc"], scores["auc"])
         yield Measured.of(f"{AUC_GAP}:{model}", gap)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
 from dp_synth.report.card_measured import Measured
+from dp_synth.rounding import at_most
 
 WIDTH, HEIGHT = 120, 16  # of an interval's drawing
 UNKNOWN = "n/a"
@@ -84,13 +85,20 @@ def table(
 
 
 def measured_table(
-    caption: str, measured: Sequence[Measured], *, beside: str, of: str = "", draw: bool = True
+    caption: str,
+    measured: Sequence[Measured],
+    *,
+    beside: str,
+    of: str = "",
+    draw: bool = True,
+    beside_as: Callable[[float | None], str] | None = None,
 ) -> str:
     """Return a table of measured values with their intervals.
 
     ``of`` heads the column of what each is about, ``beside`` that of what it is to be read
     against; both are left out where they are empty. With ``draw`` the intervals stand on one
-    common line as well, ``beside`` a stroke across it: for values of one scale.
+    common line as well, ``beside`` a stroke across it: for values of one scale. ``beside_as``
+    writes what stands beside; by default `number` does.
     """
     head = ["measure", *[of] * bool(of), "value", "95 % interval", *[beside] * bool(beside)]
     ends = [end for one in measured for end in (one.low, one.high, one.beside) if end is not None]
@@ -101,7 +109,7 @@ def measured_table(
             *[one.about] * bool(of),
             number(one.value),
             f"{number(one.low)} to {number(one.high)}",
-            *[number(one.beside)] * bool(beside),
+            *[(beside_as or number)(one.beside)] * bool(beside),
             *[Html(drawn(one, low, high))] * draw,
         ]
         for one in measured
@@ -112,6 +120,11 @@ def measured_table(
 def number(value: float | None) -> str:
     """Return a measured number in four digits after the point, or n/a where it is unknown."""
     return UNKNOWN if value is None else f"{value:.4f}"
+
+
+def most(value: float | None) -> str:
+    """Return an upper bound in as many digits as `number`, rounded up."""
+    return UNKNOWN if value is None else at_most(value, 4)
 
 
 def drawn(one: Measured, low: float, high: float) -> str:

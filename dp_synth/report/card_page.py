@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib.resources import files
 from string import Template
 
 from dp_synth.accounting.ledger import rounded_up
@@ -20,12 +19,14 @@ from dp_synth.report.card_markup import (
     listed,
     markup,
     measured_table,
+    most,
     paragraph,
     section,
     table,
 )
 from dp_synth.report.card_promise import Promise, upward
 from dp_synth.report.card_public import PublicColumn, Publishable
+from dp_synth.report.html_document import html_document, template, themed
 
 SHOWN = 12  # categories and marginals of a cell; the card's JSON has all of them
 
@@ -33,18 +34,17 @@ SHOWN = 12  # categories and marginals of a cell; the card's JSON has all of the
 def page_of(card: DataCard) -> str:
     """Return the page of a card as one HTML text."""
     part = card.publishable
-    folder = files("dp_synth.report") / "templates"
-    body = [_blocking(part), _promise(part), _uses(part), _warnings(part), _steps(part)]
-    body += [_inputs(part), _method(part)]
+    parts = [_blocking(part), _promise(part), _uses(part), _warnings(part), _steps(part)]
+    parts += [_inputs(part), _method(part)]
     if card.internal is not None:
-        body += _internal(card.internal)
-    return Template((folder / "card.html").read_text("utf-8")).substitute(
+        parts += _internal(card.internal)
+    body = Template(template("card.html")).substitute(
         title=markup(part.title),
-        style=(folder / "card.css").read_text("utf-8"),
         head=_head(part.promise) + (_banner() if card.internal else ""),
-        body="".join(body),
+        body="".join(parts),
         foot=markup(f"Made by dp_synth {card.dp_synth}. Publishable part: SHA-256 {card.digest}."),
     )
+    return html_document(f"Data card: {part.title}", themed("card.css"), body)
 
 
 def _head(promise: Promise) -> str:
@@ -258,7 +258,9 @@ def _attacks(part: InternalPart) -> str:
         "attacks",
         "Attacks (internal)",
         paragraph(part.summary),
-        measured_table(membership, part.attacks, of=sees, beside="ledger permits"),
+        measured_table(
+            membership, part.attacks, of=sees, beside="ledger permits, at most", beside_as=most
+        ),
         measured_table(
             guesses, part.guesses, of=sees, beside="success on fresh records", draw=False
         ),

@@ -7,50 +7,21 @@ from html import escape
 
 from dp_synth._version import __version__
 from dp_synth.report.evaluation_table import Row, Section
-
-_STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --ink: #1a1a1a; --line: #767676; --mark: #fff3cd; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #16181c; --ink: #ececec; --line: #8a8f98; --mark: #4a3b00; }
-}
-body { background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif;
-  margin: 0 auto; max-width: 60rem; padding: 1rem; }
-.internal { background: var(--mark); border: 2px solid var(--ink); font-weight: 600;
-  padding: 0.5rem 1rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; }
-caption { text-align: left; padding: 0.25rem 0; }
-th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.75rem 0.25rem 0;
-  text-align: left; vertical-align: top; }
-tbody th { font-weight: 400; }
-td { font-variant-numeric: tabular-nums; white-space: nowrap; }
-@media print { body { max-width: none; } table { break-inside: avoid; } }
-"""
+from dp_synth.report.html_document import html_document, template
 
 
 def page(title: str, mark: str, sections: Sequence[Section]) -> str:
     """Return the page, headed by ``title`` and by the ``mark`` that says who may see it."""
     tables = "\n".join(_section(place, one) for place, one in enumerate(sections, 1))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{escape(title)}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<main>
+    body = f"""<main>
 <h1>{escape(title[:1].upper() + title[1:])}</h1>
 <p class="internal" role="note">{escape(mark[:1].upper() + mark[1:])}. Not to be published.</p>
 <p>Each value stands with its 95&nbsp;% interval for the drawing of rows.</p>
 {tables}
 </main>
 <footer><p>dp_synth {escape(__version__)}</p></footer>
-</body>
-</html>
 """
+    return html_document(title, template("evaluation.css"), body)
 
 
 def _section(place: int, section: Section) -> str:

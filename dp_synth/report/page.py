@@ -7,7 +7,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from dp_synth._version import __version__
 from dp_synth.errors import InputError
 from dp_synth.files import written_whole
+from dp_synth.report.html_document import html_document, template, themed
 from dp_synth.report.page_data import PageData, page_data
 from dp_synth.report.page_tables import card_lists, cost_table, failure_table, manifest_lists
 
@@ -56,13 +56,12 @@ def page(
 ) -> str:
     """Return the text of the page that ``write_page`` writes."""
     data = page_data(records)
-    style, script = _template("page.css"), _template("page.js")
+    title = _title(data)
+    style, script = themed("page.css"), template("page.js")
     parts = {
-        "policy": _policy(style, script),
-        "style": style,
         "script": script,
         "data": embedded(data.drawn()),
-        "title": escape(_title(data)),
+        "title": escape(title),
         "facts": _facts(data),
         "costs": cost_table(data.costs),
         "failures": failure_table(data.failures, data.cells),
@@ -72,7 +71,8 @@ def page(
         "no_cards": "" if cards else "hidden",
         "version": escape(__version__),
     }
-    return Template(_template("page.html")).substitute(parts)
+    body = Template(template("page.html")).substitute(parts)
+    return html_document(title, style, body, policy=_policy(style, script))
 
 
 def embedded(value: object) -> str:
@@ -85,10 +85,6 @@ def embedded(value: object) -> str:
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
-
-
-def _template(name: str) -> str:
-    return (files("dp_synth.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _policy(style: str, script: str) -> str:

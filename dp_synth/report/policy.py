@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -22,8 +21,7 @@ from pydantic import (
 from dp_synth.accounting import Adjacency
 from dp_synth.errors import InputError
 from dp_synth.report.card_warnings import ColumnKind
-
-Where = tuple[str | int, ...]
+from dp_synth.yaml_lines import Lines, YamlFault, line_of, parse_yaml
 
 
 class PolicyError(InputError):
@@ -99,20 +97,9 @@ class Policy(_Part):
 did you mean 'epsilon_at_most'?
         """
         try:
-            loader = yaml.SafeLoader(text)
-            node = loader.get_single_node()
-            lines = dict(_lines(node, ()))
-            content = None if node is None else loader.construct_document(node)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
-            line = f"line {mark.line + 1}: " if mark else ""
-            raise PolicyError(f"{source}: {line}{error.problem}") from None
-        except RecursionError:
-            raise PolicyError(f"{source}: a part of it stands within itself") from None
-        except (yaml.YAMLError, ValueError) as error:
-            raise PolicyError(
-                f"{source}: not a YAML text: {' '.join(str(error).split())}"
-            ) from None
+            content, lines = parse_yaml(text)
+        except YamlFault as fault:
+            raise PolicyError(f"{source}: {fault}") from None
         if not isinstance(content, Mapping):
             raise PolicyError(f"{source}: must be a mapping with the keys {', '.join(KEYS)}")
         try:
@@ -129,37 +116,11 @@ def sample_policy() -> str:
     return (files("dp_synth.report") / "templates" / "card_policy.yaml").read_text("utf-8")
 
 
-def _lines(node: yaml.Node | None, where: Where) -> Iterator[tuple[Where, int]]:
-    """Yield the line of every key and item; ConstructorError for a key that is twice or no text."""
-    if node is not None:
-        yield where, node.start_mark.line + 1
-    if isinstance(node, yaml.SequenceNode):
-        for place, item in enumerate(node.value):
-            yield from _lines(item, (*where, place))
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key must be a text", key.start_mark
-                )
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
-            seen.add(key.value)
-            yield from _lines(value, (*where, key.value))
-            yield (*where, key.value), key.start_mark.line + 1
-
-
-def _explain(error: ValidationError, lines: Mapping[Where, int]) -> str:
+def _explain(error: ValidationError, lines: Lines) -> str:
     """Return the first fault with its line, and the nearest key to one that is unknown."""
     # A misspelt key is also a missing one: what stands in the file says more.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    where = first["loc"]
-    while where and where not in lines:
-        where = where[:-1]
-    line = f"line {lines.get(where, 1)}: "
+    line = f"line {line_of(first['loc'], lines) or 1}: "
     name = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         known = Required.model_fields if len(first["loc"]) > 1 else KEYS

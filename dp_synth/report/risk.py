@@ -25,6 +25,7 @@ from dp_synth.metrics.estimate import TAIL, Estimate
 from dp_synth.metrics.ranking import area_under_roc
 from dp_synth.release import Release
 from dp_synth.report.words import QUESTIONS, SEES, UNKNOWN_QUESTION, of_guess, of_membership
+from dp_synth.rounding import at_most
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 
@@ -151,7 +152,8 @@ class RiskReport:
     def __str__(self) -> str:
         lines = [] if self.guarantee is None else [self.guarantee.statement]
         if self.guarantee is not None and self.guarantee.ceiling is not None:
-            lines.append(f"No attack on one record has an AUC above {self.guarantee.ceiling:.4f}.")
+            most = at_most(self.guarantee.ceiling, 4)
+            lines.append(f"No attack on one record has an AUC above {most}.")
         lines += ["", INTERNAL, self.summary]
         for row in self.table.itertuples(index=False):
             lines += ["", f"{row.attack} (sees {row.sees}): {row.question}", f"  {row.sentence}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from dp_synth.metrics.estimate import Estimate
+from dp_synth.report.card_promise import upward
 
 SEES = {
     "closest_record": "the synthetic table",
@@ -57,7 +58,7 @@ def of_membership(area: Estimate, *, similarity: bool, largest_auc: float | None
     text = f"Shown a fitted and a fresh record, the attack picks the fitted one in {shares}"
     if largest_auc is not None and area.low > largest_auc:
         text += (
-            f" That is more than the ledger permits ({_share(largest_auc)}): look for a defect, or "
+            f" That is more than the ledger permits ({upward(largest_auc)}): look for a defect, or "
             "for a holdout of other people than those who were fitted."
         )
     elif area.low > 0.5:

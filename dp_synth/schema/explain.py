@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+from dp_synth.extensions import nearest
 
 _LONGEST_INPUT = 60
 _MESSAGES = {
     "missing": "is required",
-    "extra_forbidden": "is not a field that is known here",
     "union_tag_not_found": "is required",
     "union_tag_invalid": "must be categorical, ordinal, integer, real, datetime or id",
     "string_type": "must be text",
@@ -27,30 +28,50 @@ _LIMITS = {"greater_than_equal": ("ge", "least"), "less_than_equal": ("le", "mos
 _INPUT_SHOWN = {"string_type", "float_type", "int_type", "tuple_type", *_LIMITS}
 
 
-def first_fault(error: ValidationError, mapping: Mapping[str, object]) -> str:
-    """Return where in ``mapping`` the first fault of ``error`` lies and what would be right."""
-    details = error.errors(include_url=False)[0]
+Parts = Mapping[str, type[BaseModel]]  # by the type of a column or the key of another part
+
+
+def first_fault(
+    error: ValidationError, mapping: Mapping[str, object], whole: type[BaseModel], *, parts: Parts
+) -> str:
+    """Return where in ``mapping`` the first fault of ``error`` lies and what would be right.
+
+    ``whole`` describes the file, ``parts`` what lies in it: of them are the fields that may have
+    been meant by one that is not known.
+    """
+    # A misspelt field is also a missing one: what stands in the file says more.
+    faults = error.errors(include_url=False)
+    details = min(faults, key=lambda found: found["type"] != "extra_forbidden")
     where = list(details["loc"])
-    parts = []
+    within = [parts[key] for key in map(str, where[:-1]) if key in parts]
+    known = _fields(within[-1] if within else whole)
+    said = []
     if len(where) >= 2 and where[0] == "columns":
-        parts.append(f"column {_column_name(mapping, where[1])}")
+        said.append(f"column {_column_name(mapping, where[1])}")
         where = where[3:]  # a column's index and the tag of its type
         if details["type"].startswith("union_tag"):
             where = ["type"]
     elif len(where) >= 2 and where[0] == "constraints":
-        parts.append(f"constraint {int(where[1]) + 1}")
+        said.append(f"constraint {int(where[1]) + 1}")
         if where[2:3] == ["impossible"] and len(where) > 3:
-            parts.append(f"column {where[3]!r}")
-        where = [] if len(parts) > 1 else where[2:][-1:]
+            said.append(f"column {where[3]!r}")
+        where = [] if len(said) > 1 else where[2:][-1:]
     elif where == ["columns"] and details["type"] == "value_error":
         where = []  # the message names the column
     if where:
-        parts.append(f"field {str(where[0])!r}")
-    return ": ".join([*parts, _what(details)])
+        said.append(f"field {str(where[0])!r}")
+    return ": ".join([*said, _what(details, known)])
 
 
-def _what(details: ErrorDetails) -> str:
+def _fields(kind: type[BaseModel]) -> list[str]:
+    """Return the keys that a part of the file may have, as the file spells them."""
+    return [field.alias or name for name, field in kind.model_fields.items()]
+
+
+def _what(details: ErrorDetails, known: Sequence[str]) -> str:
     kind = details["type"]
+    if kind == "extra_forbidden":
+        return f"is not a field that is known here; {nearest(details['loc'][-1], known)}"
     if kind == "value_error":
         return details["msg"].removeprefix("Value error, ")
     message = _MESSAGES.get(kind, details["msg"][:1].lower() + details["msg"][1:])
@@ -58,6 +79,8 @@ def _what(details: ErrorDetails) -> str:
         key, what = _LIMITS[kind]
         message = f"must be at {what} {details['ctx'][key]}"
     given = details["input"]
+    if kind == "union_tag_not_found" and isinstance(given, Mapping):
+        return f"{message}, got the fields {', '.join(map(repr, given))}"
     if kind == "union_tag_invalid":
         given = given.get("type") if isinstance(given, Mapping) else given
     elif kind not in _INPUT_SHOWN:

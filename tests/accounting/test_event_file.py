@@ -111,7 +111,7 @@ def test_a_file_may_come_from_standard_input_and_name_replacement(monkeypatch):
         ("{pure: {epsilon: 1}, public: {}}", "must name one kind of event, got pure, public"),
         ("{count: 3}", "must name one kind of event, got none"),
         ("pure", "event 1: must be a mapping"),
-        ("{pure: {epsilon: 1}, pure: {epsilon: 2}}", "key 'pure' is given twice"),
+        ("{pure: {epsilon: 1}, pure: {epsilon: 2}}", "line 1: the key 'pure' stands twice"),
         ("{noisy_vote: {noise: gaussian, scale: 3, teachers: 9}}", "given by its stddev alone"),
         ("{noisy_vote: {noise: gumbel, stddev: 3, teachers: 9}}", "given by its scale alone"),
         ("{noisy_vote: {noise: cauchy, scale: 3, teachers: 9}}", "event 1, noisy_vote: noise: "),
@@ -133,7 +133,8 @@ def test_what_is_wrong_is_one_line_that_names_place_and_key(item, message):
         ("- 1", "must be a mapping with the keys adjacency and events"),
         ("{event: []}", "no key 'event'; did you mean 'events'?"),
         ("{adjacency: add, events: [{public: {}}]}", "adjacency must be one of add_remove, repl"),
-        ("events: [", "is not YAML"),
+        ("events: [", "f.yaml: line 1: "),
+        ("events: &all [*all]", "line 1: a part that has a name must not stand within itself"),
         (
             "{adjacency: replace_one, events: [{public: {}}, "
             "{sampled_gaussian: {noise_multiplier: 1, rate: .1, steps: 9}}]}",

@@ -5,10 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks import ATTACKS, AttackerView, split_pool
 from dp_synth.audit import Roc
 from dp_synth.datasets import load
 from dp_synth.errors import InputError, SchemaError
+from dp_synth.synthesizers import PrivBayes
 from dp_synth.transcript import MarginalAnswer
 
 
@@ -97,6 +99,32 @@ def test_a_missing_reference_is_named_where_it_is_needed(attack, game):
             attack.scores(pool.members, view)
     else:
         assert attack.scores(pool.members, view).shape == (500,)
+
+
+PARTS = ("reference", "transcript", "synthesizer", "budget", "algorithm", "records")
+
+
+def without(view, parts):
+    return replace(view, **dict.fromkeys(parts))
+
+
+def test_an_attack_needs_and_uses_what_it_says_and_no_more(attack, game):
+    data, pool = game
+    attack = replace(attack, runs=2) if attack.name == "marginal_ratio" else attack
+    known = {"synthesizer": PrivBayes(degree=1), "budget": PrivacyBudget(1, 1e-6), "records": 300}
+    whole = replace(view_of(pool.members.head(200), data), **known)
+    said = {*attack.needs(), *attack.uses}
+    said |= {"budget", "algorithm"} if "synthesizer" in said else set()
+    view = without(whole, [part for part in PARTS if part not in said])
+
+    targets = pool.members.head(50)
+    scores = attack.scores(targets, view)
+    np.testing.assert_array_equal(attack.scores(targets, whole), scores)
+    for part in attack.uses:
+        assert not np.allclose(attack.scores(targets, without(view, [part])), scores), part
+    for part in attack.needs()[1:]:
+        with pytest.raises(InputError, match=f"{attack.name!r} needs a .*{part}"):
+            attack.scores(targets, without(view, [part]))
 
 
 def test_a_missing_transcript_is_named_where_it_is_needed(game):

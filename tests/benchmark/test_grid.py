@@ -126,6 +126,9 @@ def test_a_mistake_is_one_line_with_what_would_be_right(content, expected):
         ("? [a]\n: b\n", "not a YAML text|found unhashable key|line 1: "),
         ("name: [\n", "line 2: "),
         ("seeds: \x00\n", "not a YAML text"),
+        ("name: a\nseeds: &all [*all]\n", "line 2: a part that has a name must not stand within"),
+        ("name: a\nutility: &it\n  <<: *it\n", "line 3: a part that has a name must not stand"),
+        ("name: 2020-13-45\n", "not a YAML text: month must be in 1..12"),
     ],
 )
 def test_a_file_that_is_not_yaml_is_one_line(tmp_path, text, expected):

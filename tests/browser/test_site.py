@@ -39,7 +39,7 @@ PATIENCE = 30  # seconds
 def site(tmp_path_factory):
     """The site, built anew, or where SITE says that it is."""
     if built := os.environ.get("SITE"):
-        return Path(built)
+        return Path(built).resolve()
     target = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
     done = subprocess.run(

@@ -46,7 +46,7 @@ def test_a_grid_is_run_once_told_about_and_drawn(grid, capfd, monkeypatch):
     assert spoken.out == done
     assert "3 done, 0 failed, 0 left" in spoken.err
 
-    monkeypatch.setattr("dp_synth.benchmark.run", refuse)
+    monkeypatch.setattr("dp_synth.benchmark.grid_run.run", refuse)
     assert main(["benchmark", "run", str(grid)]) == 0
     spoken = capfd.readouterr()
     nothing = "nothing to do: every cell of this grid is done already\n"
@@ -127,7 +127,7 @@ def test_ctrl_c_is_one_line_that_says_how_to_go_on(grid, capfd, monkeypatch):
     def interrupted(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dp_synth.benchmark.run", interrupted)
+    monkeypatch.setattr("dp_synth.benchmark.grid_run.run", interrupted)
     run = ["benchmark", "run", str(grid), "--store", "here", "--set", "seeds=1"]
     assert main([*run, "--set", "utility.epsilons=[1, 2]"]) == 130
     last = capfd.readouterr().err.strip().splitlines()[-1]
@@ -144,7 +144,9 @@ def test_ctrl_c_is_one_line_that_says_how_to_go_on(grid, capfd, monkeypatch):
     ],
 )
 def test_failed_cells_are_counted_aloud(grid, capfd, monkeypatch, tally, code, said):
-    monkeypatch.setattr("dp_synth.benchmark.run", lambda *arguments, **settings: tally)
+    monkeypatch.setattr(
+        "dp_synth.benchmark.run_grid", lambda grid, store, report, **settings: report(tally)
+    )
     assert main(["benchmark", "run", str(grid)]) == code
     assert said in capfd.readouterr().err
 

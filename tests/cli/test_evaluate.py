@@ -162,7 +162,11 @@ def test_a_dash_gives_the_json_alone(files, capsys):
     assert 0 < json.loads(capsys.readouterr().out)["tv2"] < 1
     assert attack(files, "--json", "-") == 0
     without = {name for name, kind in ATTACKS.items() if kind.needs() == ("synthetic",)}
-    assert set(json.loads(capsys.readouterr().out)["attacks"]) == without
+    spoken = capsys.readouterr()
+    assert set(json.loads(spoken.out)["attacks"]) == without
+    *_, reference, release = spoken.err.splitlines()
+    assert reference.startswith("dp-synth: left out without --reference: density_ratio, ")
+    assert release == "dp-synth: left out without --reference and --release: transcript_ratio"
 
 
 def test_attack_gives_areas_and_rates_with_their_intervals(files, tmp_path, capsys):
@@ -207,7 +211,7 @@ def test_only_the_attacks_that_are_named_run(files, capsys):
     ("command", "said"),
     [
         (lambda files: attack(files, "--attack", "nearest"), "closest_record, density_ratio"),
-        (lambda files: attack(files, "--attack", "density_ratio"), "needs a reference"),
+        (lambda files: attack(files, "--attack", "density_ratio"), "none was given (--reference"),
         (lambda files: attack(files, members="none.csv"), "none.csv"),
         (lambda files: attack(files, synthetic="short.csv"), "'education'"),
         (lambda files: evaluate(files, synthetic="short.csv"), "'education'"),

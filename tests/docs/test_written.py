@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import blocks
 import formats
 import packages
@@ -78,3 +80,18 @@ def test_every_hazard_is_answered_in_part_or_left_to_the_reader() -> None:
     for _, kind, answer in rows:
         if kind.strip() == "answered":
             assert "`tests/" in answer, answer
+
+
+def test_every_file_that_the_review_checklist_names_exists() -> None:
+    text = (blocks.ROOT / "docs" / "explanation" / "review-checklist.md").read_text("utf-8")
+    named = re.findall(r"`(?:python )?([\w.-]+(?:/[\w.-]*)+|[\w-]+\.\w+|LICENSE)`", text)
+    assert len(named) > 25
+    assert [name for name in named if not (blocks.ROOT / name).exists()] == []
+
+
+def test_every_target_that_the_review_checklist_names_is_in_the_makefile() -> None:
+    text = (blocks.ROOT / "docs" / "explanation" / "review-checklist.md").read_text("utf-8")
+    rules = (blocks.ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"`make ([\w-]+)`", text))
+    assert {"test", "package", "paper", "reproduce"} <= targets
+    assert [target for target in targets if f"\n{target}:" not in rules] == []

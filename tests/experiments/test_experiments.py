@@ -66,6 +66,12 @@ def test_a_readme_shows_one_figure_and_says_what_is_on_it(folder):
 
 
 @every_folder
+def test_no_value_begins_a_line_which_would_break_its_paragraph(folder):
+    text = (folder / outline.README).read_text("utf-8")
+    assert [line for line in text.splitlines() if line.startswith("<!-- value")] == []
+
+
+@every_folder
 def test_no_marker_of_a_readme_is_empty(folder):
     found = outline.MARKER.findall((folder / "README.md").read_text())
     assert found

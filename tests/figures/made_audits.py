@@ -27,6 +27,7 @@ def audit_record(synthesizer, claimed, *, passed=True, settings=None, area=None)
         "claimed_epsilon": claimed,
         "runs": 1000,
         "level": 0.05,
+        "delta": 1e-5,
         "bounds": bounds,
         "ceiling": 5.0,
         "passed": passed,

@@ -61,5 +61,5 @@ def test_a_saved_figure_is_the_same_each_time_and_settings_stay(tmp_path, ending
 def test_a_place_where_no_figure_can_be_written_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"must end in \.png or \.pdf"):
         check_place(tmp_path / "curve.svg")
-    with pytest.raises(InputError, match="there is no folder"):
+    with pytest.raises(InputError, match="its folder does not exist"):
         check_place(tmp_path / "absent" / "curve.png")

@@ -39,6 +39,16 @@ def test_filled_markers_are_proven_and_hollow_ones_are_no_bound():
     assert {float(y) for line in lines_of(panel, CEILING_LABEL) for y in line.get_ydata()} == {5.0}
 
 
+def test_the_panel_says_on_how_many_runs_it_rests_and_at_which_level_and_delta():
+    other = audit_record("aim", 2.0) | {"runs": 300, "delta": 1e-9}
+    panel = leakage_curves(made_records(), [*AUDITS, other])[-1]
+    title = panel.get_title(loc="left") + panel.get_title()
+    said = (
+        "300 to 1,000 runs a world, level 5 % shared by all tests of an audit, δ = 1e-09 or 1e-05"
+    )
+    assert title.splitlines()[-1] == said
+
+
 def test_a_method_looks_as_it_does_beside_and_others_as_none_does():
     *others, panel = leakage_curves(made_records(), AUDITS)
     known = {line.get_label(): line for axes in others for line in axes.lines}

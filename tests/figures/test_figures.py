@@ -1,5 +1,8 @@
 """What is drawn is what the records say."""
 
+import subprocess
+import sys
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -7,7 +10,7 @@ import pytest
 from made_records import EPSILONS, SEEDS, made_records, metrics_of, record
 from scipy import stats
 
-from dp_synth.figures import draw_all, leakage_curves, tradeoff, utility_curves
+from dp_synth.figures import SETTINGS, draw_all, leakage_curves, look, tradeoff, utility_curves
 from dp_synth.figures.curves import CEILING_LABEL
 from dp_synth.figures.files import FIGURES
 from dp_synth.figures.style import LIVE_LABEL, NAMES, NETWORKS, lines_of
@@ -233,3 +236,22 @@ def test_many_series_get_more_room_than_few(records):
         few, many = (draw(r)[0].figure.get_size_inches() for r in (records, crowd()))
         assert many[1] > few[1]
         assert many[0] == few[0]
+
+
+def test_the_look_is_that_of_our_figures_and_ends_with_its_block():
+    before = dict(mpl.rcParams)
+    with look():
+        assert mpl.rcParams == mpl.RcParams({**before, **SETTINGS})
+    assert dict(mpl.rcParams) == before
+
+
+def test_the_look_of_a_whole_notebook_is_set_in_one_line():
+    with mpl.rc_context():
+        mpl.rcParams.update(SETTINGS)
+        assert mpl.rcParams["axes.titlelocation"] == "left"
+
+
+def test_figures_are_reached_without_matplotlib():
+    code = "import sys, dp_synth; dp_synth.figures.look; print('matplotlib' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"

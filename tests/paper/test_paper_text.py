@@ -79,8 +79,11 @@ def test_every_figure_of_the_text_is_that_of_its_record(name: str) -> None:
         if number.decimals is not None:
             first = re.search(r"-?[\d,]+\.?\d*", shown)
             assert first is not None
-            rounding = 0.5 * 10.0**-number.decimals * (1 + 1e-9)
-            assert abs(float(first[0].replace(",", "")) - number.value) <= rounding
+            rounding = (1.0 if number.bound else 0.5) * 10.0**-number.decimals * (1 + 1e-9)
+            beyond = float(first[0].replace(",", "")) - number.value
+            assert abs(beyond) <= rounding
+            assert beyond <= 0 or number.bound != "lower"
+            assert beyond >= 0 or number.bound != "upper"
 
 
 def test_all_that_is_committed_is_of_the_committed_records() -> None:

@@ -8,8 +8,9 @@ from made_release import people
 
 from dp_synth import metrics
 from dp_synth.errors import InputError
-from dp_synth.metrics import METRICS, Compared, Estimate, RealTables
+from dp_synth.metrics import METRICS, MODELS, Compared, Estimate, RealTables
 from dp_synth.metrics.estimate import difference
+from dp_synth.metrics.utility import auc_gain
 from dp_synth.report import risk_report
 from dp_synth.report.card_data import data_warnings, rare_shares, record_keys
 from dp_synth.report.card_internal import internal_part, worst_marginals
@@ -51,6 +52,28 @@ def test_fidelity_and_utility_are_the_metrics_own():
         assert utility[f"auc:{model}"].value == pytest.approx(auc)
         assert utility[f"auc:{model}"].beside == pytest.approx(real)
         assert utility[f"auc_gap:{model}"].value == pytest.approx(real - auc)
+
+
+def test_gaps_are_of_areas_that_are_tested_on_the_same_records():
+    real = RealTables(*(RELEASE.schema.typed(table) for table in (TRAIN, HOLDOUT)), RELEASE.schema)
+    made, fitted = (Compared(real, rows) for rows in (RELEASE.schema.typed(ROWS), real.train))
+    utility = by_name(PART.utility)
+    for model, scores in made.scores.items():
+        gap = utility[f"auc_gap:{model}"]
+        apart = difference(fitted.scores[model]["auc"], scores["auc"])
+        paired = auc_gain(*(one.predicted(model, MODELS[model]) for one in (fitted, made)))
+        assert (gap.low, gap.high) == pytest.approx((paired.low, paired.high))
+        assert (gap.low, gap.high) != pytest.approx((apart.low, apart.high), abs=1e-3)
+
+
+def test_models_that_rank_alike_on_few_records_may_yet_differ():
+    rows = [
+        people(60, seed).assign(ill=lambda one: (one["age"] > 60).astype(int)) for seed in (8, 9)
+    ]
+    utility = by_name(internal_part(*rows, rows[0], RELEASE).utility)
+    for model in MODELS:
+        gap = utility[f"auc_gap:{model}"]
+        assert gap.low < gap.value == 0 < gap.high
 
 
 def test_fresh_records_are_never_told_from_themselves():

@@ -190,7 +190,7 @@ def test_a_damaged_file_of_signatures_is_refused_and_kept(text, tmp_path):
         ("unseeded: true\nunseeded: false", "line 2: the key 'unseeded' stands twice"),
         ("a: [", "line 1: "),
         ("unseeded: true\n? [a, b]\n: 1", "line 2: a key must be a text"),
-        ("signatures: &all [*all]", "a part of it stands within itself"),
+        ("unseeded: true\nsignatures: &all [*all]", "line 2: a part that has a name must not"),
         ("- 1", "must be a mapping with the keys epsilon_at_most"),
         ("", "must be a mapping"),
     ],

@@ -13,7 +13,8 @@ import pytest
 from made_page import CARD, MANIFEST, REASON, made_records
 
 from dp_synth.errors import InputError
-from dp_synth.report.page import _template, embedded, page, write_page
+from dp_synth.report.html_document import template, themed
+from dp_synth.report.page import embedded, page, write_page
 from dp_synth.report.page_look import SURFACES
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
@@ -137,8 +138,8 @@ def test_failures_costs_manifests_and_cards_stand_in_the_text(text):
 
 
 def test_the_script_can_be_read_at_one_go_and_the_surfaces_are_those_of_the_style():
-    assert len(_template("page.js").splitlines()) < 500
-    style = _template("page.css")
+    assert len(template("page.js").splitlines()) < 500
+    style = themed("page.css")
     assert f"--panel: light-dark({SURFACES['light']}, {SURFACES['dark']});" in style
 
 

@@ -126,7 +126,18 @@ FAULTS = [
     (case(where=[{"when": 3, "then": "1"}]), "constraint 1: field 'when': must be a list of texts"),
     (case(where=[]), "constraint 1: field 'where': must not be empty"),
     ({}, "constraint 1: must hold either 'impossible' or 'function'"),
-    ({"possible": {}}, "constraint 1: field 'possible': is not a field that is known here"),
+    (
+        {"possible": {}},
+        "constraint 1: field 'possible': is not a field that is known here; did you mean 'imposs",
+    ),
+    (
+        {"function": {"off": "a", "gives": "b", "where": [{"when": ["x"], "then": "y"}]}},
+        "constraint 1: field 'off': is not a field that is known here; did you mean 'of'?",
+    ),
+    (
+        {"function": {"of": "a", "gives": "b", "where": [{"when": ["x"], "than": "y"}]}},
+        "constraint 1: field 'than': is not a field that is known here; did you mean 'then'?",
+    ),
     (rule(PINCP=["N"], SMALL=["1"], WIDE=["1"]), "constraint 1: columns 'PINCP', 'SMALL', 'WIDE'"),
 ]
 

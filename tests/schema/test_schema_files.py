@@ -24,7 +24,31 @@ FAULTS = [
     (schema_of({**AGE, "upper": "3"}), "column 'age': field 'upper': must be a number, got '3'"),
     (schema_of({**AGE, "upper": 3.5}), "column 'age': field 'upper': must be a whole number, got"),
     (schema_of({**AGE, "upper": float("inf")}), "column 'age': field 'upper': must be"),
-    (schema_of({**AGE, "uper": 3}), "column 'age': field 'uper': is not a field that is known"),
+    (
+        schema_of({**AGE, "uper": 3}),
+        "column 'age': field 'uper': is not a field that is known here; did you mean 'upper'? "
+        "there are: name, missing, type, lower, upper, bins, decimals",
+    ),
+    (
+        schema_of({"name": "age", "type": "integer", "lowr": 17, "upper": 90}),
+        "column 'age': field 'lowr': is not a field that is known here; did you mean 'lower'?",
+    ),
+    (
+        schema_of({"name": "sex", "type": "categorical", "catgories": ["F"]}),
+        "column 'sex': field 'catgories': is not a field that is known here; did you mean 'cat",
+    ),
+    (
+        schema_of({"name": "s", "type": "ordinal", "sise": 3}),
+        "column 's': field 'sise': is not a field that is known here; did you mean 'size'?",
+    ),
+    (
+        schema_of(AGE, {**SEX, "color": "red"}),
+        "column 'sex': field 'color': is not a field that is known here; there are: name, miss",
+    ),
+    (
+        schema_of({"name": "a", "tpye": "id"}),
+        "column 'a': field 'type': is required, got the fields 'name', 'tpye'",
+    ),
     (schema_of({"name": "age", "type": "integer"}), "column 'age': field 'lower': is required"),
     (
         schema_of({"name": "a", "type": "text"}),
@@ -108,7 +132,14 @@ FAULTS = [
         "field 'positive': must be a category of 'sex' ('F', 'M'), got 'X'",
     ),
     (schema_of(SEX, positive="F"), "field 'positive': must stand beside 'label'"),
-    (schema_of(SEX, labels="sex"), "field 'labels': is not a field that is known here"),
+    (
+        schema_of(SEX, labels="sex"),
+        "field 'labels': is not a field that is known here; did you mean 'label'? there are: name",
+    ),
+    (
+        {"name": "t", "colums": [SEX]},
+        "field 'colums': is not a field that is known here; did you mean 'columns'?",
+    ),
     (schema_of(), "field 'columns': must not be empty"),
     ({"columns": [SEX]}, "field 'name': is required"),
 ]
@@ -144,6 +175,48 @@ def test_a_schema_gives_back_the_file_it_was_read_from():
     schema = Schema.from_dict(content)
     assert schema.to_dict() == content
     assert Schema.from_dict(schema.to_dict()) == schema == pickle.loads(pickle.dumps(schema))
+
+
+WHOLE = schema_of(
+    {**AGE, "bins": [17, 18, 65], "missing": ["?"]},
+    {**SEX, "categories": ["f\u00e9minin", "M", ""], "open": True},
+    {"name": "born", "type": "datetime", "lower": "1920-01-01", "upper": "2010-12-31"},
+    {"name": "serial", "type": "id"},
+    label="sex",
+    positive="M",
+    constraints=[{"impossible": {"age": {"from": 65}, "sex": ["M"]}}],
+)
+
+
+@pytest.mark.parametrize("names", [("age", "sex", "born", "serial"), ("born", "age")])
+def test_a_saved_schema_is_the_one_that_is_loaded(tmp_path, names):
+    schema = Schema.from_dict(WHOLE).select(names)
+    schema.save(tmp_path / "t.meta.json")
+    assert Schema.load(tmp_path / "t.meta.json") == schema
+    assert [path.name for path in tmp_path.iterdir()] == ["t.meta.json"]
+
+
+def test_a_schema_that_is_there_is_never_overwritten(tmp_path):
+    path = tmp_path / "t.meta.json"
+    path.write_text("confirmed by a person")
+    with pytest.raises(SchemaError, match=r"is there already.* never overwritten") as raised:
+        Schema.from_dict(WHOLE).save(path)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert path.read_text() == "confirmed by a person"
+
+
+def test_a_schema_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+    schema = Schema.from_dict(WHOLE)
+    with pytest.raises(SchemaError, match=r"absent.*cannot be written: No such file"):
+        schema.save(tmp_path / "absent" / "t.meta.json")
+
+    def full(*paths):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(SchemaError, match="cannot be written: No space left on device"):
+        schema.save(str(tmp_path / "t.meta.json"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_positive_class_is_compared_as_text():

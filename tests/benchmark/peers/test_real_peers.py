@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from pydantic import JsonValue
 
 from dp_synth import PrivacyBudget
 from dp_synth.accounting import Ledger
+from dp_synth.benchmark import run_grid
 from dp_synth.benchmark.peers import PeerAnswer, PeerError, environment, run_peer
 from dp_synth.schema import Schema
 
@@ -72,11 +74,15 @@ REAL: list[tuple[str, str, dict[str, JsonValue]]] = [
 ]
 
 
-def asked_of(peer: str, method: str, settings: dict[str, JsonValue]) -> PeerAnswer:
+def needs(peer: str) -> None:
     try:
         environment(peer)
     except PeerError as error:
         pytest.skip(str(error))
+
+
+def asked_of(peer: str, method: str, settings: dict[str, JsonValue]) -> PeerAnswer:
+    needs(peer)
     return run_peer(
         request(
             peer=peer,
@@ -105,11 +111,30 @@ def test_a_real_peer_gives_rows_of_the_public_codes(
         assert math.isclose(shares["0"], 0.6, abs_tol=0.1)
 
 
+def test_a_grid_of_one_cell_of_smartnoise_is_run_as_one_of_ours_is(tmp_path: Path) -> None:
+    needs("smartnoise")
+    coded_table(2_000).to_csv(tmp_path / "pair.csv", index=False)
+    PAIR.save(tmp_path / "pair.meta.json")
+    grid = {
+        "name": "one-cell",
+        "dataset": str(tmp_path / "pair.csv"),
+        "delta": 1e-6,
+        "seeds": 1,
+        "synthesizers": ["smartnoise/mst"],
+        "utility": {"epsilons": [5], "metrics": ["tv2"]},
+    }
+    records = run_grid(grid, tmp_path / "store")
+    rows = records[records["epsilon"].notna() & (records["metric"] == "tv2")]
+    (row,) = rows.to_dict("records")
+    assert row["error"] == ""
+    assert row["budget"] == "peer-declared"
+    assert 0 < row["value"] < 0.2  # 0.5 for rows that have nothing to do with the table
+    assert row["seconds"] > 0
+    assert row["peak_mb"] > 10
+
+
 def test_smartnoise_is_asked_for_add_remove_alone() -> None:
-    try:
-        environment("smartnoise")
-    except PeerError as error:
-        pytest.skip(str(error))
+    needs("smartnoise")
     asked = request(peer="smartnoise", method="mst", budget=PrivacyBudget(1.0, 1e-6, "replace_one"))
     with pytest.raises(PeerError, match="to add_remove alone, not replace_one"):
         run_peer(asked)
