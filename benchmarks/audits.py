@@ -173,7 +173,7 @@ def _line(one: Audited, report: AuditReport, seconds: float) -> str:
         at_most(report.claimed_epsilon, 3),
         at_least(report.total.epsilon_if_curve or 0.0, 3),
         at_least(gaussian.epsilon, 3),
-        f"{at_least(threshold.epsilon, 3)} ({at_most(report.ceiling, 2)})",
+        f"{at_least(threshold.epsilon, 3)} ({at_least(report.ceiling, 2)})",
         f"{report.total.noise_factor or 0.0:.3f}",
         "yes" if report.passed else "no: " + ", ".join(report.violations),
         f"{report.design}, {report.runs}",

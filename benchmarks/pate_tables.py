@@ -11,7 +11,7 @@ from cells import RECORDS, Record, read
 from measured import Spread
 from study import PUBLISHED, PUBLISHED_REAL, TABLES, Score, place, statistic
 
-from dp_synth.rounding import at_least, at_most
+from dp_synth.rounding import at_least
 
 PROTOCOL, LEAKS = "pate_protocol.jsonl", "pate_leaks.jsonl"
 
@@ -85,7 +85,7 @@ def _audited(records: Sequence[Record], leak: str) -> str:
     if not audits:
         return " | | | "
     values = cast(Mapping[str, float], audits[-1]["values"])
-    shown = f"{at_least(values['epsilon'], 2)} of {at_most(values['ceiling'], 2)}"
+    shown = f"{at_least(values['epsilon'], 2)} of {at_least(values['ceiling'], 2)}"
     gaussian = at_least(values["epsilon_if_gaussian"], 2) if leak == "none" else ""
     return f"{values['attack_auc']:.3f} | {shown} | {gaussian} | {values['runs']:.0f}"
 

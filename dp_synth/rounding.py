@@ -1,4 +1,7 @@
-"""Bounds in few digits: a lower one is never shown higher than it is, an upper one never lower."""
+"""Bounds in few digits: a lower one is never shown higher than it is, an upper one never lower.
+
+The ceiling of an audit is the largest lower bound that it could give, and is rounded as one.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ LEAK_NAMES = ("none", "shared partitions", "uncharged votes", "student on real r
 OF_LEAKS: Mapping[str, tuple[str, Bound]] = {
     "attack_auc": ("auc", ""),
     "epsilon": ("epsilon", "lower"),
-    "ceiling": ("ceiling", "upper"),
+    "ceiling": ("ceiling", "lower"),
 }
 ATTACKS = ("closest_record", "density_ratio", "marginal_ratio", "transcript_ratio")
 ROC_NAMES = {
@@ -71,7 +71,7 @@ def _ledgers() -> Iterator[tuple[str, Number]]:
             Number(exact, 2, AUDITS, f"clopper_pearson of {said}", bound="lower"),
         )
         ceiling = number_of(line, "ceiling")
-        yield f"{head}_ceiling", Number(ceiling, 2, AUDITS, f"ceiling of {said}", bound="upper")
+        yield f"{head}_ceiling", Number(ceiling, 2, AUDITS, f"ceiling of {said}", bound="lower")
 
 
 def _power() -> Iterator[tuple[str, Number]]:

@@ -29,7 +29,7 @@ from dp_synth.audit.bounds import (
 from dp_synth.audit.designs import Design, worst_case
 from dp_synth.audit.stages import stages_of, total_scores
 from dp_synth.errors import InputError
-from dp_synth.rounding import at_most
+from dp_synth.rounding import at_least, at_most
 from dp_synth.synthesizers.base import Synthesizer, Watched
 
 PARTS = 4  # of the level: total, its threshold, and two for the stages
@@ -174,7 +174,7 @@ def _check(
     if runs < 2 or not ceiling(most, least):
         raise InputError(
             f"{runs} runs a world can prove nothing at level {level:g}: their ceiling is epsilon "
-            f"0; that of 1,000 runs is {at_most(ceiling(int(1000 * PROVING_SHARE), least), 2)}"
+            f"0; that of 1,000 runs is {at_least(ceiling(int(1000 * PROVING_SHARE), least), 2)}"
         )
     check_design(synthesizer, budget, design)
 

@@ -18,7 +18,7 @@ from scipy.special import betaincinv, ndtri
 from dp_synth.accounting.closed_forms import gaussian_epsilon
 from dp_synth.errors import InputError
 from dp_synth.metrics.estimate import clopper_pearson
-from dp_synth.rounding import at_least, at_most
+from dp_synth.rounding import at_least
 
 Floats = NDArray[np.float64]
 Rate = TypeVar("Rate", float, Floats)
@@ -84,7 +84,7 @@ class Bound:
     def __str__(self) -> str:
         return (
             f"{self.method}: epsilon >= {at_least(self.epsilon, 3)}, "
-            f"at most {at_most(self.ceiling, 3)} provable "
+            f"at most {at_least(self.ceiling, 3)} provable "
             f"(for claims of {self.holds_for})"
         )
 

@@ -24,6 +24,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
+from dp_synth.rounding import at_least
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -86,12 +87,12 @@ def _cells(at: pd.DataFrame) -> list[str]:
     if at.empty:
         return ["-"] * 3
     epsilon = at["epsilon"].reindex(list(WORDS))
-    proven = f"{epsilon[PROVEN]:.2f} ({at['ceiling'][PROVEN]:.2f})"
+    proven = f"{at_least(epsilon[PROVEN], 2)} ({at_least(at['ceiling'][PROVEN], 2)})"
     return [proven, *(_number(epsilon[method]) for method in (GAUSSIAN, IF_CURVE))]
 
 
 def _number(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.2f}"
+    return "-" if np.isnan(value) else at_least(value, 2)
 
 
 def shares(found: pd.DataFrame, method: str, claim: float) -> pd.Series[float]:
@@ -128,7 +129,7 @@ def texts() -> dict[str, str]:
             said[f"{word} median {claim:g}"] = f"{median:.0f} %"
     said |= families(shares(found, IF_CURVE, 4.0).dropna())
     ceilings = proven["ceiling"]
-    said["ceilings"] = f"{ceilings.min():.2f} to {ceilings.max():.2f}"
+    said["ceilings"] = f"{at_least(ceilings.min(), 2)} to {at_least(ceilings.max(), 2)}"
     return said
 
 

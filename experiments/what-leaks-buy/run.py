@@ -23,6 +23,7 @@ from dp_synth.accounting.event_file import noise_factor
 from dp_synth.audit import clopper_pearson_bound, gaussian_bound
 from dp_synth.figures.audits import looks_of
 from dp_synth.figures.style import FULL_WIDTH, GREY, below, new_figure
+from dp_synth.rounding import at_least, at_most
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[0]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -163,7 +164,8 @@ def leaks_table(found: list[Record]) -> str:
             row.append(shown(list(by_seed(found, leak, value).values()), 4))
             row.append("" if leak == HONEST else shown(gains(found, leak, value), 4, sign=True))
         audit = audit_of(found, leak)
-        row += [f"{audit['epsilon']:.2f}", f"{audit['ceiling']:.2f}", f"{audit['attack_auc']:.3f}"]
+        row += [at_least(audit["epsilon"], 2), at_least(audit["ceiling"], 2)]
+        row.append(f"{audit['attack_auc']:.3f}")
         rows.append(row)
     return markdown(head, rows)
 
@@ -180,8 +182,8 @@ def summary(found: list[Record], method: str) -> str:
     caught = [leak for leak in leaks if audit_of(found, leak)["epsilon"] > EPSILON]
     sentences.append(
         f"The audit proves more than epsilon {EPSILON:g} of {len(caught)} of {len(leaks)} leaks"
-        f" ({_listed(caught)}). The attack's AUC is above {_permitted():.3f}, the most that a"
-        f" Gaussian mechanism of this claim permits, for {_listed(_above(found, leaks))}."
+        f" ({_listed(caught)}). The attack's AUC is above {at_most(_permitted(), 3)}, the most"
+        f" that a Gaussian mechanism of this claim permits, for {_listed(_above(found, leaks))}."
     )
     return f"**{METHODS[method]}.** " + " ".join(sentences)
 

@@ -1,0 +1,294 @@
+"""What releases are good for, and what they leak: every method on three tables.
+
+The marginal methods run here, on grids that finish one after the other; the networks on Adult are
+those of ``benchmarks/results/deep.jsonl``, measured with the same splits, budget and metrics.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dp_synth as dps
+from dp_synth.benchmark import (
+    Grid,
+    Record,
+    open_store,
+    outcomes,
+    plan,
+    read_record_file,
+    write_record_file,
+)
+from dp_synth.benchmark import records as records_of
+from dp_synth.benchmark.cell import RECORD_COLUMNS
+from dp_synth.figures.style import (
+    BASELINES,
+    FULL_WIDTH,
+    GREY,
+    below,
+    draw_band,
+    epsilon_axis,
+    lines_of,
+    named,
+    new_figure,
+)
+from dp_synth.figures.summary import ended, spread
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from outline import RECORDS, RESULTS, ROOT, Experiment, main, markdown, timed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+HERE = Path(__file__).resolve().parent
+NETWORKS = RESULTS / "deep.jsonl"
+GRIDS = ("grid", "grid_bank", "grid_nist")
+COMMAND = "python experiments/tradeoff/run.py"
+JOBS = 2
+SEEDS = 5
+TV, AUC = "tv2", "auc:gradient_boosting"
+ATTACKS = ("closest_record", "density_ratio", "marginal_ratio")
+CEILING = "auc_ceiling"
+LEAKAGE = tuple(f"auc:{attack}" for attack in ATTACKS)
+KEPT = {TV, AUC, CEILING, *LEAKAGE, *(f"tpr_at_fpr_0.01:{attack}" for attack in ATTACKS)}
+TABLES = {"adult": "Adult", "bank_marketing": "bank marketing", "nist_ma2019": "NIST, MA 2019"}
+PANELS = (  # table, task, metric
+    ("adult", "utility", TV),
+    ("bank_marketing", "utility", TV),
+    ("nist_ma2019", "utility", TV),
+    ("adult", "utility", AUC),
+    ("bank_marketing", "utility", AUC),
+    ("adult", "leakage", LEAKAGE[1]),
+)
+TV_TICKS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
+SHOWN_EPSILON = 1.0
+LEAKAGE_EPSILON = 10.0
+LABELS = {
+    TV: "TV of pairs (low is good)",
+    AUC: "AUC of gradient boosting",
+    LEAKAGE[1]: "attack AUC (density ratio)",
+}
+SAID_BASELINES = {
+    TV: ("independent_without_noise", "fresh_rows"),
+    AUC: ("real_rows", "independent_without_noise"),
+    LEAKAGE[1]: ("no_privacy", "fresh_rows"),
+}
+
+
+# Measure
+
+
+def measure(resume: bool) -> None:
+    """Run what is missing of each grid, and gather the records in one file; failures too.
+
+    One seed of all grids after the other: what a stop leaves are whole curves of fewer seeds.
+    """
+    if "DP_SYNTH_DATA" not in os.environ:
+        raise dps.InputError("DP_SYNTH_DATA must name the folder of tables that are not bundled")
+    if not resume and any(store_of(name).exists() for name in GRIDS):
+        raise dps.InputError(f"{store_of(GRIDS[0]).parent} has cells: --resume, or take them away")
+    for seeds, name in product(range(1, SEEDS + 1), GRIDS):
+        program = Path(sys.executable).with_name("dp-synth")
+        command = [program, "benchmark", "run", HERE / f"{name}.yaml", "--set", f"seeds={seeds}"]
+        with timed(HERE, name):
+            subprocess.run([*command, "--store", store_of(name), "--jobs", str(JOBS)], check=True)
+        gather()
+
+
+def gather() -> None:
+    """Write the records of all cells that are done, of the metrics that are drawn."""
+    import pandas
+
+    rows = [row for name in GRIDS if store_of(name).exists() for row in _done(name)]
+    found = pandas.DataFrame(rows, columns=list(RECORD_COLUMNS))
+    kept = found[found["metric"].isin(KEPT) | (found["error"] != "")]
+    write_record_file(kept, HERE / RECORDS, COMMAND)
+
+
+def _done(name: str) -> Iterator[Record]:
+    """Yield the records of the cells of a grid that are done, failures too."""
+    cells = plan(Grid.load(HERE / f"{name}.yaml"))
+    for cell, outcome in outcomes(open_store(store_of(name)), cells):
+        if outcome is not None:
+            yield from records_of(cell, outcome)
+
+
+def store_of(grid: str) -> Path:
+    """Return the folder where the cells of a grid are kept."""
+    return ROOT / "results" / f"tradeoff-{grid.removeprefix('grid').strip('_') or 'adult'}"
+
+
+# Draw
+
+
+def records() -> pd.DataFrame:
+    """Return the records of all methods: those of this experiment, and the networks' on Adult."""
+    import pandas
+
+    here, networks = read_record_file(HERE / RECORDS), read_record_file(NETWORKS)
+    fitted = networks[networks["epsilon"].notna() & networks["metric"].isin(KEPT)]
+    return pandas.concat([here, fitted], ignore_index=True)
+
+
+def points(found: pd.DataFrame, table: str, task: str, metric: str) -> pd.DataFrame:
+    """Return mean and interval of a metric for every series and epsilon of one table."""
+    return spread(ended(found[found["dataset"] == table], task=task), metric)
+
+
+def utility_table(found: pd.DataFrame) -> str:
+    """Return TV and AUC of every method at epsilon 1, by table."""
+    columns = [(table, metric) for table, task, metric in PANELS if task == "utility"]
+    head = [f"ε = {SHOWN_EPSILON:g}"]
+    head += [f"{TABLES[table]}, {'TV' if metric == TV else 'AUC'}" for table, metric in columns]
+    spreads = [points(found, table, "utility", metric) for table, metric in columns]
+    return markdown(head, _rows(spreads, SHOWN_EPSILON))
+
+
+def leakage_table(found: pd.DataFrame) -> str:
+    """Return the AUC of every attack at the largest epsilon, by table."""
+    columns = [
+        (table, metric) for table in ("adult", "bank_marketing") for metric in (*LEAKAGE, CEILING)
+    ]
+    head = [f"ε = {LEAKAGE_EPSILON:g}"]
+    head += [f"{TABLES[table]}, {_attack(metric)}" for table, metric in columns]
+    spreads = [points(found, table, "leakage", metric) for table, metric in columns]
+    return markdown(head, _rows(spreads, LEAKAGE_EPSILON))
+
+
+def _attack(metric: str) -> str:
+    return "largest possible" if metric == CEILING else named(metric.partition(":")[2])
+
+
+def _rows(spreads: Sequence[pd.DataFrame], epsilon: float) -> list[list[str]]:
+    """Return a row a method, in the order of their first column, then a row a baseline."""
+    names = list(dict.fromkeys(name for found in spreads for name in found["series"]))
+    fitted = [n for n in names if any(_cell(found, n, epsilon) != "-" for found in spreads)]
+    baselines = [n for n in names if any(_cell(found, n, None) != "-" for found in spreads)]
+    rows = [[named(n), *(_cell(found, n, epsilon) for found in spreads)] for n in fitted]
+    return rows + [[named(n), *(_cell(found, n, None) for found in spreads)] for n in baselines]
+
+
+def _cell(found: pd.DataFrame, series: str, epsilon: float | None) -> str:
+    at = found["epsilon"].isna() if epsilon is None else found["epsilon"] == epsilon
+    rows = found[(found["series"] == series) & at]
+    if rows.empty:
+        return "-"
+    row = rows.iloc[0]
+    half = (row["high"] - row["low"]) / 2
+    return f"{row['mean']:.3f} ± {half:.3f}" if row["seeds"] > 1 else f"{row['mean']:.3f}"
+
+
+def best(found: pd.DataFrame, table: str, metric: str, epsilon: float) -> str:
+    """Return the methods that no other is better than beyond both intervals."""
+    spreads = points(found, table, "utility", metric)
+    rows = spreads[spreads["epsilon"] == epsilon]
+    if metric == TV:
+        kept = rows[rows["low"] <= rows["high"].min()]
+    else:
+        kept = rows[rows["high"] >= rows["low"].max()]
+    names = [named(str(name)) for name in kept["series"]] or ["-"]
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def loudest(found: pd.DataFrame, epsilon: float) -> str:
+    """Return in words the largest mean AUC of any attack on any method at an epsilon."""
+    rows = []
+    for table in ("adult", "bank_marketing"):
+        for metric in LEAKAGE:
+            spreads = points(found, table, "leakage", metric)
+            for _, row in spreads[spreads["epsilon"] == epsilon].iterrows():
+                rows.append((float(row["mean"]), str(row["series"]), metric, table))
+    mean, series, metric, table = max(rows)
+    return f"{mean:.3f} ({_attack(metric)} on {named(series)}, {TABLES[table]})"
+
+
+def texts() -> dict[str, str]:
+    """Return what the README says in numbers."""
+    found = records()
+    fitted = found[found["epsilon"].notna()]
+    failed = fitted[fitted["error"] != ""]
+    said = {"utility": utility_table(found), "leakage": leakage_table(found)}
+    for table, _, metric in PANELS[:5]:
+        for epsilon in (0.1, 1.0, 10.0):
+            said[f"best {table} {metric[:3].strip('2')} {epsilon:g}"] = best(
+                found, table, metric, epsilon
+            )
+    leakage = Grid.load(HERE / "grid.yaml").leakage
+    assert leakage is not None
+    said["members"] = f"{leakage.members:,}"
+    said["loudest"] = loudest(found, LEAKAGE_EPSILON)
+    said["failed"] = f"{len(failed)}"
+    counts = fitted[fitted["error"] == ""].groupby(["dataset", "task", "synthesizer", "epsilon"])
+    seeds = counts["seed"].nunique()
+    said["seeds"] = (
+        f"{seeds.min()}" if seeds.min() == seeds.max() else (f"{seeds.min()} to {seeds.max()}")
+    )
+    return said
+
+
+def draw() -> Figure:
+    """Return TV on three tables, AUC on two, and one attack, against epsilon."""
+    found = records()
+    figure = new_figure(FULL_WIDTH, 5.8)
+    grid = figure.subplots(2, 3)
+    spreads = [points(found, *panel) for panel in PANELS]
+    series = sorted({n for s in spreads for n in s.loc[s["epsilon"].notna(), "series"]})
+    for axes, panel in zip(grid.ravel(), PANELS, strict=True):
+        _draw_panel(axes, found, panel, series)
+    below(
+        figure,
+        grid.ravel(),
+        "add/remove, δ = 1e-05; mean and 95 % t-interval over seeds",
+        series=series,
+    )
+    return figure
+
+
+def _draw_panel(
+    axes: Axes, found: pd.DataFrame, panel: tuple[str, str, str], series: Sequence[str]
+) -> None:
+    table, _, metric = panel
+    spreads = points(found, *panel)
+    for name in SAID_BASELINES[metric]:
+        for _, row in spreads[spreads["series"] == name].iterrows():
+            draw_band(axes, row, BASELINES[name], named(name))
+    if metric in LEAKAGE:
+        axes.axhline(0.5, color=GREY, linestyle=":", linewidth=1, label="chance")
+    for name, line in lines_of(series).items():
+        curve = spreads[(spreads["series"] == name) & spreads["epsilon"].notna()]
+        if curve.empty:
+            continue
+        axes.errorbar(
+            curve["epsilon"],
+            curve["mean"],
+            yerr=(curve["high"] - curve["low"]) / 2,
+            color=line.color,
+            linestyle=line.dashes,
+            marker=line.marker,
+            elinewidth=0.7,
+            linewidth=1.1,
+            label=named(name),
+        )
+    if metric == TV:
+        axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        ticks = [tick for tick in TV_TICKS if low <= tick <= high]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_yticks([], minor=True)
+    epsilon_axis(axes, spreads["epsilon"].dropna().unique())
+    axes.set_title(TABLES[table])
+    axes.set_ylabel(LABELS[metric])
+
+
+EXPERIMENT = Experiment(HERE, (HERE / RECORDS, NETWORKS), texts, draw, measure)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)
