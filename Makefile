@@ -37,12 +37,13 @@ benchmark-deep: $(VENV)/.test
 	else echo "DP_SYNTH_DATA is unset: the records of coded Adult stay as they are"; fi
 	$(BIN)/python benchmarks/tables.py
 
+# A process a core, and each on one thread: threads of all of them together would fight.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "$(SELECTED)" -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SELECTED)" -n auto
 
 # Every notebook from top to bottom, in a few minutes.
 notebooks: $(VENV)/.test
-	$(PYTEST) -n auto -p no:doctest --nbmake --nbmake-timeout=900 notebooks
+	$(PYTEST) -o addopts= -n auto --nbmake --nbmake-timeout=900 notebooks
 
 # The site and the page of a benchmark in headless Chromium, clicked through.
 test-browser: $(VENV)/.browser docs chromium

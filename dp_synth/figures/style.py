@@ -121,8 +121,7 @@ NAMES: MappingProxyType[str, str] = MappingProxyType(
 def look() -> Iterator[None]:
     """Give what is drawn in the block fonts, grid and legends as our figures have them.
 
-    Settings of matplotlib are what they were once it ends. A notebook that is to look so as a
-    whole says ``matplotlib.rcParams.update(dp_synth.figures.SETTINGS)`` instead.
+    Settings of matplotlib are what they were once it ends.
 
     >>> import matplotlib
     >>> with look():

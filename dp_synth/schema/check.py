@@ -71,7 +71,8 @@ def _violations(frame: pd.DataFrame, schema: Schema) -> list[str]:
             broken = int(np.count_nonzero(~constraint.possible(columns)[codes]))
             where = ", ".join(map(repr, constraint.names))
             if broken:
-                found.append(f"constraint {number} on {where}: {broken} records violate it")
+                by = _number(broken, "record")
+                found.append(f"constraint {number} on {where}: broken by {by}")
     return found
 
 
@@ -105,14 +106,18 @@ def _counted(
         return []
     shown = ", ".join(repr(texts[i]) for i in places[:_SHOWN])
     more = ", ..." if len(places) > _SHOWN else ""
-    return [f"{what}: {int(counts[places].sum())} cells, such as {shown}{more}"]
+    return [f"{what}: {_number(int(counts[places].sum()), 'cell')}, such as {shown}{more}"]
 
 
 def _absent(column: Column, counts: NDArray[np.integer], place: int) -> list[str]:
     absent = int(counts[place])
     if not absent or column.missing:
         return []
-    return [f"absent cell without a missing mark in the schema: {absent} cells"]
+    return [f"absent cell without a missing mark in the schema: {_number(absent, 'cell')}"]
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _identifying(column: Column, texts: list[str], records: int) -> list[str]:

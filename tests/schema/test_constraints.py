@@ -93,8 +93,8 @@ def test_the_data_holder_is_told_how_many_records_violate_each_constraint():
         }
     )
     assert check(frame, CENSUS) == [
-        "constraint 1 on 'AGEP', 'MSP': 1 records violate it",
-        "constraint 2 on 'PINCP', 'DECILE': 2 records violate it",
+        "constraint 1 on 'AGEP', 'MSP': broken by 1 record",
+        "constraint 2 on 'PINCP', 'DECILE': broken by 2 records",
     ]
     assert check(frame.drop(columns="MSP"), CENSUS)[1:] == check(frame, CENSUS)[1:]
 

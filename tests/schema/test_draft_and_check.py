@@ -82,11 +82,11 @@ def test_findings_count_and_show_the_cells_that_do_not_match(schema):
     )
     assert check(frame, schema) == [
         "column 'age': cell outside the bounds: 2 cells, such as '99'",
-        "column 'age': cell that is no number: 1 cells, such as 'young'",
-        "column 'sex': unseen category: 1 cells, such as 'X'",
-        "column 'sex': absent cell without a missing mark in the schema: 1 cells",
-        "column 'day': cell outside the bounds: 1 cells, such as '2021-01-01'",
-        "column 'day': cell that is no date: 1 cells, such as 'May'",
+        "column 'age': cell that is no number: 1 cell, such as 'young'",
+        "column 'sex': unseen category: 1 cell, such as 'X'",
+        "column 'sex': absent cell without a missing mark in the schema: 1 cell",
+        "column 'day': cell outside the bounds: 1 cell, such as '2021-01-01'",
+        "column 'day': cell that is no date: 1 cell, such as 'May'",
     ]
 
 
