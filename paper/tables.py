@@ -243,7 +243,8 @@ def peers(numbers: Names) -> str:
         ": Other libraries beside ours at equal epsilon, each a process of its own at its default "
         f"settings, from `{command()}`. Intervals are over seeds."
     )
-    failed = [f"{_peer(name)} (`{failure(name)}`)" for name in names if failure(name)]
+    reasons = {name: failure(name).replace("`", "'") for name in names}  # code within code
+    failed = [f"{_peer(name)} (`{reason}`)" for name, reason in reasons.items() if reason]
     said = f"\n\nNo result came of {'; '.join(failed)}." if failed else ""
     return f"{markdown(head, rows)}\n\n{caption}{said}"
 

@@ -13,7 +13,7 @@ from dp_synth.figures.style import FULL_WIDTH, MARKERS, PALETTE, below, named, n
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from covered import EPSILONS, METHODS, Covered, Key, means, of_curves, of_paper
+from covered import CURVES, EPSILONS, METHODS, Covered, Key, means, of_curves, of_paper
 from outline import (
     RECORDS,
     RESULTS,
@@ -115,7 +115,9 @@ def draw() -> Figure:
     return figure
 
 
-EXPERIMENT = Experiment(HERE, (HERE / RECORDS, RESULTS / "adult.jsonl"), texts, draw, measure)
+EXPERIMENT = Experiment(
+    HERE, (HERE / RECORDS, RESULTS / "adult.jsonl", CURVES), texts, draw, measure
+)
 
 if __name__ == "__main__":
     main(EXPERIMENT)
