@@ -292,7 +292,7 @@ def _seen(attack: type[Attack], view: AttackerView) -> str:
         "transcript": "the release's noisy answers",
     }
     parts = [words[need] for need in attack.needs()]
-    if attack.name == "marginal_ratio" and view.synthesizer is not None:
+    if "synthesizer" in attack.uses and view.synthesizer is not None:
         parts.append("the synthesizer and its budget")
     return ", ".join(parts)
 

@@ -49,3 +49,27 @@ def test_memory_and_end_are_those_of_children_too():
     finally:
         parent.kill()
         parent.wait()
+
+
+def test_the_list_of_processes_is_that_of_psutil(monkeypatch):
+    child = subprocess.Popen([sys.executable, "-c", SLEEP], start_new_session=True)
+    try:
+        mine = (os.getpid(), child.pid)
+        assert mine in set(processes._parents())
+        monkeypatch.setattr(processes, "PROCESSES", processes.Path("/nowhere"))
+        assert mine in set(processes._parents())
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_name_in_brackets_does_not_hide_the_parent(tmp_path):
+    # Linux takes the name from the file that is run: brackets and blanks are names too.
+    odd = tmp_path / "a) 1 (b"
+    odd.symlink_to("/bin/sleep")
+    child = subprocess.Popen([odd, "600"])
+    try:
+        assert (os.getpid(), child.pid) in set(processes._parents())
+    finally:
+        child.kill()
+        child.wait()
