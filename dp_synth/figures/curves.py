@@ -48,6 +48,7 @@ LEAKAGE_BASELINES = ("no_privacy", "fresh_rows")
 TPR_LIMITS = (0.001, 1.0)
 CEILING = "auc_ceiling"
 CEILING_LABEL = "largest AUC the ledger permits"
+LONE_CEILING = 18  # points that the mark of a ceiling at one epsilon is wide
 
 
 def utility_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
@@ -160,6 +161,8 @@ def _draw_metric(
             continue
         band = curve["low"], curve["high"]
         axes.fill_between(curve["epsilon"], *band, color=line.color, alpha=alpha, linewidth=0)
+        if len(curve) == 1:  # whose band has no width
+            axes.plot([curve["epsilon"]] * 2, band, color=line.color, linewidth=1)
         axes.plot(
             curve["epsilon"],
             curve["mean"],
@@ -185,5 +188,11 @@ def _draw_ceiling(axes: Axes, rows: pd.DataFrame) -> None:
         return
     highest = points.groupby("epsilon")["mean"].max()
     axes.plot(
-        highest.index, highest.to_numpy(), color=INK, linestyle=(0, (1, 1)), label=CEILING_LABEL
+        highest.index,
+        highest.to_numpy(),
+        color=INK,
+        linestyle=(0, (1, 1)),
+        marker="_" if len(highest) == 1 else "",  # of one epsilon there is no line
+        markersize=LONE_CEILING,
+        label=CEILING_LABEL,
     )

@@ -67,6 +67,21 @@ def test_the_ceiling_is_the_largest_over_synthesizers(records):
         assert curve(panel, "chance")[1].tolist() == [0.01, 0.01]
 
 
+def test_at_one_epsilon_alone_the_interval_and_the_ceiling_are_seen_too(records):
+    alone = records[records["epsilon"].isna() | (records["epsilon"] == EPSILONS[0])]
+    panel = leakage_curves(alone)[0]
+    (ceiling,) = [line for line in panel.lines if line.get_label() == CEILING_LABEL]
+    assert ceiling.get_marker() == "_"
+    assert len(ceiling.get_xdata()) == 1
+    expected = metrics_of("leakage", "mst", EPSILONS[0])["auc:closest_record"]
+    drawn = [np.asarray(line.get_xydata(), float) for line in panel.lines]
+    upright = [points[:, 1] for points in drawn if len(points) == 2 and np.ptp(points[:, 0]) == 0]
+    (interval,) = [ends for ends in upright if ends.mean() == pytest.approx(expected)]
+    assert np.ptp(interval) == pytest.approx(2 * HALF_WIDTH)
+    left, right = panel.get_xlim()
+    assert left < EPSILONS[0] < right
+
+
 @pytest.mark.parametrize(
     ("position", "metric"),
     [
