@@ -11,10 +11,9 @@ from dp_synth.figures.style import (
     FULL_WIDTH,
     GREY,
     INK,
-    MARKERS,
-    PALETTE,
     Line,
     below,
+    lines_of,
     named,
     new_figure,
 )
@@ -33,8 +32,6 @@ CLAIM_LABEL = "claimed ε"
 CEILING_LABEL = "largest ε that so many runs can prove"
 REFUTED_LABEL = "audit refuted the claim"
 SPREAD = 0.85  # of the gap between claims is shared by the series at one of them
-MORE_COLORS = ("#882255", "#332288", "#999933", "#661100", "#44AA99", "#AA4499")
-MORE_MARKERS = ("X", "p", "<", ">", "h", "d")
 
 
 def bounds_of(records: Iterable[Mapping[str, object]]) -> pd.DataFrame:
@@ -79,7 +76,7 @@ def audit_bounds(bounds: pd.DataFrame) -> tuple[Axes, ...]:
     figure = new_figure(FULL_WIDTH, 3.8)
     grid = figure.subplots(1, max(len(panels), 1), squeeze=False, sharey=True, sharex=True)
     axes = tuple(grid[0])
-    lines = looks_of(dict.fromkeys(bounds["series"]))
+    lines = lines_of(list(dict.fromkeys(bounds["series"])))
     for panel, (method, title, is_bound) in zip(axes, panels, strict=False):
         draw_claims(panel, bounds)
         draw_bounds(panel, bounds, method, lines, filled=is_bound)
@@ -88,15 +85,6 @@ def audit_bounds(bounds: pd.DataFrame) -> tuple[Axes, ...]:
     axes[0].set_ylabel("ε that the audit finds")
     below(figure, axes, f"two tables that differ in one record; {setting(bounds)}", series=())
     return axes
-
-
-def looks_of(series: Iterable[str]) -> dict[str, Line]:
-    """Return a marker for each series, and a colour of its own as long as there are some."""
-    colors, markers = [*PALETTE, *MORE_COLORS], [*MARKERS, *MORE_MARKERS]
-    return {
-        name: Line(colors[i % len(colors)], "none", markers[i % len(markers)])
-        for i, name in enumerate(series)
-    }
 
 
 def draw_claims(axes: Axes, bounds: pd.DataFrame) -> None:

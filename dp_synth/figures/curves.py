@@ -104,7 +104,7 @@ def leakage_curves(
             grid[i][j].tick_params(labelbottom=i == len(panels) - 1)
     if audits:
         axes.append(_joined(grid[-1]))
-        draw_claimed(axes[-1], audits, lines_of(series))
+        draw_claimed(axes[-1], audits, series)
     figure = axes[0].get_figure(root=True)
     assert figure is not None
     below(figure, axes, conditions(rows), series=series)

@@ -17,11 +17,8 @@ if TYPE_CHECKING:
 # Okabe and Ito (2008), "Color universal design": told apart with any colour vision.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-# Networks are dashed, and their colours begin where those of few other series end. The last two are
-# of Tol's "muted" scheme: for no colour vision are they nearer to the others than those are.
+# Networks are dashed.
 NETWORKS = ("dpctgan", "dpgan", "marginal_generator", "patectgan", "pategan")
-NETWORK_PALETTE = ("#CC79A7", "#E69F00", "#56B4E9", "#882255", "#332288")
-NETWORK_MARKERS = ("D", "v", "P", "X", "p")
 NETWORK_DASHES = (0, (3, 1.2))
 Dashes = str | tuple[float, tuple[float, ...]]
 INK = "#222222"
@@ -68,6 +65,29 @@ class Line:
     marker: str
 
 
+# A method looks the same in every figure. Beyond Okabe's and Ito's, colours are of Tol's "muted"
+# scheme: for no colour vision are they nearer to the others than those are to one another.
+METHODS: MappingProxyType[str, Line] = MappingProxyType(
+    {
+        "clique_tree": Line("#0072B2", "-", "o"),
+        "mst": Line("#D55E00", "-", "s"),
+        "independent": Line("#009E73", "-", "^"),
+        "aim": Line("#AA4499", "-", "D"),
+        "privbayes": Line("#999933", "-", "v"),
+        "mwem": Line("#7B4B2A", "-", "P"),
+        "dpctgan": Line("#CC79A7", NETWORK_DASHES, "D"),
+        "dpgan": Line("#E69F00", NETWORK_DASHES, "v"),
+        "marginal_generator": Line("#56B4E9", NETWORK_DASHES, "P"),
+        "patectgan": Line("#882255", NETWORK_DASHES, "X"),
+        "pategan": Line("#332288", NETWORK_DASHES, "p"),
+    }
+)
+# Of methods that are not ours, and of further settings of one that is, in the order of a figure.
+OTHERS = (
+    *("#44AA99", "#CC6677", "#661100", "#117733", "#6699CC", "#B8A100"),
+    *("#AA4466", "#4B0082", "#708238", "#C04000", "#008080", "#8C8C8C"),
+)
+OTHER_MARKERS = ("h", "<", ">", "X", "p", "d", "P", "v", "D", "^", "s", "o")
 BASELINES: MappingProxyType[str, Line] = MappingProxyType(
     {
         "real_rows": Line(INK, "-", "*"),
@@ -146,24 +166,32 @@ def named(series: str) -> str:
 
 def is_network(series: str) -> bool:
     """Tell whether a series is of the deep family, by its name."""
-    return series.partition(" ")[0] in NETWORKS
+    return method_of(series) in NETWORKS
 
 
 def lines_of(series: Sequence[str]) -> dict[str, Line]:
-    """Return the look of each fitted series, the same in every panel; networks come last."""
-    others = [name for name in series if not is_network(name)]
-    networks = [name for name in series if is_network(name)]
-    solid = _looks(others, PALETTE, MARKERS, "-")
-    return solid | _looks(networks, NETWORK_PALETTE, NETWORK_MARKERS, NETWORK_DASHES)
+    """Return the look of each fitted series; networks come last.
+
+    The first series of a method of ours has that method's look, in every panel and figure.
+
+    >>> lines_of(["mst", "mine"])["mst"] == lines_of(["aim", "mst"])["mst"]
+    True
+    """
+    ordered = sorted(series, key=is_network)
+    looks: dict[str, Line] = {}
+    for name in ordered:
+        line = METHODS.get(method_of(name))
+        if line is None or line in looks.values():
+            place = sum(line not in METHODS.values() for line in looks.values())
+            dashes = NETWORK_DASHES if is_network(name) else "-"
+            line = Line(OTHERS[place % len(OTHERS)], dashes, OTHER_MARKERS[place % len(OTHERS)])
+        looks[name] = line
+    return looks
 
 
-def _looks(
-    series: Sequence[str], colors: Sequence[str], markers: Sequence[str], dashes: Dashes
-) -> dict[str, Line]:
-    return {
-        name: Line(colors[i % len(colors)], dashes, markers[i % len(markers)])
-        for i, name in enumerate(series)
-    }
+def method_of(series: str) -> str:
+    """Return the method of a series: what stands before its settings."""
+    return series.partition(" ")[0]
 
 
 def is_crowded(series: Sequence[str]) -> bool:

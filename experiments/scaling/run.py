@@ -18,8 +18,6 @@ from dp_synth.figures.style import (
     FULL_WIDTH,
     GREY,
     INK,
-    NETWORK_MARKERS,
-    NETWORK_PALETTE,
     below,
     lines_of,
     named,
@@ -195,14 +193,15 @@ def _draw(
 
 def _draw_networks(axes: Axes, networks: Sequence[Record], records: int, value: str) -> None:
     """Draw each network at the one length of which there are records."""
-    for place, method in enumerate(OF_NETWORKS):
+    looks = lines_of(OF_NETWORKS)
+    for method in OF_NETWORKS:
         found = values(networks, LONGER[0], method, value)
         height = max(found) if value == "megabytes" else float(np.mean(found))
         axes.plot(
             [records],
             [height],
-            color=NETWORK_PALETTE[place],
-            marker=NETWORK_MARKERS[place],
+            color=looks[method].color,
+            marker=looks[method].marker,
             linestyle="none",
             label=named(method),
         )

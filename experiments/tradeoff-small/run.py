@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dp_synth as dps
-from dp_synth.figures.style import FULL_WIDTH, MARKERS, PALETTE, below, named, new_figure
+from dp_synth.figures.style import FULL_WIDTH, below, lines_of, named, new_figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -88,7 +88,7 @@ def draw() -> Figure:
     figure = new_figure(FULL_WIDTH, 2.9)
     panels = figure.subplots(1, 2)
     for axes, value in zip(panels, ("tv", "auc"), strict=True):
-        for place, method in enumerate(METHODS):
+        for method, line in lines_of(METHODS).items():
             chosen = [
                 pair for pair in found if pair[0].key[0] == method and pair[0].key[2] == value
             ]
@@ -97,9 +97,9 @@ def draw() -> Figure:
                     [one.key[1] * shift for one, _, _ in chosen],
                     [again if rerun_too else one.value for one, again, _ in chosen],
                     yerr=None if rerun_too else [tolerance for _, _, tolerance in chosen],
-                    color=PALETTE[place],
-                    marker=MARKERS[place],
-                    markerfacecolor="white" if rerun_too else PALETTE[place],
+                    color=line.color,
+                    marker=line.marker,
+                    markerfacecolor="white" if rerun_too else line.color,
                     linestyle="none",
                     capsize=3,
                     label=f"{named(method)}, {'rerun' if rerun_too else 'paper'}",

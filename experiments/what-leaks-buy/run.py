@@ -21,8 +21,7 @@ import dp_synth as dps
 from dp_synth.accounting import Gaussian, compose
 from dp_synth.accounting.event_file import noise_factor
 from dp_synth.audit import clopper_pearson_bound, gaussian_bound
-from dp_synth.figures.audits import looks_of
-from dp_synth.figures.style import FULL_WIDTH, GREY, below, new_figure
+from dp_synth.figures.style import FULL_WIDTH, GREY, below, lines_of, new_figure
 from dp_synth.rounding import at_least, at_most
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[0]))
@@ -247,7 +246,7 @@ def _draw_panel(axes: Axes, found: list[Record], value: str) -> None:
     ceilings = [audit_of(found, leak)["ceiling"] for leak in _names(found)]
     axes.axvline(min(ceilings), color=GREY, linestyle="-.", linewidth=1, label="ceiling of audits")
     axes.axhline(0, color=GREY, linestyle=":", linewidth=1, label="no leak")
-    looks = looks_of([leak for method in records().values() for leak in _names(method)])
+    looks = lines_of([leak for method in records().values() for leak in _names(method)])
     high = [leak for leak in _names(found) if _is_at_ceiling(found, leak)]
     for leak in _names(found):
         mean, half = interval(gains(found, leak, value))

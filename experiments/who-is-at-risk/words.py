@@ -16,7 +16,7 @@ from dp_synth.figures.style import (
     GREY,
     INK,
     MARKERS,
-    PALETTE,
+    METHODS,
     Dashes,
     Line,
     below,
@@ -39,7 +39,11 @@ SHOWN = (
     ("clique_tree", 10.0),
     ("clique_tree", 1.0),
 )
-COLORS = {"no_privacy": INK, "mst": PALETTE[1], "clique_tree": PALETTE[2]}
+COLORS = {
+    "no_privacy": INK,
+    "mst": METHODS["mst"].color,
+    "clique_tree": METHODS["clique_tree"].color,
+}
 DASHES: dict[float | None, Dashes] = {
     None: "-",
     1000.0: "-",

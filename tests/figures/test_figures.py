@@ -15,6 +15,7 @@ from dp_synth.figures.curves import CEILING_LABEL
 from dp_synth.figures.files import FIGURES
 from dp_synth.figures.style import LIVE_LABEL, NAMES, NETWORKS, lines_of
 from dp_synth.figures.summary import ended, spread
+from dp_synth.synthesizers import SYNTHESIZERS
 
 # The values of a metric over the three seeds lie at -0.01, 0 and 0.01 around their mean.
 HALF_WIDTH = stats.t.ppf(0.975, 2) * 0.01 / np.sqrt(3)
@@ -270,3 +271,12 @@ def test_figures_are_reached_without_matplotlib():
     code = "import sys, dp_synth; dp_synth.figures.look; print('matplotlib' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"
+
+
+def test_a_method_looks_the_same_whatever_stands_beside_it():
+    alone = {name: lines_of([name])[name] for name in SYNTHESIZERS}
+    together = lines_of([*sorted(SYNTHESIZERS), "mst (degree=3)", "mine", "other"])
+    assert {name: together[name] for name in SYNTHESIZERS} == alone
+    assert len({line.color for line in together.values()}) == len(together)
+    assert len({(line.marker, line.dashes) for line in alone.values()}) == len(alone)
+    assert lines_of(["mst (degree=3)", "mine"])["mst (degree=3)"] == alone["mst"]
