@@ -1,7 +1,7 @@
 """Attacks: what an attacker who sees a release can tell of people, and games that measure it."""
 
 from dp_synth.attacks.attribute import Secret, attribute_inference
-from dp_synth.attacks.base import Attack, overlap, refuse_overlap, set_scores
+from dp_synth.attacks.base import Attack, refuse_overlap, set_scores
 from dp_synth.attacks.calibrated import lira, rmia
 from dp_synth.attacks.classifier import SyntheticClassifier
 from dp_synth.attacks.density import DensityRatio
@@ -28,6 +28,7 @@ from dp_synth.attacks.singling_out import Guessing, singling_out
 from dp_synth.attacks.targets import make_canary, rank_vulnerable, vulnerability
 from dp_synth.attacks.transcript_ratio import TranscriptRatio, has_marginals
 from dp_synth.attacks.view import AttackerView
+from dp_synth.datasets.overlap import overlap
 
 ATTACKS: dict[str, type[Attack]] = {
     attack.name: attack

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import log
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -13,11 +12,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dp_synth.attacks.view import AttackerView
+from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
 from dp_synth.transcript import Answer
-
-OVERLAP_CHANCE = 1e-6
-"""Members and non-members drawn apart are refused as overlapping with at most this chance."""
 
 Measures = Literal["membership", "similarity, not privacy"]
 
@@ -131,45 +128,4 @@ def set_scores(
 
 def refuse_overlap(members: pd.DataFrame, non_members: pd.DataFrame) -> None:
     """Raise InputError when records stand on both sides: no attack could be scored then."""
-    if overlap(members, non_members):
-        raise InputError(
-            "members also stand among the non-members; give records that were not fitted"
-        )
-
-
-def overlap(first: pd.DataFrame, second: pd.DataFrame) -> bool:
-    """Tell whether the same people seem to stand in two tables.
-
-    Different people may have equal records, so a pair of equal ones is no proof, nor are a few.
-    Were the two tables drawn apart from one population, equal records would stand in one of them
-    about as often as astride: what counts as overlap has a chance of at most 1e-6 then
-    (Chernoff's bound). Where records are distinct otherwise, 20 that stand in both tables are
-    enough, and two equal tables always are.
-    """
-    columns = [column for column in first.columns if column in second.columns]
-    sides = [side[columns].astype(str).reset_index(drop=True) for side in (first, second)]
-    if len(first) > 1 and sides[0].equals(sides[1]):
-        return True
-    if not columns or not len(first) or not len(second):
-        return False
-    keys = pd.concat(sides).groupby(columns, sort=False, dropna=False).ngroup().to_numpy()
-    inside = np.bincount(keys[: len(first)], minlength=keys.max() + 1).astype(np.float64)
-    outside = np.bincount(keys[len(first) :], minlength=keys.max() + 1).astype(np.float64)
-    return _is_overlap(inside, outside)
-
-
-def _is_overlap(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> bool:
-    """Tell whether too many distinct records stand on both sides, given how often each occurs.
-
-    A record that occurs t times, thrown by coins, stands on both sides with probability
-    1 - p^t - (1 - p)^t, where p is the members' share of all.
-    """
-    times = inside + outside
-    share = inside.sum() / times.sum()
-    occurs, records = np.unique(times, return_counts=True)
-    chance = np.clip(1 - share**occurs - (1 - share) ** occurs, 0.0, 1.0)
-    astride = float(((inside > 0) & (outside > 0)).sum())
-    slopes = np.geomspace(1e-3, 30.0, 200)
-    growth = np.log1p(chance * np.expm1(slopes[:, None])) @ records
-    log_probability = float(np.min(growth - slopes * astride))
-    return log_probability <= log(OVERLAP_CHANCE)
+    refuse_shared({"members": members, "non-members": non_members})

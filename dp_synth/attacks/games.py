@@ -13,9 +13,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dp_synth.accounting import Accountant, Adjacency, PrivacyBudget
-from dp_synth.attacks.base import Aimed, Attack, overlap
+from dp_synth.attacks.base import Aimed, Attack
 from dp_synth.attacks.scores import Scores
 from dp_synth.attacks.view import AttackerView
+from dp_synth.datasets.overlap import overlap
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer

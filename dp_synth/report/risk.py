@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from dp_synth._version import __version__
-from dp_synth.attacks import ATTACKS, Attack, AttackerView, refuse_overlap
+from dp_synth.attacks import ATTACKS, Attack, AttackerView
 from dp_synth.attacks.risk import INTERNAL, MOST_RECORDS, privacy_risks
+from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
 from dp_synth.metrics.estimate import TAIL, Estimate
 from dp_synth.metrics.ranking import area_under_roc
@@ -183,7 +184,8 @@ def risk_report(
     """
     release = public if isinstance(public, Release) else None
     schema = public if isinstance(public, Schema) else public.schema
-    _refuse_shared(train, holdout, reference)
+    tables = {"train": train, "holdout": holdout}
+    refuse_shared(tables if reference is None else tables | {"reference": reference})
     guarantee = None if release is None else Guarantee.of(release)
     risks = privacy_risks(train, holdout, synthetic, schema, reference, seed=seed)
     view = _view(synthetic, schema, reference, release)
@@ -203,22 +205,6 @@ def risk_report(
         rows.append(_membership_row(attack, area, view, guarantee))
     rows += [_guess_row(row) for _, row in risks.iterrows() if row["attack"] not in ATTACKS]
     return RiskReport(pd.DataFrame(rows, columns=COLUMNS), guarantee, left_out, seed)
-
-
-def _refuse_shared(
-    train: pd.DataFrame, holdout: pd.DataFrame, reference: pd.DataFrame | None
-) -> None:
-    pairs = {"train and holdout": (train, holdout)}
-    if reference is not None:
-        pairs |= {
-            "train and reference": (train, reference),
-            "holdout and reference": (holdout, reference),
-        }
-    for name, pair in pairs.items():
-        try:
-            refuse_overlap(*pair)
-        except InputError as error:
-            raise InputError(f"{name} share records; give tables that share none") from error
 
 
 def _view(
