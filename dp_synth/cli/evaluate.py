@@ -12,10 +12,14 @@ import typer
 from dp_synth.files import check_writable, written_whole
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dp_synth.attacks import AttackerView
-    from dp_synth.metrics import Estimate
+    from dp_synth.metrics import Compared, Estimate
     from dp_synth.metrics.evaluation import Evaluation
+    from dp_synth.release import Release
     from dp_synth.report.evaluation_table import Row
+    from dp_synth.schema import Schema
 
 INTERNAL = "internal: computed on real rows, not differentially private"
 EVALUATION = "evaluation of a synthetic table"
@@ -47,6 +51,10 @@ def evaluate(
             "`none` for no more.",
         ),
     ] = None,
+    release: Annotated[
+        Path | None,
+        typer.Option(help="Release of the synthetic table, to say its method and its epsilon."),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Compare a synthetic table with real ones: `dp-synth list metrics` says in what.
@@ -54,21 +62,80 @@ def evaluate(
     Beside marginals and classifiers stands what real rows would score. All of it is internal: it
     is computed on real rows and is not differentially private.
     """
-    from dp_synth import metrics
     from dp_synth.datasets import read_table
-    from dp_synth.report.evaluation_page import page
-    from dp_synth.report.evaluation_table import sections
+    from dp_synth.datasets.overlap import refuse_shared
+    from dp_synth.metrics import Compared, RealTables
+    from dp_synth.metrics.evaluation import evaluation_of
     from dp_synth.schema import Schema
 
-    check_writable(json_file, html_file, read=(real, holdout, synthetic, schema))
+    check_writable(json_file, html_file, read=(real, holdout, synthetic, schema, release))
     more = _more_metrics(names)
     columns = Schema.load(schema)
-    tables = read_table(real), read_table(holdout), read_table(synthetic)
-    result = metrics.evaluate(*tables, columns, seed=seed, more=more)
-    _deliver(result, json_file, EVALUATION, _evaluation_rows(result))
+    fitted, fresh, made = map(read_table, (real, holdout, synthetic))
+    refuse_shared({f"--real {real}": fitted, f"--holdout {holdout}": fresh})
+    about = _about(columns, {"fitted": fitted, "hold-out": fresh, "synthetic": made}, release)
+    compared = Compared(RealTables(fitted, fresh, columns), made, seed)
+    result = evaluation_of(compared, more=more)
+    for name, said in result["remarks"].items():
+        typer.echo(f"dp-synth: {name}: {said}", err=True)
+    rows = [(name, said, "") for name, said in about.items()] + _evaluation_rows(result)
+    _deliver({"about": about, **result}, json_file, EVALUATION, rows)
     if html_file is not None:
-        with written_whole(html_file) as passing:
-            passing.write_text(page(EVALUATION, INTERNAL, sections(result)), encoding="utf-8")
+        _write_page(html_file, result, about, compared)
+    if result["failed"]:
+        raise RuntimeError(f"a defect: {', '.join(result['failed'])} failed; all else is written")
+
+
+def _about(
+    schema: Schema, tables: Mapping[str, pd.DataFrame], release: Path | None
+) -> dict[str, str]:
+    """Return what is evaluated: the table, how many rows, the method at which epsilon, the day."""
+    from datetime import date
+
+    from dp_synth.release import Release
+
+    method = "not said; --release names the release that the rows are of"
+    if release is not None:
+        method = _method(Release.load(release))
+    rows = ", ".join(f"{len(table):,} {kind}" for kind, table in tables.items())
+    return {
+        "table": f"{schema.name}: {rows} rows",
+        "method": method,
+        "evaluated": date.today().isoformat(),
+    }
+
+
+def _method(release: Release) -> str:
+    """Return the method of a release and its budget, in words."""
+    from dp_synth.accounting.ledger import rounded_up
+
+    epsilon, delta = rounded_up(release.epsilon), release.ledger.budget.delta
+    return f"{release.synthesizer}, epsilon {epsilon} at delta {delta:g}, as its ledger certifies"
+
+
+def _write_page(
+    path: Path, result: Evaluation, about: Mapping[str, str], compared: Compared
+) -> None:
+    """Write the numbers and the histograms of the columns that fare worst as one page."""
+    import pandas as pd
+
+    from dp_synth.figures.histograms import svg_of
+    from dp_synth.metrics.worst import histogram
+    from dp_synth.report.evaluation_page import page
+    from dp_synth.report.evaluation_table import SHOWN, sections
+
+    worst = [one["columns"][0] for one in result["worst_columns"][: SHOWN + 1]]
+    drawn = svg_of(pd.concat([histogram(compared, name) for name in worst])) if worst else ""
+    text = page(
+        EVALUATION,
+        INTERNAL,
+        sections(result),
+        about=about,
+        remarks=result["remarks"],
+        histograms=drawn,
+    )
+    with written_whole(path) as passing:
+        passing.write_text(text, encoding="utf-8")
 
 
 def _more_metrics(names: Sequence[str] | None) -> list[str]:
@@ -76,7 +143,9 @@ def _more_metrics(names: Sequence[str] | None) -> list[str]:
     from dp_synth.metrics import METRICS
     from dp_synth.metrics.evaluation import PLAIN
 
-    chosen = [name for name in names or METRICS if name not in ("none", *PLAIN)]
+    chosen = [name for name in names or METRICS if name != "none"]
+    if not names:
+        return [name for name in chosen if name not in PLAIN]
     for name in chosen:
         if name not in METRICS:
             raise InputError(f"no metric {name!r}; there are {', '.join(METRICS)}")
@@ -109,6 +178,8 @@ def attack(
     """
     from dp_synth.attacks import ATTACKS
     from dp_synth.errors import InputError
+    from dp_synth.release import Release
+    from dp_synth.report.risk import Guarantee
 
     check_writable(json_file, read=(members, non_members, synthetic, schema, reference, release))
     given = {"synthetic", *["reference"] * bool(reference), *["transcript"] * bool(release)}
@@ -116,15 +187,21 @@ def attack(
     for name in chosen:
         if name not in ATTACKS:
             raise InputError(f"no attack {name!r}; there are {', '.join(ATTACKS)}")
-    view = _view(synthetic, schema, reference, release)
+    held = None if release is None else Release.load(release)
+    view = _view(synthetic, schema, reference, held)
     scores = _attack_scores(chosen, (members, non_members), view, seed)
+    ceiling = None if held is None else Guarantee.of(held).ceiling
     result = {
         name: {key: x for metric, e in of.items() for key, x in _ends(metric, e).items()}
         for name, of in scores.items()
     }
-    _deliver({"attacks": result}, json_file, "membership attacks", _attack_rows(scores))
+    told: dict[str, object] = {"attacks": result}
+    if ceiling is not None:
+        told["largest_auc"] = ceiling
+    _deliver(told, json_file, "membership attacks", _attack_rows(scores, ceiling))
     if not names:
         _tell_what_is_left_out(given)
+    _tell_what_is_not_permitted(scores, ceiling)
 
 
 def _tell_what_is_left_out(given: set[str]) -> None:
@@ -141,23 +218,37 @@ def _tell_what_is_left_out(given: set[str]) -> None:
             typer.echo(f"dp-synth: left out without {wanted}: {', '.join(names)}", err=True)
 
 
+def _tell_what_is_not_permitted(
+    scores: Mapping[str, Mapping[str, Estimate]], ceiling: float | None
+) -> None:
+    """Say on standard error which areas lie above all that the release's ledger permits."""
+    from dp_synth.rounding import at_most
+
+    above = [name for name, of in scores.items() if ceiling is not None and of["auc"].low > ceiling]
+    if above and ceiling is not None:
+        typer.echo(
+            f"dp-synth: the AUC of {', '.join(above)} lies above {at_most(ceiling, 4)}, the "
+            "largest that the ledger permits: look for a defect, for tables that are not of one "
+            "population, or for a release of other members",
+            err=True,
+        )
+
+
 def _view(
-    synthetic: Path, schema: Path, reference: Path | None, release_file: Path | None
+    synthetic: Path, schema: Path, reference: Path | None, release: Release | None
 ) -> AttackerView:
     """Return what the attacker sees; who holds a release knows its cells and its recipe too."""
     from pydantic import TypeAdapter
 
     from dp_synth.attacks import AttackerView
     from dp_synth.datasets import read_table
-    from dp_synth.release import Release
     from dp_synth.schema import Schema
     from dp_synth.synthesizers import SYNTHESIZERS
 
     columns, rows = Schema.load(schema), read_table(synthetic)
     others = None if reference is None else read_table(reference)
-    if release_file is None:
+    if release is None:
         return AttackerView(rows, columns, others)
-    release = Release.load(release_file)
     known, recipe = SYNTHESIZERS.get(release.synthesizer), None
     if known is not None:
         recipe = TypeAdapter(known).validate_python(dict(release.settings))
@@ -175,16 +266,18 @@ def _view(
 def _attack_scores(
     names: Sequence[str], paths: tuple[Path, Path], view: AttackerView, seed: int
 ) -> dict[str, dict[str, Estimate]]:
-    from dp_synth.attacks import ATTACKS, refuse_overlap
+    from dp_synth.attacks import ATTACKS
     from dp_synth.audit import Roc
     from dp_synth.datasets import read_table
+    from dp_synth.datasets.overlap import refuse_shared
     from dp_synth.errors import InputError
 
     members, non_members = map(read_table, paths)
     for path, table in zip(paths, (members, non_members), strict=True):
         if table.empty:
             raise InputError(f"{path}: an attack needs at least one row to aim at")
-    refuse_overlap(members, non_members)
+    tables = {"--members": members, "--non-members": non_members}
+    refuse_shared(tables if view.reference is None else tables | {"--reference": view.reference})
     result = {}
     for name in names:
         one = ATTACKS[name]()
@@ -211,21 +304,25 @@ def _evaluation_rows(result: Evaluation) -> Rows:
     rows: Rows = []
     for place, section in enumerate(sections(result)):
         if section.beside:
-            rows += [("", "" if place else "synthetic", section.beside), *section.rows]
+            rows += [(section.title, "" if place else "synthetic", section.beside), *section.rows]
         else:
             rows.append((section.title, "", section.note))
             rows += [(f"  {name}", value, "") for name, value, _ in section.rows]
     return rows
 
 
-def _attack_rows(scores: Mapping[str, Mapping[str, Estimate]]) -> Rows:
+def _attack_rows(
+    scores: Mapping[str, Mapping[str, Estimate]], ceiling: float | None = None
+) -> Rows:
     from dp_synth.attacks import ATTACKS
+    from dp_synth.rounding import at_most
 
     rows: Rows = []
+    beside = "" if ceiling is None else f"; the ledger permits {at_most(ceiling, 4)}"
     for name, of in scores.items():
         measures = ATTACKS[name].measures
         rows.append((name if measures == "membership" else f"{name} ({measures})", "", ""))
-        rows.append(("  AUC", str(of["auc"]), "chance: 0.5"))
+        rows.append(("  AUC", str(of["auc"]), f"chance: 0.5{beside}"))
         for fpr in FPRS:
             rows.append((f"  TPR at FPR {fpr:.0%}", str(of[f"tpr_at_fpr_{fpr}"]), f"chance: {fpr}"))
     return rows

@@ -4,6 +4,7 @@ from dp_synth.figures.audits import audit_bounds, bounds_of
 from dp_synth.figures.claimed import draw_claimed, is_audit
 from dp_synth.figures.curves import leakage_curves, utility_curves
 from dp_synth.figures.files import draw_all
+from dp_synth.figures.histograms import histograms
 from dp_synth.figures.power import power_curves
 from dp_synth.figures.ranks import draw_ranks, write_ranks
 from dp_synth.figures.risks import risk_bars
@@ -19,6 +20,7 @@ __all__ = [
     "draw_all",
     "draw_claimed",
     "draw_ranks",
+    "histograms",
     "is_audit",
     "leakage_curves",
     "look",

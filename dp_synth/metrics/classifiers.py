@@ -16,6 +16,7 @@ from dp_synth.schema import Schema
 
 BOOSTING_ROUNDS = 100
 MOST_SPLIT_CATEGORIES = 255  # histogram boosting bins no more; wider columns are split by code
+MOST_DENSE_CATEGORIES = 255  # of a column, as numbers that are all held: memory grows with them
 MOST_LOGISTIC_STEPS = 300  # of L-BFGS; stopping there is part of what the metric is
 
 Categories = tuple[int, ...]  # number of codes of each feature, 0 for a numeric one
@@ -131,7 +132,8 @@ def learn_and_predict(
 def features_as_numbers(categories: Categories, *, sparse: bool = False) -> Transformer:
     """Return what turns features into one-hot categories and standardised numbers.
 
-    A missing number becomes the training mean, and a 1 in a column that says so.
+    A missing number becomes the training mean, and a 1 in a column that says so. Dense, a column
+    of more than 255 categories keeps a place for the 254 most frequent, and one for all others.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -142,7 +144,11 @@ def features_as_numbers(categories: Categories, *, sparse: bool = False) -> Tran
     numeric = make_pipeline(
         SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler()
     )
-    one_hot = OneHotEncoder(categories=kinds, sparse_output=sparse)
+    one_hot = OneHotEncoder(
+        categories=kinds,
+        sparse_output=sparse,
+        max_categories=None if sparse else MOST_DENSE_CATEGORIES,
+    )
     columns: Transformer = ColumnTransformer(
         [
             ("categories", one_hot, np.flatnonzero(categories)),

@@ -15,6 +15,7 @@ from dp_synth.metrics.classifiers import MODELS, Factory
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.metrics.fidelity import Binning, cliques_of, mean_total_variation
 from dp_synth.metrics.prediction import Examples, LabelTask, Predicted
+from dp_synth.metrics.regression import regression_scores
 from dp_synth.metrics.utility import scores_of
 from dp_synth.schema import Schema
 
@@ -126,6 +127,13 @@ class Compared:
             for name, factory in MODELS.items()
         }
 
+    @cached_property
+    def regression(self) -> dict[str, dict[str, Estimate]]:
+        """The scores that `regression_scores` gives, by model; empty without a numeric label."""
+        return regression_scores(
+            self.synthetic, self.real.holdout, self.real.schema, seed=self.seed
+        )
+
     def remembered(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """Return what ``make`` gave when it was first asked for under ``key``."""
         return _remembered(self._made, key, make)
@@ -135,14 +143,15 @@ class Compared:
 class Metric:
     """A function from a comparison to values by name, each name beginning with the metric's own.
 
-    The mapping is empty where the tables do not have what is measured. ``better`` says which way
-    all of its values point.
+    The mapping is empty where the tables do not have what the metric ``needs``. ``better`` says
+    which way all of its values point.
     """
 
     name: str
     description: str
     better: Literal["lower", "higher"]
     measure: Callable[[Compared], Mapping[str, Estimate]]
+    needs: str = "records of either table"
 
     def __call__(self, compared: Compared) -> Mapping[str, Estimate]:
         """Return the values by name, with their intervals."""

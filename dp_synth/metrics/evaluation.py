@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.metrics.catalogue import METRICS
 from dp_synth.metrics.compared import Compared, RealTables
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.metrics.fidelity import cliques_of, kmarginal, mean_total_variation
+from dp_synth.metrics.regression import SCORES as OF_NUMBERS
+from dp_synth.metrics.regression import RegressionTask, regression_scores
 from dp_synth.metrics.utility import SCORES, utility
+from dp_synth.metrics.worst import Marginal, worst_marginals
 from dp_synth.schema import Schema
 
 DEGREES = (1, 2, 3)
-PLAIN = (*(f"tv{degree}" for degree in DEGREES), "kmarginal", *SCORES)
+WORST = {"worst_columns": 1, "worst_pairs": 2}
+PLAIN = (*(f"tv{degree}" for degree in DEGREES), "kmarginal", *SCORES, *OF_NUMBERS)
 """The metrics that every evaluation has, laid out as `evaluate` says."""
 
-Evaluation = dict[str, float | dict[str, float]]
+# What a metric may raise of tables that nobody thought of. It is told, and is not passed on.
+FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+
+Evaluation = dict[str, Any]
 
 
 def evaluate(
@@ -40,26 +50,66 @@ def evaluate(
     ``auc``, ``average_precision``, ``f1``
         by model, trained on ``synthetic`` and tested on ``holdout``; with ``_real`` trained on
         ``real``. Empty when the schema has no usable label.
+    ``r2``, ``mean_absolute_error``
+        likewise, where the label is a number.
+    ``worst_columns``, ``worst_pairs``
+        a list of the marginals furthest from those of ``real``: ``columns``, ``value``, ``low``,
+        ``high``, and ``floor``, that of ``holdout``.
+    ``remarks``
+        what was asked for and is not there, or says nothing, with the reason, by name.
+    ``failed``
+        names of metrics that ended in an error, which ``remarks`` has; the others are there.
 
     Those of ``more``, names of `METRICS`, give their values by the names that they have there;
-    ValueError for a name that is not.
+    ValueError for a name that is not. InputError where ``real`` and ``holdout`` share records.
     """
+    refuse_shared({"real": real, "holdout": holdout})
+    return evaluation_of(Compared(RealTables(real, holdout, schema), synthetic, seed), more=more)
+
+
+def evaluation_of(compared: Compared, *, more: Collection[str] = ()) -> Evaluation:
+    """Return what `evaluate` does, of tables that are prepared."""
     for name in more:
         if name not in METRICS:
             raise ValueError(f"no metric {name!r}; there are {', '.join(METRICS)}")
-    compared = Compared(RealTables(real, holdout, schema), synthetic, seed)
     result: Evaluation = {}
     for name, estimate in _fidelity(compared).items():
         result |= _flat(name, estimate)
-    of_real = utility(real, holdout, schema, seed=seed)
-    for suffix, scores in (("", compared.scores), ("_real", of_real)):
-        for score in SCORES:
-            result |= _by_model(score + suffix, scores, score)
-    for metric in more:
-        if metric not in PLAIN:
-            for name, estimate in METRICS[metric](compared).items():
-                result |= _flat(name, estimate)
+    result |= _predictions(compared)
+    for name, degree in WORST.items():
+        result[name] = [_listed(one) for one in worst_marginals(compared, degree)]
+    result |= _named(compared, more)
+    asked = [name for name in more if not any(_is_of(name, key) and result[key] for key in result)]
+    absent = {name: f"left out, it needs {METRICS[name].needs}" for name in asked}
+    result["remarks"] = absent | _of_models(compared) | result["remarks"]
     return result
+
+
+def _named(compared: Compared, more: Collection[str]) -> Evaluation:
+    """Return the values of metrics beside the plain ones; one that fails does not lose others."""
+    found: Evaluation = {"remarks": {}, "failed": []}
+    for metric in more:
+        if metric in PLAIN:
+            continue
+        try:
+            for name, estimate in METRICS[metric](compared).items():
+                found |= _flat(name, estimate)
+        except MemoryError:
+            found["remarks"][metric] = "left out, it does not fit into memory"
+        except FAILURES as error:
+            found["remarks"][metric] = f"failed, {type(error).__name__}: {error}"
+            found["failed"].append(metric)
+    return found
+
+
+def _is_of(metric: str, key: str) -> bool:
+    return key == metric or key.startswith(f"{metric}:")
+
+
+def _listed(marginal: Marginal) -> dict[str, object]:
+    one = marginal.distance
+    ends = {"value": one.value, "low": one.low, "high": one.high}
+    return {"columns": list(marginal.columns), **ends, "floor": marginal.floor.value}
 
 
 def _fidelity(compared: Compared) -> dict[str, Estimate]:
@@ -81,6 +131,48 @@ def _fidelity(compared: Compared) -> dict[str, Estimate]:
             if degree == 2 and suffix != "_holdout":
                 result[f"kmarginal{suffix}"] = kmarginal(error)
     return result
+
+
+def _predictions(compared: Compared) -> Evaluation:
+    """Return the scores of models that learned from synthetic and from real records."""
+    real = compared.real
+    tables, seed = (real.train, real.holdout, real.schema), compared.seed
+    result: Evaluation = {}
+    for suffix, of in (("", compared.scores), ("_real", utility(*tables, seed=seed))):
+        for score in SCORES:
+            result |= _by_model(score + suffix, of, score)
+    if RegressionTask.of(real.schema) is not None:
+        of_real = regression_scores(*tables, seed=seed)
+        for suffix, of in (("", compared.regression), ("_real", of_real)):
+            for score in OF_NUMBERS:
+                result |= _by_model(score + suffix, of, score)
+    return result
+
+
+def _of_models(compared: Compared) -> dict[str, str]:
+    """Return why scores of models are absent, or say nothing, by ``label``, by table."""
+    real, schema = compared.real, compared.real.schema
+    if schema.label is None:
+        return {"label": "the schema names none: no model is trained on the rows"}
+    name = repr(schema.label)
+    if (numbers := RegressionTask.of(schema)) is not None:
+        tested = numbers.examples(real.holdout)[1]
+        said = f"{name} is a number: {' and '.join(OF_NUMBERS)} stand in the place of AUC and F1"
+        if not len(tested) or not np.ptp(tested):
+            said = f"the hold-out rows have fewer than two values of {name}: no score can be had"
+        return {"label": said}
+    if real.task is None:
+        return {"label": f"{name} stands alone or is no category or number: no model is trained"}
+    found, classes = {}, len(np.unique(real.examples("holdout").labels))
+    if classes < 2:
+        found["holdout"] = (
+            f"the hold-out rows have fewer than two classes of {name}: scores of models say nothing"
+        )
+    if len(np.unique(compared.examples.labels)) < 2:
+        found["synthetic"] = (
+            f"the rows have fewer than two classes of {name}: a model learns nothing from them"
+        )
+    return found
 
 
 def _flat(name: str, estimate: Estimate) -> Evaluation:

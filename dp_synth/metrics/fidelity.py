@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dp_synth.metrics.columns import Attribute, attributes_of, cells_of
 from dp_synth.metrics.estimate import Estimate, gap_of_means
-from dp_synth.schema import Schema
+from dp_synth.schema import DatetimeColumn, DiscreteColumn, NumericColumn, Schema
+from dp_synth.schema.cells import SECONDS_PER_DAY
 
 BINS = 20  # columns of more distinct values than this are cut at so many quantiles
 SAMPLED_CLIQUES = 100  # of degree 3 and more; of degree 1 and 2 all are taken
@@ -59,6 +60,21 @@ class Binning:
             column.size if cuts is None else len(cuts) + 1 + len(column.missing)
             for column, cuts in zip(self.attributes, self.cuts, strict=True)
         )
+
+    def labels(self, axis: int) -> list[str]:
+        """Return what each cell of a column holds, in words, missing marks last.
+
+        >>> schema = Schema.from_dict({"name": "t", "columns": [
+        ...     {"name": "age", "type": "integer", "lower": 0, "upper": 99, "missing": ["NA"]}]})
+        >>> Binning.from_frame(schema, pd.DataFrame({"age": range(100)}), bins=4).labels(0)
+        ['0 to 24', '25 to 49', '50 to 74', '75 to 99', 'NA']
+        """
+        column, cuts = self.attributes[axis], self.cuts[axis]
+        if cuts is not None:
+            cells = _ranges(column, cuts)
+        else:
+            cells = list(column.texts) if isinstance(column, DiscreteColumn) else []
+        return [*cells, *(mark or "no value" for mark in column.missing)]
 
     def codes(self, frame: pd.DataFrame) -> NDArray[np.int32]:
         """Return the cell of each value, as an array of shape (records, attributes)."""
@@ -202,6 +218,37 @@ def _cuts(column: Attribute, frame: pd.DataFrame, bins: int) -> NDArray[np.float
     if len(distinct) > bins:
         return np.unique(np.quantile(values, np.arange(1, bins) / bins))
     return (distinct[:-1] + distinct[1:]) / 2 if column.is_numeric else None
+
+
+def _ranges(column: Attribute, cuts: NDArray[np.float64]) -> list[str]:
+    """Return the first and the last value of each cell, as the table writes them."""
+    if isinstance(column, DiscreteColumn):
+        lower, upper = 0.0, len(column.texts) - 1.0
+    else:
+        lower, upper = column.grid.edges[[0, -1]] * _days(column)
+    edges = np.array([min([lower, *cuts]), *cuts, max([upper, *cuts])])
+    first, last = edges[:-1], edges[1:]
+    if column.type in ("integer", "ordinal"):
+        first, last = np.ceil(first), np.append(np.ceil(last[:-1]) - 1, last[-1])
+    empty = (last < first) | ((last == first) & (last < edges[-1]) & (column.type == "real"))
+    names = zip(_written(column, first), _written(column, np.maximum(first, last)), strict=True)
+    return [
+        f"below {low}" if nothing else low if low == high else f"{low} to {high}"
+        for (low, high), nothing in zip(names, empty, strict=True)
+    ]
+
+
+def _written(column: Attribute, values: NDArray[np.float64]) -> list[str]:
+    if isinstance(column, DiscreteColumn):
+        return [column.texts[int(value)] for value in values]
+    if isinstance(column, NumericColumn):
+        return [f"{value:.6g}" for value in values]
+    return [str(text) for text in column.written(np.floor(values / _days(column)))]
+
+
+def _days(column: NumericColumn | DatetimeColumn) -> float:
+    """Return what a step of a column's grid is in its values: of dates, in days."""
+    return column.unit / SECONDS_PER_DAY if isinstance(column, DatetimeColumn) else 1.0
 
 
 def _cells(

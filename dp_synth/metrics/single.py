@@ -43,3 +43,12 @@ def score(name: str) -> Measure:
         return {f"{name}:{model}": of[name] for model, of in compared.scores.items()}
 
     return measure
+
+
+def regression(name: str) -> Measure:
+    """Return the measure ``<name>:<model>`` of a numeric label: one score of each model."""
+
+    def measure(compared: Compared) -> Mapping[str, Estimate]:
+        return {f"{name}:{model}": of[name] for model, of in compared.regression.items()}
+
+    return measure

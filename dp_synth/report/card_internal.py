@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from dp_synth.metrics import METRICS, MODELS, Compared, Estimate, RealTables
 from dp_synth.metrics.estimate import difference
-from dp_synth.metrics.fidelity import Axes, cliques_of, mean_total_variation
 from dp_synth.metrics.utility import auc_gain
+from dp_synth.metrics.worst import Marginal, worst_marginals
 from dp_synth.release import Release
 from dp_synth.report.card_data import data_warnings
 from dp_synth.report.card_measured import Measured
@@ -24,12 +23,6 @@ from dp_synth.report.risk import RiskReport, risk_report
 MARK = "internal: not differentially private"
 
 AUC_GAP = "auc_gap"
-
-WORST = 10
-"""So many columns and pairs of columns are named, those that are reproduced worst."""
-
-MOST_PAIRS = 2_000
-"""Of more pairs than this so many are compared, drawn by the seed."""
 
 FIDELITY = ("tv1", "tv2", "tv3", "correlation", "range_queries", "consistency")
 TOLD_APART = ("propensity_mse",)  # from the fresh records, which cannot stand beside themselves
@@ -99,7 +92,10 @@ def internal_part(
     risks = risk_report(train, holdout, synthetic, release, reference=reference, seed=seed)
     real = RealTables(train, holdout, schema)
     made, fresh, fitted = (Compared(real, rows, seed) for rows in (synthetic, holdout, train))
-    columns, pairs = worst_marginals(made, seed=seed)
+    columns, pairs = (
+        tuple(_of_marginal(one) for one in worst_marginals(made, degree, seed=seed))
+        for degree in (1, 2)
+    )
     return InternalPart(
         fidelity=(*_measured(FIDELITY, made, fresh), *_measured(TOLD_APART, made, fitted)),
         columns=columns,
@@ -116,46 +112,10 @@ def internal_part(
     )
 
 
-def worst_marginals(
-    compared: Compared, *, seed: int = 0
-) -> tuple[tuple[Measured, ...], tuple[Measured, ...]]:
-    """Return the columns, and the pairs of columns, whose marginals are furthest from the real.
-
-    ``beside`` is how far the fresh records' marginal is.
-    """
-    real = compared.real
-    names = [attribute.name for attribute in real.binning.attributes]
-
-    def distance(clique: Axes) -> Measured:
-        """Return how far the marginal of some columns is from that of the fitted records."""
-        sizes = [real.binning.sizes[axis] for axis in clique]
-        tables = (real.train_codes, compared.codes, real.holdout_codes)
-        fitted, made, fresh = (codes[:, list(clique)] for codes in tables)
-        whole = [tuple(range(len(clique)))]
-        found = mean_total_variation(fitted, made, sizes, whole)
-        floor = mean_total_variation(fitted, fresh, sizes, whole)
-        about = " and ".join(names[axis] for axis in clique)
-        return Measured.of(f"tv{len(clique)}", found, about=about, beside=floor.value)
-
-    columns, pairs = (
-        sorted(map(distance, _some(len(names), degree, seed)), key=_worst_first)[:WORST]
-        for degree in (1, 2)
-    )
-    return tuple(columns), tuple(pairs)
-
-
-def _worst_first(measured: Measured) -> float:
-    return -(measured.value or 0.0)
-
-
-def _some(attributes: int, degree: int, seed: int) -> Sequence[Axes]:
-    if attributes < degree:
-        return []
-    cliques = cliques_of(attributes, degree)
-    if len(cliques) <= MOST_PAIRS:
-        return cliques
-    kept = np.random.default_rng(seed).choice(len(cliques), MOST_PAIRS, replace=False)
-    return [cliques[i] for i in sorted(kept.tolist())]
+def _of_marginal(marginal: Marginal) -> Measured:
+    """Return how far a marginal is, beside how far that of the fresh records is."""
+    name, about = f"tv{len(marginal.columns)}", " and ".join(marginal.columns)
+    return Measured.of(name, marginal.distance, about=about, beside=marginal.floor.value)
 
 
 def _measured(names: Sequence[str], made: Compared, beside: Compared | None) -> Iterator[Measured]:

@@ -2,26 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 
 from dp_synth._version import __version__
-from dp_synth.report.evaluation_table import Row, Section
+from dp_synth.report.evaluation_table import WORST_COLUMNS, Row, Section
 from dp_synth.report.html_document import html_document, template
 
 
-def page(title: str, mark: str, sections: Sequence[Section]) -> str:
-    """Return the page, headed by ``title`` and by the ``mark`` that says who may see it."""
-    tables = "\n".join(_section(place, one) for place, one in enumerate(sections, 1))
+def page(
+    title: str,
+    mark: str,
+    sections: Sequence[Section],
+    *,
+    about: Mapping[str, str] = MappingProxyType({}),
+    remarks: Mapping[str, str] = MappingProxyType({}),
+    histograms: str = "",
+) -> str:
+    """Return the page, headed by ``title`` and by the ``mark`` that says who may see it.
+
+    ``about`` says what was evaluated, ``remarks`` what is not there and why; ``histograms`` is
+    markup, an SVG of the columns that fare worst.
+    """
+    tables = "\n".join(
+        _section(place, one) + (_figure(histograms) if one.title == WORST_COLUMNS else "")
+        for place, one in enumerate(sections, 1)
+    )
     body = f"""<main>
 <h1>{escape(title[:1].upper() + title[1:])}</h1>
 <p class="internal" role="note">{escape(mark[:1].upper() + mark[1:])}. Not to be published.</p>
-<p>Each value stands with its 95&nbsp;% interval for the drawing of rows.</p>
+{_facts(about)}<p>Each value stands with its 95&nbsp;% interval for the drawing of rows.</p>
 {tables}
-</main>
+{_remarks(remarks)}</main>
 <footer><p>dp_synth {escape(__version__)}</p></footer>
 """
     return html_document(title, template("evaluation.css"), body)
+
+
+def _facts(about: Mapping[str, str]) -> str:
+    pairs = (f"<dt>{escape(name)}</dt><dd>{escape(said)}</dd>" for name, said in about.items())
+    return f"<dl>{''.join(pairs)}</dl>\n" if about else ""
+
+
+def _figure(histograms: str) -> str:
+    if not histograms:
+        return ""
+    return f"""
+<section aria-labelledby="histograms">
+<h2 id="histograms">Histograms of the columns that fare worst</h2>
+<figure>{histograms}</figure>
+</section>"""
+
+
+def _remarks(remarks: Mapping[str, str]) -> str:
+    if not remarks:
+        return ""
+    lines = (f"<li>{escape(name)}: {escape(said)}.</li>" for name, said in remarks.items())
+    return f"""<section aria-labelledby="remarks">
+<h2 id="remarks">What is not there</h2>
+<ul>{"".join(lines)}</ul>
+</section>
+"""
 
 
 def _section(place: int, section: Section) -> str:

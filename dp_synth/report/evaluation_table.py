@@ -12,7 +12,15 @@ if TYPE_CHECKING:
 
 Row = tuple[str, str, str]  # what it is, its value and interval, the same of real rows
 DEGREES = ((1, "columns"), (2, "pairs"), (3, "triples"))
-SCORES = {"auc": "AUC", "average_precision": "average precision", "f1": "F1"}
+SCORES = {
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "f1": "F1",
+    "r2": "variance explained (R2)",
+    "mean_absolute_error": "mean error (lower)",
+}
+WORST_COLUMNS = "Columns that fare worst"
+SHOWN = 5  # of the columns and pairs that are reproduced worst
 
 
 @dataclass(frozen=True)
@@ -32,14 +40,24 @@ def sections(result: Evaluation) -> list[Section]:
 
     found = [
         Section(
-            "Marginals", "total variation: lower is better", "fresh real rows", _marginals(result)
+            "Marginals",
+            "total variation, the share of rows that would have to change: lower is better",
+            "fresh real rows",
+            _marginals(result),
         ),
         Section(
-            "Classifiers",
+            "Models",
             "trained on the rows, tested on hold-out rows: higher is better",
             "trained on real rows",
             _classifiers(result),
         ),
+    ]
+    found += [
+        Section(title, "total variation: lower is better", "fresh real rows", _worst(result, key))
+        for key, title in (
+            ("worst_columns", WORST_COLUMNS),
+            ("worst_pairs", "Pairs of columns that fare worst"),
+        )
     ]
     found += [_section(METRICS[name], result) for name in METRICS if name not in PLAIN]
     return [section for section in found if section.rows]
@@ -60,10 +78,20 @@ def _marginals(result: Evaluation) -> tuple[Row, ...]:
 def _classifiers(result: Evaluation) -> tuple[Row, ...]:
     rows: list[Row] = []
     for name, label in SCORES.items():
-        models = result[name]
-        for model in models if isinstance(models, Mapping) else ():
+        for model in result.get(name, ()):
             rows.append((f"{label}, {model}", *_both(result, name, "_real", model)))
     return tuple(rows)
+
+
+def _worst(result: Evaluation, key: str) -> tuple[Row, ...]:
+    return tuple(
+        (
+            " and ".join(one["columns"]),
+            _interval(one["value"], one["low"], one["high"]),
+            f"{one['floor']:.4f}",
+        )
+        for one in result.get(key, ())[:SHOWN]
+    )
 
 
 def _section(metric: Metric, result: Evaluation) -> Section:
@@ -85,10 +113,13 @@ def _both(result: Evaluation, name: str, suffix: str, model: str | None = None) 
 
 
 def _cell(result: Evaluation, name: str, model: str | None = None) -> str:
-    numbers: list[float] = []
-    for key in (name, f"{name}_low", f"{name}_high"):
-        value = result[key]
-        numbers.append(value[model or ""] if isinstance(value, dict) else value)
-    digits = 1 if name.startswith("kmarginal") else 4
-    middle, low, high = (f"{number:.{digits}f}" for number in numbers)
-    return f"{middle} [{low}, {high}]"
+    ends = [result[key] for key in (name, f"{name}_low", f"{name}_high")]
+    numbers = [end[model or ""] if isinstance(end, Mapping) else end for end in ends]
+    if name.startswith("mean_absolute_error"):
+        return "{:.4g} [{:.4g}, {:.4g}]".format(*numbers)
+    middle, low, high = numbers
+    return _interval(middle, low, high, 1 if name.startswith("kmarginal") else 4)
+
+
+def _interval(middle: float, low: float, high: float, digits: int = 4) -> str:
+    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

@@ -10,9 +10,11 @@ from dp_synth.attacks import ATTACKS
 from dp_synth.cli import main
 from dp_synth.datasets import load, write_table
 from dp_synth.metrics import METRICS
+from dp_synth.metrics.regression import SCORES as OF_NUMBERS
 from dp_synth.report.evaluation_page import page
 from dp_synth.report.evaluation_table import Section
-from dp_synth.synthesizers import MST
+from dp_synth.rounding import at_most
+from dp_synth.synthesizers import MST, Release
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def test_every_metric_is_in_the_json_and_in_print_with_its_interval(files, tmp_p
     assert evaluate(files, "--json", str(tmp_path / "out.json")) == 0
     printed = capsys.readouterr().out
     result = json.loads((tmp_path / "out.json").read_text())
-    for name in METRICS:
+    for name in METRICS.keys() - OF_NUMBERS:
         assert any(key == name or key.startswith(f"{name}:") for key in result), name
     for key, value in result.items():
         if ":" in key and not key.endswith(("_low", "_high")):
@@ -143,7 +145,8 @@ def test_the_page_has_the_same_numbers_and_says_that_they_are_internal(files, tm
         assert f"{middle} [{low}, {high}]" in outline.texts["td"]
     headers = [pair for pair in outline.attributes if pair[:2] == ("th", "scope")]
     assert {value for *_, value in headers} == {"row", "col"}
-    assert len(outline.texts["caption"]) == len(outline.texts["h2"]) == 4
+    tables = {text for text in outline.texts["h2"] if not text.startswith("Histograms")}
+    assert len(outline.texts["caption"]) == len(tables) == 6
     assert len(set(outline.texts["th"]) & {"total variation, pairs, against holdout"}) == 1
     assert "://" not in text
     assert not {tag for tag, *_ in outline.attributes} & {"script", "link", "img"}
@@ -197,9 +200,69 @@ def test_who_holds_the_release_runs_the_attacks_that_need_it(files, capsys):
     assert "needs a release's transcript" in capsys.readouterr().err
 
 
-def test_members_among_the_non_members_are_refused(files, capsys):
+@pytest.mark.parametrize(
+    ("reference", "whose"),
+    [
+        ("real.csv", "--members"),
+        ("holdout.csv.gz", "--non-members"),
+    ],
+)
+def test_a_reference_of_members_or_of_non_members_is_refused(files, capsys, reference, whose):
+    # The attacker would look for the targets in a table that they stand in.
+    assert attack(files, "--reference", str(files / reference)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"dp-synth: {whose} and --reference share records" in captured.err
+
+
+def test_members_among_the_non_members_and_fitted_rows_among_the_holdout_are_refused(files, capsys):
     assert attack(files, members="holdout.csv.gz") == 2
-    assert "also stand among the non-members" in capsys.readouterr().err
+    assert "--members and --non-members share records" in capsys.readouterr().err
+    assert evaluate(files, "--holdout", str(files / "real.csv"), "--metric", "none") == 2
+    assert "real.csv share records" in capsys.readouterr().err
+
+
+def test_an_area_above_what_the_ledger_permits_is_said(files, tmp_path, capsys):
+    held, out = ("--release", str(files / "release.npz")), tmp_path / "out.json"
+    named = ("--attack", "closest_record")
+    # The members themselves in place of rows of the release: no mechanism did that.
+    assert attack(files, *held, *named, "--json", str(out), synthetic="real.csv") == 0
+    captured = capsys.readouterr()
+    ceiling = json.loads(out.read_text())["largest_auc"]
+    assert ceiling == Release.load(files / "release.npz").largest_auc()
+    assert f"the ledger permits {at_most(ceiling, 4)}" in captured.out
+    assert "the AUC of closest_record lies above" in captured.err
+    assert attack(files, *held, *named) == 0
+    assert "lies above" not in capsys.readouterr().err
+
+
+def test_an_evaluation_says_what_it_is_of(files, tmp_path, capsys):
+    html = tmp_path / "out.html"
+    held = ("--release", str(files / "release.npz"))
+    assert evaluate(files, *held, "--metric", "none", "--json", "-", "--html", str(html)) == 0
+    about = json.loads(capsys.readouterr().out)["about"]
+    assert about["table"] == "adult: 800 fitted, 600 hold-out, 800 synthetic rows"
+    assert about["method"].startswith("mst, epsilon 10")
+    text = html.read_text()
+    for said in about.values():
+        assert said in text
+    worst = "Columns that fare worst"
+    assert worst in text
+    assert "<svg" in text
+    assert evaluate(files, "--metric", "none") == 0
+    printed = capsys.readouterr().out
+    assert worst in printed
+    assert "--release names the release" in printed
+
+
+def test_what_is_asked_for_and_not_there_is_said(files, capsys):
+    assert evaluate(files, "--metric", "r2", "--json", "-") == 0
+    captured = capsys.readouterr()
+    assert captured.err == (
+        "dp-synth: r2: left out, it needs a numeric label of two values or more, and a column "
+        "beside it\n"
+    )
+    assert json.loads(captured.out)["remarks"].keys() == {"r2"}
 
 
 def test_only_the_attacks_that_are_named_run(files, capsys):

@@ -9,6 +9,7 @@ import pytest
 
 from dp_synth.datasets import load
 from dp_synth.metrics import METRICS, Compared, RealTables, kmarginal, utility, workload_error
+from dp_synth.metrics.regression import SCORES as OF_NUMBERS
 from dp_synth.schema import Schema
 
 SCHEMA = Schema.from_dict(
@@ -51,10 +52,16 @@ def real():
     return RealTables(table(600, 0), table(500, 1), SCHEMA)
 
 
+@pytest.fixture(scope="module")
+def numeric():
+    schema = SCHEMA.model_copy(update={"label": "age", "positive": None})
+    return RealTables(table(600, 0), table(500, 1), schema)
+
+
 @pytest.mark.parametrize("name", METRICS)
-def test_values_begin_with_the_metrics_name_and_lie_within_finite_intervals(real, name):
+def test_values_begin_with_the_metrics_name_and_lie_within_finite_intervals(real, numeric, name):
     metric = METRICS[name]
-    found = metric(Compared(real, table(600, 2)))
+    found = metric(Compared(numeric if name in OF_NUMBERS else real, table(600, 2)))
     assert metric.name == name
     assert metric.better in ("lower", "higher")
     assert found

@@ -11,9 +11,10 @@ from dp_synth.errors import InputError
 from dp_synth.metrics import METRICS, MODELS, Compared, Estimate, RealTables
 from dp_synth.metrics.estimate import difference
 from dp_synth.metrics.utility import auc_gain
+from dp_synth.metrics.worst import worst_marginals
 from dp_synth.report import risk_report
 from dp_synth.report.card_data import data_warnings, rare_shares, record_keys
-from dp_synth.report.card_internal import internal_part, worst_marginals
+from dp_synth.report.card_internal import internal_part
 from dp_synth.report.card_measured import Measured
 
 PART = FULL.internal
@@ -84,16 +85,15 @@ def test_fresh_records_are_never_told_from_themselves():
     assert told == pytest.approx({name: estimate.value for name, estimate in found.items()})
 
 
-def test_the_worst_pairs_are_named_with_their_own_distance():
-    columns, pairs = worst_marginals(Compared(RealTables(TRAIN, HOLDOUT, LABELLED), ROWS))
-    assert len(columns) == 4
-    assert len(pairs) == 6
-    for measured in (columns, pairs):
-        values = [one.value for one in measured]
-        assert values == sorted(values, reverse=True)
-    chosen = LABELLED.select(pairs[0].about.split(" and "))
-    assert pairs[0].value == pytest.approx(metrics.workload_error(TRAIN, ROWS, chosen).value)
-    assert pairs[0].beside == pytest.approx(metrics.workload_error(TRAIN, HOLDOUT, chosen).value)
+def test_the_worst_columns_and_pairs_stand_beside_fresh_records():
+    compared = Compared(
+        RealTables(*map(RELEASE.schema.typed, (TRAIN, HOLDOUT)), RELEASE.schema), ROWS
+    )
+    for degree, measured in ((1, PART.columns), (2, PART.pairs)):
+        found = worst_marginals(compared, degree)
+        assert [one.about for one in measured] == [" and ".join(one.columns) for one in found]
+        assert [one.value for one in measured] == [one.distance.value for one in found]
+        assert [one.beside for one in measured] == [one.floor.value for one in found]
 
 
 def test_attacks_are_those_of_the_risk_report_beside_what_the_ledger_permits():
