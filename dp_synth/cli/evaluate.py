@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 INTERNAL = "internal: computed on real rows, not differentially private"
 EVALUATION = "evaluation of a synthetic table"
 FPRS = (0.01, 0.1)
+MOST_TARGETS = 10_000  # of each table, unless more are asked for: an AUC is then known to about .01
 STDOUT = Path("-")
 
 Synthetic = Annotated[Path, typer.Option(help="Synthetic table (CSV or Parquet).")]
@@ -168,6 +169,10 @@ def attack(
         Path | None,
         typer.Option(help="Release of the synthetic table, for an attacker who holds that too."),
     ] = None,
+    targets: Annotated[
+        int,
+        typer.Option(help="Aim at so many rows of each table, drawn by the seed; 0: all.", min=0),
+    ] = MOST_TARGETS,
     json_file: JsonFile = None,
     seed: Seed = 0,
 ) -> None:
@@ -189,7 +194,8 @@ def attack(
             raise InputError(f"no attack {name!r}; there are {', '.join(ATTACKS)}")
     held = None if release is None else Release.load(release)
     view = _view(synthetic, schema, reference, held)
-    scores = _attack_scores(chosen, (members, non_members), view, seed)
+    aimed = _targets((members, non_members), view, targets, seed)
+    scores = _attack_scores(chosen, aimed, view, seed)
     ceiling = None if held is None else Guarantee.of(held).ceiling
     result = {
         name: {key: x for metric, e in of.items() for key, x in _ends(metric, e).items()}
@@ -263,11 +269,12 @@ def _view(
     )
 
 
-def _attack_scores(
-    names: Sequence[str], paths: tuple[Path, Path], view: AttackerView, seed: int
-) -> dict[str, dict[str, Estimate]]:
-    from dp_synth.attacks import ATTACKS
-    from dp_synth.audit import Roc
+def _targets(
+    paths: tuple[Path, Path], view: AttackerView, most: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the members and the non-members to aim at: of each at most so many, by the seed."""
+    import numpy as np
+
     from dp_synth.datasets import read_table
     from dp_synth.datasets.overlap import refuse_shared
     from dp_synth.errors import InputError
@@ -278,6 +285,30 @@ def _attack_scores(
             raise InputError(f"{path}: an attack needs at least one row to aim at")
     tables = {"--members": members, "--non-members": non_members}
     refuse_shared(tables if view.reference is None else tables | {"--reference": view.reference})
+    if most and max(len(members), len(non_members)) > most:
+        rng = np.random.default_rng(seed)
+        members, non_members = (
+            table.iloc[np.sort(rng.permutation(len(table))[:most])].reset_index(drop=True)
+            for table in (members, non_members)
+        )
+        typer.echo(
+            f"dp-synth: aimed at {len(members):,} members and {len(non_members):,} non-members, "
+            "drawn by the seed; --targets 0 aims at all",
+            err=True,
+        )
+    return members, non_members
+
+
+def _attack_scores(
+    names: Sequence[str],
+    targets: tuple[pd.DataFrame, pd.DataFrame],
+    view: AttackerView,
+    seed: int,
+) -> dict[str, dict[str, Estimate]]:
+    from dp_synth.attacks import ATTACKS
+    from dp_synth.audit import Roc
+
+    members, non_members = targets
     result = {}
     for name in names:
         one = ATTACKS[name]()

@@ -236,6 +236,21 @@ def test_an_area_above_what_the_ledger_permits_is_said(files, tmp_path, capsys):
     assert "lies above" not in capsys.readouterr().err
 
 
+def test_an_attack_on_large_tables_aims_at_some_of_their_rows_and_says_so(files, capsys):
+    named = ("--attack", "closest_record", "--json", "-")
+    found = {}
+    for targets in ("100", "0"):
+        assert attack(files, *named, "--targets", targets) == 0
+        captured = capsys.readouterr()
+        found[targets] = json.loads(captured.out)["attacks"]["closest_record"]
+        said = (
+            "aimed at 100 members and 100 non-members, drawn by the seed; --targets 0 aims at all"
+        )
+        assert (said in captured.err) == (targets == "100")
+    few, all_ = (found[targets]["auc_high"] - found[targets]["auc_low"] for targets in ("100", "0"))
+    assert few > 1.5 * all_
+
+
 def test_an_evaluation_says_what_it_is_of(files, tmp_path, capsys):
     html = tmp_path / "out.html"
     held = ("--release", str(files / "release.npz"))
