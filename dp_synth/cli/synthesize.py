@@ -79,7 +79,7 @@ def synthesize(
 
     A ledger that `ledger new` made is continued: epsilon is then this run's portion of it.
     """
-    from dp_synth.accounting import PrivacyBudget, calibrate
+    from dp_synth.accounting import PrivacyBudget
     from dp_synth.datasets import write_table
     from dp_synth.report.card import data_card, places
     from dp_synth.schema import Schema
@@ -89,12 +89,13 @@ def synthesize(
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
         chosen = _chosen(public, columns, unit)
-        recipe.check(chosen)
-        calibrate({synthesizer: (recipe.charges(chosen.domain), 1.0)}, budget)  # the fit reuses it
     cards = places(card) if card else ()
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, *cards)
-    fresh = _fresh(data, chosen, card, holdout, internal=internal)
-    payer = _payer(budget, ledger, checkpoint)
+    _check_internal(data, card, holdout, internal=internal)
+    with reading_arguments():
+        payer = _payer(budget, ledger, checkpoint)
+        recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint)
+    fresh = _fresh(chosen, holdout)  # from here on private files are read
     table = _table(data, chosen)
     with shown_training(synthesizer):
         fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
@@ -164,24 +165,27 @@ def _chosen(schema: Schema, columns: str | None, unit: str | None) -> Schema:
     return schema
 
 
-def _fresh(
-    data: str, schema: Schema, card: Path | None, holdout: Path | None, *, internal: bool
-) -> pd.DataFrame | None:
-    """Return the rows for the internal part of a card; InputError before anything is spent."""
+def _check_internal(data: str, card: Path | None, holdout: Path | None, *, internal: bool) -> None:
+    """Raise InputError where the internal part of a card cannot be made of these files."""
     from dp_synth.counting import is_larger_than_memory
-    from dp_synth.datasets import read_table
 
     if internal and card is None:
         raise InputError("--internal is a part of the data card; say where it goes with --card")
     if internal != (holdout is not None):
         raise InputError("--internal and --holdout go together; give both or none")
-    if holdout is None:
-        return None
-    if is_larger_than_memory(data):
+    if holdout is not None and is_larger_than_memory(data):
         raise InputError(
             f"{data}: is too large for --internal; make that card of a part of it, with "
             "`dp-synth card`"
         )
+
+
+def _fresh(schema: Schema, holdout: Path | None) -> pd.DataFrame | None:
+    """Return the rows for the internal part of a card; InputError before anything is spent."""
+    from dp_synth.datasets import read_table
+
+    if holdout is None:
+        return None
     fresh = read_table(holdout)
     schema.typed(fresh.head(0))  # SchemaError for a column that it lacks
     return fresh

@@ -25,7 +25,7 @@ def files(tmp_path_factory):
     return folder
 
 
-def synthesize(files, **options):
+def synthesize(files, *flags, **options):
     """Run the command with these options over the usual ones; None leaves an option out."""
     usual = {
         "data": files / "adult.csv",
@@ -37,7 +37,8 @@ def synthesize(files, **options):
         "seed": 0,
     }
     given = {name: value for name, value in {**usual, **options}.items() if value is not None}
-    return main(["synthesize", *(f"--{name}={value}" for name, value in given.items())])
+    options = [f"--{name}={value}" for name, value in given.items()]
+    return main(["synthesize", *flags, *options])
 
 
 def sample(*arguments):
@@ -130,6 +131,22 @@ def test_a_ledger_holds_what_was_charged_and_is_never_used_twice(
     assert printed.out == ""
     assert "already holds a plan" in printed.err.splitlines()[-1]
     assert (out.read_bytes(), ledger.read_bytes()) == before
+
+
+def test_what_a_ledger_cannot_pay_is_refused_before_the_table_or_the_holdout_is_opened(
+    files, tmp_path, capsys
+):
+    out, ledger, card = (tmp_path / name for name in ("out.csv", "ledger.jsonl", "card.json"))
+    assert synthesize(files, out=out, ledger=ledger, synthesizer="independent") == 0
+    before = ledger.read_bytes()
+    private = {"data": "absent.csv", "holdout": "absent.csv", "card": card}
+    internal = ["--internal"]
+    given = {"out": out, "ledger": ledger, "synthesizer": "independent", **private}
+    assert synthesize(files, *internal, **given) == 3
+    assert "already holds a plan" in capsys.readouterr().err
+    assert ledger.read_bytes() == before
+    assert synthesize(files, *internal, **{**given, "ledger": None}) == 2  # which can be paid
+    assert "absent.csv: cannot be read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
