@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
@@ -158,11 +157,16 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
 
 def _chosen(schema: Schema, columns: str | None, unit: str | None) -> Schema:
     """Return the columns to synthesize: those asked for, else all but the one of the unit."""
-    if columns:
-        return schema.select(_split(columns))
-    if unit in schema.names:
-        return schema.select([name for name in schema.names if name != unit])
-    return schema
+    names = _split(columns) if columns else [name for name in schema.names if name != unit]
+    chosen = schema.select(names) if columns or unit in schema.names else schema
+    keys = [column.name for column in chosen.columns if column.type == "id"]
+    if keys:
+        others = ",".join(name for name in names if name not in keys)
+        raise InputError(
+            f"column {keys[0]!r} is an identifier, and identifiers are never synthesized; leave "
+            f"it out with --columns {others!r}, or drop it from the schema"
+        )
+    return chosen
 
 
 def _check_internal(data: str, card: Path | None, holdout: Path | None, *, internal: bool) -> None:
@@ -232,6 +236,7 @@ def _payer(
 
 def recipe_of(name: str, settings: list[str]) -> Synthesizer:
     """Return the synthesizer of a name, with settings given as ``name=value``; InputError."""
+    from dp_synth.settings import read_setting
     from dp_synth.synthesizers import SYNTHESIZERS
 
     if name not in SYNTHESIZERS:
@@ -246,15 +251,8 @@ def recipe_of(name: str, settings: list[str]) -> Synthesizer:
                 f"--set takes name=value; the settings of {name!r} are: "
                 f"{', '.join(known) or 'none'}"
             )
-        values[key] = _literal(value)
+        values[key] = read_setting(kind, key, value)
     return kind(**values)
-
-
-def _literal(value: str) -> object:
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
 
 
 def _split(columns: str) -> list[str]:

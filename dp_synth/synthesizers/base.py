@@ -30,6 +30,7 @@ from dp_synth.intake import Data, refuse_unfit
 from dp_synth.mechanisms.cells import BINS, CATEGORIES
 from dp_synth.release import Release
 from dp_synth.schema import Schema
+from dp_synth.settings import check_settings
 from dp_synth.synthesizers.fitting import Fitted, Payer, Request, fit_all, simulated
 from dp_synth.table import PrivateTable
 from dp_synth.transcript import Answer, chosen
@@ -60,6 +61,10 @@ class Synthesizer(ABC):
 
     name: ClassVar[str]
     resumable: ClassVar[bool] = False  # whether a fit can keep checkpoints, and go on from one
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a setting of the wrong kind; subclasses go on from there."""
+        check_settings(self)
 
     @abstractmethod
     def plan(self, domain: Domain) -> Plan:

@@ -164,6 +164,8 @@ def test_what_a_ledger_cannot_pay_is_refused_before_the_table_or_the_holdout_is_
         ({"set": "depth=3"}, "the settings of 'mst' are: coarseness"),
         ({"set": "name=x"}, "the settings of 'mst' are: coarseness"),
         ({"set": "nonsense"}, "--set takes name=value"),
+        ({"set": "coarseness=abc"}, "coarseness must be a number, got 'abc'"),
+        ({"set": "as_published=yes"}, "as_published must be True or False, got 'yes'"),
         ({"columns": "age,absent"}, "no column 'absent'"),
         ({"columns": ","}, "no column was chosen"),
         ({"columns": "age,age"}, "chosen twice"),
