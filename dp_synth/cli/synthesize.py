@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
     from dp_synth.synthesizers import Synthesizer
 
 Out = Annotated[str, typer.Option(help="Where synthetic rows go: CSV or Parquet, - for stdout.")]
-Rows = Annotated[int | None, typer.Option(min=0, help="How many rows; default: the noisy total.")]
+Rows = Annotated[
+    int | None,
+    typer.Option(min=0, help="How many rows; default: the noisy total, up to a million."),
+]
 Columns = Annotated[str | None, typer.Option(help="Only these columns of the schema, by comma.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
@@ -100,7 +105,8 @@ def synthesize(
         fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
     if release:
         fitted.save(release)
-    made = fitted.sample(rows, seed=None if seed is None else seed + 1)
+    with _warnings_as_lines():
+        made = fitted.sample(rows, seed=None if seed is None else seed + 1)
     write_table(made, out)
     if card:
         data_card(fitted).write(card)
@@ -132,7 +138,19 @@ def sample(
     _check_places((release,), out)
     kept = Release.load(release)
     wanted = _given(kept.schema, given or [])
-    write_table(kept.sample(rows, seed=seed, given=wanted, balance=balance), out)
+    with _warnings_as_lines():
+        made = kept.sample(rows, seed=seed, given=wanted, balance=balance)
+    write_table(made, out)
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Print what the block warns of, a line each, on stderr."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        print(f"dp-synth: {warning.message}", file=sys.stderr)
 
 
 def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[str, str]]:

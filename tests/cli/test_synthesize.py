@@ -4,11 +4,13 @@ import errno
 import io
 import json
 import os
+import re
 import sys
 
 import pandas as pd
 import pytest
 
+from dp_synth import release as releases
 from dp_synth.cli import main
 from dp_synth.datasets import load, read_table, write_table
 from dp_synth.release import Release
@@ -295,6 +297,14 @@ def test_rows_are_as_given_and_balanced_as_asked(kept, tmp_path):
     assert rows["sex"].value_counts().tolist() == [45, 45]
     assert sample(kept, "--rows", 30, "--given=age=40", "--given=age=50", "--out", out) == 0
     assert set(read_table(out)["age"]) == {"40", "50"}
+
+
+def test_a_default_that_noise_made_huge_is_bounded_and_said(kept, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(releases, "MOST_BY_DEFAULT", 7)
+    assert sample(kept, f"--out={tmp_path / 'more.csv'}", "--seed=0") == 0
+    printed = capsys.readouterr()
+    assert re.fullmatch(r"dp-synth: the noisy number of records is [\d,]+; 7 are .*\n", printed.err)
+    assert len(read_table(tmp_path / "more.csv")) == 7
 
 
 @pytest.mark.parametrize(
