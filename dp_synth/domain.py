@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Clique = tuple[str, ...]
 Codes = NDArray[np.int32]
 
+MOST_AXES = 32  # of one array: numpy before version 2 has no more
+
 
 @dataclass(frozen=True)
 class Support:

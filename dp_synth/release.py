@@ -28,6 +28,7 @@ had no votes in its transcript.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,6 +52,9 @@ from dp_synth.transcript import Answer, from_fields, to_fields
 
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]
+
+MOST_BY_DEFAULT = 1_000_000
+"""Records that `Release.sample` draws at most where nobody says how many."""
 
 FORMAT, VERSION = "dp_synth.release", 3
 READABLE = (1, 2, VERSION)
@@ -120,8 +124,9 @@ class Release:
     ) -> pd.DataFrame:
         """Return ``n`` synthetic records with the columns and kinds of the schema.
 
-        Left out, ``n`` is the noisy total: the true number of records is private. Sampling is
-        post-processing and costs nothing, however often it is done.
+        Left out, ``n`` is the noisy total, since the true number of records is private; of more
+        than ``MOST_BY_DEFAULT`` so many are drawn, and a warning says what the total was. Sampling
+        is post-processing and costs nothing, however often it is done.
 
         With ``given`` all records are as it says, and the rest follows exactly as the model has
         it: ``{"sex": "F", "age": (30, 39), "job": ["a", "b"]}`` for one value, a closed range of
@@ -132,7 +137,7 @@ class Release:
         """
         evidence = read_given(self.schema, given or {})
         model = self._conditioned({one.column: one.weights for one in evidence})
-        records = round(model.total) if n is None else n
+        records = _default_rows(model.total) if n is None else n
         if records < 0:
             raise InputError(f"the number of records must be 0 or more, got {records}")
         rng = np.random.default_rng(seed)
@@ -200,6 +205,21 @@ class Release:
         except DAMAGES as error:
             reason = str(error) if isinstance(error, InputError) else "it is damaged or no release"
             raise ReleaseError(f"{path}: cannot be read as a release: {reason}") from error
+
+
+def _default_rows(total: float) -> int:
+    """Return how many records are drawn where nobody says how many: the noisy total, up to a bound.
+
+    At a small epsilon noise alone can make that total thousands of times the true number.
+    """
+    if total <= MOST_BY_DEFAULT:
+        return round(total)
+    warnings.warn(
+        f"the noisy number of records is {total:,.0f}; {MOST_BY_DEFAULT:,} are drawn, unless you "
+        "ask for a number",
+        stacklevel=3,
+    )
+    return MOST_BY_DEFAULT
 
 
 def _balanced(model: Model, column: str, records: int, rng: np.random.Generator) -> Codes:

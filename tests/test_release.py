@@ -4,13 +4,15 @@ import errno
 import json
 import os
 import pickle
+import warnings
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from dp_synth import release as releases
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.errors import ReleaseError
 from dp_synth.release import Release
@@ -287,3 +289,23 @@ def test_a_file_of_version_2_is_read_as_one_without_votes(saved):
 def test_a_transcript_that_is_none_is_refused(saved, transcript):
     rewritten(saved, header={"transcript": transcript})
     check_refused(saved)
+
+
+def test_no_more_rows_are_drawn_unasked_than_a_bound_whatever_the_noise_says(release, monkeypatch):
+    monkeypatch.setattr(releases, "MOST_BY_DEFAULT", 50)
+    large = replace(release, model=replace(release.model, total=68_000_000.4))
+    with pytest.warns(UserWarning, match="records is 68,000,000; 50 are drawn"):
+        assert len(large.sample(seed=0)) == 50
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(large.sample(60, seed=0)) == 60
+        assert len(replace(release, model=replace(release.model, total=49.6)).sample(seed=0)) == 50
+
+
+def test_the_default_at_a_tiny_epsilon_is_bounded_though_its_noise_is_not():
+    frame = pd.DataFrame({"age": ["1"] * 20, "job": ["ä"] * 20, "rank": ["0"] * 20})
+    released = [Independent().fit(frame, SCHEMA, PrivacyBudget(1e-8, 1e-9), seed=s) for s in (0, 1)]
+    largest = max(released, key=lambda one: one.model.total)
+    assert largest.model.total > releases.MOST_BY_DEFAULT
+    with pytest.warns(UserWarning, match="1,000,000 are drawn"):
+        assert len(largest.sample(seed=0)) == releases.MOST_BY_DEFAULT

@@ -15,7 +15,7 @@ from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.calibration import at_cost, calibrate
 from dp_synth.accounting.currency import Currency, limit
 from dp_synth.accounting.curves import compose
-from dp_synth.accounting.events import Event, SampledGaussian, TruncatedGaussian
+from dp_synth.accounting.events import Event, NoisyVote, SampledGaussian, TruncatedGaussian
 from dp_synth.accounting.ledger import Entry, Ledger, Randomness
 from dp_synth.accounting.ledger_file import LedgerFile
 from dp_synth.accounting.plan import Plan
@@ -157,11 +157,12 @@ class Accountant:
         do not.
         """
         with self._alone():
-            if self.currency is None:
-                ready = self._composed(plans)
-            else:
-                ready = self._filtered(plans, self.currency, amount)
-            return self._reserve(ready, randomness)
+            return self._reserve(self._ready(plans, amount), randomness)
+
+    def check(self, plans: Plans, *, amount: float | None = None) -> None:
+        """Raise what ``admit_jointly`` would raise for these plans; reserve and write nothing."""
+        with self._alone():
+            self._check_kinds(self._ready(plans, amount))
 
     def repeat(self, piece: Slice) -> Slice:
         """Return what ``piece`` was granted once more, charged to a ledger of its own.
@@ -205,21 +206,36 @@ class Accountant:
         be over the same. BudgetExceeded when it is another recipe's turn, or nobody's.
         """
         with self._alone():
-            done = sum(piece.taken for piece in self._turns)
-            expected = self.planned[done][0] if done < len(self.planned) else None
+            done = self._turns_before([recipe], domain)
+            if not self._turns:
+                pieces = self._reserve(self._planned_turns(domain), randomness)
+                self._turns, self._domain = list(pieces.values()), domain
+            piece = self._turns[done]
+            piece.taken, piece.randomness = True, randomness
+            return piece
+
+    def check_turns(self, recipes: Sequence[Recipe], domain: object) -> None:
+        """Raise what ``turn`` would raise for these recipes, one after another; write nothing."""
+        with self._alone():
+            self._turns_before(recipes, domain)
+            if not self._turns:
+                self._check_kinds(self._planned_turns(domain))
+
+    def _turns_before(self, recipes: Sequence[Recipe], domain: object) -> int:
+        """Return how many turns were taken; BudgetExceeded unless these recipes come next."""
+        done = sum(piece.taken for piece in self._turns)
+        for place, recipe in enumerate(recipes, done):
+            expected = self.planned[place][0] if place < len(self.planned) else None
             if expected != recipe or (self._turns and domain != self._domain):
                 raise BudgetExceeded(
                     f"{recipe} over this domain is not what was planned to come next"
                     f" ({expected or 'nothing'}); what is chosen later needs an adaptive "
                     "accountant; nothing was released"
                 )
-            if not self._turns:
-                self._turns, self._domain = self._reserve_turns(domain, randomness), domain
-            piece = self._turns[done]
-            piece.taken, piece.randomness = True, randomness
-            return piece
+        return done
 
-    def _reserve_turns(self, domain: object, randomness: Randomness) -> list[Slice]:
+    def _planned_turns(self, domain: object) -> dict[str, Plan]:
+        """Return the plans of all turns with their noise, each until its own target."""
         names = [f"{i}-{recipe.name}" for i, (recipe, _) in enumerate(self.planned, 1)]
         self._refuse_latecomers(names)
         ready: dict[str, Plan] = {}
@@ -229,7 +245,13 @@ class Accountant:
             plan = recipe.charges(domain).with_delta(self.budget.delta / len(self.planned))
             ready |= calibrate({name: (plan, 1.0)}, goal, before=before)
             before = (*before, *ready[name].events())
-        return list(self._reserve(ready, randomness).values())
+        return ready
+
+    def _ready(self, plans: Plans, amount: float | None) -> dict[str, Plan]:
+        """Return the plans with their noise; BudgetExceeded where they cannot be paid."""
+        if self.currency is None:
+            return self._composed(plans)
+        return self._filtered(plans, self.currency, amount)
 
     def _composed(self, plans: Plans) -> dict[str, Plan]:
         """Return the plans with their noise, if their curves fit into the budget."""
@@ -283,15 +305,9 @@ class Accountant:
 
     def _reserve(self, plans: Mapping[str, Plan], randomness: Randomness) -> dict[str, Slice]:
         """Write the plans down, then hand out what charges to them."""
+        self._check_kinds(plans)
         each = {name: reservations(name, plan, randomness) for name, plan in plans.items()}
         lines = [line for own in each.values() for line in own]
-        sampled = any(
-            isinstance(line.event, (SampledGaussian, TruncatedGaussian)) for line in lines
-        )
-        if sampled and self.budget.adjacency != "add_remove":
-            raise UnsupportedEvent("sampled batches are certified under add_remove only")
-        if sampled and self.budget.max_rows > 1:
-            raise UnsupportedEvent("sampled batches are certified for units of one record only")
         place = len(self.ledger.entries)
         self._write(lines)
         pieces = {}
@@ -300,6 +316,16 @@ class Accountant:
             place += len(each[name])
         self._admitted += pieces.values()
         return pieces
+
+    def _check_kinds(self, plans: Mapping[str, Plan]) -> None:
+        """Raise UnsupportedEvent where a plan has events that this budget's kind cannot pay."""
+        events = [event for plan in plans.values() for event, _ in plan.events()]
+        sampled = any(isinstance(event, (SampledGaussian, TruncatedGaussian)) for event in events)
+        if sampled and self.budget.adjacency != "add_remove":
+            raise UnsupportedEvent("sampled batches are certified under add_remove only")
+        if self.budget.max_rows > 1 and (sampled or any(isinstance(e, NoisyVote) for e in events)):
+            what = "sampled batches" if sampled else "votes"
+            raise UnsupportedEvent(f"{what} are certified for units of one record only")
 
     def _record(self, entry: Entry, position: tuple[int, int], *, counted: bool) -> None:
         """Write a charge, first to disk, then to memory. Called by slices only.

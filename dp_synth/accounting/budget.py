@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from dp_synth.settings import check_settings
+
 Adjacency = Literal["add_remove", "replace_one"]
 ADJACENCIES: tuple[str, ...] = get_args(Adjacency)
 
@@ -33,6 +35,7 @@ class PrivacyBudget:
     max_rows: int = 1
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not self.epsilon > 0:
             raise ValueError(
                 "epsilon must be a finite number above 0, or inf where no guarantee is wanted, "
@@ -40,11 +43,7 @@ class PrivacyBudget:
             )
         if not 0 <= self.delta < 1:
             raise ValueError(f"delta must lie in [0, 1), got {self.delta}")
-        if self.adjacency not in ADJACENCIES:
-            raise ValueError(
-                f"adjacency must be one of {', '.join(ADJACENCIES)}, got {self.adjacency!r}"
-            )
-        if type(self.max_rows) is not int or self.max_rows < 1:
+        if self.max_rows < 1:
             raise ValueError(f"max_rows must be a whole number above 0, got {self.max_rows}")
         if self.unit is None and self.max_rows != 1:
             raise ValueError("max_rows above 1 needs the column that names the unit; give unit")

@@ -42,16 +42,26 @@ class Portion:
         BudgetExceeded when what it is a part of no longer has as much.
         """
         with self.root._lock:
-            left = self.left()
-            if left < self._left * (1 - 1e-9):
-                raise BudgetExceeded(
-                    f"{', '.join(plans)} would cost {self._left:.4g} where {left:.4g} is left of "
-                    f"the {self.root.currency} filter; nothing was released"
-                )
-            pieces = self.root.admit_jointly(plans, randomness=randomness, amount=left)
+            amount = self._whole(plans)
+            pieces = self.root.admit_jointly(plans, randomness=randomness, amount=amount)
             assert self.root.currency is not None
             self._spend(sum(piece.plan.cost(self.root.currency) for piece in pieces.values()))
         return pieces
+
+    def check(self, plans: Plans) -> None:
+        """Raise what ``admit_jointly`` would raise for these plans; reserve and write nothing."""
+        with self.root._lock:
+            self.root.check(plans, amount=self._whole(plans))
+
+    def _whole(self, plans: Plans) -> float:
+        """Return all that is left of this; BudgetExceeded when the rest of it is gone."""
+        left = self.left()
+        if left < self._left * (1 - 1e-9):
+            raise BudgetExceeded(
+                f"{', '.join(plans)} would cost {self._left:.4g} where {left:.4g} is left of "
+                f"the {self.root.currency} filter; nothing was released"
+            )
+        return left
 
     def _spend(self, amount: float) -> None:
         self._left -= amount

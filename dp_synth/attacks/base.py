@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from dp_synth.attacks.view import AttackerView
 from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
+from dp_synth.settings import check_settings
 from dp_synth.transcript import Answer
 
 Measures = Literal["membership", "similarity, not privacy"]
@@ -37,6 +38,10 @@ class Attack(ABC):
     needs_reference: ClassVar[bool] = False
     needs_transcript: ClassVar[bool] = False
     uses: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a setting of the wrong kind; subclasses go on from there."""
+        check_settings(self)
 
     @classmethod
     def needs(cls) -> tuple[str, ...]:

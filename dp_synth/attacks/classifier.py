@@ -32,6 +32,7 @@ class SyntheticClassifier(Attack):
     needs_reference: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.model not in MODELS:
             raise InputError(f"model must be one of {', '.join(MODELS)}, got {self.model!r}")
 

@@ -36,6 +36,7 @@ class DensityRatio(Attack):
     needs_reference: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.degree not in (1, 2):
             raise InputError(f"degree must be 1 or 2, got {self.degree}")
         if not self.smoothing > 0:

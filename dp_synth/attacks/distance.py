@@ -52,6 +52,7 @@ class NearestRecords(Attack):
     measures: ClassVar[Measures] = "similarity, not privacy"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.neighbours < 1:
             raise InputError(f"neighbours must be 1 or more, got {self.neighbours}")
 

@@ -40,6 +40,7 @@ class GenLRA(Attack):
     needs_reference: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.nearest < 1:
             raise InputError(f"nearest must be 1 or more, got {self.nearest}")
         if not self.ridge > 0:

@@ -122,6 +122,7 @@ class KernelDensityRatio(Attack):
     needs_reference: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.ridge > 0:
             raise InputError(f"ridge must be above 0, got {self.ridge}")
 

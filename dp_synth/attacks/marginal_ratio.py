@@ -70,6 +70,7 @@ class MarginalRatio(Attack):
     uses: ClassVar[tuple[str, ...]] = ("synthesizer", "records")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.runs < 1:
             raise InputError(f"runs must be 1 or more, got {self.runs}")
         if not self.smoothing > 0:

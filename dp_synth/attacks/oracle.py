@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.errors import InputError
+from dp_synth.settings import check_settings
 
 Codes = NDArray[np.int32]
 
@@ -54,6 +55,7 @@ class ReconSyn:
     furthest: int = 4  # near misses at most so many attributes away are walked from
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not self.sizes or min(self.sizes) < 1 or self.furthest < 1:
             raise InputError("sizes must name attributes of 1 value or more, furthest be 1 or more")
 

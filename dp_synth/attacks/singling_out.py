@@ -13,6 +13,7 @@ from dp_synth.attacks.excess import ExcessRisk
 from dp_synth.attacks.points import LEAST, MISSING, Points, public_range
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
+from dp_synth.settings import check_settings
 
 MOST_TRIES = 20  # rounds of drawing predicates before fewer than asked for are returned
 BLOCK_CELLS = 100_000  # compared at once: they stay in the processor's cache
@@ -33,6 +34,7 @@ class Guessing:
     predicates: int = 2000
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if self.columns < 1 or self.predicates < 1:
             raise InputError(
                 "columns and predicates must be 1 or more, "

@@ -70,6 +70,7 @@ class TranscriptRatio(Attack):
     uses: ClassVar[tuple[str, ...]] = ("algorithm", "records")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.smoothing > 0:
             raise InputError(f"smoothing must be above 0, got {self.smoothing}")
 

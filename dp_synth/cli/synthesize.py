@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from dp_synth.synthesizers import Synthesizer
 
 Out = Annotated[str, typer.Option(help="Where synthetic rows go: CSV or Parquet, - for stdout.")]
-Rows = Annotated[int | None, typer.Option(min=0, help="How many rows; default: the noisy total.")]
+Rows = Annotated[
+    int | None,
+    typer.Option(min=0, help="How many rows; default: the noisy total, up to a million."),
+]
 Columns = Annotated[str | None, typer.Option(help="Only these columns of the schema, by comma.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
@@ -79,7 +83,7 @@ def synthesize(
 
     A ledger that `ledger new` made is continued: epsilon is then this run's portion of it.
     """
-    from dp_synth.accounting import PrivacyBudget, calibrate
+    from dp_synth.accounting import PrivacyBudget
     from dp_synth.datasets import write_table
     from dp_synth.report.card import data_card, places
     from dp_synth.schema import Schema
@@ -89,18 +93,20 @@ def synthesize(
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
         chosen = _chosen(public, columns, unit)
-        recipe.check(chosen)
-        calibrate({synthesizer: (recipe.charges(chosen.domain), 1.0)}, budget)  # the fit reuses it
     cards = places(card) if card else ()
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, *cards)
-    fresh = _fresh(data, chosen, card, holdout, internal=internal)
-    payer = _payer(budget, ledger, checkpoint)
+    _check_internal(data, card, holdout, internal=internal)
+    with reading_arguments():
+        payer = _payer(budget, ledger, checkpoint)
+        recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint)
+    fresh = _fresh(chosen, holdout)  # from here on private files are read
     table = _table(data, chosen)
     with shown_training(synthesizer):
         fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
     if release:
         fitted.save(release)
-    made = fitted.sample(rows, seed=None if seed is None else seed + 1)
+    with _warnings_as_lines():
+        made = fitted.sample(rows, seed=None if seed is None else seed + 1)
     write_table(made, out)
     if card:
         data_card(fitted).write(card)
@@ -132,7 +138,19 @@ def sample(
     _check_places((release,), out)
     kept = Release.load(release)
     wanted = _given(kept.schema, given or [])
-    write_table(kept.sample(rows, seed=seed, given=wanted, balance=balance), out)
+    with _warnings_as_lines():
+        made = kept.sample(rows, seed=seed, given=wanted, balance=balance)
+    write_table(made, out)
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Print what the block warns of, a line each, on stderr."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        print(f"dp-synth: {warning.message}", file=sys.stderr)
 
 
 def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[str, str]]:
@@ -157,31 +175,39 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
 
 def _chosen(schema: Schema, columns: str | None, unit: str | None) -> Schema:
     """Return the columns to synthesize: those asked for, else all but the one of the unit."""
-    if columns:
-        return schema.select(_split(columns))
-    if unit in schema.names:
-        return schema.select([name for name in schema.names if name != unit])
-    return schema
+    names = _split(columns) if columns else [name for name in schema.names if name != unit]
+    chosen = schema.select(names) if columns or unit in schema.names else schema
+    keys = [column.name for column in chosen.columns if column.type == "id"]
+    if keys:
+        others = ",".join(name for name in names if name not in keys)
+        raise InputError(
+            f"column {keys[0]!r} is an identifier, and identifiers are never synthesized; leave "
+            f"it out with --columns {others!r}, or drop it from the schema"
+        )
+    return chosen
 
 
-def _fresh(
-    data: str, schema: Schema, card: Path | None, holdout: Path | None, *, internal: bool
-) -> pd.DataFrame | None:
-    """Return the rows for the internal part of a card; InputError before anything is spent."""
+def _check_internal(data: str, card: Path | None, holdout: Path | None, *, internal: bool) -> None:
+    """Raise InputError where the internal part of a card cannot be made of these files."""
     from dp_synth.counting import is_larger_than_memory
-    from dp_synth.datasets import read_table
 
     if internal and card is None:
         raise InputError("--internal is a part of the data card; say where it goes with --card")
     if internal != (holdout is not None):
         raise InputError("--internal and --holdout go together; give both or none")
-    if holdout is None:
-        return None
-    if is_larger_than_memory(data):
+    if holdout is not None and is_larger_than_memory(data):
         raise InputError(
             f"{data}: is too large for --internal; make that card of a part of it, with "
             "`dp-synth card`"
         )
+
+
+def _fresh(schema: Schema, holdout: Path | None) -> pd.DataFrame | None:
+    """Return the rows for the internal part of a card; InputError before anything is spent."""
+    from dp_synth.datasets import read_table
+
+    if holdout is None:
+        return None
     fresh = read_table(holdout)
     schema.typed(fresh.head(0))  # SchemaError for a column that it lacks
     return fresh
@@ -228,6 +254,7 @@ def _payer(
 
 def recipe_of(name: str, settings: list[str]) -> Synthesizer:
     """Return the synthesizer of a name, with settings given as ``name=value``; InputError."""
+    from dp_synth.settings import read_setting
     from dp_synth.synthesizers import SYNTHESIZERS
 
     if name not in SYNTHESIZERS:
@@ -242,15 +269,8 @@ def recipe_of(name: str, settings: list[str]) -> Synthesizer:
                 f"--set takes name=value; the settings of {name!r} are: "
                 f"{', '.join(known) or 'none'}"
             )
-        values[key] = _literal(value)
+        values[key] = read_setting(kind, key, value)
     return kind(**values)
-
-
-def _literal(value: str) -> object:
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
 
 
 def _split(columns: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Clique, Codes, Domain
+from dp_synth.domain import MOST_AXES, Clique, Codes, Domain
 
 Floats = NDArray[np.float64]
 
@@ -56,8 +56,8 @@ class Counts(Protocol):
 def dense_shape(domain: Domain, clique: Clique) -> tuple[int, ...]:
     """Return the shape of the marginal over ``clique``, when it may be counted densely.
 
-    Reads no record. KeyError for an unknown attribute, ValueError for one named twice or for
-    more than ``LARGEST_DENSE`` cells.
+    Reads no record. KeyError for an unknown attribute, ValueError for one named twice, for more
+    than ``MOST_AXES`` attributes or than ``LARGEST_DENSE`` cells.
 
     >>> dense_shape(Domain(("age", "wage"), (100, 1_000_000)), ("age", "wage"))
     Traceback (most recent call last):
@@ -66,6 +66,10 @@ def dense_shape(domain: Domain, clique: Clique) -> tuple[int, ...]:
     shape = domain.shape(clique)
     if len(set(clique)) != len(clique):
         raise ValueError(f"a clique must name each attribute once, got {clique}")
+    if len(clique) > MOST_AXES:
+        raise ValueError(
+            f"a marginal may be over at most {MOST_AXES} attributes, got {len(clique)}"
+        )
     if (cells := domain.cells(clique)) > LARGEST_DENSE:
         raise ValueError(
             f"marginal {clique} has {cells:,} cells; at most {LARGEST_DENSE:,} can be counted"

@@ -124,7 +124,8 @@ class CodeCounts:
         cells = self.domain.cells(clique)
         if cells > min(CELLS_A_LINE * len(self._columns), LARGEST_DENSE):
             return sparse.count_occupied(self._columns, self.domain.sizes, self._axes(clique))
-        table = self.marginal(clique).reshape(-1)
+        several = tuple(a for a in clique if self.domain.size(a) > 1)  # as few axes as can be
+        table = self.marginal(several).reshape(-1)
         numbers = np.flatnonzero(table).astype(np.int64)
         return [numbers], table[numbers]
 
@@ -134,10 +135,12 @@ def _condensed(columns: Columns, sizes: tuple[int, ...]) -> Columns:
     cells, lines = prod(sizes), len(columns)
     if not sizes or cells > min(CELLS_A_LINE * lines, MOST_JOINT_CELLS):
         return columns
-    (joint,) = dense.count(columns, sizes, [tuple(range(len(sizes)))])
+    # An axis for each column of several codes alone: so few cells have 22 of them at most.
+    several = tuple(axis for axis, size in enumerate(sizes) if size > 1)
+    (joint,) = dense.count(columns, sizes, [several])
     table = joint.reshape(-1)
-    present = np.flatnonzero(table)
+    present = np.flatnonzero(table).astype(np.int64)
     if 2 * len(present) > lines:
         return columns
-    codes = np.unravel_index(present, sizes)
-    return MemoryColumns([code.astype(np.int32) for code in codes], len(present), table[present])
+    codes = sparse.codes_of([present], sizes)
+    return MemoryColumns(list(codes.T), len(present), table[present])

@@ -35,10 +35,10 @@ def count(columns: Columns, sizes: Sequence[int], cliques: Sequence[Axes]) -> li
     for batch in _passes(cover(cliques, sizes, len(columns)), sizes):
         for chosen, table in zip(batch, _tables(columns, sizes, batch), strict=True):
             if len(chosen.members) == 1:  # the cover is that clique, axes in its order
-                marginals[chosen.members[0]] = table
+                marginals[chosen.members[0]] = table.reshape([sizes[axis] for axis in chosen.axes])
                 continue
             for position in chosen.members:
-                marginals[position] = _summed(table, chosen.axes, cliques[position])
+                marginals[position] = _summed(table, chosen.axes, cliques[position], sizes)
     return [marginals[position] for position in range(len(cliques))]
 
 
@@ -57,6 +57,7 @@ def _passes(covers: Sequence[Cover], sizes: Sequence[int]) -> Iterator[list[Cove
 
 
 def _tables(columns: Columns, sizes: Sequence[int], covers: Sequence[Cover]) -> list[Floats]:
+    """Return the counts of each cover, flat, in C order of its axes."""
     shapes = [tuple(sizes[axis] for axis in chosen.axes) for chosen in covers]
     tables = [np.zeros(prod(shape)) for shape in shapes]
     axes = sorted({axis for chosen in covers for axis in chosen.axes})
@@ -71,7 +72,7 @@ def _tables(columns: Columns, sizes: Sequence[int], covers: Sequence[Cover]) -> 
         for chosen, shape, table in zip(covers, shapes, tables, strict=True):
             own = [block[place[axis]] for axis in chosen.axes]
             _add(table, cell_numbers(own, shape, numbers[: part.stop - part.start]), weights)
-    return [table.reshape(shape) for table, shape in zip(tables, shapes, strict=True)]
+    return tables
 
 
 def cell_numbers(
@@ -95,8 +96,15 @@ def _add(table: Floats, numbers: NDArray[np.int64], weights: Floats | None) -> N
         np.add.at(table, numbers, 1.0 if weights is None else weights)
 
 
-def _summed(table: Floats, axes: Axes, clique: Axes) -> Floats:
-    others = tuple(place for place, axis in enumerate(axes) if axis not in clique)
-    kept = [axis for axis in axes if axis in clique]
+def _summed(flat: Floats, axes: Axes, clique: Axes, sizes: Sequence[int]) -> Floats:
+    """Return the marginal over ``clique`` of a flat table over ``axes``.
+
+    Columns of one code, of which there may be more than an array has axes, make none of it.
+    """
+    several = [axis for axis in axes if sizes[axis] > 1]
+    table = flat.reshape([sizes[axis] for axis in several])
+    others = tuple(place for place, axis in enumerate(several) if axis not in clique)
+    kept = [axis for axis in several if axis in clique]
     summed = np.asarray(table.sum(axis=others))  # a copy, also where nothing is summed
-    return np.asarray(summed.transpose([kept.index(axis) for axis in clique]), order="C")
+    ordered = summed.transpose([kept.index(axis) for axis in clique if axis in kept])
+    return np.asarray(ordered, order="C").reshape([sizes[axis] for axis in clique])

@@ -39,6 +39,7 @@ def joint_probabilities(
 
     The cliques between the attributes, each given its separator, are multiplied from the ends
     inwards, and what no later one shares is summed out (Koller & Friedman 2009, sect. 10.3.3).
+    Attributes of one code are no axes of the tables on the way: there may be any number of them.
     InputError, before any of it, when a table on the way has more than ``max_cells`` cells.
     """
     domain = tree.domain
@@ -58,19 +59,22 @@ def joint_probabilities(
         messages[step.node] = bits, table
     bits, table = messages[steps[-1].node]
     found = clique_of(domain, bits)
-    return np.asarray(table.transpose([found.index(a) for a in clique]))
+    ordered = table.transpose([found.index(a) for a in clique if a in found])
+    return np.asarray(ordered).reshape(domain.shape(clique))
 
 
 def _plan(tree: JunctionTree, wanted: int) -> Iterator[_Step]:
     """Yield the subtree's nodes from its ends to its root."""
     forest = tree.forest
     links = forest.between(wanted)
-    inner = wanted | forest.shared(links)
+    several = tree.several
+    wanted &= several
+    inner = wanted | forest.shared(links) & several
     result: dict[int, int] = {}
     for node in sorted(links, key=lambda node: -forest.depths[node]):
         above = forest.parents[node]
         linked = above != node and above in links[node]
-        given = forest.cliques[node] & forest.cliques[above] if linked else 0
+        given = forest.cliques[node] & forest.cliques[above] & several if linked else 0
         own = bits = forest.cliques[node] & inner
         children = tuple(sorted(other for other in links[node] if not linked or other != above))
         left = []

@@ -13,7 +13,7 @@ from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError, SchemaError
 from dp_synth.inference.folding import Fold
 from dp_synth.inference.propagation import Mask, Propagation
-from dp_synth.inference.spanning import Edge, Forest, bits_of, spanning_edges
+from dp_synth.inference.spanning import Edge, Forest, bits_of, cells_of, spanning_edges
 from dp_synth.inference.triangulation import triangulate
 
 Floats = NDArray[np.float64]
@@ -44,7 +44,7 @@ class JunctionTree:
         would have more than ``max_cells`` cells in all.
         """
         maximal = triangulate(domain, cliques)
-        cells = sum(map(domain.cells, maximal))
+        cells = sum(cells_of(domain, bits_of(domain, clique)) for clique in maximal)
         if max_cells is not None and cells > max_cells:
             raise InputError(
                 f"the cliques need tables of {cells:,} cells in all, at most {max_cells:,} are "
@@ -108,6 +108,11 @@ class JunctionTree:
         """The tree with its cliques as bits, to find what lies between attributes."""
         bits = [bits_of(self.domain, clique) for clique in self.cliques]
         return Forest.of(bits, {edge.child: edge.parent for edge in self.edges})
+
+    @cached_property
+    def several(self) -> int:
+        """The attributes of more than one code, as bits."""
+        return sum(1 << axis for axis, size in enumerate(self.domain.sizes) if size > 1)
 
     @cached_property
     def components(self) -> dict[str, int]:

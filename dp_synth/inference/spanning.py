@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import MOST_AXES, Clique, Domain
 
 Links = dict[int, set[int]]  # positions of cliques, each with those next to it
+
+NO_TABLE = 2**63  # cells: those of a table that has more axes than an array can have
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,13 @@ def clique_of(domain: Domain, bits: int) -> Clique:
 
 
 def cells_of(domain: Domain, bits: int) -> int:
-    """Return the cells of the marginal over the attributes of these bits."""
-    return prod([domain.sizes[axis] for axis in axes_of(bits)])
+    """Return the cells of the marginal over the attributes of these bits.
+
+    ``NO_TABLE`` at least for more than ``MOST_AXES`` attributes, which may have few cells where
+    most of them have one code: whoever limits cells has then limited axes as well.
+    """
+    cells = prod([domain.sizes[axis] for axis in axes_of(bits)])
+    return cells if bits.bit_count() <= MOST_AXES else max(cells, NO_TABLE)
 
 
 def spanning_edges(domain: Domain, cliques: Sequence[Clique]) -> tuple[Edge, ...]:

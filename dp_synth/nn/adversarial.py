@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dp_synth.accounting import SampledGaussians, Slice, compose
+from dp_synth.checkpoint import State, current_keeper
 from dp_synth.domain import Domain
 from dp_synth.errors import CheckpointError, TrainingError
 from dp_synth.mechanisms.sampled_gradients import Critic, SampledGradients, clipped_sum
-from dp_synth.nn.checkpoint import State, current_keeper
 from dp_synth.nn.encoding import Encoding
 from dp_synth.nn.generator import LATENT, Averaged, Conditions, Generator, probabilities
 from dp_synth.nn.patience import Patience

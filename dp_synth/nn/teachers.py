@@ -16,12 +16,7 @@ from dp_synth.inference.columns import cautious_histogram
 from dp_synth.inference.mixture import MixtureModel
 from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import measure
-from dp_synth.mechanisms.noisy_votes import (
-    Questions,
-    StoppingRule,
-    Teachers,
-    check_unit,
-)
+from dp_synth.mechanisms.noisy_votes import Questions, StoppingRule, Teachers
 from dp_synth.nn.asking import Asker, Wanted
 from dp_synth.nn.lessons import Lessons
 from dp_synth.nn.product_rows import MarginalTargets, RowGenerator, Training
@@ -65,7 +60,6 @@ def only_votes(
 
 
 def _measured(table: PrivateTable, plan: Plan, rng: np.random.Generator) -> list[Measurement]:
-    check_unit(table.payer.budget)
     columns: list[Clique] = [(attribute,) for attribute in table.domain]
     return measure(table, columns, plan.gaussians("ones"), rng)
 

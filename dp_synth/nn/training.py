@@ -9,7 +9,8 @@ from typing import Any
 from dp_synth.accounting import Gaussians, Plan, SampledGaussians
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
-from dp_synth.nn.extra import require_torch
+from dp_synth.nn.extra import require_device, require_torch
+from dp_synth.settings import check_settings
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -50,10 +51,11 @@ class Training:
         return cls(**settings | given)
 
     def __post_init__(self) -> None:
+        check_settings(self)
         for field in fields(self):
             value = getattr(self, field.name)
             least = 0 if field.name == "patience" else 1
-            if field.type == "int" and (type(value) is not int or value < least):
+            if field.type == "int" and value < least:
                 raise InputError(f"{field.name} must be a whole number from {least}, got {value!r}")
             if field.type == "float" and not (math.isfinite(value) and value >= 0):
                 raise InputError(f"{field.name} must be a finite number from 0, got {value!r}")
@@ -85,7 +87,7 @@ class Columns:
 def gan_plan(name: str, domain: Domain, training: Training, columns: Columns) -> Plan:
     """Return one-way marginals, then steps, as the synthesizer ``name`` will charge them.
 
-    InputError for constraints, which rows cannot keep, and where torch is missing.
+    InputError for constraints, which rows cannot keep, and where torch or the device is missing.
     """
     if domain.supports:
         raise InputError(
@@ -93,5 +95,6 @@ def gan_plan(name: str, domain: Domain, training: Training, columns: Columns) ->
             "constraints out"
         )
     require_torch(name)
+    require_device(training.device)
     steps = SampledGaussians(training.steps, training.rate, 1 - columns.share)
     return Plan({"ones": Gaussians(len(domain), columns.share), "steps": steps})

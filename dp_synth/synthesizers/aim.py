@@ -58,6 +58,7 @@ class AIM(Synthesizer):
     all_gaussian: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.degree < 1 or self.rounds < 1:
             raise InputError(
                 f"degree and rounds must be 1 or more, got {self.degree} and {self.rounds}"

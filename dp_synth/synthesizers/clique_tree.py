@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -46,10 +47,11 @@ class CliqueTree(Synthesizer):
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression
 
     def __post_init__(self) -> None:
-        if self.max_cells < 1 or not self.coarseness >= 0:
+        super().__post_init__()
+        if self.max_cells < 1 or not 0 <= self.coarseness < math.inf:
             raise InputError(
-                f"max_cells must be 1 or more and coarseness 0 or more, got {self.max_cells} "
-                f"and {self.coarseness}"
+                "max_cells must be 1 or more and coarseness a finite number from 0, got "
+                f"{self.max_cells} and {self.coarseness}"
             )
 
     def plan(self, domain: Domain) -> Plan:

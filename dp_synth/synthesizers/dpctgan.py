@@ -62,6 +62,7 @@ class DPCTGAN(Synthesizer):
     patience: int = 0  # blocks of 50 steps without a gain, after which it stops; see Training
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._columns()
         self._training()
 

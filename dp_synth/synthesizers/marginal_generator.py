@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -47,13 +48,14 @@ class MarginalGenerator(Synthesizer):
     max_cells: int = 1_000_000  # of one pair
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         least = {"steps": self.steps, "rows": self.rows, "width": self.width}
         for name, value in {**least, "max_cells": self.max_cells}.items():
             if value < 1:
                 raise InputError(f"{name} must be 1 or more, got {value}")
-        if not (self.learning_rate > 0 and self.coarseness >= 0):
+        if not (0 < self.learning_rate < math.inf and 0 <= self.coarseness < math.inf):
             raise InputError(
-                "learning_rate must be above 0 and coarseness 0 or more, got "
+                "learning_rate must be a finite number above 0 and coarseness one from 0, got "
                 f"{self.learning_rate} and {self.coarseness}"
             )
 

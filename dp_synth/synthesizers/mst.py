@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -55,8 +56,9 @@ class MST(Synthesizer):
     as_published: bool = False
 
     def __post_init__(self) -> None:
-        if not self.coarseness >= 0:
-            raise InputError(f"coarseness must be 0 or more, got {self.coarseness}")
+        super().__post_init__()
+        if not 0 <= self.coarseness < math.inf:
+            raise InputError(f"coarseness must be a finite number from 0, got {self.coarseness}")
 
     def plan(self, domain: Domain) -> Plan:
         """One filter of Gaussian DP; as published, equal shares (Algorithm 1, line 1)."""

@@ -49,6 +49,7 @@ class MWEM(Synthesizer):
     max_cells: int = 300_000  # of the model's cliques together
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.degree < 1 or (self.rounds is not None and self.rounds < 1):
             raise InputError(
                 f"degree and rounds must be 1 or more, got {self.degree} and {self.rounds}"

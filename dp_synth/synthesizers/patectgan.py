@@ -56,6 +56,7 @@ class PATECTGAN(Synthesizer):
     target_epsilon: float = 0.0  # where data-dependent accounting stops
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._lessons()
 
     def plan(self, domain: Domain) -> Plan:

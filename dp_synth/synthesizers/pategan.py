@@ -63,6 +63,7 @@ class PATEGAN(Synthesizer):
     target_epsilon: float = 0.0  # where data-dependent accounting stops
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._lessons()
 
     def plan(self, domain: Domain) -> Plan:

@@ -58,6 +58,7 @@ class PrivBayes(Synthesizer):
     max_cells: int = 300_000  # of the junction tree's cliques together
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.degree < 0:
             raise InputError(f"degree must be 0 or more, got {self.degree}")
         if not 0 < self.beta < 1:

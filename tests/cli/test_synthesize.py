@@ -4,11 +4,13 @@ import errno
 import io
 import json
 import os
+import re
 import sys
 
 import pandas as pd
 import pytest
 
+from dp_synth import release as releases
 from dp_synth.cli import main
 from dp_synth.datasets import load, read_table, write_table
 from dp_synth.release import Release
@@ -25,7 +27,7 @@ def files(tmp_path_factory):
     return folder
 
 
-def synthesize(files, **options):
+def synthesize(files, *flags, **options):
     """Run the command with these options over the usual ones; None leaves an option out."""
     usual = {
         "data": files / "adult.csv",
@@ -37,7 +39,8 @@ def synthesize(files, **options):
         "seed": 0,
     }
     given = {name: value for name, value in {**usual, **options}.items() if value is not None}
-    return main(["synthesize", *(f"--{name}={value}" for name, value in given.items())])
+    options = [f"--{name}={value}" for name, value in given.items()]
+    return main(["synthesize", *flags, *options])
 
 
 def sample(*arguments):
@@ -132,6 +135,22 @@ def test_a_ledger_holds_what_was_charged_and_is_never_used_twice(
     assert (out.read_bytes(), ledger.read_bytes()) == before
 
 
+def test_what_a_ledger_cannot_pay_is_refused_before_the_table_or_the_holdout_is_opened(
+    files, tmp_path, capsys
+):
+    out, ledger, card = (tmp_path / name for name in ("out.csv", "ledger.jsonl", "card.json"))
+    assert synthesize(files, out=out, ledger=ledger, synthesizer="independent") == 0
+    before = ledger.read_bytes()
+    private = {"data": "absent.csv", "holdout": "absent.csv", "card": card}
+    internal = ["--internal"]
+    given = {"out": out, "ledger": ledger, "synthesizer": "independent", **private}
+    assert synthesize(files, *internal, **given) == 3
+    assert "already holds a plan" in capsys.readouterr().err
+    assert ledger.read_bytes() == before
+    assert synthesize(files, *internal, **{**given, "ledger": None}) == 2  # which can be paid
+    assert "absent.csv: cannot be read" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -147,6 +166,8 @@ def test_a_ledger_holds_what_was_charged_and_is_never_used_twice(
         ({"set": "depth=3"}, "the settings of 'mst' are: coarseness"),
         ({"set": "name=x"}, "the settings of 'mst' are: coarseness"),
         ({"set": "nonsense"}, "--set takes name=value"),
+        ({"set": "coarseness=abc"}, "coarseness must be a number, got 'abc'"),
+        ({"set": "as_published=yes"}, "as_published must be True or False, got 'yes'"),
         ({"columns": "age,absent"}, "no column 'absent'"),
         ({"columns": ","}, "no column was chosen"),
         ({"columns": "age,age"}, "chosen twice"),
@@ -276,6 +297,14 @@ def test_rows_are_as_given_and_balanced_as_asked(kept, tmp_path):
     assert rows["sex"].value_counts().tolist() == [45, 45]
     assert sample(kept, "--rows", 30, "--given=age=40", "--given=age=50", "--out", out) == 0
     assert set(read_table(out)["age"]) == {"40", "50"}
+
+
+def test_a_default_that_noise_made_huge_is_bounded_and_said(kept, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(releases, "MOST_BY_DEFAULT", 7)
+    assert sample(kept, f"--out={tmp_path / 'more.csv'}", "--seed=0") == 0
+    printed = capsys.readouterr()
+    assert re.fullmatch(r"dp-synth: the noisy number of records is [\d,]+; 7 are .*\n", printed.err)
+    assert len(read_table(tmp_path / "more.csv")) == 7
 
 
 @pytest.mark.parametrize(

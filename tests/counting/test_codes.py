@@ -141,3 +141,40 @@ def test_an_empty_table_has_zero_counts() -> None:
     cells, sums = counts.sparse_marginal(("a", "b"))
     assert (cells.dtype, len(cells), len(sums)) == (np.int64, 0, 0)
     assert counts.marginals([]) == []
+
+
+MANY = Domain(tuple(f"c{i}" for i in range(90)), (1,) * 40 + (2,) * 5 + (1,) * 40 + (3,) * 5)
+
+
+def _many(records: int) -> Codes:
+    return np.random.default_rng(0).integers(0, MANY.sizes, (records, 90), dtype=np.int32)
+
+
+def test_more_columns_than_an_array_has_axes_are_counted_where_most_have_one_code() -> None:
+    codes = _many(80_000)  # of 7,776 cells: equal records are taken together
+    counts = CodeCounts.of(codes, MANY)
+    assert _lines(counts) < 10_000
+    assert np.array_equal(
+        counts.marginal(("c40", "c89", "c0")), slow_marginal(codes, MANY, ("c40", "c89", "c0"))
+    )
+    found, times = counts.occupied(MANY.attributes)
+    distinct, repeats = np.unique(codes, axis=0, return_counts=True)
+    assert np.array_equal(found, distinct)
+    assert np.array_equal(times, repeats)
+
+
+def test_many_marginals_of_columns_of_one_code_are_summed_from_tables_that_numpy_can_hold() -> None:
+    codes = _many(30_000)
+    counts = CodeCounts(MemoryColumns(list(codes.T), len(codes)), MANY)
+    cliques = [(a, b) for a in MANY.attributes[:45] for b in MANY.attributes[45:]]
+    for clique, found in zip(cliques, counts.marginals(cliques), strict=True):
+        assert found.shape == MANY.shape(clique)
+        assert found.sum() == 30_000
+    for clique in cliques[-3:]:
+        assert np.array_equal(counts.marginal(clique), slow_marginal(codes, MANY, clique))
+
+
+def test_a_marginal_of_more_attributes_than_an_array_has_axes_is_refused() -> None:
+    counts = CodeCounts.of(_many(5), MANY)
+    with pytest.raises(ValueError, match="over at most 32 attributes, got 33"):
+        counts.marginal(MANY.attributes[:33])

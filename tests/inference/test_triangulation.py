@@ -7,6 +7,8 @@ import pytest
 from whole_tables import random_cliques, random_domain, with_supports
 
 from dp_synth.domain import Domain
+from dp_synth.errors import InputError
+from dp_synth.inference import JunctionTree, JunctionTreeModel
 from dp_synth.inference.triangulation import Completion, total_cells, triangulate
 
 
@@ -138,3 +140,25 @@ def test_what_one_more_pair_costs_is_exact_where_nothing_needs_completing(seed):
             assert completion.cells_with(pair) == total_cells(domain, [*tree, pair])
         else:
             assert completion.cells_with(pair) >= total_cells(domain, [*tree, pair])
+
+
+ONE_CODE = Domain(tuple(f"c{i}" for i in range(60)), (1,) * 58 + (2, 2))
+
+
+def test_a_clique_of_more_attributes_than_an_array_has_axes_has_no_room():
+    pairs = list(combinations(ONE_CODE.attributes[:33], 2))
+    assert total_cells(ONE_CODE, pairs) > 2**60
+    assert total_cells(ONE_CODE, pairs[:-1]) < 100
+    completion = Completion(ONE_CODE, pairs[:-1])
+    assert completion.cells_with(pairs[-1]) > 2**60
+    with pytest.raises(InputError, match="at most 1,000,000 are allowed"):
+        JunctionTree.of(ONE_CODE, pairs, max_cells=1_000_000)
+
+
+def test_a_joint_of_distant_attributes_goes_by_any_number_of_attributes_of_one_code():
+    names = ONE_CODE.attributes
+    chain = [("c58", *names[:30]), (*names[:30], *names[30:31]), (*names[1:31], "c59")]
+    tree = JunctionTree.of(ONE_CODE, chain, max_cells=1000)
+    potentials = [np.zeros(ONE_CODE.shape(clique)) for clique in tree.cliques]
+    model = JunctionTreeModel(tree, tuple(tree.beliefs(potentials)), 8.0)
+    assert model.marginal(("c58", "c40", "c59")).tolist() == [[[2.0, 2.0]], [[2.0, 2.0]]]

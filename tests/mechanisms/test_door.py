@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 from pathlib import Path
@@ -175,17 +176,54 @@ def test_a_merged_table_is_paid_from_the_same_part() -> None:
     assert coarse.reads == 0
 
 
-def test_only_the_table_and_the_mechanisms_know_exact_marginals() -> None:
-    knowing = {
+PUBLIC = {  # what anybody may do with a table: nothing of it depends on a record
+    "adjacency",
+    "coarsen",
+    "domain",
+    "groups",
+    "payer",
+    "reads",
+    "shapes",
+    "transcript",
+}
+PRIVATE = {"exact_marginal", "exact_marginals", "exact_records"}  # for mechanisms alone
+WATCHED = {"twin", "comparisons"}  # in simulations alone: for mechanisms, and who audits them
+STORE = {"_counts"}  # for the table alone
+AUDITORS = ("audit/", "synthesizers/base.py", "synthesizers/fitting.py")
+
+
+def _names_read(path: Path) -> set[str]:
+    """The names of attributes that a module reads, and of those that it spells as a text."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return read | {text for text in texts if isinstance(text, str)}
+
+
+def _readers_of(names: set[str]) -> set[str]:
+    return {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")
-        if "exact_marginal" in path.read_text(encoding="utf-8")
+        if _names_read(path) & names
     }
-    assert {"table.py", "mechanisms/gaussian.py", "mechanisms/selection.py"} <= knowing
+
+
+def test_every_name_of_a_private_table_is_known_here_as_public_or_private() -> None:
+    own = {name for name in {**vars(PrivateTable), **vars(Witness().table)} if name[:2] != "__"}
+    assert own == PUBLIC | PRIVATE | WATCHED | STORE
+
+
+def test_only_the_table_and_the_mechanisms_read_exact_answers() -> None:
+    knowing = _readers_of(PRIVATE)
+    assert {f"mechanisms/{name}.py" for name in ("gaussian", "differing", "selection")} <= knowing
     assert all(name == "table.py" or name.startswith("mechanisms/") for name in knowing), knowing
 
 
-def test_only_the_table_knows_where_the_codes_are() -> None:
-    for path in PACKAGE.rglob("*.py"):
-        if path.name != "table.py":
-            assert "._codes" not in path.read_text(encoding="utf-8"), path
+def test_only_the_table_knows_where_the_records_are() -> None:
+    assert _readers_of(STORE) == {"table.py"}
+
+
+def test_only_mechanisms_and_auditors_read_what_compares_two_tables() -> None:
+    allowed = ("table.py", "mechanisms/", *AUDITORS, "benchmark/statistics/")
+    knowing = _readers_of(WATCHED)
+    assert all(name.startswith(allowed) for name in knowing), knowing

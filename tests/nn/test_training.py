@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
-from dp_synth.accounting import Gaussians, SampledGaussians
+from dp_synth.accounting import Accountant, Gaussians, PrivacyBudget, SampledGaussians
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import InputError
 from dp_synth.nn import extra
 from dp_synth.nn.training import Columns, Training, gan_plan
+from dp_synth.schema import Schema
 from dp_synth.synthesizers.dpctgan import DPCTGAN
 from dp_synth.synthesizers.dpgan import DPGAN
 
@@ -24,7 +26,7 @@ DOMAIN = Domain(("a", "b"), (3, 2))
         ("rate", 1.5, r"rate must lie in \(0, 1\]"),
         ("rate", 0.0, r"rate must lie in \(0, 1\]"),
         ("steps", 0, "steps must be a whole number from 1"),
-        ("critic_steps", 2.5, "critic_steps must be a whole number from 1"),
+        ("critic_steps", 2.5, "critic_steps must be a whole number, got 2.5"),
         ("fakes", 1, "fakes must be 2 or more"),
         ("clip", 0.0, "clip must be above 0"),
         ("learning_rate", -1.0, "learning_rate must be a finite number"),
@@ -68,3 +70,24 @@ def test_a_plan_is_one_marginal_an_attribute_and_then_all_steps() -> None:
 def test_settings_need_no_torch() -> None:
     assert "torch" not in vars(sys.modules[Training.__module__])
     assert Columns(0.1, 1.0).share == 0.1
+
+
+@pytest.mark.parametrize("kind", [DPGAN, DPCTGAN])
+def test_a_device_that_is_not_there_is_refused_before_a_record_is_read_or_a_budget_spent(
+    kind: type[DPGAN | DPCTGAN], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch", reason="the extra deep is not installed")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    schema = Schema.from_dict(
+        {"name": "t", "columns": [{"name": "a", "type": "ordinal", "size": 2}]}
+    )
+    payer = Accountant(PrivacyBudget(1.0, 1e-6), ledger=tmp_path / "ledger.jsonl")
+    for refused in (
+        lambda: kind(device="cuda").check(schema),
+        lambda: kind(device="cuda").fit("absent.csv", schema, payer),
+    ):
+        with pytest.raises(InputError, match="device 'cuda' is not there; use cpu or auto"):
+            refused()
+    assert not list(tmp_path.iterdir())
+    for there in ("cpu", "auto"):
+        kind(device=there).check(schema)

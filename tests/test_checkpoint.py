@@ -17,10 +17,10 @@ from dp_synth.synthesizers import DPCTGAN, DPGAN, MST, MarginalGenerator, Releas
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
+from dp_synth import checkpoint as checkpoints  # noqa: E402
+from dp_synth.checkpoint import Checkpoint  # noqa: E402
 from dp_synth.mechanisms import sampled_gradients  # noqa: E402
 from dp_synth.nn import adversarial  # noqa: E402
-from dp_synth.nn import checkpoint as checkpoints  # noqa: E402
-from dp_synth.nn.checkpoint import Checkpoint  # noqa: E402
 from dp_synth.nn.progress import Progress, watching  # noqa: E402
 
 SETTINGS = {"steps": 26, "rate": 0.1, "fakes": 32, "critic_width": 8, "generator_width": 8}

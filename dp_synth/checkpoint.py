@@ -39,6 +39,7 @@ from dp_synth.accounting import Ledger, Plan, Slice
 from dp_synth.errors import CheckpointError, InputError
 from dp_synth.files import DAMAGES, written_whole
 from dp_synth.mechanisms.cells import Cells
+from dp_synth.settings import check_settings
 from dp_synth.transcript import Answer, from_fields, to_fields
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -61,6 +62,7 @@ class Checkpoint:
     seconds: float = SECONDS
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not self.seconds >= 0:
             raise InputError(f"seconds between two checkpoints must be 0 or more: {self.seconds}")
 

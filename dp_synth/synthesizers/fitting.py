@@ -1,0 +1,263 @@
+"""The path of every fit: afford it, read and encode, reserve, then charge and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import Field, asdict, dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from dp_synth.accounting import Accountant, Plan, Portion, PrivacyBudget, Randomness, Slice
+from dp_synth.checkpoint import Checkpoint, Keeper, Kept, keeping
+from dp_synth.counting import Counts, Records, RememberedCounts
+from dp_synth.domain import Domain
+from dp_synth.errors import InputError
+from dp_synth.inference import Model
+from dp_synth.intake import Data, records_of
+from dp_synth.mechanisms.cells import Cells, by_cells, find_cells, own_parts
+from dp_synth.schema import Schema
+from dp_synth.table import PrivateTable
+from dp_synth.transcript import Answer
+
+Payer = PrivacyBudget | Accountant | Portion
+
+
+class Recipe(Protocol):
+    """What can be fitted: a synthesizer, as far as its fit is concerned."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def name(self) -> str:
+        """What the ledger calls it."""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether its training keeps its state."""
+
+    def check(self, schema: Schema) -> None:
+        """Raise InputError when a fit over ``schema`` could not work."""
+
+    def charges(self, domain: Domain) -> Plan:
+        """Return all that a fit over ``domain`` will charge."""
+
+    def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
+        """Return a model made from mechanisms' answers alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a fit gives: the schema with the cells that it found, its model, its transcript."""
+
+    schema: Schema
+    model: Model
+    transcript: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Recipes that are to be fitted over one schema, by weight, and who is to pay for them.
+
+    ``checkpoint`` is where the fit of a single resumable recipe keeps its state; InputError where
+    that cannot be.
+    """
+
+    recipes: Mapping[Any, float]
+    schema: Schema
+    payer: Accountant | Portion
+    seed: int | None = None
+    checkpoint: Checkpoint | None = None
+
+    def __post_init__(self) -> None:
+        if self.checkpoint is not None:
+            (recipe,) = self.recipes
+            if not recipe.resumable:
+                raise InputError(f"{recipe.name} keeps no checkpoints; leave checkpoint out")
+            root = self.payer
+            on_disk = isinstance(root, Accountant) and root.path
+            if not on_disk or self.root.currency or self.root.planned:
+                raise InputError(
+                    "a checkpoint needs a ledger on disk, planned for this one fit: "
+                    "Accountant(budget, ledger=path)"
+                )
+
+    @property
+    def root(self) -> Accountant:
+        """The accountant that keeps the ledger."""
+        return self.payer.root if isinstance(self.payer, Portion) else self.payer
+
+    @property
+    def randomness(self) -> Randomness:
+        """Where noise comes from, in the ledger's words."""
+        return "os" if self.seed is None else "seeded"
+
+    def check(self) -> Kept | None:
+        """Raise what the fit would be refused for, and return what it goes on from, if anything.
+
+        Reads no record, and writes and reserves nothing. InputError or BudgetExceeded.
+        """
+        for recipe in self.recipes:
+            recipe.check(self.schema)
+        kept = self._kept()
+        if kept is not None:
+            self._resumed(kept)
+        elif isinstance(self.payer, Accountant) and self.payer.planned:
+            self.payer.check_turns(list(self.recipes), self.schema.domain)
+        else:
+            self.payer.check(self._plans)
+        return kept
+
+    def reserve(self, kept: Kept | None) -> list[Slice]:
+        """Return what pays for each recipe; what was ``kept`` has its reservation already."""
+        if kept is not None:
+            return [self._resumed(kept)]
+        if isinstance(self.payer, Accountant) and self.payer.planned:
+            domain, randomness = self.schema.domain, self.randomness
+            turn = self.payer.turn
+            return [turn(recipe, domain, randomness=randomness) for recipe in self.recipes]
+        pieces = self.payer.admit_jointly(self._plans, randomness=self.randomness)
+        return list(pieces.values())
+
+    def identity(self) -> dict[str, object]:
+        """Return what tells the fit of a single recipe from any other, for its checkpoint."""
+        (recipe,) = self.recipes
+        return {
+            "synthesizer": recipe.name,
+            "settings": asdict(recipe),
+            "schema": self.schema.to_dict(),
+            "seed": self.seed,
+        }
+
+    @property
+    def _plans(self) -> dict[str, tuple[Plan, float]]:
+        several = len(self.recipes) > 1
+        return {
+            f"{place}-{recipe.name}" if several else recipe.name: (
+                recipe.charges(self.schema.domain),
+                weight,
+            )
+            for place, (recipe, weight) in enumerate(self.recipes.items(), 1)
+        }
+
+    def _kept(self) -> Kept | None:
+        kept = Kept.read(self.checkpoint) if self.checkpoint else None
+        if kept:
+            kept.check(self.identity(), self.root.ledger)
+        return kept
+
+    def _resumed(self, kept: Kept) -> Slice:
+        ((name, (charges, _)),) = self._plans.items()
+        plan, at = kept.plan(charges), kept.reserved_at
+        return self.root.resume(name, plan, randomness=self.randomness, reserved_at=at)
+
+
+def fit_all(request: Request, data: Data) -> list[Fitted]:
+    """Return the fit of each recipe to ``data``, in their order.
+
+    What cannot be paid is refused before a record is read, and what cannot be read before
+    anything is reserved; each answer is then charged before it is computed. Keeping a checkpoint
+    changes no result.
+    """
+    kept = request.check()
+    streams = np.random.SeedSequence(request.seed).spawn(len(request.recipes) + 1)
+    *own, drawn = (np.random.default_rng(stream) for stream in streams)
+    with records_of(data, request.schema, request.root.budget, drawn) as records:
+        pieces = request.reserve(kept)
+        return [
+            _fit_one(request, recipe, records, piece, rng, kept=kept)
+            for recipe, piece, rng in zip(request.recipes, pieces, own, strict=True)
+        ]
+
+
+def _fit_one(
+    request: Request,
+    recipe: Recipe,
+    records: Records,
+    piece: Slice,
+    rng: np.random.Generator,
+    *,
+    kept: Kept | None,
+) -> Fitted:
+    schema, cells, table = table_of(records, piece, rng, kept=kept)
+    keeper = None
+    if request.checkpoint is not None:
+        state = kept.state if kept else None
+        fit, answers = request.identity(), table.transcript
+        keeper = Keeper(request.checkpoint, fit, piece, cells, answers, state)
+    with keeping(keeper) if keeper else nullcontext():
+        model = recipe._fit(table, own_parts(piece.plan), rng)
+    if keeper:
+        keeper.remove()
+    return Fitted(schema, model, tuple(table.transcript))
+
+
+def table_of(
+    records: Records,
+    piece: Slice,
+    rng: np.random.Generator,
+    *,
+    counts: Counts | None = None,
+    twin: Counts | None = None,
+    kept: Kept | None = None,
+) -> tuple[Schema, Cells, PrivateTable]:
+    """Return the schema with its cells, these cells, and the private table over their codes.
+
+    Part "categories" pays for categories that are not listed, part "bins" for cells; they are
+    those of ``kept`` where an earlier run of the fit has paid for them. ``counts`` are taken in
+    place of those of the records, and ``twin`` counts the table that an auditor compares with.
+    """
+    counts = records.counts if counts is None else counts
+    other = None if twin is None else PrivateTable(twin, counts.domain, piece)
+    finest = PrivateTable(counts, counts.domain, piece, twin=other)
+    cells = kept.cells if kept else find_cells(finest, records, rng)
+    schema, groups = by_cells(records, cells)
+    if groups:
+        counts = counts.coarsened(groups)
+        other = None if twin is None else PrivateTable(twin.coarsened(groups), schema.domain, piece)
+    answers = list(kept.transcript) if kept else finest.transcript
+    table = PrivateTable(counts, schema.domain, piece, transcript=answers, twin=other)
+    table.comparisons = finest.comparisons
+    return schema, cells, table
+
+
+def simulated(
+    recipe: Recipe,
+    data: Data,
+    schema: Schema,
+    budget: PrivacyBudget,
+    *,
+    runs: int,
+    seed: int | None,
+    twin: Data | None = None,
+) -> Iterator[tuple[PrivateTable, Plan, np.random.Generator]]:
+    """Yield a table, a plan and a generator for each run of a simulation.
+
+    Each run has the whole budget; the noise is calibrated and the records are read and counted
+    once. ``twin`` is the table that an auditor compares with.
+    """
+    if runs < 0:
+        raise InputError(f"the number of runs must be 0 or more, got {runs}")
+    accountant = Accountant(budget, simulate=True)
+    request = Request({recipe: 1.0}, schema, accountant, seed)
+    request.check()
+    *streams, drawn = np.random.SeedSequence(seed).spawn(runs + 1)
+    with ExitStack() as opened:
+        beside = None
+        records = opened.enter_context(_read(data, schema, budget, drawn))
+        counts = RememberedCounts(records.counts)
+        if twin is not None:
+            other = opened.enter_context(_read(twin, schema, budget, seed))
+            beside = RememberedCounts(other.counts)
+        (piece,) = request.reserve(None)
+        plan = own_parts(piece.plan)
+        for stream in streams:
+            rng, again = np.random.default_rng(stream), accountant.repeat(piece)
+            yield table_of(records, again, rng, counts=counts, twin=beside)[2], plan, rng
+
+
+def _read(
+    data: Data, schema: Schema, budget: PrivacyBudget, seed: int | np.random.SeedSequence | None
+) -> AbstractContextManager[Records]:
+    return records_of(data, schema, budget, np.random.default_rng(seed))
