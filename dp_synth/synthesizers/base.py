@@ -96,6 +96,13 @@ class Synthesizer(ABC):
         refuse_unfit(widest)
         self.charges(widest)
 
+    def check_noise(self, plan: Plan, domain: Domain, budget: PrivacyBudget) -> None:  # noqa: B027
+        """Raise InputError where ``plan``, which has its noise, leaves nothing to be heard.
+
+        For plans with filters, whose answers get noise that `_fit` decides; that of other parts
+        is looked at where it is calibrated.
+        """
+
     @abstractmethod
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         """Return a model made from mechanisms' answers alone."""

@@ -40,6 +40,9 @@ class Recipe(Protocol):
     def check(self, schema: Schema) -> None:
         """Raise InputError when a fit over ``schema`` could not work."""
 
+    def check_noise(self, plan: Plan, domain: Domain, budget: PrivacyBudget) -> None:
+        """Raise InputError where the noise of ``plan`` leaves nothing to be heard."""
+
     def charges(self, domain: Domain) -> Plan:
         """Return all that a fit over ``domain`` will charge."""
 
@@ -102,11 +105,13 @@ class Request:
             recipe.check(self.schema)
         kept = self._kept()
         if kept is not None:
-            self._resumed(kept)
+            plans = [self._resumed(kept).plan]
         elif isinstance(self.payer, Accountant) and self.payer.planned:
-            self.payer.check_turns(list(self.recipes), self.schema.domain)
+            plans = self.payer.check_turns(list(self.recipes), self.schema.domain)
         else:
-            self.payer.check(self._plans)
+            plans = list(self.payer.check(self._plans).values())
+        for recipe, plan in zip(self.recipes, plans, strict=True):
+            recipe.check_noise(own_parts(plan), self.schema.domain, self.root.budget)
         return kept
 
     def reserve(self, kept: Kept | None) -> list[Slice]:
