@@ -178,16 +178,11 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
 
 def _chosen(schema: Schema, columns: str | None, unit: str | None) -> Schema:
     """Return the columns to synthesize: those asked for, else all but the one of the unit."""
-    names = _split(columns) if columns else [name for name in schema.names if name != unit]
-    chosen = schema.select(names) if columns or unit in schema.names else schema
-    keys = [column.name for column in chosen.columns if column.type == "id"]
-    if keys:
-        others = ",".join(name for name in names if name not in keys)
-        raise InputError(
-            f"column {keys[0]!r} is an identifier, and identifiers are never synthesized; leave "
-            f"it out with --columns {others!r}, or drop it from the schema"
-        )
-    return chosen
+    if columns:
+        return schema.select(_split(columns))
+    if unit in schema.names:
+        return schema.select([name for name in schema.names if name != unit])
+    return schema
 
 
 def _check_internal(data: str, card: Path | None, holdout: Path | None, *, internal: bool) -> None:

@@ -86,14 +86,14 @@ def end_well(
     assert release.epsilon <= budget.epsilon
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", list(SYNTHESIZERS))
 def test_a_fit_of_any_domain_ends_well_or_is_refused_beforehand(name: str, seed: int) -> None:
     end_well(*random_case(name, seed))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3, 60))
+@pytest.mark.parametrize("seed", range(2, 60))
 @pytest.mark.parametrize("name", list(SYNTHESIZERS))
 def test_many_fits_of_any_domain_end_well_or_are_refused_beforehand(name: str, seed: int) -> None:
     end_well(*random_case(name, seed))
@@ -107,19 +107,19 @@ def binary(columns: int, rows: int) -> tuple[pd.DataFrame, Schema]:
     return pd.DataFrame(coins, columns=names), Schema.from_dict({"name": "t", "columns": listed})
 
 
-@pytest.mark.parametrize("columns", [33, 65, 200])
+@pytest.mark.parametrize("columns", [33, 65, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", list(SYNTHESIZERS))
 def test_more_columns_than_an_array_has_axes_are_fitted(name: str, columns: int) -> None:
-    if columns > 3 * MOST_COLUMNS.get(name, 700):
-        pytest.skip("takes minutes")
-    frame, schema = binary(min(columns, MOST_COLUMNS.get(name, 700)), 300)
+    if MOST_COLUMNS.get(name, 700) < 60:
+        pytest.skip("takes minutes; a junction tree of few columns has few axes")
+    frame, schema = binary(columns, 300)
     synthesizer = replace(small(name), **QUICK.get(name, {}))
     end_well(synthesizer, frame, schema, PrivacyBudget(1.0, 1e-6))
     few = frame.head(20)
     end_well(synthesizer, few, schema, PrivacyBudget(0.1, 1e-6))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", ["mst", "clique_tree", "marginal_generator", "aim"])
 def test_noise_that_can_hardly_be_drawn_is_refused_beforehand_or_leaves_answers_out(
     name: str, seed: int
@@ -128,5 +128,5 @@ def test_noise_that_can_hardly_be_drawn_is_refused_beforehand_or_leaves_answers_
     synthesizer = replace(small(name), **QUICK.get(name, {}))
     if isinstance(synthesizer, AIM):
         synthesizer = replace(synthesizer, all_gaussian=True)
-    epsilon = 10.0 ** -(6 + seed / 2)
+    epsilon = 10.0 ** -(7 + seed / 2)
     end_well(synthesizer, frame, schema, PrivacyBudget(epsilon, 1e-15))
