@@ -10,8 +10,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting import Filtered, FilteredGaussian
+from dp_synth.accounting import Filtered, FilteredGaussian, PrivacyBudget
 from dp_synth.domain import Clique, Domain
+from dp_synth.errors import InputError
 from dp_synth.inference import (
     Compression,
     JunctionTreeModel,
@@ -31,6 +32,7 @@ from dp_synth.mechanisms import (
     measure,
     measure_distances,
 )
+from dp_synth.mechanisms.exact_noise import LARGEST_SCALE
 from dp_synth.table import PrivateTable
 
 FIRST_LOOK = 0.1  # of the purse: one-way marginals, before anything is decided
@@ -76,7 +78,7 @@ def look(table: PrivateTable, purse: Purse, choose: Chooser, *, coarseness: floa
     left; it sees noisy values only.
     """
     columns: list[Clique] = [(attribute,) for attribute in table.domain]
-    first = FIRST_LOOK if len(columns) > 1 else CLEAR_OF_ROUNDING
+    first = _first_look(table.domain)
     ones = purse.measure(table, dict.fromkeys(columns, first / len(columns)), "a first look")
     compression = Compression.of(table.domain, ones, coarseness=coarseness)
     coarse = table.coarsen(compression.groups)
@@ -85,10 +87,29 @@ def look(table: PrivateTable, purse: Purse, choose: Chooser, *, coarseness: floa
     return Look(compression, ones, pairs)
 
 
+def check_first_look(part: Filtered, domain: Domain, budget: PrivacyBudget) -> None:
+    """Raise InputError where the noise of `look` at the columns would be too large to be drawn."""
+    sensitivity = marginal_sensitivity(budget.adjacency, budget.max_rows)
+    each = _first_look(domain) / len(domain) * (part.amount or 0.0)
+    noise = sensitivity / math.sqrt(each) if each else math.inf
+    if noise > LARGEST_SCALE:
+        raise InputError(
+            f"epsilon {budget.epsilon:g} at delta {budget.delta:g} is too small for "
+            f"{len(domain)} columns: a first look at them would have noise of {noise:.3g} and "
+            "say nothing; raise epsilon, or choose fewer columns"
+        )
+
+
+def _first_look(domain: Domain) -> float:
+    """Return the part of the purse that a first look at all columns costs."""
+    return FIRST_LOOK if len(domain) > 1 else CLEAR_OF_ROUNDING
+
+
 def measure_chosen(table: PrivateTable, seen: Look, purse: Purse) -> Found:
     """Spend what is left on the chosen pairs and on columns; on columns alone without pairs.
 
-    One-way marginals are measured again, and combined with the first look by inverse variance.
+    What would get more noise than can be drawn is not measured: it would say nothing. One-way
+    marginals are measured again, and combined with the first look by inverse variance.
     """
     columns = [one.clique for one in seen.ones]
     if not seen.pairs and len(columns) == 1:
@@ -118,7 +139,7 @@ def _score_pairs(
     total = estimate_total(ones)
     part = min(MOST_SCORES, max(LEAST_SCORES, purse.part_for(len(pairs), FINE_SCORES * total)))
     stddev = purse.score_stddev(len(pairs), part)
-    if not pairs or stddev > BLIND_SCORES * total:
+    if not pairs or stddev > min(BLIND_SCORES * total, LARGEST_SCALE):
         return {}
     independent = independent_model(table.domain, ones)
     expected = _pair_counts(independent)
@@ -161,16 +182,17 @@ class Purse:
     def measure(
         self, table: PrivateTable, parts: dict[Clique, float], why: str
     ) -> list[Measurement]:
-        """Measure each clique at the cost of its part of the whole."""
+        """Measure each clique at the cost of its part of the whole, unless noise is too large."""
         alike: dict[float, list[Clique]] = {}
         for clique, part in parts.items():
-            alike.setdefault(part, []).append(clique)
+            if self._sensitivity * math.sqrt(1 / (part * self._amount)) <= LARGEST_SCALE:
+                alike.setdefault(part, []).append(clique)
         found = {
             measurement.clique: measurement
             for part, cliques in alike.items()
             for measurement in measure(table, cliques, self._answers(1, part), self.rng, why=why)
         }
-        return [found[clique] for clique in parts]
+        return [found[clique] for clique in parts if clique in found]
 
     def score(self, distances: Distances, pairs: list[Clique], part: float) -> NDArray[np.float64]:
         """Score all pairs at the cost of a part of the whole."""

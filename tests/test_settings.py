@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 
-from dp_synth.accounting import PrivacyBudget
+from dp_synth.accounting import PrivacyBudget, events
 from dp_synth.attacks import ATTACKS
 from dp_synth.attacks.oracle import ReconSyn
 from dp_synth.attacks.singling_out import Guessing
@@ -17,6 +17,9 @@ from dp_synth.errors import InputError
 from dp_synth.settings import check_settings, read_setting
 from dp_synth.synthesizers import MST, MWEM, PATEGAN, SYNTHESIZERS
 
+EVENTS: list[type] = [
+    kind for kind in vars(events).values() if isinstance(kind, type) and is_dataclass(kind)
+]
 NEEDED: dict[type, dict[str, Any]] = {
     PrivacyBudget: {"epsilon": 1.0, "delta": 1e-6},
     ReconSyn: {"sizes": (2, 3)},
@@ -135,3 +138,13 @@ def test_numbers_that_a_fit_could_not_work_with_are_refused_beforehand(wrong: fl
         for name in (field.name for field in numbers if field.name != "target_epsilon"):
             with pytest.raises(ValueError, match=name):
                 kind(**{name: wrong})
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in EVENTS if any(field.type == "float" for field in fields(kind))]
+)
+def test_a_number_of_an_event_that_is_a_text_is_named(kind: type) -> None:
+    wrong = {field.name: "2" for field in fields(kind)}
+    with pytest.raises(ValueError, match=r"^(.*) must .*, got '2'$") as raised:
+        kind(**wrong)
+    assert str(raised.value).split()[0] in wrong

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -44,9 +44,9 @@ class Accountant:
     seeing an output may not be composed so. An *adaptive* one (``adaptive=True``, or the
     currency "zcdp" or "gdp") is a filter: anything may come next, at the price of a looser bound.
 
-    With ``ledger`` every reservation and every charge is on disk before the data that it pays
-    for is read; what a crash leaves reserved counts as spent. Processes may share the file of an
-    adaptive root. ``simulate`` marks an experiment whose repeats are releases of their own.
+    With ``ledger`` every reservation and charge is on disk before the answers that it pays for;
+    what a crash leaves reserved counts as spent. Processes may share the file of an adaptive
+    root. ``simulate`` marks an experiment whose repeats are releases of their own.
     """
 
     def __init__(
@@ -159,10 +159,10 @@ class Accountant:
         with self._alone():
             return self._reserve(self._ready(plans, amount), randomness)
 
-    def check(self, plans: Plans, *, amount: float | None = None) -> None:
-        """Raise what ``admit_jointly`` would raise for these plans; reserve and write nothing."""
+    def check(self, plans: Plans, *, amount: float | None = None) -> dict[str, Plan]:
+        """Return what ``admit_jointly`` would grant, or raise as it would; write nothing."""
         with self._alone():
-            self._check_kinds(self._ready(plans, amount))
+            return self._of_its_kind(self._ready(plans, amount))
 
     def repeat(self, piece: Slice) -> Slice:
         """Return what ``piece`` was granted once more, charged to a ledger of its own.
@@ -214,12 +214,12 @@ class Accountant:
             piece.taken, piece.randomness = True, randomness
             return piece
 
-    def check_turns(self, recipes: Sequence[Recipe], domain: object) -> None:
-        """Raise what ``turn`` would raise for these recipes, one after another; write nothing."""
+    def check_turns(self, recipes: Sequence[Recipe], domain: object) -> list[Plan]:
+        """Return the plans of these recipes' turns, which come next, or raise; write nothing."""
         with self._alone():
-            self._turns_before(recipes, domain)
-            if not self._turns:
-                self._check_kinds(self._planned_turns(domain))
+            done, plans = self._turns_before(recipes, domain), [p.plan for p in self._turns]
+            plans = plans or list(self._of_its_kind(self._planned_turns(domain)).values())
+            return plans[done : done + len(recipes)]
 
     def _turns_before(self, recipes: Sequence[Recipe], domain: object) -> int:
         """Return how many turns were taken; BudgetExceeded unless these recipes come next."""
@@ -303,9 +303,9 @@ class Accountant:
                 "share an adaptive accountant; nothing was released"
             )
 
-    def _reserve(self, plans: Mapping[str, Plan], randomness: Randomness) -> dict[str, Slice]:
+    def _reserve(self, plans: dict[str, Plan], randomness: Randomness) -> dict[str, Slice]:
         """Write the plans down, then hand out what charges to them."""
-        self._check_kinds(plans)
+        self._of_its_kind(plans)
         each = {name: reservations(name, plan, randomness) for name, plan in plans.items()}
         lines = [line for own in each.values() for line in own]
         place = len(self.ledger.entries)
@@ -317,8 +317,8 @@ class Accountant:
         self._admitted += pieces.values()
         return pieces
 
-    def _check_kinds(self, plans: Mapping[str, Plan]) -> None:
-        """Raise UnsupportedEvent where a plan has events that this budget's kind cannot pay."""
+    def _of_its_kind(self, plans: dict[str, Plan]) -> dict[str, Plan]:
+        """Return the plans; UnsupportedEvent for events that this kind of budget cannot pay."""
         events = [event for plan in plans.values() for event, _ in plan.events()]
         sampled = any(isinstance(event, (SampledGaussian, TruncatedGaussian)) for event in events)
         if sampled and self.budget.adjacency != "add_remove":
@@ -326,6 +326,7 @@ class Accountant:
         if self.budget.max_rows > 1 and (sampled or any(isinstance(e, NoisyVote) for e in events)):
             what = "sampled batches" if sampled else "votes"
             raise UnsupportedEvent(f"{what} are certified for units of one record only")
+        return plans
 
     def _record(self, entry: Entry, position: tuple[int, int], *, counted: bool) -> None:
         """Write a charge, first to disk, then to memory. Called by slices only.

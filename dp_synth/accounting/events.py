@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from numbers import Real
 from typing import Literal, get_args
 
 from dp_synth.errors import UnsupportedEvent
+from dp_synth.settings import check_settings
 
 Fields = dict[str, str | float]
 VoteNoise = Literal["gaussian", "laplace", "gumbel"]
@@ -145,6 +147,7 @@ class SampledGaussian:
     steps: int
 
     def __post_init__(self) -> None:
+        check_settings(self)
         _positive("noise_multiplier", self.noise_multiplier)
         if not 0 < self.rate <= 1:
             raise ValueError(f"rate must lie in (0, 1], got {self.rate}")
@@ -211,6 +214,7 @@ class ThresholdedGaussian:
     delta: float
 
     def __post_init__(self) -> None:
+        check_settings(self)
         _ = self.counted
         if not 0 < self.delta < 1:
             raise ValueError(f"delta must lie in (0, 1), got {self.delta}")
@@ -286,6 +290,7 @@ class Approximate:
     delta: float
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
             raise ValueError(f"epsilon must be a finite number, 0 or above, got {self.epsilon}")
         if not 0 < self.delta < 1:
@@ -388,8 +393,8 @@ def event_from_fields(values: object) -> Event:
 
 
 def _positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be a finite number above 0, got {value}")
+    if not (isinstance(value, Real) and math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
 
 
 def _counted(name: str, value: int) -> None:

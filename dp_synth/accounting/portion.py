@@ -48,10 +48,10 @@ class Portion:
             self._spend(sum(piece.plan.cost(self.root.currency) for piece in pieces.values()))
         return pieces
 
-    def check(self, plans: Plans) -> None:
-        """Raise what ``admit_jointly`` would raise for these plans; reserve and write nothing."""
+    def check(self, plans: Plans) -> dict[str, Plan]:
+        """Return what ``admit_jointly`` would grant, or raise as it would; write nothing."""
         with self.root._lock:
-            self.root.check(plans, amount=self._whole(plans))
+            return self.root.check(plans, amount=self._whole(plans))
 
     def _whole(self, plans: Plans) -> float:
         """Return all that is left of this; BudgetExceeded when the rest of it is gone."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -105,8 +104,7 @@ def synthesize(
         fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
     if release:
         fitted.save(release)
-    with _warnings_as_lines():
-        made = fitted.sample(rows, seed=None if seed is None else seed + 1)
+    made = _sampled(fitted, rows, None if seed is None else seed + 1)
     write_table(made, out)
     if card:
         data_card(fitted).write(card)
@@ -138,19 +136,24 @@ def sample(
     _check_places((release,), out)
     kept = Release.load(release)
     wanted = _given(kept.schema, given or [])
-    with _warnings_as_lines():
-        made = kept.sample(rows, seed=seed, given=wanted, balance=balance)
-    write_table(made, out)
+    write_table(_sampled(kept, rows, seed, given=wanted, balance=balance), out)
 
 
-@contextmanager
-def _warnings_as_lines() -> Iterator[None]:
-    """Print what the block warns of, a line each, on stderr."""
+def _sampled(
+    release: Release,
+    rows: int | None,
+    seed: int | None,
+    *,
+    given: Mapping[str, list[str] | tuple[str, str]] | None = None,
+    balance: str | None = None,
+) -> pd.DataFrame:
+    """Return sampled rows; what sampling warns of is a line each on stderr."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        yield
+        made = release.sample(rows, seed=seed, given=given, balance=balance)
     for warning in caught:
         print(f"dp-synth: {warning.message}", file=sys.stderr)
+    return made
 
 
 def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[str, str]]:
@@ -175,16 +178,11 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
 
 def _chosen(schema: Schema, columns: str | None, unit: str | None) -> Schema:
     """Return the columns to synthesize: those asked for, else all but the one of the unit."""
-    names = _split(columns) if columns else [name for name in schema.names if name != unit]
-    chosen = schema.select(names) if columns or unit in schema.names else schema
-    keys = [column.name for column in chosen.columns if column.type == "id"]
-    if keys:
-        others = ",".join(name for name in names if name not in keys)
-        raise InputError(
-            f"column {keys[0]!r} is an identifier, and identifiers are never synthesized; leave "
-            f"it out with --columns {others!r}, or drop it from the schema"
-        )
-    return chosen
+    if columns:
+        return schema.select(_split(columns))
+    if unit in schema.names:
+        return schema.select([name for name in schema.names if name != unit])
+    return schema
 
 
 def _check_internal(data: str, card: Path | None, holdout: Path | None, *, internal: bool) -> None:

@@ -346,10 +346,10 @@ class Schema(BaseModel):
         kept = tuple(column for column in self.columns if not isinstance(column, IdColumn))
         if len(kept) < len(self.columns):
             identifiers = [column.name for column in self.columns if isinstance(column, IdColumn)]
-            others = ", ".join(repr(column.name) for column in kept)
+            others = ",".join(column.name for column in kept)
             raise SchemaError(
                 f"column {identifiers[0]!r} is an identifier, and identifiers are never "
-                f"synthesized; drop it from the schema, or select the others: {others}"
+                f"synthesized; leave it out with --columns {others!r}, or drop it from the schema"
             )
         return kept
 

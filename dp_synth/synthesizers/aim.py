@@ -25,6 +25,7 @@ from dp_synth.mechanisms import (
     measure_distances,
     select,
 )
+from dp_synth.mechanisms.exact_noise import LARGEST_SCALE
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
 
@@ -153,9 +154,12 @@ class AIM(Synthesizer):
         per_cell = _expected_noise(table, noise)
         penalties = {clique: per_cell * table.domain.cells(clique) for clique in candidates}
         if self.all_gaussian:
+            distances = Distances(table, expected)
             each = noise.noise_multiplier * math.sqrt(len(candidates) / share)
+            if each * distances.sensitivity > LARGEST_SCALE:  # scores would say nothing
+                return candidates[int(rng.integers(len(candidates)))]
             votes = FilteredGaussian(noise.part, each)
-            found = measure_distances(Distances(table, expected), candidates, votes, rng, why=why)
+            found = measure_distances(distances, candidates, votes, rng, why=why)
             scores = {
                 c: weights[c] * (x - penalties[c]) for c, x in zip(candidates, found, strict=True)
             }

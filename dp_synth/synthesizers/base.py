@@ -96,6 +96,13 @@ class Synthesizer(ABC):
         refuse_unfit(widest)
         self.charges(widest)
 
+    def check_noise(self, plan: Plan, domain: Domain, budget: PrivacyBudget) -> None:  # noqa: B027
+        """Raise InputError where ``plan``, which has its noise, leaves nothing to be heard.
+
+        For plans with filters, whose answers get noise that `_fit` decides; that of other parts
+        is looked at where it is calibrated.
+        """
+
     @abstractmethod
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         """Return a model made from mechanisms' answers alone."""
@@ -186,8 +193,8 @@ class Synthesizer(ABC):
         never publish more than one. The noise is calibrated and the records are encoded and
         counted once. Errors as in `fit`.
         """
-        answers = []
-        for table, plan, rng in simulated(self, data, schema, budget, runs=runs, seed=seed):
+        request, answers = self._simulation(schema, budget, seed), []
+        for table, plan, rng in simulated(request, data, runs=runs):
             self._release(table, plan, rng)
             answers.append(tuple(table.transcript))
         return answers
@@ -209,8 +216,11 @@ class Synthesizer(ABC):
         """
         if schema.open:
             raise InputError(f"an audit needs listed categories: column {schema.open[0]!r} is open")
-        every = simulated(self, data, schema, budget, runs=runs, seed=seed, twin=other)
-        return [self._watch(*run) for run in every]
+        request = self._simulation(schema, budget, seed)
+        return [self._watch(*run) for run in simulated(request, data, runs=runs, twin=other)]
+
+    def _simulation(self, schema: Schema, budget: PrivacyBudget, seed: int | None) -> Request:
+        return Request({self: 1.0}, schema, Accountant(budget, simulate=True), seed)
 
     def _watch(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Watched:
         self._release(table, plan, rng)
@@ -229,9 +239,10 @@ class Synthesizer(ABC):
 
         As `release_only`, but a run ends with its last choice.
         """
+        request = self._simulation(schema, budget, seed)
         return [
             tuple(self._decide(table, plan, rng))
-            for table, plan, rng in simulated(self, data, schema, budget, runs=runs, seed=seed)
+            for table, plan, rng in simulated(request, data, runs=runs)
         ]
 
 

@@ -40,6 +40,9 @@ class Recipe(Protocol):
     def check(self, schema: Schema) -> None:
         """Raise InputError when a fit over ``schema`` could not work."""
 
+    def check_noise(self, plan: Plan, domain: Domain, budget: PrivacyBudget) -> None:
+        """Raise InputError where the noise of ``plan`` leaves nothing to be heard."""
+
     def charges(self, domain: Domain) -> Plan:
         """Return all that a fit over ``domain`` will charge."""
 
@@ -102,11 +105,13 @@ class Request:
             recipe.check(self.schema)
         kept = self._kept()
         if kept is not None:
-            self._resumed(kept)
+            plans = [self._resumed(kept).plan]
         elif isinstance(self.payer, Accountant) and self.payer.planned:
-            self.payer.check_turns(list(self.recipes), self.schema.domain)
+            plans = self.payer.check_turns(list(self.recipes), self.schema.domain)
         else:
-            self.payer.check(self._plans)
+            plans = list(self.payer.check(self._plans).values())
+        for recipe, plan in zip(self.recipes, plans, strict=True):
+            recipe.check_noise(own_parts(plan), self.schema.domain, self.root.budget)
         return kept
 
     def reserve(self, kept: Kept | None) -> list[Slice]:
@@ -223,32 +228,24 @@ def table_of(
 
 
 def simulated(
-    recipe: Recipe,
-    data: Data,
-    schema: Schema,
-    budget: PrivacyBudget,
-    *,
-    runs: int,
-    seed: int | None,
-    twin: Data | None = None,
+    request: Request, data: Data, *, runs: int, twin: Data | None = None
 ) -> Iterator[tuple[PrivateTable, Plan, np.random.Generator]]:
-    """Yield a table, a plan and a generator for each run of a simulation.
+    """Yield a table, a plan and a generator for each run of a simulation of a single recipe.
 
-    Each run has the whole budget; the noise is calibrated and the records are read and counted
-    once. ``twin`` is the table that an auditor compares with.
+    Each run has the whole budget of an accountant that simulates; the noise is calibrated and the
+    records are read and counted once. ``twin`` is the table that an auditor compares with.
     """
     if runs < 0:
         raise InputError(f"the number of runs must be 0 or more, got {runs}")
-    accountant = Accountant(budget, simulate=True)
-    request = Request({recipe: 1.0}, schema, accountant, seed)
     request.check()
+    accountant, schema, seed = request.root, request.schema, request.seed
     *streams, drawn = np.random.SeedSequence(seed).spawn(runs + 1)
     with ExitStack() as opened:
         beside = None
-        records = opened.enter_context(_read(data, schema, budget, drawn))
+        records = opened.enter_context(_read(data, schema, accountant.budget, drawn))
         counts = RememberedCounts(records.counts)
         if twin is not None:
-            other = opened.enter_context(_read(twin, schema, budget, seed))
+            other = opened.enter_context(_read(twin, schema, accountant.budget, seed))
             beside = RememberedCounts(other.counts)
         (piece,) = request.reserve(None)
         plan = own_parts(piece.plan)

@@ -9,13 +9,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from dp_synth.accounting import Filtered, Plan
+from dp_synth.accounting import Filtered, Plan, PrivacyBudget
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
 from dp_synth.inference.structure import ROUNDS, Allocation
 from dp_synth.nn.extra import require_torch
-from dp_synth.one_shot import Found, Look, Purse, look, measure_chosen
+from dp_synth.one_shot import Found, Look, Purse, check_first_look, look, measure_chosen
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
 
@@ -68,6 +68,10 @@ class MarginalGenerator(Synthesizer):
             )
         require_torch(self.name)
         return Plan({"answers": Filtered("gdp")})
+
+    def check_noise(self, plan: Plan, domain: Domain, budget: PrivacyBudget) -> None:
+        """Raise InputError where a first look at the columns would say nothing."""
+        check_first_look(plan.filtered("answers"), domain, budget)
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         found = self._release(table, plan, rng)

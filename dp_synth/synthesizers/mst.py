@@ -10,14 +10,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from dp_synth.accounting import Filtered, Gaussians, Plan, Selections
+from dp_synth.accounting import Filtered, Gaussians, Plan, PrivacyBudget, Selections
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Compression, JunctionTreeModel, Model, independent_model
 from dp_synth.inference.structure import choose_forest
 from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import Distances, measure, select
-from dp_synth.one_shot import Found, Look, Purse, look, measure_chosen
+from dp_synth.one_shot import Found, Look, Purse, check_first_look, look, measure_chosen
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
 
@@ -66,6 +66,11 @@ class MST(Synthesizer):
             return Plan({"answers": Filtered("gdp")})
         d = len(domain)
         return Plan({"ones": Gaussians(d), "tree": Selections(d - 1), "pairs": Gaussians(d - 1)})
+
+    def check_noise(self, plan: Plan, domain: Domain, budget: PrivacyBudget) -> None:
+        """Raise InputError where a first look at the columns would say nothing."""
+        if not self.as_published:
+            check_first_look(plan.filtered("answers"), domain, budget)
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         return self._release(table, plan, rng).model(table.domain)
