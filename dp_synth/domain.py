@@ -10,6 +10,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from dp_synth.extensions import unknown
+
 Clique = tuple[str, ...]
 Codes = NDArray[np.int32]
 
@@ -134,9 +136,7 @@ class Domain:
         try:
             return self._positions[attribute]
         except KeyError:
-            raise KeyError(
-                f"no attribute {attribute!r}; there are {', '.join(self.attributes)}"
-            ) from None
+            raise KeyError(unknown("attribute", attribute, self.attributes)) from None
 
     @cached_property
     def _positions(self) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dp_synth.errors import InputError
+from dp_synth.extensions import nearest
 from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
@@ -159,10 +159,9 @@ def _sign(
         if not equals or not name:
             raise InputError(f"--sign takes ROLE=NAME, got {sign!r}")
         if role not in statements:
-            near = difflib.get_close_matches(role, statements, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            known = ", ".join(map(repr, statements)) or "none"
-            raise InputError(f"--sign: the policy has no role {role!r}; {hint}there are: {known}")
+            raise InputError(
+                f"--sign: the policy has no role {role!r}; {nearest(role, statements)}"
+            )
         added.append(
             Signature.now(
                 role,

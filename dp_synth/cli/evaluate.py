@@ -73,13 +73,14 @@ def evaluate(
 
 def _more_metrics(names: Sequence[str] | None) -> list[str]:
     from dp_synth.errors import InputError
+    from dp_synth.extensions import unknown
     from dp_synth.metrics import METRICS
     from dp_synth.metrics.evaluation import PLAIN
 
     chosen = [name for name in names or METRICS if name not in ("none", *PLAIN)]
     for name in chosen:
         if name not in METRICS:
-            raise InputError(f"no metric {name!r}; there are {', '.join(METRICS)}")
+            raise InputError(unknown("metric", name, METRICS))
     return chosen
 
 
@@ -109,13 +110,14 @@ def attack(
     """
     from dp_synth.attacks import ATTACKS
     from dp_synth.errors import InputError
+    from dp_synth.extensions import unknown
 
     check_writable(json_file, read=(members, non_members, synthetic, schema, reference, release))
     given = {"synthetic", *["reference"] * bool(reference), *["transcript"] * bool(release)}
     chosen = names or [name for name, one in ATTACKS.items() if given.issuperset(one.needs())]
     for name in chosen:
         if name not in ATTACKS:
-            raise InputError(f"no attack {name!r}; there are {', '.join(ATTACKS)}")
+            raise InputError(unknown("attack", name, ATTACKS))
     view = _view(synthetic, schema, reference, release)
     scores = _attack_scores(chosen, (members, non_members), view, seed)
     result = {

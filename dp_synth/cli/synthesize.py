@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.arguments import reading_arguments
+from dp_synth import extensions
+from dp_synth.cli.arguments import find_modules_here, reading_arguments
 from dp_synth.cli.progress import shown_training
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
 
 Out = Annotated[str, typer.Option(help="Where synthetic rows go: CSV or Parquet, - for stdout.")]
 Rows = Annotated[int | None, typer.Option(min=0, help="How many rows; default: the noisy total.")]
-Columns = Annotated[str | None, typer.Option(help="Only these columns of the schema, by comma.")]
+Columns = Annotated[
+    str | None, typer.Option(help="Only these columns of the schema: A,B; a comma in quotes.")
+]
+Drop = Annotated[str | None, typer.Option(help="All columns of the schema but these: A,B.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
 ]
@@ -66,6 +71,7 @@ def synthesize(
     unit: Unit = None,
     max_rows: Annotated[int, typer.Option(help="Use at most so many records of a unit.")] = 1,
     columns: Columns = None,
+    drop: Drop = None,
     rows: Rows = None,
     seed: FitSeed = None,
     release: Annotated[Path | None, typer.Option(help="Also keep the model here (.npz).")] = None,
@@ -88,9 +94,9 @@ def synthesize(
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
-        chosen = _chosen(public, columns, unit)
+        chosen = _chosen(public, columns, drop, unit)
         recipe.check(chosen)
-        calibrate({synthesizer: (recipe.charges(chosen.domain), 1.0)}, budget)  # the fit reuses it
+        calibrate({recipe.name: (recipe.charges(chosen.domain), 1.0)}, budget)  # the fit reuses it
     cards = places(card) if card else ()
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, *cards)
     fresh = _fresh(data, chosen, card, holdout, internal=internal)
@@ -139,9 +145,11 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
     """Return what `--given` says of each column; InputError for anything else."""
     found: dict[str, list[str] | tuple[str, str]] = {}
     for option in options:
-        name, equals, value = option.partition("=")
-        if not equals:
+        if "=" not in option:
             raise InputError(f"--given takes COLUMN=VALUE or COLUMN=LOW..HIGH, got {option!r}")
+        names = [name for name in schema.names if option.startswith(f"{name}=")]
+        name = max(names, key=len, default=option.partition("=")[0])
+        value = option[len(name) + 1 :]
         low, dots, high = value.partition("..")
         known = found.get(name)
         if dots and name in schema.names and schema.column(name).is_numeric:
@@ -155,13 +163,14 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
     return found
 
 
-def _chosen(schema: Schema, columns: str | None, unit: str | None) -> Schema:
+def _chosen(schema: Schema, columns: str | None, drop: str | None, unit: str | None) -> Schema:
     """Return the columns to synthesize: those asked for, else all but the one of the unit."""
+    if columns and drop:
+        raise InputError("--columns names what is kept, --drop what is not; give one of them")
     if columns:
         return schema.select(_split(columns))
-    if unit in schema.names:
-        return schema.select([name for name in schema.names if name != unit])
-    return schema
+    dropped = _split(drop) if drop else []
+    return schema.without([*dropped, *([unit] if unit in schema.names else [])])
 
 
 def _fresh(
@@ -228,20 +237,23 @@ def _payer(
 
 def recipe_of(name: str, settings: list[str]) -> Synthesizer:
     """Return the synthesizer of a name, with settings given as ``name=value``; InputError."""
-    from dp_synth.synthesizers import SYNTHESIZERS
+    from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 
-    if name not in SYNTHESIZERS:
-        raise InputError(f"no synthesizer {name!r}; there are {', '.join(SYNTHESIZERS)}")
-    kind = SYNTHESIZERS[name]
+    find_modules_here()
+    kind = extensions.find("synthesizers", name, SYNTHESIZERS)
+    if not (isinstance(kind, type) and issubclass(kind, Synthesizer)):
+        raise InputError(f"--synthesizer {name}: must be a dataclass that is a Synthesizer")
     known = [field.name for field in fields(kind)]
     values = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
-        if not equals or key not in known:
+        if not equals:
             raise InputError(
-                f"--set takes name=value; the settings of {name!r} are: "
-                f"{', '.join(known) or 'none'}"
+                f"--set takes name=value, got {setting!r}; the settings of {name!r} are: "
+                f"{extensions.listed(known)}"
             )
+        if key not in known:
+            raise InputError(f"--set: {name!r} has {extensions.unknown('setting', key, known)}")
         values[key] = _literal(value)
     return kind(**values)
 
@@ -254,7 +266,7 @@ def _literal(value: str) -> object:
 
 
 def _split(columns: str) -> list[str]:
-    return [name for name in columns.split(",") if name]
+    return [name for name in next(csv.reader([columns], skipinitialspace=True)) if name]
 
 
 def _table(data: str, schema: Schema) -> pd.DataFrame | str:

@@ -14,6 +14,7 @@ import pandas as pd
 from dp_synth.datasets.files import parse_csv, read_table, write_table
 from dp_synth.datasets.sources import ADULT, NAMED, Source
 from dp_synth.errors import DatasetUnavailable, InputError
+from dp_synth.extensions import unknown
 from dp_synth.schema import Schema
 
 __all__ = ["Dataset", "describe", "from_file", "load", "names", "read_table", "write_table"]
@@ -69,7 +70,7 @@ def load(name: str, path: str | PathLike[str] | None = None) -> Dataset:
     if name == "adult":
         return _load_adult(path)
     if name not in NAMED:
-        raise DatasetUnavailable(f"no table is called {name!r}; there are {', '.join(names())}")
+        raise DatasetUnavailable(unknown("table is called", name, names()))
     table = _find(name, NAMED[name], path)
     stem = table.name.removesuffix(".gz").removesuffix(".csv")
     schema = Schema.load(table.with_name(f"{stem}.meta.json"))

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 
 import pandas as pd
 
+from dp_synth.errors import InputError
+from dp_synth.extensions import unknown
 from dp_synth.metrics.catalogue import METRICS
 from dp_synth.metrics.compared import Compared, RealTables
 from dp_synth.metrics.estimate import Estimate
@@ -46,7 +48,7 @@ def evaluate(
     """
     for name in more:
         if name not in METRICS:
-            raise ValueError(f"no metric {name!r}; there are {', '.join(METRICS)}")
+            raise InputError(unknown("metric", name, METRICS))
     compared = Compared(RealTables(real, holdout, schema), synthetic, seed)
     result: Evaluation = {}
     for name, estimate in _fidelity(compared).items():

@@ -24,6 +24,7 @@ from pydantic import (
 
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import SchemaError
+from dp_synth.extensions import nearest, unknown
 from dp_synth.files import written_whole
 from dp_synth.schema import line
 from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn
@@ -105,7 +106,10 @@ class Schema(BaseModel):
                 raise ValueError(f"column {name!r}: is given twice; names must be distinct")
             seen.add(name)
         if self.label is not None and self.label not in seen:
-            raise ValueError(f"field 'label': must name a column, got {self.label!r}")
+            raise ValueError(
+                f"field 'label': must name a column, got {self.label!r}; "
+                f"{nearest(self.label, self.names)}"
+            )
         self._check_positive()
         self._check_open()
         _ = self.supports  # ValueError for a constraint that does not fit the columns
@@ -266,7 +270,7 @@ class Schema(BaseModel):
         for column in self.columns:
             if column.name == name:
                 return column
-        raise SchemaError(f"no column {name!r} in schema {self.name!r}; it has {_list(self.names)}")
+        raise SchemaError(f"schema {self.name!r} has {unknown('column', name, self.names)}")
 
     def discrete(self, name: str) -> DiscreteColumn:
         """Return the column called ``name``; SchemaError when it has no categories."""
@@ -290,6 +294,11 @@ class Schema(BaseModel):
         if self.label is not None and self.label not in chosen:
             update |= {"label": None, "positive": None}
         return self._with(update)
+
+    def without(self, names: Iterable[str]) -> Schema:
+        """Return the schema of all columns but ``names``; SchemaError for one that is not there."""
+        dropped = {self.column(name).name for name in names}
+        return self.select([n for n in self.names if n not in dropped]) if dropped else self
 
     def _with(self, update: Mapping[str, object]) -> Schema:
         fields = {name: getattr(self, name) for name in self.model_fields_set}
@@ -346,10 +355,10 @@ class Schema(BaseModel):
         kept = tuple(column for column in self.columns if not isinstance(column, IdColumn))
         if len(kept) < len(self.columns):
             identifiers = [column.name for column in self.columns if isinstance(column, IdColumn)]
-            others = ",".join(column.name for column in kept)
             raise SchemaError(
                 f"column {identifiers[0]!r} is an identifier, and identifiers are never "
-                f"synthesized; leave it out with --columns {others!r}, or drop it from the schema"
+                f"synthesized; leave it out with --drop {','.join(identifiers)!r}, in Python by "
+                "schema.without(...)"
             )
         return kept
 

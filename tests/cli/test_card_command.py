@@ -200,7 +200,7 @@ def test_each_check_is_shown_with_threshold_value_and_verdict(files, tmp_path, c
 @pytest.mark.parametrize(
     ("sign", "message"),
     [
-        ("ownr=Ada", "did you mean 'owner'? there are: 'owner', 'officer'"),
+        ("ownr=Ada", "did you mean 'owner'? there are: owner, officer"),
         ("owner", "ROLE=NAME"),
         ("owner= ", "ROLE=NAME"),
     ],
