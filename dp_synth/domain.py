@@ -10,7 +10,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.extensions import unknown
+from dp_synth.display import ROWS, html_table
+from dp_synth.extensions import listed, unknown
 
 Clique = tuple[str, ...]
 Codes = NDArray[np.int32]
@@ -76,6 +77,14 @@ class Domain:
         for name, size in zip(self.attributes, self.sizes, strict=True):
             if size < 1:
                 raise ValueError(f"attribute {name!r} must have at least one code, got {size}")
+
+    def __repr__(self) -> str:
+        sizes = [f"{name}: {size}" for name, size in zip(self.attributes, self.sizes, strict=True)]
+        return f"Domain({listed(sizes, ROWS)})"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, f"{size:,}") for name, size in zip(self.attributes, self.sizes, strict=True)]
+        return html_table(("attribute", "codes"), rows)
 
     def coarsened(self, groups: Mapping[str, Codes]) -> Domain:
         """Return the domain after codes of some attributes became group numbers.

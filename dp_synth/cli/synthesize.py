@@ -110,7 +110,13 @@ def synthesize(
     write_table(made, out)
     if card:
         data_card(fitted).write(card)
-    print(fitted.ledger, file=sys.stderr)
+    print(repr(fitted.ledger), file=sys.stderr)
+    if fitted.ledger.head:
+        print(
+            f"head of {ledger}: {fitted.ledger.head}\nnote it; `dp-synth ledger verify --head` "
+            "then sees whether the ledger's end was cut off",
+            file=sys.stderr,
+        )
     if card and fresh is not None and not isinstance(table, str):
         _add_internal(card, fitted, (table, fresh, made), seed or 0)
 
@@ -220,6 +226,7 @@ def _payer(
 ) -> Accountant | Portion:
     """Return an accountant of its own, or a portion of the adaptive one whose ledger is there."""
     from dp_synth.accounting import Accountant, read_ledger
+    from dp_synth.accounting.ledger_file import difference
 
     if checkpoint and not ledger:
         raise InputError("--checkpoint needs --ledger, which says what is left to go on with")
@@ -228,10 +235,9 @@ def _payer(
     kept = read_ledger(ledger)
     if kept.rule == "planned":
         return Accountant(budget, ledger=ledger)
-    if replace(kept.budget, epsilon=budget.epsilon) != budget:
-        raise InputError(
-            f"{ledger}: was opened for {kept.budget}; delta, adjacency and unit must be the same"
-        )
+    asked = replace(kept, budget=replace(budget, epsilon=kept.budget.epsilon))
+    if differing := difference(kept, asked):
+        raise InputError(f"{ledger}: was opened for {differing}; give the same, or another file")
     return Accountant(kept.budget, ledger=ledger, adaptive=kept.rule).portion(budget.epsilon)
 
 

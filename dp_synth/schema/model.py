@@ -22,9 +22,10 @@ from pydantic import (
     model_validator,
 )
 
+from dp_synth.display import ROWS, html_table
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import SchemaError
-from dp_synth.extensions import nearest, unknown
+from dp_synth.extensions import listed, nearest, unknown
 from dp_synth.files import written_whole
 from dp_synth.schema import line
 from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn
@@ -80,6 +81,20 @@ class Schema(BaseModel):
     bounds_from: str | None = None
     constraints: tuple[Constraint, ...] = ()
     columns: tuple[Annotated[Column, Field(discriminator="type")], ...] = Field(min_length=1)
+
+    def __repr__(self) -> str:
+        columns = [f"{column.name} ({column.type})" for column in self.columns]
+        label = f"; label {self.label!r}" if self.label is not None else ""
+        return f"<Schema {self.name}: {len(columns)} columns: {listed(columns, ROWS)}{label}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (column.name, column.type, "" if isinstance(column, IdColumn) else f"{column.size:,}")
+            for column in self.columns
+        ]
+        return html_table(("column", "type", "codes"), rows, [f"label: {self.label or 'none'}"])
 
     def __hash__(self) -> int:
         """Return the hash of the columns alone: constraints hold mappings, which have none."""

@@ -242,6 +242,9 @@ def test_sizes_count_a_code_for_each_missing_mark():
 
 def test_identifiers_are_refused_with_how_to_leave_them_out():
     schema = Schema.from_dict(schema_of({"name": "person", "type": "id"}, AGE, SEX))
-    with pytest.raises(SchemaError, match=r"'person' is an identifier.*--drop 'person', in Python by schema.without"):
+    with pytest.raises(
+        SchemaError,
+        match=r"'person' is an identifier.*--drop 'person'",
+    ):
         _ = schema.domain
     assert schema.without(["person"]).domain.attributes == ("age", "sex")
