@@ -20,9 +20,7 @@ from dp_synth.accounting.events import (
     VoteNoise,
     ZeroConcentrated,
 )
-from dp_synth.display import ROWS
 from dp_synth.errors import InputError, UnsupportedEvent
-from dp_synth.extensions import listed
 
 THRESHOLD_SHARE = 0.1
 """Part of a plan's delta that thresholds of its released values may take."""
@@ -286,11 +284,6 @@ class Plan:
         object.__setattr__(self, "parts", MappingProxyType(named))
         if len({self._is_fixed(part) for part in self._noisy()}) > 1:
             raise ValueError("either all parts of a plan have their noise or none has")
-
-    def __repr__(self) -> str:
-        parts = [f"{name}: {part.count} {type(part).__name__}" for name, part in self.parts.items()]
-        fixed = "noise given" if self.is_fixed else "noise to be found"
-        return f"Plan({listed(parts, ROWS)}; {fixed})"
 
     @property
     def is_fixed(self) -> bool:

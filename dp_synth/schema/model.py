@@ -381,14 +381,9 @@ class Schema(BaseModel):
         if name not in frame.columns:
             raise SchemaError(
                 f"column {name!r} of schema {self.name!r} is not in the table, "
-                f"which has {_list(map(str, frame.columns))}"
+                f"which has {listed([str(name) for name in frame.columns])}"
             )
         cells = frame[name]
         if not isinstance(cells, pd.Series):
             raise SchemaError(f"column {name!r} stands twice in the table; names must be distinct")
         return cells
-
-
-def _list(names: Iterable[str]) -> str:
-    shown = [repr(name) for name in names]
-    return ", ".join(shown[:20]) + (", ..." if len(shown) > 20 else "")
