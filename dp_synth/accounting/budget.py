@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 Adjacency = Literal["add_remove", "replace_one"]
 ADJACENCIES: tuple[str, ...] = get_args(Adjacency)
-CHANGES: dict[Adjacency, str] = {"add_remove": "added or removed", "replace_one": "replaced"}
+CHANGES: dict[str, str] = {"add_remove": "added or removed", "replace_one": "replaced"}
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,7 @@ def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer
 def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list[str]:
     lines = []
     change = f"one record {CHANGES[adjacency]}"
-    how = "; ".join([change, *[f"certified by {answer.engine}"] * bool(answer.engine)])
+    how = "; ".join([change, *[f"engine: {answer.engine}"] * bool(answer.engine)])
     if answer.factor is not None:
         lines.append(f"factor {rounded_up(answer.factor, PRECISE)}: multiply all noise by it")
     if answer.unbounded:

@@ -197,9 +197,7 @@ def test_who_signed_the_internal_card_has_signed_the_public_one_and_not_the_reve
         files / "policy.yaml",
     )
     public.write_bytes((files / "card.json").read_bytes())
-    tables = [f"--{name}={files / name}.csv" for name in ("holdout", "synthetic")]
-    tables.append(f"--real={files / 'train.csv'}")
-    assert card(files, inside, "--internal", *tables) == 0
+    assert card(files, inside, "--internal", *tables(files)) == 0
     assert gate(inside, policy, "--sign=owner=Ada", "--sign=officer=Bob") == 0
     assert gate(public, policy) == 4
     signed = tmp_path / "inside.signatures.json"
