@@ -65,7 +65,13 @@ def synthesize(
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
     out: Out,
-    synthesizer: Annotated[str, typer.Option(help="Its name; see `dp-synth list`.")] = "mst",
+    synthesizer: Annotated[
+        str,
+        typer.Option(
+            help="Its name (`dp-synth list synthesizers`) or module:Class. mst is sound on any "
+            "table; clique_tree is often closer on one of a few dozen columns."
+        ),
+    ] = "mst",
     settings: Settings = None,
     adjacency: Annotated[str, typer.Option(help="add_remove or replace_one.")] = "add_remove",
     unit: Unit = None,

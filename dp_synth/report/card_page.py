@@ -76,6 +76,7 @@ def _blocking(part: Publishable) -> str:
 def _promise(part: Publishable) -> str:
     promise = part.promise
     rows = [(f"{100 * one.fpr:g} %", upward(one.tpr)) for one in promise.largest_tpr]
+    certified = ENGINES.get(promise.engine, promise.engine)
     return section(
         "promise",
         "What is promised",
@@ -87,10 +88,7 @@ def _promise(part: Publishable) -> str:
             ["wrongly accused", "found, at most"],
             rows,
         ),
-        paragraph(
-            f"Certified by: {ENGINES.get(promise.engine, promise.engine)}. Every number is an upper bound.",
-            "soft",
-        ),
+        paragraph(f"Certified by: {certified}. Every number is an upper bound.", "soft"),
     )
 
 

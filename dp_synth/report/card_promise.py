@@ -16,6 +16,8 @@ FPRS = (0.001, 0.01, 0.1)
 
 TOLD = 0.01  # the one of them that is told in words
 
+LEAST_TOLD = 1e-15  # a chance below it is told as this
+
 LARGEST_SHOWN = 10.0  # an epsilon beyond which its exponential is not written out
 
 ENGINES = {  # what they are called by `PrivacyCurve.engine`: in words
@@ -106,7 +108,9 @@ def odds(chance: float) -> str:
     >>> odds(1e-6), odds(3e-4), odds(0.0)
     ('1 in 1,000,000', '1 in 3,333', 'none')
     """
-    return f"1 in {math.floor(1 / chance + 1e-6):,}" if chance else "none"
+    if not chance:
+        return "none"
+    return f"1 in {math.floor(1 / max(chance, LEAST_TOLD) + 1e-6):,}"
 
 
 def _engine(ledger: Ledger) -> str:
