@@ -90,8 +90,8 @@ class AreaTest:
         verdict = "passed, the excess may be chance" if self.area > self.permitted else "passed"
         return (
             f"area {self.area:.4f}, surely above {at_least(self.low, 4)}; permitted "
-            f"{at_most(self.permitted, 4)} (p = {self.p_value:.3g}): "
-            f"{verdict if self.passed else 'VIOLATED'}{self._noise_in_words()}"
+            f"{at_most(self.permitted, 4)} (p = {self.p_value:.3g})"
+            f"{self._noise_in_words()}: {verdict if self.passed else 'VIOLATED'}"
         )
 
     def _noise_in_words(self) -> str:

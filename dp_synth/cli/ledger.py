@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dp_synth.cli.account import tradeoff_points
-from dp_synth.cli.arguments import reading_arguments
+from dp_synth.cli.arguments import Neighbours, reading_arguments
 from dp_synth.errors import InputError, LedgerError
 from dp_synth.files import check_writable
 
@@ -28,7 +28,7 @@ def new(
     file: Annotated[Path, typer.Argument(help="Where the new ledger goes.")],
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
-    adjacency: Annotated[str, typer.Option(help="add_remove or replace_one.")] = "add_remove",
+    adjacency: Neighbours = "add_remove",
     unit: Annotated[
         str | None, typer.Option(help="Column that names whose records they are.")
     ] = None,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dp_synth import extensions
-from dp_synth.cli.arguments import find_modules_here, reading_arguments
+from dp_synth.cli.arguments import Neighbours, find_modules_here, reading_arguments
 from dp_synth.cli.progress import shown_training
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
@@ -21,7 +21,7 @@ from dp_synth.files import check_writable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.accounting import Accountant, Portion, PrivacyBudget
+    from dp_synth.accounting import Accountant, Ledger, Portion, PrivacyBudget
     from dp_synth.release import Release
     from dp_synth.schema import Schema
     from dp_synth.synthesizers import Synthesizer
@@ -32,6 +32,13 @@ Columns = Annotated[
     str | None, typer.Option(help="Only these columns of the schema: A,B; a comma in quotes.")
 ]
 Drop = Annotated[str | None, typer.Option(help="All columns of the schema but these: A,B.")]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="Its name (`dp-synth list synthesizers`) or module:Class. mst is sound on any table; "
+        "clique_tree is often closer on one of a few dozen columns."
+    ),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
 ]
@@ -65,15 +72,9 @@ def synthesize(
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
     out: Out,
-    synthesizer: Annotated[
-        str,
-        typer.Option(
-            help="Its name (`dp-synth list synthesizers`) or module:Class. mst is sound on any "
-            "table; clique_tree is often closer on one of a few dozen columns."
-        ),
-    ] = "mst",
+    synthesizer: Method = "mst",
     settings: Settings = None,
-    adjacency: Annotated[str, typer.Option(help="add_remove or replace_one.")] = "add_remove",
+    adjacency: Neighbours = "add_remove",
     unit: Unit = None,
     max_rows: Annotated[int, typer.Option(help="Use at most so many records of a unit.")] = 1,
     columns: Columns = None,
@@ -116,13 +117,7 @@ def synthesize(
     write_table(made, out)
     if card:
         data_card(fitted).write(card)
-    print(repr(fitted.ledger), file=sys.stderr)
-    if fitted.ledger.head:
-        print(
-            f"head of {ledger}: {fitted.ledger.head}\nnote it; `dp-synth ledger verify --head` "
-            "then sees whether the ledger's end was cut off",
-            file=sys.stderr,
-        )
+    _tell_of(fitted.ledger)
     if card and fresh is not None and not isinstance(table, str):
         _add_internal(card, fitted, (table, fresh, made), seed or 0)
 
@@ -227,6 +222,17 @@ def _add_internal(
     data_card(release).with_internal(part).write(card)
 
 
+def _tell_of(ledger: Ledger) -> None:
+    """Print what was charged, and the head of a ledger on disk."""
+    print(repr(ledger), file=sys.stderr)
+    if ledger.head:
+        print(
+            f"head of the ledger: {ledger.head}\nnote it; `dp-synth ledger verify --head` then "
+            "sees whether the ledger's end was cut off",
+            file=sys.stderr,
+        )
+
+
 def _payer(
     budget: PrivacyBudget, ledger: Path | None, checkpoint: Path | None
 ) -> Accountant | Portion:
@@ -252,7 +258,7 @@ def recipe_of(name: str, settings: list[str]) -> Synthesizer:
     from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 
     find_modules_here()
-    kind = extensions.find("synthesizers", name, SYNTHESIZERS)
+    kind: object = extensions.find("synthesizers", name, SYNTHESIZERS)
     if not (isinstance(kind, type) and issubclass(kind, Synthesizer)):
         raise InputError(f"--synthesizer {name}: must be a dataclass that is a Synthesizer")
     known = [field.name for field in fields(kind)]

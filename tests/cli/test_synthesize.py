@@ -326,3 +326,17 @@ def test_a_real_table_is_synthesized_and_evaluated_as_it_is(name, tmp_path, caps
     assert main(["evaluate", *arguments, f"--schema={schema}", "--json=-"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert 0 < result["tv2"] < 1
+
+
+def test_an_own_synthesizer_is_fitted_by_its_dotted_name(files, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_method.py").write_text(
+        "from dp_synth import Independent\nclass Own(Independent):\n    name = 'own'\n"
+        "def no_method(): pass\n"
+    )
+    out = tmp_path / "s.csv"
+    assert synthesize(files, out=out, synthesizer="own_method:Own") == 0
+    assert len(pd.read_csv(out))
+    assert "own" in capsys.readouterr().err
+    assert synthesize(files, out=out, synthesizer="own_method:no_method") == 2
+    assert "must be a dataclass that is a Synthesizer" in one_line(capsys)
