@@ -95,3 +95,9 @@ def test_every_target_that_the_review_checklist_names_is_in_the_makefile() -> No
     targets = set(re.findall(r"`make ([\w-]+)`", text))
     assert {"test", "package", "paper", "reproduce"} <= targets
     assert [target for target in targets if f"\n{target}:" not in rules] == []
+
+
+def test_what_is_copied_from_a_page_keeps_its_quotes() -> None:
+    """Typographic quotes and dashes in a command are no command."""
+    conf = (blocks.ROOT / "docs" / "conf.py").read_text(encoding="utf-8")
+    assert "smartquotes = False" in conf
