@@ -43,6 +43,7 @@ nitpicky = False  # signatures name types of numpy and pandas, whose pages are e
 nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+smartquotes = False  # commands are copied from pages
 
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

@@ -10,6 +10,7 @@ from importlib.resources import files
 from dp_synth._version import __version__
 from dp_synth.datasets.sources import ADULT, NAMED
 from dp_synth.errors import InputError
+from dp_synth.extensions import nearest
 
 TOOLKIT = "dp_synth"
 TITLE = (
@@ -54,19 +55,19 @@ KEYS: Mapping[str, tuple[str, ...]] = {  # name: entries of references.bib, near
 }
 
 
-def cite(name: str) -> str:
-    """Return BibTeX of what is called ``name``, and of this version of the toolkit.
+def cite(what: object) -> str:
+    """Return BibTeX of a synthesizer, attack or table, and of this version of the toolkit.
 
-    Synthesizers, attacks and tables go by the names of ``dp-synth list``; ``"dp_synth"`` is the
-    toolkit alone. A method of our own comes with the papers in whose line it stands. InputError
-    for a name that is not known.
+    ``what`` is a name of ``dp-synth list``, or what goes by one: ``MST()``, its class, an attack,
+    a release, a table of `datasets.load`. ``"dp_synth"`` is the toolkit alone. A method of our
+    own comes with the papers in whose line it stands. InputError for what is not known.
 
     >>> print(cite("aim").splitlines()[0])
     @article{mckenna2022,
     >>> cite("dp_synth").count("@")
     1
     """
-    entries = _entries()
+    entries, name = _entries(), _name_of(what)
     if name in KEYS:
         return "\n\n".join([*(entries[key] for key in KEYS[name]), _toolkit()])
     if name == TOOLKIT:
@@ -74,8 +75,18 @@ def cite(name: str) -> str:
     tables = {"adult": ADULT, **NAMED}
     if name in tables:
         return "\n\n".join([_table(name, tables[name].citation), _toolkit()])
-    known = ", ".join(sorted([*KEYS, *tables, TOOLKIT]))
-    raise InputError(f"nothing to cite is called {name!r}; there are {known}")
+    known = sorted([*KEYS, *tables, TOOLKIT])
+    raise InputError(f"nothing to cite is called {name!r}; {nearest(name, known)}")
+
+
+def _name_of(what: object) -> str:
+    """Return what a method, its class, a release or a table goes by; of a function its name."""
+    if isinstance(what, str):
+        return what
+    called = (getattr(what, where, None) for where in ("name", "synthesizer", "__name__"))
+    name = next((name for name in called if isinstance(name, str)), type(what).__name__)
+    plain = {key.replace("_", ""): key for key in KEYS}  # TargetedCounts is targeted_counts
+    return plain.get(name.lower(), name)
 
 
 @lru_cache(maxsize=1)

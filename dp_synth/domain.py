@@ -10,6 +10,9 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from dp_synth.display import ROWS, html_table
+from dp_synth.extensions import listed, unknown
+
 Clique = tuple[str, ...]
 Codes = NDArray[np.int32]
 
@@ -77,6 +80,14 @@ class Domain:
             if size < 1:
                 raise ValueError(f"attribute {name!r} must have at least one code, got {size}")
 
+    def __repr__(self) -> str:
+        sizes = [f"{name}: {size}" for name, size in zip(self.attributes, self.sizes, strict=True)]
+        return f"Domain({listed(sizes, ROWS)})"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, f"{size:,}") for name, size in zip(self.attributes, self.sizes, strict=True)]
+        return html_table(("attribute", "codes"), rows)
+
     def coarsened(self, groups: Mapping[str, Codes]) -> Domain:
         """Return the domain after codes of some attributes became group numbers.
 
@@ -136,9 +147,7 @@ class Domain:
         try:
             return self._positions[attribute]
         except KeyError:
-            raise KeyError(
-                f"no attribute {attribute!r}; there are {', '.join(self.attributes)}"
-            ) from None
+            raise KeyError(unknown("attribute", attribute, self.attributes)) from None
 
     @cached_property
     def _positions(self) -> dict[str, int]:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dp_synth.errors import InputError
+from dp_synth.extensions import unknown
 from dp_synth.schema import Schema, line
 from dp_synth.schema.cells import Cells, numbers_of
 from dp_synth.schema.columns import DiscreteColumn
@@ -100,7 +101,7 @@ def read_given(schema: Schema, given: Mapping[str, Given]) -> list[Evidence]:
 def attribute_of(schema: Schema, name: str) -> str:
     """Return ``name``; InputError when no column of the schema is called so."""
     if name not in schema.names:
-        raise InputError(f"no column {name!r}; there are {', '.join(map(repr, schema.names))}")
+        raise InputError(unknown("column", name, schema.names))
     return name
 
 
@@ -133,11 +134,7 @@ def _category(column: DiscreteColumn, value: Value) -> int:
     code = column.lookup(Cells.of(pd.Series([value], dtype=object)))[0]
     if code is None:
         known = [*column.texts, *column.missing]
-        more = ", ..." if len(known) > SHOWN else ""
-        raise InputError(
-            f"column {column.name!r} has no category {value!r}; there are "
-            f"{', '.join(map(repr, known[:SHOWN]))}{more}"
-        )
+        raise InputError(f"column {column.name!r} has {unknown('category', value, known)}")
     return code
 
 

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +14,7 @@ from typing import TypeVar
 from dp_synth.errors import InputError
 
 KINDS = ("synthesizers", "attacks", "metrics", "datasets")
+LISTED = 30  # names that an error line holds
 
 T = TypeVar("T")
 
@@ -34,9 +35,7 @@ def find(kind: str, name: str, known: Mapping[str, T]) -> T:
         return _loaded(declared[name])
     if ":" in name:
         return _imported(kind, name)
-    raise InputError(
-        f"no {kind.removesuffix('s')} named {name!r}; {nearest(name, names(kind, known))}"
-    )
+    raise InputError(unknown(f"{kind.removesuffix('s')} named", name, names(kind, known)))
 
 
 def names(kind: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -45,16 +44,47 @@ def names(kind: str, known: Iterable[str]) -> tuple[str, ...]:
     return (*first, *(name for name in sorted(_declared(kind)) if name not in first))
 
 
-def nearest(name: object, known: Iterable[str]) -> str:
-    """Return the nearest of ``known`` and all of them, as the end of an error line.
+def unknown(what: str, name: object, known: Iterable[object]) -> str:
+    """Return the line that refuses a name: what it should name, the nearest, and what there is.
 
-    >>> nearest("mts", ["mst", "aim"])
+    >>> unknown("column", "Age", ["age", "sex"])
+    "no column 'Age'; did you mean 'age'? there are: age, sex"
+    """
+    return f"no {what} {name!r}; {nearest(name, known)}"
+
+
+def nearest(name: object, known: Iterable[object]) -> str:
+    """Return the nearest of ``known``, in any case, and those that there are: an error's end.
+
+    >>> nearest("MST", ["mst", "aim"])
     "did you mean 'mst'? there are: mst, aim"
     """
-    there = list(known)
-    near = difflib.get_close_matches(str(name), there, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}there are: {', '.join(there)}"
+    there = [str(one) for one in known]
+    return f"{did_you_mean(name, there)} there are: {listed(there)}".lstrip()
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """Return the question after the nearest of ``known``, "" where none is near.
+
+    Alone it is for names that may not all be shown: a table's, whose head may be a record.
+
+    >>> did_you_mean("Unit", ["unit", "age"]), did_you_mean("unit", ["age"])
+    ("did you mean 'unit'?", '')
+    """
+    any_case = {text.lower(): text for text in map(str, known)}
+    near = difflib.get_close_matches(str(name).lower(), any_case, n=1)
+    return f"did you mean {any_case[near[0]]!r}?" if near else ""
+
+
+def listed(names: Sequence[str], most: int = LISTED) -> str:
+    """Return names with commas between them, of many the first and how many more there are.
+
+    >>> listed(["age", "sex", "a, b"]), listed(["a", "b", "c"], most=2), listed([])
+    ("age, sex, 'a, b'", 'a, b and 1 more', 'none')
+    """
+    shown = [repr(name) if "," in name or name != name.strip() else name for name in names[:most]]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(shown) or "none") + more
 
 
 def code_of(thing: object) -> str:

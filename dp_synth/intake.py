@@ -14,6 +14,7 @@ from dp_synth.counting import Records, is_larger_than_memory, kept_of_units, rea
 from dp_synth.datasets import read_table
 from dp_synth.domain import Domain
 from dp_synth.errors import SchemaError
+from dp_synth.extensions import did_you_mean
 from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
 from dp_synth.inference.triangulation import total_cells
 from dp_synth.schema import Schema
@@ -62,7 +63,9 @@ def keep_rows_of_units(
     if budget.unit is None:
         return frame
     if budget.unit not in frame.columns:
-        raise SchemaError(f"the table lacks column {budget.unit!r}, which names the unit")
+        lacks = f"the table lacks column {budget.unit!r}, which names the unit"
+        near = did_you_mean(budget.unit, frame.columns)
+        raise SchemaError(f"{lacks}; {near}" if near else lacks)
     units = pd.factorize(frame[budget.unit].astype(str), use_na_sentinel=False)[0]
     return frame.iloc[np.flatnonzero(kept_of_units(units, budget.max_rows, rng))]
 

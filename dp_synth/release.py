@@ -41,8 +41,10 @@ from numpy.typing import NDArray
 
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
+from dp_synth.display import ROWS, html_table
 from dp_synth.errors import InputError, ReleaseError
 from dp_synth.evidence import Given, attribute_of, read_given
+from dp_synth.extensions import listed
 from dp_synth.files import DAMAGES, written_whole
 from dp_synth.inference import MixtureModel, Model, RefinedModel
 from dp_synth.inference.junction_tree import MAX_CELLS
@@ -73,6 +75,22 @@ class Release:
     model: Model
     ledger: Ledger
     transcript: tuple[Answer, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Release: {'; '.join(f'{name} {value}' for name, value in self._facts())}>"
+
+    def _repr_html_(self) -> str:
+        return html_table(("", ""), self._facts()[:-1]) + self.ledger._repr_html_()
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """Return what is to be known at a glance, all of it public."""
+        return [
+            ("method", self.synthesizer),
+            ("table", self.schema.name),
+            ("columns", f"{len(self.schema.names)}: {listed(self.schema.names, ROWS)}"),
+            ("records", f"about {self.model.total:,.0f}, a noisy number"),
+            ("promise", "; ".join(self.ledger.summary())),
+        ]
 
     @property
     def epsilon(self) -> float:

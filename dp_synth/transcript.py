@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,9 @@ class MarginalAnswer:
     part: str
     why: str
     clique: Clique
-    values: Floats
+    values: Floats = field(repr=False)
     stddev: float
-    groups: Mapping[str, Codes]
+    groups: Mapping[str, Codes] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +45,10 @@ class ScoresAnswer:
 
     part: str
     why: str
-    cliques: tuple[Clique, ...]
-    values: Floats
+    cliques: tuple[Clique, ...] = field(repr=False)
+    values: Floats = field(repr=False)
     stddev: float
-    groups: Mapping[str, Codes]
+    groups: Mapping[str, Codes] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +60,11 @@ class ChoiceAnswer:
 
     part: str
     why: str
-    candidates: tuple[Clique, ...]
+    candidates: tuple[Clique, ...] = field(repr=False)
     chosen: Clique
     epsilon: float
     sensitivity: float
-    groups: Mapping[str, Codes]
+    groups: Mapping[str, Codes] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +79,14 @@ class VoteAnswer:
 
     part: str
     why: str
-    records: Codes
-    attributes: Codes
-    others: Codes
-    winners: NDArray[np.bool_]
+    records: Codes = field(repr=False)
+    attributes: Codes = field(repr=False)
+    others: Codes = field(repr=False)
+    winners: NDArray[np.bool_] = field(repr=False)
     noise: str
     scale: float
     teachers: int
-    groups: Mapping[str, Codes]
+    groups: Mapping[str, Codes] = field(repr=False)
 
 
 Answer = MarginalAnswer | ScoresAnswer | ChoiceAnswer | VoteAnswer

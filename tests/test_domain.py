@@ -32,7 +32,7 @@ def test_cells_are_counted_without_overflow() -> None:
 
 
 def test_an_unknown_attribute_is_named_beside_the_known_ones() -> None:
-    with pytest.raises(KeyError, match="no attribute 'wage'; there are age, sex, job"):
+    with pytest.raises(KeyError, match=r"no attribute 'wage'; .* there are: age, sex, job"):
         DOMAIN.size("wage")
 
 

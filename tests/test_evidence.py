@@ -150,8 +150,8 @@ def test_a_balance_keeps_to_what_is_given(release) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"income": "x"}, "no column 'income'; there are 'age', 'sex'"),
-        ({"sex": "X"}, "column 'sex' has no category 'X'; there are 'F', 'M'"),
+        ({"income": "x"}, "no column 'income'; there are: age, sex"),
+        ({"sex": "X"}, "column 'sex' has no category 'X'; there are: F, M"),
         ({"sex": ("F", "M")}, "column 'sex' has no ranges"),
         ({"sex": []}, "an empty list leaves no record"),
         ({"sex": None}, "column 'sex' has no missing values"),

@@ -99,7 +99,7 @@ def test_the_same_release_states_the_same_errors_and_computes_them_once(monkeypa
 @pytest.mark.parametrize(
     ("clique", "said"),
     [
-        (["a", "job"], "no column 'job'; there are 'a', 'b', 'c'"),
+        (["a", "job"], "no column 'job'; there are: a, b, c"),
         (["a", "a"], "names each column once"),
         (["a", "b", "c"], "has 120 cells, at most 100 are allowed"),
     ],

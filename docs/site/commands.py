@@ -53,12 +53,15 @@ def _row(parameter: object) -> str:
     """Return the table row of an argument or an option."""
     is_option = parameter.param_type_name == "option"  # type: ignore[attr-defined]
     spelt = ", ".join(f"`{text}`" for text in (*parameter.opts, *parameter.secondary_opts))  # type: ignore[attr-defined]
-    name = spelt if is_option else f"`{parameter.metavar or parameter.name.upper()}`"  # type: ignore[attr-defined]
+    called = parameter.metavar or parameter.name.upper()  # type: ignore[attr-defined]
+    name = spelt if is_option else "`{}`".format(called.replace("|", "\\|"))
     default = parameter.default  # type: ignore[attr-defined]
     if parameter.required:  # type: ignore[attr-defined]
         shown = "must be given"
     elif default is None or default is False or default in ((), []):
         shown = ""
+    elif default is True:
+        shown = f"`{parameter.opts[0]}`"  # type: ignore[attr-defined]
     else:
         shown = f"`{default}`"
     return f"| {name} | {_cell(parameter.help or '')} | {shown} |"  # type: ignore[attr-defined]

@@ -16,10 +16,10 @@ from dp_synth.accounting.calibration import at_cost, calibrate
 from dp_synth.accounting.currency import Currency, limit
 from dp_synth.accounting.curves import compose
 from dp_synth.accounting.events import Event, NoisyVote, SampledGaussian, TruncatedGaussian
-from dp_synth.accounting.ledger import Entry, Ledger, Randomness
+from dp_synth.accounting.ledger import CRUMBS, Entry, Ledger, Randomness
 from dp_synth.accounting.ledger_file import LedgerFile
 from dp_synth.accounting.plan import Plan
-from dp_synth.accounting.portion import CRUMBS, Plans, Portion
+from dp_synth.accounting.portion import Plans, Portion
 from dp_synth.accounting.slices import Slice, reservations
 from dp_synth.errors import BudgetExceeded, UnsupportedEvent
 
@@ -98,6 +98,13 @@ class Accountant:
         to_come = {piece.name for piece in self._turns if not piece.taken}
         kept = tuple(entry for entry in self.ledger.entries if entry.recipe not in to_come)
         return replace(self.ledger, entries=kept)
+
+    def __repr__(self) -> str:
+        place = f", in {self.path}" if self.path else ""
+        return f"<Accountant: {'; '.join(self.ledger.summary())}{place}>"
+
+    def _repr_html_(self) -> str:
+        return self.ledger._repr_html_()
 
     def epsilon(self) -> float:
         """Return a certified upper bound on what is spent or reserved, at the budget's delta."""

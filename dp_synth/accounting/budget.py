@@ -9,6 +9,7 @@ from dp_synth.settings import check_settings
 
 Adjacency = Literal["add_remove", "replace_one"]
 ADJACENCIES: tuple[str, ...] = get_args(Adjacency)
+CHANGES: dict[str, str] = {"add_remove": "added or removed", "replace_one": "replaced"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,23 @@ class PrivacyBudget:
     adjacency: Adjacency = "add_remove"
     unit: str | None = None
     max_rows: int = 1
+
+    @property
+    def protects(self) -> str:
+        """Whose presence the promise is about, in words."""
+        return "one record" if self.unit is None else f"all records of one {self.unit}"
+
+    @property
+    def neighbours(self) -> str:
+        """By what neighbouring tables differ, in words.
+
+        >>> PrivacyBudget(1, 1e-9).neighbours
+        'one record added or removed'
+        >>> PrivacyBudget(1, 1e-9, "replace_one", "patient", 3).neighbours
+        'all records of one patient (at most 3 of them used) replaced'
+        """
+        used = f" (at most {self.max_rows} of them used)" if self.max_rows > 1 else ""
+        return f"{self.protects}{used} {CHANGES[self.adjacency]}"
 
     def __post_init__(self) -> None:
         check_settings(self)

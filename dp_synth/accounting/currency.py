@@ -85,6 +85,22 @@ def limit(budget: PrivacyBudget, currency: Currency) -> float:
     return (low * (1 - 1e-9)) ** 2  # clear of rounding on the way back to epsilon
 
 
+def epsilon_within(amount: float, delta: float, currency: Currency) -> float:
+    """Return an epsilon whose `limit` at ``delta`` is at most ``amount``, the largest but for 1e-6.
+
+    >>> round(epsilon_within(limit(PrivacyBudget(1.0, 1e-6), "zcdp"), 1e-6, "zcdp"), 4)
+    1.0
+    """
+    low, high = 0.0, 1.0
+    while amount > limit(PrivacyBudget(high, delta), currency):
+        low, high = high, 2 * high
+    while high - low > 1e-6 * high:
+        middle = (low + high) / 2
+        above = limit(PrivacyBudget(middle, delta), currency) > amount
+        low, high = (low, middle) if above else (middle, high)
+    return low
+
+
 def zcdp_rho(epsilon: float, delta: float) -> float:
     """Return the zCDP cost whose optimal conversion meets the target, rounded down."""
     low, high = 0.0, epsilon + math.log(1 / delta)

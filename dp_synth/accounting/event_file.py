@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +34,7 @@ from dp_synth.accounting.events import (
 )
 from dp_synth.accounting.noise_factor import scaled
 from dp_synth.errors import InputError
+from dp_synth.extensions import unknown
 from dp_synth.yaml_lines import YamlFault, parse_yaml
 
 Events = list[tuple[Event, int]]
@@ -213,7 +213,7 @@ def _item(item: object, where: str) -> tuple[Event, int]:
     kinds = [name for name in item if name != "count"]
     for name in kinds:
         if name not in KINDS:
-            raise InputError(f"{where}: no kind of event {name!r}; {_nearest(name, KINDS)}")
+            raise InputError(f"{where}: {unknown('kind of event', name, KINDS)}")
     if len(kinds) != 1:
         raise InputError(
             f"{where}: must name one kind of event, got {', '.join(kinds) or 'none'}; there are "
@@ -253,14 +253,7 @@ def _refuse_unknown(given: Mapping[object, object], known: Iterable[str], where:
     names = list(known)
     for name in given:
         if name not in names:
-            raise InputError(f"{where}: no key {name!r}; {_nearest(name, names)}")
-
-
-def _nearest(name: object, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}there are: {', '.join(names) or 'none'}"
+            raise InputError(f"{where}: {unknown('key', name, names)}")
 
 
 def _one_line(text: str) -> str:

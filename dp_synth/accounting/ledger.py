@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import ROUND_CEILING, Context
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import Literal, get_args
 
 from dp_synth._version import __version__
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.currency import CURRENCIES, Currency, cost, limit
+from dp_synth.accounting.currency import CURRENCIES, Currency, cost, epsilon_within, limit
 from dp_synth.accounting.curves import PrivacyCurve, compose
 from dp_synth.accounting.events import (
     Event,
@@ -22,9 +22,12 @@ from dp_synth.accounting.events import (
     event_from_fields,
     event_to_fields,
 )
+from dp_synth.display import ROWS, html_table
 from dp_synth.errors import LedgerError, UnsupportedEvent
 
-DIGITS = 7  # of a printed bound
+DIGITS = 4  # of a printed bound
+COLUMNS = ("recipe", "part", "count", "event", "why")
+CRUMBS = 1e-5  # of a filter or a portion: calibration leaves less unused, and it buys nothing
 
 FORMAT, VERSION = "dp_synth.ledger", 2
 INFINITE = "inf"  # how an infinite epsilon is written: JSON has no number for it
@@ -91,12 +94,15 @@ class Ledger:
     ``rule`` says what makes the total valid: "planned" events that were all fixed before the
     first release, composed by their curves, or a filter that counts in a currency. A ledger
     with ``simulation`` belongs to an experiment whose repeats are releases of their own.
+    ``head`` is the SHA-256 of its last line on disk, "" of a ledger in memory: whoever notes it
+    can tell later whether lines were cut from the end.
     """
 
     budget: PrivacyBudget
     entries: tuple[Entry, ...] = ()
     rule: Rule = "planned"
     simulation: bool = False
+    head: str = field(default="", compare=False)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.charges)
@@ -140,6 +146,23 @@ class Ledger:
         return sum(cost(entry.event, currency) * entry.count for entry in self.reservations)
 
     @property
+    def epsilon_left(self) -> float:
+        """The largest epsilon that one more run on a filter's ledger may ask for; 0 for none.
+
+        A planned ledger has no room for later runs. Rounded down to four digits.
+        """
+        if self.rule == "planned":
+            return 0.0
+        if not self.reservations:
+            return self.budget.epsilon
+        whole = limit(self.budget, self.rule)
+        left = whole - self.spent(self.rule)
+        if left <= CRUMBS * whole:
+            return 0.0
+        found = epsilon_within(left, self.budget.delta, self.rule)
+        return float(Context(prec=DIGITS, rounding=ROUND_FLOOR).create_decimal_from_float(found))
+
+    @property
     def _within_limit(self) -> bool:
         """Whether a filter's ledger stopped in time, as one that an accountant wrote always did."""
         assert self.rule != "planned"
@@ -160,7 +183,8 @@ class Ledger:
 
     def to_fields(self) -> dict[str, object]:
         """Return the ledger as a JSON object."""
-        return {**self.header(), "entries": [entry.to_fields() for entry in self.entries]}
+        head = {"head": self.head} if self.head else {}
+        return {**self.header(), **head, "entries": [entry.to_fields() for entry in self.entries]}
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, object]) -> Ledger:
@@ -185,7 +209,10 @@ class Ledger:
             budget = PrivacyBudget(**given)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
             raise LedgerError(f"the budget in its head is not one: {error}") from error
-        return cls(budget, entries, rule, simulation)  # type: ignore[arg-type]
+        head = header.get("head", "")
+        if not isinstance(head, str):
+            raise LedgerError(f"its head must be text, got {head!r}")
+        return cls(budget, entries, rule, simulation, head)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         rows: dict[tuple[str, str, str, str], int] = {}
@@ -193,19 +220,53 @@ class Ledger:
             row = (entry.recipe, entry.part, describe(entry.event), entry.why)
             rows[row] = rows.get(row, 0) + entry.count
         table = [(recipe, part, str(n), *rest) for (recipe, part, *rest), n in rows.items()]
-        lines = _align([("recipe", "part", "count", "event", "why"), *table])
-        return "\n".join([*lines, self._total(), *self._warnings()])
+        return "\n".join([*_align([COLUMNS, *table]), *self.summary()])
+
+    def folded(self) -> list[tuple[str, ...]]:
+        """Return a row of `COLUMNS` for each purpose of charges, the range of noise among them."""
+        groups: dict[tuple[str, str, str, type[Event]], list[Entry]] = {}
+        for entry in self.charges:
+            key = (entry.recipe, entry.part, entry.why, type(entry.event))
+            groups.setdefault(key, []).append(entry)
+        return [
+            (
+                recipe,
+                part,
+                str(sum(one.count for one in of)),
+                describe_all(e.event for e in of),
+                why,
+            )
+            for (recipe, part, why, _), of in groups.items()
+        ]
+
+    def summary(self) -> list[str]:
+        """Return the total in one line, and what else a reader must know."""
+        return [self._total(), *self._warnings()]
+
+    def __repr__(self) -> str:
+        rows = self.folded()
+        more = [f"and {len(rows) - ROWS} more rows"] if len(rows) > ROWS else []
+        return "\n".join([*_align([COLUMNS, *rows[:ROWS]]), *more, *self.summary()])
+
+    def _repr_html_(self) -> str:
+        return html_table(COLUMNS, self.folded(), self.summary())
 
     def statement(self) -> str:
         """Return one paragraph that says what was guaranteed, to paste into a paper."""
         budget = self.budget
-        unit = "one record" if budget.unit is None else f"all records of one {budget.unit}"
+        unit = budget.protects
         if budget.max_rows > 1:
             unit += f" (at most {budget.max_rows} of them used)"
         change = "adding or removing" if budget.adjacency == "add_remove" else "replacing"
         recipes = ", ".join(dict.fromkeys(entry.recipe for entry in self.reservations)) or "nothing"
+        planned = "by composing the privacy-loss curves of events fixed in advance"
+        if chosen := ", ".join(f"{recipe}: {part}" for recipe, part in self._chosen_on_the_way):
+            planned = (
+                "by composing privacy-loss curves fixed in advance, within which a filter paid for "
+                f"answers chosen on the way ({chosen}),"
+            )
         how = {
-            "planned": "by composing the privacy-loss curves of events fixed in advance",
+            "planned": planned,
             "zcdp": "by a filter in zero-concentrated differential privacy",
             "gdp": "by a filter in Gaussian differential privacy",
         }[self.rule]
@@ -217,20 +278,45 @@ class Ledger:
             f"differentially private with respect to {change} {unit}, certified {how} with "
             f"dp_synth {__version__}."
         )
-        return " ".join([said, *(warning + "." for warning in self._warnings())])
+        head = [f"The ledger's last line has the SHA-256 {self.head}."] if self.head else []
+        return " ".join([said, *(warning + "." for warning in self._warnings()), *head])
 
     def _total(self) -> str:
         budget = self.budget
-        text = (
-            f"epsilon {rounded_up(self.epsilon)} of {budget.epsilon:g} at delta {budget.delta:g}, "
-            f"adjacency {budget.adjacency}"
+        at = f"at delta {budget.delta:g} ({budget.neighbours})"
+        if self.rule == "planned" or not self.reservations:
+            return f"epsilon {rounded_up(self.epsilon)} of {budget.epsilon:g} {at}{self._room()}"
+        return (
+            "all runs on this ledger together, further ones too, cost at most epsilon "
+            f"{rounded_up(self.epsilon)} {at}{self._room()}"
         )
-        if budget.unit is not None:
-            text += f", unit {budget.unit} of at most {budget.max_rows} rows"
-        if self.rule != "planned":
-            share = self.spent(self.rule) / limit(budget, self.rule)
-            text += f"; {share:.1%} of the {self.rule} filter is used"
-        return text
+
+    def _room(self) -> str:
+        """Return what a filter has left, in words; nothing of a planned ledger."""
+        if self.rule == "planned":
+            return ""
+        used = self.spent(self.rule) / limit(self.budget, self.rule)
+        left = self.epsilon_left
+        fits = f"a further run may ask for at most epsilon {left:g}" if left else "no run fits"
+        return f"; {100 * used:.3g} % of the {self.rule} filter is used: {fits}"
+
+    @property
+    def _chosen_on_the_way(self) -> tuple[tuple[str, str], ...]:
+        """The parts of plans in which more, or other, was charged than one line reserved."""
+        reserved = {(entry.recipe, entry.part): entry for entry in self.reservations}
+        charged: dict[tuple[str, str], list[Entry]] = {}
+        for entry in self.charges:
+            charged.setdefault((entry.recipe, entry.part), []).append(entry)
+        return tuple(
+            key
+            for key, line in reserved.items()
+            if isinstance(line.event, (Gaussian, ZeroConcentrated))
+            and line.count == 1
+            and (
+                sum(entry.count for entry in charged.get(key, ())) > 1
+                or any(type(entry.event) is not type(line.event) for entry in charged.get(key, ()))
+            )
+        )
 
     @property
     def _reasons(self) -> tuple[str, ...]:
@@ -247,16 +333,16 @@ class Ledger:
         return warnings
 
 
-def rounded_up(bound: float) -> str:
+def rounded_up(bound: float, digits: int = DIGITS) -> str:
     """Return an upper bound in few digits, never below it.
 
     >>> rounded_up(0.99999999), rounded_up(7.7325154879), rounded_up(float("inf"))
-    ('1', '7.732516', 'infinite')
+    ('1', '7.733', 'infinite')
     """
     if not math.isfinite(bound):
         return "infinite"
-    short = Context(prec=DIGITS, rounding=ROUND_CEILING).create_decimal_from_float(bound)
-    return f"{float(short):.{DIGITS}g}"
+    short = Context(prec=digits, rounding=ROUND_CEILING).create_decimal_from_float(bound)
+    return f"{float(short):.{digits}g}"
 
 
 def describe(event: Event) -> str:
@@ -271,6 +357,24 @@ def describe(event: Event) -> str:
         return f"no guarantee: {event.reason}"
     kind, *numbers = event_to_fields(event).items()
     return ", ".join([str(kind[1]), *(f"{name} {value}" for name, value in numbers)])
+
+
+def describe_all(events: Iterable[Event]) -> str:
+    """Return what events of one kind are, from the least to the most of their noise.
+
+    >>> describe_all([Gaussian(2.0, 1.0), Gaussian(3.5, 1.0), Gaussian(2.5, 1.0)])
+    'gaussian, stddev 2 to 3.5'
+    """
+    texts = {describe(event): event for event in events}
+    if len(texts) == 1:
+        return next(iter(texts))
+    stddevs = [event.stddev for event in texts.values() if isinstance(event, Gaussian)]
+    if stddevs:
+        return f"gaussian, stddev {min(stddevs):.4g} to {max(stddevs):.4g}"
+    losses = [event.epsilon for event in texts.values() if isinstance(event, Selection)]
+    if losses:
+        return f"selection, loss range {min(losses):.4g} to {max(losses):.4g}"
+    return f"{next(iter(texts))}, and {len(texts) - 1} more"
 
 
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:

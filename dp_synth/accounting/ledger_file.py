@@ -20,7 +20,8 @@ class LedgerFile:
 
     The file is made by the first append. A line is on disk before the data that it pays for is
     read, so that a crash in between counts as spent. The chain shows accidents and careless
-    edits, not whole lines cut from the end, nor a chain computed anew.
+    edits. Whole lines cut from the end, and a chain computed anew, show only to who has noted an
+    earlier ``Ledger.head``; see `entries_since`.
     """
 
     def __init__(self, path: str | Path, ledger: Ledger) -> None:
@@ -42,7 +43,8 @@ class LedgerFile:
         found, last = _read(self.path)
         if found.header() != {**self.ledger.header(), "dp_synth": found.header()["dp_synth"]}:
             raise LedgerError(
-                f"{self.path}: was opened for {_opening(found)}, not for {_opening(self.ledger)}"
+                f"{self.path}: was opened for {difference(found, self.ledger)}; give the same, or "
+                "another file"
             )
         self.ledger, self._last, self._size = found, last, size
 
@@ -70,7 +72,8 @@ class LedgerFile:
         if lines:
             self._last = lines[-1]
         self._size = (self._size or 0) + len(data)
-        self.ledger = replace(self.ledger, entries=(*self.ledger.entries, *entries))
+        entries = (*self.ledger.entries, *entries)
+        self.ledger = replace(self.ledger, entries=entries, head=_digest(self._last))
 
     def _write(self, data: bytes) -> None:
         size = self.path.stat().st_size if self.path.exists() else None
@@ -102,14 +105,40 @@ class LedgerFile:
             os.truncate(self.path, size)
 
 
-def _opening(ledger: Ledger) -> str:
-    kind = " as a simulation" if ledger.simulation else ""
-    return f"{ledger.budget} by rule {ledger.rule!r}{kind}"
+def difference(found: Ledger, asked: Ledger) -> str:
+    """Return what a ledger was opened for that is not what is asked now, part by part.
+
+    >>> from dp_synth.accounting import PrivacyBudget
+    >>> difference(Ledger(PrivacyBudget(1, 1e-9)), Ledger(PrivacyBudget(1, 1e-6), (), "gdp"))
+    "delta 1e-09, not 1e-06, and rule 'planned', not 'gdp'"
+    """
+    first, second = ({**ledger.header(), "dp_synth": None} for ledger in (found, asked))
+    return ", and ".join(
+        f"{name} {first[name]!r}, not {second[name]!r}"
+        for name in first
+        if first[name] != second[name]
+    )
 
 
 def read_ledger(path: str | Path) -> Ledger:
     """Return what the ledger file says, verified; LedgerError naming the line that is wrong."""
     return _read(Path(path))[0]
+
+
+def entries_since(path: str | Path, head: str) -> int:
+    """Return how many entries the ledger file has after the line whose SHA-256 was noted.
+
+    LedgerError where no line has it: some were cut from the end, or the file was written anew.
+    """
+    read_ledger(path)
+    lines = Path(path).read_text(encoding="utf-8").split("\n")[:-1]
+    for later, line in enumerate(reversed(lines)):
+        if _digest(line) == head.strip().lower():
+            return later
+    raise LedgerError(
+        f"{path}: no line has the head {head.strip()!r}: lines were cut from its end, or it is "
+        "another ledger"
+    )
 
 
 def _read(path: Path) -> tuple[Ledger, str]:
@@ -146,7 +175,7 @@ def read_lines(lines: Sequence[str], source: str) -> Ledger:
         previous = line
     if ledger is None:
         raise LedgerError(f"{source}, line 1: empty, so not a ledger")
-    return replace(ledger, entries=tuple(entries))
+    return replace(ledger, entries=tuple(entries), head=_digest(previous))
 
 
 def _opened(line: str) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dp_synth.accounting.ledger import Randomness
+from dp_synth.accounting.ledger import CRUMBS, Randomness
 from dp_synth.accounting.plan import Plan
 from dp_synth.accounting.slices import Slice
 from dp_synth.errors import BudgetExceeded
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from dp_synth.accounting.accountant import Accountant
 
 Plans = Mapping[str, tuple[Plan, float]]
-
-CRUMBS = 1e-5  # of a filter or a portion: calibration leaves less unused, and it buys nothing
 
 
 class Portion:
@@ -59,7 +57,8 @@ class Portion:
         if left < self._left * (1 - 1e-9):
             raise BudgetExceeded(
                 f"{', '.join(plans)} would cost {self._left:.4g} where {left:.4g} is left of "
-                f"the {self.root.currency} filter; nothing was released"
+                f"the {self.root.currency} filter, enough for epsilon "
+                f"{self.root.ledger.epsilon_left:g}; nothing was released"
             )
         return left
 

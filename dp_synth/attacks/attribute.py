@@ -15,6 +15,7 @@ from dp_synth.attacks.excess import ExcessRisk
 from dp_synth.attacks.points import Points, nearest
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
+from dp_synth.metrics.classifiers import short_seed
 from dp_synth.metrics.columns import attributes_of
 from dp_synth.schema import Schema
 
@@ -108,7 +109,9 @@ def guess_predictor(targets: pd.DataFrame, secret: Secret, seed: int = 0) -> Int
         return np.full(len(targets), secret.commonest(), dtype=np.int64)
     known = secret.known
     columns = Points.of(secret.synthetic, known)
-    model = HistGradientBoostingClassifier(max_iter=50, early_stopping=False, random_state=seed)
+    model = HistGradientBoostingClassifier(
+        max_iter=50, early_stopping=False, random_state=short_seed(seed)
+    )
     with threadpool_limits(limits=1):  # threads for so few records wait more than they work
         model.fit(columns.values, values)
         guesses: Integers = model.predict(Points.of(targets, known).values).astype(np.int64)

@@ -106,6 +106,8 @@ def _solve(queries: csr_array, answers: Floats, weights: Floats, *, prior: float
     Accelerated projected gradients (Beck & Teboulle 2009): the sparse product is the whole cost,
     where a general bounded solver takes minutes.
     """
+    if not queries.nnz:  # no cell of the known records has a synthetic one: nothing was answered
+        return np.full(queries.shape[1], prior)
     scaled = queries.multiply(np.sqrt(weights)[:, None]).tocsr()
     goal = answers * np.sqrt(weights)
     vector = np.ones(scaled.shape[1])

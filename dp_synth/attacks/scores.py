@@ -39,6 +39,12 @@ class Scores:
     run: Integers
     target: Integers
 
+    def __repr__(self) -> str:
+        runs, targets = len(np.unique(self.run)), len(np.unique(self.target))
+        members = int(self.member.sum())
+        scores = f"{len(self.score):,}, {members:,} of them of members"
+        return f"<Scores: {scores}; {targets:,} targets, {runs:,} runs>"
+
     def __post_init__(self) -> None:
         kinds = {"score": np.float64, "member": np.bool_, "run": np.int64, "target": np.int64}
         for name, kind in kinds.items():

@@ -16,6 +16,7 @@ from dp_synth.attacks.games import Played
 from dp_synth.attacks.scores import Scores
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
+from dp_synth.metrics.classifiers import short_seed
 from dp_synth.schema import Schema
 
 Floats = NDArray[np.float64]
@@ -182,7 +183,7 @@ def _classifier(kind: Literal["forest", "logistic"], seed: int) -> _Classifier:
         from sklearn.ensemble import RandomForestClassifier
 
         forest: _Classifier = RandomForestClassifier(
-            n_estimators=200, min_samples_leaf=3, random_state=seed
+            n_estimators=200, min_samples_leaf=3, random_state=short_seed(seed)
         )
         return forest
     from sklearn.linear_model import LogisticRegression

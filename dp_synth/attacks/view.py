@@ -33,6 +33,17 @@ class AttackerView:
     transcript: tuple[Answer, ...] | None = None
     records: int | None = None
 
+    def __repr__(self) -> str:
+        rows = f"{len(self.synthetic):,} synthetic records of {len(self.schema.names)} columns"
+        known = [
+            "" if self.reference is None else f"{len(self.reference):,} records for reference",
+            "" if self.algorithm is None else f"algorithm {self.algorithm!r}",
+            "" if self.synthesizer is None else f"{self.synthesizer} with {self.budget}",
+            "" if self.transcript is None else f"a transcript of {len(self.transcript)} answers",
+            "" if self.records is None else f"{self.records:,} were fitted",
+        ]
+        return f"<AttackerView: {'; '.join([rows, *filter(None, known)])}>"
+
     def __post_init__(self) -> None:
         if self.synthesizer is not None:
             if self.budget is None:

@@ -87,15 +87,31 @@ class AreaTest:
         return self.p_value > self.level
 
     def __str__(self) -> str:
-        factor = (
-            "" if self.noise_factor is None else f", noise factor {at_most(self.noise_factor, 3)}"
-        )
-        if self.epsilon_if_curve is not None:
-            factor += f" (epsilon {at_least(self.epsilon_if_curve, 3)} if it has this curve)"
+        verdict = "passed, the excess may be chance" if self.area > self.permitted else "passed"
         return (
-            f"area {self.area:.4f} (above {at_least(self.low, 4)}), permitted "
-            f"{at_most(self.permitted, 4)}, "
-            f"p = {self.p_value:.3g}{factor}: {'passed' if self.passed else 'VIOLATED'}"
+            f"area {self.area:.4f}, surely above {at_least(self.low, 4)}; permitted "
+            f"{at_most(self.permitted, 4)} (p = {self.p_value:.3g})"
+            f"{self._noise_in_words()}: {verdict if self.passed else 'VIOLATED'}"
+        )
+
+    def _noise_in_words(self) -> str:
+        """Return what noise the scores speak for, and where the search for it ended."""
+        factor, epsilon = self.noise_factor, self.epsilon_if_curve
+        if factor is None or epsilon is None:
+            return ""
+        if factor >= LARGEST_FACTOR:
+            return (
+                f"; nothing is sure: {LARGEST_FACTOR:g} times the claimed noise, the most that is "
+                "tried, permits as much"
+            )
+        if factor <= 1 / LARGEST_FACTOR:
+            return (
+                f"; 1/{LARGEST_FACTOR:g} of the claimed noise, the least that is tried, is too "
+                "much for it"
+            )
+        return (
+            f"; it speaks for at most {at_most(factor, 3)} times the claimed noise (epsilon "
+            f"{at_least(epsilon, 3)} if it has this curve)"
         )
 
 

@@ -104,12 +104,15 @@ class AuditReport:
     def __str__(self) -> str:
         lines = [
             f"{self.synthesizer}: claims epsilon {at_most(self.claimed_epsilon, 3)} at delta "
-            f"{self.budget.delta:g} ({self.budget.adjacency})",
-            f"  {self.runs} runs a world, design {self.design}, level {self.level:g}",
+            f"{self.budget.delta:g} ({self.budget.neighbours})",
+            f"  {self.runs} runs a world, design {self.design}; a correct one fails with chance "
+            f"{self.level:g} at most",
             *(f"  {bound}" for bound in self.bounds),
             f"  total: {self.total}",
             *(f"  {name}: {stage}" for name, stage in self.stages.items()),
-            f"  {'passed' if self.passed else 'VIOLATED: ' + ', '.join(self.violations)}",
+            "  passed: nothing refutes the claim, which proves nothing"
+            if self.passed
+            else f"  VIOLATED: {', '.join(self.violations)}",
         ]
         return "\n".join(lines)
 

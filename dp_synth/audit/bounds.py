@@ -83,9 +83,8 @@ class Bound:
 
     def __str__(self) -> str:
         return (
-            f"{self.method}: epsilon >= {at_least(self.epsilon, 3)}, "
-            f"at most {at_least(self.ceiling, 3)} provable "
-            f"(for claims of {self.holds_for})"
+            f"{self.method}: epsilon >= {at_least(self.epsilon, 3)}; so many runs prove at most "
+            f"{at_least(self.ceiling, 3)} (against claims of {self.holds_for})"
         )
 
 

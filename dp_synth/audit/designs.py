@@ -12,6 +12,7 @@ import pandas as pd
 from dp_synth.accounting import Adjacency
 from dp_synth.attacks.distance import isolation
 from dp_synth.errors import InputError
+from dp_synth.metrics.classifiers import short_seed
 from dp_synth.schema import Schema
 
 CONTRAST_RECORDS = 100  # so many that noise hardly hides which cells are fuller than expected
@@ -115,7 +116,7 @@ def of_table(
         ]
         if others.empty:
             raise InputError("all records are equal: none differs from the target")
-        outside = pd.concat([outside, others.sample(1, random_state=seed)])
+        outside = pd.concat([outside, others.sample(1, random_state=short_seed(seed))])
     return Design(f"table(row {place})", schema, whole, outside.reset_index(drop=True))
 
 

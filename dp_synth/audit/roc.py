@@ -32,6 +32,10 @@ class Roc:
     non_member_scores: ArrayLike
     seed: int = 0
 
+    def __repr__(self) -> str:
+        members, others = len(self._members), len(self._non_members)
+        return f"<Roc: scores of {members:,} members and {others:,} non-members>"
+
     def __post_init__(self) -> None:
         for name in ("member_scores", "non_member_scores"):
             scores = np.array(getattr(self, name), dtype=np.float64)  # a copy of our own

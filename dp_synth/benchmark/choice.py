@@ -50,7 +50,7 @@ class SynthesizerChoice(Part):
         names = [field.name for field in dataclasses.fields(kind)]
         for name in self.set:
             if name not in names:
-                fields = extensions.nearest(name, names) if names else "it has none"
+                fields = extensions.nearest(name, names)
                 raise ValueError(f"set.{name}: no field {name!r} in {self.name!r}; {fields}")
         try:
             made = TypeAdapter(kind).validate_python(self.set)

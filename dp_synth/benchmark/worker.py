@@ -50,6 +50,7 @@ THREAD_VARIABLES = (
 ATTEMPTS = 3  # processes that a cell may lose before the cell itself is blamed
 LIMITED = ("TimedOut:", "OutOfMemory:")  # how the error of a cell begins that came to a limit
 CLOSED = Outcome(error="WorkerClosed: the run was stopped")
+PATIENCE = 2.0  # seconds for a process that has closed its pipes to end
 LOOK = 0.1  # seconds between two looks at the clock and the memory
 START = """
 import sys
@@ -117,7 +118,7 @@ class Worker:
                 outcome = self._attempt(cell)
                 if outcome is not None:
                     return outcome
-                code = self._end()
+                code = self._end(patience=PATIENCE)
                 if self._closed:
                     return CLOSED
         return died(code)
@@ -164,11 +165,11 @@ class Worker:
         server.wait()
         return server
 
-    def _end(self) -> int | None:
+    def _end(self, *, patience: float = 0.0) -> int | None:
         """End the process if there is one, and return what it ended with."""
         with self._starting:
             server, self._server = self._server, None
-            return None if server is None else server.end()
+            return None if server is None else server.end(patience)
 
 
 class _Server:
@@ -200,8 +201,13 @@ class _Server:
         if self.process.poll() is not None and not self.answers.poll(0):
             raise EOFError
 
-    def end(self) -> int:
-        """Kill the process and all that it started, and return its exit code."""
+    def end(self, patience: float) -> int:
+        """Kill the process and all that it started, and return its exit code.
+
+        One that is about to end by itself has so many seconds for it: its own code says more.
+        """
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
         code = self.process.poll()
         self.family.kill()
         self.requests.close()
@@ -235,7 +241,7 @@ def attempt(request: bytes) -> Outcome:
     try:
         work, cell = pickle.loads(request)
         outcome = _checked(work(cell))
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         outcome = Outcome(error=_reason(error), trace=_printable(traceback.format_exc()))
     return replace(
         outcome,

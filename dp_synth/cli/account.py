@@ -8,11 +8,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from typer.core import TyperCommand
 
+from dp_synth.accounting.budget import CHANGES, Adjacency
 from dp_synth.accounting.ledger import rounded_up
 from dp_synth.cli.arguments import reading_arguments
 from dp_synth.errors import InputError
@@ -29,6 +30,7 @@ ORDER = "dp_synth.account.order"
 CURVE_POINTS = 24
 TAILS = (1e-12, 1e-9, 1e-6, 1e-3)  # the delta to which a curve is drawn, where it gets there
 WIDEST = 400.0
+PRECISE = 7  # digits of a bound: who asks for it alone may want to compare it
 
 
 class InOrder(TyperCommand):
@@ -171,7 +173,7 @@ def tradeoff_points(curve: PrivacyCurve) -> pd.DataFrame:
 
 def _events(
     file: str | None, adjacency: str | None, order: list[str], values: Values
-) -> tuple[str, list[tuple[Event, int]]]:
+) -> tuple[Adjacency, list[tuple[Event, int]]]:
     """Return the adjacency and the events of the file, or else of the options."""
     from dp_synth.accounting import ADJACENCIES
     from dp_synth.accounting.event_file import read_events
@@ -185,7 +187,7 @@ def _events(
         raise ValueError(f"--adjacency must be one of {', '.join(ADJACENCIES)}, got {adjacency!r}")
     if not given:
         raise ValueError("give a file of events, or events as --gaussian or --selection")
-    return adjacency or "add_remove", _inline_events(given, values)
+    return cast("Adjacency", adjacency or "add_remove"), _inline_events(given, values)
 
 
 def _inline_events(order: list[str], values: Values) -> list[tuple[Event, int]]:
@@ -232,17 +234,22 @@ def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer
     return Answer(epsilon, delta, factor, engine), curve
 
 
-def _sentences(question: Question, answer: Answer, adjacency: str) -> list[str]:
+def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list[str]:
     lines = []
-    how = ", ".join(part for part in (adjacency, answer.engine) if part)
+    change = f"one record {CHANGES[adjacency]}"
+    how = "; ".join([change, *[f"engine: {answer.engine}"] * bool(answer.engine)])
     if answer.factor is not None:
-        lines.append(f"factor {rounded_up(answer.factor)}: multiply all noise by it")
+        lines.append(f"factor {rounded_up(answer.factor, PRECISE)}: multiply all noise by it")
     if answer.unbounded:
         lines.append(_unbounded(question))
     elif answer.epsilon is not None:
-        lines.append(f"epsilon {rounded_up(answer.epsilon)} at delta {question.delta:g} ({how})")
+        lines.append(
+            f"epsilon {rounded_up(answer.epsilon, PRECISE)} at delta {question.delta:g} ({how})"
+        )
     if answer.delta is not None:
-        lines.append(f"delta {rounded_up(answer.delta)} at epsilon {question.epsilon:g} ({how})")
+        lines.append(
+            f"delta {rounded_up(answer.delta, PRECISE)} at epsilon {question.epsilon:g} ({how})"
+        )
     return lines
 
 

@@ -6,8 +6,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from dp_synth.errors import InputError
+
+Neighbours = Annotated[
+    str,
+    typer.Option(
+        help="What nobody can tell: add_remove, whether one record was there; replace_one, which "
+        "values it had."
+    ),
+]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from dp_synth.cli.arguments import reading_arguments
+from dp_synth.cli.arguments import Neighbours, reading_arguments
 from dp_synth.cli.evaluate import STDOUT, JsonFile
 from dp_synth.cli.synthesize import recipe_of
 from dp_synth.errors import InputError
@@ -29,11 +29,11 @@ DESIGNS = ("worst_case", "search")
 def audit(
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
-    synthesizer: Annotated[str, typer.Option(help="Its name; see `dp-synth list`.")] = "mst",
+    synthesizer: Annotated[str, typer.Option(help="Its name, or module:Class.")] = "mst",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
     ] = None,
-    adjacency: Annotated[str, typer.Option(help="add_remove or replace_one.")] = "add_remove",
+    adjacency: Neighbours = "add_remove",
     design: Annotated[
         str, typer.Option(help="The tables: worst_case, or search for those that tell most.")
     ] = "worst_case",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dp_synth.errors import InputError
+from dp_synth.extensions import nearest
 from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
@@ -84,6 +84,10 @@ def gate(
     sign: Annotated[
         list[str] | None, typer.Option(help="Sign for a role: ROLE=NAME; may be repeated.")
     ] = None,
+    signatures: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also count signatures in this file, of the same card's internal one."),
+    ] = None,
     release: Annotated[
         Path | None, typer.Option(help="Also check that the card tells of this release (.npz).")
     ] = None,
@@ -112,9 +116,10 @@ def gate(
     asked, judged = Policy.load(policy), DataCard.load(card_file)
     kept = None if release is None else Release.load(release)
     digest, place = digest_of(card_file), signature_file(card_file)
-    signed = read_signatures(place)
-    if sign:
-        signed = _sign(place, sign, asked, judged, digest)
+    for missing in (path for path in signatures or () if not path.exists()):
+        raise InputError(f"{missing}: --signatures must be a file, and is not there")
+    signed = _sign(place, sign, asked, judged, digest) if sign else read_signatures(place)
+    signed += tuple(one for path in signatures or () for one in read_signatures(path))
     verdict = judge(judged, asked, card_sha256=digest, signed=signed, release=kept)
     _show(verdict)
     if not verdict.passed:
@@ -159,10 +164,9 @@ def _sign(
         if not equals or not name:
             raise InputError(f"--sign takes ROLE=NAME, got {sign!r}")
         if role not in statements:
-            near = difflib.get_close_matches(role, statements, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            known = ", ".join(map(repr, statements)) or "none"
-            raise InputError(f"--sign: the policy has no role {role!r}; {hint}there are: {known}")
+            raise InputError(
+                f"--sign: the policy has no role {role!r}; {nearest(role, statements)}"
+            )
         added.append(
             Signature.now(
                 role,

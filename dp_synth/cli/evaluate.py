@@ -141,6 +141,7 @@ def _write_page(
 
 def _more_metrics(names: Sequence[str] | None) -> list[str]:
     from dp_synth.errors import InputError
+    from dp_synth.extensions import unknown
     from dp_synth.metrics import METRICS
     from dp_synth.metrics.evaluation import PLAIN
 
@@ -149,7 +150,7 @@ def _more_metrics(names: Sequence[str] | None) -> list[str]:
         return [name for name in chosen if name not in PLAIN]
     for name in chosen:
         if name not in METRICS:
-            raise InputError(f"no metric {name!r}; there are {', '.join(METRICS)}")
+            raise InputError(unknown("metric", name, METRICS))
     return chosen
 
 
@@ -183,6 +184,7 @@ def attack(
     """
     from dp_synth.attacks import ATTACKS
     from dp_synth.errors import InputError
+    from dp_synth.extensions import unknown
     from dp_synth.release import Release
     from dp_synth.report.risk import Guarantee
 
@@ -191,7 +193,7 @@ def attack(
     chosen = names or [name for name, one in ATTACKS.items() if given.issuperset(one.needs())]
     for name in chosen:
         if name not in ATTACKS:
-            raise InputError(f"no attack {name!r}; there are {', '.join(ATTACKS)}")
+            raise InputError(unknown("attack", name, ATTACKS))
     held = None if release is None else Release.load(release)
     view = _view(synthetic, schema, reference, held)
     aimed = _targets((members, non_members), view, targets, seed)

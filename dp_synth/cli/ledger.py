@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.accounting.ledger import rounded_up
 from dp_synth.cli.account import tradeoff_points
-from dp_synth.cli.arguments import reading_arguments
+from dp_synth.cli.arguments import Neighbours, reading_arguments
 from dp_synth.errors import InputError, LedgerError
 from dp_synth.files import check_writable
 
@@ -29,7 +28,7 @@ def new(
     file: Annotated[Path, typer.Argument(help="Where the new ledger goes.")],
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
-    adjacency: Annotated[str, typer.Option(help="add_remove or replace_one.")] = "add_remove",
+    adjacency: Neighbours = "add_remove",
     unit: Annotated[
         str | None, typer.Option(help="Column that names whose records they are.")
     ] = None,
@@ -52,21 +51,44 @@ def new(
         raise InputError(f"{file}: is there already, and a ledger is never overwritten")
     check_writable(file)
     Accountant(budget, ledger=file, adaptive=True).open()
-    print(f"{file}: epsilon {epsilon:g} at delta {delta:g}, {adjacency}, nothing spent")
+    print(f"{file}: epsilon {epsilon:g} at delta {delta:g} ({budget.neighbours}), nothing spent")
 
 
-def verify(file: LedgerPath) -> None:
-    """Check every line of a ledger and print what it certifies; exit code 2 when one is wrong."""
+def verify(
+    file: LedgerPath,
+    head: Annotated[
+        str | None,
+        typer.Option(help="What `ledger show --head` printed before: its lines must all be there."),
+    ] = None,
+) -> None:
+    """Check every line of a ledger and print what it certifies; exit code 2 when one is wrong.
+
+    Seals show that no line was changed, moved or taken out of the middle. They cannot show that
+    lines were cut from the end, nor that all was written anew: note the head after each run,
+    apart from the ledger, and give it here.
+    """
+    from dp_synth.accounting.ledger_file import entries_since
+
     ledger = _verified(file)
-    print(
-        f"{file}: {len(ledger.entries)} entries, epsilon {rounded_up(ledger.epsilon)} certified "
-        f"of {ledger.budget.epsilon:g} at delta {ledger.budget.delta:g}"
-    )
+    later = None if head is None else entries_since(file, head)
+    print(f"{file}: {len(ledger.entries)} entries; {'; '.join(ledger.summary())}")
+    if later is None:
+        print(f"head {ledger.head}: note it; only with --head is it seen when the end was cut off")
+    else:
+        print(f"head found: nothing before it was changed, {later} entries came after it")
 
 
-def show(file: LedgerPath) -> None:
+def show(
+    file: LedgerPath,
+    head: Annotated[
+        bool, typer.Option("--head", help="Print its head alone, to note down for `verify`.")
+    ] = False,
+) -> None:
     """Print a ledger as a table, its total, and a statement for a paper."""
     ledger = _verified(file)
+    if head:
+        print(ledger.head)
+        return
     print(ledger)
     print()
     print(ledger.statement())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.arguments import reading_arguments
+from dp_synth import extensions
+from dp_synth.cli.arguments import Neighbours, find_modules_here, reading_arguments
 from dp_synth.cli.progress import shown_training
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
@@ -19,7 +21,7 @@ from dp_synth.files import check_writable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.accounting import Accountant, Portion, PrivacyBudget
+    from dp_synth.accounting import Accountant, Ledger, Portion, PrivacyBudget
     from dp_synth.release import Release
     from dp_synth.schema import Schema
     from dp_synth.synthesizers import Synthesizer
@@ -29,7 +31,17 @@ Rows = Annotated[
     int | None,
     typer.Option(min=0, help="How many rows; default: the noisy total, up to a million."),
 ]
-Columns = Annotated[str | None, typer.Option(help="Only these columns of the schema, by comma.")]
+Columns = Annotated[
+    str | None, typer.Option(help="Only these columns of the schema: A,B; a comma in quotes.")
+]
+Drop = Annotated[str | None, typer.Option(help="All columns of the schema but these: A,B.")]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="Its name (`dp-synth list synthesizers`) or module:Class. mst is sound on any table; "
+        "clique_tree is often closer on one of a few dozen columns."
+    ),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
 ]
@@ -63,12 +75,13 @@ def synthesize(
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
     out: Out,
-    synthesizer: Annotated[str, typer.Option(help="Its name; see `dp-synth list`.")] = "mst",
+    synthesizer: Method = "mst",
     settings: Settings = None,
-    adjacency: Annotated[str, typer.Option(help="add_remove or replace_one.")] = "add_remove",
+    adjacency: Neighbours = "add_remove",
     unit: Unit = None,
     max_rows: Annotated[int, typer.Option(help="Use at most so many records of a unit.")] = 1,
     columns: Columns = None,
+    drop: Drop = None,
     rows: Rows = None,
     seed: FitSeed = None,
     release: Annotated[Path | None, typer.Option(help="Also keep the model here (.npz).")] = None,
@@ -91,7 +104,7 @@ def synthesize(
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
-        chosen = _chosen(public, columns, unit)
+        chosen = _chosen(public, columns, drop, unit)
     cards = places(card) if card else ()
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, *cards)
     _check_internal(data, card, holdout, internal=internal)
@@ -108,7 +121,7 @@ def synthesize(
     write_table(made, out)
     if card:
         data_card(fitted).write(card)
-    print(fitted.ledger, file=sys.stderr)
+    _tell_of(fitted.ledger)
     if card and fresh is not None and not isinstance(table, str):
         _add_internal(card, fitted, (table, fresh, made), seed or 0)
 
@@ -160,9 +173,11 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
     """Return what `--given` says of each column; InputError for anything else."""
     found: dict[str, list[str] | tuple[str, str]] = {}
     for option in options:
-        name, equals, value = option.partition("=")
-        if not equals:
+        if "=" not in option:
             raise InputError(f"--given takes COLUMN=VALUE or COLUMN=LOW..HIGH, got {option!r}")
+        names = [name for name in schema.names if option.startswith(f"{name}=")]
+        name = max(names, key=len, default=option.partition("=")[0])
+        value = option[len(name) + 1 :]
         low, dots, high = value.partition("..")
         known = found.get(name)
         if dots and name in schema.names and schema.column(name).is_numeric:
@@ -176,13 +191,14 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
     return found
 
 
-def _chosen(schema: Schema, columns: str | None, unit: str | None) -> Schema:
+def _chosen(schema: Schema, columns: str | None, drop: str | None, unit: str | None) -> Schema:
     """Return the columns to synthesize: those asked for, else all but the one of the unit."""
+    if columns and drop:
+        raise InputError("--columns names what is kept, --drop what is not; give one of them")
     if columns:
         return schema.select(_split(columns))
-    if unit in schema.names:
-        return schema.select([name for name in schema.names if name != unit])
-    return schema
+    dropped = _split(drop) if drop else []
+    return schema.without([*dropped, *([unit] if unit in schema.names else [])])
 
 
 def _check_internal(data: str, card: Path | None, holdout: Path | None, *, internal: bool) -> None:
@@ -230,11 +246,23 @@ def _add_internal(
     data_card(release).with_internal(part).write(card)
 
 
+def _tell_of(ledger: Ledger) -> None:
+    """Print what was charged, and the head of a ledger on disk."""
+    print(repr(ledger), file=sys.stderr)
+    if ledger.head:
+        print(
+            f"head of the ledger: {ledger.head}\nnote it; `dp-synth ledger verify --head` then "
+            "sees whether the ledger's end was cut off",
+            file=sys.stderr,
+        )
+
+
 def _payer(
     budget: PrivacyBudget, ledger: Path | None, checkpoint: Path | None
 ) -> Accountant | Portion:
     """Return an accountant of its own, or a portion of the adaptive one whose ledger is there."""
     from dp_synth.accounting import Accountant, read_ledger
+    from dp_synth.accounting.ledger_file import difference
 
     if checkpoint and not ledger:
         raise InputError("--checkpoint needs --ledger, which says what is left to go on with")
@@ -243,36 +271,38 @@ def _payer(
     kept = read_ledger(ledger)
     if kept.rule == "planned":
         return Accountant(budget, ledger=ledger)
-    if replace(kept.budget, epsilon=budget.epsilon) != budget:
-        raise InputError(
-            f"{ledger}: was opened for {kept.budget}; delta, adjacency and unit must be the same"
-        )
+    asked = replace(kept, budget=replace(budget, epsilon=kept.budget.epsilon))
+    if differing := difference(kept, asked):
+        raise InputError(f"{ledger}: was opened for {differing}; give the same, or another file")
     return Accountant(kept.budget, ledger=ledger, adaptive=kept.rule).portion(budget.epsilon)
 
 
 def recipe_of(name: str, settings: list[str]) -> Synthesizer:
     """Return the synthesizer of a name, with settings given as ``name=value``; InputError."""
     from dp_synth.settings import read_setting
-    from dp_synth.synthesizers import SYNTHESIZERS
+    from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 
-    if name not in SYNTHESIZERS:
-        raise InputError(f"no synthesizer {name!r}; there are {', '.join(SYNTHESIZERS)}")
-    kind = SYNTHESIZERS[name]
+    find_modules_here()
+    kind: object = extensions.find("synthesizers", name, SYNTHESIZERS)
+    if not (isinstance(kind, type) and issubclass(kind, Synthesizer)):
+        raise InputError(f"--synthesizer {name}: must be a dataclass that is a Synthesizer")
     known = [field.name for field in fields(kind)]
     values = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
-        if not equals or key not in known:
+        if not equals:
             raise InputError(
-                f"--set takes name=value; the settings of {name!r} are: "
-                f"{', '.join(known) or 'none'}"
+                f"--set takes name=value, got {setting!r}; the settings of {name!r} are: "
+                f"{extensions.listed(known)}"
             )
+        if key not in known:
+            raise InputError(f"--set: {name!r} has {extensions.unknown('setting', key, known)}")
         values[key] = read_setting(kind, key, value)
     return kind(**values)
 
 
 def _split(columns: str) -> list[str]:
-    return [name for name in columns.split(",") if name]
+    return [name for name in next(csv.reader([columns], skipinitialspace=True)) if name]
 
 
 def _table(data: str, schema: Schema) -> pd.DataFrame | str:

@@ -13,7 +13,9 @@ import pandas as pd
 
 from dp_synth.datasets.files import parse_csv, read_table, write_table
 from dp_synth.datasets.sources import ADULT, NAMED, Source
+from dp_synth.display import ROWS, html_table
 from dp_synth.errors import DatasetUnavailable, InputError
+from dp_synth.extensions import listed, unknown
 from dp_synth.schema import Schema
 
 __all__ = ["Dataset", "describe", "from_file", "load", "names", "read_table", "write_table"]
@@ -44,6 +46,22 @@ class Dataset:
     licence: str
     sha256: str
 
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name}: {'; '.join(f'{what} {of}' for what, of in self._facts())}>"
+
+    def _repr_html_(self) -> str:
+        return html_table(("", ""), [*self._facts(), ("cite", self.citation)])
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """Return what is to be known at a glance."""
+        return [
+            ("train", f"{len(self.train):,} records"),
+            ("holdout", f"{len(self.holdout):,} records"),
+            ("reference", f"{len(self.reference):,} records"),
+            ("columns", f"{len(self.schema.names)}: {listed(self.schema.names, ROWS)}"),
+            ("label", self.schema.label or "none"),
+        ]
+
 
 def names() -> tuple[str, ...]:
     """Return the names that `load` knows: the bundled table first, the others by alphabet."""
@@ -69,7 +87,7 @@ def load(name: str, path: str | PathLike[str] | None = None) -> Dataset:
     if name == "adult":
         return _load_adult(path)
     if name not in NAMED:
-        raise DatasetUnavailable(f"no table is called {name!r}; there are {', '.join(names())}")
+        raise DatasetUnavailable(unknown("table is called", name, names()))
     table = _find(name, NAMED[name], path)
     stem = table.name.removesuffix(".gz").removesuffix(".csv")
     schema = Schema.load(table.with_name(f"{stem}.meta.json"))

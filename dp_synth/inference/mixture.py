@@ -36,6 +36,10 @@ class MixtureModel:
     tables: tuple[Floats, ...]
     total: float
 
+    def __repr__(self) -> str:
+        rows, records = len(self.weights), f"about {self.total:,.0f} records"
+        return f"<MixtureModel: {rows} components over {len(self.domain)} attributes; {records}>"
+
     def marginal(self, clique: Clique, *, max_cells: int = MAX_CELLS) -> Floats:
         """Return the expected counts over any attributes, in the order of ``clique``.
 

@@ -33,6 +33,10 @@ class JunctionTreeModel:
     total: float
     parameters: Mapping[Clique, Floats] = field(default_factory=dict, repr=False)
 
+    def __repr__(self) -> str:
+        tables, records = len(self.probabilities), f"about {self.total:,.0f} records"
+        return f"<JunctionTreeModel: {tables} tables over {len(self.domain)} attributes; {records}>"
+
     @property
     def domain(self) -> Domain:
         """The attributes, in the order of ``sample``'s columns."""

@@ -30,6 +30,9 @@ class RefinedModel:
     groups: Mapping[str, Codes]
     shares: Mapping[str, Floats]
 
+    def __repr__(self) -> str:
+        return f"<RefinedModel: {len(self.groups)} attributes refined of {self.coarse}>"
+
     @property
     def total(self) -> float:
         """The noisy number of records."""

@@ -45,6 +45,15 @@ class Transformer(Protocol):
 Factory = Callable[[Categories, int], Classifier]  # from the features' kinds and a seed
 
 
+def short_seed(seed: int) -> int:
+    """Return a seed in the 32 bits that scikit-learn and pandas take: ``seed``, or one made of it.
+
+    >>> short_seed(7), 0 <= short_seed(2**32) < 2**32
+    (7, True)
+    """
+    return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])
+
+
 def gradient_boosting(categories: Categories, seed: int) -> Classifier:
     """Return boosted trees with category splits; missing numbers are left to the trees."""
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -55,7 +64,7 @@ def gradient_boosting(categories: Categories, seed: int) -> Classifier:
         learning_rate=0.1,
         categorical_features=[0 < size <= MOST_SPLIT_CATEGORIES for size in categories],
         early_stopping=False,
-        random_state=seed,
+        random_state=short_seed(seed),
     )
     return model
 

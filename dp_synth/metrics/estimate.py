@@ -30,6 +30,9 @@ class Estimate:
         if not self.low <= self.value <= self.high:
             raise ValueError(f"low <= value <= high must hold, got {self}")
 
+    def __repr__(self) -> str:
+        return f"Estimate({self})"
+
     def __str__(self) -> str:
         return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
 

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from dp_synth.datasets.overlap import refuse_shared
+from dp_synth.errors import InputError
+from dp_synth.extensions import unknown
 from dp_synth.metrics.catalogue import METRICS
 from dp_synth.metrics.compared import Compared, RealTables
 from dp_synth.metrics.estimate import Estimate
@@ -61,7 +63,7 @@ def evaluate(
         names of metrics that ended in an error, which ``remarks`` has; the others are there.
 
     Those of ``more``, names of `METRICS`, give their values by the names that they have there;
-    ValueError for a name that is not. InputError where ``real`` and ``holdout`` share records.
+    InputError for a name that is not, and where ``real`` and ``holdout`` share records.
     """
     refuse_shared({"real": real, "holdout": holdout})
     return evaluation_of(Compared(RealTables(real, holdout, schema), synthetic, seed), more=more)
@@ -71,7 +73,7 @@ def evaluation_of(compared: Compared, *, more: Collection[str] = ()) -> Evaluati
     """Return what `evaluate` does, of tables that are prepared."""
     for name in more:
         if name not in METRICS:
-            raise ValueError(f"no metric {name!r}; there are {', '.join(METRICS)}")
+            raise InputError(unknown("metric", name, METRICS))
     result: Evaluation = {}
     for name, estimate in _fidelity(compared).items():
         result |= _flat(name, estimate)

@@ -16,6 +16,7 @@ from dp_synth.metrics.classifiers import (
     features_as_numbers,
     features_of,
     learn_and_predict,
+    short_seed,
 )
 from dp_synth.metrics.compared import Compared
 from dp_synth.metrics.estimate import NORMAL_QUANTILE, Estimate
@@ -43,7 +44,7 @@ def _tree(features: NDArray[np.float64], categories: Categories, seed: int) -> P
 
     fewest, share = SMALLEST_LEAVES
     leaf = max(fewest, round(share * len(features)))
-    return features, DecisionTreeClassifier(min_samples_leaf=leaf, random_state=seed)
+    return features, DecisionTreeClassifier(min_samples_leaf=leaf, random_state=short_seed(seed))
 
 
 MODELS_OF_PROPENSITY = MappingProxyType({"logistic": _logistic, "tree": _tree})

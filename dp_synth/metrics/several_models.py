@@ -16,6 +16,7 @@ from dp_synth.metrics.classifiers import (
     Classifier,
     Factory,
     features_as_numbers,
+    short_seed,
 )
 from dp_synth.metrics.compared import Compared
 from dp_synth.metrics.estimate import Estimate
@@ -82,7 +83,7 @@ def random_forest(categories: Categories, seed: int) -> Classifier:
     from sklearn.ensemble import RandomForestClassifier
 
     model: Classifier = RandomForestClassifier(
-        TREES, min_samples_leaf=SMALLEST_LEAF, random_state=seed
+        TREES, min_samples_leaf=SMALLEST_LEAF, random_state=short_seed(seed)
     )
     return model
 
@@ -91,7 +92,9 @@ def decision_tree(categories: Categories, seed: int) -> Classifier:
     """Return one tree, which splits categories by code."""
     from sklearn.tree import DecisionTreeClassifier
 
-    model: Classifier = DecisionTreeClassifier(min_samples_leaf=SMALLEST_LEAF, random_state=seed)
+    model: Classifier = DecisionTreeClassifier(
+        min_samples_leaf=SMALLEST_LEAF, random_state=short_seed(seed)
+    )
     return model
 
 
@@ -106,7 +109,9 @@ def network(categories: Categories, seed: int) -> Classifier:
     """Return a perceptron of one hidden layer."""
     from sklearn.neural_network import MLPClassifier
 
-    model = MLPClassifier((UNITS,), learning_rate_init=STEP, max_iter=PASSES, random_state=seed)
+    model = MLPClassifier(
+        (UNITS,), learning_rate_init=STEP, max_iter=PASSES, random_state=short_seed(seed)
+    )
     return OnNumbers(categories, model)
 
 

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from dp_synth.accounting import Gaussians, Plan, Unbounded, Votes
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
+from dp_synth.extensions import unknown
 from dp_synth.mechanisms.noisy_votes import check_teachers
 from dp_synth.nn.extra import require_torch
 
@@ -81,7 +82,7 @@ class Lessons:
                 "the constraints out"
             )
         if self.label and self.label not in domain:
-            raise InputError(f"label {self.label!r} is no attribute; there are {', '.join(domain)}")
+            raise InputError(f"label: {unknown('attribute', self.label, domain)}")
         several = sum(size > 1 for size in domain.sizes)
         votes = self.part if several > 1 else replace(self.part, count=0)
         ones = Gaussians(len(domain), 1 - self.part.share)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from dp_synth.accounting import Ledger, compose
 from dp_synth.accounting.currency import cost
-from dp_synth.accounting.events import Event, Gaussian, Selection
-from dp_synth.accounting.ledger import Entry, describe
+from dp_synth.accounting.events import Event
+from dp_synth.accounting.ledger import Entry, describe_all
 from dp_synth.domain import Clique
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.release import Release
@@ -91,27 +91,11 @@ def _together(entries: Sequence[Entry]) -> tuple[Asked, ...]:
     for entry in entries:
         groups.setdefault((entry.why, type(entry.event)), []).append(entry)
     return tuple(
-        Asked(sum(entry.count for entry in group), why, _range([entry.event for entry in group]))
+        Asked(
+            sum(entry.count for entry in group), why, describe_all(entry.event for entry in group)
+        )
         for (why, _), group in groups.items()
     )
-
-
-def _range(events: Sequence[Event]) -> str:
-    """Return what events of one kind are, from the least to the most of their noise.
-
-    >>> _range([Gaussian(2.0, 1.0), Gaussian(3.5, 1.0), Gaussian(2.5, 1.0)])
-    'gaussian, stddev 2 to 3.5'
-    """
-    texts = tuple(dict.fromkeys(map(describe, events)))
-    if len(texts) == 1:
-        return texts[0]
-    stddevs = [event.stddev for event in events if isinstance(event, Gaussian)]
-    if stddevs:
-        return f"gaussian, stddev {min(stddevs):.4g} to {max(stddevs):.4g}"
-    losses = [event.epsilon for event in events if isinstance(event, Selection)]
-    if losses:
-        return f"selection, loss range {min(losses):.4g} to {max(losses):.4g}"
-    return f"{texts[0]}, and {len(texts) - 1} more"
 
 
 def _attributes(answers: Sequence[Answer], part: str) -> tuple[Clique, ...]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from string import Template
 
+from dp_synth.accounting.budget import CHANGES
 from dp_synth.accounting.ledger import rounded_up
 from dp_synth.report.card import DataCard
 from dp_synth.report.card_internal import MARK, InternalPart
@@ -24,7 +25,7 @@ from dp_synth.report.card_markup import (
     section,
     table,
 )
-from dp_synth.report.card_promise import Promise, upward
+from dp_synth.report.card_promise import ENGINES, Promise, odds, upward
 from dp_synth.report.card_public import PublicColumn, Publishable
 from dp_synth.report.html_document import html_document, template, themed
 
@@ -52,10 +53,10 @@ def _head(promise: Promise) -> str:
     return facts(
         [
             ("epsilon", epsilon),
-            ("delta", f"{promise.delta:g}"),
+            ("delta", f"{promise.delta:g} ({odds(promise.delta)})"),
             ("protects", promise.unit),
-            ("adjacency", promise.adjacency),
-            ("largest AUC of an attack", rounded_up(promise.largest_auc)),
+            ("tables that look alike", f"{promise.unit} {CHANGES[promise.adjacency]}"),
+            ("best attack, at most", f"{rounded_up(promise.largest_auc)} (AUC; a coin has 0.5)"),
         ]
     )
 
@@ -75,6 +76,7 @@ def _blocking(part: Publishable) -> str:
 def _promise(part: Publishable) -> str:
     promise = part.promise
     rows = [(f"{100 * one.fpr:g} %", upward(one.tpr)) for one in promise.largest_tpr]
+    certified = ENGINES.get(promise.engine, promise.engine)
     return section(
         "promise",
         "What is promised",
@@ -86,7 +88,7 @@ def _promise(part: Publishable) -> str:
             ["wrongly accused", "found, at most"],
             rows,
         ),
-        paragraph(f"Certified by: {promise.engine}. Every number is an upper bound.", "soft"),
+        paragraph(f"Certified by: {certified}. Every number is an upper bound.", "soft"),
     )
 
 

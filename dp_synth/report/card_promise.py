@@ -16,7 +16,17 @@ FPRS = (0.001, 0.01, 0.1)
 
 TOLD = 0.01  # the one of them that is told in words
 
+LEAST_TOLD = 1e-15  # a chance below it is told as this
+
 LARGEST_SHOWN = 10.0  # an epsilon beyond which its exponential is not written out
+
+ENGINES = {  # what they are called by `PrivacyCurve.engine`: in words
+    "exact": "nothing private was asked",
+    "gaussian": "the exact curve of Gaussian noise",
+    "zcdp": "zero-concentrated differential privacy",
+    "basic composition": "the sum of what each step costs alone",
+    "loss distributions": "composed loss distributions",
+}
 
 CURRENCIES = {"zcdp": "zero-concentrated differential privacy", "gdp": "Gaussian DP"}
 
@@ -92,6 +102,17 @@ def upward(share: float) -> str:
     return f"{math.ceil(round(share * 1000, 6)) / 10:.1f} %"
 
 
+def odds(chance: float) -> str:
+    """Return an upper bound on a small chance as one in so many, never below it.
+
+    >>> odds(1e-6), odds(3e-4), odds(0.0)
+    ('1 in 1,000,000', '1 in 3,333', 'none')
+    """
+    if not chance:
+        return "none"
+    return f"1 in {math.floor(1 / max(chance, LEAST_TOLD) + 1e-6):,}"
+
+
 def _engine(ledger: Ledger) -> str:
     if ledger.rule != "planned":
         return f"a filter in {CURRENCIES[ledger.rule]}"
@@ -118,12 +139,13 @@ def _words(
         f"The area under the ROC curve of their attack is at most {rounded_up(area)}; a coin has "
         "0.5.",
         *(
-            f"If they accuse {100 * catch.fpr:g} % wrongly, they find at most {upward(catch.tpr)}."
+            f"If they wrongly accuse {100 * catch.fpr:g} % of those who took no part, they find at "
+            f"most {upward(catch.tpr)} of those who did."
             for catch in catches
             if catch.fpr == TOLD
         ),
         f"Whatever they conclude, they conclude it of one table at most {_factor(epsilon)} times "
-        f"as often as of the other, plus a chance of {ledger.budget.delta:g}.",
+        f"as often as of the other, but for a chance of {odds(ledger.budget.delta)}.",
         "These are bounds on the worst case, not measurements: real attacks know less and find "
         "less.",
         "What holds of people in general can be learnt from the release, and applied to those who "

@@ -1,7 +1,8 @@
 """Who signed what about a card: a JSON file beside it, to which lines are added and never changed.
 
 A signature is a name that somebody wrote, not cryptography: it is worth as much as the folder
-that it lies in. It holds for the bytes of one card; whoever changes the card needs it anew.
+that it lies in. It holds for the bytes of one card, and of a card with an internal part for that
+card without it; whoever changes the card needs it anew.
 """
 
 from __future__ import annotations

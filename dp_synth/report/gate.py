@@ -66,9 +66,15 @@ def judge(
     """Return the verdict on a card; with its ``release`` also on whether the card tells of it.
 
     Only signatures for the card of this SHA-256 count, in the role and of the statement that the
-    policy has.
+    policy has; for a card without an internal part also those for the same one with it: whoever
+    signed that has read all that this one says.
     """
-    valid = [one for one in signed if one.card_sha256 == card_sha256]
+    valid = [
+        one
+        for one in signed
+        if one.card_sha256 == card_sha256
+        or (card.internal is None and one.publishable_sha256 == card.digest)
+    ]
     by_role = {(one.role, one.statement): one for one in reversed(valid)}  # the first one counts
     return Verdict(
         checks=(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +19,7 @@ from pydantic import (
 
 from dp_synth.accounting import Adjacency
 from dp_synth.errors import InputError
+from dp_synth.extensions import nearest
 from dp_synth.report.card_warnings import ColumnKind
 from dp_synth.yaml_lines import Lines, YamlFault, line_of, parse_yaml
 
@@ -91,10 +91,10 @@ class Policy(_Part):
 
         >>> Policy.from_text("epsilon_at_most: 1").epsilon_at_most
         1.0
-        >>> Policy.from_text("delta_at_most: 1e-6\\nepsilon_atmost: 1")
+        >>> Policy.from_text("delta_at_most: 1e-6\\nepsilon_atmost: 1")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         dp_synth.report.policy.PolicyError: policy: line 2: unknown key 'epsilon_atmost'; \
-did you mean 'epsilon_at_most'?
+did you mean 'epsilon_at_most'? there are: epsilon_at_most, delta_at_most, ...
         """
         try:
             content, lines = parse_yaml(text)
@@ -124,15 +124,9 @@ def _explain(error: ValidationError, lines: Lines) -> str:
     name = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         known = Required.model_fields if len(first["loc"]) > 1 else KEYS
-        return f"{line}unknown key {name!r}; {_suggest(str(first['loc'][-1]), known)}"
+        return f"{line}unknown key {name!r}; {nearest(first['loc'][-1], known)}"
     if first["type"] == "missing":
         return f"{line}{name}: this key is missing"
     message = first["msg"].removeprefix("Value error, ")
     reason = f"{line}{name}: {message[:1].lower()}{message[1:]}"
     return reason if first["type"] == "value_error" else f"{reason}, got {first['input']!r}"
-
-
-def _suggest(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"

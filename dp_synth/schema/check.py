@@ -46,7 +46,10 @@ def check(frame: pd.DataFrame, schema: Schema) -> list[str]:
 
 def _findings(column: Column, series: pd.Series) -> list[str]:
     if isinstance(column, IdColumn):
-        return ["is an identifier; leave it out before synthesizing"]
+        return [
+            "is an identifier, which is never synthesized; name it by --unit where it says whose "
+            f"records they are, else leave it out with --drop {column.name!r}"
+        ]
     cells = Cells.of(series)
     slots = len(cells.distinct) + 1  # the last one counts the absent cells, position -1
     counts = np.bincount(cells.positions % slots, minlength=slots)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dp_synth.domain import Support
+from dp_synth.extensions import unknown
 from dp_synth.schema.cells import numbers_of
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.dates import DatetimeColumn
@@ -256,7 +257,7 @@ def _texts(case: Case) -> tuple[Value, ...]:
 
 def _size(columns: Mapping[str, Column], name: str) -> int:
     if name not in columns:
-        raise ValueError(f"there is no column {name!r}")
+        raise ValueError(unknown("column", name, columns))
     column = columns[name]
     if isinstance(column, IdColumn):
         raise ValueError(f"column {name!r}: is an identifier, which is never synthesized")

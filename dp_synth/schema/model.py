@@ -22,8 +22,10 @@ from pydantic import (
     model_validator,
 )
 
+from dp_synth.display import ROWS, html_table
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import SchemaError
+from dp_synth.extensions import listed, nearest, unknown
 from dp_synth.files import written_whole
 from dp_synth.schema import line
 from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn
@@ -80,6 +82,20 @@ class Schema(BaseModel):
     constraints: tuple[Constraint, ...] = ()
     columns: tuple[Annotated[Column, Field(discriminator="type")], ...] = Field(min_length=1)
 
+    def __repr__(self) -> str:
+        columns = [f"{column.name} ({column.type})" for column in self.columns]
+        label = f"; label {self.label!r}" if self.label is not None else ""
+        return f"<Schema {self.name}: {len(columns)} columns: {listed(columns, ROWS)}{label}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (column.name, column.type, "" if isinstance(column, IdColumn) else f"{column.size:,}")
+            for column in self.columns
+        ]
+        return html_table(("column", "type", "codes"), rows, [f"label: {self.label or 'none'}"])
+
     def __hash__(self) -> int:
         """Return the hash of the columns alone: constraints hold mappings, which have none."""
         return hash((self.name, self.columns))
@@ -105,7 +121,10 @@ class Schema(BaseModel):
                 raise ValueError(f"column {name!r}: is given twice; names must be distinct")
             seen.add(name)
         if self.label is not None and self.label not in seen:
-            raise ValueError(f"field 'label': must name a column, got {self.label!r}")
+            raise ValueError(
+                f"field 'label': must name a column, got {self.label!r}; "
+                f"{nearest(self.label, self.names)}"
+            )
         self._check_positive()
         self._check_open()
         _ = self.supports  # ValueError for a constraint that does not fit the columns
@@ -266,7 +285,7 @@ class Schema(BaseModel):
         for column in self.columns:
             if column.name == name:
                 return column
-        raise SchemaError(f"no column {name!r} in schema {self.name!r}; it has {_list(self.names)}")
+        raise SchemaError(f"schema {self.name!r} has {unknown('column', name, self.names)}")
 
     def discrete(self, name: str) -> DiscreteColumn:
         """Return the column called ``name``; SchemaError when it has no categories."""
@@ -290,6 +309,11 @@ class Schema(BaseModel):
         if self.label is not None and self.label not in chosen:
             update |= {"label": None, "positive": None}
         return self._with(update)
+
+    def without(self, names: Iterable[str]) -> Schema:
+        """Return the schema of all columns but ``names``; SchemaError for one that is not there."""
+        dropped = {self.column(name).name for name in names}
+        return self.select([n for n in self.names if n not in dropped]) if dropped else self
 
     def _with(self, update: Mapping[str, object]) -> Schema:
         fields = {name: getattr(self, name) for name in self.model_fields_set}
@@ -346,10 +370,10 @@ class Schema(BaseModel):
         kept = tuple(column for column in self.columns if not isinstance(column, IdColumn))
         if len(kept) < len(self.columns):
             identifiers = [column.name for column in self.columns if isinstance(column, IdColumn)]
-            others = ",".join(column.name for column in kept)
             raise SchemaError(
                 f"column {identifiers[0]!r} is an identifier, and identifiers are never "
-                f"synthesized; leave it out with --columns {others!r}, or drop it from the schema"
+                f"synthesized; leave it out with --drop {','.join(identifiers)!r}, in Python by "
+                "schema.without(...)"
             )
         return kept
 
@@ -357,14 +381,9 @@ class Schema(BaseModel):
         if name not in frame.columns:
             raise SchemaError(
                 f"column {name!r} of schema {self.name!r} is not in the table, "
-                f"which has {_list(map(str, frame.columns))}"
+                f"which has {listed([str(name) for name in frame.columns])}"
             )
         cells = frame[name]
         if not isinstance(cells, pd.Series):
             raise SchemaError(f"column {name!r} stands twice in the table; names must be distinct")
         return cells
-
-
-def _list(names: Iterable[str]) -> str:
-    shown = [repr(name) for name in names]
-    return ", ".join(shown[:20]) + (", ..." if len(shown) > 20 else "")

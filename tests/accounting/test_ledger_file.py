@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -107,21 +108,28 @@ def test_a_ledger_with_charges_refuses_every_new_plan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
-    [PrivacyBudget(2.5, 1e-6), PrivacyBudget(2, 1e-5), PrivacyBudget(2, 1e-6, "replace_one")],
+    ("other", "part"),
+    [
+        (PrivacyBudget(2.5, 1e-6), "epsilon 2.0, not 2.5;"),
+        (PrivacyBudget(2, 1e-5), "delta 1e-06, not 1e-05;"),
+        (PrivacyBudget(2, 1e-6, "replace_one"), "adjacency 'add_remove', not 'replace_one';"),
+        (PrivacyBudget(2, 1e-5, unit="who"), "delta 1e-06, not 1e-05, and unit None, not 'who';"),
+    ],
 )
-def test_a_ledger_of_another_budget_is_refused(tmp_path: Path, other: PrivacyBudget) -> None:
+def test_a_ledger_of_another_budget_is_refused_by_what_differs(
+    tmp_path: Path, other: PrivacyBudget, part: str
+) -> None:
     _made(tmp_path / "ledger.jsonl")
-    with pytest.raises(LedgerError, match=r"ledger\.jsonl: was opened for PrivacyBudget"):
+    with pytest.raises(LedgerError, match=rf"ledger\.jsonl: was opened for {re.escape(part)}"):
         Accountant(other, ledger=tmp_path / "ledger.jsonl")
 
 
 def test_a_ledger_of_another_kind_of_root_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     _made(path)
-    with pytest.raises(LedgerError, match=r"by rule 'planned', not for .* by rule 'gdp'"):
+    with pytest.raises(LedgerError, match="opened for rule 'planned', not 'gdp'"):
         Accountant(BUDGET, ledger=path, adaptive="gdp")
-    with pytest.raises(LedgerError, match=r"by rule 'planned', not for .* as a simulation"):
+    with pytest.raises(LedgerError, match="opened for simulation False, not True"):
         Accountant(BUDGET, ledger=path, simulate=True)
 
 

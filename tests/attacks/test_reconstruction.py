@@ -8,6 +8,7 @@ from dp_synth.attacks import reconstruction
 from dp_synth.attacks.attribute import Secret
 from dp_synth.attacks.reconstruction import linear_reconstruction, reconstruct
 from dp_synth.errors import InputError
+from dp_synth.schema import Schema
 
 MEMBERS, CONTROLS = people(200, 0), people(200, 1)
 # A secret that no other column tells anything about: a fair coin.
@@ -19,6 +20,17 @@ def test_a_copy_gives_every_bit_away_and_says_nothing_of_others():
     found = linear_reconstruction(FITTED, OTHERS, Secret("ill", SCHEMA, FITTED))
     assert found.attack.value > 0.95
     assert abs(found.control.value - 0.5) < 5 * (0.25 / 200) ** 0.5
+
+
+@pytest.mark.filterwarnings("error")
+def test_records_whose_cells_no_synthetic_one_shares_are_guessed_by_the_prior():
+    columns = [{"name": name, "type": "ordinal", "size": 9} for name in ("a", "b")]
+    columns.append({"name": "ill", "type": "ordinal", "size": 2})
+    schema = Schema.from_dict({"name": "t", "columns": columns})
+    synthetic = pd.DataFrame({"a": [1, 2], "b": [1, 2], "ill": [1, 0]})
+    known = pd.DataFrame({"a": [5, 6, 7], "b": [5, 6, 7], "ill": [0, 1, 0]})
+    found = reconstruct(known, Secret("ill", schema, synthetic), value=1)
+    assert found.tolist() == [0.5, 0.5, 0.5]
 
 
 def test_fresh_records_give_nothing_away():

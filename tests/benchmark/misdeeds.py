@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -99,6 +100,12 @@ def die_with_fork(mark):
     os._exit(7)
 
 
+def interrupt_at_once():
+    """End as a process does that leaves an interrupt to the system."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def raise_wordless():
     raise Wordless
 
@@ -117,6 +124,8 @@ DEEDS = {
     "die with fork": die_with_fork,
     "exit at once": lambda: os._exit(3),
     "exit": lambda: sys.exit("no more"),
+    "be interrupted": lambda: signal.raise_signal(signal.SIGINT),
+    "be interrupted at once": interrupt_at_once,
     "segfault": lambda: ctypes.string_at(0),
     "raise wordless": raise_wordless,
     "raise half a character": raise_half_a_character,

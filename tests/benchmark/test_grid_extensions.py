@@ -71,7 +71,7 @@ def test_the_key_of_a_cell_depends_on_the_code_of_others(own_module, tmp_path):
     ("synthesizer", "said"),
     [
         ("os.path:join", "synthesizers.0: 'os.path:join' must be a dataclass that is a Synth"),
-        ("dpmn/mst", "synthesizers.0: no peer 'dpmn'; there are "),
+        ("dpmn/mst", "synthesizers.0: no peer 'dpmn'; did you mean 'dpmm'? there are: "),
         ("dpmm/mts", "synthesizers.0: dpmm/mts: no method 'mts' of dpmm"),
         ({"name": "mst", "command": ["x"]}, "synthesizers.0: command: is for peers"),
     ],

@@ -107,6 +107,13 @@ def test_a_cell_that_kills_its_process_is_a_row_that_says_how(start):
     assert is_fine(worker)
 
 
+def test_an_interrupt_inside_a_cell_is_its_row_and_nobody_calls_it_a_lack_of_memory(start):
+    worker = start()
+    assert worker.run(cell_of("be interrupted")).error.startswith("KeyboardInterrupt")
+    assert worker.run(cell_of("be interrupted at once")).error == died(-signal.SIGINT).error
+    assert is_fine(worker)
+
+
 def test_a_forked_child_that_holds_the_pipes_keeps_nobody_waiting_and_is_ended(start, tmp_path):
     mark = tmp_path / "child"
     worker = start()

@@ -8,7 +8,7 @@ import pytest
 
 from dp_synth.accounting import Gaussian, Selection, compose
 from dp_synth.cli import main
-from dp_synth.cli.account import rounded_up
+from dp_synth.cli.account import PRECISE, rounded_up
 
 EVENTS = """
 events:
@@ -57,9 +57,9 @@ def test_printed_bounds_are_never_below_the_computed_ones(events, capsys):
     word, shown, *rest = printed.out.split()
     assert (code, word) == (0, "epsilon")
     assert exact <= float(shown) <= exact * (1 + 1e-6)
-    assert " ".join(rest).startswith("at delta 1e-06 (add_remove, ")
+    assert " ".join(rest).startswith("at delta 1e-06 (one record added or removed; engine: ")
     for bound in (1 / 3, 2 / 3, 0.1, 1e-12 / 7, 123456.78901, 999999.99, 1e9 / 3):
-        assert bound <= float(rounded_up(bound)) <= bound * (1 + 1e-6)
+        assert bound <= float(rounded_up(bound, PRECISE)) <= bound * (1 + 1e-6)
 
 
 def test_options_are_taken_in_the_order_in_which_they_stand(capsys):

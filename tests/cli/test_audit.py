@@ -1,4 +1,5 @@
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -24,6 +25,44 @@ def test_an_audit_that_passes_is_shown_and_written(tmp_path, capsys):
     assert "if it has this curve" in shown
 
 
+def test_an_audit_that_sees_nothing_says_that_its_search_for_noise_ended(capsys):
+    command = [
+        "audit",
+        "--epsilon",
+        "0.1",
+        "--delta",
+        "1e-5",
+        "--synthesizer",
+        "independent",
+        "--runs",
+        "200",
+    ]
+    assert main(command) == 0
+    total = next(line for line in capsys.readouterr().out.splitlines() if "total: " in line)
+    assert "64 times the claimed noise, the most that is tried" in total
+    assert "noise factor" not in total
+    assert "if it has this curve" not in total
+
+
+def test_an_area_above_what_is_permitted_that_may_be_chance_is_said_to_be(capsys):
+    command = [
+        "audit",
+        "--epsilon",
+        "1",
+        "--delta",
+        "1e-5",
+        "--synthesizer",
+        "independent",
+        "--runs",
+        "200",
+    ]
+    assert main(command) == 0
+    total = next(line for line in capsys.readouterr().out.splitlines() if "total: " in line)
+    area, low, permitted = (float(text) for text in re.findall(r"0\.\d{4}", total)[:3])
+    assert low < permitted < area
+    assert "passed, the excess may be chance" in total
+
+
 def test_a_claim_that_is_refuted_is_exit_code_4(monkeypatch, capsys):
     exact = gaussian.rounded_gaussian
     monkeypatch.setattr(
@@ -42,7 +81,7 @@ def test_the_same_seed_gives_the_same_report_under_either_adjacency(capsys):
         assert audit("--adjacency", "replace_one", "--seed", seed, "--level", "1e-6") == 0
         shown.append(capsys.readouterr().out)
     assert shown[0] == shown[1] != shown[2]
-    assert "(replace_one)" in shown[0]
+    assert "(one record replaced)" in shown[0]
 
 
 def test_tables_are_searched_for_or_given(tmp_path, capsys):
@@ -70,8 +109,8 @@ def test_what_is_found_of_made_tables_may_be_published(capsys):
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (("--synthesizer", "none"), "no synthesizer 'none'"),
-        (("--set", "none=1"), "--set takes name=value"),
+        (("--synthesizer", "none"), "no synthesizer named 'none'"),
+        (("--set", "none=1"), "'independent' has no setting 'none'"),
         (("--design", "best"), "--design must be one of worst_case, search"),
         (("--adjacency", "none"), "adjacency must be one of"),
         (("--level", "2"), "level must lie in (0, 1)"),

@@ -188,6 +188,30 @@ def test_a_card_passes_the_gate_once_everybody_has_signed(files, tmp_path, capsy
     assert gate(path, policy) == 4  # the signatures were for another card
 
 
+def test_who_signed_the_internal_card_has_signed_the_public_one_and_not_the_reverse(
+    files, tmp_path, capsys
+):
+    public, inside, policy = (
+        tmp_path / "public.json",
+        tmp_path / "inside.json",
+        files / "policy.yaml",
+    )
+    public.write_bytes((files / "card.json").read_bytes())
+    assert card(files, inside, "--internal", *tables(files)) == 0
+    assert gate(inside, policy, "--sign=owner=Ada", "--sign=officer=Bob") == 0
+    assert gate(public, policy) == 4
+    signed = tmp_path / "inside.signatures.json"
+    assert gate(public, policy, f"--signatures={signed}") == 0
+    signed.rename(tmp_path / "kept.json")
+    assert gate(public, policy, "--sign=owner=Ada", "--sign=officer=Bob") == 0
+    assert gate(inside, policy, f"--signatures={tmp_path / 'public.signatures.json'}") == 4
+    assert card(files, public, "--title=another") == 0
+    assert gate(public, policy, f"--signatures={tmp_path / 'kept.json'}") == 4
+    capsys.readouterr()
+    assert gate(public, policy, f"--signatures={signed}") == 2
+    assert "is not there" in one_line(capsys)
+
+
 def test_each_check_is_shown_with_threshold_value_and_verdict(files, tmp_path, capsys):
     policy = tmp_path / "policy.yaml"
     policy.write_text("epsilon_at_most: 0.5\ndelta_at_most: 1e-9\n")
@@ -200,7 +224,7 @@ def test_each_check_is_shown_with_threshold_value_and_verdict(files, tmp_path, c
 @pytest.mark.parametrize(
     ("sign", "message"),
     [
-        ("ownr=Ada", "did you mean 'owner'? there are: 'owner', 'officer'"),
+        ("ownr=Ada", "did you mean 'owner'? there are: owner, officer"),
         ("owner", "ROLE=NAME"),
         ("owner= ", "ROLE=NAME"),
     ],

@@ -162,9 +162,9 @@ def test_what_a_ledger_cannot_pay_is_refused_before_the_table_or_the_holdout_is_
         ({"delta": -0.1}, "delta must lie in [0, 1)"),
         ({"delta": 0}, "raise delta"),
         ({"adjacency": "bounded"}, "add_remove, replace_one"),
-        ({"synthesizer": "gan"}, "there are independent, mst"),
-        ({"set": "depth=3"}, "the settings of 'mst' are: coarseness"),
-        ({"set": "name=x"}, "the settings of 'mst' are: coarseness"),
+        ({"synthesizer": "gan"}, "there are: independent, mst"),
+        ({"set": "depth=3"}, "'mst' has no setting 'depth'; there are: coarseness"),
+        ({"set": "coarsenes=1"}, "did you mean 'coarseness'?"),
         ({"set": "nonsense"}, "--set takes name=value"),
         ({"set": "coarseness=abc"}, "coarseness must be a number, got 'abc'"),
         ({"set": "as_published=yes"}, "as_published must be True or False, got 'yes'"),
@@ -254,7 +254,7 @@ def test_no_private_value_stands_in_a_message(files, tmp_path, capsys):
     assert "secret" not in out.read_text()
 
 
-def test_an_identifier_is_refused_with_the_columns_to_ask_for(tmp_path, capsys):
+def test_an_identifier_is_refused_with_how_to_leave_it_out(tmp_path, capsys):
     columns = [{"name": "key", "type": "id"}, {"name": "x", "type": "ordinal", "size": 2}]
     schema, data = tmp_path / "t.meta.json", tmp_path / "t.csv"
     schema.write_text(json.dumps({"name": "t", "columns": columns}))
@@ -262,7 +262,7 @@ def test_an_identifier_is_refused_with_the_columns_to_ask_for(tmp_path, capsys):
     where = {"data": data, "schema": schema, "out": tmp_path / "s.csv"}
     assert synthesize(tmp_path, **where, columns=None) == 2
     line = one_line(capsys)
-    assert "--columns 'x'" in line
+    assert "--drop 'key'" in line
     assert "secret" not in line
     assert synthesize(tmp_path, **where, columns="x") == 0
 
@@ -355,3 +355,17 @@ def test_a_real_table_is_synthesized_and_evaluated_as_it_is(name, tmp_path, caps
     assert main(["evaluate", *arguments, f"--schema={schema}", "--json=-"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert 0 < result["tv2"] < 1
+
+
+def test_an_own_synthesizer_is_fitted_by_its_dotted_name(files, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_method.py").write_text(
+        "from dp_synth import Independent\nclass Own(Independent):\n    name = 'own'\n"
+        "def no_method(): pass\n"
+    )
+    out = tmp_path / "s.csv"
+    assert synthesize(files, out=out, synthesizer="own_method:Own") == 0
+    assert len(pd.read_csv(out))
+    assert "own" in capsys.readouterr().err
+    assert synthesize(files, out=out, synthesizer="own_method:no_method") == 2
+    assert "must be a dataclass that is a Synthesizer" in one_line(capsys)

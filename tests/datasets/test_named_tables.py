@@ -75,7 +75,7 @@ def test_a_tampered_copy_of_adult_is_refused(tmp_path):
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(DatasetUnavailable, match=r"no table is called 'adlut'; there are adult, "):
+    with pytest.raises(DatasetUnavailable, match=r"'adlut'; did you mean 'adult'"):
         load("adlut")
 
 

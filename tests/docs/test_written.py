@@ -28,6 +28,14 @@ def test_every_command_is_described_with_all_its_options() -> None:
             assert f"`{option}`" in text
 
 
+def test_a_row_of_a_command_has_its_three_cells_and_no_more() -> None:
+    import commands
+
+    rows = [line for line in commands.command_line().splitlines() if line.startswith("| ")]
+    assert all(len(re.split(r"(?<!\\)\|", row)) == 5 for row in rows)
+    assert "`True`" not in "".join(rows)
+
+
 def test_every_key_of_a_grid_and_a_policy_is_described() -> None:
     for text, kind in ((formats.grid(), Grid), (formats.policy(), Policy)):
         for key in kind.model_fields:
@@ -95,3 +103,9 @@ def test_every_target_that_the_review_checklist_names_is_in_the_makefile() -> No
     targets = set(re.findall(r"`make ([\w-]+)`", text))
     assert {"test", "package", "paper", "reproduce"} <= targets
     assert [target for target in targets if f"\n{target}:" not in rules] == []
+
+
+def test_what_is_copied_from_a_page_keeps_its_quotes() -> None:
+    """Typographic quotes and dashes in a command are no command."""
+    conf = (blocks.ROOT / "docs" / "conf.py").read_text(encoding="utf-8")
+    assert "smartquotes = False" in conf

@@ -95,7 +95,7 @@ def test_metrics_that_are_named_stand_beside_the_plain_ones(adult):
     for name in more[:2]:
         for key, value in METRICS[name](compared).items():
             assert (result[key], result[f"{key}_low"]) == (value.value, value.low)
-    with pytest.raises(ValueError, match="no metric 'corelation'; there are tv1"):
+    with pytest.raises(ValueError, match="no metric 'corelation'; did you mean 'correlation'"):
         evaluate(real, holdout, synthetic, schema, more=["corelation"])
 
 

@@ -115,7 +115,7 @@ def test_a_citation_holds_the_method_first_and_the_version() -> None:
 
 
 def test_a_name_that_nothing_has_is_refused_with_what_there_is() -> None:
-    with pytest.raises(InputError, match="nothing to cite is called 'mts'; there are adult"):
+    with pytest.raises(InputError, match="nothing to cite is called 'mts'; did you mean 'mst'"):
         cite("mts")
 
 

@@ -109,7 +109,7 @@ def case(**fields: object) -> dict[str, object]:
 
 
 FAULTS = [
-    (rule(WAGE={"below": 3}, MSP=["1"]), "constraint 1: there is no column 'WAGE'"),
+    (rule(WAGE={"below": 3}, MSP=["1"]), "constraint 1: no column 'WAGE'"),
     (rule(MSP=["7"]), "constraint 1: column 'MSP': has no category '7'"),
     (rule(AGEP={"missing": True}), "constraint 1: column 'AGEP': has no missing marks"),
     (rule(AGEP=[200]), "constraint 1: column 'AGEP': 200 lies outside lower and upper"),
@@ -121,7 +121,7 @@ FAULTS = [
     (rule(MSP=["1", "2", "6", "N"]), "constraint 1: leaves nothing possible for 'MSP'"),
     (rule(KEY=["1"]), "constraint 1: column 'KEY': is an identifier"),
     (case(of="DECILE"), "constraint 1: column 'DECILE' cannot be a function of itself"),
-    (case(gives="SHARE"), "constraint 1: there is no column 'SHARE'"),
+    (case(gives="SHARE"), "constraint 1: no column 'SHARE'"),
     (case(where=[{"when": {"below": 0}, "then": "12"}]), "constraint 1: column 'DECILE': has no c"),
     (case(where=[{"when": 3, "then": "1"}]), "constraint 1: field 'when': must be a list of texts"),
     (case(where=[]), "constraint 1: field 'where': must not be empty"),

@@ -108,3 +108,5 @@ def test_constant_identifying_and_free_text_columns_are_named():
     assert "'who': reads like free text" in findings
     assert "'same': holds the same cell in every record" in findings
     assert "'key': is an identifier" in findings
+    assert "name it by --unit where it says whose records they are, else" in findings
+    assert "--drop 'key'" in findings

@@ -99,7 +99,7 @@ def test_settings_that_cannot_be_are_refused(
 
 def test_a_label_that_is_no_column_is_refused_before_anything_is_charged() -> None:
     accountant = Accountant(BUDGET)
-    with pytest.raises(InputError, match="'income' is no attribute; there are x, y, z"):
+    with pytest.raises(InputError, match="no attribute 'income'; there are: x, y, z"):
         PATEGAN(**SMALL, label="income").fit(made_frame(50), SCHEMA, accountant, seed=0)  # type: ignore[arg-type]
     assert len(accountant.ledger) == 0
 

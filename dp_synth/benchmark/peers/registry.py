@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dp_synth.benchmark.peers.errors import PeerError
+from dp_synth.extensions import unknown
 from dp_synth.synthesizers import SYNTHESIZERS
 
 HERE = Path(__file__).parent
@@ -80,7 +81,7 @@ PEERS: dict[str, Peer] = {
 def peer_named(name: str, known: Mapping[str, Peer] = PEERS) -> Peer:
     """Return the peer called ``name``; PeerError names those that there are."""
     if name not in known:
-        raise PeerError(f"no peer {name!r}; there are {', '.join(known)}")
+        raise PeerError(unknown("peer", name, known))
     return known[name]
 
 

@@ -7,6 +7,7 @@ import json
 import pandas as pd
 
 from dp_synth.errors import InputError
+from dp_synth.extensions import nearest
 
 BLOCK = ("dataset", "epsilon", "delta", "adjacency")  # what methods are compared within
 SERIES = ("dataset", "task", "synthesizer", "settings", "epsilon", "delta", "adjacency")
@@ -51,8 +52,8 @@ def values_of_metric(records: pd.DataFrame, metric: str, task: str) -> pd.DataFr
     found = values_of(kept)
     chosen = found[found["metric"] == metric]
     if chosen.empty:
-        known = ", ".join(sorted(found["metric"].unique())) or "none"
-        raise InputError(f"no {task} record has the metric {metric!r}; there are: {known}")
+        known = sorted(found["metric"].unique())
+        raise InputError(f"no {task} record has the metric {metric!r}; {nearest(metric, known)}")
     return with_method(chosen, method_names(kept))
 
 

@@ -14,6 +14,7 @@ from dp_synth.benchmark.statistics.direction import Better, better
 from dp_synth.benchmark.statistics.intervals import t_interval
 from dp_synth.benchmark.statistics.methods import BLOCK, values_of_metric
 from dp_synth.errors import InputError
+from dp_synth.extensions import nearest
 
 MOST_ENUMERATED = 20  # pairs: a million ways to place the signs
 DRAWS = 100_000
@@ -117,8 +118,8 @@ def paired(
 def _of_method(values: pd.DataFrame, name: str) -> pd.DataFrame:
     found = values[values["method"] == name]
     if found.empty:
-        known = ", ".join(sorted(values["method"].unique()))
-        raise InputError(f"no method {name!r} has this metric; there are: {known}")
+        known = sorted(values["method"].unique())
+        raise InputError(f"no method {name!r} has this metric; {nearest(name, known)}")
     return found[[*BLOCK, "seed", "value"]]
 
 

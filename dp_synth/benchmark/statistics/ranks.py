@@ -12,6 +12,7 @@ from dp_synth.benchmark.statistics.failures import FLOOR, adjusted
 from dp_synth.benchmark.statistics.methods import BLOCK
 from dp_synth.benchmark.statistics.rank_tests import Groups, Tests, tests_of, why_no_tests
 from dp_synth.errors import InputError
+from dp_synth.extensions import nearest
 
 DECIMALS = 12  # scores that agree so far are tied
 
@@ -132,9 +133,9 @@ def _chosen(
         if cells.empty:
             raise InputError(f"no cell at epsilon {epsilon:g}; there are: {known}")
     names = sorted(cells["method"].unique())
-    unknown = [name for name in methods or () if name not in names]
-    if unknown:
-        raise InputError(f"no method {unknown[0]!r} was fitted; there are: {', '.join(names)}")
+    strange = [name for name in methods or () if name not in names]
+    if strange:
+        raise InputError(f"no method {strange[0]!r} was fitted; {nearest(strange[0], names)}")
     chosen = names if methods is None else list(dict.fromkeys(methods))
     if len(chosen) < 2:
         raise InputError(f"a ranking is of two methods or more, got {', '.join(chosen) or 'none'}")

@@ -39,5 +39,5 @@ def test_what_was_installed_is_said_and_listed(capsys: pytest.CaptureFixture[str
 
 
 def test_an_unknown_peer_is_named() -> None:
-    with pytest.raises(PeerError, match="no peer 'nobody'; there are smartnoise, "):
+    with pytest.raises(PeerError, match="no peer 'nobody'; there are: smartnoise, "):
         peers.install("nobody")

@@ -245,7 +245,7 @@ def test_a_command_that_does_not_exist_is_named() -> None:
 @pytest.mark.parametrize(
     ("peer", "method", "said"),
     [
-        ("nobody", "mst", "no peer 'nobody'; there are smartnoise, dpmm, mbi, dp_synth"),
+        ("nobody", "mst", "no peer 'nobody'; there are: smartnoise, dpmm, mbi, dp_synth"),
         ("dpmm", "pategan", "no method 'pategan' of dpmm; it has mst, aim, privbayes"),
     ],
 )
