@@ -16,7 +16,7 @@ from dp_synth.accounting.calibration import at_cost, calibrate
 from dp_synth.accounting.currency import Currency, limit
 from dp_synth.accounting.curves import compose
 from dp_synth.accounting.events import Event, SampledGaussian, TruncatedGaussian
-from dp_synth.accounting.ledger import Entry, Ledger, Randomness
+from dp_synth.accounting.ledger import PLANNED, Entry, Ledger, Randomness
 from dp_synth.accounting.ledger_file import LedgerFile
 from dp_synth.accounting.plan import Plan
 from dp_synth.accounting.portion import CRUMBS, Plans, Portion
@@ -138,30 +138,36 @@ class Accountant:
         *,
         randomness: Randomness = "os",
         amount: float | None = None,
+        why: str = PLANNED,
     ) -> Slice:
         """Reserve the budget for one plan; BudgetExceeded when it cannot be paid.
 
-        ``amount`` as in ``admit_jointly``.
+        ``amount`` and ``why`` as in ``admit_jointly``.
         """
         plans = {name: (plan, 1.0)}
-        return self.admit_jointly(plans, randomness=randomness, amount=amount)[name]
+        return self.admit_jointly(plans, randomness=randomness, amount=amount, why=why)[name]
 
     def admit_jointly(
-        self, plans: Plans, *, randomness: Randomness = "os", amount: float | None = None
+        self,
+        plans: Plans,
+        *,
+        randomness: Randomness = "os",
+        amount: float | None = None,
+        why: str = PLANNED,
     ) -> dict[str, Slice]:
         """Reserve the budget for several plans, each with the weight of its share.
 
         Plans without noise are calibrated together: until their composition meets the budget,
         or uses what an adaptive root has left, or ``amount`` of that in its currency. Plans with
         noise given must fit into what is left. BudgetExceeded, and nothing changes, when they
-        do not.
+        do not. ``why`` is said by the reservations.
         """
         with self._alone():
             if self.currency is None:
                 ready = self._composed(plans)
             else:
                 ready = self._filtered(plans, self.currency, amount)
-            return self._reserve(ready, randomness)
+            return self._reserve(ready, randomness, why)
 
     def repeat(self, piece: Slice) -> Slice:
         """Return what ``piece`` was granted once more, charged to a ledger of its own.
@@ -176,7 +182,13 @@ class Accountant:
         return again._reserve({piece.name: piece.plan}, piece.randomness)[piece.name]
 
     def resume(
-        self, name: str, plan: Plan, *, randomness: Randomness = "os", reserved_at: int = 0
+        self,
+        name: str,
+        plan: Plan,
+        *,
+        randomness: Randomness = "os",
+        reserved_at: int = 0,
+        why: str = PLANNED,
     ) -> Slice:
         """Return what is left of a reservation that the ledger file of a planned root holds.
 
@@ -185,7 +197,7 @@ class Accountant:
         of its first line among the entries. BudgetExceeded when other lines stand there.
         """
         with self._alone():
-            lines = reservations(name, plan, randomness)
+            lines = reservations(name, plan, randomness, why)
             entries = self.ledger.entries
             found = list(entries[reserved_at : reserved_at + len(lines)])
             if self._file is None or self.currency or self.planned or found != lines:
@@ -198,7 +210,14 @@ class Accountant:
             self._admitted = [*(p for p in self._admitted if p.reserved_at != reserved_at), piece]
             return piece
 
-    def turn(self, recipe: Recipe, domain: object, *, randomness: Randomness = "os") -> Slice:
+    def turn(
+        self,
+        recipe: Recipe,
+        domain: object,
+        *,
+        randomness: Randomness = "os",
+        why: str = PLANNED,
+    ) -> Slice:
         """Return the slice of the next planned recipe, which must be this one.
 
         The first turn calibrates and reserves for all of them over ``domain``; later ones must
@@ -214,12 +233,12 @@ class Accountant:
                     "accountant; nothing was released"
                 )
             if not self._turns:
-                self._turns, self._domain = self._reserve_turns(domain, randomness), domain
+                self._turns, self._domain = self._reserve_turns(domain, randomness, why), domain
             piece = self._turns[done]
             piece.taken, piece.randomness = True, randomness
             return piece
 
-    def _reserve_turns(self, domain: object, randomness: Randomness) -> list[Slice]:
+    def _reserve_turns(self, domain: object, randomness: Randomness, why: str) -> list[Slice]:
         names = [f"{i}-{recipe.name}" for i, (recipe, _) in enumerate(self.planned, 1)]
         self._refuse_latecomers(names)
         ready: dict[str, Plan] = {}
@@ -229,7 +248,7 @@ class Accountant:
             plan = recipe.charges(domain).with_delta(self.budget.delta / len(self.planned))
             ready |= calibrate({name: (plan, 1.0)}, goal, before=before)
             before = (*before, *ready[name].events())
-        return list(self._reserve(ready, randomness).values())
+        return list(self._reserve(ready, randomness, why).values())
 
     def _composed(self, plans: Plans) -> dict[str, Plan]:
         """Return the plans with their noise, if their curves fit into the budget."""
@@ -281,9 +300,11 @@ class Accountant:
                 "share an adaptive accountant; nothing was released"
             )
 
-    def _reserve(self, plans: Mapping[str, Plan], randomness: Randomness) -> dict[str, Slice]:
+    def _reserve(
+        self, plans: Mapping[str, Plan], randomness: Randomness, why: str = PLANNED
+    ) -> dict[str, Slice]:
         """Write the plans down, then hand out what charges to them."""
-        each = {name: reservations(name, plan, randomness) for name, plan in plans.items()}
+        each = {name: reservations(name, plan, randomness, why) for name, plan in plans.items()}
         lines = [line for own in each.values() for line in own]
         sampled = any(
             isinstance(line.event, (SampledGaussian, TruncatedGaussian)) for line in lines

@@ -26,6 +26,10 @@ from dp_synth.errors import LedgerError, UnsupportedEvent
 
 DIGITS = 7  # of a printed bound
 
+PLANNED = "plan"
+UNCONFIRMED = "bounds read from the records: not certified"
+"""Why a reservation was made: for a plan alone, or one over a schema that nobody has confirmed."""
+
 FORMAT, VERSION = "dp_synth.ledger", 2
 INFINITE = "inf"  # how an infinite epsilon is written: JSON has no number for it
 
@@ -242,6 +246,8 @@ class Ledger:
     def _warnings(self) -> list[str]:
         warnings = [f"no guarantee: {reason}" for reason in self._reasons]
         warnings += ["seeded: not for release"] if self.seeded else []
+        if any(entry.why == UNCONFIRMED for entry in self.reservations):
+            warnings.append(UNCONFIRMED)
         if self.simulation:
             warnings.append("simulation: each repeat is a release of its own")
         return warnings

@@ -174,7 +174,7 @@ def read_records(store: Store) -> pd.DataFrame:
     try:
         # Without helper threads, which may outlive a short command.
         found = parquet.read_table(BufferReader(content), use_threads=False, pre_buffer=False)
-        table = found.to_pandas(use_threads=False)
+        table: pd.DataFrame = found.to_pandas(use_threads=False)
     except ArrowInvalid:
         raise InputError(f"{store.records}: not a Parquet file; run the grid again") from None
     if list(table.columns) != list(RECORD_COLUMNS):

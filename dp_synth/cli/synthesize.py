@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 
     from dp_synth.accounting import Accountant, Portion, PrivacyBudget
     from dp_synth.release import Release
-    from dp_synth.schema import Schema
+    from dp_synth.schema import Misfits, Schema
     from dp_synth.synthesizers import Synthesizer
+
+MISFITS = "private, for the data holder only: cells that do not fit (schema check shows them)"
 
 Out = Annotated[str, typer.Option(help="Where synthetic rows go: CSV or Parquet, - for stdout.")]
 Rows = Annotated[int | None, typer.Option(min=0, help="How many rows; default: the noisy total.")]
@@ -45,6 +49,9 @@ Holdout = Annotated[
 ]
 LedgerFile = Annotated[
     Path | None, typer.Option(help="Also write every charge here, before it is spent.")
+]
+Check = Annotated[
+    bool, typer.Option(help="Tell on stderr which columns do not fit the schema: private.")
 ]
 CheckpointFile = Annotated[
     Path | None,
@@ -74,6 +81,7 @@ def synthesize(
     card: CardFile = None,
     internal: Internal = False,
     holdout: Holdout = None,
+    check: Check = True,
 ) -> None:
     """Fit a synthesizer to a private table within a budget, and write synthetic rows.
 
@@ -96,7 +104,7 @@ def synthesize(
     fresh = _fresh(data, chosen, card, holdout, internal=internal)
     payer = _payer(budget, ledger, checkpoint)
     table = _table(data, chosen)
-    with shown_training(synthesizer):
+    with shown_training(synthesizer), _remarks(check=check):
         fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
     if release:
         fitted.save(release)
@@ -276,6 +284,28 @@ def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
         print(
             f"left out, not asked for or not in the schema: {', '.join(left_out)}", file=sys.stderr
         )
+
+
+@contextmanager
+def _remarks(*, check: bool) -> Iterator[None]:
+    """Print on standard error what the fits of the block remark, what is private marked so."""
+    from dp_synth.errors import PrivacyWarning
+    from dp_synth.intake import telling
+
+    def tell(misfits: Misfits) -> None:
+        if check:
+            print("\n  ".join((MISFITS, *misfits.lines())), file=sys.stderr)
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, PrivacyWarning):
+            print(f"note: {message}", file=sys.stderr)
+        else:
+            shown(message, category, *where, **more)
+
+    with warnings.catch_warnings(), telling(tell):
+        warnings.simplefilter("always", PrivacyWarning)
+        shown, warnings.showwarning = warnings.showwarning, show
+        yield
 
 
 def _check_places(read: Sequence[str | Path | None], out: str, *kept: Path | None) -> None:

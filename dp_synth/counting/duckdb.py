@@ -21,7 +21,7 @@ from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns
 from dp_synth.counting.records import Records, Units, encode_finest, finest_domain
 from dp_synth.errors import InputError, SchemaError
-from dp_synth.schema import Schema
+from dp_synth.schema import Misfits, Schema
 from dp_synth.typed_cells import parquet_batches, parquet_names, texts_of
 
 if TYPE_CHECKING:
@@ -96,14 +96,16 @@ def read_records(
     batches = _batches(path, names)
     columns = DiskColumns(finest_domain(schema).sizes, folder)
     digests = [np.empty((0, 2), dtype=np.uint64)]
+    misfits = Misfits()
     with ExitStack() as unfinished:
         unfinished.callback(columns.close)
         for frame in batches:
-            columns.append(encode_finest(schema, frame))
+            columns.append(encode_finest(schema, frame, misfits))
             if unit is not None:
                 digests.append(_digests(frame[unit]))
         unfinished.pop_all()
-    return Records(schema, columns, unit, None if unit is None else _numbered(digests))
+    units = None if unit is None else _numbered(digests)
+    return Records(schema, columns, unit, units, misfits=misfits)
 
 
 def column_names(path: str | PathLike[str]) -> list[str]:

@@ -11,7 +11,7 @@ from dp_synth.accounting import Accountant, Plan, Portion, PrivacyBudget, Random
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
-from dp_synth.intake import Data, records_of
+from dp_synth.intake import Data, reason_of, records_of
 from dp_synth.mechanisms.cells import by_cells, find_cells, own_parts
 from dp_synth.nn.checkpoint import Checkpoint, Keeper, Kept, keeping
 from dp_synth.schema import Schema
@@ -76,7 +76,7 @@ def fit_resumable(
         kept.check(fit, root.ledger)
     own, drawn = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
     with records_of(data, schema, root.budget, drawn) as records:
-        piece = _slice(recipe, root, schema.domain, "os" if seed is None else "seeded", kept)
+        piece = _slice(recipe, root, schema, "os" if seed is None else "seeded", kept)
         finest = PrivateTable(records.counts, records.counts.domain, piece)
         cells = kept.cells if kept else find_cells(finest, records, own)
         binned, groups = by_cells(records, cells)
@@ -93,13 +93,15 @@ def fit_resumable(
 def _slice(
     recipe: Recipe,
     root: Accountant,
-    domain: Domain,
+    schema: Schema,
     randomness: Randomness,
     kept: Kept | None,
 ) -> Slice:
     """Return a reservation for this fit alone, or what is left of the one that it had."""
     if kept is None:
-        charges = recipe.charges(domain)
-        return root.admit(recipe.name, charges, randomness=randomness)
-    plan, at = kept.plan(recipe.charges(domain)), kept.reserved_at
-    return root.resume(recipe.name, plan, randomness=randomness, reserved_at=at)
+        charges = recipe.charges(schema.domain)
+        return root.admit(recipe.name, charges, randomness=randomness, why=reason_of(schema))
+    plan, at = kept.plan(recipe.charges(schema.domain)), kept.reserved_at
+    return root.resume(
+        recipe.name, plan, randomness=randomness, reserved_at=at, why=reason_of(schema)
+    )

@@ -42,19 +42,18 @@ class Line(Protocol):
         """The public cells of this column."""
 
     def numbers(self, cells: Cells) -> Floats:
-        """Return the number in each distinct cell; NaN where it is none."""
+        """Return the number in each distinct cell, also an infinite one; NaN where it is none."""
 
     def written(self, numbers: Floats) -> NDArray[np.generic]:
         """Return ``numbers`` as the table holds them."""
 
 
-def encode(column: Line, series: pd.Series, grid: Grid) -> Codes:
+def codes(column: Line, cells: Cells, grid: Grid) -> Codes:
     """Return the cell of ``grid`` that each number lies in; marks have the codes after them."""
-    cells = Cells.of(series)
     numbers = column.numbers(cells)
     places = _mark_lookup(column, cells, numbers)
-    codes = np.where(places >= 0, len(grid) + places, grid.cells(numbers))
-    return codes.astype(np.int32)[cells.positions]
+    found = np.where(places >= 0, len(grid) + places, grid.cells(numbers))
+    return found.astype(np.int32)[cells.positions]
 
 
 def decode(column: Line, codes: Codes, rng: np.random.Generator) -> pd.Series:
@@ -70,7 +69,7 @@ def typed(column: Line, series: pd.Series) -> pd.Series:
     cells = Cells.of(series)
     numbers = column.numbers(cells)
     places = _mark_lookup(column, cells, numbers)
-    written = column.written(np.nan_to_num(numbers, nan=column.grid.lower))
+    written = column.written(np.nan_to_num(_finite(column, numbers), nan=column.grid.lower))
     return _with_marks(column, written[cells.positions], places[cells.positions])
 
 
@@ -79,7 +78,7 @@ def values(column: Line, series: pd.Series) -> Floats:
     cells = Cells.of(series)
     numbers = column.numbers(cells)
     places = _mark_lookup(column, cells, numbers)
-    return np.where(places >= 0, np.nan, numbers)[cells.positions]
+    return np.where(places >= 0, np.nan, _finite(column, numbers))[cells.positions]
 
 
 def _mark_lookup(column: Line, cells: Cells, numbers: Floats) -> NDArray[np.int64]:
@@ -93,12 +92,27 @@ def _mark_lookup(column: Line, cells: Cells, numbers: Floats) -> NDArray[np.int6
     by_text = {mark: place for place, mark in enumerate(column.missing)}
     for place, number in enumerate(column.mark_numbers):
         places[numbers == number] = place
-    unknown = np.flatnonzero(np.isnan(numbers))
+    unknown = np.flatnonzero(~np.isfinite(numbers))
     texts = cells.texts() if len(unknown) > 1 else []
     for i in unknown[:-1]:
-        places[i] = by_text.get(texts[i], 0)
+        places[i] = by_text.get(texts[i], 0 if np.isnan(numbers[i]) else -1)
     places[-1] = column.absent_mark
     return places
+
+
+def marked(column: Line, cells: Cells, numbers: Floats) -> NDArray[np.bool_]:
+    """Tell which distinct cells, and the absent one, write a missing mark, as number or as text."""
+    found = np.isin(numbers, column.mark_numbers)
+    unknown = np.flatnonzero(~np.isfinite(numbers))
+    texts = cells.texts() if len(unknown) and column.missing else []
+    found[unknown] = [bool(texts) and texts[place] in column.missing for place in unknown]
+    return found
+
+
+def _finite(column: Line, numbers: Floats) -> Floats:
+    """Return numbers with the nearer bound in place of infinite ones."""
+    lower, upper = column.grid.lower, column.grid.upper
+    return np.where(np.isinf(numbers), np.where(numbers > 0, upper, lower), numbers)
 
 
 def _with_marks(

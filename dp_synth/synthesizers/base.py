@@ -28,7 +28,7 @@ from dp_synth.counting import Counts, Records, RememberedCounts
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
-from dp_synth.intake import Data, records_of, refuse_unfit
+from dp_synth.intake import Data, reason_of, records_of, refuse_unfit, warn_of_promise
 from dp_synth.mechanisms.cells import BINS, CATEGORIES, by_cells, find_cells, own_parts
 from dp_synth.nn.checkpoint import Checkpoint
 from dp_synth.nn.resuming import fit_resumable, on_disk
@@ -132,7 +132,8 @@ class Synthesizer(ABC):
         protects nobody who may guess the seed: the ledger says "seeded: not for release".
         Without one, randomness is fresh from the operating system. SchemaError when the table
         does not fit the schema; BudgetExceeded, before any value is read, when the budget does
-        not allow it.
+        not allow it. SchemaMismatch warns that some cells do not fit, PrivacyWarning that the
+        promise is less than it seems, both before anything is charged.
 
         A `resumable` fit that is stopped goes on from its ``checkpoint`` when it is called again
         with the same arguments, the same table and an accountant over the same ledger file, which
@@ -157,6 +158,7 @@ class Synthesizer(ABC):
         """Return the release of a fit that goes on from ``checkpoint``, where there is one."""
         root = on_disk(self, payer)
         self.check(schema)
+        warn_of_promise(schema, root.budget)
         binned, model, transcript = fit_resumable(
             self, data, schema, root, seed=seed, checkpoint=checkpoint
         )
@@ -276,8 +278,9 @@ def fit_jointly(
     streams = np.random.SeedSequence(seed).spawn(len(weights) + 1)
     for synthesizer in weights:
         synthesizer.check(schema)
+    warn_of_promise(schema, root.budget)
     with records_of(data, schema, root.budget, np.random.default_rng(streams[-1])) as records:
-        slices = _slices(weights, accountant, schema.domain, "os" if seed is None else "seeded")
+        slices = _slices(weights, accountant, schema, "os" if seed is None else "seeded")
         fitted = [
             _fit_one(synthesizer, records, payer, np.random.default_rng(stream))
             for synthesizer, payer, stream in zip(weights, slices, streams, strict=False)
@@ -329,18 +332,20 @@ def _fit_one(
 def _slices(
     weights: Mapping[Synthesizer, float],
     accountant: Accountant | Portion,
-    domain: Domain,
+    schema: Schema,
     randomness: Randomness,
 ) -> list[Slice]:
+    domain, why = schema.domain, reason_of(schema)
     if isinstance(accountant, Accountant) and accountant.planned:
         return [
-            accountant.turn(synthesizer, domain, randomness=randomness) for synthesizer in weights
+            accountant.turn(synthesizer, domain, randomness=randomness, why=why)
+            for synthesizer in weights
         ]
     plans = {
         _label(i, synthesizer, len(weights)): (synthesizer.charges(domain), weight)
         for i, (synthesizer, weight) in enumerate(weights.items())
     }
-    return list(accountant.admit_jointly(plans, randomness=randomness).values())
+    return list(accountant.admit_jointly(plans, randomness=randomness, why=why).values())
 
 
 def _label(position: int, synthesizer: Synthesizer, of: int) -> str:
