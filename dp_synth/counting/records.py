@@ -46,7 +46,7 @@ class Records:
     ) -> None:
         self.schema = schema
         self.unit = unit
-        self.misfits = misfits or Misfits()
+        self.misfits = Misfits() if misfits is None else misfits
         self.unlisted = unlisted or {}
         self._columns = columns
         self._units = units

@@ -135,6 +135,8 @@ def _parse_parquet(path: str | PathLike[str]) -> pd.DataFrame:
 
 def _to_csv(frame: pd.DataFrame) -> str:
     text: str = frame.to_csv(index=False, lineterminator="\n")
+    if "\r" in text:  # which is quoted only where all text is
+        text = frame.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     return text
 
 

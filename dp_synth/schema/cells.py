@@ -185,5 +185,16 @@ def _number(cell: str | float) -> float:
         return math.nan
 
 
+def narrowed(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what 32-bit floats hold of ``numbers``; NaN for whole ones, which say what they are.
+
+    >>> bool(narrowed(np.array([-99.9]))[0] == narrowed(np.array([-99.9000015]))[0])
+    True
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        held = numbers.astype(np.float32).astype(np.float64)
+        return np.where(numbers == np.rint(numbers), np.nan, held)
+
+
 def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isfinite(numbers), numbers, np.nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from dp_synth.schema.cells import Cells, numbers_of, truth_of
+from dp_synth.schema.cells import Cells, narrowed, numbers_of, truth_of
 
 ABSENT_MARKS = ("", "nan", "NaN")
 """Marks for an absent cell (NaN, None, NaT) of a typed column, the first declared one wins."""
@@ -124,6 +124,12 @@ class DiscreteColumn(BaseColumn):
         return dict(reversed(pairs))  # of two spellings of one number the first wins
 
     @cached_property
+    def _by_narrow(self) -> dict[float, int]:
+        """The codes of numbers by what 32-bit floats hold of them, where that tells them apart."""
+        held = narrowed(numbers_of((*self.texts, *self.missing))).tolist()
+        return {n: code for code, n in enumerate(held) if n == n and held.count(n) == 1}
+
+    @cached_property
     def _by_truth(self) -> dict[float, int]:
         """The codes of true (1) and false (0), of which the categories say one each at most."""
         truths = map(truth_of, self.texts)
@@ -131,9 +137,9 @@ class DiscreteColumn(BaseColumn):
         return dict(found) if len(dict(found)) == len(found) else {}
 
     def encode(self, series: pd.Series) -> NDArray[np.int32]:
-        """Return the code of each cell, matched by text, else by number or as true or false.
+        """Return the code of each cell, matched by text, else by value.
 
-        An unseen category becomes the first missing mark, else the first category.
+        Values are numbers, what 32-bit floats hold of numbers, and true and false. An unseen category becomes the first missing mark, else the first category.
         """
         return self.codes(Cells.of(series))
 
@@ -176,7 +182,12 @@ class DiscreteColumn(BaseColumn):
     def lookup(self, cells: Cells) -> list[int | None]:
         """Return the code of each distinct cell but the absent one; None for an unseen category."""
         codes = [self._by_text.get(text) for text in cells.texts()[:-1]]
-        for known, values in ((self._by_number, cells.numbers), (self._by_truth, cells.truths)):
+        ways: tuple[tuple[dict[float, int], Callable[[], NDArray[np.float64]]], ...] = (
+            (self._by_number, cells.numbers),
+            (self._by_narrow, lambda: narrowed(cells.numbers())),
+            (self._by_truth, cells.truths),
+        )
+        for known, values in ways:
             if known and None in codes:
                 codes = [
                     known.get(value) if code is None else code

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.schema.cells import Cells
+from dp_synth.schema.cells import Cells, narrowed
 from dp_synth.schema.grid import Floats, Grid
 
 MAX_BINS = 100_000
@@ -86,27 +86,33 @@ def _mark_lookup(column: Line, cells: Cells, numbers: Floats) -> NDArray[np.int6
 
     Without marks what is no number is -1 too: it has no code of its own.
     """
-    places = np.full(len(numbers), -1)
-    if not column.missing:
-        return places
-    by_text = {mark: place for place, mark in enumerate(column.missing)}
-    for place, number in enumerate(column.mark_numbers):
-        places[numbers == number] = place
-    unknown = np.flatnonzero(~np.isfinite(numbers))
-    texts = cells.texts() if len(unknown) > 1 else []
-    for i in unknown[:-1]:
-        places[i] = by_text.get(texts[i], 0 if np.isnan(numbers[i]) else -1)
-    places[-1] = column.absent_mark
+    places = written_marks(column, cells, numbers)
+    if column.missing:
+        places[np.isnan(numbers) & (places < 0)] = 0
+        places[-1] = column.absent_mark
     return places
 
 
-def marked(column: Line, cells: Cells, numbers: Floats) -> NDArray[np.bool_]:
-    """Tell which distinct cells, and the absent one, write a missing mark, as number or as text."""
-    found = np.isin(numbers, column.mark_numbers)
+def written_marks(column: Line, cells: Cells, numbers: Floats) -> NDArray[np.int64]:
+    """Return the place in ``missing`` of the mark that each distinct cell writes, else -1.
+
+    A mark is written as its number, as what a 32-bit float holds of it, or as its text.
+    """
+    places = np.full(len(numbers), -1)
+    if not column.missing:
+        return places
+    held = numbers if column.grid.whole else narrowed(numbers)
+    marks = column.mark_numbers
+    narrow = marks if column.grid.whole else narrowed(marks)
+    outside = (numbers < column.grid.lower) | (numbers > column.grid.upper)
+    for place, number in enumerate(marks):
+        places[(numbers == number) | (outside & (held == narrow[place]))] = place
     unknown = np.flatnonzero(~np.isfinite(numbers))
-    texts = cells.texts() if len(unknown) and column.missing else []
-    found[unknown] = [bool(texts) and texts[place] in column.missing for place in unknown]
-    return found
+    texts = cells.texts() if len(unknown) > 1 else []
+    by_text = {mark: place for place, mark in enumerate(column.missing)}
+    for i in unknown[:-1]:
+        places[i] = by_text.get(texts[i], -1)
+    return places
 
 
 def _finite(column: Line, numbers: Floats) -> Floats:

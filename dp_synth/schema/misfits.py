@@ -87,7 +87,7 @@ def _off_the_line(
     column: NumericColumn | DatetimeColumn, cells: Cells
 ) -> dict[str, NDArray[np.bool_]]:
     numbers = column.numbers(cells)
-    marked = line.marked(column, cells, numbers)
+    marked = line.written_marks(column, cells, numbers) >= 0
     outside = ~marked & ((numbers < column.grid.lower) | (numbers > column.grid.upper))
     unread = np.isnan(numbers) & ~marked
     outside[-1] = unread[-1] = False
