@@ -139,7 +139,8 @@ class DiscreteColumn(BaseColumn):
     def encode(self, series: pd.Series) -> NDArray[np.int32]:
         """Return the code of each cell, matched by text, else by value.
 
-        Values are numbers, what 32-bit floats hold of numbers, and true and false. An unseen category becomes the first missing mark, else the first category.
+        Values are numbers, what 32-bit floats hold of numbers, and true and false. An unseen
+        category becomes the first missing mark, else the first category.
         """
         return self.codes(Cells.of(series))
 

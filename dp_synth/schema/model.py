@@ -193,7 +193,7 @@ class Schema(BaseModel):
     @property
     def is_draft(self) -> bool:
         """Whether its bounds were read from the records, and nobody has confirmed them."""
-        return self.bounds_from is not None and self.bounds_from.startswith(BOUNDS_FROM)
+        return (self.bounds_from or "").startswith(BOUNDS_FROM.partition(":")[0])
 
     @property
     def has_units(self) -> bool:
