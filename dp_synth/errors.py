@@ -45,7 +45,7 @@ class SchemaMismatch(UserWarning):
     """Some cells of a table do not fit its schema: they are clipped or taken as missing.
 
     Whether it is given depends on the records: it is for the data holder, and its text says no
-    more than that. `schema.check` tells which cells they are. It comes before anything is
+    more than that. `Schema.check` tells which cells they are. It comes before anything is
     charged, so that nothing is lost where warnings are errors.
     """
 

@@ -27,8 +27,8 @@ Data = pd.DataFrame | str | PathLike[str] | Records
 
 MISMATCH = (
     "some cells of the table do not fit its schema, and are clipped or taken as missing: "
-    "schema.check(frame, schema) tells the data holder which. That this is said depends on the "
-    "records: keep it private"
+    "schema.check(frame) tells the data holder which. That this is said depends on the records: "
+    "keep it private"
 )
 LARGE_EPSILON, LARGE_DELTA = 20.0, 1e-3
 """What the largest known uses of differential privacy stay below."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -296,11 +296,18 @@ def _remarks(*, check: bool) -> Iterator[None]:
         if check:
             print("\n  ".join((MISFITS, *misfits.lines())), file=sys.stderr)
 
-    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         if issubclass(category, PrivacyWarning):
             print(f"note: {message}", file=sys.stderr)
         else:
-            shown(message, category, *where, **more)
+            shown(message, category, filename, lineno, file, line)
 
     with warnings.catch_warnings(), telling(tell):
         warnings.simplefilter("always", PrivacyWarning)

@@ -310,6 +310,12 @@ class Schema(BaseModel):
         fields = {name: getattr(self, name) for name in self.model_fields_set}
         return Schema.model_validate({**fields, **update})
 
+    def check(self, frame: pd.DataFrame) -> list[str]:
+        """Return one line for each mismatch of ``frame``: private, as `schema.check` gives them."""
+        from dp_synth.schema.check import check
+
+        return check(frame, self)
+
     def encode(self, frame: pd.DataFrame) -> NDArray[np.int32]:
         """Return the codes of ``frame``, shape (records, attributes), in Fortran order.
 

@@ -43,7 +43,8 @@ def test_cells_that_do_not_fit_are_counted_by_column_while_records_are_encoded()
 
 def test_what_a_fit_counts_is_what_the_check_lists() -> None:
     counted = Records.of(FRAME, SCHEMA).misfits.counts()
-    listed = check(FRAME, SCHEMA)
+    listed = SCHEMA.check(FRAME)
+    assert listed == check(FRAME, SCHEMA)
     assert len(counted) == len(listed)
     for (name, what), count in counted.items():
         start = f"column {name!r}: {what}: {count} cell"
