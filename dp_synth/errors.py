@@ -39,3 +39,16 @@ class TrainingError(InputError, FloatingPointError):
 
 class GridError(InputError):
     """A benchmark grid names something that does not exist, or is malformed."""
+
+
+class SchemaMismatch(UserWarning):
+    """Some cells of a table do not fit its schema: they are clipped or taken as missing.
+
+    Whether it is given depends on the records: it is for the data holder, and its text says no
+    more than that. `Schema.check` tells which cells they are. It comes before anything is
+    charged, so that nothing is lost where warnings are errors.
+    """
+
+
+class PrivacyWarning(UserWarning):
+    """The public settings of a fit promise less than they seem to; said before it reads."""

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from os import PathLike
 
 import numpy as np
 import pandas as pd
 
 from dp_synth.accounting import PrivacyBudget
+from dp_synth.accounting.ledger import PLANNED, UNCONFIRMED
 from dp_synth.counting import Records, is_larger_than_memory, kept_of_units, read_records
 from dp_synth.datasets import read_table
 from dp_synth.domain import Domain
-from dp_synth.errors import SchemaError
+from dp_synth.errors import PrivacyWarning, SchemaError, SchemaMismatch
 from dp_synth.extensions import did_you_mean
 from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
 from dp_synth.inference.triangulation import total_cells
-from dp_synth.schema import Schema
+from dp_synth.schema import Misfits, Schema
 
 Data = pd.DataFrame | str | PathLike[str] | Records
 """A private table: in memory, the path of a file, or read by `counting.read_records`."""
+
+MISMATCH = (
+    "some cells of the table do not fit its schema, and are clipped or taken as missing: "
+    "schema.check(frame) tells the data holder which. That this is said depends on the records: "
+    "keep it private"
+)
+LARGE_EPSILON, LARGE_DELTA = 20.0, 1e-3
+"""What the largest known uses of differential privacy stay below."""
+
+_OF_THE_CALLER = 4  # frames above this module's functions: who called `fit`
+_LISTENER: ContextVar[Callable[[Misfits], None] | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
 def records_of(
     data: Data, schema: Schema, budget: PrivacyBudget, rng: np.random.Generator
 ) -> Iterator[Records]:
-    """Give the records of which a fit may speak: of each unit at most so many."""
+    """Give the records of which a fit may speak: of each unit at most so many.
+
+    Cells that do not fit the schema are told to whom `telling` says, else SchemaMismatch warns.
+    """
     with ExitStack() as opened:
         if isinstance(data, (str, PathLike)):
             if is_larger_than_memory(data):
@@ -35,12 +53,73 @@ def records_of(
             else:
                 data = read_table(data)
         if isinstance(data, pd.DataFrame):
-            yield Records.of(keep_rows_of_units(data, budget, rng), schema)
+            data = Records.of(keep_rows_of_units(data, budget, rng), schema)
+            _tell(data.misfits)
+            yield data
             return
         _refuse_other_reading(data, schema, budget)
         if budget.unit is not None:
             data = opened.enter_context(data.at_most(budget.max_rows, rng))
+        _tell(data.misfits)
         yield data
+
+
+@contextmanager
+def telling(listener: Callable[[Misfits], None]) -> Iterator[None]:
+    """Tell ``listener``, in place of a warning, which cells of the fits in the block do not fit.
+
+    It is told before anything is charged. What it hears is private.
+    """
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def _tell(misfits: Misfits) -> None:
+    listener = _LISTENER.get()
+    if not misfits:
+        return
+    if listener is None:
+        warnings.warn(MISMATCH, SchemaMismatch, stacklevel=_OF_THE_CALLER)
+    else:
+        listener(misfits)
+
+
+def warn_of_promise(schema: Schema, budget: PrivacyBudget) -> None:
+    """Give a PrivacyWarning for each public fact by which a fit promises less than it seems to."""
+    for text in _remarks(schema, budget):
+        warnings.warn(text, PrivacyWarning, stacklevel=_OF_THE_CALLER)
+
+
+def _remarks(schema: Schema, budget: PrivacyBudget) -> Iterator[str]:
+    if schema.is_draft:
+        yield (
+            f"schema {schema.name!r} is a draft that nobody has confirmed ({UNCONFIRMED}): check "
+            "each bound and category, then say in 'bounds_from' where they come from"
+        )
+    if schema.has_units and budget.unit is None:
+        yield (
+            f"the schema says that the unit of privacy is {schema.unit_of_privacy!r}, and one "
+            "record is protected; where a unit has several records, name the column that tells "
+            "units apart as the unit"
+        )
+    if LARGE_EPSILON < budget.epsilon < math.inf:
+        yield (
+            f"epsilon {budget.epsilon:g} is unusually large: above {LARGE_EPSILON:g} an attacker "
+            "may be nearly certain"
+        )
+    if budget.delta > LARGE_DELTA:
+        yield (
+            f"delta {budget.delta:g} is unusually large: it should be far below one over the "
+            "number of records"
+        )
+
+
+def reason_of(schema: Schema) -> str:
+    """Return why a ledger's reservations for a fit over ``schema`` are made."""
+    return UNCONFIRMED if schema.is_draft else PLANNED
 
 
 def _refuse_other_reading(records: Records, schema: Schema, budget: PrivacyBudget) -> None:

@@ -16,7 +16,7 @@ from dp_synth.accounting.calibration import at_cost, calibrate
 from dp_synth.accounting.currency import Currency, limit
 from dp_synth.accounting.curves import compose
 from dp_synth.accounting.events import Event, NoisyVote, SampledGaussian, TruncatedGaussian
-from dp_synth.accounting.ledger import CRUMBS, Entry, Ledger, Randomness
+from dp_synth.accounting.ledger import CRUMBS, PLANNED, Entry, Ledger, Randomness
 from dp_synth.accounting.ledger_file import LedgerFile
 from dp_synth.accounting.plan import Plan
 from dp_synth.accounting.portion import Plans, Portion
@@ -145,26 +145,32 @@ class Accountant:
         *,
         randomness: Randomness = "os",
         amount: float | None = None,
+        why: str = PLANNED,
     ) -> Slice:
         """Reserve the budget for one plan; BudgetExceeded when it cannot be paid.
 
-        ``amount`` as in ``admit_jointly``.
+        ``amount`` and ``why`` as in ``admit_jointly``.
         """
         plans = {name: (plan, 1.0)}
-        return self.admit_jointly(plans, randomness=randomness, amount=amount)[name]
+        return self.admit_jointly(plans, randomness=randomness, amount=amount, why=why)[name]
 
     def admit_jointly(
-        self, plans: Plans, *, randomness: Randomness = "os", amount: float | None = None
+        self,
+        plans: Plans,
+        *,
+        randomness: Randomness = "os",
+        amount: float | None = None,
+        why: str = PLANNED,
     ) -> dict[str, Slice]:
         """Reserve the budget for several plans, each with the weight of its share.
 
         Plans without noise are calibrated together: until their composition meets the budget,
         or uses what an adaptive root has left, or ``amount`` of that in its currency. Plans with
         noise given must fit into what is left. BudgetExceeded, and nothing changes, when they
-        do not.
+        do not. ``why`` is said by the reservations.
         """
         with self._alone():
-            return self._reserve(self._ready(plans, amount), randomness)
+            return self._reserve(self._ready(plans, amount), randomness, why)
 
     def check(self, plans: Plans, *, amount: float | None = None) -> dict[str, Plan]:
         """Return what ``admit_jointly`` would grant, or raise as it would; write nothing."""
@@ -184,7 +190,13 @@ class Accountant:
         return again._reserve({piece.name: piece.plan}, piece.randomness)[piece.name]
 
     def resume(
-        self, name: str, plan: Plan, *, randomness: Randomness = "os", reserved_at: int = 0
+        self,
+        name: str,
+        plan: Plan,
+        *,
+        randomness: Randomness = "os",
+        reserved_at: int = 0,
+        why: str = PLANNED,
     ) -> Slice:
         """Return what is left of a reservation that the ledger file of a planned root holds.
 
@@ -193,7 +205,7 @@ class Accountant:
         of its first line among the entries. BudgetExceeded when other lines stand there.
         """
         with self._alone():
-            lines = reservations(name, plan, randomness)
+            lines = reservations(name, plan, randomness, why)
             entries = self.ledger.entries
             found = list(entries[reserved_at : reserved_at + len(lines)])
             if self._file is None or self.currency or self.planned or found != lines:
@@ -206,7 +218,14 @@ class Accountant:
             self._admitted = [*(p for p in self._admitted if p.reserved_at != reserved_at), piece]
             return piece
 
-    def turn(self, recipe: Recipe, domain: object, *, randomness: Randomness = "os") -> Slice:
+    def turn(
+        self,
+        recipe: Recipe,
+        domain: object,
+        *,
+        randomness: Randomness = "os",
+        why: str = PLANNED,
+    ) -> Slice:
         """Return the slice of the next planned recipe, which must be this one.
 
         The first turn calibrates and reserves for all of them over ``domain``; later ones must
@@ -215,7 +234,7 @@ class Accountant:
         with self._alone():
             done = self._turns_before([recipe], domain)
             if not self._turns:
-                pieces = self._reserve(self._planned_turns(domain), randomness)
+                pieces = self._reserve(self._planned_turns(domain), randomness, why)
                 self._turns, self._domain = list(pieces.values()), domain
             piece = self._turns[done]
             piece.taken, piece.randomness = True, randomness
@@ -310,10 +329,12 @@ class Accountant:
                 "share an adaptive accountant; nothing was released"
             )
 
-    def _reserve(self, plans: dict[str, Plan], randomness: Randomness) -> dict[str, Slice]:
+    def _reserve(
+        self, plans: dict[str, Plan], randomness: Randomness, why: str = PLANNED
+    ) -> dict[str, Slice]:
         """Write the plans down, then hand out what charges to them."""
         self._of_its_kind(plans)
-        each = {name: reservations(name, plan, randomness) for name, plan in plans.items()}
+        each = {name: reservations(name, plan, randomness, why) for name, plan in plans.items()}
         lines = [line for own in each.values() for line in own]
         place = len(self.ledger.entries)
         self._write(lines)

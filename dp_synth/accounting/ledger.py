@@ -29,6 +29,10 @@ DIGITS = 4  # of a printed bound
 COLUMNS = ("recipe", "part", "count", "event", "why")
 CRUMBS = 1e-5  # of a filter or a portion: calibration leaves less unused, and it buys nothing
 
+PLANNED = "plan"
+UNCONFIRMED = "bounds read from the records: not certified"
+"""Why a reservation was made: for a plan alone, or one over a schema that nobody has confirmed."""
+
 FORMAT, VERSION = "dp_synth.ledger", 2
 INFINITE = "inf"  # how an infinite epsilon is written: JSON has no number for it
 
@@ -328,6 +332,8 @@ class Ledger:
     def _warnings(self) -> list[str]:
         warnings = [f"no guarantee: {reason}" for reason in self._reasons]
         warnings += ["seeded: not for release"] if self.seeded else []
+        if any(entry.why == UNCONFIRMED for entry in self.reservations):
+            warnings.append(UNCONFIRMED)
         if self.simulation:
             warnings.append("simulation: each repeat is a release of its own")
         return warnings

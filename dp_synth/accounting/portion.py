@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dp_synth.accounting.ledger import CRUMBS, Randomness
+from dp_synth.accounting.ledger import CRUMBS, PLANNED, Randomness
 from dp_synth.accounting.plan import Plan
 from dp_synth.accounting.slices import Slice
 from dp_synth.errors import BudgetExceeded
@@ -34,14 +34,16 @@ class Portion:
         """Return as much of this as a budget of ``epsilon`` would be."""
         return Portion(self.root, self, self.root.amount(epsilon))
 
-    def admit_jointly(self, plans: Plans, *, randomness: Randomness = "os") -> dict[str, Slice]:
+    def admit_jointly(
+        self, plans: Plans, *, randomness: Randomness = "os", why: str = PLANNED
+    ) -> dict[str, Slice]:
         """Reserve all that is left of this for several plans; see ``Accountant``.
 
         BudgetExceeded when what it is a part of no longer has as much.
         """
         with self.root._lock:
             amount = self._whole(plans)
-            pieces = self.root.admit_jointly(plans, randomness=randomness, amount=amount)
+            pieces = self.root.admit_jointly(plans, randomness=randomness, amount=amount, why=why)
             assert self.root.currency is not None
             self._spend(sum(piece.plan.cost(self.root.currency) for piece in pieces.values()))
         return pieces

@@ -16,7 +16,7 @@ from dp_synth.accounting.events import (
     Selection,
     ThresholdedGaussian,
 )
-from dp_synth.accounting.ledger import Entry, Randomness, Sampler
+from dp_synth.accounting.ledger import PLANNED, Entry, Randomness, Sampler
 from dp_synth.accounting.plan import Filtered, FilteredGaussian, FilteredSelection, Part, Plan
 from dp_synth.errors import BudgetExceeded
 
@@ -127,10 +127,10 @@ class Slice:
         return count
 
 
-def reservations(name: str, plan: Plan, randomness: Randomness) -> list[Entry]:
+def reservations(name: str, plan: Plan, randomness: Randomness, why: str = PLANNED) -> list[Entry]:
     """Return the lines of a ledger that reserve for a plan."""
     return [
-        Entry("reservation", name, part.name, part.event(), part.count, "plan", randomness)
+        Entry("reservation", name, part.name, part.event(), part.count, why, randomness)
         for part in plan.parts.values()
         if part.count
     ]

@@ -166,14 +166,15 @@ def gather(store: Store, cells: Iterable[Cell]) -> Location:
 
 def read_records(store: Store) -> pd.DataFrame:
     """Return the gathered records; InputError when there are none or the file is not ours."""
-    import pandas
-    from pyarrow import ArrowInvalid
+    from pyarrow import ArrowInvalid, BufferReader, parquet
 
     content = _bytes(store, store.records)
     if content is None:
         raise InputError(f"no records in {store.folder}: run the grid first")
     try:
-        table = pandas.read_parquet(io.BytesIO(content))
+        # Without helper threads, which may outlive a short command.
+        found = parquet.read_table(BufferReader(content), use_threads=False, pre_buffer=False)
+        table: pd.DataFrame = found.to_pandas(use_threads=False)
     except ArrowInvalid:
         raise InputError(f"{store.records}: not a Parquet file; run the grid again") from None
     if list(table.columns) != list(RECORD_COLUMNS):

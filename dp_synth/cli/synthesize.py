@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
     from dp_synth.accounting import Accountant, Ledger, Portion, PrivacyBudget
     from dp_synth.release import Release
-    from dp_synth.schema import Schema
+    from dp_synth.schema import Misfits, Schema
     from dp_synth.synthesizers import Synthesizer
+
+MISFITS = "private, for the data holder only: cells that do not fit (schema check shows them)"
 
 Out = Annotated[str, typer.Option(help="Where synthetic rows go: CSV or Parquet, - for stdout.")]
 Rows = Annotated[
@@ -61,6 +64,9 @@ Holdout = Annotated[
 LedgerFile = Annotated[
     Path | None, typer.Option(help="Also write every charge here, before it is spent.")
 ]
+Check = Annotated[
+    bool, typer.Option(help="Tell on stderr which columns do not fit the schema: private.")
+]
 CheckpointFile = Annotated[
     Path | None,
     typer.Option(
@@ -90,6 +96,7 @@ def synthesize(
     card: CardFile = None,
     internal: Internal = False,
     holdout: Holdout = None,
+    check: Check = True,
 ) -> None:
     """Fit a synthesizer to a private table within a budget, and write synthetic rows.
 
@@ -113,7 +120,7 @@ def synthesize(
         recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint)
     fresh = _fresh(chosen, holdout)  # from here on private files are read
     table = _table(data, chosen)
-    with shown_training(synthesizer):
+    with shown_training(synthesizer), _remarks(check=check):
         fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
     if release:
         fitted.save(release)
@@ -324,6 +331,35 @@ def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
         print(
             f"left out, not asked for or not in the schema: {', '.join(left_out)}", file=sys.stderr
         )
+
+
+@contextmanager
+def _remarks(*, check: bool) -> Iterator[None]:
+    """Print on standard error what the fits of the block remark, what is private marked so."""
+    from dp_synth.errors import PrivacyWarning
+    from dp_synth.intake import telling
+
+    def tell(misfits: Misfits) -> None:
+        if check:
+            print("\n  ".join((MISFITS, *misfits.lines())), file=sys.stderr)
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, PrivacyWarning):
+            print(f"note: {message}", file=sys.stderr)
+        else:
+            shown(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings(), telling(tell):
+        warnings.simplefilter("always", PrivacyWarning)
+        shown, warnings.showwarning = warnings.showwarning, show
+        yield
 
 
 def _check_places(read: Sequence[str | Path | None], out: str, *kept: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""Counts over CSV and Parquet files larger than memory, streamed by DuckDB and encoded to disk."""
+"""Counts over files larger than memory, streamed (CSV by DuckDB) and encoded to disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns
 from dp_synth.counting.records import Records, Units, encode_finest, finest_domain
 from dp_synth.errors import InputError, SchemaError
-from dp_synth.schema import Schema
+from dp_synth.schema import Misfits, Schema
+from dp_synth.typed_cells import parquet_batches, parquet_names, texts_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,7 +32,6 @@ BATCH = 16_384  # records that are text at one time
 MOST_MEMORY = "500MB"  # of DuckDB, which needs a tenth of it for common files
 GZIP = b"\x1f\x8b"
 DIGEST = 16  # bytes of a unit's name: that two names share them all does not happen
-NO_PARQUET = "is not a Parquet file, or a damaged one"
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,  # encoding is slower than reading; each thread holds buffers of its own
@@ -96,21 +96,23 @@ def read_records(
     batches = _batches(path, names)
     columns = DiskColumns(finest_domain(schema).sizes, folder)
     digests = [np.empty((0, 2), dtype=np.uint64)]
+    misfits = Misfits()
     with ExitStack() as unfinished:
         unfinished.callback(columns.close)
         for frame in batches:
-            columns.append(encode_finest(schema, frame))
+            columns.append(encode_finest(schema, frame, misfits))
             if unit is not None:
                 digests.append(_digests(frame[unit]))
         unfinished.pop_all()
-    return Records(schema, columns, unit, None if unit is None else _numbered(digests))
+    units = None if unit is None else _numbered(digests)
+    return Records(schema, columns, unit, units, misfits=misfits)
 
 
 def column_names(path: str | PathLike[str]) -> list[str]:
     """Return the names of the columns of a table file; InputError when it is none."""
     is_gzip = _magic(path) == GZIP
     if Path(path).name.lower().endswith(".parquet"):
-        return _parquet_names(path)
+        return parquet_names(path)
     return _header(path, is_gzip)[1]
 
 
@@ -150,7 +152,6 @@ def _connect() -> duckdb.DuckDBPyConnection:
         ) from None
     connection = duckdb.connect(":memory:", config=_SETTINGS)
     connection.execute("SET enable_progress_bar = false")  # it is drawn on standard output
-    connection.execute("SET disable_parquet_prefetching = true")  # of row groups, whole
     return connection
 
 
@@ -177,22 +178,9 @@ def _csv_batches(path: str | PathLike[str], wanted: Sequence[str]) -> Iterator[p
 
 
 def _parquet_batches(path: str | PathLike[str], wanted: Sequence[str]) -> Iterator[pd.DataFrame]:
-    _magic(path)
-    names = _parquet_names(path)
-    places = _places(names, wanted, path)
-    columns = ", ".join(f"c{place}" for place in range(len(names)))
-    query = f"SELECT {_selected(places)} FROM read_parquet($path) AS records({columns})"
-    return _stream(query, {"path": _literal(path)}, wanted, source=str(path), fault=NO_PARQUET)
-
-
-def _parquet_names(path: str | PathLike[str]) -> list[str]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        return [str(name) for name in parquet.read_schema(path).names]
-    except (pa.ArrowException, OSError):
-        raise InputError(f"{path}: {NO_PARQUET}") from None
+    _places(parquet_names(path), wanted, path)
+    for batch in parquet_batches(path, wanted, BATCH):
+        yield _frame(batch, wanted)
 
 
 def _stream(
@@ -206,15 +194,20 @@ def _stream(
     try:
         reader = connection.sql(query, params=given).to_arrow_reader(BATCH)
         for batch in reader:
-            columns = zip(names, batch.columns, strict=True)
-            yield pd.DataFrame({name: _texts(column) for name, column in columns})
+            yield _frame(batch, names)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         # Their own messages quote the record, which is private.
         if "Out of Memory" in str(error):
-            fault = f"has cells or pages so large that DuckDB needs more than {MOST_MEMORY}"
+            fault = f"has cells so large that DuckDB needs more than {MOST_MEMORY}"
         raise InputError(f"{source}: {fault}") from None
     finally:
         connection.close()
+
+
+def _frame(batch: pa.RecordBatch, names: Sequence[str]) -> pd.DataFrame:
+    """Return records as text."""
+    columns = zip(names, batch.columns, strict=True)
+    return pd.DataFrame({name: _texts(column) for name, column in columns})
 
 
 def _texts(column: pa.Array) -> pd.Categorical | list[str]:
@@ -222,15 +215,13 @@ def _texts(column: pa.Array) -> pd.Categorical | list[str]:
     import pyarrow as pa
 
     try:
-        encoded = column.dictionary_encode(null_encoding="encode")
+        encoded = column.dictionary_encode()
     except pa.ArrowNotImplementedError:  # lists and the like
-        return _written(column)
-    codes, distinct = pd.factorize(np.array(_written(encoded.dictionary), dtype=object))
-    return pd.Categorical.from_codes(codes[encoded.indices.to_numpy()], pd.Index(distinct))
-
-
-def _written(cells: pa.Array) -> list[str]:
-    return ["" if cell is None else str(cell) for cell in cells.to_pylist()]
+        return texts_of(column)
+    texts = [*texts_of(encoded.dictionary), ""]  # the last one is that of a null
+    codes, distinct = pd.factorize(np.array(texts, dtype=object))
+    places = encoded.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False)
+    return pd.Categorical.from_codes(codes[places], pd.Index(distinct))
 
 
 def _selected(places: Sequence[int]) -> str:

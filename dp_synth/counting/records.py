@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns, MemoryColumns
 from dp_synth.domain import Codes, Domain
-from dp_synth.schema import Schema
+from dp_synth.schema import DiscreteColumn, IdColumn, Misfits, Schema
 
 Units = NDArray[np.int64]
 
@@ -30,7 +30,8 @@ class Records:
 
     ``unit`` is the column that names the unit of each record, and ``units`` its numbers; None
     where records were read without them. ``unlisted`` are, of each open column, the texts that
-    its schema does not list: private, their codes follow those of the schema.
+    its schema does not list: private, their codes follow those of the schema. ``misfits`` are the
+    cells that do not fit the schema, counted: private too.
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class Records:
         units: Units | None = None,
         *,
         unlisted: Mapping[str, tuple[str, ...]] | None = None,
+        misfits: Misfits | None = None,
     ) -> None:
         self.schema = schema
         self.unit = unit
+        self.misfits = Misfits() if misfits is None else misfits
         self.unlisted = unlisted or {}
         self._columns = columns
         self._units = units
@@ -51,13 +54,15 @@ class Records:
     @classmethod
     def of(cls, frame: pd.DataFrame, schema: Schema) -> Records:
         """Return the records of a frame; SchemaError when it lacks a column of the schema."""
-        codes = encode_finest(schema, frame)
+        misfits = Misfits()
+        codes = encode_finest(schema, frame, misfits)
         unlisted: dict[str, tuple[str, ...]] = {}
         for name in schema.open:
             column = schema.discrete(name)
             axis = schema.domain.axis(name)
             codes[:, axis], unlisted[name] = column.encode_openly(frame[name])
-        return cls(schema, MemoryColumns(list(codes.T), len(codes)), unlisted=unlisted)
+        columns = MemoryColumns(list(codes.T), len(codes))
+        return cls(schema, columns, unlisted=unlisted, misfits=misfits)
 
     @cached_property
     def counts(self) -> CodeCounts:
@@ -83,7 +88,8 @@ class Records:
         if self._units is None:
             raise ValueError("these records were read without their units")
         kept = kept_of_units(self._units, most, rng)
-        return Records(self.schema, self._columns.where(kept), unlisted=self.unlisted)
+        columns = self._columns.where(kept)
+        return Records(self.schema, columns, unlisted=self.unlisted, misfits=self.misfits)
 
     def close(self) -> None:
         """Give memory and files back."""
@@ -118,11 +124,21 @@ def finest_domain(schema: Schema) -> Domain:
     return Domain(own.attributes, sizes, tuple(orders))
 
 
-def encode_finest(schema: Schema, frame: pd.DataFrame) -> Codes:
-    """Return the codes of ``frame`` over `finest_domain`, in Fortran order."""
-    codes = schema.encode(frame)
-    if schema.fine:
-        codes[:, [schema.domain.axis(name) for name in schema.fine]] = schema.encode_finely(frame)
+def encode_finest(schema: Schema, frame: pd.DataFrame, misfits: Misfits) -> Codes:
+    """Return the codes of ``frame`` over `finest_domain`, in Fortran order.
+
+    What does not fit the schema is counted in ``misfits`` as well.
+    """
+    codes = np.empty((len(frame), len(schema.domain)), dtype=np.int32, order="F")
+    for axis, name in enumerate(schema.domain):
+        column, cells = schema.column(name), schema.cells(frame, name)
+        assert not isinstance(column, IdColumn)
+        if isinstance(column, DiscreteColumn) or name not in schema.fine:
+            codes[:, axis] = column.codes(cells)
+        else:
+            codes[:, axis] = column.codes(cells, schema.fine[name].grid)
+        misfits.add(column, cells)
+    misfits.records += len(frame)
     return codes
 
 

@@ -15,7 +15,9 @@ import pandas as pd
 
 from dp_synth.errors import InputError
 from dp_synth.files import written_whole
+from dp_synth.typed_cells import parquet_batches, parquet_names, texts_of
 
+RECORDS = 2**16  # of a Parquet file that are read at one time
 _ENDINGS = ".csv, .csv.gz or .parquet"
 
 
@@ -24,12 +26,14 @@ def read_table(path: str | PathLike[str]) -> pd.DataFrame:
 
     The ending tells CSV (``.csv``, ``.csv.gz``) from Parquet; ``-`` reads CSV from standard input.
     No text means "missing" here: ``NA`` and the empty cell stay as they are, and a null of a
-    Parquet file becomes an empty text. InputError when the file is not such a table.
+    Parquet file becomes an empty text; its other cells are written as `typed_cells.text_of` does.
+    InputError when the file is not such a table.
     """
     if os.fspath(path) == "-":
         return parse_csv(sys.stdin.buffer.read(), source="standard input")
-    kind, content = _kind(path), _content(path)
-    return _parse_parquet(content, path) if kind == "parquet" else parse_csv(content, str(path))
+    if _kind(path) == "parquet":
+        return _parse_parquet(path)
+    return parse_csv(_content(path), str(path))
 
 
 def write_table(frame: pd.DataFrame, path: str | PathLike[str]) -> None:
@@ -119,27 +123,20 @@ def _decompress(content: bytes, source: str) -> bytes:
         raise InputError(f"{source}: is a damaged gzip file") from None
 
 
-def _parse_parquet(content: bytes, path: str | PathLike[str]) -> pd.DataFrame:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        table = parquet.read_table(io.BytesIO(content))
-    except (pa.ArrowInvalid, OSError):
-        raise InputError(f"{path}: is not a Parquet file, or a damaged one") from None
-    _check_names([str(name) for name in table.column_names], str(path))
-    columns = {name: _cell_texts(table.column(name)) for name in table.column_names}
-    return pd.DataFrame(columns)
-
-
-def _cell_texts(column: object) -> pd.Series:
-    """Return an Arrow column as text, integers beside nulls without a decimal point."""
-    cells = column.to_pylist()  # type: ignore[attr-defined]
-    return pd.Series(["" if cell is None else str(cell) for cell in cells], dtype="str")
+def _parse_parquet(path: str | PathLike[str]) -> pd.DataFrame:
+    names = parquet_names(path)
+    _check_names(names, str(path))
+    cells: dict[str, list[str]] = {name: [] for name in names}
+    for batch in parquet_batches(path, names, RECORDS):
+        for name, column in zip(names, batch.columns, strict=True):
+            cells[name] += texts_of(column)
+    return pd.DataFrame({name: pd.Series(texts, dtype="str") for name, texts in cells.items()})
 
 
 def _to_csv(frame: pd.DataFrame) -> str:
     text: str = frame.to_csv(index=False, lineterminator="\n")
+    if "\r" in text:  # which is quoted only where all text is
+        text = frame.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     return text
 
 

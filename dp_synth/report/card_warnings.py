@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dp_synth.accounting import Ledger
+from dp_synth.accounting.ledger import UNCONFIRMED
 from dp_synth.release import Release
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
-from dp_synth.schema.draft import BOUNDS_FROM
 
 WIDE = 100
 """A categorical column of more categories than this is called wide: some hold few people."""
@@ -29,7 +29,6 @@ Kind = (
     ]
 )
 
-_RECORDS = {"row", "record", "line"}  # words for a unit that is one record
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _IDENTIFYING = {
     *("id", "ids", "uid", "uuid", "guid", "ssn", "identifier", "iban", "passport", "plate"),
@@ -107,19 +106,19 @@ def _of_schema(release: Release) -> Iterator[Finding]:
             "The schema does not say where its bounds and categories come from (bounds_from). The "
             "promise holds only if they were known without looking at the private table.",
         )
-    elif schema.bounds_from.startswith(BOUNDS_FROM):
+    elif schema.is_draft:
         yield Finding(
             "bounds_from_data",
             "blocking",
             "",
-            "Bounds and categories were read from the private table and nobody has confirmed that "
-            "they are public: they are then released without any protection.",
+            f"{UNCONFIRMED}. Nobody has confirmed that bounds and categories are public: they are "
+            "then released without any protection.",
         )
     yield from _of_unit(schema, release.ledger)
 
 
 def _of_unit(schema: Schema, ledger: Ledger) -> Iterator[Finding]:
-    budget, unit = ledger.budget, schema.unit_of_privacy
+    budget = ledger.budget
     if budget.unit is not None:
         yield Finding(
             "several_rows",
@@ -128,13 +127,14 @@ def _of_unit(schema: Schema, ledger: Ledger) -> Iterator[Finding]:
             f"The unit is all records of one {budget.unit}. At most {budget.max_rows} of them were "
             "used, the others dropped at random: units with many records count for less.",
         )
-    elif unit is not None and _RECORDS.isdisjoint(unit.lower().split()):
+    elif schema.has_units:
         yield Finding(
             "several_rows",
             "warning",
             "",
-            f"The schema says that the unit of privacy is {unit!r}, the ledger protects one "
-            "record. Should one unit have several records, the promise to it is weaker.",
+            f"The schema says that the unit of privacy is {schema.unit_of_privacy!r}, the ledger "
+            "protects one record. Should one unit have several records, the promise to it is "
+            "weaker.",
         )
 
 

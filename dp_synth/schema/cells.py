@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dp_synth.typed_cells import text_of
+
 _EPOCH = datetime(1970, 1, 1)
+_OFFSET = re.compile(r":\d\d.*([-+]\d\d:?\d\d|Z)\s*$")
 SECONDS_PER_DAY = 86_400
 
 
@@ -20,11 +25,13 @@ class Cells:
     """The distinct cells of a column, and which of them each record holds.
 
     ``positions`` indexes lookup arrays one longer than ``distinct``: an absent cell (NaN, None,
-    NaT) has position -1 and so takes the last entry. Whatever a cell holds, nothing here raises.
+    NaT) has position -1 and so takes the last entry. Typed times with a ``zone`` are held in UTC.
+    Whatever a cell holds, nothing here raises.
     """
 
     distinct: NDArray[np.generic]
     positions: NDArray[np.intp]
+    zone: tzinfo | None = None
 
     @classmethod
     def of(cls, series: pd.Series) -> Cells:
@@ -34,29 +41,72 @@ class Cells:
         except TypeError:  # cells that cannot be hashed, such as lists
             positions, distinct = pd.factorize(series.map(str))
         if pd.api.types.is_datetime64_any_dtype(distinct):
-            naive = pd.DatetimeIndex(distinct)
-            naive = naive.tz_convert(None) if naive.tz is not None else naive
-            return cls(naive.to_numpy(), positions)
-        return cls(np.asarray(distinct), positions)
+            moments = pd.DatetimeIndex(distinct)
+            zone = moments.tz
+            naive = moments if zone is None else moments.tz_convert(None)
+            return cls(naive.to_numpy(), positions, zone)
+        found = np.asarray(distinct)
+        if found.dtype.kind in "mS":  # durations and bytes are known by their text
+            found = np.array([text_of(cell) for cell in found], dtype=object)
+        return cls(found, positions)
 
     def texts(self) -> list[str]:
         """Return the distinct cells as text, the absent one (last) as an empty text."""
+        return self._texts
+
+    @cached_property
+    def _texts(self) -> list[str]:
         if self.distinct.dtype.kind == "M":
-            return [*(str(cell) for cell in pd.DatetimeIndex(self.distinct)), ""]
-        return [*(cell if isinstance(cell, str) else _text(cell) for cell in self.distinct), ""]
+            moments = pd.DatetimeIndex(self.distinct)
+            if self.zone is not None:
+                moments = moments.tz_localize("UTC").tz_convert(self.zone)
+            return [*map(str, moments), ""]
+        return [*(cell if isinstance(cell, str) else text_of(cell) for cell in self.distinct), ""]
 
     def numbers(self) -> NDArray[np.float64]:
-        """Return the distinct cells as finite numbers; NaN where they are none."""
-        if self.distinct.dtype.kind in "biuf":
-            return _finite(np.append(self.distinct.astype(np.float64), np.nan))
-        return np.append(numbers_of(map(_readable, self.distinct)), np.nan)
+        """Return the distinct cells as numbers, infinite ones as well; NaN where they are none.
 
-    def seconds(self) -> NDArray[np.float64]:
-        """Return the distinct cells as seconds since 1970 in UTC; NaN where they are no dates."""
+        Narrow floats are the decimals that their text says; logical values are no numbers.
+        """
+        return self._numbers
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.float64]:
+        kind, width = self.distinct.dtype.kind, self.distinct.dtype.itemsize
+        if kind == "b":
+            return np.full(len(self.distinct) + 1, np.nan)
+        if kind in "iu" or (kind == "f" and width >= 8):
+            return np.append(self.distinct.astype(np.float64), np.nan)
+        if kind == "f":
+            return np.append(self.distinct.astype(str).astype(np.float64), np.nan)
+        return np.append(_read(map(_readable, self.distinct)), np.nan)
+
+    def truths(self) -> NDArray[np.float64]:
+        """Return 1 and 0 for cells that say true and false, as words or as numbers; else NaN."""
+        said = np.full(len(self.distinct) + 1, np.nan)
+        numbers = self.numbers()
+        said[(numbers == 0) | (numbers == 1)] = numbers[(numbers == 0) | (numbers == 1)]
+        texts = self.texts()
+        for place in np.flatnonzero(np.isnan(numbers))[:-1]:
+            said[place] = truth_of(texts[place])
+        return said
+
+    def seconds(self, offset: float = 0.0) -> NDArray[np.float64]:
+        """Return the distinct cells as seconds since 1970 in UTC; NaN where they are no dates.
+
+        Times that say no offset from UTC are taken to be ``offset`` seconds ahead of it.
+        """
         if self.distinct.dtype.kind == "M":
-            microseconds = self.distinct.astype("datetime64[us]").astype(np.int64)
-            return np.append(microseconds / 1e6, np.nan)
-        return np.append(np.array([seconds_of(text) for text in self.texts()[:-1]]), np.nan)
+            ahead = offset if self.zone is None else 0.0
+            return np.append(_seconds(self.distinct) - ahead, np.nan)
+        texts = self.texts()[:-1]
+        return np.append(np.array([seconds_of(text, offset) for text in texts]), np.nan)
+
+    def have_offsets(self) -> NDArray[np.bool_]:
+        """Tell which distinct cells are times that say their offset from UTC."""
+        if self.distinct.dtype.kind == "M":
+            return np.append(np.full(len(self.distinct), self.zone is not None), False)
+        return np.array([_OFFSET.search(text) is not None for text in self.texts()])
 
 
 def numbers_of(texts: Iterable[str | float]) -> NDArray[np.float64]:
@@ -65,20 +115,13 @@ def numbers_of(texts: Iterable[str | float]) -> NDArray[np.float64]:
     >>> numbers_of(["5000.0", " 7", "1_000", "?", "inf"]).tolist()
     [5000.0, 7.0, nan, nan, nan]
     """
-    cells = list(texts)
-    try:
-        plain = not any(isinstance(cell, str) and "_" in cell for cell in cells)
-        if plain:
-            return _finite(np.array(cells, dtype=object).astype(np.float64))
-    except (ValueError, TypeError, OverflowError):
-        pass  # at least one cell is not a number: they are read one by one
-    return _finite(np.array([_number(cell) for cell in cells], dtype=np.float64))
+    return _finite(_read(texts))
 
 
-def seconds_of(text: str) -> float:
+def seconds_of(text: str, offset: float = 0.0) -> float:
     """Return the ISO date or time in ``text`` as seconds since 1970; NaN when it is none.
 
-    A time with an offset is taken to UTC, one without is taken as it is.
+    A time with an offset is taken to UTC, one without is taken to be ``offset`` seconds ahead.
 
     >>> seconds_of("1970-01-02"), seconds_of("1970-01-01T01:00:00+01:00"), seconds_of("?")
     (86400.0, 0.0, nan)
@@ -86,32 +129,71 @@ def seconds_of(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text.strip())
         if moment.tzinfo is not None:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
+            moment, offset = moment.astimezone(UTC).replace(tzinfo=None), 0.0
     except (ValueError, OverflowError):
         return math.nan
-    return (moment - _EPOCH).total_seconds()
+    return (moment - _EPOCH).total_seconds() - offset
 
 
-def _text(cell: object) -> str:
-    try:
-        return str(cell)
-    except ValueError:  # an integer of more digits than Python writes
-        return ""
+def truth_of(text: str) -> float:
+    """Return 1 or 0 for a text that says true or false, as a word or a number; else NaN.
+
+    >>> [truth_of(text) for text in ("TRUE", "false", "1.0", "0", "yes")]
+    [1.0, 0.0, 1.0, 0.0, nan]
+    """
+    word = text.strip().lower()
+    number = float(word == "true") if word in ("true", "false") else _number(word)
+    return number if number in (0.0, 1.0) else math.nan
+
+
+def _seconds(moments: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return typed moments as seconds since 1970, whatever unit they count, to the microsecond."""
+    unit = np.datetime_data(str(moments.dtype))[0]
+    counts = moments.astype(np.int64)
+    if unit == "ns":
+        return counts // 1000 / 1e6
+    per_second = {"us": 1e6, "ms": 1e3}.get(unit, 1.0)
+    return counts / per_second
 
 
 def _readable(cell: object) -> str | float:
-    if isinstance(cell, str):
-        return cell
-    # True reads as 1, as it does in a column of logical values.
-    return float(cell) if isinstance(cell, (bool, np.bool_, np.floating)) else _text(cell)
+    if isinstance(cell, (bool, np.bool_)):
+        return math.nan
+    if isinstance(cell, (int, float)):
+        return _number(cell)
+    return text_of(cell)
+
+
+def _read(texts: Iterable[str | float]) -> NDArray[np.float64]:
+    """Return the numbers that are written in ``texts``, infinite ones as well; else NaN."""
+    cells = list(texts)
+    try:
+        plain = not any(isinstance(cell, str) and "_" in cell for cell in cells)
+        if plain:
+            return np.array(cells, dtype=object).astype(np.float64)
+    except (ValueError, TypeError, OverflowError):
+        pass  # at least one cell is not a number: they are read one by one
+    return np.array([_number(cell) for cell in cells], dtype=np.float64)
 
 
 def _number(cell: str | float) -> float:
-    text = str(cell)
     try:
-        return math.nan if "_" in text else float(text)
-    except ValueError:
+        return math.nan if isinstance(cell, str) and "_" in cell else float(cell)
+    except OverflowError:  # an integer beyond all floats
+        return math.inf if cell > 0 else -math.inf  # type: ignore[operator]
+    except (TypeError, ValueError):
         return math.nan
+
+
+def narrowed(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what 32-bit floats hold of ``numbers``; NaN for whole ones, which say what they are.
+
+    >>> bool(narrowed(np.array([-99.9]))[0] == narrowed(np.array([-99.9000015]))[0])
+    True
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        held = numbers.astype(np.float32).astype(np.float64)
+        return np.where(numbers == np.rint(numbers), np.nan, held)
 
 
 def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from dp_synth.schema.cells import Cells
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import Column
-from dp_synth.schema.dates import DatetimeColumn
 from dp_synth.schema.draft import MIN_ID_VALUES
+from dp_synth.schema.misfits import counts_of, faults_of
 from dp_synth.schema.model import Schema
-from dp_synth.schema.numeric import NumericColumn
 
 FREE_TEXT_LENGTH = 40
 """Distinct cells of more characters than this, on average, read like free text."""
@@ -51,13 +50,12 @@ def _findings(column: Column, series: pd.Series) -> list[str]:
             f"records they are, else leave it out with --drop {column.name!r}"
         ]
     cells = Cells.of(series)
-    slots = len(cells.distinct) + 1  # the last one counts the absent cells, position -1
-    counts = np.bincount(cells.positions % slots, minlength=slots)
-    texts = cells.texts()[:-1]
-    if isinstance(column, DiscreteColumn):
-        found = _unseen(column, cells, counts)
-    else:
-        found = _off_the_line(column, cells, counts)
+    counts, texts = counts_of(cells), cells.texts()[:-1]
+    found = [
+        finding
+        for what, chosen in faults_of(column, cells).items()
+        for finding in _counted(what, texts, counts, chosen)
+    ]
     if len(series) > 1 and int(np.count_nonzero(counts)) == 1:
         found.append("holds the same cell in every record")
     return found + _identifying(column, texts, len(series))
@@ -79,44 +77,16 @@ def _violations(frame: pd.DataFrame, schema: Schema) -> list[str]:
     return found
 
 
-def _unseen(column: DiscreteColumn, cells: Cells, counts: NDArray[np.integer]) -> list[str]:
-    texts = cells.texts()[:-1]
-    unseen = np.array([code is None for code in column.lookup(cells)], dtype=bool)
-    return _counted("unseen category", texts, counts, unseen) + _absent(column, counts, len(texts))
-
-
-def _off_the_line(
-    column: NumericColumn | DatetimeColumn, cells: Cells, counts: NDArray[np.integer]
-) -> list[str]:
-    texts = cells.texts()
-    numbers = column.numbers(cells)
-    marked = np.isin(texts, column.missing) | np.isin(numbers, column.mark_numbers)
-    unread = np.isnan(numbers) & ~marked
-    outside = ~marked & ((numbers < column.grid.lower) | (numbers > column.grid.upper))
-    noun = "date" if isinstance(column, DatetimeColumn) else "number"
-    return [
-        *_counted("cell outside the bounds", texts[:-1], counts, outside[:-1]),
-        *_counted(f"cell that is no {noun}", texts[:-1], counts, unread[:-1]),
-        *_absent(column, counts, len(texts) - 1),
-    ]
-
-
 def _counted(
     what: str, texts: list[str], counts: NDArray[np.integer], chosen: NDArray[np.bool_]
 ) -> list[str]:
-    places = np.flatnonzero(chosen)
-    if not len(places):
+    cells = int(counts[chosen].sum())
+    if not cells:
         return []
+    places = np.flatnonzero(chosen[:-1])  # without the absent cell, which has no text
     shown = ", ".join(repr(texts[i]) for i in places[:_SHOWN])
     more = ", ..." if len(places) > _SHOWN else ""
-    return [f"{what}: {_number(int(counts[places].sum()), 'cell')}, such as {shown}{more}"]
-
-
-def _absent(column: Column, counts: NDArray[np.integer], place: int) -> list[str]:
-    absent = int(counts[place])
-    if not absent or column.missing:
-        return []
-    return [f"absent cell without a missing mark in the schema: {_number(absent, 'cell')}"]
+    return [f"{what}: {_number(cells, 'cell')}{f', such as {shown}{more}' if shown else ''}"]
 
 
 def _number(count: int, noun: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
@@ -11,10 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from dp_synth.schema.cells import Cells, numbers_of
+from dp_synth.schema.cells import Cells, narrowed, numbers_of, truth_of
 
 ABSENT_MARKS = ("", "nan", "NaN")
 """Marks for an absent cell (NaN, None, NaT) of a typed column, the first declared one wins."""
+
+MAX_MAGNITUDE = 2.0**53 - 1
+"""Numbers beyond this are matched by text alone; as bounds they are refused."""
 
 MAX_OPEN = 1_000
 """At most so many categories are added to an open column."""
@@ -116,15 +119,33 @@ class DiscreteColumn(BaseColumn):
     @cached_property
     def _by_number(self) -> dict[float, int]:
         numbers = numbers_of((*self.texts, *self.missing)).tolist()
-        pairs = [(number, code) for code, number in enumerate(numbers) if number == number]
+        # Beyond MAX_MAGNITUDE two whole numbers can be one float.
+        pairs = [(n, code) for code, n in enumerate(numbers) if abs(n) <= MAX_MAGNITUDE]
         return dict(reversed(pairs))  # of two spellings of one number the first wins
 
-    def encode(self, series: pd.Series) -> NDArray[np.int32]:
-        """Return the code of each cell, matched by text, else by number.
+    @cached_property
+    def _by_narrow(self) -> dict[float, int]:
+        """The codes of numbers by what 32-bit floats hold of them, where that tells them apart."""
+        held = narrowed(numbers_of((*self.texts, *self.missing))).tolist()
+        return {n: code for code, n in enumerate(held) if n == n and held.count(n) == 1}
 
-        An unseen category becomes the first missing mark, else the first category.
+    @cached_property
+    def _by_truth(self) -> dict[float, int]:
+        """The codes of true (1) and false (0), of which the categories say one each at most."""
+        truths = map(truth_of, self.texts)
+        found = [(truth, code) for code, truth in enumerate(truths) if truth == truth]
+        return dict(found) if len(dict(found)) == len(found) else {}
+
+    def encode(self, series: pd.Series) -> NDArray[np.int32]:
+        """Return the code of each cell, matched by text, else by value.
+
+        Values are numbers, what 32-bit floats hold of numbers, and true and false. An unseen
+        category becomes the first missing mark, else the first category.
         """
-        cells = Cells.of(series)
+        return self.codes(Cells.of(series))
+
+    def codes(self, cells: Cells) -> NDArray[np.int32]:
+        """Return what `encode` does, of cells that were read already."""
         codes = [self._unseen if code is None else code for code in self.lookup(cells)]
         codes.append(self._unseen + self.absent_mark)
         return np.array(codes, dtype=np.int32)[cells.positions]
@@ -162,13 +183,18 @@ class DiscreteColumn(BaseColumn):
     def lookup(self, cells: Cells) -> list[int | None]:
         """Return the code of each distinct cell but the absent one; None for an unseen category."""
         codes = [self._by_text.get(text) for text in cells.texts()[:-1]]
-        if not self._by_number or None not in codes:
-            return codes
-        numbers = cells.numbers().tolist()[:-1]
-        return [
-            self._by_number.get(number) if code is None else code
-            for code, number in zip(codes, numbers, strict=True)
-        ]
+        ways: tuple[tuple[dict[float, int], Callable[[], NDArray[np.float64]]], ...] = (
+            (self._by_number, cells.numbers),
+            (self._by_narrow, lambda: narrowed(cells.numbers())),
+            (self._by_truth, cells.truths),
+        )
+        for known, values in ways:
+            if known and None in codes:
+                codes = [
+                    known.get(value) if code is None else code
+                    for code, value in zip(codes, values().tolist()[:-1], strict=True)
+                ]
+        return codes
 
     def decode(self, codes: NDArray[np.int32], rng: np.random.Generator) -> pd.Series:
         """Return the category or missing mark of each code, as text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cached_property
 from typing import Literal, Self
 
@@ -28,6 +29,8 @@ class DatetimeColumn(BaseColumn):
     """A column of ISO dates or times between public bounds.
 
     Bounds without a time of day make it a column of whole days, others one of whole seconds.
+    Where the bounds say their offset from UTC, times are written with that of ``lower``, and cells
+    that say none are taken to have it; otherwise cells that say one are taken to UTC.
     ``bins`` is as in `NumericColumn`, its list holding ISO texts.
     """
 
@@ -43,6 +46,8 @@ class DatetimeColumn(BaseColumn):
         seconds = _moment(bound)
         if info.field_name == "upper" and "lower" in info.data:
             lower = info.data["lower"]
+            if (offset_of(lower) is None) != (offset_of(bound) is None):
+                raise ValueError(f"must say its offset from UTC where lower does ({lower})")
             if seconds < seconds_of(lower):
                 raise ValueError(f"must be above lower ({lower}), got {bound}")
         return bound
@@ -59,7 +64,7 @@ class DatetimeColumn(BaseColumn):
         if {"lower", "upper"} <= info.data.keys():
             lower, upper = info.data["lower"], info.data["upper"]
             unit = _unit(lower, upper)
-            edges = _edges(checked, unit)
+            edges = _edges(checked, unit, offset_of(lower))
             line.check_edges(edges, _moment(lower) // unit, _moment(upper) // unit)
             make_grid(_moment(lower) // unit, _moment(upper) // unit, edges, whole=True)
         return checked
@@ -85,10 +90,15 @@ class DatetimeColumn(BaseColumn):
         return _unit(self.lower, self.upper)
 
     @cached_property
+    def offset(self) -> float | None:
+        """Seconds that ``lower`` is ahead of UTC; None where it does not say so."""
+        return offset_of(self.lower)
+
+    @cached_property
     def grid(self) -> Grid:
         """The public cells of this column, in units since 1970."""
         lower, upper = (seconds_of(bound) // self.unit for bound in (self.lower, self.upper))
-        edges = _edges(self.bins, self.unit)
+        edges = _edges(self.bins, self.unit, self.offset)
         return make_grid(lower, upper, edges, whole=True, cuts=self._cuts)
 
     @cached_property
@@ -107,7 +117,8 @@ class DatetimeColumn(BaseColumn):
     @property
     def mark_numbers(self) -> Floats:
         """The unit since 1970 that each missing mark writes; NaN for words."""
-        return np.array([seconds_of(mark) for mark in self.missing], dtype=np.float64) // self.unit
+        seconds = [seconds_of(mark, self.offset or 0.0) for mark in self.missing]
+        return np.array(seconds, dtype=np.float64) // self.unit
 
     def cut_at(self, cuts: tuple[float, ...]) -> Self:
         """Return the column whose cells begin at each of ``cuts`` as well."""
@@ -124,29 +135,35 @@ class DatetimeColumn(BaseColumn):
 
     def number_of(self, given: object) -> float:
         """Return the units since 1970 that a condition gives; ValueError for anything else."""
-        seconds = seconds_of(given) if isinstance(given, str) else np.nan
+        seconds = seconds_of(given, self.offset or 0.0) if isinstance(given, str) else np.nan
         if np.isnan(seconds):
             raise ValueError(f"column {self.name!r}: a condition gives ISO dates, got {given!r}")
         return seconds / self.unit
 
     def numbers(self, cells: Cells) -> Floats:
         """Return the unit since 1970 that each distinct cell falls in."""
-        return cells.seconds() // self.unit
+        return cells.seconds(self.offset or 0.0) // self.unit
 
     def written(self, numbers: Floats) -> NDArray[np.generic]:
         """Return ``numbers`` as ISO texts, dates or times like the bounds."""
         step = "s" if self.unit == 1 else "D"
-        texts = np.datetime_as_string(numbers.astype(np.int64).astype(f"datetime64[{step}]"))
+        local = numbers.astype(np.int64) + int(self.offset or 0)
+        texts = np.datetime_as_string(local.astype(f"datetime64[{step}]"))
         if " " in self.lower.strip():
             texts = np.char.replace(texts, "T", " ")
-        return texts.astype(object)
+        written: NDArray[np.object_] = texts.astype(object)
+        return written if self.offset is None else written + _suffix(self.lower)
 
     def encode(self, series: pd.Series) -> NDArray[np.int32]:
         """Return the cell of each date, clipped to the bounds.
 
         What is no date becomes the first missing mark, else the lower bound.
         """
-        return line.encode(self, series, self.grid)
+        return self.codes(Cells.of(series))
+
+    def codes(self, cells: Cells, grid: Grid | None = None) -> NDArray[np.int32]:
+        """Return what `encode` does, of cells that were read already, over ``grid`` or its own."""
+        return line.codes(self, cells, self.grid if grid is None else grid)
 
     def decode(self, codes: NDArray[np.int32], rng: np.random.Generator) -> pd.Series:
         """Return an ISO text for each code, uniform inside its cell, or the missing mark."""
@@ -161,12 +178,32 @@ class DatetimeColumn(BaseColumn):
         return line.values(self, series) * self.unit / SECONDS_PER_DAY
 
 
-def _edges(bins: int | tuple[str, ...] | None, unit: int) -> int | tuple[float, ...] | None:
-    return tuple(_moment(edge) // unit for edge in bins) if isinstance(bins, tuple) else bins
+def offset_of(text: str) -> float | None:
+    """Return how many seconds an ISO time is ahead of UTC; None where it does not say so.
+
+    >>> offset_of("2024-01-31T12:00:00+02:00"), offset_of("2024-01-31")
+    (7200.0, None)
+    """
+    offset = datetime.fromisoformat(text.strip()).utcoffset()
+    return None if offset is None else offset.total_seconds()
 
 
-def _moment(text: str) -> float:
-    seconds = seconds_of(text)
+def _suffix(text: str) -> str:
+    """Return how an ISO time writes its offset from UTC."""
+    moment = datetime.fromisoformat(text.strip())
+    return "Z" if text.strip().endswith("Z") else moment.isoformat(timespec="seconds")[19:]
+
+
+def _edges(
+    bins: int | tuple[str, ...] | None, unit: int, offset: float | None
+) -> int | tuple[float, ...] | None:
+    if not isinstance(bins, tuple):
+        return bins
+    return tuple(_moment(edge, offset or 0.0) // unit for edge in bins)
+
+
+def _moment(text: str, offset: float = 0.0) -> float:
+    seconds = seconds_of(text, offset)
     if np.isnan(seconds):
         raise ValueError(f"must be an ISO date or time such as 2024-01-31, got {text!r}")
     return seconds

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.schema.cells import Cells
+from dp_synth.schema.cells import Cells, narrowed
 from dp_synth.schema.grid import Floats, Grid
 
 MAX_BINS = 100_000
@@ -42,19 +42,18 @@ class Line(Protocol):
         """The public cells of this column."""
 
     def numbers(self, cells: Cells) -> Floats:
-        """Return the number in each distinct cell; NaN where it is none."""
+        """Return the number in each distinct cell, also an infinite one; NaN where it is none."""
 
     def written(self, numbers: Floats) -> NDArray[np.generic]:
         """Return ``numbers`` as the table holds them."""
 
 
-def encode(column: Line, series: pd.Series, grid: Grid) -> Codes:
+def codes(column: Line, cells: Cells, grid: Grid) -> Codes:
     """Return the cell of ``grid`` that each number lies in; marks have the codes after them."""
-    cells = Cells.of(series)
     numbers = column.numbers(cells)
     places = _mark_lookup(column, cells, numbers)
-    codes = np.where(places >= 0, len(grid) + places, grid.cells(numbers))
-    return codes.astype(np.int32)[cells.positions]
+    found = np.where(places >= 0, len(grid) + places, grid.cells(numbers))
+    return found.astype(np.int32)[cells.positions]
 
 
 def decode(column: Line, codes: Codes, rng: np.random.Generator) -> pd.Series:
@@ -70,7 +69,7 @@ def typed(column: Line, series: pd.Series) -> pd.Series:
     cells = Cells.of(series)
     numbers = column.numbers(cells)
     places = _mark_lookup(column, cells, numbers)
-    written = column.written(np.nan_to_num(numbers, nan=column.grid.lower))
+    written = column.written(np.nan_to_num(_finite(column, numbers), nan=column.grid.lower))
     return _with_marks(column, written[cells.positions], places[cells.positions])
 
 
@@ -79,7 +78,7 @@ def values(column: Line, series: pd.Series) -> Floats:
     cells = Cells.of(series)
     numbers = column.numbers(cells)
     places = _mark_lookup(column, cells, numbers)
-    return np.where(places >= 0, np.nan, numbers)[cells.positions]
+    return np.where(places >= 0, np.nan, _finite(column, numbers))[cells.positions]
 
 
 def _mark_lookup(column: Line, cells: Cells, numbers: Floats) -> NDArray[np.int64]:
@@ -87,18 +86,39 @@ def _mark_lookup(column: Line, cells: Cells, numbers: Floats) -> NDArray[np.int6
 
     Without marks what is no number is -1 too: it has no code of its own.
     """
+    places = written_marks(column, cells, numbers)
+    if column.missing:
+        places[np.isnan(numbers) & (places < 0)] = 0
+        places[-1] = column.absent_mark
+    return places
+
+
+def written_marks(column: Line, cells: Cells, numbers: Floats) -> NDArray[np.int64]:
+    """Return the place in ``missing`` of the mark that each distinct cell writes, else -1.
+
+    A mark is written as its number, as what a 32-bit float holds of it, or as its text.
+    """
     places = np.full(len(numbers), -1)
     if not column.missing:
         return places
-    by_text = {mark: place for place, mark in enumerate(column.missing)}
-    for place, number in enumerate(column.mark_numbers):
-        places[numbers == number] = place
-    unknown = np.flatnonzero(np.isnan(numbers))
+    held = numbers if column.grid.whole else narrowed(numbers)
+    marks = column.mark_numbers
+    narrow = marks if column.grid.whole else narrowed(marks)
+    outside = (numbers < column.grid.lower) | (numbers > column.grid.upper)
+    for place, number in enumerate(marks):
+        places[(numbers == number) | (outside & (held == narrow[place]))] = place
+    unknown = np.flatnonzero(~np.isfinite(numbers))
     texts = cells.texts() if len(unknown) > 1 else []
+    by_text = {mark: place for place, mark in enumerate(column.missing)}
     for i in unknown[:-1]:
-        places[i] = by_text.get(texts[i], 0)
-    places[-1] = column.absent_mark
+        places[i] = by_text.get(texts[i], -1)
     return places
+
+
+def _finite(column: Line, numbers: Floats) -> Floats:
+    """Return numbers with the nearer bound in place of infinite ones."""
+    lower, upper = column.grid.lower, column.grid.upper
+    return np.where(np.isinf(numbers), np.where(numbers > 0, upper, lower), numbers)
 
 
 def _with_marks(

@@ -28,6 +28,7 @@ from dp_synth.errors import SchemaError
 from dp_synth.extensions import listed, nearest, unknown
 from dp_synth.files import written_whole
 from dp_synth.schema import line
+from dp_synth.schema.cells import Cells
 from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import (
     Case,
@@ -39,9 +40,12 @@ from dp_synth.schema.constraints import (
     supports_of,
 )
 from dp_synth.schema.dates import DatetimeColumn
+from dp_synth.schema.draft import BOUNDS_FROM
 from dp_synth.schema.explain import Parts, first_fault
 from dp_synth.schema.fine import FineGrid
 from dp_synth.schema.numeric import NumericColumn
+
+RECORD_WORDS = ("row", "record", "line")  # for a unit that is one record
 
 _PARTS: Parts = {
     "categorical": DiscreteColumn,
@@ -205,6 +209,17 @@ class Schema(BaseModel):
         """Return the content of the schema's file."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
+    @property
+    def is_draft(self) -> bool:
+        """Whether its bounds were read from the records, and nobody has confirmed them."""
+        return (self.bounds_from or "").startswith(BOUNDS_FROM.partition(":")[0])
+
+    @property
+    def has_units(self) -> bool:
+        """Whether it says that whom it protects is something else than one record."""
+        words = set((self.unit_of_privacy or "row").lower().split())
+        return words.isdisjoint(RECORD_WORDS)
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of all columns, in order."""
@@ -319,6 +334,12 @@ class Schema(BaseModel):
         fields = {name: getattr(self, name) for name in self.model_fields_set}
         return Schema.model_validate({**fields, **update})
 
+    def check(self, frame: pd.DataFrame) -> list[str]:
+        """Return one line for each mismatch of ``frame``: private, as `schema.check` gives them."""
+        from dp_synth.schema.check import check
+
+        return check(frame, self)
+
     def encode(self, frame: pd.DataFrame) -> NDArray[np.int32]:
         """Return the codes of ``frame``, shape (records, attributes), in Fortran order.
 
@@ -328,8 +349,12 @@ class Schema(BaseModel):
         columns = self._synthesized()
         codes = np.empty((len(frame), len(columns)), dtype=np.int32, order="F")
         for i, column in enumerate(columns):
-            codes[:, i] = column.encode(self._cells(frame, column.name))
+            codes[:, i] = column.codes(self.cells(frame, column.name))
         return codes
+
+    def cells(self, frame: pd.DataFrame, name: str) -> Cells:
+        """Return the cells of the column ``name`` in a table; SchemaError when it lacks that."""
+        return Cells.of(self._cells(frame, name))
 
     def encode_finely(self, frame: pd.DataFrame) -> NDArray[np.int32]:
         """Return the fine codes of ``frame`` over `fine_domain`, in Fortran order."""
@@ -337,7 +362,7 @@ class Schema(BaseModel):
         for i, (name, fine) in enumerate(self.fine.items()):
             column = self.column(name)
             assert isinstance(column, (NumericColumn, DatetimeColumn))
-            codes[:, i] = line.encode(column, self._cells(frame, name), fine.grid)
+            codes[:, i] = line.codes(column, self.cells(frame, name), fine.grid)
         return codes
 
     def decode(self, codes: NDArray[np.integer], rng: np.random.Generator) -> pd.DataFrame:

@@ -18,13 +18,10 @@ from pydantic import (
 )
 
 from dp_synth.schema import line
-from dp_synth.schema.cells import Cells, numbers_of
-from dp_synth.schema.columns import BaseColumn
+from dp_synth.schema.cells import Cells, numbers_of, truth_of
+from dp_synth.schema.columns import MAX_MAGNITUDE, BaseColumn
 from dp_synth.schema.fine import FineGrid, fine_grid
 from dp_synth.schema.grid import MAX_SINGLE_VALUES, Floats, Grid, make_grid
-
-MAX_MAGNITUDE = 2.0**53 - 1
-"""Bounds beyond this are refused: whole numbers would no longer be told apart."""
 
 MAX_INT = 2**62
 """Integers of a typed table are kept within this size, so that int64 holds them."""
@@ -163,8 +160,15 @@ class NumericColumn(BaseColumn):
         return float(given)
 
     def numbers(self, cells: Cells) -> Floats:
-        """Return the number in each distinct cell, rounded in a column of integers."""
-        return np.rint(cells.numbers()) if self.type == "integer" else cells.numbers()
+        """Return the number in each distinct cell, rounded in a column of integers.
+
+        True and false are 1 and 0, unless one of them is a missing mark.
+        """
+        numbers = cells.numbers()
+        words = np.isnan(numbers)
+        if words[:-1].any() and np.isnan([truth_of(mark) for mark in self.missing]).all():
+            numbers = np.where(words, cells.truths(), numbers)
+        return np.rint(numbers) if self.type == "integer" else numbers
 
     def written(self, numbers: Floats) -> NDArray[np.generic]:
         """Return ``numbers`` as the table holds them: int64 or float64."""
@@ -177,7 +181,11 @@ class NumericColumn(BaseColumn):
 
         What is no number becomes the first missing mark, else the lower bound.
         """
-        return line.encode(self, series, self.grid)
+        return self.codes(Cells.of(series))
+
+    def codes(self, cells: Cells, grid: Grid | None = None) -> NDArray[np.int32]:
+        """Return what `encode` does, of cells that were read already, over ``grid`` or its own."""
+        return line.codes(self, cells, self.grid if grid is None else grid)
 
     def decode(self, codes: NDArray[np.int32], rng: np.random.Generator) -> pd.Series:
         """Return a number for each code, uniform inside its cell, or the missing mark."""

@@ -142,6 +142,8 @@ class Synthesizer(ABC):
         protects nobody who may guess the seed: the ledger says "seeded: not for release".
         Without one, randomness is fresh from the operating system. SchemaError when the table
         does not fit the schema; BudgetExceeded when the budget does not allow the fit.
+        SchemaMismatch warns that some cells do not fit, PrivacyWarning that the promise is less
+        than it seems, both before anything is charged.
 
         A `resumable` fit that is stopped goes on from its ``checkpoint`` when it is called again
         with the same arguments, the same table and an accountant over the same ledger file, which

@@ -15,7 +15,7 @@ from dp_synth.counting import Counts, Records, RememberedCounts
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
-from dp_synth.intake import Data, records_of
+from dp_synth.intake import Data, reason_of, records_of, warn_of_promise
 from dp_synth.mechanisms.cells import Cells, by_cells, find_cells, own_parts
 from dp_synth.schema import Schema
 from dp_synth.table import PrivateTable
@@ -118,11 +118,12 @@ class Request:
         """Return what pays for each recipe; what was ``kept`` has its reservation already."""
         if kept is not None:
             return [self._resumed(kept)]
+        why = reason_of(self.schema)
         if isinstance(self.payer, Accountant) and self.payer.planned:
             domain, randomness = self.schema.domain, self.randomness
             turn = self.payer.turn
-            return [turn(recipe, domain, randomness=randomness) for recipe in self.recipes]
-        pieces = self.payer.admit_jointly(self._plans, randomness=self.randomness)
+            return [turn(one, domain, randomness=randomness, why=why) for one in self.recipes]
+        pieces = self.payer.admit_jointly(self._plans, randomness=self.randomness, why=why)
         return list(pieces.values())
 
     def identity(self) -> dict[str, object]:
@@ -155,7 +156,8 @@ class Request:
     def _resumed(self, kept: Kept) -> Slice:
         ((name, (charges, _)),) = self._plans.items()
         plan, at = kept.plan(charges), kept.reserved_at
-        return self.root.resume(name, plan, randomness=self.randomness, reserved_at=at)
+        why = reason_of(self.schema)
+        return self.root.resume(name, plan, randomness=self.randomness, reserved_at=at, why=why)
 
 
 def fit_all(request: Request, data: Data) -> list[Fitted]:
@@ -166,6 +168,7 @@ def fit_all(request: Request, data: Data) -> list[Fitted]:
     changes no result.
     """
     kept = request.check()
+    warn_of_promise(request.schema, request.root.budget)
     streams = np.random.SeedSequence(request.seed).spawn(len(request.recipes) + 1)
     *own, drawn = (np.random.default_rng(stream) for stream in streams)
     with records_of(data, request.schema, request.root.budget, drawn) as records:

@@ -72,8 +72,8 @@ def test_an_absent_cell_takes_the_mark_that_says_so_or_else_the_first():
 
 def test_numbers_are_clipped_and_words_become_missing_or_the_lower_bound():
     bare = one_column(type="integer", lower=3, upper=9)
-    assert codes(bare, ["2", "3", "9", "10", "x", "", "5.0", "inf", "1e400"]) == [
-        *[0, 0, 6, 6, 0, 0, 2, 0, 0]
+    assert codes(bare, ["2", "3", "9", "10", "x", "", "5.0", "inf", "1e400", "-inf"]) == [
+        *[0, 0, 6, 6, 0, 0, 2, 6, 6, 0]
     ]
     assert codes(one_column(**AGE), ["x", "", "-99", "-99.0", "-98"]) == [10, 10, 11, 11, 0]
 

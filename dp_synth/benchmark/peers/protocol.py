@@ -182,7 +182,7 @@ def _check_cells(column: Column, cells: Cells) -> None:
         if None in column.lookup(cells):
             raise PeerError(f"{where} holds a category that the schema does not name")
         return
-    unread = np.isnan(column.numbers(cells)[:-1])
+    unread = ~np.isfinite(column.numbers(cells)[:-1])
     if (unread & ~np.isin(cells.texts()[:-1], column.missing)).any():
         noun = "number" if column.type in ("integer", "real") else "date"
         raise PeerError(f"{where} holds what is no {noun}")

@@ -1,0 +1,144 @@
+"""Typed cells as the text that a CSV file of the table would hold, and Parquet files read so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dp_synth.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+NO_PARQUET = "is not a Parquet file, or a damaged one"
+
+PAGES = 2**20  # bytes of a column that are read at one time
+_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # in a second
+
+
+def text_of(cell: object) -> str:
+    """Return a cell of any type as text; an absent one as an empty text.
+
+    Narrow floats are written with as few digits as tell them apart, bytes as the text that they
+    spell, durations as their number of seconds.
+
+    >>> text_of(np.float32(-99.9)), text_of(b"caf\\xc3\\xa9"), text_of(timedelta(days=1))
+    ('-99.9', 'café', '86400')
+    """
+    if isinstance(cell, str):
+        return cell
+    if cell is None:
+        return ""
+    if isinstance(cell, bytes):
+        return _spelled(cell)
+    if isinstance(cell, timedelta):  # pandas' own, a subclass, counts nanoseconds beside
+        microseconds = cell // timedelta(microseconds=1)
+        return seconds_text(1000 * microseconds + getattr(cell, "nanoseconds", 0), 10**9)
+    if isinstance(cell, np.timedelta64):
+        return seconds_text(*_counted(cell))
+    try:
+        return str(cell)
+    except ValueError:  # an integer of more digits than Python writes
+        return ""
+
+
+def seconds_text(count: int, per_second: int) -> str:
+    """Return ``count`` parts of a second as a number of seconds, exactly.
+
+    >>> seconds_text(90_000, 1_000), seconds_text(-1_500_000, 10**6)
+    ('90', '-1.5')
+    """
+    whole, rest = divmod(abs(count), per_second)
+    digits = str(per_second + rest)[1:].rstrip("0")
+    return f"{'-' * (count < 0)}{whole}{'.' * bool(digits)}{digits}"
+
+
+def texts_of(column: pa.Array) -> list[str]:
+    """Return the cells of an Arrow array, of any type, as text (`text_of`)."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        distinct = texts_of(column.dictionary)
+        return ["" if place is None else distinct[place] for place in column.indices.to_pylist()]
+    if pa.types.is_floating(kind) and kind.bit_width < 64:
+        narrow = np.float32 if kind.bit_width == 32 else np.float16
+        cells = column.to_pylist()
+        return ["" if cell is None else str(narrow(cell)) for cell in cells]
+    if pa.types.is_duration(kind):
+        counts = column.cast(pa.int64()).to_pylist()
+        return ["" if cell is None else seconds_text(cell, _UNITS[kind.unit]) for cell in counts]
+    try:
+        return list(map(text_of, column.to_pylist()))
+    except (ValueError, OverflowError):
+        return [_moment_text(cell) for cell in column]
+
+
+def _moment_text(cell: pa.Scalar) -> str:
+    """Return a date or time as text, also one beyond those that Python has objects for."""
+    import pyarrow as pa
+
+    try:
+        return text_of(cell.as_py())
+    except (ValueError, OverflowError):
+        return text_of(cell.cast(pa.string()).as_py())
+
+
+def parquet_names(path: str | PathLike[str]) -> list[str]:
+    """Return the names of the columns of a Parquet file; InputError when it is none."""
+    with _opened(path) as file:
+        return [str(name) for name in file.schema_arrow.names]
+
+
+def parquet_batches(
+    path: str | PathLike[str], names: Sequence[str], records: int
+) -> Iterator[pa.RecordBatch]:
+    """Give the columns ``names`` of a Parquet file, at most so many records at a time.
+
+    InputError where the file is damaged. Neither threads nor whole row groups are used, so that
+    memory does not grow with the file, and a short command ends without waiting for a reader.
+    """
+    import pyarrow as pa
+
+    with _opened(path) as file:
+        try:
+            batches = file.iter_batches(records, columns=list(names), use_threads=False)
+            for batch in batches:
+                yield batch.select(list(names))
+        except (pa.ArrowException, OSError):
+            # Their own messages may quote the record, which is private.
+            raise InputError(f"{path}: {NO_PARQUET}") from None
+
+
+def _opened(path: str | PathLike[str]) -> parquet.ParquetFile:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with open(path, "rb"):  # its error says more than that of the reader
+            pass
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        return parquet.ParquetFile(str(path), pre_buffer=False, buffer_size=PAGES)
+    except (pa.ArrowException, OSError):
+        raise InputError(f"{path}: {NO_PARQUET}") from None
+
+
+def _spelled(cell: bytes) -> str:
+    try:
+        return cell.decode("utf-8")
+    except UnicodeDecodeError:
+        return cell.decode("latin-1")
+
+
+def _counted(cell: np.timedelta64) -> tuple[int, int]:
+    unit, many = np.datetime_data(cell.dtype)
+    if unit in _UNITS:
+        return int(cell.astype(np.int64)) * many, _UNITS[unit]
+    return int(cell.astype("timedelta64[s]").astype(np.int64)), 1
