@@ -47,9 +47,9 @@ class PrivacyBudget:
         >>> PrivacyBudget(1, 1e-9).neighbours
         'one record added or removed'
         >>> PrivacyBudget(1, 1e-9, "replace_one", "patient", 3).neighbours
-        'all records of one patient (at most 3 of them used) replaced'
+        'all records of one patient, at most 3 of them used, replaced'
         """
-        used = f" (at most {self.max_rows} of them used)" if self.max_rows > 1 else ""
+        used = f", at most {self.max_rows} of them used," if self.max_rows > 1 else ""
         return f"{self.protects}{used} {CHANGES[self.adjacency]}"
 
     def __post_init__(self) -> None:

@@ -143,7 +143,7 @@ def test_the_statement_and_the_table_name_the_unit() -> None:
     Independent().fit(_visits(np.random.default_rng(5)), SCHEMA, accountant, seed=0)
     said = accountant.ledger.statement()
     assert "adding or removing all records of one patient (at most 3 of them used)" in said
-    assert "unit patient of at most 3 rows" in str(accountant.ledger)
+    assert "all records of one patient, at most 3 of them used, added" in str(accountant.ledger)
     record = Independent().fit(
         _visits(np.random.default_rng(5)), SCHEMA, PrivacyBudget(1.0, 1e-6), seed=0
     )
