@@ -13,13 +13,17 @@ from dp_synth.accounting import PrivacyBudget
 from dp_synth.counting import Records, is_larger_than_memory, kept_of_units, read_records
 from dp_synth.datasets import read_table
 from dp_synth.domain import Domain
-from dp_synth.errors import SchemaError
+from dp_synth.errors import InputError, SchemaError
+from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
 from dp_synth.inference.triangulation import total_cells
 from dp_synth.schema import Schema
 
-Data = pd.DataFrame | str | PathLike[str] | Records
-"""A private table: in memory, the path of a file, or read by `counting.read_records`."""
+Data = pd.DataFrame | ArrowTable | str | PathLike[str] | Records
+"""A private table: in memory, the path of a file, or read by `counting.read_records`.
+
+In memory it is a frame of pandas, or a table that `frames.as_frame` takes: of Arrow, polars.
+"""
 
 
 @contextmanager
@@ -33,8 +37,8 @@ def records_of(
                 data = opened.enter_context(read_records(data, schema, unit=budget.unit))
             else:
                 data = read_table(data)
-        if isinstance(data, pd.DataFrame):
-            yield Records.of(keep_rows_of_units(data, budget, rng), schema)
+        if not isinstance(data, Records):
+            yield Records.of(keep_rows_of_units(as_frame(data), budget, rng), schema)
             return
         _refuse_other_reading(data, schema, budget)
         if budget.unit is not None:
@@ -61,10 +65,19 @@ def keep_rows_of_units(
     """
     if budget.unit is None:
         return frame
-    if budget.unit not in frame.columns:
+    if budget.unit not in map(str, frame.columns):
         raise SchemaError(f"the table lacks column {budget.unit!r}, which names the unit")
-    units = pd.factorize(frame[budget.unit].astype(str), use_na_sentinel=False)[0]
+    units = pd.factorize(column_of(frame, budget.unit).astype(str), use_na_sentinel=False)[0]
     return frame.iloc[np.flatnonzero(kept_of_units(units, budget.max_rows, rng))]
+
+
+def check_schema(schema: object) -> None:
+    """Raise InputError for what is no schema, such as the path of one."""
+    if not isinstance(schema, Schema):
+        raise InputError(
+            f"the schema must be a Schema, got {type(schema).__name__}; Schema.load reads its "
+            "file, Schema.from_dict its content"
+        )
 
 
 def refuse_unfit(domain: Domain) -> None:

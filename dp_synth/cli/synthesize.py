@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 Out = Annotated[str, typer.Option(help="Where synthetic rows go: CSV or Parquet, - for stdout.")]
 Rows = Annotated[int | None, typer.Option(min=0, help="How many rows; default: the noisy total.")]
-Columns = Annotated[str | None, typer.Option(help="Only these columns of the schema, by comma.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(help='Only these columns of the schema, by comma; "a, b" in quotes is one.'),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
 ]
@@ -100,8 +104,8 @@ def synthesize(
         fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
     if release:
         fitted.save(release)
-    made = fitted.sample(rows, seed=None if seed is None else seed + 1)
-    write_table(made, out)
+    made = fitted.sample(rows, seed=None if seed is None else seed + 1, kinds="written")
+    write_table(_for_file(made, fitted.schema, out), out)
     if card:
         data_card(fitted).write(card)
     print(fitted.ledger, file=sys.stderr)
@@ -118,6 +122,10 @@ def sample(
         list[str] | None,
         typer.Option(help="Only such rows: COLUMN=VALUE, or LOW..HIGH; may be repeated."),
     ] = None,
+    given_rows: Annotated[
+        Path | None,
+        typer.Option(help="Complete the rows of this table, each once: draw their empty cells."),
+    ] = None,
     balance: Annotated[
         str | None, typer.Option(help="Equally many rows for each value of this column.")
     ] = None,
@@ -126,20 +134,34 @@ def sample(
 
     All rows are as --given says; a column named again may have any of its values.
     """
-    from dp_synth.datasets import write_table
+    from dp_synth.datasets import read_table, write_table
     from dp_synth.synthesizers import Release
 
-    _check_places((release,), out)
+    _check_places((release, given_rows), out)
     kept = Release.load(release)
-    wanted = _given(kept.schema, given or [])
-    write_table(kept.sample(rows, seed=seed, given=wanted, balance=balance), out)
+    if given_rows is not None and (given or balance or rows is not None):
+        raise InputError(
+            "--given-rows completes each row once; leave out --given, --balance, --rows"
+        )
+    wanted = _given(kept.schema, given or []) if given_rows is None else read_table(given_rows)
+    made = kept.sample(rows, seed=seed, given=wanted, balance=balance, kinds="written")
+    write_table(_for_file(made, kept.schema, out), out)
+
+
+def _for_file(rows: pd.DataFrame, schema: Schema, out: str) -> pd.DataFrame:
+    """Return rows as the file holds them: Parquet values of the schema's kinds, CSV its texts."""
+    return schema.in_kinds(rows) if out.lower().endswith(".parquet") else rows
 
 
 def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[str, str]]:
     """Return what `--given` says of each column; InputError for anything else."""
     found: dict[str, list[str] | tuple[str, str]] = {}
     for option in options:
+        signs = [place for place, sign in enumerate(option) if sign == "="]
+        named = [place for place in signs if option[:place] in schema.names]
         name, equals, value = option.partition("=")
+        if named:  # the longest name: one may hold a sign itself
+            name, value = option[: named[-1]], option[named[-1] + 1 :]
         if not equals:
             raise InputError(f"--given takes COLUMN=VALUE or COLUMN=LOW..HIGH, got {option!r}")
         low, dots, high = value.partition("..")
@@ -254,7 +276,8 @@ def _literal(value: str) -> object:
 
 
 def _split(columns: str) -> list[str]:
-    return [name for name in columns.split(",") if name]
+    """Return the names of a list by comma, in which quotes are as in a CSV file."""
+    return [name for name in next(csv.reader([columns], skipinitialspace=True), []) if name]
 
 
 def _table(data: str, schema: Schema) -> pd.DataFrame | str:

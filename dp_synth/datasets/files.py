@@ -15,6 +15,7 @@ import pandas as pd
 
 from dp_synth.errors import InputError
 from dp_synth.files import written_whole
+from dp_synth.frames import without_index
 
 _ENDINGS = ".csv, .csv.gz or .parquet"
 
@@ -127,8 +128,9 @@ def _parse_parquet(content: bytes, path: str | PathLike[str]) -> pd.DataFrame:
         table = parquet.read_table(io.BytesIO(content))
     except (pa.ArrowInvalid, OSError):
         raise InputError(f"{path}: is not a Parquet file, or a damaged one") from None
-    _check_names([str(name) for name in table.column_names], str(path))
-    columns = {name: _cell_texts(table.column(name)) for name in table.column_names}
+    names = without_index(map(str, table.column_names), str(path))
+    _check_names(names, str(path))
+    columns = {name: _cell_texts(table.column(name)) for name in names}
     return pd.DataFrame(columns)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dp_synth.errors import SchemaError
+from dp_synth.frames import column_of
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, NumericColumn, Schema
 
 Attribute = DiscreteColumn | NumericColumn | DatetimeColumn
@@ -17,9 +17,4 @@ def attributes_of(schema: Schema) -> tuple[Attribute, ...]:
 
 def cells_of(frame: pd.DataFrame, column: Attribute) -> pd.Series:
     """Return the cells of ``column``; SchemaError when ``frame`` lacks it."""
-    if column.name not in frame.columns:
-        raise SchemaError(f"column {column.name!r} of the schema is not in the table")
-    cells = frame[column.name]
-    if not isinstance(cells, pd.Series):
-        raise SchemaError(f"column {column.name!r} stands twice in the table")
-    return cells
+    return column_of(frame, column.name)

@@ -114,6 +114,12 @@ class DiscreteColumn(BaseColumn):
         return {text: code for code, text in enumerate((*self.texts, *self.missing))}
 
     @cached_property
+    def _by_truth(self) -> dict[str, int]:
+        """The codes of true and false, whatever their case."""
+        truths = {text.lower(): code for code, text in enumerate(self.texts)}
+        return {truth: truths[truth] for truth in ("false", "true") if truth in truths}
+
+    @cached_property
     def _by_number(self) -> dict[float, int]:
         numbers = numbers_of((*self.texts, *self.missing)).tolist()
         pairs = [(number, code) for code, number in enumerate(numbers) if number == number]
@@ -161,7 +167,8 @@ class DiscreteColumn(BaseColumn):
 
     def lookup(self, cells: Cells) -> list[int | None]:
         """Return the code of each distinct cell but the absent one; None for an unseen category."""
-        codes = [self._by_text.get(text) for text in cells.texts()[:-1]]
+        texts = cells.texts()[:-1]
+        codes = [self._by_text.get(text, self._by_truth.get(text.lower())) for text in texts]
         if not self._by_number or None not in codes:
             return codes
         numbers = cells.numbers().tolist()[:-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone, tzinfo
 from functools import cached_property
 from typing import Literal, Self
 
@@ -85,6 +86,11 @@ class DatetimeColumn(BaseColumn):
         return _unit(self.lower, self.upper)
 
     @cached_property
+    def zone(self) -> tzinfo | None:
+        """The offset of the lower bound, in which times are written; None for whole days."""
+        return None if self.unit != 1 else datetime.fromisoformat(self.lower.strip()).tzinfo
+
+    @cached_property
     def grid(self) -> Grid:
         """The public cells of this column, in units since 1970."""
         lower, upper = (seconds_of(bound) // self.unit for bound in (self.lower, self.upper))
@@ -136,10 +142,12 @@ class DatetimeColumn(BaseColumn):
     def written(self, numbers: Floats) -> NDArray[np.generic]:
         """Return ``numbers`` as ISO texts, dates or times like the bounds."""
         step = "s" if self.unit == 1 else "D"
-        texts = np.datetime_as_string(numbers.astype(np.int64).astype(f"datetime64[{step}]"))
+        offset = self.zone.utcoffset(None) if self.zone else None
+        local = numbers + (offset.total_seconds() if offset else 0)
+        texts = np.datetime_as_string(local.astype(np.int64).astype(f"datetime64[{step}]"))
         if " " in self.lower.strip():
             texts = np.char.replace(texts, "T", " ")
-        return texts.astype(object)
+        return texts.astype(object) + _suffix(self.lower, offset)
 
     def encode(self, series: pd.Series) -> NDArray[np.int32]:
         """Return the cell of each date, clipped to the bounds.
@@ -159,6 +167,14 @@ class DatetimeColumn(BaseColumn):
     def values(self, series: pd.Series) -> Floats:
         """Return each cell in days since 1970, not clipped; NaN for missing ones."""
         return line.values(self, series) * self.unit / SECONDS_PER_DAY
+
+
+def _suffix(bound: str, offset: timedelta | None) -> str:
+    """Return what a time of this offset ends in, in the spelling of ``bound``."""
+    if offset is None:
+        return ""
+    ends_in_z = bound.strip().upper().endswith("Z")
+    return "Z" if ends_in_z else datetime.min.replace(tzinfo=timezone(offset)).isoformat()[19:]
 
 
 def _edges(bins: int | tuple[str, ...] | None, unit: int) -> int | tuple[float, ...] | None:

@@ -28,7 +28,7 @@ from dp_synth.counting import Counts, Records, RememberedCounts
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
-from dp_synth.intake import Data, records_of, refuse_unfit
+from dp_synth.intake import Data, check_schema, records_of, refuse_unfit
 from dp_synth.mechanisms.cells import BINS, CATEGORIES, by_cells, find_cells, own_parts
 from dp_synth.nn.checkpoint import Checkpoint
 from dp_synth.nn.resuming import fit_resumable, on_disk
@@ -92,6 +92,7 @@ class Synthesizer(ABC):
         Too many cells, constraints that contradict each other, a structure that has no room:
         reads public facts alone, and charges nothing.
         """
+        check_schema(schema)
         widest = schema.widest().domain
         refuse_unfit(widest)
         self.charges(widest)
@@ -122,7 +123,8 @@ class Synthesizer(ABC):
     ) -> Release:
         """Return a release of the records in ``data``, charged to ``budget``.
 
-        Those of a frame, of a CSV or Parquet file at a path, or read by `counting.read_records`;
+        Those of a frame, of an Arrow or polars table (anything that speaks Arrow's C stream), of
+        a CSV or Parquet file at a path, or read by `counting.read_records`;
         a file larger than memory may hold goes by as a stream, with the same result. What
         `check` refuses is refused before a record is read.
 
