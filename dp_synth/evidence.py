@@ -95,11 +95,6 @@ def read_given(schema: Schema, given: Mapping[str, Given]) -> list[Evidence]:
     numbers or dates a pair ``(low, high)`` for all from ``low`` to ``high``. None is the mark for
     an absent cell. InputError when a column is unknown, or when it has no such value.
     """
-    if not isinstance(given, Mapping):
-        raise InputError(
-            "given must name columns and their values, as {'sex': 'F'}, or be a table of partial "
-            f"rows, got {type(given).__name__}"
-        )
     return [_read(schema, str(name), wanted) for name, wanted in given.items()]
 
 
@@ -154,7 +149,7 @@ def _read(schema: Schema, name: str, wanted: Given) -> Evidence:
 
 def _listed(name: str, wanted: Given) -> Sequence[Value]:
     if isinstance(wanted, (np.ndarray, pd.Series, pd.Index)):
-        wanted = wanted.ravel().tolist()
+        wanted = np.asarray(wanted).ravel().tolist()
     elif isinstance(wanted, Set):
         wanted = list(wanted)
     if isinstance(wanted, str) or not isinstance(wanted, Sequence):

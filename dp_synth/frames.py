@@ -118,7 +118,7 @@ def _taken(source: str, table: object) -> str:
     got = (
         kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
     )
-    return f"{source} must be a pandas, Arrow or polars table, or the path of a file, got {got}"
+    return f"{source} must be a pandas, Arrow or polars table, got {got}"
 
 
 def _advice(table: object) -> str:

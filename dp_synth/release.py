@@ -143,10 +143,11 @@ class Release:
         n = _whole("the number of records", n)
         if given is None or isinstance(given, Mapping):
             rows = self._drawn(n, rng, given or {}, balance)
-        elif n is not None or balance is not None:
-            raise InputError("partial rows are completed once each; give no n and no balance")
         else:
-            rows = self._completed(as_frame(given, "given"), rng)
+            partial = as_frame(given, "given is no mapping of columns to values, so it")
+            if n is not None or balance is not None:
+                raise InputError("partial rows are completed once each; give no n and no balance")
+            rows = self._completed(partial, rng)
         if isinstance(kinds, str) and kinds == "written":
             return rows
         return self.schema.in_kinds(rows, kinds)
@@ -178,7 +179,8 @@ class Release:
         known = read_given_rows(self.schema, partial)
         codes = np.empty_like(known, order="F")
         distinct, which, counts = np.unique(known, axis=0, return_inverse=True, return_counts=True)
-        alike = np.split(np.argsort(which.ravel(), kind="stable"), np.cumsum(counts)[:-1])
+        order = np.argsort(which.ravel(), kind="stable")
+        alike = np.split(order, np.cumsum(counts))[: len(distinct)]
         impossible: list[int] = []
         for row, places in zip(distinct, alike, strict=True):
             weights = {
@@ -196,10 +198,10 @@ class Release:
                 "give less of them, or leave them out"
             )
         rows = self.schema.decode(codes, rng)
-        given = self.schema.select(map(str, partial.columns)).typed(partial)
-        for name in given.columns:
+        for name in map(str, partial.columns):
             is_drawn = known[:, self.schema.domain.axis(name)] < 0
-            rows[name] = rows[name].where(is_drawn, given[name])
+            column = self.schema.select([name]).typed(partial)[name]
+            rows[name] = rows[name].where(is_drawn, column)
         return rows
 
     def _conditioned(self, weights: Mapping[str, Floats]) -> Model:

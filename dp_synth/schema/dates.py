@@ -145,7 +145,7 @@ class DatetimeColumn(BaseColumn):
         offset = self.zone.utcoffset(None) if self.zone else None
         local = numbers + (offset.total_seconds() if offset else 0)
         texts = np.datetime_as_string(local.astype(np.int64).astype(f"datetime64[{step}]"))
-        if " " in self.lower.strip():
+        if " " in self.lower.strip() and len(texts):  # numpy replaces nothing in no texts
             texts = np.char.replace(texts, "T", " ")
         return texts.astype(object) + _suffix(self.lower, offset)
 
