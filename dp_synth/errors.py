@@ -39,3 +39,7 @@ class TrainingError(InputError, FloatingPointError):
 
 class GridError(InputError):
     """A benchmark grid names something that does not exist, or is malformed."""
+
+
+class LeftOut(UserWarning):
+    """A column of a file is no column of its table, and was left out."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pandas as pd
 
-from dp_synth.errors import InputError, SchemaError
+from dp_synth.errors import InputError, LeftOut, SchemaError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,16 +64,15 @@ def without_index(names: Iterable[str], source: str) -> list[str]:
     """Return the names of columns, without those that pandas gave to an index without a name.
 
     Row numbers of a table that was filtered or sorted are no column of it, though pandas writes
-    them as one. A warning that ``source`` opens says what is left out.
+    them as one. A `LeftOut` warning that ``source`` opens says so.
 
     >>> without_index(["age", "sex"], "t.parquet")
     ['age', 'sex']
     """
     names = list(names)
     for name in filter(_PANDAS_INDEX.fullmatch, names):
-        warnings.warn(
-            f"{source}: {name!r} is an index of pandas, no column: left out", stacklevel=2
-        )
+        text = f"{source}: {name!r} is an index of pandas, no column: left out"
+        warnings.warn(text, LeftOut, stacklevel=2)
     return [name for name in names if not _PANDAS_INDEX.fullmatch(name)]
 
 

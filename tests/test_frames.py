@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.datasets import read_table
-from dp_synth.errors import InputError, SchemaError
+from dp_synth.errors import InputError, LeftOut, SchemaError
 from dp_synth.frames import as_frame
 from dp_synth.schema import Schema, check, draft
 from dp_synth.synthesizers import MST
@@ -183,9 +183,9 @@ def test_an_index_that_pandas_wrote_is_left_out_and_said(tmp_path: Path) -> None
     kept = visits().to_pandas().query("age > 40")
     kept.to_parquet(tmp_path / "t.parquet")
     assert "__index_level_0__" in parquet.read_schema(tmp_path / "t.parquet").names
-    with pytest.warns(UserWarning, match=r"t\.parquet: '__index_level_0__' is an index of pandas"):
+    with pytest.warns(LeftOut, match=r"t\.parquet: '__index_level_0__' is an index of pandas"):
         frame = read_table(tmp_path / "t.parquet")
     assert list(frame) == list(SCHEMA.names)
-    with pytest.warns(UserWarning, match="left out"):
+    with pytest.warns(LeftOut, match="left out"):
         drafted = draft(pa.Table.from_pandas(kept), "t")
     assert [column["name"] for column in drafted["columns"]] == list(SCHEMA.names)
