@@ -177,21 +177,8 @@ class Release:
     def _completed(self, partial: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
         """Return each of the partial rows with its gaps drawn, given all else in it."""
         known = read_given_rows(self.schema, partial)
-        codes = np.empty_like(known, order="F")
-        distinct, which, counts = np.unique(known, axis=0, return_inverse=True, return_counts=True)
-        order = np.argsort(which.ravel(), kind="stable")
-        alike = np.split(order, np.cumsum(counts))[: len(distinct)]
-        impossible: list[int] = []
-        for row, places in zip(distinct, alike, strict=True):
-            weights = {
-                name: _single(self.schema.domain.size(name), code)
-                for name, code in zip(self.schema.domain, row.tolist(), strict=True)
-                if code >= 0
-            }
-            try:
-                codes[places] = self._conditioned(weights).sample(len(places), rng)
-            except InputError:
-                impossible += places.tolist()
+        codes, possible = self.model.completed(known, rng)
+        impossible = np.flatnonzero(~possible).tolist()
         if impossible:
             raise InputError(
                 f"no record of the release can have what is given in {_numbered(impossible)}; "

@@ -134,13 +134,13 @@ def _told_in_a_line() -> Iterator[None]:
         warnings.filterwarnings("default", category=LeftOut)
         others = warnings.showwarning
 
-        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, LeftOut):
                 print(message, file=sys.stderr)
             else:
-                others(message, category, *where)
+                others(message, category, *where, **more)
 
-        warnings.showwarning = show
+        warnings.showwarning = show  # type: ignore[assignment]  # it passes on what it is given
         yield
 
 
