@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, TextIO
 
 import typer
 
@@ -134,13 +134,20 @@ def _told_in_a_line() -> Iterator[None]:
         warnings.filterwarnings("default", category=LeftOut)
         others = warnings.showwarning
 
-        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
             if issubclass(category, LeftOut):
                 print(message, file=sys.stderr)
             else:
-                others(message, category, *where, **more)
+                others(message, category, filename, lineno, file, line)
 
-        warnings.showwarning = show  # type: ignore[assignment]  # it passes on what it is given
+        warnings.showwarning = show
         yield
 
 
