@@ -80,7 +80,13 @@ def column_of(frame: pd.DataFrame, name: str, schema: str | None = None) -> pd.S
     """Return the column of ``frame`` whose name has this text, such as 0 for ``"0"``.
 
     SchemaError when there is none, or more than one; ``schema`` is that which names it.
+    InputError for a table that is no frame.
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise InputError(
+            f"a pandas DataFrame is needed here, got {type(frame).__name__}; "
+            "dp_synth.frames.as_frame makes one of it"
+        )
     if frame.columns.inferred_type == "string" and frame.columns.is_unique and name in frame:
         return frame[name]
     places = [place for place, own in enumerate(frame.columns) if str(own) == name]

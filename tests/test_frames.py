@@ -14,6 +14,7 @@ from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.datasets import read_table
 from dp_synth.errors import InputError, LeftOut, SchemaError
 from dp_synth.frames import as_frame
+from dp_synth.metrics import workload_error
 from dp_synth.schema import Schema, check, draft
 from dp_synth.synthesizers import MST
 
@@ -189,3 +190,13 @@ def test_an_index_that_pandas_wrote_is_left_out_and_said(tmp_path: Path) -> None
     with pytest.warns(LeftOut, match="left out"):
         drafted = draft(pa.Table.from_pandas(kept), "t")
     assert [column["name"] for column in drafted["columns"]] == list(SCHEMA.names)
+
+
+def test_where_a_frame_is_needed_other_tables_are_refused_with_the_way_on() -> None:
+    table = visits()
+    with pytest.raises(
+        InputError, match=r"a pandas DataFrame is needed here, got Table; dp_synth\."
+    ):
+        workload_error(table, table, SCHEMA)
+    frame = as_frame(table)
+    assert workload_error(frame, frame, SCHEMA).value == 0
