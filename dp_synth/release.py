@@ -129,10 +129,9 @@ class Release:
         it: ``{"sex": "F", "age": (30, 39), "job": ["a", "b"]}`` for one value, a closed range of
         numbers or dates, and any of several values. A table of partial rows is completed instead,
         each row once and in their order: its missing and empty cells, and the columns that it
-        lacks, are drawn. ``balance`` names a column whose values that
-        can occur (the cells of a numeric column; missing marks as well) get as equal numbers of
-        records as ``n`` allows. InputError for an unknown column or value, and when no record can
-        be as given.
+        lacks, are drawn. ``balance`` names a column whose values that can occur (the cells of a
+        numeric column; missing marks as well) get as equal numbers of records as ``n`` allows.
+        InputError for an unknown column or value, and when no record can be as given.
 
         ``kinds`` are as in `Schema.in_kinds`: by default integers, real numbers, dates, truths and
         categoricals, in which missing cells are absent; "written" for cells as a CSV file has
