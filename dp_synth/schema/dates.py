@@ -149,6 +149,11 @@ class DatetimeColumn(BaseColumn):
             texts = np.char.replace(texts, "T", " ")
         return texts.astype(object) + _suffix(self.lower, offset)
 
+    def moments(self, numbers: Floats) -> pd.Series:
+        """Return ``numbers`` as datetime64[s], in the time zone of the lower bound, if any."""
+        moments = pd.Series((numbers * self.unit).astype(np.int64).astype("datetime64[s]"))
+        return moments.dt.tz_localize("UTC").dt.tz_convert(self.zone) if self.zone else moments
+
     def encode(self, series: pd.Series) -> NDArray[np.int32]:
         """Return the cell of each date, clipped to the bounds.
 

@@ -63,7 +63,8 @@ def of_schema(column: Column, cells: pd.Series) -> pd.Series:
     absent = np.isnan(numbers) if column.missing else None
     numbers = np.nan_to_num(numbers, nan=column.grid.lower)
     if isinstance(column, DatetimeColumn):
-        return _moments(column, numbers, absent)
+        moments = column.moments(numbers).rename(column.name)
+        return moments if absent is None else moments.mask(absent)
     if column.type == "integer":
         return _integers(column.name, numbers, absent)
     return pd.Series(
@@ -159,14 +160,6 @@ def _integers(name: str, numbers: Floats, absent: Mask) -> pd.Series:
     if absent is None:
         return pd.Series(whole, name=name)
     return pd.Series(pd.arrays.IntegerArray(whole, absent), name=name)
-
-
-def _moments(column: DatetimeColumn, numbers: Floats, absent: Mask) -> pd.Series:
-    seconds = (numbers * column.unit).astype(np.int64).astype("datetime64[s]")
-    if absent is not None:
-        seconds[absent] = np.datetime64("NaT")
-    series = pd.Series(seconds, name=column.name)
-    return series.dt.tz_localize("UTC").dt.tz_convert(column.zone) if column.zone else series
 
 
 def _numbers(column: Column, cells: pd.Series) -> pd.Series:
