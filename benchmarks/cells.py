@@ -158,7 +158,7 @@ def _outcome(
     found = dict(values)
     rows = fitted
     if isinstance(rows, dps.Release):
-        rows = rows.sample(seed=fit.seed) if task.scored else None
+        rows = rows.sample(seed=fit.seed, kinds="written") if task.scored else None
     if isinstance(fitted, dps.Release) and task.many_rows:
         drawing = time.process_time()
         fitted.sample(task.many_rows, seed=fit.seed)

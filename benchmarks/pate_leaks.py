@@ -124,7 +124,7 @@ def fit_record(leak: str, seed: int) -> dict[str, float]:
     recipe = dps.PATEGAN(label=schema.label or "")
     release = recipe.fit(parts.train, schema, dps.PrivacyBudget(EPSILON, DELTA), seed=seed)
     seconds = time.process_time() - started
-    rows = release.sample(seed=seed)
+    rows = release.sample(seed=seed, kinds="written")
     codes = rows.astype(int), parts.holdout.astype(int)
     return {
         "tv": dps.metrics.workload_error(parts.train, rows, schema).value,

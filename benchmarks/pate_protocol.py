@@ -85,7 +85,7 @@ def tables_of(
     budget = dps.PrivacyBudget(method.epsilon or epsilon, DELTA)
     release = recipe.fit(train, parts.schema, budget, seed=training)
     for table in range(tables):
-        yield release.sample(len(train), seed=table)
+        yield release.sample(len(train), seed=table, kinds="written")
 
 
 def record_of(

@@ -52,3 +52,7 @@ class SchemaMismatch(UserWarning):
 
 class PrivacyWarning(UserWarning):
     """The public settings of a fit promise less than they seem to; said before it reads."""
+
+
+class LeftOut(UserWarning):
+    """A column of a file is no column of its table, and was left out."""

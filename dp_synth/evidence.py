@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
+from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema import Schema, line
 from dp_synth.schema.cells import Cells, numbers_of
-from dp_synth.schema.columns import DiscreteColumn
+from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.dates import DatetimeColumn
 from dp_synth.schema.grid import Grid, after
 from dp_synth.schema.numeric import NumericColumn
 
 Value = str | int | float | None
-Given = Value | Sequence[Value]
+Given = Value | Sequence[Value] | Set[Value] | NDArray[np.generic] | pd.Series | pd.Index
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -91,11 +92,38 @@ class Drawn:
 def read_given(schema: Schema, given: Mapping[str, Given]) -> list[Evidence]:
     """Return what is given, column by column.
 
-    A value stands for itself, a list for any of its values, and in a column of numbers or dates
-    a pair ``(low, high)`` for all from ``low`` to ``high``. None is the mark for an absent cell.
+    A value stands for itself, a list, set or array for any of its values, and in a column of
+    numbers or dates a pair ``(low, high)`` for all from ``low`` to ``high``. None is the mark for
+    an absent cell. InputError when a column is unknown, or when it has no such value.
+    """
+    return [_read(schema, str(name), wanted) for name, wanted in given.items()]
+
+
+def read_given_rows(schema: Schema, rows: pd.DataFrame | ArrowTable) -> Codes:
+    """Return the code of each cell of partial rows, shape (records, attributes); -1 for a gap.
+
+    Gaps are the cells of columns that ``rows`` lacks, absent cells (NaN, None) and empty texts.
     InputError when a column is unknown, or when it has no such value.
     """
-    return [_read(schema, name, wanted) for name, wanted in given.items()]
+    rows = as_frame(rows, "given")
+    codes = np.full((len(rows), len(schema.domain)), -1, dtype=np.int32)
+    for name in map(str, rows.columns):
+        column = schema.column(attribute_of(schema, name))
+        assert not isinstance(column, IdColumn)  # a release has none
+        cells = Cells.of(column_of(rows, name))
+        by_cell = [-1 if text == "" else _code(column, text) for text in cells.texts()[:-1]]
+        codes[:, schema.domain.axis(name)] = np.array([*by_cell, -1])[cells.positions]
+    return codes
+
+
+def _code(column: DiscreteColumn | Line, text: str) -> int:
+    """Return the code of a value; InputError when the column has no such value."""
+    if isinstance(column, DiscreteColumn):
+        return _category(column, text)
+    place = _mark(column, text)
+    if place >= 0:
+        return len(column.grid) + place
+    return int(column.grid.cells(np.array([_number(column, text)]))[0])
 
 
 def attribute_of(schema: Schema, name: str) -> str:
@@ -121,6 +149,10 @@ def _read(schema: Schema, name: str, wanted: Given) -> Evidence:
 
 
 def _listed(name: str, wanted: Given) -> Sequence[Value]:
+    if isinstance(wanted, (np.ndarray, pd.Series, pd.Index)):
+        wanted = np.asarray(wanted).ravel().tolist()
+    elif isinstance(wanted, Set):
+        wanted = list(wanted)
     if isinstance(wanted, str) or not isinstance(wanted, Sequence):
         return [wanted]
     if not wanted:
@@ -146,7 +178,11 @@ def _mark(column: DiscreteColumn | Line, value: Value) -> int:
         raise InputError(f"column {column.name!r} has no missing values; give a value")
     if str(value) in column.missing:
         return column.missing.index(str(value))
-    return -1
+    if isinstance(column, DiscreteColumn):
+        return -1
+    number = column.numbers(Cells.of(pd.Series([value], dtype=object)))[0]
+    places = np.flatnonzero(column.mark_numbers == number)  # -999.0 for -999
+    return int(places[0]) if len(places) else -1
 
 
 def _among(column: Line, values: Sequence[Value]) -> Evidence:

@@ -17,14 +17,18 @@ from dp_synth.accounting.ledger import PLANNED, UNCONFIRMED
 from dp_synth.counting import Records, is_larger_than_memory, kept_of_units, read_records
 from dp_synth.datasets import read_table
 from dp_synth.domain import Domain
-from dp_synth.errors import PrivacyWarning, SchemaError, SchemaMismatch
+from dp_synth.errors import InputError, PrivacyWarning, SchemaError, SchemaMismatch
 from dp_synth.extensions import did_you_mean
+from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
 from dp_synth.inference.triangulation import total_cells
 from dp_synth.schema import Misfits, Schema
 
-Data = pd.DataFrame | str | PathLike[str] | Records
-"""A private table: in memory, the path of a file, or read by `counting.read_records`."""
+Data = pd.DataFrame | ArrowTable | str | PathLike[str] | Records
+"""A private table: in memory, the path of a file, or read by `counting.read_records`.
+
+In memory it is a frame of pandas, or a table that `frames.as_frame` takes: of Arrow, polars.
+"""
 
 MISMATCH = (
     "some cells of the table do not fit its schema, and are clipped or taken as missing: "
@@ -52,8 +56,8 @@ def records_of(
                 data = opened.enter_context(read_records(data, schema, unit=budget.unit))
             else:
                 data = read_table(data)
-        if isinstance(data, pd.DataFrame):
-            data = Records.of(keep_rows_of_units(data, budget, rng), schema)
+        if not isinstance(data, Records):
+            data = Records.of(keep_rows_of_units(as_frame(data), budget, rng), schema)
             _tell(data.misfits)
             yield data
             return
@@ -141,12 +145,21 @@ def keep_rows_of_units(
     """
     if budget.unit is None:
         return frame
-    if budget.unit not in frame.columns:
+    if budget.unit not in map(str, frame.columns):
         lacks = f"the table lacks column {budget.unit!r}, which names the unit"
-        near = did_you_mean(budget.unit, frame.columns)
+        near = did_you_mean(budget.unit, map(str, frame.columns))
         raise SchemaError(f"{lacks}; {near}" if near else lacks)
-    units = pd.factorize(frame[budget.unit].astype(str), use_na_sentinel=False)[0]
+    units = pd.factorize(column_of(frame, budget.unit).astype(str), use_na_sentinel=False)[0]
     return frame.iloc[np.flatnonzero(kept_of_units(units, budget.max_rows, rng))]
+
+
+def check_schema(schema: object) -> None:
+    """Raise InputError for what is no schema, such as the path of one."""
+    if not isinstance(schema, Schema):
+        raise InputError(
+            f"the schema must be a Schema, got {type(schema).__name__}; Schema.load reads its "
+            "file, Schema.from_dict its content"
+        )
 
 
 def refuse_unfit(domain: Domain) -> None:

@@ -43,12 +43,13 @@ from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
 from dp_synth.display import ROWS, html_table
 from dp_synth.errors import InputError, ReleaseError
-from dp_synth.evidence import Given, attribute_of, read_given
+from dp_synth.evidence import SHOWN, Given, attribute_of, read_given, read_given_rows
 from dp_synth.extensions import listed
 from dp_synth.files import DAMAGES, written_whole
+from dp_synth.frames import ArrowTable, as_frame
 from dp_synth.inference import MixtureModel, Model, RefinedModel
 from dp_synth.inference.junction_tree import MAX_CELLS
-from dp_synth.schema import Schema
+from dp_synth.schema import Kinds, Schema
 from dp_synth.standard_errors import MarginalEstimate, replicas
 from dp_synth.transcript import Answer, from_fields, to_fields
 
@@ -137,10 +138,11 @@ class Release:
         n: int | None = None,
         seed: int | None = None,
         *,
-        given: Mapping[str, Given] | None = None,
+        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None = None,
         balance: str | None = None,
+        kinds: Kinds = "schema",
     ) -> pd.DataFrame:
-        """Return ``n`` synthetic records with the columns and kinds of the schema.
+        """Return ``n`` synthetic records, in the kinds that the schema tells of its columns.
 
         Left out, ``n`` is the noisy total, since the true number of records is private; of more
         than ``MOST_BY_DEFAULT`` so many are drawn, and a warning says what the total was. Sampling
@@ -148,17 +150,40 @@ class Release:
 
         With ``given`` all records are as it says, and the rest follows exactly as the model has
         it: ``{"sex": "F", "age": (30, 39), "job": ["a", "b"]}`` for one value, a closed range of
-        numbers or dates, and any of several values. ``balance`` names a column whose values that
-        can occur (the cells of a numeric column; missing marks as well) get as equal numbers of
-        records as ``n`` allows. InputError for an unknown column or value, and when no record can
-        be as given.
+        numbers or dates, and any of several values. A table of partial rows is completed instead,
+        each row once and in their order: its missing and empty cells, and the columns that it
+        lacks, are drawn. ``balance`` names a column whose values that can occur (the cells of a
+        numeric column; missing marks as well) get as equal numbers of records as ``n`` allows.
+        InputError for an unknown column or value, and when no record can be as given.
+
+        ``kinds`` are as in `Schema.in_kinds`: by default integers, real numbers, dates, truths and
+        categoricals, in which missing cells are absent; "written" for cells as a CSV file has
+        them, missing marks as text; a frame, or its ``dtypes``, for those of the table that was
+        fitted, which are thereby declared public.
         """
-        evidence = read_given(self.schema, given or {})
+        rng = np.random.default_rng(_whole("the seed", seed))
+        n = _whole("the number of records", n)
+        if given is None or isinstance(given, Mapping):
+            rows = self._drawn(n, rng, given or {}, balance)
+        else:
+            partial = as_frame(given, "given is no mapping of columns to values, so it")
+            if n is not None or balance is not None:
+                raise InputError("partial rows are completed once each; give no n and no balance")
+            rows = self._completed(partial, rng)
+        if isinstance(kinds, str) and kinds == "written":
+            return rows
+        return self.schema.in_kinds(rows, kinds)
+
+    def _drawn(
+        self,
+        n: int | None,
+        rng: np.random.Generator,
+        given: Mapping[str, Given],
+        balance: str | None,
+    ) -> pd.DataFrame:
+        evidence = read_given(self.schema, given)
         model = self._conditioned({one.column: one.weights for one in evidence})
         records = _default_rows(model.total) if n is None else n
-        if records < 0:
-            raise InputError(f"the number of records must be 0 or more, got {records}")
-        rng = np.random.default_rng(seed)
         codes = (
             model.sample(records, rng)
             if balance is None
@@ -169,6 +194,23 @@ class Release:
             if one.drawn is not None:
                 own = codes[:, self.schema.domain.axis(one.column)]
                 rows[one.column] = one.drawn.decode(own, rng)
+        return rows
+
+    def _completed(self, partial: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+        """Return each of the partial rows with its gaps drawn, given all else in it."""
+        known = read_given_rows(self.schema, partial)
+        codes, possible = self.model.completed(known, rng)
+        impossible = np.flatnonzero(~possible).tolist()
+        if impossible:
+            raise InputError(
+                f"no record of the release can have what is given in {_numbered(impossible)}; "
+                "give less of them, or leave them out"
+            )
+        rows = self.schema.decode(codes, rng)
+        for name in map(str, partial.columns):
+            is_drawn = known[:, self.schema.domain.axis(name)] < 0
+            column = self.schema.select([name]).typed(partial)[name]
+            rows[name] = rows[name].where(is_drawn, column)
         return rows
 
     def _conditioned(self, weights: Mapping[str, Floats]) -> Model:
@@ -235,9 +277,31 @@ def _default_rows(total: float) -> int:
     warnings.warn(
         f"the noisy number of records is {total:,.0f}; {MOST_BY_DEFAULT:,} are drawn, unless you "
         "ask for a number",
-        stacklevel=3,
+        stacklevel=4,
     )
     return MOST_BY_DEFAULT
+
+
+def _whole(what: str, number: object) -> int | None:
+    """Return a whole number from 0, or None; InputError for anything else."""
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+        raise InputError(f"{what} must be a whole number from 0, got {number!r}")
+    if number < 0:
+        raise InputError(f"{what} must be 0 or more, got {number}")
+    return int(number)
+
+
+def _numbered(places: list[int]) -> str:
+    shown = ", ".join(str(place + 1) for place in sorted(places)[:SHOWN])
+    return f"row{'s' * (len(places) > 1)} {shown}{', ...' * (len(places) > SHOWN)}"
+
+
+def _single(size: int, code: int) -> Floats:
+    weights = np.zeros(size)
+    weights[code] = 1.0
+    return weights
 
 
 def _balanced(model: Model, column: str, records: int, rng: np.random.Generator) -> Codes:
@@ -247,7 +311,7 @@ def _balanced(model: Model, column: str, records: int, rng: np.random.Generator)
     counts = np.full(len(possible), records // len(possible))
     counts[rng.permutation(len(possible))[: records % len(possible)]] += 1
     parts = [
-        model.conditioned({column: np.eye(size)[code]}).sample(int(count), rng)
+        model.conditioned({column: _single(size, int(code))}).sample(int(count), rng)
         for code, count in zip(possible, counts, strict=True)
         if count
     ]

@@ -14,7 +14,7 @@ import pytest
 
 from dp_synth import release as releases
 from dp_synth.accounting import PrivacyBudget
-from dp_synth.errors import ReleaseError
+from dp_synth.errors import InputError, ReleaseError
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, Independent
@@ -315,3 +315,27 @@ def test_the_default_at_a_tiny_epsilon_is_bounded_though_its_noise_is_not():
     assert largest.model.total > releases.MOST_BY_DEFAULT
     with pytest.warns(UserWarning, match="1,000,000 are drawn"):
         assert len(largest.sample(seed=0)) == releases.MOST_BY_DEFAULT
+
+
+@pytest.mark.parametrize("number", ["10", 2.5, 2.0, True, [3], np.float64(2)])
+def test_a_number_of_records_that_is_no_whole_number_is_refused_in_one_line(release, number):
+    with pytest.raises(InputError, match="number of records must be a whole number from 0, got"):
+        release.sample(number)
+    with pytest.raises(InputError, match="the seed must be a whole number from 0, got"):
+        release.sample(3, seed=number)
+    assert len(release.sample(np.int64(3), seed=np.int64(1))) == 3
+
+
+@pytest.mark.parametrize("given", [["age"], "age=3", 3])
+def test_what_is_given_as_no_mapping_is_refused_in_one_line(release, given):
+    with pytest.raises(InputError, match="given is no mapping of columns to values"):
+        release.sample(3, given=given)
+
+
+def test_the_kinds_of_rows_can_be_declared(release):
+    kinds = {"age": "float32", "job": "string", "rank": "int8"}
+    rows = release.sample(50, seed=0, kinds=kinds)
+    assert {name: str(dtype) for name, dtype in rows.dtypes.items()} == kinds
+    written = release.sample(50, seed=0, kinds="written")
+    assert (SCHEMA.encode(rows) == SCHEMA.encode(written)).all()
+    assert release.sample(50, seed=0, kinds=written.head(0)).dtypes.equals(written.dtypes)

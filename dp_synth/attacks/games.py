@@ -48,7 +48,7 @@ class Fitted:
         accountant = Accountant(self.budget, simulate=True)
         fit_seed, sample_seed = _seeds(seed, 2)
         release = self.synthesizer.fit(members, self.schema, accountant, seed=fit_seed)
-        return release.sample(self.records, seed=sample_seed)
+        return release.sample(self.records, seed=sample_seed, kinds="written")
 
 
 @dataclass(frozen=True, eq=False)

@@ -104,6 +104,6 @@ def _fitted(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
     )
     seconds = time.process_time() - started
     # A benchmark's tables are public, so the number of their rows may be used.
-    frame = release.sample(len(fitted), seed=child_seed(cell.seed, "sample"))
+    frame = release.sample(len(fitted), seed=child_seed(cell.seed, "sample"), kinds="written")
     ledger = json.dumps(release.ledger.to_fields())
     return Rows(frame, Fit(recipe, budget, release), seconds, "ledger", ledger=ledger)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, TextIO
 
 import typer
 
@@ -24,7 +26,7 @@ from dp_synth.cli import (
     store,
     synthesize,
 )
-from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
+from dp_synth.errors import BudgetExceeded, InputError, LeftOut, UnsupportedEvent
 
 EXIT_INPUT = 2
 EXIT_BUDGET = 3
@@ -109,7 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Anything else is a defect of ours: its exception is left to end the process with a traceback.
     """
     try:
-        app(None if arguments is None else list(arguments), prog_name="dp-synth")
+        with _told_in_a_line():
+            app(None if arguments is None else list(arguments), prog_name="dp-synth")
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     except BudgetExceeded as error:
@@ -122,6 +125,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
     return 0
+
+
+@contextmanager
+def _told_in_a_line() -> Iterator[None]:
+    """Tell in one line on standard error what a reader of tables left out; once a text."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("default", category=LeftOut)
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, LeftOut):
+                print(message, file=sys.stderr)
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 def _fail(message: str, code: int) -> int:

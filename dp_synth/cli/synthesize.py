@@ -125,7 +125,7 @@ def synthesize(
     if release:
         fitted.save(release)
     made = _sampled(fitted, rows, None if seed is None else seed + 1)
-    write_table(made, out)
+    write_table(_for_file(made, fitted.schema, out), out)
     if card:
         data_card(fitted).write(card)
     _tell_of(fitted.ledger)
@@ -142,6 +142,10 @@ def sample(
         list[str] | None,
         typer.Option(help="Only such rows: COLUMN=VALUE, or LOW..HIGH; may be repeated."),
     ] = None,
+    given_rows: Annotated[
+        Path | None,
+        typer.Option(help="Complete the rows of this table, each once: draw their empty cells."),
+    ] = None,
     balance: Annotated[
         str | None, typer.Option(help="Equally many rows for each value of this column.")
     ] = None,
@@ -150,13 +154,23 @@ def sample(
 
     All rows are as --given says; a column named again may have any of its values.
     """
-    from dp_synth.datasets import write_table
+    from dp_synth.datasets import read_table, write_table
     from dp_synth.synthesizers import Release
 
-    _check_places((release,), out)
+    _check_places((release, given_rows), out)
     kept = Release.load(release)
-    wanted = _given(kept.schema, given or [])
-    write_table(_sampled(kept, rows, seed, given=wanted, balance=balance), out)
+    if given_rows is not None and (given or balance or rows is not None):
+        raise InputError(
+            "--given-rows completes each row once; leave out --given, --balance, --rows"
+        )
+    wanted = _given(kept.schema, given or []) if given_rows is None else read_table(given_rows)
+    made = _sampled(kept, rows, seed, given=wanted, balance=balance)
+    write_table(_for_file(made, kept.schema, out), out)
+
+
+def _for_file(rows: pd.DataFrame, schema: Schema, out: str) -> pd.DataFrame:
+    """Return rows as the file holds them: Parquet values of the schema's kinds, CSV its texts."""
+    return schema.in_kinds(rows) if out.lower().endswith(".parquet") else rows
 
 
 def _sampled(
@@ -164,13 +178,13 @@ def _sampled(
     rows: int | None,
     seed: int | None,
     *,
-    given: Mapping[str, list[str] | tuple[str, str]] | None = None,
+    given: Mapping[str, list[str] | tuple[str, str]] | pd.DataFrame | None = None,
     balance: str | None = None,
 ) -> pd.DataFrame:
-    """Return sampled rows; what sampling warns of is a line each on stderr."""
+    """Return sampled rows as text; what sampling warns of is a line each on stderr."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        made = release.sample(rows, seed=seed, given=given, balance=balance)
+        made = release.sample(rows, seed=seed, given=given, balance=balance, kinds="written")
     for warning in caught:
         print(f"dp-synth: {warning.message}", file=sys.stderr)
     return made
@@ -309,7 +323,8 @@ def recipe_of(name: str, settings: list[str]) -> Synthesizer:
 
 
 def _split(columns: str) -> list[str]:
-    return [name for name in next(csv.reader([columns], skipinitialspace=True)) if name]
+    """Return the names of a list by comma, in which quotes are as in a CSV file."""
+    return [name for name in next(csv.reader([columns], skipinitialspace=True), []) if name]
 
 
 def _table(data: str, schema: Schema) -> pd.DataFrame | str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns, MemoryColumns
 from dp_synth.domain import Codes, Domain
+from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema import DiscreteColumn, IdColumn, Misfits, Schema
 
 Units = NDArray[np.int64]
@@ -52,15 +53,17 @@ class Records:
         self._units = units
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, schema: Schema) -> Records:
-        """Return the records of a frame; SchemaError when it lacks a column of the schema."""
-        misfits = Misfits()
+    def of(cls, frame: pd.DataFrame | ArrowTable, schema: Schema) -> Records:
+        """Return the records of a table; SchemaError when it lacks a column of the schema."""
+        frame, misfits = as_frame(frame), Misfits()
         codes = encode_finest(schema, frame, misfits)
         unlisted: dict[str, tuple[str, ...]] = {}
         for name in schema.open:
             column = schema.discrete(name)
             axis = schema.domain.axis(name)
-            codes[:, axis], unlisted[name] = column.encode_openly(frame[name])
+            codes[:, axis], unlisted[name] = column.encode_openly(
+                column_of(frame, name, schema.name)
+            )
         columns = MemoryColumns(list(codes.T), len(codes))
         return cls(schema, columns, unlisted=unlisted, misfits=misfits)
 

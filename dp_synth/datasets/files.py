@@ -15,6 +15,7 @@ import pandas as pd
 
 from dp_synth.errors import InputError
 from dp_synth.files import written_whole
+from dp_synth.frames import without_index
 from dp_synth.typed_cells import parquet_batches, parquet_names, texts_of
 
 RECORDS = 2**16  # of a Parquet file that are read at one time
@@ -124,7 +125,7 @@ def _decompress(content: bytes, source: str) -> bytes:
 
 
 def _parse_parquet(path: str | PathLike[str]) -> pd.DataFrame:
-    names = parquet_names(path)
+    names = without_index(parquet_names(path), str(path))
     _check_names(names, str(path))
     cells: dict[str, list[str]] = {name: [] for name in names}
     for batch in parquet_batches(path, names, RECORDS):

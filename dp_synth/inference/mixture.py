@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
+from dp_synth.inference.completion import draw, parts
 from dp_synth.inference.junction_tree import MAX_CELLS
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
+Flags = NDArray[np.bool_]
 
 BELOW_ONE = 1 - 2.0**-30  # the largest quantile: a row number added to it must not round up
 
@@ -90,6 +92,23 @@ class MixtureModel:
         for axis, table in enumerate(self.tables):
             codes[order, axis] = _draw(table, component, counts, rng)
         return codes
+
+    def completed(self, known: Codes, rng: np.random.Generator) -> tuple[Codes, Flags]:
+        """Return rows whose codes of -1 are drawn given the others, and which can occur."""
+        rows, possible = known.copy(order="F"), np.ones(len(known), dtype=bool)
+        for part in parts(len(known), max(len(self.weights), *self.domain.sizes)):
+            own = rows[part]
+            mass = np.tile(self.weights, (len(own), 1))
+            for axis, table in enumerate(self.tables):
+                mass *= np.where(own[:, axis, None] < 0, 1.0, table.T[own[:, axis]])
+                most = mass.max(axis=1, keepdims=True)
+                mass /= np.where(most > 0, most, 1.0)  # of many columns the product may vanish
+            possible[part] = mass.any(axis=1)
+            component = draw(mass, rng)
+            for axis, table in enumerate(self.tables):
+                own[:, axis] = np.where(own[:, axis] < 0, draw(table[component], rng), own[:, axis])
+            rows[part] = own
+        return rows, possible
 
     def refined(
         self, domain: Domain, groups: Mapping[str, Codes], shares: Mapping[str, Floats]

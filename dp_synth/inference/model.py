@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
+from dp_synth.inference.completion import complete_rows
 from dp_synth.inference.conditioning import conditioned_tables
 from dp_synth.inference.elimination import joint_probabilities
 from dp_synth.inference.junction_tree import MAX_CELLS, JunctionTree
@@ -18,6 +19,7 @@ from dp_synth.inference.sampling import sample_rows
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +89,10 @@ class JunctionTreeModel:
         Stratified, so that counts are as expected up to rounding: see ``sample_rows``.
         """
         return sample_rows(self.tree, self.probabilities, records, rng)
+
+    def completed(self, known: Codes, rng: np.random.Generator) -> tuple[Codes, Flags]:
+        """Return rows whose codes of -1 are drawn given the others, and which can occur."""
+        return complete_rows(self.tree, self.probabilities, known, rng)
 
     def to_arrays(self) -> dict[str, Floats]:
         """Return the model as plain arrays; ``cliques`` travel beside them as names."""

@@ -14,6 +14,7 @@ from dp_synth.inference.model import JunctionTreeModel
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +79,20 @@ class RefinedModel:
             axis = self.domain.axis(attribute)
             codes[:, axis] = _draw_codes(group, self.shares[attribute], codes[:, axis], rng)
         return codes
+
+    def completed(self, known: Codes, rng: np.random.Generator) -> tuple[Codes, Flags]:
+        """Return rows whose codes of -1 are drawn given the others, and which can occur."""
+        coarse, has_share = known.copy(), np.ones(len(known), dtype=bool)
+        for attribute, group in self.groups.items():
+            own = known[:, axis := self.domain.axis(attribute)]
+            coarse[:, axis] = np.where(own < 0, -1, group[own])
+            has_share &= (own < 0) | (self.shares[attribute][own] > 0)
+        codes, possible = self.coarse.completed(coarse, rng)
+        for attribute, group in self.groups.items():
+            axis = self.domain.axis(attribute)
+            drawn = _draw_codes(group, self.shares[attribute], codes[:, axis], rng)
+            codes[:, axis] = np.where(known[:, axis] < 0, drawn, known[:, axis])
+        return codes, possible & has_share
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the model as plain arrays; cliques and names travel beside them."""

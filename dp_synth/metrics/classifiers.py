@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.metrics.columns import attributes_of, cells_of
+from dp_synth.metrics.columns import attributes_of, cells_of, codes_of
 from dp_synth.schema import Schema
 
 BOOSTING_ROUNDS = 100
@@ -115,7 +115,7 @@ def features_of(frame: pd.DataFrame, schema: Schema) -> tuple[NDArray[np.float64
     for axis, column in enumerate(columns):
         series = cells_of(frame, column)
         categorical = column.type == "categorical"
-        features[:, axis] = column.encode(series) if categorical else column.values(series)
+        features[:, axis] = codes_of(column, series) if categorical else column.values(series)
     sizes = tuple(column.size if column.type == "categorical" else 0 for column in columns)
     return features, sizes
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from dp_synth.errors import SchemaError
+from dp_synth.frames import column_of
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, NumericColumn, Schema
 
 Attribute = DiscreteColumn | NumericColumn | DatetimeColumn
@@ -17,9 +19,12 @@ def attributes_of(schema: Schema) -> tuple[Attribute, ...]:
 
 def cells_of(frame: pd.DataFrame, column: Attribute) -> pd.Series:
     """Return the cells of ``column``; SchemaError when ``frame`` lacks it."""
-    if column.name not in frame.columns:
-        raise SchemaError(f"column {column.name!r} of the schema is not in the table")
-    cells = frame[column.name]
-    if not isinstance(cells, pd.Series):
-        raise SchemaError(f"column {column.name!r} stands twice in the table")
-    return cells
+    return column_of(frame, column.name)
+
+
+def codes_of(column: Attribute, cells: pd.Series) -> NDArray[np.int32]:
+    """Return the code of each cell, that of the first mark for all missing ones.
+
+    Typed tables have one kind of missing cell, whatever marks the schema has.
+    """
+    return np.minimum(column.encode(cells), np.int32(column.size - len(column.missing)))

@@ -120,19 +120,40 @@ def _attribute(schema: Schema, name: str) -> Attribute:
 
 
 def _texts(frame: pd.DataFrame, column: Attribute) -> pd.Series:
-    """Return each cell as text, the same for two spellings of one number or category."""
+    """Return each cell as text, the same for two spellings of one value; missing ones alike."""
     cells = Cells.of(cells_of(frame, column))
     texts = np.array(cells.texts(), dtype=object)
-    numbers = cells.numbers()
-    read = ~np.isnan(numbers)
-    texts[read] = [repr(number) for number in numbers[read].tolist()]
+    if isinstance(column, DiscreteColumn):
+        by_code = np.array([*column.texts, *("" for _ in column.missing)], dtype=object)
+        for place, code in enumerate(column.lookup(cells)):
+            texts[place] = texts[place] if code is None else by_code[code]
+    else:
+        numbers = column.numbers(cells)
+        read = ~np.isnan(numbers)
+        is_mark = np.isin(texts, column.missing) | np.isin(numbers, column.mark_numbers)
+        texts[read] = [repr(number) for number in numbers[read].tolist()]
+        texts[is_mark] = ""
     return pd.Series(texts[cells.positions], dtype=object)
 
 
 def _unseen(column: DiscreteColumn, frame: pd.DataFrame) -> Mask:
     cells = Cells.of(cells_of(frame, column))
     unseen = [code is None and not column.open for code in column.lookup(cells)]
-    return np.array([*unseen, not column.missing])[cells.positions]
+    flags = np.array([*unseen, True])
+    flags[_empty(column, cells)] = not column.missing
+    return np.asarray(flags[cells.positions], dtype=bool)
+
+
+def _empty(column: Attribute, cells: Cells) -> Mask:
+    """Return which distinct cells are absent, or an empty text that is no category.
+
+    A missing cell of a typed table is read as one or the other from a file, whatever the marks.
+    """
+    texts = np.array(cells.texts(), dtype=object)
+    is_category = isinstance(column, DiscreteColumn) and "" in column.texts
+    empty = np.asarray((texts == "") & (not is_category), dtype=bool)
+    empty[-1] = True
+    return empty
 
 
 def _off_the_line(column: Attribute, frame: pd.DataFrame) -> Mask:
@@ -144,7 +165,7 @@ def _off_the_line(column: Attribute, frame: pd.DataFrame) -> Mask:
     if isinstance(column, NumericColumn) and column.type == "integer":
         off |= np.abs(cells.numbers() - numbers) > SLACK
     off &= ~(np.isin(cells.texts(), column.missing) | np.isin(numbers, column.mark_numbers))
-    off[-1] = not column.missing
+    off[_empty(column, cells)] = not column.missing
     return np.asarray(off[cells.positions], dtype=bool)
 
 

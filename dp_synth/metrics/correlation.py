@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.metrics.columns import cells_of
+from dp_synth.metrics.columns import cells_of, codes_of
 from dp_synth.metrics.compared import Compared, RealTables
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.metrics.fidelity import joint_keys, present_cells
@@ -80,7 +80,7 @@ def _table(real: RealTables, frame: pd.DataFrame) -> _Table:
         values[:, axis] = column.values(cells_of(frame, column))
     codes = np.empty((len(frame), len(others)), dtype=np.int64)
     for axis, column in enumerate(others):
-        codes[:, axis] = column.encode(cells_of(frame, column))
+        codes[:, axis] = codes_of(column, cells_of(frame, column))
     groups = random_groups(len(frame), np.random.default_rng(GROUPING_SEED))
     return _Table(_scaled(values), codes, tuple(column.size for column in others), groups)
 

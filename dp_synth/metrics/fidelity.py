@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.metrics.columns import Attribute, attributes_of, cells_of
+from dp_synth.metrics.columns import Attribute, attributes_of, cells_of, codes_of
 from dp_synth.metrics.estimate import Estimate, gap_of_means
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, NumericColumn, Schema
 from dp_synth.schema.cells import SECONDS_PER_DAY
@@ -31,8 +31,8 @@ class Binning:
     Numeric and ordinal columns of more than ``bins`` distinct values in that table are cut at
     its quantiles 1/bins, 2/bins, ... (distinct ones only); a cut belongs to the cell on its
     right. Numeric columns of fewer values have a cell for each, that takes all values nearest to
-    it. Categorical columns and short ordinal ones keep their codes. Missing marks always have
-    cells of their own, after the others. Identifiers are left out.
+    it. Categorical columns and short ordinal ones keep their codes. Missing cells have
+    one of their own, after the others, whatever their mark. Identifiers are left out.
     """
 
     attributes: tuple[Attribute, ...]
@@ -254,7 +254,7 @@ def _days(column: NumericColumn | DatetimeColumn) -> float:
 def _cells(
     column: Attribute, cuts: NDArray[np.float64] | None, series: pd.Series
 ) -> NDArray[np.int32]:
-    codes = column.encode(series)
+    codes = codes_of(column, series)
     if cuts is None:
         return codes
     # What is missing in a column without marks is encoded as its lowest value; so it is here.

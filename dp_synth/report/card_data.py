@@ -57,11 +57,11 @@ def data_warnings(
 def record_keys(frames: list[pd.DataFrame], schema: Schema) -> list[NDArray[np.intp]]:
     """Return a number for each record of each table, the same for records equal in all columns.
 
-    Values are compared as the schema writes them, neither binned nor clipped.
+    Values are compared in the schema's kinds, neither binned nor clipped.
     """
     names = [column.name for column in attributes_of(schema)]
     public = schema.select(names)
-    written = [public.typed(frame).astype(str) for frame in frames]
+    written = [public.in_kinds(frame).astype(str) for frame in frames]
     together = pd.concat(written, ignore_index=True)
     numbers = together.groupby(names, sort=False, dropna=False).ngroup().to_numpy()
     return np.split(numbers, np.cumsum([len(frame) for frame in frames])[:-1])

@@ -5,6 +5,7 @@ from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import Column
 from dp_synth.schema.dates import DatetimeColumn
 from dp_synth.schema.draft import draft
+from dp_synth.schema.kinds import Kinds
 from dp_synth.schema.misfits import Misfits
 from dp_synth.schema.model import Schema
 from dp_synth.schema.numeric import NumericColumn
@@ -14,6 +15,7 @@ __all__ = [
     "DatetimeColumn",
     "DiscreteColumn",
     "IdColumn",
+    "Kinds",
     "Misfits",
     "NumericColumn",
     "Schema",

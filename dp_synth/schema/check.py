@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema.cells import Cells
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import Column
@@ -19,12 +20,12 @@ FREE_TEXT_LENGTH = 40
 _SHOWN = 5
 
 
-def check(frame: pd.DataFrame, schema: Schema) -> list[str]:
+def check(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
     """Return one line for each mismatch of ``frame`` with ``schema``; empty when all matches.
 
     The lines hold counts and values of the table, so they must not leave the data holder.
     """
-    findings = []
+    findings, frame = [], as_frame(frame)
     present = [str(column) for column in frame.columns]
     for name in schema.names:
         if name not in present:
@@ -38,7 +39,7 @@ def check(frame: pd.DataFrame, schema: Schema) -> list[str]:
     ]
     for column in schema.columns:
         if present.count(column.name) == 1:
-            series = frame[column.name]
+            series = column_of(frame, column.name)
             findings += [f"column {column.name!r}: {what}" for what in _findings(column, series)]
     return findings + _violations(frame, schema)
 
@@ -68,7 +69,7 @@ def _violations(frame: pd.DataFrame, schema: Schema) -> list[str]:
     found = []
     for number, constraint in enumerate(schema.constraints, 1):
         if all(present.count(name) == 1 for name in constraint.names):
-            codes = tuple(columns[name].encode(frame[name]) for name in constraint.names)
+            codes = tuple(columns[name].encode(column_of(frame, name)) for name in constraint.names)
             broken = int(np.count_nonzero(~constraint.possible(columns)[codes]))
             where = ", ".join(map(repr, constraint.names))
             if broken:

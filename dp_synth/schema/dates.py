@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone, tzinfo
 from functools import cached_property
 from typing import Literal, Self
 
@@ -94,6 +94,13 @@ class DatetimeColumn(BaseColumn):
         """Seconds that ``lower`` is ahead of UTC; None where it does not say so."""
         return offset_of(self.lower)
 
+    @property
+    def zone(self) -> tzinfo | None:
+        """The offset of the lower bound, in which times are written; None for whole days."""
+        if self.offset is None or self.unit != 1:
+            return None
+        return timezone(timedelta(seconds=self.offset))
+
     @cached_property
     def grid(self) -> Grid:
         """The public cells of this column, in units since 1970."""
@@ -149,10 +156,15 @@ class DatetimeColumn(BaseColumn):
         step = "s" if self.unit == 1 else "D"
         local = numbers.astype(np.int64) + int(self.offset or 0)
         texts = np.datetime_as_string(local.astype(f"datetime64[{step}]"))
-        if " " in self.lower.strip():
+        if " " in self.lower.strip() and len(texts):  # numpy replaces nothing in no texts
             texts = np.char.replace(texts, "T", " ")
         written: NDArray[np.object_] = texts.astype(object)
         return written if self.offset is None else written + _suffix(self.lower)
+
+    def moments(self, numbers: Floats) -> pd.Series:
+        """Return ``numbers`` as datetime64[s], in the time zone of the lower bound, if any."""
+        moments = pd.Series((numbers * self.unit).astype(np.int64).astype("datetime64[s]"))
+        return moments.dt.tz_localize("UTC").dt.tz_convert(self.zone) if self.zone else moments
 
     def encode(self, series: pd.Series) -> NDArray[np.int32]:
         """Return the cell of each date, clipped to the bounds.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema.cells import Cells, numbers_of, seconds_of
 
 BOUNDS_FROM = "read from the data: confirm each bound and category"
@@ -24,17 +25,18 @@ CATEGORICAL_MARKS = frozenset({"", "?"})
 _LEADING_ZERO = re.compile(r"[-+]?0\d")
 
 
-def draft(frame: pd.DataFrame, name: str) -> dict[str, object]:
+def draft(frame: pd.DataFrame | ArrowTable, name: str) -> dict[str, object]:
     """Return a schema file's content that fits ``frame``, a table of text cells.
 
     Every bound and category in it comes from the data and so is private until a person has
     confirmed that it is public knowledge.
     """
+    frame = as_frame(frame)
     return {
         "name": name,
         "unit_of_privacy": "row",
         "bounds_from": BOUNDS_FROM,
-        "columns": [_column(str(column), frame[column]) for column in frame.columns],
+        "columns": [_column(name, column_of(frame, name)) for name in map(str, frame.columns)],
     }
 
 

@@ -27,6 +27,7 @@ from dp_synth.domain import Domain, Support
 from dp_synth.errors import SchemaError
 from dp_synth.extensions import listed, nearest, unknown
 from dp_synth.files import written_whole
+from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema import line
 from dp_synth.schema.cells import Cells
 from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn
@@ -43,6 +44,7 @@ from dp_synth.schema.dates import DatetimeColumn
 from dp_synth.schema.draft import BOUNDS_FROM
 from dp_synth.schema.explain import Parts, first_fault
 from dp_synth.schema.fine import FineGrid
+from dp_synth.schema.kinds import Kinds, in_kinds
 from dp_synth.schema.numeric import NumericColumn
 
 RECORD_WORDS = ("row", "record", "line")  # for a unit that is one record
@@ -334,19 +336,19 @@ class Schema(BaseModel):
         fields = {name: getattr(self, name) for name in self.model_fields_set}
         return Schema.model_validate({**fields, **update})
 
-    def check(self, frame: pd.DataFrame) -> list[str]:
+    def check(self, frame: pd.DataFrame | ArrowTable) -> list[str]:
         """Return one line for each mismatch of ``frame``: private, as `schema.check` gives them."""
         from dp_synth.schema.check import check
 
         return check(frame, self)
 
-    def encode(self, frame: pd.DataFrame) -> NDArray[np.int32]:
+    def encode(self, frame: pd.DataFrame | ArrowTable) -> NDArray[np.int32]:
         """Return the codes of ``frame``, shape (records, attributes), in Fortran order.
 
-        Cells may be text or typed. Columns that the schema does not name are ignored; a value
-        outside the schema takes the nearest code, it never raises.
+        Cells may be text or typed, of a frame or an Arrow table. Columns that the schema does not
+        name are ignored; a value outside the schema takes the nearest code, it never raises.
         """
-        columns = self._synthesized()
+        columns, frame = self._synthesized(), as_frame(frame)
         codes = np.empty((len(frame), len(columns)), dtype=np.int32, order="F")
         for i, column in enumerate(columns):
             codes[:, i] = column.codes(self.cells(frame, column.name))
@@ -354,7 +356,7 @@ class Schema(BaseModel):
 
     def cells(self, frame: pd.DataFrame, name: str) -> Cells:
         """Return the cells of the column ``name`` in a table; SchemaError when it lacks that."""
-        return Cells.of(self._cells(frame, name))
+        return Cells.of(column_of(frame, name, self.name))
 
     def encode_finely(self, frame: pd.DataFrame) -> NDArray[np.int32]:
         """Return the fine codes of ``frame`` over `fine_domain`, in Fortran order."""
@@ -368,8 +370,9 @@ class Schema(BaseModel):
     def decode(self, codes: NDArray[np.integer], rng: np.random.Generator) -> pd.DataFrame:
         """Return the table of ``codes``, shape (records, attributes), values drawn in their cells.
 
-        Integers come as int64, real numbers as float64, all else as text; a numeric column with
-        missing marks as objects, its marks as the schema writes them.
+        Cells are as a CSV file has them: integers int64, real numbers float64, all else text; a
+        numeric column with missing marks objects, its marks as the schema writes them.
+        `in_kinds` makes values of them.
         """
         columns = self._synthesized()
         codes = np.asarray(codes)
@@ -383,11 +386,32 @@ class Schema(BaseModel):
             series[column.name] = column.decode(own, rng)
         return pd.DataFrame(series)
 
-    def typed(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return ``frame`` with cells of the kinds that `decode` gives, values kept unbinned."""
-        series = {}
+    def in_kinds(self, frame: pd.DataFrame | ArrowTable, kinds: Kinds = "schema") -> pd.DataFrame:
+        """Return ``frame`` in the kinds that the schema tells, missing cells absent.
+
+        int64, and Int64 where a column has missing marks; float64, with NaN; datetime64[s], in
+        the time zone of the bounds; bool or boolean where the categories are true and false, else
+        a categorical of the schema's categories, ordered in an ordinal column. Which of several
+        missing marks a cell held is lost; ``kinds="written"`` keeps cells as `decode` gives them.
+        A frame, its ``dtypes`` or a mapping gives dtypes by column, which are then public: nullable
+        where cells may be missing, and categories always those of the schema. InputError for a
+        dtype that cannot hold its column.
+
+        >>> schema = Schema.from_dict({"name": "people", "columns": [
+        ...     {"name": "age", "type": "integer", "lower": 17, "upper": 90, "missing": ["?"]}]})
+        >>> schema.in_kinds(pd.DataFrame({"age": ["20", "?"]}))["age"].tolist()
+        [20, <NA>]
+        """
+        written = self.typed(frame)
+        if isinstance(kinds, str) and kinds == "written":
+            return written
+        return in_kinds(self.columns, written, kinds)
+
+    def typed(self, frame: pd.DataFrame | ArrowTable) -> pd.DataFrame:
+        """Return ``frame`` with cells written as `decode` does, values kept unbinned."""
+        series, frame = {}, as_frame(frame)
         for column in self.columns:
-            cells = self._cells(frame, column.name).reset_index(drop=True)
+            cells = column_of(frame, column.name, self.name).reset_index(drop=True)
             series[column.name] = cells if isinstance(column, IdColumn) else column.typed(cells)
         return pd.DataFrame(series)
 
@@ -401,14 +425,3 @@ class Schema(BaseModel):
                 "schema.without(...)"
             )
         return kept
-
-    def _cells(self, frame: pd.DataFrame, name: str) -> pd.Series:
-        if name not in frame.columns:
-            raise SchemaError(
-                f"column {name!r} of schema {self.name!r} is not in the table, "
-                f"which has {listed([str(name) for name in frame.columns])}"
-            )
-        cells = frame[name]
-        if not isinstance(cells, pd.Series):
-            raise SchemaError(f"column {name!r} stands twice in the table; names must be distinct")
-        return cells

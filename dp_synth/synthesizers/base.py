@@ -26,7 +26,7 @@ from dp_synth.comparison import Comparison
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
-from dp_synth.intake import Data, refuse_unfit
+from dp_synth.intake import Data, check_schema, refuse_unfit
 from dp_synth.mechanisms.cells import BINS, CATEGORIES
 from dp_synth.release import Release
 from dp_synth.schema import Schema
@@ -92,6 +92,7 @@ class Synthesizer(ABC):
         Too many cells, constraints that contradict each other, a structure that has no room:
         reads public facts alone, and charges nothing.
         """
+        check_schema(schema)
         widest = schema.widest().domain
         refuse_unfit(widest)
         self.charges(widest)
@@ -129,8 +130,9 @@ class Synthesizer(ABC):
     ) -> Release:
         """Return a release of the records in ``data``, charged to ``budget``.
 
-        Those of a frame, of a CSV or Parquet file at a path, or read by `counting.read_records`;
-        a file larger than memory may hold goes by as a stream, with the same result.
+        Those of a frame, of an Arrow or polars table (anything that speaks Arrow's C stream), of
+        a CSV or Parquet file at a path, or read by `counting.read_records`; a file larger than
+        memory may hold goes by as a stream, with the same result.
 
         In this order: what `check` and `check_budget` refuse is refused before a record is read;
         the table is read and encoded; the budget is reserved; and each answer is charged before

@@ -59,8 +59,10 @@ def test_a_real_table_is_fitted_as_its_schema_file_is_and_gives_rows_of_its_kind
     assert sum(schema.domain.levels) == sum(
         entry.count for entry in release.ledger if entry.part == "bins"
     )
-    rows = release.sample(50, seed=0)
-    assert list(rows.dtypes) == list(schema.typed(frame).dtypes)
-    assert release.schema.typed(rows).equals(rows)
+    rows, written = (release.sample(50, seed=0, kinds=kinds) for kinds in ("schema", "written"))
+    assert list(written.dtypes) == list(schema.typed(frame).dtypes)
+    assert list(rows.dtypes) == list(schema.in_kinds(frame).dtypes)
+    assert release.schema.typed(rows).equals(written)
+    assert (schema.encode(rows) == schema.encode(written)).all()
     outside = [line for line in check(rows, schema) if "bounds" in line or "unseen" in line]
     assert outside == []

@@ -60,7 +60,7 @@ def arrays_of(model):
 def check_shape(rows, schema):
     """The right columns, and no value that the schema does not allow."""
     assert tuple(rows.columns) == schema.names
-    typed = schema.typed(rows)
+    typed = schema.in_kinds(rows)
     assert list(typed.dtypes) == list(rows.dtypes)
     assert typed.equals(rows)
     for column in schema.columns:

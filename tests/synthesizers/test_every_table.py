@@ -39,5 +39,5 @@ def test_a_real_table_is_fitted_as_it_is_and_its_rows_are_accepted(
     assert 0.99 <= release.epsilon <= 1.0
     rows = release.sample(300, seed=0)
     assert list(rows.columns) == list(schema.names)
-    assert release.schema.typed(rows).equals(rows)
+    assert release.schema.in_kinds(rows).equals(rows)
     assert not [line for line in check(rows, schema) if "bounds" in line or "unseen" in line]

@@ -24,7 +24,8 @@ def main(folder: Path) -> None:
     accountant = Accountant(budget, simulate=True)
     seed = request["seed"]
     release = recipe.fit(read_table(folder / "table.csv"), schema, accountant, seed=seed)
-    write_table(release.sample(request["rows"], seed=seed + 1), folder / "rows.csv")
+    rows = release.sample(request["rows"], seed=seed + 1, kinds="written")
+    write_table(rows, folder / "rows.csv")
     ledger = release.ledger
     declared = {"epsilon": ledger.epsilon, "delta": budget.delta, "adjacency": budget.adjacency}
     answer = {"format": 1, "declared": declared, "ledger": ledger.to_fields()}

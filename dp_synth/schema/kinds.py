@@ -1,0 +1,233 @@
+"""The kinds of a table's columns: those that its schema tells, or dtypes that are declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+
+from dp_synth.errors import InputError
+from dp_synth.schema import line
+from dp_synth.schema.cells import numbers_of
+from dp_synth.schema.columns import DiscreteColumn, IdColumn
+from dp_synth.schema.constraints import Column
+from dp_synth.schema.dates import DatetimeColumn
+from dp_synth.schema.grid import Floats
+from dp_synth.schema.numeric import MAX_INT, NumericColumn
+
+Kinds = Literal["schema", "written"] | pd.DataFrame | pd.Series | Mapping[str, object]
+"""Kinds of columns: those of the schema, cells as a CSV file has them, or dtypes by column.
+
+A frame stands for its dtypes, and a mapping or ``frame.dtypes`` may leave columns to the schema.
+"""
+
+Flags = NDArray[np.bool_]
+Mask = Flags | None
+LOGICAL = ("false", "true")
+
+
+def in_kinds(columns: Iterable[Column], frame: pd.DataFrame, kinds: Kinds) -> pd.DataFrame:
+    """Return the cells of ``frame``, one column of text or values for each of ``columns``.
+
+    InputError for a column that is not there and for a dtype that cannot hold one.
+    """
+    by_name = {column.name: column for column in columns}
+    dtypes = _dtypes_of(kinds, by_name)
+    return pd.DataFrame(
+        {
+            name: _cast(column, frame[name], dtypes[name])
+            if name in dtypes
+            else of_schema(column, frame[name])
+            for name, column in by_name.items()
+        }
+    )
+
+
+def of_schema(column: Column, cells: pd.Series) -> pd.Series:
+    """Return the cells of a column in the kind that the schema tells, missing ones absent.
+
+    Integers are int64, and Int64 where there are missing marks; real numbers float64; dates and
+    times datetime64[s], in the time zone of the bounds. Categories true and false are bool or
+    boolean, all others a categorical of the schema's texts, ordered in an ordinal column. Which
+    of several missing marks a cell held is lost.
+    """
+    if isinstance(column, IdColumn):
+        return cells
+    if isinstance(column, DiscreteColumn):
+        return _logical(column, cells) if is_logical(column) else _categorical(column, cells)
+    numbers = line.values(column, cells)
+    absent = np.isnan(numbers) if column.missing else None
+    numbers = np.nan_to_num(numbers, nan=column.grid.lower)
+    if isinstance(column, DatetimeColumn):
+        moments = column.moments(numbers).rename(column.name)
+        return moments if absent is None else moments.mask(absent)
+    if column.type == "integer":
+        return _integers(column.name, numbers, absent)
+    return pd.Series(
+        numbers if absent is None else np.where(absent, np.nan, numbers), name=column.name
+    )
+
+
+def is_logical(column: DiscreteColumn) -> bool:
+    """Tell whether the categories are true and false, in any case."""
+    return tuple(sorted(text.lower() for text in column.texts)) == LOGICAL
+
+
+def _dtypes_of(kinds: Kinds, columns: Mapping[str, Column]) -> dict[str, object]:
+    """Return the dtypes that are given by column; InputError for what is no such thing."""
+    if isinstance(kinds, str):
+        if kinds != "schema":
+            raise InputError(
+                f"kinds must be 'schema', 'written', a frame or its dtypes, got {kinds!r}"
+            )
+        return {}
+    if isinstance(kinds, pd.DataFrame):
+        return {str(name): d for name, d in kinds.dtypes.items() if str(name) in columns}
+    if not isinstance(kinds, (pd.Series, Mapping)):
+        raise InputError(
+            f"kinds must be 'schema', 'written', a frame or its dtypes, got {type(kinds).__name__}"
+        )
+    found = {str(name): dtype for name, dtype in kinds.items()}
+    if isinstance(kinds, pd.Series):
+        return {name: dtype for name, dtype in found.items() if name in columns}
+    for name in found:
+        if name not in columns:
+            raise InputError(
+                f"kinds: no column {name!r}; there are {', '.join(map(repr, columns))}"
+            )
+    return found
+
+
+def _cast(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
+    """Return the cells of a column as a dtype, or the nullable one beside it if cells may miss."""
+    try:
+        return _as(column, cells, types.pandas_dtype(dtype))
+    except (TypeError, ValueError, OverflowError, NotImplementedError) as error:
+        why = f": {error}" if isinstance(error, InputError) else ""
+        raise InputError(f"column {column.name!r} cannot be of kind {dtype}{why}") from None
+
+
+def _as(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
+    kind = getattr(dtype, "pyarrow_dtype", dtype)  # Arrow's own, where pandas wraps one
+    if isinstance(column, IdColumn):
+        return _to(cells, dtype)
+    if isinstance(dtype, pd.CategoricalDtype) or str(kind).startswith("dictionary"):
+        # The categories of a frame are those that its records have: they are not taken.
+        if isinstance(column, DiscreteColumn):
+            return _categorical(column, cells)
+        return of_schema(column, cells).astype("category")
+    if types.is_bool_dtype(dtype):
+        return _truths(column, cells, dtype)
+    if types.is_numeric_dtype(dtype):
+        if types.is_integer_dtype(dtype):
+            return _whole(column, cells, dtype)
+        return _to(_numbers(column, cells), dtype)
+    if types.is_datetime64_any_dtype(dtype):
+        return _dated(column, cells, dtype)
+    if types.is_string_dtype(dtype):
+        return _text(column, cells, dtype)
+    raise InputError("there is no way to it")
+
+
+def _absent(column: DiscreteColumn, cells: pd.Series) -> tuple[NDArray[np.int32], Flags]:
+    """Return the code of each cell, 0 for missing ones, and which are missing."""
+    codes = column.encode(cells)
+    absent = codes >= len(column.texts)
+    return np.where(absent, 0, codes), absent
+
+
+def _categorical(column: DiscreteColumn, cells: pd.Series) -> pd.Series:
+    codes, absent = _absent(column, cells)
+    kind = pd.CategoricalDtype(list(column.texts), ordered=column.type == "ordinal")
+    made = pd.Categorical.from_codes(np.where(absent, -1, codes), dtype=kind)
+    return pd.Series(made, name=column.name)
+
+
+def _logical(column: DiscreteColumn, cells: pd.Series) -> pd.Series:
+    codes, absent = _absent(column, cells)
+    truths = np.array([text.lower() == "true" for text in column.texts])[codes]
+    kept = pd.array(truths, dtype="boolean")
+    kept[absent] = pd.NA
+    return pd.Series(kept if column.missing else truths, name=column.name)
+
+
+def _integers(name: str, numbers: Floats, absent: Mask) -> pd.Series:
+    whole = np.clip(np.rint(numbers), -MAX_INT, MAX_INT).astype(np.int64)
+    if absent is None:
+        return pd.Series(whole, name=name)
+    return pd.Series(pd.arrays.IntegerArray(whole, absent), name=name)
+
+
+def _numbers(column: Column, cells: pd.Series) -> pd.Series:
+    """Return the number in each cell, NaN for missing ones; InputError where there are none."""
+    if isinstance(column, DiscreteColumn):
+        codes, absent = _absent(column, cells)
+        by_code = numbers_of(column.texts)
+        if np.isnan(by_code).any() and is_logical(column):
+            by_code = np.array([float(text.lower() == "true") for text in column.texts])
+        if np.isnan(by_code).any():
+            raise InputError("its categories are no numbers")
+        numbers = np.where(absent, np.nan, by_code[codes])
+    elif isinstance(column, NumericColumn):
+        numbers = line.values(column, cells)
+        if not column.missing:
+            numbers = np.nan_to_num(numbers, nan=column.lower)
+    else:
+        raise InputError("it has no numbers")
+    return pd.Series(numbers, name=column.name)
+
+
+def _whole(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
+    """Return whole numbers of a dtype; pandas would wrap those around that it cannot hold."""
+    numbers = _numbers(column, cells)
+    plain = np.dtype(getattr(dtype, "numpy_dtype", dtype))
+    ends = np.iinfo(plain)
+    if (numbers.round() < ends.min).any() or (numbers.round() > ends.max).any():
+        raise InputError(f"it has numbers beyond {ends.min} to {ends.max}")
+    absent = numbers.isna().to_numpy()
+    whole = _integers(column.name, np.nan_to_num(numbers), absent)
+    nullable = f"{'U' * (plain.kind == 'u')}Int{8 * plain.itemsize}"
+    return _to(whole, nullable if column.missing and isinstance(dtype, np.dtype) else dtype)
+
+
+def _truths(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
+    numbers = _numbers(column, cells)
+    if not numbers.dropna().isin([0.0, 1.0]).all():
+        raise InputError("it has values that are neither true nor false")
+    truths = numbers.astype("boolean")
+    return truths if column.missing and isinstance(dtype, np.dtype) else _to(truths, dtype)
+
+
+def _dated(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
+    if not isinstance(column, DatetimeColumn):
+        raise InputError("it has no dates")
+    moments = of_schema(column, cells)
+    zone = getattr(dtype, "tz", None) or getattr(getattr(dtype, "pyarrow_dtype", None), "tz", None)
+    if zone is None and column.zone is not None:
+        moments = moments.dt.tz_convert(None)
+    if zone is not None and column.zone is None:
+        moments = moments.dt.tz_localize("UTC")
+    return _to(moments, dtype)
+
+
+def _text(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
+    """Return texts as the schema writes them, but numbers and truths among objects."""
+    typed = of_schema(column, cells)
+    absent = typed.isna().to_numpy()
+    if isinstance(column, IdColumn) or (
+        types.is_object_dtype(dtype) and typed.dtype.kind in "biuf"
+    ):
+        kept = typed.astype(object)
+    else:
+        kept = column.typed(cells).map(str).astype(object)
+    kept[absent] = np.nan
+    return _to(kept, dtype)
+
+
+def _to(series: pd.Series, dtype: Any) -> pd.Series:
+    made: pd.Series = series.astype(dtype)
+    return made
