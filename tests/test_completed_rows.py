@@ -115,7 +115,7 @@ def test_one_seed_completes_in_one_way_and_a_table_of_arrow_as_its_frame(release
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
-        (pd.DataFrame({"height": [1]}), "no column 'height'; there are 'age', "),
+        (pd.DataFrame({"height": [1]}), "no column 'height'; there are: age, "),
         (pd.DataFrame({"age": [77]}), "column 'age': takes a number from 0 to 59"),
         (pd.DataFrame({"age": [2.5]}), "column 'age': holds whole numbers"),
         (pd.DataFrame({"sex": ["X"]}), "column 'sex' has no category 'X'"),

@@ -87,7 +87,7 @@ def test_all_rows_are_as_given(release, given, meets) -> None:
     rows = release.sample(300, seed=1, given=given, kinds="written")
     assert len(rows) == 300
     assert meets(rows).all()
-    assert list(rows.dtypes) == list(release.sample(3, seed=0).dtypes)
+    assert list(rows.dtypes) == list(release.sample(3, seed=0, kinds="written").dtypes)
 
 
 def test_nothing_given_is_as_before(release) -> None:
