@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Literal, Self
 
@@ -20,30 +22,53 @@ from pydantic import (
 from dp_synth.schema import line
 from dp_synth.schema.cells import SECONDS_PER_DAY, Cells, seconds_of
 from dp_synth.schema.columns import BaseColumn, Text
+from dp_synth.schema.date_format import (
+    DateFormat,
+    moment_at,
+    offset_seconds,
+    to_seconds,
+    to_units,
+)
 from dp_synth.schema.fine import FineGrid, fine_grid
 from dp_synth.schema.grid import MAX_SINGLE_VALUES, Floats, Grid, make_grid
 
+_OFFSET = re.compile(r"\d\d:\d\d\S*?([-+]\d\d:?\d\d|Z)$")
+
 
 class DatetimeColumn(BaseColumn):
-    """A column of ISO dates or times between public bounds.
+    """A column of dates, times or both between public bounds.
 
-    Bounds without a time of day make it a column of whole days, others one of whole seconds.
-    ``bins`` is as in `NumericColumn`, its list holding ISO texts.
+    Cells are ISO texts, or written as ``format`` says: see `DateFormat`. Bounds are ISO texts in
+    any case: ``2024-01-31``, with a time ``2024-01-31T09:30:00``, ``2024-01`` where the format
+    tells no day, ``09:30`` where it tells no date. The format tells the smallest step; without
+    one, bounds without a time of day make it whole days, others whole seconds. An offset from UTC
+    of the lower bound is that of synthetic times. ``bins`` is as in `NumericColumn`, its list
+    holding ISO texts.
     """
 
     type: Literal["datetime"]
+    format: Text | None = None
     lower: Text
     upper: Text
     bins: int | tuple[str, ...] | None = Field(default=None, validate_default=True)
     _cuts: tuple[float, ...] = PrivateAttr(default=())
 
+    @field_validator("format")
+    @classmethod
+    def _format_tells_dates(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            DateFormat(pattern)
+        return pattern
+
     @field_validator("lower", "upper")
     @classmethod
     def _bounds_are_in_order(cls, bound: str, info: ValidationInfo) -> str:
-        seconds = _moment(bound)
+        seconds = _iso_seconds(bound) if info.data.get("format") else seconds_of(bound)
+        if np.isnan(seconds):
+            raise ValueError(f"must be an ISO date or time such as 2024-01-31, got {bound!r}")
         if info.field_name == "upper" and "lower" in info.data:
             lower = info.data["lower"]
-            if seconds < seconds_of(lower):
+            if seconds < _iso_seconds(lower):
                 raise ValueError(f"must be above lower ({lower}), got {bound}")
         return bound
 
@@ -57,11 +82,12 @@ class DatetimeColumn(BaseColumn):
         else:
             checked = tuple(str(edge) for edge in line.listed(bins))
         if {"lower", "upper"} <= info.data.keys():
-            lower, upper = info.data["lower"], info.data["upper"]
-            unit = _unit(lower, upper)
-            edges = _edges(checked, unit)
-            line.check_edges(edges, _moment(lower) // unit, _moment(upper) // unit)
-            make_grid(_moment(lower) // unit, _moment(upper) // unit, edges, whole=True)
+            bounds = (info.data["lower"], info.data["upper"])
+            step = _step(info.data.get("format"), *bounds)
+            lower, upper = _units_of(bounds, step, _offset_of(bounds[0]))
+            edges = _edges(checked, step, _offset_of(bounds[0]))
+            line.check_edges(edges, lower, upper)
+            make_grid(lower, upper, edges, whole=True)
         return checked
 
     @field_serializer("bins")
@@ -70,8 +96,7 @@ class DatetimeColumn(BaseColumn):
 
     @model_validator(mode="after")
     def _marks_are_no_values(self) -> Self:
-        lower, upper = (seconds_of(bound) // self.unit for bound in (self.lower, self.upper))
-        line.check_marks(self.missing, self.mark_numbers, lower, upper)
+        line.check_marks(self.missing, self.mark_numbers, *self._ends)
         return self
 
     @property
@@ -80,16 +105,30 @@ class DatetimeColumn(BaseColumn):
         return True
 
     @property
-    def unit(self) -> int:
-        """Seconds in the smallest step of this column: one, or those of a day."""
-        return _unit(self.lower, self.upper)
+    def step(self) -> str:
+        """The smallest step of this column as numpy names it: s, m, h, D, M or Y."""
+        return _step(self.format, self.lower, self.upper)
+
+    @property
+    def offset(self) -> int:
+        """The seconds by which the times of this column are ahead of UTC."""
+        return _offset_of(self.lower)
 
     @cached_property
     def grid(self) -> Grid:
-        """The public cells of this column, in units since 1970."""
-        lower, upper = (seconds_of(bound) // self.unit for bound in (self.lower, self.upper))
-        edges = _edges(self.bins, self.unit)
-        return make_grid(lower, upper, edges, whole=True, cuts=self._cuts)
+        """The public cells of this column, in steps since 1970."""
+        edges = _edges(self.bins, self.step, self.offset)
+        return make_grid(*self._ends, edges, whole=True, cuts=self._cuts)
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        lower, upper = _units_of((self.lower, self.upper), self.step, self.offset)
+        return lower, upper
+
+    @cached_property
+    def _form(self) -> DateFormat | None:
+        last = int(self.upper[:4]) if self.upper[:4].isdigit() else 1970
+        return None if self.format is None else DateFormat(self.format, last)
 
     @cached_property
     def fine(self) -> FineGrid | None:
@@ -106,8 +145,9 @@ class DatetimeColumn(BaseColumn):
 
     @property
     def mark_numbers(self) -> Floats:
-        """The unit since 1970 that each missing mark writes; NaN for words."""
-        return np.array([seconds_of(mark) for mark in self.missing], dtype=np.float64) // self.unit
+        """The step since 1970 that each missing mark writes; NaN for words."""
+        seconds = np.array([self._seconds(mark) for mark in self.missing], dtype=np.float64)
+        return to_units(seconds + self.offset, self.step)
 
     def cut_at(self, cuts: tuple[float, ...]) -> Self:
         """Return the column whose cells begin at each of ``cuts`` as well."""
@@ -123,23 +163,42 @@ class DatetimeColumn(BaseColumn):
         return type(self).model_validate({**fields, "bins": self.written(grid.edges).tolist()})
 
     def number_of(self, given: object) -> float:
-        """Return the units since 1970 that a condition gives; ValueError for anything else."""
-        seconds = seconds_of(given) if isinstance(given, str) else np.nan
+        """Return the steps since 1970 that a condition gives; ValueError for anything else."""
+        seconds = self._seconds(given) if isinstance(given, str) else np.nan
         if np.isnan(seconds):
             raise ValueError(f"column {self.name!r}: a condition gives ISO dates, got {given!r}")
-        return seconds / self.unit
+        number = to_units(np.array([seconds + self.offset]), self.step)[0]
+        begins = to_seconds(np.array([number]), self.step)[0] - self.offset
+        return float(number) if begins == seconds else float(number) + 0.5
 
     def numbers(self, cells: Cells) -> Floats:
-        """Return the unit since 1970 that each distinct cell falls in."""
-        return cells.seconds() // self.unit
+        """Return the step since 1970 that each distinct cell falls in."""
+        seconds = cells.seconds()
+        if self._form is not None and cells.distinct.dtype.kind != "M":
+            texts = cells.texts()[:-1]
+            seconds = np.append(np.array([self._seconds(text) for text in texts]), np.nan)
+        return to_units(seconds + self.offset, self.step)
+
+    def _seconds(self, text: str) -> float:
+        """Return the seconds since 1970, in UTC, that ``text`` says in the format, else in ISO."""
+        said = np.nan if self._form is None else self._form.seconds(text)
+        if np.isnan(said):
+            return _iso_seconds(text) if self.format is not None else seconds_of(text)
+        return said if self._form is None or self._form.is_zoned else said - self.offset
 
     def written(self, numbers: Floats) -> NDArray[np.generic]:
-        """Return ``numbers`` as ISO texts, dates or times like the bounds."""
-        step = "s" if self.unit == 1 else "D"
-        texts = np.datetime_as_string(numbers.astype(np.int64).astype(f"datetime64[{step}]"))
+        """Return ``numbers`` as texts in the format, else as ISO dates or times like the bounds."""
+        offset = _offset_text(self.lower)
+        if self._form is not None:
+            distinct, places = np.unique(numbers, return_inverse=True)
+            moments = map(moment_at, to_seconds(distinct, self.step).tolist())
+            shown = [self._form.text(moment, offset or "+0000") for moment in moments]
+            return np.array(shown, dtype=object)[places]
+        texts = np.datetime_as_string(numbers.astype(np.int64).astype(f"datetime64[{self.step}]"))
         if " " in self.lower.strip():
             texts = np.char.replace(texts, "T", " ")
-        return texts.astype(object)
+        texts = texts.astype(object)
+        return texts + offset if offset else texts
 
     def encode(self, series: pd.Series) -> NDArray[np.int32]:
         """Return the cell of each date, clipped to the bounds.
@@ -149,30 +208,58 @@ class DatetimeColumn(BaseColumn):
         return line.encode(self, series, self.grid)
 
     def decode(self, codes: NDArray[np.int32], rng: np.random.Generator) -> pd.Series:
-        """Return an ISO text for each code, uniform inside its cell, or the missing mark."""
+        """Return a text for each code, uniform inside its cell, or the missing mark."""
         return line.decode(self, codes, rng)
 
     def typed(self, series: pd.Series) -> pd.Series:
-        """Return the ISO text of each cell, not binned and not clipped, or the missing mark."""
+        """Return the text of each cell, not binned and not clipped, or the missing mark."""
         return line.typed(self, series)
 
     def values(self, series: pd.Series) -> Floats:
         """Return each cell in days since 1970, not clipped; NaN for missing ones."""
-        return line.values(self, series) * self.unit / SECONDS_PER_DAY
+        return to_seconds(line.values(self, series), self.step) / SECONDS_PER_DAY
 
 
-def _edges(bins: int | tuple[str, ...] | None, unit: int) -> int | tuple[float, ...] | None:
-    return tuple(_moment(edge) // unit for edge in bins) if isinstance(bins, tuple) else bins
+def _edges(
+    bins: int | tuple[str, ...] | None, step: str, offset: int
+) -> int | tuple[float, ...] | None:
+    return tuple(_units_of(bins, step, offset)) if isinstance(bins, tuple) else bins
+
+
+def _units_of(texts: Iterable[str], step: str, offset: int) -> list[float]:
+    seconds = np.array([_moment(text) for text in texts])
+    return [float(number) for number in to_units(seconds + offset, step)]
 
 
 def _moment(text: str) -> float:
-    seconds = seconds_of(text)
+    seconds = _iso_seconds(text)
     if np.isnan(seconds):
         raise ValueError(f"must be an ISO date or time such as 2024-01-31, got {text!r}")
     return seconds
 
 
-def _unit(lower: str, upper: str) -> int:
-    """Return the seconds of a day where both bounds are plain dates, else one second."""
+def _iso_seconds(text: str) -> float:
+    """Return the ISO date, year and month, or time of day in ``text`` as seconds since 1970."""
+    seconds = seconds_of(text)
+    for pattern in ("%Y-%m", "%H:%M", "%H:%M:%S", "%Y"):
+        if np.isnan(seconds):
+            seconds = DateFormat(pattern).seconds(text)
+    return seconds
+
+
+def _offset_text(bound: str) -> str:
+    """Return the offset from UTC with which a bound ends, empty where it has none."""
+    found = _OFFSET.search(bound.strip())
+    return found[1] if found else ""
+
+
+def _offset_of(bound: str) -> int:
+    return offset_seconds(_offset_text(bound))
+
+
+def _step(pattern: str | None, lower: str, upper: str) -> str:
+    """Return the step of the format; without one a day where both bounds are plain dates."""
+    if pattern is not None:
+        return DateFormat(pattern).unit
     plain = all(len(bound.strip()) <= len("2024-01-31") for bound in (lower, upper))
-    return SECONDS_PER_DAY if plain else 1
+    return "D" if plain else "s"

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from dp_synth.dialect import Dialect
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import SchemaError
 from dp_synth.files import written_whole
@@ -39,6 +40,7 @@ from dp_synth.schema.constraints import (
 from dp_synth.schema.dates import DatetimeColumn
 from dp_synth.schema.explain import Parts, first_fault
 from dp_synth.schema.fine import FineGrid
+from dp_synth.schema.number_format import NumberFormat, moved_to_columns
 from dp_synth.schema.numeric import NumericColumn
 
 _PARTS: Parts = {
@@ -48,6 +50,8 @@ _PARTS: Parts = {
     "real": NumericColumn,
     "datetime": DatetimeColumn,
     "id": IdColumn,
+    "dialect": Dialect,
+    "format": NumberFormat,
     "constraints": Constraint,
     "function": Function,
     "where": Case,
@@ -60,6 +64,7 @@ class Schema(BaseModel):
     Read one with `load` or `from_dict`, which report a fault in one line. ``positive`` is the
     category of the label that counts as positive, compared as text. ``constraints`` say what
     can never occur together: cells of numeric columns then begin where a condition does.
+    ``dialect`` says how the table's CSV files are written, where not in the common way.
 
     >>> schema = Schema.from_dict({"name": "people", "columns": [
     ...     {"name": "age", "type": "integer", "lower": 17, "upper": 90},
@@ -77,12 +82,18 @@ class Schema(BaseModel):
     positive: int | str | None = None
     unit_of_privacy: str | None = None
     bounds_from: str | None = None
+    dialect: Dialect | None = None
     constraints: tuple[Constraint, ...] = ()
     columns: tuple[Annotated[Column, Field(discriminator="type")], ...] = Field(min_length=1)
 
     def __hash__(self) -> int:
         """Return the hash of the columns alone: constraints hold mappings, which have none."""
         return hash((self.name, self.columns))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _columns_say_their_decimal_sign(cls, content: object) -> object:
+        return moved_to_columns(content) if isinstance(content, Mapping) else content
 
     @field_validator("columns")
     @classmethod
@@ -260,6 +271,11 @@ class Schema(BaseModel):
                 column = column.with_cells(fine.merged(groups[column.name][: len(fine.grid)]))
             columns.append(column)
         return self._with({"columns": tuple(columns)})
+
+    def read_as(self, dialect: Dialect) -> Schema:
+        """Return the schema for files in ``dialect``; what that leaves open stays as it was."""
+        whole = dialect.or_else(self.dialect).model_dump(exclude_none=True)
+        return Schema.from_dict({**self.to_dict(), "dialect": whole}) if whole else self
 
     def column(self, name: str) -> Column:
         """Return the column called ``name``; SchemaError when there is none."""
