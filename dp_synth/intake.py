@@ -32,7 +32,7 @@ def records_of(
             if is_larger_than_memory(data):
                 data = opened.enter_context(read_records(data, schema, unit=budget.unit))
             else:
-                data = read_table(data)
+                data = read_table(data, schema.dialect)
         if isinstance(data, pd.DataFrame):
             yield Records.of(keep_rows_of_units(data, budget, rng), schema)
             return

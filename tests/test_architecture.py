@@ -15,7 +15,7 @@ PACKAGE = Path(dp_synth.__file__).parent
 
 LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"_version", "errors"},
-    {"extensions", "files", "rounding", "yaml_lines"},
+    {"dialect", "extensions", "files", "rounding", "yaml_lines"},
     {"accounting", "domain"},
     {"schema", "measurement", "transcript"},
     {"counting", "comparison"},

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dp_synth.cli.dialect import takes_dialect
+from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
 
@@ -23,6 +25,7 @@ EXIT_REFUSED = 4
 NOT_STATED = "not stated"
 
 
+@takes_dialect
 def card(
     release: Annotated[Path, typer.Argument(help="A release that `synthesize` kept (.npz).")],
     out: Annotated[Path, typer.Option(help="Where the card goes (.json); its page goes beside.")],
@@ -47,6 +50,8 @@ def card(
         Path | None, typer.Option(help="Other rows of the same people, for the attacker.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of classifiers and attacks.", min=0)] = 0,
+    *,
+    dialect: Dialect,
 ) -> None:
     """Write the data card of a release, as JSON and as a page.
 
@@ -69,8 +74,10 @@ def card(
         not_intended=not_intended or (),
     )
     if internal:
-        others = None if reference is None else read_table(reference)
-        fitted, fresh, rows = (read_table(path) for path in tables.values() if path is not None)
+        how = kept.schema.read_as(dialect).dialect
+        others = None if reference is None else read_table(reference, how)
+        paths = [path for path in tables.values() if path is not None]
+        fitted, fresh, rows = (read_table(path, how) for path in paths)
         part = internal_part(fitted, fresh, rows, kept, reference=others, seed=seed)
         made = made.with_internal(part)
     made.write(out)

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dp_synth.cli.dialect import takes_dialect
+from dp_synth.dialect import Dialect
 from dp_synth.files import check_writable, written_whole
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dp_synth.attacks import AttackerView
     from dp_synth.metrics import Estimate
     from dp_synth.metrics.evaluation import Evaluation
     from dp_synth.report.evaluation_table import Row
+    from dp_synth.schema import Schema
 
 INTERNAL = "internal: computed on real rows, not differentially private"
 EVALUATION = "evaluation of a synthetic table"
@@ -30,6 +35,7 @@ JsonFile = Annotated[
 Seed = Annotated[int, typer.Option(help="Seed of classifiers, resampling and ties.", min=0)]
 
 
+@takes_dialect
 def evaluate(
     real: Annotated[Path, typer.Option(help="Table that was fitted.")],
     holdout: Annotated[Path, typer.Option(help="Real rows that were not fitted.")],
@@ -48,6 +54,8 @@ def evaluate(
         ),
     ] = None,
     seed: Seed = 0,
+    *,
+    dialect: Dialect,
 ) -> None:
     """Compare a synthetic table with real ones: `dp-synth list metrics` says in what.
 
@@ -62,8 +70,8 @@ def evaluate(
 
     check_writable(json_file, html_file, read=(real, holdout, synthetic, schema))
     more = _more_metrics(names)
-    columns = Schema.load(schema)
-    tables = read_table(real), read_table(holdout), read_table(synthetic)
+    columns = Schema.load(schema).read_as(dialect)
+    tables = [read_table(path, columns.dialect) for path in (real, holdout, synthetic)]
     result = metrics.evaluate(*tables, columns, seed=seed, more=more)
     _deliver(result, json_file, EVALUATION, _evaluation_rows(result))
     if html_file is not None:
@@ -83,6 +91,7 @@ def _more_metrics(names: Sequence[str] | None) -> list[str]:
     return chosen
 
 
+@takes_dialect
 def attack(
     members: Annotated[Path, typer.Option(help="Rows that were fitted.")],
     non_members: Annotated[Path, typer.Option(help="Rows of the same people that were not.")],
@@ -101,6 +110,8 @@ def attack(
     ] = None,
     json_file: JsonFile = None,
     seed: Seed = 0,
+    *,
+    dialect: Dialect,
 ) -> None:
     """Try to tell members from non-members by looking at the synthetic table.
 
@@ -108,7 +119,9 @@ def attack(
     and is not differentially private.
     """
     from dp_synth.attacks import ATTACKS
+    from dp_synth.datasets import read_table
     from dp_synth.errors import InputError
+    from dp_synth.schema import Schema
 
     check_writable(json_file, read=(members, non_members, synthetic, schema, reference, release))
     given = {"synthetic", *["reference"] * bool(reference), *["transcript"] * bool(release)}
@@ -116,8 +129,13 @@ def attack(
     for name in chosen:
         if name not in ATTACKS:
             raise InputError(f"no attack {name!r}; there are {', '.join(ATTACKS)}")
-    view = _view(synthetic, schema, reference, release)
-    scores = _attack_scores(chosen, (members, non_members), view, seed)
+    columns = Schema.load(schema).read_as(dialect)
+    view = _view(synthetic, columns, reference, release)
+    real = [read_table(path, columns.dialect) for path in (members, non_members)]
+    for path, table in zip((members, non_members), real, strict=True):
+        if table.empty:
+            raise InputError(f"{path}: an attack needs at least one row to aim at")
+    scores = _attack_scores(chosen, (real[0], real[1]), view, seed)
     result = {
         name: {key: x for metric, e in of.items() for key, x in _ends(metric, e).items()}
         for name, of in scores.items()
@@ -142,7 +160,7 @@ def _tell_what_is_left_out(given: set[str]) -> None:
 
 
 def _view(
-    synthetic: Path, schema: Path, reference: Path | None, release_file: Path | None
+    synthetic: Path, columns: Schema, reference: Path | None, release_file: Path | None
 ) -> AttackerView:
     """Return what the attacker sees; who holds a release knows its cells and its recipe too."""
     from pydantic import TypeAdapter
@@ -150,11 +168,10 @@ def _view(
     from dp_synth.attacks import AttackerView
     from dp_synth.datasets import read_table
     from dp_synth.release import Release
-    from dp_synth.schema import Schema
     from dp_synth.synthesizers import SYNTHESIZERS
 
-    columns, rows = Schema.load(schema), read_table(synthetic)
-    others = None if reference is None else read_table(reference)
+    rows = read_table(synthetic, columns.dialect)
+    others = None if reference is None else read_table(reference, columns.dialect)
     if release_file is None:
         return AttackerView(rows, columns, others)
     release = Release.load(release_file)
@@ -173,17 +190,15 @@ def _view(
 
 
 def _attack_scores(
-    names: Sequence[str], paths: tuple[Path, Path], view: AttackerView, seed: int
+    names: Sequence[str],
+    tables: tuple[pd.DataFrame, pd.DataFrame],
+    view: AttackerView,
+    seed: int,
 ) -> dict[str, dict[str, Estimate]]:
     from dp_synth.attacks import ATTACKS, refuse_overlap
     from dp_synth.audit import Roc
-    from dp_synth.datasets import read_table
-    from dp_synth.errors import InputError
 
-    members, non_members = map(read_table, paths)
-    for path, table in zip(paths, (members, non_members), strict=True):
-        if table.empty:
-            raise InputError(f"{path}: an attack needs at least one row to aim at")
+    members, non_members = tables
     refuse_overlap(members, non_members)
     result = {}
     for name in names:

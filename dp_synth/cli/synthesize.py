@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dp_synth.cli.arguments import reading_arguments
+from dp_synth.cli.dialect import takes_dialect
 from dp_synth.cli.progress import shown_training
+from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
 
@@ -54,6 +56,7 @@ CheckpointFile = Annotated[
 ]
 
 
+@takes_dialect
 def synthesize(
     data: Annotated[str, typer.Option(help="The private table: CSV or Parquet, - for stdin.")],
     schema: Annotated[Path, typer.Option(help="Its public schema, a .meta.json file.")],
@@ -74,6 +77,8 @@ def synthesize(
     card: CardFile = None,
     internal: Internal = False,
     holdout: Holdout = None,
+    *,
+    dialect: Dialect,
 ) -> None:
     """Fit a synthesizer to a private table within a budget, and write synthetic rows.
 
@@ -84,7 +89,7 @@ def synthesize(
     from dp_synth.report.card import data_card, places
     from dp_synth.schema import Schema
 
-    public = Schema.load(schema)
+    public = Schema.load(schema).read_as(dialect)
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
@@ -101,7 +106,7 @@ def synthesize(
     if release:
         fitted.save(release)
     made = fitted.sample(rows, seed=None if seed is None else seed + 1)
-    write_table(made, out)
+    write_table(made, out, fitted.schema.dialect)
     if card:
         data_card(fitted).write(card)
     print(fitted.ledger, file=sys.stderr)
@@ -132,7 +137,8 @@ def sample(
     _check_places((release,), out)
     kept = Release.load(release)
     wanted = _given(kept.schema, given or [])
-    write_table(kept.sample(rows, seed=seed, given=wanted, balance=balance), out)
+    made = kept.sample(rows, seed=seed, given=wanted, balance=balance)
+    write_table(made, out, kept.schema.dialect)
 
 
 def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[str, str]]:
@@ -182,7 +188,7 @@ def _fresh(
             f"{data}: is too large for --internal; make that card of a part of it, with "
             "`dp-synth card`"
         )
-    fresh = read_table(holdout)
+    fresh = read_table(holdout, schema.dialect)
     schema.typed(fresh.head(0))  # SchemaError for a column that it lacks
     return fresh
 
@@ -263,9 +269,9 @@ def _table(data: str, schema: Schema) -> pd.DataFrame | str:
     from dp_synth.datasets import read_table
 
     if is_larger_than_memory(data):
-        _name_left_out(column_names(data), schema)
+        _name_left_out(column_names(data, schema.dialect), schema)
         return data
-    frame = read_table(data)
+    frame = read_table(data, schema.dialect)
     _name_left_out(frame.columns, schema)
     return frame
 

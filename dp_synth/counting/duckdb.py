@@ -44,7 +44,8 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 
 # Quoted empty cells are empty text; a cell that is not there at all is told apart as null.
 _CSV = """read_csv($path, columns = $columns, skip = $skip, compression = $compression,
-    header = $header, auto_detect = false, delim = $delim, encoding = $encoding, quote = '"', escape = '"',
+    header = $header, auto_detect = false, delim = $delim, encoding = $encoding,
+    quote = '"', escape = '"',
     strict_mode = true, null_padding = false, allow_quoted_nulls = false,
     buffer_size = 8000000)"""
 
@@ -176,8 +177,9 @@ def _csv_batches(
     }
     # In a file of one column an empty line is no record; an empty cell is quoted there.
     kept = " WHERE c0 IS NOT NULL" if len(names) == 1 else ""
+    text = f"{dialect.encoding or 'UTF-8'} text{', whole,' if is_gzip else ''}"
     fault = (
-        f"must be {dialect.encoding or 'UTF-8'} text{', whole,' if is_gzip else ''} in which every record has one "
+        f"must be {text} in which every record has one "
         f"cell for each of the {len(names)} columns that the header names, with quotes closed and "
         "lines that all end alike"
     )
@@ -277,9 +279,7 @@ def _magic(path: str | PathLike[str]) -> bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _header(
-    path: str | PathLike[str], dialect: Dialect, *, is_gzip: bool
-) -> tuple[int, list[str]]:
+def _header(path: str | PathLike[str], dialect: Dialect, *, is_gzip: bool) -> tuple[int, list[str]]:
     """Return how many empty lines come first, and the names of the columns."""
     try:
         with gzip.open(path) if is_gzip else Path(path).open("rb") as file:

@@ -10,7 +10,8 @@ from dp_synth.schema.cells import Cells
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import Column
 from dp_synth.schema.dates import DatetimeColumn
-from dp_synth.schema.draft import MIN_ID_VALUES
+from dp_synth.schema.draft import record_like
+from dp_synth.schema.draft_numbers import MIN_ID_VALUES
 from dp_synth.schema.model import Schema
 from dp_synth.schema.numeric import NumericColumn
 
@@ -25,7 +26,7 @@ def check(frame: pd.DataFrame, schema: Schema) -> list[str]:
 
     The lines hold counts and values of the table, so they must not leave the data holder.
     """
-    findings = []
+    findings = record_like(frame)
     present = [str(column) for column in frame.columns]
     for name in schema.names:
         if name not in present:
@@ -44,9 +45,19 @@ def check(frame: pd.DataFrame, schema: Schema) -> list[str]:
     return findings + _violations(frame, schema)
 
 
+def remarks(schema: Schema) -> list[str]:
+    """Return one line for each column that fits whatever it holds, and is never synthesized."""
+    return [
+        f"column {column.name!r}: is an identifier, which is never synthesized; name it by --unit "
+        f"where it says whose records they are, else leave it out with --drop {column.name!r}"
+        for column in schema.columns
+        if isinstance(column, IdColumn)
+    ]
+
+
 def _findings(column: Column, series: pd.Series) -> list[str]:
     if isinstance(column, IdColumn):
-        return ["is an identifier; leave it out before synthesizing"]
+        return []
     cells = Cells.of(series)
     slots = len(cells.distinct) + 1  # the last one counts the absent cells, position -1
     counts = np.bincount(cells.positions % slots, minlength=slots)
