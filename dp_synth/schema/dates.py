@@ -160,7 +160,7 @@ class DatetimeColumn(BaseColumn):
     def with_cells(self, grid: Grid) -> Self:
         """Return the column with the cells of ``grid`` declared as its bins."""
         fields = self.model_dump(by_alias=True, exclude_unset=True)
-        return type(self).model_validate({**fields, "bins": self.written(grid.edges).tolist()})
+        return type(self).model_validate({**fields, "bins": self._iso(grid.edges).tolist()})
 
     def number_of(self, given: object) -> float:
         """Return the steps since 1970 that a condition gives; ValueError for anything else."""
@@ -188,17 +188,23 @@ class DatetimeColumn(BaseColumn):
 
     def written(self, numbers: Floats) -> NDArray[np.generic]:
         """Return ``numbers`` as texts in the format, else as ISO dates or times like the bounds."""
-        offset = _offset_text(self.lower)
         if self._form is not None:
             distinct, places = np.unique(numbers, return_inverse=True)
             moments = map(moment_at, to_seconds(distinct, self.step).tolist())
+            offset = _offset_text(self.lower)
             shown = [self._form.text(moment, offset or "+0000") for moment in moments]
             return np.array(shown, dtype=object)[places]
-        texts = np.datetime_as_string(numbers.astype(np.int64).astype(f"datetime64[{self.step}]"))
-        if " " in self.lower.strip():
+        return self._iso(numbers)
+
+    def _iso(self, numbers: Floats) -> NDArray[np.object_]:
+        """Return ``numbers`` as ISO texts, those without a date as times of day."""
+        moments = numbers.astype(np.int64).astype(f"datetime64[{self.step}]")
+        texts = np.datetime_as_string(moments)
+        if self._form is not None and not self._form.is_dated:
+            texts = np.array([text[11:] for text in np.datetime_as_string(moments, unit="s")])
+        elif " " in self.lower.strip():
             texts = np.char.replace(texts, "T", " ")
-        texts = texts.astype(object)
-        return texts + offset if offset else texts
+        return texts.astype(object) + _offset_text(self.lower)
 
     def encode(self, series: pd.Series) -> NDArray[np.int32]:
         """Return the cell of each date, clipped to the bounds.

@@ -22,6 +22,9 @@ CATEGORICAL_MARKS = frozenset({"", "?"})
 MANY_CATEGORIES = 200
 """A draft asks where more categories than this could be known from."""
 
+MIN_ONCE = 5
+"""More texts than this that each stand in one record of many are an `id`, not categories."""
+
 _ORDERS = (
     ("low", "medium", "high"),
     ("low", "moderate", "high"),
@@ -34,7 +37,8 @@ _ORDERS = (
 )
 _BAND = re.compile(
     r"\s*[\[(]?(?:([<≤]=?|under|below|up to)|[>≥]=?|over)?\s*(\d+(?:\.\d+)?)"
-    r"(?:\s*(?:-|\u2013|to|,)\s*\d+(?:\.\d+)?|\s*\+|(?: and| or) (?:over|above|more|older))?[\])]?\s*"
+    r"(?:\s*(?:-|\u2013|to|,)\s*\d+(?:\.\d+)?|\s*\+|(?: and| or) (?:over|above|more|older))?"
+    r"[\])]?\s*"
 )
 _COLUMN: TypeAdapter[Column] = TypeAdapter(Column)
 
@@ -124,7 +128,8 @@ def _words(seen: Texts) -> Drafted:
     marks = sorted(text for text in seen.counts if text in CATEGORICAL_MARKS)
     records = seen.of(written)
     share = 20 if seen.is_called_id else 2
-    if len(written) > MIN_ID_VALUES and share * len(written) > records:
+    once = len(written) == records > MIN_ONCE and sum(seen.counts.values()) > MIN_ID_VALUES
+    if once or (len(written) > MIN_ID_VALUES and share * len(written) > records):
         column: Drafted = {"type": "id", **_unread(written)}
     elif order := _ordered(written):
         column = {"type": "ordinal", "categories": order}

@@ -56,7 +56,7 @@ _RATINGS = {
 _TOP = re.compile(r"\s*([<>≤≥]=?)?\s*(\d+)\s*(\+|plus|(?:and|or) (?:over|above|more|older))?\s*")
 _MONEY = r"US\$|R\$|[$€£¥₹₩₽₺]|kr|zł|USD|EUR|GBP|CHF|JPY|CAD|AUD|INR|BRL|SEK|NOK|DKK|PLN"
 _SPELT = re.compile(
-    rf"[-+]?(?P<prefix>(?:{_MONEY})\s?)?[-+]?(?P<digits>\d[\d.,'\s]*|\.\d+)"
+    rf"[-+]?(?P<prefix>(?:{_MONEY})\s?)?[-+]?(?P<digits>\d(?:[\d.,'\s]*[\d.])?|\.\d+)"
     rf"(?P<suffix>\s?(?:{_MONEY}|%))?",
 )
 
@@ -104,7 +104,7 @@ def numbers(seen: Texts) -> Drafted | None:
             return None
         if form is None and (capped := _capped(words, plain, values)):
             return _noted(_with_marks(capped, marks), [_CAPPED])
-        notes.append(f"{_listed(words)}: read as missing; list as categories what is none")
+        notes.append(f"{_listed(words)}: read as missing: is it?")
         marks += words
     if not len(values) or np.abs(values).max() > MAX_MAGNITUDE:
         return None
@@ -244,7 +244,7 @@ def _without_sentinels(
     negative = set(values[values < 0].tolist())
     if negative and negative <= SENTINELS and len(values) > len(negative) + 2:
         found = [text for text, value in zip(texts, values, strict=True) if value < 0]
-        notes.append(f"{_listed(found)}: read as missing; if it is a number, lower it is")
+        notes.append(f"{_listed(found)}: read as missing; if it is a value, make it lower")
         marks += found
         return values[values >= 0]
     ordered = np.unique(values)
