@@ -71,8 +71,8 @@ def evaluate(
     check_writable(json_file, html_file, read=(real, holdout, synthetic, schema))
     more = _more_metrics(names)
     columns = Schema.load(schema).read_as(dialect)
-    tables = [read_table(path, columns.dialect) for path in (real, holdout, synthetic)]
-    result = metrics.evaluate(*tables, columns, seed=seed, more=more)
+    fitted, fresh, rows = (read_table(path, columns.dialect) for path in (real, holdout, synthetic))
+    result = metrics.evaluate(fitted, fresh, rows, columns, seed=seed, more=more)
     _deliver(result, json_file, EVALUATION, _evaluation_rows(result))
     if html_file is not None:
         with written_whole(html_file) as passing:

@@ -204,7 +204,8 @@ class DatetimeColumn(BaseColumn):
             texts = np.array([text[11:] for text in np.datetime_as_string(moments, unit="s")])
         elif " " in self.lower.strip():
             texts = np.char.replace(texts, "T", " ")
-        return texts.astype(object) + _offset_text(self.lower)
+        iso: NDArray[np.object_] = texts.astype(object) + _offset_text(self.lower)
+        return iso
 
     def encode(self, series: pd.Series) -> NDArray[np.int32]:
         """Return the cell of each date, clipped to the bounds.

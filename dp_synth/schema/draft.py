@@ -22,6 +22,9 @@ CATEGORICAL_MARKS = frozenset({"", "?"})
 MANY_CATEGORIES = 200
 """A draft asks where more categories than this could be known from."""
 
+MOST_CATEGORIES = 1_000
+"""A text column of more distinct values is drafted as `id`: they could name people."""
+
 MIN_ONCE = 5
 """More texts than this that each stand in one record of many are an `id`, not categories."""
 
@@ -130,7 +133,10 @@ def _words(seen: Texts) -> Drafted:
     share = 20 if seen.is_called_id else 2
     once = len(written) == records > MIN_ONCE and sum(seen.counts.values()) > MIN_ID_VALUES
     if once or (len(written) > MIN_ID_VALUES and share * len(written) > records):
-        column: Drafted = {"type": "id", **_unread(written)}
+        column: Drafted = {"type": "id", **({} if seen.is_called_id else _unread(written))}
+    elif len(written) > MOST_CATEGORIES:
+        note = "so many texts may name people: read as an identifier; if they are public, list them"
+        column = {"type": "id", "note": note}
     elif order := _ordered(written):
         column = {"type": "ordinal", "categories": order}
     else:

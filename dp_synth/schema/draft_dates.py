@@ -49,7 +49,7 @@ def dates(texts: Sequence[str]) -> Drafted | None:
     found = [form for form in _formats(texts) if _reads(form, texts)]
     if not found:
         return None
-    form = found[0]
+    form = DateFormat(found[0].pattern, _last_year(found[0], texts))
     column = _bounded(form, texts)
     other = [one.pattern for one in found[1:] if _swapped(one.pattern) == form.pattern]
     if other:
@@ -126,6 +126,16 @@ def _patterns(tried: Sequence[str]) -> Iterator[str]:
         fits = [text for text in tried if sign in text]
         if len(fits) == len(tried) and (":" in tried[0]):
             yield from (f"{date}{sign}{tail}" for date in _DATES)
+
+
+def _last_year(form: DateFormat, texts: Sequence[str]) -> int:
+    """Return the last of the hundred years of two-digit ones: before their longest gap."""
+    if "y" not in form.pattern:
+        return form.last
+    years = np.unique([int(_moment(form, text).year) for text in texts])
+    gaps = np.append(years[1:], years[0] + 100) - years
+    ends = int(years[gaps.argmax()])
+    return ends if ends <= form.last else ends - 100
 
 
 def _reads(form: DateFormat, texts: Sequence[str]) -> bool:

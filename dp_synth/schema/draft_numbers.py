@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from dp_synth.schema.cells import numbers_of
-from dp_synth.schema.draft_dates import Drafted, compact_dates
+from dp_synth.schema.draft_dates import LAST_YEAR, Drafted, compact_dates
 from dp_synth.schema.number_format import NumberFormat
 from dp_synth.schema.numeric import MAX_DECIMALS, MAX_MAGNITUDE
 
@@ -175,6 +175,8 @@ def _few(
         return {**categories, "type": "ordinal"}
     if seen.words & (_CODES | _IDS):
         return categories
+    if upper - lower + 1 == size and 1900 <= lower <= upper <= LAST_YEAR:
+        return {"type": "integer", "lower": lower, "upper": upper}
     if contiguous and lower == 1 and size in SCALES:
         notes.append("read as an ordered scale; if its codes have no order, type categorical")
         return {**categories, "type": "ordinal"}
@@ -182,7 +184,7 @@ def _few(
     if (contiguous and size > max(SCALES)) or (not contiguous and lower in (0, 1) and falling):
         notes.append("read as counts; if they are codes, type categorical with a list of them")
         return {"type": "integer", "lower": lower, "upper": upper}
-    if not contiguous:
+    if upper - lower + 1 > size:
         notes.append(
             "these are all numbers that occur: type integer if those between them could as well"
         )
@@ -222,7 +224,8 @@ def _capped(words: Sequence[str], texts: Sequence[str], values: Floats) -> Draft
     lower, upper = values.min(), values.max()
     if not np.all(values == np.rint(values)) or upper - lower > 150 or any(map(is_code, texts)):
         return None
-    below, above = [], []
+    below: list[str] = []
+    above: list[str] = []
     for word in words:
         found = _TOP.fullmatch(word)
         if found is None or not (found[1] or found[3]):
