@@ -86,4 +86,5 @@ def dialect_of(
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         message = fault["msg"].removeprefix("Value error, ")
-        raise InputError(f"--{fault['loc'][0]}: {message}") from None
+        said_of = f"--{fault['loc'][0]}: {message[:1].lower()}{message[1:]}"
+        raise InputError(said_of) from None

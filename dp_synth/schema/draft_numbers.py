@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from dp_synth.schema.cells import numbers_of
 from dp_synth.schema.draft_dates import LAST_YEAR, Drafted, compact_dates
 from dp_synth.schema.number_format import NumberFormat
-from dp_synth.schema.numeric import MAX_DECIMALS, MAX_MAGNITUDE
+from dp_synth.schema.numeric import MAX_MAGNITUDE
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +26,9 @@ MIN_ID_VALUES = 50
 
 MAX_CODES = 1_000
 """Numbers that a column's name calls codes are categories up to so many."""
+
+MANY_DECIMALS = 8
+"""Numbers of more decimals were computed, not rounded."""
 
 MAX_WORDS = 3
 """So many words among many numbers may be marks for missing ones."""
@@ -201,7 +204,7 @@ def _is_key(seen: Texts, texts: list[str], values: Floats) -> bool:
     records, distinct = seen.of(texts), len(values)
     if distinct <= MIN_ID_VALUES or values.min() < 0:
         return False
-    if seen.is_called_id:
+    if seen.is_called_id or (seen.words & _CODES and 2 * distinct > records):
         return distinct > MAX_CODES or 20 * distinct > records
     if distinct < records:
         return False
@@ -209,7 +212,7 @@ def _is_key(seen: Texts, texts: list[str], values: Floats) -> bool:
     counted = np.all(np.diff(values) > 0) or span == records
     long = len({len(text) for text in texts}) == 1 and len(texts[0]) >= 7
     # Numbers that were drawn among so few would have met: these were given out.
-    return bool(counted or long or records**2 / (2 * span) > 10)
+    return bool(counted or long or records**2 / (2 * span) > 7)
 
 
 def _are_marks(words: Sequence[str], values: Floats) -> bool:
@@ -274,8 +277,10 @@ def _decimals(texts: Sequence[str], form: NumberFormat | None) -> int | None:
             return None
         found = re.search(rf"{point}(\d+)", text)
         lengths.append(len(found[1]) if found else 0)
-    most = int(np.quantile(lengths, 0.99, method="higher"))
-    return most if most <= min(6, MAX_DECIMALS) else None
+    most = max(lengths)
+    if most > MANY_DECIMALS // 2:
+        most = int(np.quantile(lengths, 0.99, method="higher"))
+    return most if most <= MANY_DECIMALS else None
 
 
 def _categories(texts: Sequence[str], values: Floats) -> Drafted:
