@@ -33,6 +33,7 @@ DESIGNS = ("worst_case", "search")
 def audit(
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
+    dialect: Dialect,
     synthesizer: Annotated[str, typer.Option(help="Its name; see `dp-synth list`.")] = "mst",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
@@ -49,8 +50,6 @@ def audit(
     level: Annotated[float, typer.Option(help="Chance that a correct one fails.")] = 0.05,
     seed: Annotated[int, typer.Option(help="Seed of all randomness.", min=0)] = 0,
     json_file: JsonFile = None,
-    *,
-    dialect: Dialect,
 ) -> None:
     """Release about two neighbouring tables, many times, and test what can be told apart.
 

@@ -29,6 +29,7 @@ NOT_STATED = "not stated"
 def card(
     release: Annotated[Path, typer.Argument(help="A release that `synthesize` kept (.npz).")],
     out: Annotated[Path, typer.Option(help="Where the card goes (.json); its page goes beside.")],
+    dialect: Dialect,
     title: Annotated[str | None, typer.Option(help="Default: the schema's name.")] = None,
     source: Annotated[
         str | None, typer.Option(help="Whom to cite for the table, or a dataset's name.")
@@ -50,8 +51,6 @@ def card(
         Path | None, typer.Option(help="Other rows of the same people, for the attacker.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of classifiers and attacks.", min=0)] = 0,
-    *,
-    dialect: Dialect,
 ) -> None:
     """Write the data card of a release, as JSON and as a page.
 
@@ -76,8 +75,7 @@ def card(
     if internal:
         how = kept.schema.read_as(dialect).dialect
         others = None if reference is None else read_table(reference, how)
-        paths = [path for path in tables.values() if path is not None]
-        fitted, fresh, rows = (read_table(path, how) for path in paths)
+        fitted, fresh, rows = (read_table(path, how) for path in tables.values() if path)
         part = internal_part(fitted, fresh, rows, kept, reference=others, seed=seed)
         made = made.with_internal(part)
     made.write(out)

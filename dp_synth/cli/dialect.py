@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -51,15 +51,17 @@ def takes_dialect(command: Callable[..., None]) -> Callable[..., None]:
         )
         for name, annotation in _OPTIONS.items()
     ]
-
-    @functools.wraps(command)
-    def wrapped(**arguments: object) -> None:
-        said = {name: arguments.pop(name) for name in _OPTIONS}
-        command(**arguments, dialect=dialect_of(**said))
-
+    # Typer calls a command by the names of its options.
+    wrapped = functools.wraps(command)(lambda **given: command(**_with_dialect(given)))
     wrapped.__signature__ = inspect.Signature([*kept, *added])  # type: ignore[attr-defined]
     wrapped.__annotations__ = {one.name: one.annotation for one in (*kept, *added)}
     return wrapped
+
+
+def _with_dialect(given: Mapping[str, object]) -> dict[str, object]:
+    said = {name: given[name] for name in _OPTIONS}
+    kept = {name: value for name, value in given.items() if name not in _OPTIONS}
+    return {**kept, "dialect": dialect_of(**said)}
 
 
 def dialect_of(

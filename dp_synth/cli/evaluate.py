@@ -41,6 +41,7 @@ def evaluate(
     holdout: Annotated[Path, typer.Option(help="Real rows that were not fitted.")],
     synthetic: Synthetic,
     schema: SchemaFile,
+    dialect: Dialect,
     json_file: JsonFile = None,
     html_file: Annotated[
         Path | None, typer.Option("--html", help="Also write a page of the numbers here.")
@@ -54,8 +55,6 @@ def evaluate(
         ),
     ] = None,
     seed: Seed = 0,
-    *,
-    dialect: Dialect,
 ) -> None:
     """Compare a synthetic table with real ones: `dp-synth list metrics` says in what.
 
@@ -97,6 +96,7 @@ def attack(
     non_members: Annotated[Path, typer.Option(help="Rows of the same people that were not.")],
     synthetic: Synthetic,
     schema: SchemaFile,
+    dialect: Dialect,
     reference: Annotated[
         Path | None, typer.Option(help="Other rows of the same people, for the attacker.")
     ] = None,
@@ -110,8 +110,6 @@ def attack(
     ] = None,
     json_file: JsonFile = None,
     seed: Seed = 0,
-    *,
-    dialect: Dialect,
 ) -> None:
     """Try to tell members from non-members by looking at the synthetic table.
 

@@ -63,6 +63,7 @@ def synthesize(
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
     out: Out,
+    dialect: Dialect,
     synthesizer: Annotated[str, typer.Option(help="Its name; see `dp-synth list`.")] = "mst",
     settings: Settings = None,
     adjacency: Annotated[str, typer.Option(help="add_remove or replace_one.")] = "add_remove",
@@ -77,8 +78,6 @@ def synthesize(
     card: CardFile = None,
     internal: Internal = False,
     holdout: Holdout = None,
-    *,
-    dialect: Dialect,
 ) -> None:
     """Fit a synthesizer to a private table within a budget, and write synthetic rows.
 

@@ -204,8 +204,8 @@ class DatetimeColumn(BaseColumn):
             texts = np.array([text[11:] for text in np.datetime_as_string(moments, unit="s")])
         elif " " in self.lower.strip():
             texts = np.char.replace(texts, "T", " ")
-        iso: NDArray[np.object_] = texts.astype(object) + _offset_text(self.lower)
-        return iso
+        offset = _offset_text(self.lower)
+        return np.array([f"{text}{offset}" for text in texts.tolist()], dtype=object)
 
     def encode(self, series: pd.Series) -> NDArray[np.int32]:
         """Return the cell of each date, clipped to the bounds.
