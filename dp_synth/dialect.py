@@ -112,10 +112,16 @@ class Dialect(BaseModel):
         return names
 
     def _check_separator(self, names: Sequence[str], source: str) -> None:
-        if self.separator is not None or len(names) > 1:
+        if len(names) > 1 or self.separator == ",":
             return
+        if self.separator is not None and "," in names[0]:
+            # The whole line would be one name, and it may be a record.
+            raise InputError(
+                f"{source}: its header holds ',' and no {_named(self.separator)}: is the comma "
+                "the separator? then give none"
+            )
         for sign in OTHER_SEPARATORS:
-            if sign in names[0]:
+            if self.separator is None and sign in names[0]:
                 shown = "tab" if sign == "\t" else sign
                 raise InputError(
                     f"{source}: its header holds {_named(sign)} and no ',': is it the separator? "

@@ -60,10 +60,11 @@ def check(
     from dp_synth.schema import check as check_table
 
     public = Schema.load(schema).read_as(dialect)
-    findings = check_table(read_table(table, public.dialect), public)
+    frame = read_table(table, public.dialect)
+    findings = check_table(frame, public)
     for finding in findings or ["the table matches its schema"]:
         print(finding)
-    for remark in remarks(public):
+    for remark in remarks(frame, public):
         print(remark)
     print(FOR_THE_DATA_HOLDER)
     if findings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from dp_synth.schema.cells import Cells
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import Column
 from dp_synth.schema.dates import DatetimeColumn
-from dp_synth.schema.draft import record_like
+from dp_synth.schema.draft import draft_column, record_like
 from dp_synth.schema.draft_numbers import MIN_ID_VALUES
 from dp_synth.schema.model import Schema
 from dp_synth.schema.numeric import NumericColumn
@@ -45,14 +47,34 @@ def check(frame: pd.DataFrame, schema: Schema) -> list[str]:
     return findings + _violations(frame, schema)
 
 
-def remarks(schema: Schema) -> list[str]:
-    """Return one line for each column that fits whatever it holds, and is never synthesized."""
-    return [
-        f"column {column.name!r}: is an identifier, which is never synthesized; name it by --unit "
-        f"where it says whose records they are, else leave it out with --drop {column.name!r}"
-        for column in schema.columns
-        if isinstance(column, IdColumn)
-    ]
+def remarks(frame: pd.DataFrame, schema: Schema) -> list[str]:
+    """Return one line for each column that is never synthesized, or that a format would read."""
+    said = []
+    for column in schema.columns:
+        if isinstance(column, IdColumn):
+            said.append(
+                f"column {column.name!r}: is an identifier, which is never synthesized; name it by "
+                "--unit where it says whose records they are, else leave it out with "
+                f"--drop {column.name!r}"
+            )
+        elif not isinstance(column, DiscreteColumn):
+            form = _format_of(column, frame)
+            said += [f"column {column.name!r}: its cells have the format {form}"] if form else []
+    return said
+
+
+def _format_of(column: NumericColumn | DatetimeColumn, frame: pd.DataFrame) -> str:
+    """Return the format in which most cells are read that are not read now; else nothing."""
+    if [str(name) for name in frame.columns].count(column.name) != 1:
+        return ""
+    series = frame[column.name]
+    unread = np.isnan(column.numbers(Cells.of(series)))[:-1]
+    if not len(unread) or unread.mean() < 0.5:
+        return ""
+    found = draft_column(column.name, series)
+    kinds = [{"real", "integer"}, {"datetime"}]
+    alike = any(column.type in kind and found["type"] in kind for kind in kinds)
+    return json.dumps(found["format"], ensure_ascii=False) if alike and "format" in found else ""
 
 
 def _findings(column: Column, series: pd.Series) -> list[str]:

@@ -41,7 +41,7 @@ _ORDERS = (
 _BAND = re.compile(
     r"\s*[\[(]?(?:([<≤]=?|under|below|up to)|[>≥]=?|over)?\s*(\d+(?:\.\d+)?)"
     r"(?:\s*(?:-|\u2013|to|,)\s*\d+(?:\.\d+)?|\s*\+|(?: and| or) (?:over|above|more|older))?"
-    r"[\])]?\s*"
+    r"[\])]?(?:\s*[A-Za-z]+)?\s*"
 )
 _COLUMN: TypeAdapter[Column] = TypeAdapter(Column)
 
@@ -54,7 +54,7 @@ def draft(frame: pd.DataFrame, name: str, dialect: Dialect | None = None) -> dic
     cannot answer. ``dialect`` is that of the file: the schema holds it for those read later.
     """
     decimal = None if dialect is None else dialect.decimal
-    columns = [_column(str(column), frame[column], decimal) for column in frame.columns]
+    columns = [draft_column(str(column), frame[column], decimal) for column in frame.columns]
     said = {} if dialect is None else dialect.model_dump(exclude_none=True, exclude={"decimal"})
     if "names" in said:
         said["names"] = [str(column) for column in frame.columns]
@@ -97,7 +97,8 @@ def record_like(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _column(name: str, series: pd.Series, decimal: str | None) -> dict[str, object]:
+def draft_column(name: str, series: pd.Series, decimal: str | None = None) -> dict[str, object]:
+    """Return the draft of one column, whose numbers have the sign ``decimal`` if one is given."""
     cells = Cells.of(series)
     texts = cells.texts()
     held = np.bincount(cells.positions % len(texts), minlength=len(texts)).tolist()
@@ -156,7 +157,7 @@ def _unread(written: Sequence[str]) -> Drafted:
         return {
             "note": "most cells are numbers, some are not: list those in missing, and say the type"
         }
-    digits = [text for text in written if re.fullmatch(r"[\d\s./:,+-]+", text)]
+    digits = [text for text in written if re.fullmatch(r"[\d\s+-]*\d[/.:,][\d\s./:,+-]+", text)]
     if len(digits) > len(written) / 2 and share < 1:
         return {
             "note": "holds figures in no format that is known here: write all of them in one way, "

@@ -60,7 +60,7 @@ _TOP = re.compile(r"\s*([<>≤≥]=?)?\s*(\d+)\s*(\+|plus|(?:and|or) (?:over|abo
 _MONEY = r"US\$|R\$|[$€£¥₹₩₽₺]|kr|zł|USD|EUR|GBP|CHF|JPY|CAD|AUD|INR|BRL|SEK|NOK|DKK|PLN"
 _SPELT = re.compile(
     rf"[-+]?(?P<prefix>(?:{_MONEY})\s?)?[-+]?(?P<digits>\d(?:[\d.,'\s]*[\d.])?|\.\d+)"
-    rf"(?P<suffix>\s?(?:{_MONEY}|%))?",
+    rf"(?P<suffix>\s?(?:{_MONEY}|%)|\s[A-Za-z°µ/²³]{{1,8}})?",
 )
 
 
@@ -115,6 +115,7 @@ def numbers(seen: Texts) -> Drafted | None:
     return None if column is None else _noted(_with_marks(column, marks), notes)
 
 
+_MINUS_ONE = "does -1 mean missing? then list it in missing alone"
 _CAPPED = "the highest or lowest number stands for all beyond it: read as an ordered list of each"
 
 
@@ -173,6 +174,8 @@ def _few(
     categories = _categories(texts, values)
     if size <= 2 or form is not None or len(texts) > size:
         return categories
+    if lower == -1:
+        notes.append(_MINUS_ONE)
     contiguous = upper - lower + 1 == size and lower in (0, 1)
     if seen.words & _RATINGS and lower >= 0:
         return {**categories, "type": "ordinal"}
@@ -187,7 +190,7 @@ def _few(
     if (contiguous and size > max(SCALES)) or (not contiguous and lower in (0, 1) and falling):
         notes.append("read as counts; if they are codes, type categorical with a list of them")
         return {"type": "integer", "lower": lower, "upper": upper}
-    if upper - lower + 1 > size:
+    if upper - lower + 1 > size and lower >= 0:
         notes.append(
             "these are all numbers that occur: type integer if those between them could as well"
         )
@@ -256,7 +259,7 @@ def _without_sentinels(
     ordered = np.unique(values)
     if len(ordered) > MAX_FEW_VALUES:
         if negative == {-1.0}:
-            notes.append("does -1 mean missing? then list it in missing, and lower is 0")
+            notes.append(_MINUS_ONE)
         top = f"{ordered[-1]:.0f}"
         if set(top) == {"9"} and len(top) > 2 and ordered[-2] < ordered[-1] / 2:
             notes.append(f"does {top} mean missing, or all beyond it? then list it in missing")

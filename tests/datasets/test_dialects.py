@@ -111,6 +111,16 @@ def test_a_header_of_one_name_with_another_sign_is_read_where_the_comma_is_said(
     assert list(read_table(path, Dialect(separator=","))) == ["a;b"]
 
 
+def test_a_separator_that_the_header_does_not_hold_is_refused_without_showing_a_cell(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("7777,f\n")
+    with pytest.raises(
+        InputError, match=r"holds ',' and no ';': is the comma the separator\?"
+    ) as c:
+        read_table(path, Dialect(separator=";"))
+    assert "7777" not in str(c.value)
+
+
 def test_a_wrong_encoding_and_a_text_that_it_lacks_are_refused_in_one_line(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes("a,b\nü,2\n".encode("latin-1"))

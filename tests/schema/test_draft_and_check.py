@@ -1,5 +1,7 @@
 """Schemas drafted from a table, and what a table is told by its schema."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -124,4 +126,24 @@ def test_constant_identifying_and_free_text_columns_are_named():
     assert "'same': holds the same cell in every record" in findings
     # an identifier fits whatever it holds: that it is left out is a remark, no mismatch
     assert "'key'" not in findings
-    assert "'key': is an identifier" in remarks(public)[0]
+    assert "'key': is an identifier" in remarks(frame, public)[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "form"),
+    [
+        ("real", ["812,40", "3,55"], '{"decimal": ","}'),
+        ("integer", ["$1,250", "$900"], '{"thousands": ",", "prefix": "$"}'),
+        ("datetime", ["31/12/1980", "01/02/1985"], '"%d/%m/%Y"'),
+    ],
+)
+def test_a_check_names_the_format_that_would_read_a_column(kind, cells, form):
+    bounds = ("1970-01-01", "2000-01-01") if kind == "datetime" else (0, 2000)
+    column = {"name": "x", "type": kind, "lower": bounds[0], "upper": bounds[1]}
+    frame = pd.DataFrame({"x": cells * 9})
+    assert remarks(frame, Schema.from_dict({"name": "t", "columns": [column]})) == [
+        f"column 'x': its cells have the format {form}"
+    ]
+    named = {**column, "format": json.loads(form)}
+    assert remarks(frame, Schema.from_dict({"name": "t", "columns": [named]})) == []
+    assert check(frame, Schema.from_dict({"name": "t", "columns": [named]})) == []

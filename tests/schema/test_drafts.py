@@ -109,6 +109,7 @@ def test_numbers_beyond_the_bounds_of_a_schema_are_identifiers(digits):
         ([f"-${n / 4:.2f}" for n in range(1, 400)], {"prefix": "$"}, "real"),
         ([f"{n}%" for n in RNG.integers(0, 101, 300)], {"suffix": "%"}, "integer"),
         ([f"{n / 10} %" for n in range(300)], {"suffix": " %"}, "real"),
+        ([f"{n / 10} kg" for n in range(300)], {"suffix": " kg"}, "real"),
     ],
 )  # fmt: skip
 def test_money_shares_and_numbers_of_other_countries_are_numbers(cells, form, kind):
@@ -139,6 +140,12 @@ def test_several_words_for_missing_leave_a_column_numeric():
     assert set(column["missing"]) == {"NA", "unknown", "", "refused"}
     assert "'refused'" in column["note"]
     assert "'NA'" not in column["note"]
+
+
+def test_whether_minus_one_means_missing_is_asked():
+    assert "does -1 mean missing" in drafted([*MANY, "-1"])["note"]
+    assert "does -1 mean missing" in drafted(["-1", "1", "2", "3"] * 20)["note"]
+    assert "does 99999 mean missing" in drafted([*MANY, "99999"])["note"]
 
 
 def test_ages_of_which_the_last_means_and_more_are_an_ordered_list():
@@ -176,6 +183,7 @@ def test_ratings_are_ordinal_and_years_and_counts_are_integers():
         (["high", "low", "medium"], ["low", "medium", "high"]),
         (["Often", "Never", "Sometimes"], ["Never", "Sometimes", "Often"]),
         (["<18", "18-64", ">64"], ["<18", "18-64", ">64"]),
+        (["10+ years", "1 year", "< 1 year"], ["< 1 year", "1 year", "10+ years"]),
     ],
 )
 def test_bands_and_words_of_degree_are_in_order(categories, order):
