@@ -133,7 +133,7 @@ def test_constant_identifying_and_free_text_columns_are_named():
     ("kind", "cells", "form"),
     [
         ("real", ["812,40", "3,55"], '{"decimal": ","}'),
-        ("integer", ["$1,250", "$900"], '{"thousands": ",", "prefix": "$"}'),
+        ("integer", [f"${n:,}" for n in range(500, 1500, 25)], '{"thousands": ",", "prefix": "$"}'),
         ("datetime", ["31/12/1980", "01/02/1985"], '"%d/%m/%Y"'),
     ],
 )
