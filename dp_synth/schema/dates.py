@@ -41,9 +41,10 @@ class DatetimeColumn(BaseColumn):
     Cells are ISO texts, or written as ``format`` says: see `DateFormat`. Bounds are ISO texts in
     any case: ``2024-01-31``, with a time ``2024-01-31T09:30:00``, ``2024-01`` where the format
     tells no day, ``09:30`` where it tells no date. The format tells the smallest step; without
-    one, bounds without a time of day make it whole days, others whole seconds. An offset from UTC
-    of the lower bound is that of synthetic times. ``bins`` is as in `NumericColumn`, its list
-    holding ISO texts.
+    one, bounds without a time of day make it whole days, others whole seconds. Where the bounds
+    say their offset from UTC, times are written with that of ``lower``, and cells that say none
+    are taken to have it; otherwise cells that say one are taken to UTC. ``bins`` is as in
+    `NumericColumn`, its list holding ISO texts.
     """
 
     type: Literal["datetime"]
@@ -68,6 +69,8 @@ class DatetimeColumn(BaseColumn):
             raise ValueError(f"must be an ISO date or time such as 2024-01-31, got {bound!r}")
         if info.field_name == "upper" and "lower" in info.data:
             lower = info.data["lower"]
+            if bool(_offset_text(lower)) != bool(_offset_text(bound)):
+                raise ValueError(f"must say its offset from UTC where lower does ({lower})")
             if seconds < _iso_seconds(lower):
                 raise ValueError(f"must be above lower ({lower}), got {bound}")
         return bound
@@ -174,7 +177,7 @@ class DatetimeColumn(BaseColumn):
     def numbers(self, cells: Cells) -> Floats:
         """Return the step since 1970 that each distinct cell falls in."""
         seconds = cells.seconds()
-        if self._form is not None and cells.distinct.dtype.kind != "M":
+        if (self._form is not None or self.offset) and cells.distinct.dtype.kind != "M":
             texts = cells.texts()[:-1]
             seconds = np.append(np.array([self._seconds(text) for text in texts]), np.nan)
         return to_units(seconds + self.offset, self.step)
@@ -182,9 +185,11 @@ class DatetimeColumn(BaseColumn):
     def _seconds(self, text: str) -> float:
         """Return the seconds since 1970, in UTC, that ``text`` says in the format, else in ISO."""
         said = np.nan if self._form is None else self._form.seconds(text)
+        zoned = self._form is not None and self._form.is_zoned
         if np.isnan(said):
-            return _iso_seconds(text) if self.format is not None else seconds_of(text)
-        return said if self._form is None or self._form.is_zoned else said - self.offset
+            said = _iso_seconds(text) if self.format is not None else seconds_of(text)
+            zoned = bool(_offset_text(text))
+        return said if zoned else said - self.offset
 
     def written(self, numbers: Floats) -> NDArray[np.generic]:
         """Return ``numbers`` as texts in the format, else as ISO dates or times like the bounds."""

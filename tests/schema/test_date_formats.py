@@ -95,7 +95,10 @@ def test_day_and_month_are_never_taken_for_each_other():
 
 def test_synthetic_times_carry_the_offset_of_the_lower_bound():
     one = column(None, "2021-01-01T00:00:00+02:00", "2021-12-31T00:00:00+02:00")
-    assert one.typed(pd.Series(["2021-03-01T07:00:00Z"])).tolist() == ["2021-03-01T09:00:00+02:00"]
+    cells = pd.Series(["2021-03-01T07:00:00Z", "2021-03-01T09:00:00"])
+    assert one.typed(cells).tolist() == ["2021-03-01T09:00:00+02:00"] * 2
+    with pytest.raises(SchemaError, match="field 'upper': must say its offset from UTC"):
+        column(None, "2021-01-01T00:00:00+02:00", "2021-12-31T00:00:00")
 
 
 def test_conditions_take_dates_in_iso_or_in_the_format():
