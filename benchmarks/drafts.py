@@ -26,9 +26,11 @@ try:
 except ImportError:  # a release that reads plain CSV alone
     Dialect = None  # type: ignore[assignment,misc]
 
+REMARKS = ("holds the same cell in every record", "leave it out before synthesizing")
+"""What releases that knew no remarks said among the mismatches."""
+
 COMPARED = ("type", "format", "decimals")
 ENDINGS = (".csv", ".csv.gz", ".parquet")
-ADVICE = ("holds the same cell in every record", "is an identifier", "reads like a record")
 
 
 def main() -> None:
@@ -68,7 +70,7 @@ def examine(path: Path, reading: Mapping[str, object]) -> tuple[Counter[str], li
     columns = {str(column["name"]): column for column in content["columns"]}  # type: ignore[attr-defined]
     counted.update(f"type {column['type']}" for column in columns.values())
     counted["questions"] = sum("note" in column for column in columns.values())
-    lines = [line for line in found if not any(advice in line for advice in ADVICE)]
+    lines = [line for line in found if not line.endswith(REMARKS)]
     counted["agree"] = int(not lines)
     for name, own in confirmed.items():
         differing = _differing(own, columns.get(name, {}))

@@ -33,7 +33,7 @@ def draft(table: Table, dialect: Dialect) -> None:
     name = "table" if table == "-" else Path(table).name.split(".")[0]
     content = draft_schema(frame, name, dialect)
     print(_text(content))
-    for note in [*record_like(frame), *notes_of(content)]:
+    for note in [*(record_like(frame) if dialect.has_header else []), *notes_of(content)]:
         print(note, file=sys.stderr)
     print(HINT, file=sys.stderr)
 

@@ -28,7 +28,7 @@ def check(frame: pd.DataFrame, schema: Schema) -> list[str]:
 
     The lines hold counts and values of the table, so they must not leave the data holder.
     """
-    findings = record_like(frame)
+    findings = []
     present = [str(column) for column in frame.columns]
     for name in schema.names:
         if name not in present:
@@ -48,8 +48,12 @@ def check(frame: pd.DataFrame, schema: Schema) -> list[str]:
 
 
 def remarks(frame: pd.DataFrame, schema: Schema) -> list[str]:
-    """Return one line for each column that is never synthesized, or that a format would read."""
-    said = []
+    """Return a line for each thing that a data holder should know and that is no mismatch.
+
+    Identifiers and constant columns, formats that would read a column, a record for a header.
+    The lines must not leave the data holder.
+    """
+    said = record_like(frame) if schema.dialect is None or schema.dialect.has_header else []
     for column in schema.columns:
         if isinstance(column, IdColumn):
             said.append(
@@ -57,17 +61,19 @@ def remarks(frame: pd.DataFrame, schema: Schema) -> list[str]:
                 "--unit where it says whose records they are, else leave it out with "
                 f"--drop {column.name!r}"
             )
-        elif not isinstance(column, DiscreteColumn):
-            form = _format_of(column, frame)
-            said += [f"column {column.name!r}: its cells have the format {form}"] if form else []
+            continue
+        if [str(name) for name in frame.columns].count(column.name) != 1:
+            continue
+        series = frame[column.name]
+        if len(series) > 1 and len(np.unique(Cells.of(series).positions)) == 1:
+            said.append(f"column {column.name!r}: holds the same cell in every record")
+        form = "" if isinstance(column, DiscreteColumn) else _format_of(column, series)
+        said += [f"column {column.name!r}: its cells have the format {form}"] if form else []
     return said
 
 
-def _format_of(column: NumericColumn | DatetimeColumn, frame: pd.DataFrame) -> str:
+def _format_of(column: NumericColumn | DatetimeColumn, series: pd.Series) -> str:
     """Return the format in which most cells are read that are not read now; else nothing."""
-    if [str(name) for name in frame.columns].count(column.name) != 1:
-        return ""
-    series = frame[column.name]
     unread = np.isnan(column.numbers(Cells.of(series)))[:-1]
     if not len(unread) or unread.mean() < 0.5:
         return ""
@@ -88,8 +94,6 @@ def _findings(column: Column, series: pd.Series) -> list[str]:
         found = _unseen(column, cells, counts)
     else:
         found = _off_the_line(column, cells, counts)
-    if len(series) > 1 and int(np.count_nonzero(counts)) == 1:
-        found.append("holds the same cell in every record")
     return found + _identifying(column, texts, len(series))
 
 
