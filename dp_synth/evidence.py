@@ -278,4 +278,6 @@ def _bounds(column: Line) -> str:
 
 
 def _as_given(column: Line, number: float) -> Value:
-    return str(column.written(np.array([number]))[0]) if column.grid.whole else number
+    if isinstance(column, DatetimeColumn):
+        return str(column.written(np.array([number]))[0])
+    return int(number) if column.grid.whole else number

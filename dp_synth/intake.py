@@ -55,7 +55,7 @@ def records_of(
             if is_larger_than_memory(data):
                 data = opened.enter_context(read_records(data, schema, unit=budget.unit))
             else:
-                data = read_table(data)
+                data = read_table(data, schema.dialect)
         if not isinstance(data, Records):
             data = Records.of(keep_rows_of_units(as_frame(data), budget, rng), schema)
             _tell(data.misfits)

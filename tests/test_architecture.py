@@ -15,7 +15,10 @@ PACKAGE = Path(dp_synth.__file__).parent
 
 LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"_version", "errors"},
-    {"display", "extensions", "files", "rounding", "settings", "typed_cells", "yaml_lines"},
+    {
+        *("dialect", "display", "extensions", "files", "rounding", "settings"),
+        *("typed_cells", "yaml_lines"),
+    },
     {"frames"},
     {"accounting", "domain"},
     {"schema", "measurement", "transcript"},

@@ -193,3 +193,31 @@ def test_what_has_probability_zero_and_an_unknown_balance_are_refused() -> None:
     assert certain.sample(9, seed=0, balance="a")["a"].tolist() == ["x"] * 9
     with pytest.raises(InputError, match="no column 'c'"):
         certain.sample(9, balance="c")
+
+
+@pytest.mark.parametrize(
+    ("column", "low", "high"),
+    [
+        ({"type": "integer", "lower": 0, "upper": 100, "format": {"suffix": "%"}}, 45, 45),
+        (
+            {
+                "type": "datetime",
+                "lower": "1980-01-01",
+                "upper": "1989-12-31",
+                "format": "%d/%m/%Y",
+            },
+            "1985-06-05",
+            "05/06/1985",
+        ),
+        (
+            {"type": "datetime", "lower": "00:00", "upper": "23:59", "format": "%H:%M"},
+            "9:27",
+            "09:27",
+        ),
+    ],
+)
+def test_a_range_of_one_value_is_that_value_in_columns_of_any_format(column, low, high):
+    schema = Schema.from_dict({"name": "t", "columns": [{"name": "x", **column}]})
+    (found,) = read_given(schema, {"x": (low, high)})
+    (same,) = read_given(schema, {"x": [high]})
+    assert np.array_equal(found.weights, same.weights)

@@ -16,11 +16,13 @@ from dp_synth.accounting.ledger import Entry
 from dp_synth.benchmark.cell import RECORD_COLUMNS
 from dp_synth.benchmark.choice import SynthesizerChoice
 from dp_synth.benchmark.grid import Grid, LeakageTask, LimitsOfCells, UtilityTask
+from dp_synth.dialect import Dialect
 from dp_synth.report.card_internal import InternalPart
 from dp_synth.report.card_public import Publishable
 from dp_synth.report.policy import Policy, Required, sample_policy
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, IdColumn, NumericColumn, Schema
 from dp_synth.schema.constraints import Constraint, Function
+from dp_synth.schema.number_format import NumberFormat
 
 HEAD = "| key | what it takes | default |\n|---|---|---|"
 WORDS = {
@@ -45,6 +47,8 @@ SCHEMA: Mapping[str, type[BaseModel]] = {
     "A column of type `integer` or `real`": NumericColumn,
     "A column of type `datetime`": DatetimeColumn,
     "A column of type `id`": IdColumn,
+    "`dialect`": Dialect,
+    "`format` of a column of numbers": NumberFormat,
     "Each of `constraints`": Constraint,
     "`function` of a constraint": Function,
 }

@@ -11,14 +11,17 @@ import numpy as np
 import typer
 
 from dp_synth.cli.arguments import Neighbours, reading_arguments
+from dp_synth.cli.dialect import takes_dialect
 from dp_synth.cli.evaluate import STDOUT, JsonFile
 from dp_synth.cli.synthesize import recipe_of
+from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable, written_whole
 
 if TYPE_CHECKING:
     from dp_synth.accounting import Adjacency, PrivacyBudget
     from dp_synth.audit import Design
+    from dp_synth.schema import Schema
     from dp_synth.synthesizers import Synthesizer
 
 EXIT_VIOLATED = 4
@@ -26,9 +29,11 @@ NOT_PUBLISHABLE = "for the data holder: not to be published"
 DESIGNS = ("worst_case", "search")
 
 
+@takes_dialect
 def audit(
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
+    dialect: Dialect,
     synthesizer: Annotated[str, typer.Option(help="Its name, or module:Class.")] = "mst",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
@@ -54,6 +59,7 @@ def audit(
     """
     from dp_synth.accounting import PrivacyBudget
     from dp_synth.audit import audit as audited
+    from dp_synth.schema import Schema
 
     check_writable(json_file)
     with reading_arguments():
@@ -61,7 +67,8 @@ def audit(
         recipe = recipe_of(synthesizer, settings or [])
     searching, proving = (int(own) for own in np.random.SeedSequence(seed).generate_state(2))
     if data is not None or schema is not None:
-        tables = _own(data, schema, design, budget.adjacency, seed=searching)
+        own = None if schema is None else Schema.load(schema).read_as(dialect)
+        tables = _own(data, own, design, budget.adjacency, seed=searching)
     else:
         tables = _made(recipe, budget, design, seed=searching)
     report = audited(recipe, budget, design=tables, runs=runs, level=level, seed=proving)
@@ -88,15 +95,14 @@ def _made(recipe: Synthesizer, budget: PrivacyBudget, design: str, *, seed: int)
 
 
 def _own(
-    data: Path | None, schema: Path | None, design: str, adjacency: Adjacency, *, seed: int
+    data: Path | None, schema: Schema | None, design: str, adjacency: Adjacency, *, seed: int
 ) -> Design:
     """Return a user's own table with and without its most isolated record."""
     from dp_synth.audit import of_table
     from dp_synth.datasets import read_table
-    from dp_synth.schema import Schema
 
     if data is None or schema is None:
         raise InputError("an own table needs both --data and --schema")
     if design != DESIGNS[0]:
         raise InputError("--design is for made tables; leave it out beside --data")
-    return of_table(read_table(data), Schema.load(schema), adjacency, seed=seed)
+    return of_table(read_table(data, schema.dialect), schema, adjacency, seed=seed)

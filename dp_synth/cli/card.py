@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dp_synth.cli.dialect import takes_dialect
+from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
 from dp_synth.files import check_writable
@@ -23,9 +25,11 @@ EXIT_REFUSED = 4
 NOT_STATED = "not stated"
 
 
+@takes_dialect
 def card(
     release: Annotated[Path, typer.Argument(help="A release that `synthesize` kept (.npz).")],
     out: Annotated[Path, typer.Option(help="Where the card goes (.json); its page goes beside.")],
+    dialect: Dialect,
     title: Annotated[str | None, typer.Option(help="Default: the schema's name.")] = None,
     source: Annotated[
         str | None, typer.Option(help="Whom to cite for the table, or a dataset's name.")
@@ -69,8 +73,9 @@ def card(
         not_intended=not_intended or (),
     )
     if internal:
-        others = None if reference is None else read_table(reference)
-        fitted, fresh, rows = (read_table(path) for path in tables.values() if path is not None)
+        how = kept.schema.read_as(dialect).dialect
+        others = None if reference is None else read_table(reference, how)
+        fitted, fresh, rows = (read_table(path, how) for path in tables.values() if path)
         part = internal_part(fitted, fresh, rows, kept, reference=others, seed=seed)
         made = made.with_internal(part)
     made.write(out)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dp_synth.cli.dialect import takes_dialect
+from dp_synth.dialect import Dialect
 from dp_synth.files import check_writable, written_whole
 
 if TYPE_CHECKING:
@@ -35,11 +37,13 @@ JsonFile = Annotated[
 Seed = Annotated[int, typer.Option(help="Seed of classifiers, resampling and ties.", min=0)]
 
 
+@takes_dialect
 def evaluate(
     real: Annotated[Path, typer.Option(help="Table that was fitted.")],
     holdout: Annotated[Path, typer.Option(help="Real rows that were not fitted.")],
     synthetic: Synthetic,
     schema: SchemaFile,
+    dialect: Dialect,
     json_file: JsonFile = None,
     html_file: Annotated[
         Path | None, typer.Option("--html", help="Also write a page of the numbers here.")
@@ -71,8 +75,8 @@ def evaluate(
 
     check_writable(json_file, html_file, read=(real, holdout, synthetic, schema, release))
     more = _more_metrics(names)
-    columns = Schema.load(schema)
-    fitted, fresh, made = map(read_table, (real, holdout, synthetic))
+    columns = Schema.load(schema).read_as(dialect)
+    fitted, fresh, made = (read_table(path, columns.dialect) for path in (real, holdout, synthetic))
     refuse_shared({f"--real {real}": fitted, f"--holdout {holdout}": fresh})
     about = _about(columns, {"fitted": fitted, "hold-out": fresh, "synthetic": made}, release)
     compared = Compared(RealTables(fitted, fresh, columns), made, seed)
@@ -154,11 +158,13 @@ def _more_metrics(names: Sequence[str] | None) -> list[str]:
     return chosen
 
 
+@takes_dialect
 def attack(
     members: Annotated[Path, typer.Option(help="Rows that were fitted.")],
     non_members: Annotated[Path, typer.Option(help="Rows of the same people that were not.")],
     synthetic: Synthetic,
     schema: SchemaFile,
+    dialect: Dialect,
     reference: Annotated[
         Path | None, typer.Option(help="Other rows of the same people, for the attacker.")
     ] = None,
@@ -183,10 +189,12 @@ def attack(
     and is not differentially private.
     """
     from dp_synth.attacks import ATTACKS
+    from dp_synth.datasets import read_table
     from dp_synth.errors import InputError
     from dp_synth.extensions import unknown
     from dp_synth.release import Release
     from dp_synth.report.risk import Guarantee
+    from dp_synth.schema import Schema
 
     check_writable(json_file, read=(members, non_members, synthetic, schema, reference, release))
     given = {"synthetic", *["reference"] * bool(reference), *["transcript"] * bool(release)}
@@ -195,8 +203,13 @@ def attack(
         if name not in ATTACKS:
             raise InputError(unknown("attack", name, ATTACKS))
     held = None if release is None else Release.load(release)
-    view = _view(synthetic, schema, reference, held)
-    aimed = _targets((members, non_members), view, targets, seed)
+    columns = Schema.load(schema).read_as(dialect)
+    view = _view(synthetic, columns, reference, held)
+    real = [read_table(path, columns.dialect) for path in (members, non_members)]
+    for path, table in zip((members, non_members), real, strict=True):
+        if table.empty:
+            raise InputError(f"{path}: an attack needs at least one row to aim at")
+    aimed = _targets((real[0], real[1]), view, targets, seed)
     scores = _attack_scores(chosen, aimed, view, seed)
     ceiling = None if held is None else Guarantee.of(held).ceiling
     result = {
@@ -243,18 +256,17 @@ def _tell_what_is_not_permitted(
 
 
 def _view(
-    synthetic: Path, schema: Path, reference: Path | None, release: Release | None
+    synthetic: Path, columns: Schema, reference: Path | None, release: Release | None
 ) -> AttackerView:
     """Return what the attacker sees; who holds a release knows its cells and its recipe too."""
     from pydantic import TypeAdapter
 
     from dp_synth.attacks import AttackerView
     from dp_synth.datasets import read_table
-    from dp_synth.schema import Schema
     from dp_synth.synthesizers import SYNTHESIZERS
 
-    columns, rows = Schema.load(schema), read_table(synthetic)
-    others = None if reference is None else read_table(reference)
+    rows = read_table(synthetic, columns.dialect)
+    others = None if reference is None else read_table(reference, columns.dialect)
     if release is None:
         return AttackerView(rows, columns, others)
     known, recipe = SYNTHESIZERS.get(release.synthesizer), None
@@ -272,19 +284,14 @@ def _view(
 
 
 def _targets(
-    paths: tuple[Path, Path], view: AttackerView, most: int, seed: int
+    real: tuple[pd.DataFrame, pd.DataFrame], view: AttackerView, most: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the members and the non-members to aim at: of each at most so many, by the seed."""
     import numpy as np
 
-    from dp_synth.datasets import read_table
     from dp_synth.datasets.overlap import refuse_shared
-    from dp_synth.errors import InputError
 
-    members, non_members = map(read_table, paths)
-    for path, table in zip(paths, (members, non_members), strict=True):
-        if table.empty:
-            raise InputError(f"{path}: an attack needs at least one row to aim at")
+    members, non_members = real
     tables = {"--members": members, "--non-members": non_members}
     refuse_shared(tables if view.reference is None else tables | {"--reference": view.reference})
     if most and max(len(members), len(non_members)) > most:

@@ -15,7 +15,9 @@ import typer
 
 from dp_synth import extensions
 from dp_synth.cli.arguments import Neighbours, find_modules_here, reading_arguments
+from dp_synth.cli.dialect import takes_dialect
 from dp_synth.cli.progress import shown_training
+from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
 
@@ -75,12 +77,14 @@ CheckpointFile = Annotated[
 ]
 
 
+@takes_dialect
 def synthesize(
     data: Annotated[str, typer.Option(help="The private table: CSV or Parquet, - for stdin.")],
     schema: Annotated[Path, typer.Option(help="Its public schema, a .meta.json file.")],
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
     out: Out,
+    dialect: Dialect,
     synthesizer: Method = "mst",
     settings: Settings = None,
     adjacency: Neighbours = "add_remove",
@@ -107,7 +111,7 @@ def synthesize(
     from dp_synth.report.card import data_card, places
     from dp_synth.schema import Schema
 
-    public = Schema.load(schema)
+    public = Schema.load(schema).read_as(dialect)
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
@@ -125,7 +129,7 @@ def synthesize(
     if release:
         fitted.save(release)
     made = _sampled(fitted, rows, None if seed is None else seed + 1)
-    write_table(_for_file(made, fitted.schema, out), out)
+    write_table(_for_file(made, fitted.schema, out), out, fitted.schema.dialect)
     if card:
         data_card(fitted).write(card)
     _tell_of(fitted.ledger)
@@ -163,9 +167,13 @@ def sample(
         raise InputError(
             "--given-rows completes each row once; leave out --given, --balance, --rows"
         )
-    wanted = _given(kept.schema, given or []) if given_rows is None else read_table(given_rows)
+    wanted = (
+        _given(kept.schema, given or [])
+        if given_rows is None
+        else read_table(given_rows, kept.schema.dialect)
+    )
     made = _sampled(kept, rows, seed, given=wanted, balance=balance)
-    write_table(_for_file(made, kept.schema, out), out)
+    write_table(_for_file(made, kept.schema, out), out, kept.schema.dialect)
 
 
 def _for_file(rows: pd.DataFrame, schema: Schema, out: str) -> pd.DataFrame:
@@ -243,7 +251,7 @@ def _fresh(schema: Schema, holdout: Path | None) -> pd.DataFrame | None:
 
     if holdout is None:
         return None
-    fresh = read_table(holdout)
+    fresh = read_table(holdout, schema.dialect)
     schema.typed(fresh.head(0))  # SchemaError for a column that it lacks
     return fresh
 
@@ -333,9 +341,9 @@ def _table(data: str, schema: Schema) -> pd.DataFrame | str:
     from dp_synth.datasets import read_table
 
     if is_larger_than_memory(data):
-        _name_left_out(column_names(data), schema)
+        _name_left_out(column_names(data, schema.dialect), schema)
         return data
-    frame = read_table(data)
+    frame = read_table(data, schema.dialect)
     _name_left_out(frame.columns, schema)
     return frame
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns
 from dp_synth.counting.records import Records, Units, encode_finest, finest_domain
+from dp_synth.dialect import COMMON, Dialect
 from dp_synth.errors import InputError, SchemaError
 from dp_synth.schema import Misfits, Schema
 from dp_synth.typed_cells import parquet_batches, parquet_names, texts_of
@@ -43,7 +44,8 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 
 # Quoted empty cells are empty text; a cell that is not there at all is told apart as null.
 _CSV = """read_csv($path, columns = $columns, skip = $skip, compression = $compression,
-    header = true, auto_detect = false, delim = ',', quote = '"', escape = '"',
+    header = $header, auto_detect = false, delim = $delim, encoding = $encoding,
+    quote = '"', escape = '"',
     strict_mode = true, null_padding = false, allow_quoted_nulls = false,
     buffer_size = 8000000)"""
 
@@ -61,7 +63,7 @@ def read_counts(
     not installed, SchemaError when it lacks a column of the schema.
     """
     names = schema.domain.attributes
-    batches = _batches(path, names)
+    batches = _batches(path, names, schema.dialect or COMMON)
     columns = DiskColumns(schema.domain.sizes, folder)
     with ExitStack() as unfinished:
         unfinished.callback(columns.close)
@@ -89,11 +91,12 @@ def read_records(
             f"{path}: column {schema.open[0]!r} is open, and categories that the schema does not "
             "list are found in tables in memory only; list them, or give a smaller table"
         )
+    dialect = schema.dialect or COMMON
     if unit is not None and unit not in names:
-        if unit not in column_names(path):
+        if unit not in column_names(path, dialect):
             raise SchemaError(f"{path}: lacks column {unit!r}, which names the unit")
         names.append(unit)
-    batches = _batches(path, names)
+    batches = _batches(path, names, dialect)
     columns = DiskColumns(finest_domain(schema).sizes, folder)
     digests = [np.empty((0, 2), dtype=np.uint64)]
     misfits = Misfits()
@@ -108,12 +111,12 @@ def read_records(
     return Records(schema, columns, unit, units, misfits=misfits)
 
 
-def column_names(path: str | PathLike[str]) -> list[str]:
+def column_names(path: str | PathLike[str], dialect: Dialect | None = None) -> list[str]:
     """Return the names of the columns of a table file; InputError when it is none."""
     is_gzip = _magic(path) == GZIP
     if Path(path).name.lower().endswith(".parquet"):
         return parquet_names(path)
-    return _header(path, is_gzip)[1]
+    return [name for name in _header(path, dialect or COMMON, is_gzip=is_gzip)[1] if name]
 
 
 def _digests(cells: pd.Series) -> NDArray[np.uint64]:
@@ -134,12 +137,14 @@ def _numbered(digests: Sequence[NDArray[np.uint64]]) -> Units:
     return numbers
 
 
-def _batches(path: str | PathLike[str], wanted: Sequence[str]) -> Iterator[pd.DataFrame]:
+def _batches(
+    path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect
+) -> Iterator[pd.DataFrame]:
     name = Path(path).name.lower()
     if name.endswith(".parquet"):
         return _parquet_batches(path, wanted)
     if name.endswith((".csv", ".csv.gz")):
-        return _csv_batches(path, wanted)
+        return _csv_batches(path, wanted, dialect)
     raise InputError(f"{path}: the name of a table file must end in .csv, .csv.gz or .parquet")
 
 
@@ -155,21 +160,27 @@ def _connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _csv_batches(path: str | PathLike[str], wanted: Sequence[str]) -> Iterator[pd.DataFrame]:
+def _csv_batches(
+    path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect
+) -> Iterator[pd.DataFrame]:
     is_gzip = _magic(path) == GZIP
-    skip, names = _header(path, is_gzip)
+    skip, names = _header(path, dialect, is_gzip=is_gzip)
     places = _places(names, wanted, path)
     given = {
         "path": _literal(path),
         # Names by place: DuckDB takes two that differ in case alone for one.
         "columns": {f"c{place}": "VARCHAR" for place in range(len(names))},
         "skip": skip,
+        "header": dialect.has_header,
+        "delim": dialect.delimiter,
+        "encoding": _encoding(dialect, path),
         "compression": "gzip" if is_gzip else "none",
     }
     # In a file of one column an empty line is no record; an empty cell is quoted there.
     kept = " WHERE c0 IS NOT NULL" if len(names) == 1 else ""
+    text = f"{dialect.encoding or 'UTF-8'} text{', whole,' if is_gzip else ''}"
     fault = (
-        f"must be UTF-8 text{', whole,' if is_gzip else ''} in which every record has one "
+        f"must be {text} in which every record has one "
         f"cell for each of the {len(names)} columns that the header names, with quotes closed and "
         "lines that all end alike"
     )
@@ -234,15 +245,20 @@ def _literal(path: str | PathLike[str]) -> str:
 
 
 def _places(names: Sequence[str], wanted: Sequence[str], path: str | PathLike[str]) -> list[int]:
-    for name in names:
-        if not name:
-            raise InputError(f"{path}: a column has no name; the header must name each column")
-        if names.count(name) > 1:
-            raise InputError(f"{path}: column {name!r} stands twice; names must be distinct")
     for name in wanted:
         if name not in names:
             raise SchemaError(f"{path}: lacks column {name!r}, which the schema names")
     return [names.index(name) for name in wanted]
+
+
+def _encoding(dialect: Dialect, path: str | PathLike[str]) -> str:
+    """Return DuckDB's name of the encoding; InputError for one that it cannot stream."""
+    known = {"utf-8-sig": "utf-8", "iso8859-1": "latin-1", "utf-16": "utf-16"}
+    if dialect.codec not in known:
+        raise InputError(
+            f"{path}: is too large to be read in {dialect.encoding}; write it as UTF-8 first"
+        )
+    return known[dialect.codec]
 
 
 def _magic(path: str | PathLike[str]) -> bytes:
@@ -253,16 +269,16 @@ def _magic(path: str | PathLike[str]) -> bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _header(path: str | PathLike[str], is_gzip: bool) -> tuple[int, list[str]]:
-    """Return how many empty lines come first, and the names in the line after them."""
+def _header(path: str | PathLike[str], dialect: Dialect, *, is_gzip: bool) -> tuple[int, list[str]]:
+    """Return how many empty lines come first, and the names of the columns."""
     try:
         with gzip.open(path) if is_gzip else Path(path).open("rb") as file:
-            lines = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
-            for empty, names in enumerate(lines):
-                if names:
-                    return empty, names
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: must be UTF-8 text") from None
+            text = io.TextIOWrapper(file, encoding=dialect.codec, newline="")
+            for empty, first in enumerate(csv.reader(text, delimiter=dialect.delimiter)):
+                if first:
+                    return empty, dialect.names_in(first, str(path))
+    except UnicodeError:
+        raise InputError(f"{path}: must be {dialect.encoding or 'UTF-8'} text") from None
     except csv.Error:
         raise InputError(f"{path}: its first line must be a header of column names") from None
     except (gzip.BadGzipFile, EOFError, zlib.error):

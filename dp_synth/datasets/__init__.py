@@ -13,12 +13,22 @@ import pandas as pd
 
 from dp_synth.datasets.files import parse_csv, read_table, write_table
 from dp_synth.datasets.sources import ADULT, NAMED, Source
+from dp_synth.dialect import COMMON, Dialect
 from dp_synth.display import ROWS, html_table
 from dp_synth.errors import DatasetUnavailable, InputError
 from dp_synth.extensions import listed, unknown
 from dp_synth.schema import Schema
 
-__all__ = ["Dataset", "describe", "from_file", "load", "names", "read_table", "write_table"]
+__all__ = [
+    "Dataset",
+    "Dialect",
+    "describe",
+    "from_file",
+    "load",
+    "names",
+    "read_table",
+    "write_table",
+]
 
 FOLDER_VARIABLE = "DP_SYNTH_DATA"
 """The environment variable that names the folder of tables that are not bundled."""
@@ -93,7 +103,8 @@ def load(name: str, path: str | PathLike[str] | None = None) -> Dataset:
     schema = Schema.load(table.with_name(f"{stem}.meta.json"))
     content = _content(table)
     sha256 = hashlib.sha256(content).hexdigest()
-    return _dataset(name, parse_csv(content, str(table)), schema, NAMED[name], sha256=sha256)
+    cells = parse_csv(content, str(table), schema.dialect or COMMON)
+    return _dataset(name, cells, schema, NAMED[name], sha256=sha256)
 
 
 def from_file(path: str | PathLike[str]) -> Dataset:
@@ -110,7 +121,9 @@ def from_file(path: str | PathLike[str]) -> Dataset:
             raise DatasetUnavailable(f"{needed}: is not there; a table needs its schema beside it")
     source = Source(place=str(path), citation=f"{stem}, a table of one's own", licence="unknown")
     sha256 = hashlib.sha256(_content(table)).hexdigest()
-    return _dataset(str(path), read_table(str(path)), Schema.load(beside), source, sha256=sha256)
+    schema = Schema.load(beside)
+    cells = read_table(str(path), schema.dialect)
+    return _dataset(str(path), cells, schema, source, sha256=sha256)
 
 
 def _load_adult(path: str | PathLike[str] | None) -> Dataset:

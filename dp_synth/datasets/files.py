@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dp_synth.dialect import COMMON, Dialect, check_names
 from dp_synth.errors import InputError
 from dp_synth.files import written_whole
 from dp_synth.frames import without_index
@@ -22,52 +23,62 @@ RECORDS = 2**16  # of a Parquet file that are read at one time
 _ENDINGS = ".csv, .csv.gz or .parquet"
 
 
-def read_table(path: str | PathLike[str]) -> pd.DataFrame:
+def read_table(path: str | PathLike[str], dialect: Dialect | None = None) -> pd.DataFrame:
     """Return the table at ``path``, each cell as the text that the file holds.
 
     The ending tells CSV (``.csv``, ``.csv.gz``) from Parquet; ``-`` reads CSV from standard input.
+    ``dialect`` says how a CSV file is written, where not in the common way: a schema may hold it.
     No text means "missing" here: ``NA`` and the empty cell stay as they are, and a null of a
     Parquet file becomes an empty text; its other cells are written as `typed_cells.text_of` does.
     InputError when the file is not such a table.
     """
+    dialect = dialect or COMMON
     if os.fspath(path) == "-":
-        return parse_csv(sys.stdin.buffer.read(), source="standard input")
+        return parse_csv(sys.stdin.buffer.read(), "standard input", dialect)
     if _kind(path) == "parquet":
         return _parse_parquet(path)
-    return parse_csv(_content(path), str(path))
+    return parse_csv(_content(path), str(path), dialect)
 
 
-def write_table(frame: pd.DataFrame, path: str | PathLike[str]) -> None:
+def write_table(
+    frame: pd.DataFrame, path: str | PathLike[str], dialect: Dialect | None = None
+) -> None:
     """Write ``frame`` to ``path`` all at once, or leave what was there as it was.
 
-    The ending is as in `read_table`; ``-`` writes CSV to standard output.
+    The ending and ``dialect`` are as in `read_table`, an index is not written; ``-`` writes CSV to
+    standard output, as UTF-8.
     """
+    dialect = dialect or COMMON
     if os.fspath(path) == "-":
-        sys.stdout.write(_to_csv(frame))
+        sys.stdout.write(_to_csv(frame, dialect))
         return
     kind = _kind(path)
-    content = _to_parquet(frame) if kind == "parquet" else _to_csv(frame).encode("utf-8")
+    content = _to_parquet(frame) if kind == "parquet" else _encoded(frame, dialect, path)
     if kind == "csv.gz":
         content = gzip.compress(content, mtime=0)  # the same table gives the same bytes
     with written_whole(path) as passing:
         passing.write_bytes(content)
 
 
-def parse_csv(content: bytes, source: str) -> pd.DataFrame:
+def parse_csv(content: bytes, source: str, dialect: Dialect = COMMON) -> pd.DataFrame:
     """Return the table in the bytes of a CSV file; ``source`` opens the line of an InputError."""
     if content[:2] == b"\x1f\x8b":
         content = _decompress(content, source)
-    names = _header(content, source)
+    text = _decoded(content, source, dialect)
+    names = dialect.names_in(_first_record(text, source, dialect), source)
+    if dialect.encoding is not None:
+        content = text.encode("utf-8")
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
+    read = arrow_csv.ReadOptions(column_names=None if dialect.has_header else names)
     options = arrow_csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
     )
-    parse = arrow_csv.ParseOptions(newlines_in_values=True)
+    parse = arrow_csv.ParseOptions(newlines_in_values=True, delimiter=dialect.delimiter)
     try:
         table = arrow_csv.read_csv(
-            io.BytesIO(content), parse_options=parse, convert_options=options
+            io.BytesIO(content), read_options=read, parse_options=parse, convert_options=options
         )
     except pa.ArrowInvalid:
         # The parser's own message quotes the record, which is private.
@@ -75,31 +86,31 @@ def parse_csv(content: bytes, source: str) -> pd.DataFrame:
             f"{source}: every record must have one cell for each of the {len(names)} columns "
             "that the header names, with quotes closed"
         ) from None
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = table.select([name for name in names if name]).to_pandas()
     return frame
 
 
-def _header(content: bytes, source: str) -> list[str]:
+def _decoded(content: bytes, source: str, dialect: Dialect) -> str:
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{source}: must be UTF-8 text") from None
+        return content.decode(dialect.codec)
+    except UnicodeError:
+        if dialect.encoding is not None:
+            raise InputError(f"{source}: is not written in {dialect.encoding}") from None
+        raise InputError(
+            f"{source}: must be UTF-8 text; else give --encoding, such as latin-1, cp1252 or "
+            "utf-16 (in Python Dialect(encoding='latin-1'))"
+        ) from None
+
+
+def _first_record(text: str, source: str, dialect: Dialect) -> list[str]:
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter)
     try:
-        names = next((row for row in csv.reader(io.StringIO(text, newline="")) if row), [])
+        found = next((row for row in lines if row), [])
     except csv.Error:
         raise InputError(f"{source}: its first line must be a header of column names") from None
-    if not names:
+    if not found:
         raise InputError(f"{source}: is empty; its first line must name the columns")
-    _check_names(names, source)
-    return names
-
-
-def _check_names(names: list[str], source: str) -> None:
-    for name in names:
-        if not name:
-            raise InputError(f"{source}: a column has no name; the header must name each column")
-        if names.count(name) > 1:
-            raise InputError(f"{source}: column {name!r} stands twice; names must be distinct")
+    return found
 
 
 def _kind(path: str | PathLike[str]) -> str:
@@ -126,7 +137,7 @@ def _decompress(content: bytes, source: str) -> bytes:
 
 def _parse_parquet(path: str | PathLike[str]) -> pd.DataFrame:
     names = without_index(parquet_names(path), str(path))
-    _check_names(names, str(path))
+    check_names(names, str(path))
     cells: dict[str, list[str]] = {name: [] for name in names}
     for batch in parquet_batches(path, names, RECORDS):
         for name, column in zip(names, batch.columns, strict=True):
@@ -134,11 +145,27 @@ def _parse_parquet(path: str | PathLike[str]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(texts, dtype="str") for name, texts in cells.items()})
 
 
-def _to_csv(frame: pd.DataFrame) -> str:
-    text: str = frame.to_csv(index=False, lineterminator="\n")
+def _to_csv(frame: pd.DataFrame, dialect: Dialect) -> str:
+    text: str = frame.to_csv(
+        index=False, lineterminator="\n", sep=dialect.delimiter, header=dialect.has_header
+    )
     if "\r" in text:  # which is quoted only where all text is
-        text = frame.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        text = frame.to_csv(
+            index=False,
+            lineterminator="\n",
+            sep=dialect.delimiter,
+            header=dialect.has_header,
+            quoting=csv.QUOTE_NONNUMERIC,
+        )
     return text
+
+
+def _encoded(frame: pd.DataFrame, dialect: Dialect, path: str | PathLike[str]) -> bytes:
+    encoding = dialect.encoding or "utf-8"
+    try:
+        return _to_csv(frame, dialect).encode(encoding)
+    except UnicodeEncodeError:
+        raise InputError(f"{path}: {encoding} has no sign for a text of the schema") from None
 
 
 def _to_parquet(frame: pd.DataFrame) -> bytes:

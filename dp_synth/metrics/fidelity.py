@@ -15,6 +15,7 @@ from dp_synth.metrics.columns import Attribute, attributes_of, cells_of, codes_o
 from dp_synth.metrics.estimate import Estimate, gap_of_means
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, NumericColumn, Schema
 from dp_synth.schema.cells import SECONDS_PER_DAY
+from dp_synth.schema.date_format import to_units
 
 BINS = 20  # columns of more distinct values than this are cut at so many quantiles
 SAMPLED_CLIQUES = 100  # of degree 3 and more; of degree 1 and 2 all are taken
@@ -225,7 +226,9 @@ def _ranges(column: Attribute, cuts: NDArray[np.float64]) -> list[str]:
     if isinstance(column, DiscreteColumn):
         lower, upper = 0.0, len(column.texts) - 1.0
     else:
-        lower, upper = column.grid.edges[[0, -1]] * _days(column)
+        lower, upper = column.grid.edges[[0, -1]].tolist()
+    if isinstance(column, DatetimeColumn):  # whose values are days, and its cells steps
+        cuts = to_units(cuts * SECONDS_PER_DAY, column.step)
     edges = np.array([min([lower, *cuts]), *cuts, max([upper, *cuts])])
     first, last = edges[:-1], edges[1:]
     if column.type in ("integer", "ordinal"):
@@ -241,14 +244,9 @@ def _ranges(column: Attribute, cuts: NDArray[np.float64]) -> list[str]:
 def _written(column: Attribute, values: NDArray[np.float64]) -> list[str]:
     if isinstance(column, DiscreteColumn):
         return [column.texts[int(value)] for value in values]
-    if isinstance(column, NumericColumn):
+    if isinstance(column, NumericColumn) and column.format is None:
         return [f"{value:.6g}" for value in values]
-    return [str(text) for text in column.written(np.floor(values / _days(column)))]
-
-
-def _days(column: NumericColumn | DatetimeColumn) -> float:
-    """Return what a step of a column's grid is in its values: of dates, in days."""
-    return column.unit / SECONDS_PER_DAY if isinstance(column, DatetimeColumn) else 1.0
+    return [str(text) for text in column.written(values)]
 
 
 def _cells(

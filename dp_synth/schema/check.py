@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -10,9 +12,12 @@ from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema.cells import Cells
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import Column
-from dp_synth.schema.draft import MIN_ID_VALUES
+from dp_synth.schema.dates import DatetimeColumn
+from dp_synth.schema.draft import draft_column, record_like
+from dp_synth.schema.draft_numbers import MIN_ID_VALUES
 from dp_synth.schema.misfits import counts_of, faults_of
 from dp_synth.schema.model import Schema
+from dp_synth.schema.numeric import NumericColumn
 
 FREE_TEXT_LENGTH = 40
 """Distinct cells of more characters than this, on average, read like free text."""
@@ -44,12 +49,46 @@ def check(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
     return findings + _violations(frame, schema)
 
 
+def remarks(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
+    """Return a line for each thing that a data holder should know and that is no mismatch.
+
+    Identifiers and constant columns, formats that would read a column, a record for a header.
+    The lines must not leave the data holder.
+    """
+    frame = as_frame(frame)
+    said = record_like(frame) if schema.dialect is None or schema.dialect.has_header else []
+    for column in schema.columns:
+        if isinstance(column, IdColumn):
+            said.append(
+                f"column {column.name!r}: is an identifier, which is never synthesized; name it by "
+                "--unit where it says whose records they are, else leave it out with "
+                f"--drop {column.name!r}"
+            )
+            continue
+        if [str(name) for name in frame.columns].count(column.name) != 1:
+            continue
+        series = column_of(frame, column.name)
+        if len(series) > 1 and len(np.unique(Cells.of(series).positions)) == 1:
+            said.append(f"column {column.name!r}: holds the same cell in every record")
+        form = "" if isinstance(column, DiscreteColumn) else _format_of(column, series)
+        said += [f"column {column.name!r}: its cells have the format {form}"] if form else []
+    return said
+
+
+def _format_of(column: NumericColumn | DatetimeColumn, series: pd.Series) -> str:
+    """Return the format in which most cells are read that are not read now; else nothing."""
+    unread = np.isnan(column.numbers(Cells.of(series)))[:-1]
+    if not len(unread) or unread.mean() < 0.5:
+        return ""
+    found = draft_column(column.name, series)
+    kinds = [{"real", "integer"}, {"datetime"}]
+    alike = any(column.type in kind and found["type"] in kind for kind in kinds)
+    return json.dumps(found["format"], ensure_ascii=False) if alike and "format" in found else ""
+
+
 def _findings(column: Column, series: pd.Series) -> list[str]:
     if isinstance(column, IdColumn):
-        return [
-            "is an identifier, which is never synthesized; name it by --unit where it says whose "
-            f"records they are, else leave it out with --drop {column.name!r}"
-        ]
+        return []
     cells = Cells.of(series)
     counts, texts = counts_of(cells), cells.texts()[:-1]
     found = [
@@ -57,8 +96,6 @@ def _findings(column: Column, series: pd.Series) -> list[str]:
         for what, chosen in faults_of(column, cells).items()
         for finding in _counted(what, texts, counts, chosen)
     ]
-    if len(series) > 1 and int(np.count_nonzero(counts)) == 1:
-        found.append("holds the same cell in every record")
     return found + _identifying(column, texts, len(series))
 
 

@@ -26,12 +26,16 @@ Text = Annotated[str, Field(strict=True)]
 
 
 class BaseColumn(BaseModel):
-    """The fields that all columns share. Codes of missing marks follow those of the values."""
+    """The fields that all columns share. Codes of missing marks follow those of the values.
+
+    ``note`` is for people who read the schema, such as what a draft asks; nothing else reads it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     name: Annotated[str, Field(min_length=1, strict=True)]
     missing: tuple[Text, ...] = ()
+    note: Text | None = None
 
     @field_validator("missing")
     @classmethod

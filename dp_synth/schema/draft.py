@@ -3,138 +3,195 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
+from dp_synth.dialect import Dialect, is_number
 from dp_synth.frames import ArrowTable, as_frame, column_of
-from dp_synth.schema.cells import Cells, numbers_of, seconds_of
+from dp_synth.schema.cells import Cells, numbers_of
+from dp_synth.schema.constraints import Column
+from dp_synth.schema.draft_dates import Drafted, dates
+from dp_synth.schema.draft_numbers import MARKS, MIN_ID_VALUES, Texts, numbers
 
 BOUNDS_FROM = "read from the data: confirm each bound and category"
 
-MAX_FEW_VALUES = 20
-"""Whole numbers with at most this many distinct values are drafted as categories."""
-
-MIN_ID_VALUES = 50
-"""A text column is drafted as `id` when it has more distinct values, and half its cells differ."""
-
-NUMERIC_MARKS = frozenset({"", "?", "NaN", "nan", "NULL", "null", "N/A"})
 CATEGORICAL_MARKS = frozenset({"", "?"})
-_LEADING_ZERO = re.compile(r"[-+]?0\d")
+
+MANY_CATEGORIES = 200
+"""A draft asks where more categories than this could be known from."""
+
+MOST_CATEGORIES = 1_000
+"""A text column of more distinct values is drafted as `id`: they could name people."""
+
+MIN_ONCE = 5
+"""More texts than this that each stand in one record of many are an `id`, not categories."""
+
+_ORDERS = (
+    ("low", "medium", "high"),
+    ("low", "moderate", "high"),
+    ("small", "medium", "large"),
+    ("poor", "fair", "good", "very good", "excellent"),
+    ("bad", "good"),
+    ("never", "rarely", "sometimes", "often", "always"),
+    ("strongly disagree", "disagree", "neutral", "agree", "strongly agree"),
+    ("none", "mild", "moderate", "severe"),
+)
+_BAND = re.compile(
+    r"\s*[\[(]?(?:([<≤]=?|under|below|up to)|[>≥]=?|over)?\s*(\d+(?:\.\d+)?)"
+    r"(?:\s*(?:-|\u2013|to|,)\s*\d+(?:\.\d+)?|\s*\+|(?: and| or) (?:over|above|more|older))?"
+    r"[\])]?(?:\s*[A-Za-z]+)?\s*"
+)
+_COLUMN: TypeAdapter[Column] = TypeAdapter(Column)
 
 
-def draft(frame: pd.DataFrame | ArrowTable, name: str) -> dict[str, object]:
+def draft(
+    frame: pd.DataFrame | ArrowTable, name: str, dialect: Dialect | None = None
+) -> dict[str, object]:
     """Return a schema file's content that fits ``frame``, a table of text cells.
 
     Every bound and category in it comes from the data and so is private until a person has
-    confirmed that it is public knowledge.
+    confirmed that it is public knowledge. The ``note`` of a column asks what the table alone
+    cannot answer. ``dialect`` is that of the file: the schema holds it for those read later.
     """
     frame = as_frame(frame)
+    decimal = None if dialect is None else dialect.decimal
+    names = list(map(str, frame.columns))
+    columns = [draft_column(column, column_of(frame, column), decimal) for column in names]
+    said = {} if dialect is None else dialect.model_dump(exclude_none=True, exclude={"decimal"})
+    if "names" in said:
+        said["names"] = names
     return {
         "name": name,
         "unit_of_privacy": "row",
         "bounds_from": BOUNDS_FROM,
-        "columns": [_column(name, column_of(frame, name)) for name in map(str, frame.columns)],
+        **({"dialect": said} if said else {}),
+        "columns": columns,
     }
 
 
-def is_code(text: str) -> bool:
-    """Tell whether a number is written as a code, such as the postcode ``00501``.
+def notes_of(content: Mapping[str, object]) -> list[str]:
+    """Return what a draft asks, one line for all columns of which it asks the same."""
+    asked: dict[str, list[str]] = {}
+    columns = content["columns"]
+    assert isinstance(columns, Sequence)
+    for column in columns:
+        if "note" in column:
+            asked.setdefault(column["note"], []).append(repr(column["name"]))
+    return [
+        f"column{'s' * (len(names) > 1)} {', '.join(names)}: {note}"
+        for note, names in asked.items()
+    ]
 
-    >>> is_code("00501"), is_code("0.5"), is_code("0")
-    (True, False, False)
+
+def record_like(frame: pd.DataFrame) -> list[str]:
+    """Return a line where the names of the columns look like a record; else none.
+
+    Names that are numbers, or cells of their own column, tell that a file has no header.
     """
-    return _LEADING_ZERO.match(text) is not None
+    names = [str(name) for name in frame.columns]
+    cells = [name for place, name in enumerate(names) if (frame.iloc[:, place] == name).any()]
+    numeric = [name for name in names if is_number(name)]
+    if not cells and 2 * len(numeric) < len(names):
+        return []
+    return [
+        "the first line reads like a record, not like the names of the columns: if so, "
+        "give --no-header, or --names A,B,..."
+    ]
 
 
-def _column(name: str, series: pd.Series) -> dict[str, object]:
+def draft_column(name: str, series: pd.Series, decimal: str | None = None) -> dict[str, object]:
+    """Return the draft of one column, whose numbers have the sign ``decimal`` if one is given."""
     cells = Cells.of(series)
-    absent = [""] if (cells.positions < 0).any() else []
-    distinct = sorted({*cells.texts()[:-1], *absent})
-    column = _numeric(distinct, len(series)) or _dates(distinct) or _words(distinct, len(series))
-    return {"name": name, **column}
+    texts = cells.texts()
+    held = np.bincount(cells.positions % len(texts), minlength=len(texts)).tolist()
+    counts: dict[str, int] = {}
+    for text, count in zip(texts, held, strict=True):
+        if count:
+            counts[text] = counts.get(text, 0) + count
+    seen = Texts(name, counts, decimal)
+    for column in (numbers(seen), _dates(seen)):
+        if column is not None and _is_valid(column):
+            return {"name": name, **column}
+    return {"name": name, **_words(seen)}
 
 
-def _numeric(distinct: list[str], records: int) -> dict[str, object] | None:
-    written = [text for text in distinct if text not in NUMERIC_MARKS]
-    marks = [text for text in distinct if text in NUMERIC_MARKS]
-    numbers = numbers_of(written)
-    words = [text for text, number in zip(written, numbers, strict=True) if np.isnan(number)]
-    if len(words) == 1 and len(written) > MAX_FEW_VALUES:
-        # One word among many numbers stands for "none", such as the N of census files.
-        marks.append(words[0])
-        written.remove(words[0])
-        numbers = numbers[~np.isnan(numbers)]
-    elif words:
-        return None
-    if not written or any(is_code(text) for text in written):
-        return None
-    if not np.all(numbers == np.rint(numbers)):
-        return _bounded("real", numbers, marks)
-    if _is_few(numbers, records):
-        return _categories(written, marks)
-    if _is_counter(numbers, records):
-        return {"type": "id"}
-    return _bounded("integer", numbers, marks)
+def _is_valid(column: Drafted) -> bool:
+    try:
+        _COLUMN.validate_python({"name": "column", **column})
+    except ValidationError:
+        return False
+    return True
 
 
-def _bounded(kind: str, numbers: NDArray[np.float64], marks: list[str]) -> dict[str, object]:
-    lower, upper = float(numbers.min()), float(numbers.max())
-    whole = kind == "integer"
-    column: dict[str, object] = {
-        "type": kind,
-        "lower": int(lower) if whole else lower,
-        "upper": int(upper) if whole else upper,
-    }
-    return _with_marks(column, marks)
+def _dates(seen: Texts) -> Drafted | None:
+    written = [text for text in seen.counts if text.strip().lower() not in MARKS]
+    found = dates(written) if written else None
+    return None if found is None else _with_marks(found, sorted(set(seen.counts) - set(written)))
 
 
-def _is_few(numbers: NDArray[np.float64], records: int) -> bool:
-    distinct = np.unique(numbers)
-    if set(distinct.tolist()) <= {0.0, 1.0}:
-        return True
-    return len(distinct) <= MAX_FEW_VALUES and 2 * len(distinct) <= records
-
-
-def _is_counter(numbers: NDArray[np.float64], records: int) -> bool:
-    """Tell whether the numbers count the records, each number once."""
-    spans = float(numbers.max() - numbers.min()) + 1 == len(numbers)
-    return spans and len(numbers) == records > MIN_ID_VALUES
-
-
-def _dates(distinct: list[str]) -> dict[str, object] | None:
-    written = [text for text in distinct if text not in NUMERIC_MARKS]
-    marks = [text for text in distinct if text in NUMERIC_MARKS]
-    seconds = np.array([seconds_of(text) for text in written])
-    if not written or np.isnan(seconds).any():
-        return None
-    lower, upper = written[int(seconds.argmin())], written[int(seconds.argmax())]
-    timed = [text for text in written if len(text.strip()) > len("2024-01-31")]
-    if timed and len(lower) <= len("2024-01-31") >= len(upper):
-        lower += "T00:00:00"  # some cells have a time of day, so the column is one of seconds
-    return _with_marks({"type": "datetime", "lower": lower, "upper": upper}, marks)
-
-
-def _words(distinct: list[str], records: int) -> dict[str, object]:
-    written = [text for text in distinct if text not in CATEGORICAL_MARKS]
-    marks = [text for text in distinct if text in CATEGORICAL_MARKS]
-    if len(written) > MIN_ID_VALUES and 2 * len(written) > records:
-        return _with_marks({"type": "id"}, marks)
-    return _categories(written, marks)
-
-
-def _categories(written: list[str], marks: list[str]) -> dict[str, object]:
-    numbers = numbers_of(written)
-    if len(written) and not np.isnan(numbers).any():
-        written = [text for _, text in sorted(zip(numbers.tolist(), written, strict=True))]
+def _words(seen: Texts) -> Drafted:
+    written = sorted(text for text in seen.counts if text not in CATEGORICAL_MARKS)
+    marks = sorted(text for text in seen.counts if text in CATEGORICAL_MARKS)
+    records = seen.of(written)
+    share = 20 if seen.is_called_id else 2
+    once = len(written) == records > MIN_ONCE and sum(seen.counts.values()) > MIN_ID_VALUES
+    if once or (len(written) > MIN_ID_VALUES and share * len(written) > records):
+        column: Drafted = {"type": "id", **({} if seen.is_called_id else _unread(written))}
+    elif len(written) > MOST_CATEGORIES:
+        note = "so many texts may name people: read as an identifier; if they are public, list them"
+        column = {"type": "id", "note": note}
+    elif order := _ordered(written):
+        column = {"type": "ordinal", "categories": order}
+    else:
+        column = {"type": "categorical", "categories": _sorted(written)}
+        if len(written) > MANY_CATEGORIES:
+            column["note"] = (
+                "many categories: list them from a public source, or leave the column out"
+            )
     # A column without any value still needs one code.
-    return _with_marks(
-        {"type": "categorical", "categories": written}, marks if written else (marks or [""])
-    )
+    return _with_marks(column, marks if written else (marks or [""]))
 
 
-def _with_marks(column: dict[str, object], marks: Iterable[str]) -> dict[str, object]:
-    listed = list(marks)
-    return {**column, "missing": listed} if listed else column
+def _unread(written: Sequence[str]) -> Drafted:
+    """Return a note for numbers and dates that a draft cannot read."""
+    share = np.mean(~np.isnan(numbers_of(written)))
+    if 0.5 < share < 1:
+        return {
+            "note": "most cells are numbers, some are not: list those in missing, and say the type"
+        }
+    digits = [text for text in written if re.fullmatch(r"[\d\s+-]*\d[/.:,][\d\s./:,+-]+", text)]
+    if len(digits) > len(written) / 2 and share < 1:
+        return {
+            "note": "holds figures in no format that is known here: write all of them in one way, "
+            "or leave the column out"
+        }
+    return {}
+
+
+def _ordered(written: Sequence[str]) -> list[str]:
+    """Return the categories in their order, where that is plain from what they say."""
+    for order in _ORDERS:
+        places = {text: order.index(text.strip().lower()) for text in written if (
+            text.strip().lower() in order)}  # fmt: skip
+        if len(written) > 2 and len(places) == len(written):
+            return sorted(written, key=places.__getitem__)
+    bands = [_BAND.fullmatch(text) for text in written]
+    if len(written) < 3 or not all(bands) or not np.isnan(numbers_of(written)).any():
+        return []
+    firsts = [(float(b[2]), not b[1], t) for b, t in zip(bands, written, strict=True) if b]
+    distinct = {first[:2] for first in firsts}
+    return [text for *_, text in sorted(firsts)] if len(distinct) == len(firsts) else []
+
+
+def _sorted(written: list[str]) -> list[str]:
+    values = numbers_of(written)
+    if len(written) and not np.isnan(values).any():
+        return [text for _, text in sorted(zip(values.tolist(), written, strict=True))]
+    return written
+
+
+def _with_marks(column: Drafted, marks: Sequence[str]) -> Drafted:
+    return {**column, "missing": list(marks)} if marks else column

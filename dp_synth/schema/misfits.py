@@ -93,6 +93,6 @@ def _off_the_line(
     outside[-1] = unread[-1] = False
     is_date = isinstance(column, DatetimeColumn)
     found = {OUTSIDE: outside, f"cell that is no {'date' if is_date else 'number'}": unread}
-    if isinstance(column, DatetimeColumn) and column.offset is None:
+    if isinstance(column, DatetimeColumn) and column.zone is None:
         found[OFFSET] = cells.have_offsets() & ~np.isnan(numbers)
     return found

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from dp_synth.dialect import Dialect
 from dp_synth.display import ROWS, html_table
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import SchemaError
@@ -45,6 +46,7 @@ from dp_synth.schema.draft import BOUNDS_FROM
 from dp_synth.schema.explain import Parts, first_fault
 from dp_synth.schema.fine import FineGrid
 from dp_synth.schema.kinds import Kinds, in_kinds
+from dp_synth.schema.number_format import NumberFormat, moved_to_columns
 from dp_synth.schema.numeric import NumericColumn
 
 RECORD_WORDS = ("row", "record", "line")  # for a unit that is one record
@@ -56,6 +58,8 @@ _PARTS: Parts = {
     "real": NumericColumn,
     "datetime": DatetimeColumn,
     "id": IdColumn,
+    "dialect": Dialect,
+    "format": NumberFormat,
     "constraints": Constraint,
     "function": Function,
     "where": Case,
@@ -68,6 +72,7 @@ class Schema(BaseModel):
     Read one with `load` or `from_dict`, which report a fault in one line. ``positive`` is the
     category of the label that counts as positive, compared as text. ``constraints`` say what
     can never occur together: cells of numeric columns then begin where a condition does.
+    ``dialect`` says how the table's CSV files are written, where not in the common way.
 
     >>> schema = Schema.from_dict({"name": "people", "columns": [
     ...     {"name": "age", "type": "integer", "lower": 17, "upper": 90},
@@ -85,6 +90,7 @@ class Schema(BaseModel):
     positive: int | str | None = None
     unit_of_privacy: str | None = None
     bounds_from: str | None = None
+    dialect: Dialect | None = None
     constraints: tuple[Constraint, ...] = ()
     columns: tuple[Annotated[Column, Field(discriminator="type")], ...] = Field(min_length=1)
 
@@ -105,6 +111,11 @@ class Schema(BaseModel):
     def __hash__(self) -> int:
         """Return the hash of the columns alone: constraints hold mappings, which have none."""
         return hash((self.name, self.columns))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _columns_say_their_decimal_sign(cls, content: object) -> object:
+        return moved_to_columns(content) if isinstance(content, Mapping) else content
 
     @field_validator("columns")
     @classmethod
@@ -296,6 +307,11 @@ class Schema(BaseModel):
                 column = column.with_cells(fine.merged(groups[column.name][: len(fine.grid)]))
             columns.append(column)
         return self._with({"columns": tuple(columns)})
+
+    def read_as(self, dialect: Dialect) -> Schema:
+        """Return the schema for files in ``dialect``; what that leaves open stays as it was."""
+        whole = dialect.or_else(self.dialect).model_dump(exclude_none=True)
+        return Schema.from_dict({**self.to_dict(), "dialect": whole}) if whole else self
 
     def column(self, name: str) -> Column:
         """Return the column called ``name``; SchemaError when there is none."""

@@ -22,6 +22,7 @@ from dp_synth.schema.cells import Cells, numbers_of, truth_of
 from dp_synth.schema.columns import MAX_MAGNITUDE, BaseColumn
 from dp_synth.schema.fine import FineGrid, fine_grid
 from dp_synth.schema.grid import MAX_SINGLE_VALUES, Floats, Grid, make_grid
+from dp_synth.schema.number_format import NumberFormat
 
 MAX_INT = 2**62
 """Integers of a typed table are kept within this size, so that int64 holds them."""
@@ -40,7 +41,8 @@ class NumericColumn(BaseColumn):
     is a cell by itself. Without ``bins`` an integer column of at most `grid.MAX_SINGLE_VALUES`
     values has a cell for each; a fit chooses the cells of any other by paid noisy counts, and
     where no fit is at work it has `grid.DEFAULT_CELLS` of equal width. Real values are drawn
-    with so many ``decimals``.
+    with so many ``decimals``. ``format`` says how numbers are written, where not plainly: such a
+    column is text in a table.
     """
 
     type: Literal["integer", "real"]
@@ -48,6 +50,7 @@ class NumericColumn(BaseColumn):
     upper: Bound
     bins: int | tuple[float, ...] | None = Field(default=None, validate_default=True)
     decimals: Decimals | None = None
+    format: NumberFormat | None = None
     _cuts: tuple[float, ...] = PrivateAttr(default=())
 
     @field_validator("lower", "upper")
@@ -138,7 +141,7 @@ class NumericColumn(BaseColumn):
     @property
     def mark_numbers(self) -> Floats:
         """The number that each missing mark writes, such as -999; NaN for words."""
-        return numbers_of(self.missing)
+        return numbers_of(self.missing) if self.format is None else self.format.read(self.missing)
 
     def cut_at(self, cuts: tuple[float, ...]) -> Self:
         """Return the column whose cells begin at each of ``cuts`` as well."""
@@ -164,15 +167,21 @@ class NumericColumn(BaseColumn):
 
         True and false are 1 and 0, unless one of them is a missing mark.
         """
-        numbers = cells.numbers()
-        words = np.isnan(numbers)
+        if self.format is None or cells.distinct.dtype.kind in "biuf":
+            found = cells.numbers()
+        else:
+            found = np.append(self.format.read(cells.texts()[:-1]), np.nan)
+        words = np.isnan(found)
         if words[:-1].any() and np.isnan([truth_of(mark) for mark in self.missing]).all():
-            numbers = np.where(words, cells.truths(), numbers)
-        return np.rint(numbers) if self.type == "integer" else numbers
+            found = np.where(words, cells.truths(), found)
+        return np.rint(found) if self.type == "integer" else found
 
     def written(self, numbers: Floats) -> NDArray[np.generic]:
-        """Return ``numbers`` as the table holds them: int64 or float64."""
-        if self.type == "integer":
+        """Return ``numbers`` as the table holds them: int64, float64, or text in their format."""
+        if self.format is not None:
+            return self.format.spell(numbers, self.decimals)
+        whole = self.decimals == 0 and bool(np.all(numbers == np.rint(numbers)))
+        if self.type == "integer" or whole:
             return np.clip(numbers, -MAX_INT, MAX_INT).astype(np.int64)
         return numbers
 

@@ -1,9 +1,11 @@
 """Schemas drafted from a table, and what a table is told by its schema."""
 
+import json
+
 import pandas as pd
 import pytest
 
-from dp_synth.schema import Schema, check, draft
+from dp_synth.schema import Schema, check, draft, remarks
 
 
 def drafted(cells: list[str]) -> dict[str, object]:
@@ -11,7 +13,7 @@ def drafted(cells: list[str]) -> dict[str, object]:
     return {key: value for key, value in column.items() if key != "name"}
 
 
-MANY = [str(number * 3) for number in range(200)]
+MANY = [str(number * 3) for number in range(200)] * 2
 
 
 @pytest.mark.parametrize(
@@ -19,8 +21,17 @@ MANY = [str(number * 3) for number in range(200)]
     [
         (MANY, {"type": "integer", "lower": 0, "upper": 597}),
         ([*MANY, "?", ""], {"type": "integer", "lower": 0, "upper": 597, "missing": ["", "?"]}),
-        ([*MANY, "N", "N"], {"type": "integer", "lower": 0, "upper": 597, "missing": ["N"]}),
-        ([*MANY, "0.5"], {"type": "real", "lower": 0.0, "upper": 597.0}),
+        (
+            [*MANY, "N", "N"],
+            {
+                "type": "integer",
+                "lower": 0,
+                "upper": 597,
+                "missing": ["N"],
+                "note": "'N': read as missing: is it?",
+            },
+        ),
+        ([*MANY, "0.5"], {"type": "real", "lower": 0.0, "upper": 597.0, "decimals": 1}),
         (["10", "9"] * 30, {"type": "categorical", "categories": ["9", "10"]}),
         (["1", "0"], {"type": "categorical", "categories": ["0", "1"]}),
         (
@@ -34,7 +45,13 @@ MANY = [str(number * 3) for number in range(200)]
             {"type": "datetime", "lower": "2019-01-01", "upper": "2020-02-01"},
         ),
         ([f"name {i}" for i in range(60)], {"type": "id"}),
-        ([str(i) for i in range(1, 61)], {"type": "id"}),
+        (
+            [str(i) for i in range(1, 61)],
+            {
+                "type": "id",
+                "note": "read as an identifier, never synthesized; if it is a number, type integer",
+            },
+        ),
         (["00501", "00502"] * 2, {"type": "categorical", "categories": ["00501", "00502"]}),
     ],
 )  # fmt: skip
@@ -106,7 +123,30 @@ def test_constant_identifying_and_free_text_columns_are_named():
     findings = "\n".join(check(frame, public))
     assert "'who': looks like an identifier: 60 different cells" in findings
     assert "'who': reads like free text" in findings
-    assert "'same': holds the same cell in every record" in findings
-    assert "'key': is an identifier" in findings
-    assert "name it by --unit where it says whose records they are, else" in findings
-    assert "--drop 'key'" in findings
+    # an identifier fits whatever it holds: that it is left out is a remark, no mismatch
+    assert "'key'" not in findings
+    same, key = remarks(frame, public)
+    assert same == "column 'same': holds the same cell in every record"
+    assert "'key': is an identifier" in key
+    assert "name it by --unit where it says whose records they are, else" in key
+    assert "--drop 'key'" in key
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "form"),
+    [
+        ("real", ["812,40", "3,55"], '{"decimal": ","}'),
+        ("integer", [f"${n:,}" for n in range(500, 1500, 25)], '{"thousands": ",", "prefix": "$"}'),
+        ("datetime", ["31/12/1980", "01/02/1985"], '"%d/%m/%Y"'),
+    ],
+)
+def test_a_check_names_the_format_that_would_read_a_column(kind, cells, form):
+    bounds = ("1970-01-01", "2000-01-01") if kind == "datetime" else (0, 2000)
+    column = {"name": "x", "type": kind, "lower": bounds[0], "upper": bounds[1]}
+    frame = pd.DataFrame({"x": cells * 9})
+    assert remarks(frame, Schema.from_dict({"name": "t", "columns": [column]})) == [
+        f"column 'x': its cells have the format {form}"
+    ]
+    named = {**column, "format": json.loads(form)}
+    assert remarks(frame, Schema.from_dict({"name": "t", "columns": [named]})) == []
+    assert check(frame, Schema.from_dict({"name": "t", "columns": [named]})) == []

@@ -27,7 +27,7 @@ FAULTS = [
     (
         schema_of({**AGE, "uper": 3}),
         "column 'age': field 'uper': is not a field that is known here; did you mean 'upper'? "
-        "there are: name, missing, type, lower, upper, bins, decimals",
+        "there are: name, missing, note, type, lower, upper, bins, decimals, format",
     ),
     (
         schema_of({"name": "age", "type": "integer", "lowr": 17, "upper": 90}),

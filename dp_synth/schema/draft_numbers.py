@@ -1,0 +1,352 @@
+"""Which kind of numbers a column of texts holds, and how they are written, for a draft."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from dp_synth.schema.cells import numbers_of
+from dp_synth.schema.columns import MAX_MAGNITUDE
+from dp_synth.schema.draft_dates import LAST_YEAR, Drafted, compact_dates
+from dp_synth.schema.number_format import NumberFormat
+
+Floats = NDArray[np.float64]
+
+MAX_FEW_VALUES = 20
+"""Whole numbers with at most this many distinct values may be drafted as categories."""
+
+MIN_ID_VALUES = 50
+"""A column is drafted as `id` only when it has more distinct values."""
+
+MAX_CODES = 1_000
+"""Numbers that a column's name calls codes are categories up to so many."""
+
+MANY_DECIMALS = 8
+"""Numbers of more decimals were computed, not rounded."""
+
+MAX_WORDS = 3
+"""So many words among many numbers may be marks for missing ones."""
+
+SCALES = (5, 7, 10)
+"""Whole numbers from 1 to one of these are likely a rating."""
+
+MARKS = frozenset(
+    [
+        *("", "?", "nan", "null", "n/a", "na", "none", "nil", "unknown", "unk", "missing"),
+        *("not available", "not known", "no data", "#n/a", "<na>", "n.a."),
+        *("-", "--", ".", "..", "..."),
+    ]
+)
+"""Words for a missing number or date, in whatever case."""
+
+SENTINELS = frozenset(-float(str(digit) * count) for digit in (7, 8, 9) for count in range(1, 7))
+"""Negative numbers that stand for a missing one where all others are positive."""
+
+_LEADING_ZERO = re.compile(r"[-+]?0\d")
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_IDS = {"id", "ids", "key", "uuid", "guid", "pid", "uid", "ssn", "identifier", "serial", "index"}
+_CODES = {"code", "codes", "cd", "zip", "zipcode", "postcode", "plz"}
+_RATINGS = {
+    *("rating", "ratings", "score", "stars", "grade", "rank", "level", "satisfaction", "likert"),
+    *("scale", "severity", "stage", "quality", "agreement", "importance"),
+}
+_TOP = re.compile(r"\s*([<>≤≥]=?)?\s*(\d+)\s*(\+|plus|(?:and|or) (?:over|above|more|older))?\s*")
+_MONEY = r"US\$|R\$|[$€£¥₹₩₽₺]|kr|zł|USD|EUR|GBP|CHF|JPY|CAD|AUD|INR|BRL|SEK|NOK|DKK|PLN"
+_SPELT = re.compile(
+    rf"[-+]?(?P<prefix>(?:{_MONEY})\s?)?[-+]?(?P<digits>\d(?:[\d.,'\s]*[\d.])?|\.\d+)"
+    rf"(?P<suffix>\s?(?:{_MONEY}|%)|\s[A-Za-z°µ/²³]{{1,8}})?",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """The distinct texts of a column and how many records hold each, in the table's order.
+
+    ``decimal`` is the decimal sign of the file, where that was said.
+    """
+
+    name: str
+    counts: Mapping[str, int]
+    decimal: str | None = None
+
+    @property
+    def words(self) -> set[str]:
+        """The words of the column's name, in lower case."""
+        return {word.lower() for word in _WORDS.findall(self.name)}
+
+    @property
+    def is_called_id(self) -> bool:
+        """Whether the column's name says that it identifies something."""
+        return bool(self.words & _IDS) or self.name.lower().endswith(("_id", "guid", "uuid"))
+
+    def of(self, texts: Sequence[str]) -> int:
+        """Return how many records hold one of ``texts``."""
+        return sum(self.counts[text] for text in texts)
+
+
+def numbers(seen: Texts) -> Drafted | None:
+    """Return the column of numbers or of numeric codes; None where the texts are none."""
+    marks = sorted(text for text in seen.counts if text.strip().lower() in MARKS)
+    written = [text for text in seen.counts if text.strip().lower() not in MARKS]
+    if not written or any(_LEADING_ZERO.match(text) and "." not in text for text in written):
+        return None
+    form = _format_of(written, seen.decimal)
+    found = numbers_of(written) if form is None else form.read(written)
+    words = sorted(t for t, n in zip(written, found, strict=True) if np.isnan(n))
+    plain = [t for t, n in zip(written, found, strict=True) if not np.isnan(n)]
+    values = found[~np.isnan(found)]
+    notes = []
+    if words:
+        if not _are_marks(words, values):
+            return None
+        if form is None and (capped := _capped(words, plain, values)):
+            return _noted(_with_marks(capped, marks), [_CAPPED])
+        notes.append(f"{_listed(words)}: read as missing: is it?")
+        marks += words
+    if not len(values) or np.abs(values).max() > MAX_MAGNITUDE:
+        return None
+    column = _column(seen, plain, values, form, notes, marks)
+    return None if column is None else _noted(_with_marks(column, marks), notes)
+
+
+_MINUS_ONE = "does -1 mean missing? then list it in missing alone"
+_CAPPED = "the highest or lowest number stands for all beyond it: read as an ordered list of each"
+
+
+def is_code(text: str) -> bool:
+    """Tell whether a number is written as a code, such as the postcode ``00501``.
+
+    >>> is_code("00501"), is_code("0.5"), is_code("0")
+    (True, False, False)
+    """
+    return _LEADING_ZERO.match(text) is not None
+
+
+def _column(
+    seen: Texts,
+    texts: list[str],
+    values: Floats,
+    form: NumberFormat | None,
+    notes: list[str],
+    marks: list[str],
+) -> Drafted | None:
+    whole = bool(np.all(values == np.rint(values)))
+    if whole and form is None and (found := compact_dates(texts)):
+        return found
+    if whole and form is None and _is_key(seen, texts, values):
+        notes.append("read as an identifier, never synthesized; if it is a number, type integer")
+        return {"type": "id"}
+    few = len(np.unique(values)) <= MAX_FEW_VALUES and 2 * len(values) <= seen.of(texts)
+    if set(values.tolist()) <= {0.0, 1.0} or (whole and few):
+        return _few(seen, texts, values, form, notes)
+    if whole and form is None and seen.words & (_CODES | _IDS) and len(values) <= MAX_CODES:
+        notes.append("read as codes, by its name; if it is a quantity, type integer")
+        return _categories(texts, values)
+    if not whole and form is None and 50 * len(values) <= seen.of(texts) and len(values) <= 10:
+        notes.append("only these numbers occur; if others could as well, type real")
+        return _categories(texts, values)
+    values = _without_sentinels(texts, values, notes, marks)
+    column: Drafted = {"type": "integer" if whole else "real", **_bounds(values, whole=whole)}
+    if not whole and (decimals := _decimals(texts, form)) is not None:
+        column["decimals"] = decimals
+    if form is not None:
+        column["format"] = form.model_dump(exclude_unset=True)
+        if _is_doubtful(texts, form) and seen.decimal is None:
+            notes.append(
+                f"{form.thousands!r} is read as standing between thousands; if it is the decimal "
+                f"sign, draft again with --decimal {form.thousands!r}"
+            )
+    return column
+
+
+def _few(
+    seen: Texts, texts: list[str], values: Floats, form: NumberFormat | None, notes: list[str]
+) -> Drafted:
+    """Return few whole numbers as categories, a scale, or a count."""
+    distinct = np.unique(values)
+    lower, upper, size = int(distinct[0]), int(distinct[-1]), len(distinct)
+    categories = _categories(texts, values)
+    if size <= 2 or form is not None or len(texts) > size:
+        return categories
+    if lower == -1:
+        notes.append(_MINUS_ONE)
+    contiguous = upper - lower + 1 == size and lower in (0, 1)
+    if seen.words & _RATINGS and lower >= 0:
+        return {**categories, "type": "ordinal"}
+    if seen.words & (_CODES | _IDS):
+        return categories
+    if upper - lower + 1 == size and 1900 <= lower <= upper <= LAST_YEAR:
+        return {"type": "integer", "lower": lower, "upper": upper}
+    if contiguous and lower == 1 and size in SCALES:
+        notes.append("read as an ordered scale; if its codes have no order, type categorical")
+        return {**categories, "type": "ordinal"}
+    falling = _falls([seen.counts[text] for text in texts], values)
+    if (contiguous and size > max(SCALES)) or (not contiguous and lower in (0, 1) and falling):
+        notes.append("read as counts; if they are codes, type categorical with a list of them")
+        return {"type": "integer", "lower": lower, "upper": upper}
+    if upper - lower + 1 > size and lower >= 0:
+        notes.append(
+            "these are all numbers that occur: type integer if those between them could as well"
+        )
+    return categories
+
+
+def _falls(counts: list[int], values: Floats) -> bool:
+    """Tell whether larger numbers are rarer, as they are where something is counted."""
+    return len(values) > 6 and float(spearmanr(values, counts).statistic) < -0.7
+
+
+def _is_key(seen: Texts, texts: list[str], values: Floats) -> bool:
+    """Tell whether whole numbers name records, or what the column's name says they identify."""
+    records, distinct = seen.of(texts), len(values)
+    if distinct <= MIN_ID_VALUES or values.min() < 0:
+        return False
+    if seen.is_called_id or (seen.words & _CODES and 2 * distinct > records):
+        return distinct > MAX_CODES or 20 * distinct > records
+    if distinct < records:
+        return False
+    span = float(values.max() - values.min()) + 1
+    counted = np.all(np.diff(values) > 0) or span == records
+    long = len({len(text) for text in texts}) == 1 and len(texts[0]) >= 7
+    # Numbers that were drawn among so few would have met: these were given out.
+    return bool(counted or long or records**2 / (2 * span) > 7)
+
+
+def _are_marks(words: Sequence[str], values: Floats) -> bool:
+    distinct = len(values)
+    if distinct > MAX_FEW_VALUES:
+        return len(words) <= MAX_WORDS
+    return len(words) == 1 and distinct > 1
+
+
+def _capped(words: Sequence[str], texts: Sequence[str], values: Floats) -> Drafted | None:
+    """Return the ordered list of numbers of which the last means "and more", such as ``90+``."""
+    lower, upper = values.min(), values.max()
+    if not np.all(values == np.rint(values)) or upper - lower > 150 or any(map(is_code, texts)):
+        return None
+    below: list[str] = []
+    above: list[str] = []
+    for word in words:
+        found = _TOP.fullmatch(word)
+        if found is None or not (found[1] or found[3]):
+            return None
+        number, is_low = int(found[2]), (found[1] or "")[:1] in ("<", "≤")
+        if (number < upper and not is_low) or (is_low and number > lower + 1):
+            return None
+        (below if is_low else above).append(word)
+    inside = [str(number) for number in range(int(lower), int(upper) + 1)]
+    if len(below) > 1 or len(above) > 1 or not set(texts) <= set(inside):
+        return None
+    return {"type": "ordinal", "categories": [*below, *inside, *above]}
+
+
+def _without_sentinels(
+    texts: Sequence[str], values: Floats, notes: list[str], marks: list[str]
+) -> Floats:
+    """Return the numbers without those that likely mean missing, which become marks."""
+    negative = set(values[values < 0].tolist())
+    if negative and negative <= SENTINELS and len(values) > len(negative) + 2:
+        found = [text for text, value in zip(texts, values, strict=True) if value < 0]
+        notes.append(f"{_listed(found)}: read as missing; if it is a value, make it lower")
+        marks += found
+        return values[values >= 0]
+    ordered = np.unique(values)
+    if len(ordered) > MAX_FEW_VALUES:
+        if negative == {-1.0}:
+            notes.append(_MINUS_ONE)
+        top = f"{ordered[-1]:.0f}"
+        if set(top) == {"9"} and len(top) > 2 and ordered[-2] < ordered[-1] / 2:
+            notes.append(f"does {top} mean missing, or all beyond it? then list it in missing")
+    return values
+
+
+def _bounds(values: Floats, *, whole: bool) -> Drafted:
+    lower, upper = float(values.min()), float(values.max())
+    return {"lower": int(lower) if whole else lower, "upper": int(upper) if whole else upper}
+
+
+def _decimals(texts: Sequence[str], form: NumberFormat | None) -> int | None:
+    """Return how many decimals nearly all numbers have; None where they are not rounded."""
+    point = re.escape("." if form is None else form.point)
+    lengths = []
+    for text in texts:
+        if "e" in text.lower():
+            return None
+        found = re.search(rf"{point}(\d+)", text)
+        lengths.append(len(found[1]) if found else 0)
+    most = max(lengths)
+    if most > MANY_DECIMALS // 2:
+        most = int(np.quantile(lengths, 0.99, method="higher"))
+    return most if most <= MANY_DECIMALS else None
+
+
+def _categories(texts: Sequence[str], values: Floats) -> Drafted:
+    pairs = sorted(zip(values.tolist(), texts, strict=True))
+    return {"type": "categorical", "categories": [text for _, text in pairs]}
+
+
+def _format_of(texts: Sequence[str], decimal: str | None) -> NumberFormat | None:
+    """Return how numbers are written, where not plainly; None too where they are none."""
+    if decimal != "," and not any(np.isnan(numbers_of(texts))):
+        return None
+    parts = [found for text in texts if (found := _SPELT.fullmatch(text.strip()))]
+    if len(texts) - len(parts) > MAX_WORDS or not parts:
+        return None
+    said = {
+        name: counted.most_common(1)[0][0]
+        for name in ("prefix", "suffix")
+        if (counted := Counter(part[name] for part in parts if part[name]))
+    }
+    signs = _signs([part["digits"].strip() for part in parts], decimal)
+    form = NumberFormat.model_validate({**signs, **said})
+    if not signs and not said:
+        return None
+    read = form.read(texts)
+    return form if np.count_nonzero(np.isnan(read)) <= MAX_WORDS else None
+
+
+def _signs(digits: Sequence[str], decimal: str | None) -> Drafted:
+    """Return the signs for decimals and thousands that ``digits`` are written with."""
+    commas = [text for text in digits if "," in text]
+    points = [text for text in digits if "." in text]
+    grouped = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d*)?")
+    dotted = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d*)?")
+    for sign in (" ", "\u00a0", "\u202f", "'"):
+        if any(sign in text for text in digits):
+            return {"thousands": sign, **({"decimal": ","} if commas else {})}
+    if decimal == "," or (points and commas and all(map(dotted.fullmatch, points))):
+        return {"decimal": ",", **({"thousands": "."} if points else {})}
+    if commas and decimal != "." and not all(map(grouped.fullmatch, commas)):
+        return {"decimal": ","}
+    if commas:
+        return {"thousands": ","}
+    twice = [text for text in points if text.count(".") > 1]
+    return {"decimal": ",", "thousands": "."} if twice else {}
+
+
+def _is_doubtful(texts: Sequence[str], form: NumberFormat) -> bool:
+    """Tell whether the sign between thousands could be the decimal one."""
+    sign = form.thousands
+    if sign is None or sign not in ",.":
+        return False
+    return not any(text.count(sign) > 1 or form.point in text for text in texts)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(map(repr, texts[:MAX_WORDS]))
+
+
+def _with_marks(column: Drafted, marks: Sequence[str]) -> Drafted:
+    return {**column, "missing": list(marks)} if marks else column
+
+
+def _noted(column: Drafted, notes: Sequence[str]) -> Drafted:
+    said = [str(column["note"])] if "note" in column else []
+    whole = "; ".join([*said, *notes])
+    return {**column, "note": whole} if whole else column
