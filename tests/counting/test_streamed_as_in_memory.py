@@ -128,7 +128,7 @@ def assert_equal_records(path: Path, schema: Schema) -> None:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@settings(max_examples=4, deadline=None, derandomize=True)
+@settings(max_examples=3, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_a_column_of_any_arrow_type_has_equal_codes_in_memory_and_streamed(
     kind: str, data: st.DataObject
@@ -191,7 +191,7 @@ PIECES = [
 CELLS = st.lists(st.sampled_from(PIECES), max_size=2).map("".join)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     rows=st.lists(st.tuples(CELLS, CELLS), max_size=8),
     quoted=st.booleans(),
