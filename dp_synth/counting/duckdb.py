@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from hashlib import blake2b
 from os import PathLike
@@ -269,12 +269,24 @@ def _magic(path: str | PathLike[str]) -> bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def _noting_ends(lines: Iterable[str], ends: set[str]) -> Iterator[str]:
+    """Give lines, and add to ``ends`` in which ways they end."""
+    for line in lines:
+        if end := line[len(line.rstrip("\r\n")) :]:
+            ends.add(end)
+        yield line
+
+
 def _header(path: str | PathLike[str], dialect: Dialect, *, is_gzip: bool) -> tuple[int, list[str]]:
     """Return how many empty lines come first, and the names of the columns."""
     try:
         with gzip.open(path) if is_gzip else Path(path).open("rb") as file:
+            ends: set[str] = set()
             text = io.TextIOWrapper(file, encoding=dialect.codec, newline="")
-            for empty, first in enumerate(csv.reader(text, delimiter=dialect.delimiter)):
+            lines = csv.reader(_noting_ends(text, ends), delimiter=dialect.delimiter)
+            for empty, first in enumerate(lines):
+                if first and empty and len(ends) > 1:  # DuckDB would skip the records as well
+                    raise InputError(f"{path}: must have lines that all end alike")
                 if first:
                     return empty, dialect.names_in(first, str(path))
     except UnicodeError:

@@ -136,6 +136,7 @@ BROKEN = [
     ("t.csv", b"a,b\n" + b"1,2\n" * 100_000 + b"7777\n", "one cell for each of the 2 columns"),
     ("t.csv", b'a,b\n1,"7777\n', "with quotes closed"),
     ("t.csv", b"a,b\r\n1,2\n7777,4\n", "lines that all end alike"),
+    ("t.csv", b"\na,b\r\n7777,2\r\n", "lines that all end alike"),
     ("t.csv", b"a,b\n1,2\n" * 9999 + b"7777,\xff\n", "must be UTF-8 text"),
     ("t.csv", b"\xffa,b\n", "must be UTF-8 text"),
     ("t.csv", b"\n\n", "is empty; its first line must name the columns"),
