@@ -74,6 +74,16 @@ class Request:
     checkpoint: Checkpoint | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.payer, (Accountant, Portion)):
+            raise InputError(
+                "the budget must be a PrivacyBudget, an Accountant or a portion of one, got "
+                f"{self.payer!r}"
+            )
+        seed: object = self.seed
+        if seed is not None:
+            if not isinstance(seed, (int, np.integer)) or seed < 0:
+                raise InputError(f"seed must be a whole number from 0 or None, got {seed!r}")
+            object.__setattr__(self, "seed", int(seed))
         if self.checkpoint is not None:
             (recipe,) = self.recipes
             if not recipe.resumable:

@@ -195,3 +195,15 @@ def test_recipes_out_of_their_turn_are_refused_as_a_whole(tmp_path: Path) -> Non
         fit_jointly({first: 1, replace(second, coarseness=1.0): 1}, ABSENT, SCHEMA, accountant)
     both: dict[Synthesizer, float] = {first: 1, second: 1}
     assert set(fit_jointly(both, made_frame(), SCHEMA, accountant, seed=0)) == {first, second}
+
+
+@pytest.mark.parametrize("wrong", [1.0, None, "1", (1.0, 1e-6)])
+def test_a_budget_that_is_none_is_named_before_the_table_is_opened(wrong: object) -> None:
+    with pytest.raises(InputError, match="the budget must be a PrivacyBudget, an Accountant or a"):
+        Independent().fit(ABSENT, SCHEMA, wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "0"])
+def test_a_seed_that_is_none_is_named_before_the_table_is_opened(wrong: object) -> None:
+    with pytest.raises(InputError, match="seed must be a whole number from 0 or None, got"):
+        Independent().fit(ABSENT, SCHEMA, BUDGET, seed=wrong)  # type: ignore[arg-type]
