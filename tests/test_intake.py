@@ -93,7 +93,7 @@ def test_a_small_file_is_read_into_memory_without_duckdb(
     )
     monkeypatch.setattr(records, "LARGEST_IN_MEMORY", 0)
     accountant = Accountant(BUDGET)
-    with pytest.raises(InputError, match=r"pip install 'dp_synth\[bigdata\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[bigdata\]'"):
         Independent().fit(tmp_path / "t.parquet", SCHEMA, accountant)
     assert accountant.ledger.entries == ()
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns
 from dp_synth.counting.records import Records, Units, encode_finest, finest_domain
-from dp_synth.errors import InputError, SchemaError
+from dp_synth.errors import InputError, SchemaError, missing_extra
 from dp_synth.schema import Schema
 
 if TYPE_CHECKING:
@@ -145,9 +145,7 @@ def _connect() -> duckdb.DuckDBPyConnection:
     try:
         import duckdb
     except ImportError:
-        raise InputError(
-            "counting tables larger than memory needs DuckDB: pip install 'dp_synth[bigdata]'"
-        ) from None
+        raise missing_extra("counting tables larger than memory", "DuckDB", "bigdata") from None
     connection = duckdb.connect(":memory:", config=_SETTINGS)
     connection.execute("SET enable_progress_bar = false")  # it is drawn on standard output
     connection.execute("SET disable_parquet_prefetching = true")  # of row groups, whole

@@ -91,7 +91,7 @@ def test_a_file_larger_than_memory_goes_by_as_a_stream_with_the_same_rows(
     assert large.read_bytes() == small.read_bytes()
     monkeypatch.setitem(sys.modules, "duckdb", None)
     assert synthesize(files, out=large, ledger=tmp_path / "ledger.jsonl", columns="age") == 2
-    assert "pip install 'dp_synth[bigdata]'" in capsys.readouterr().err.splitlines()[-1]
+    assert "pip install '.[bigdata]'" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_standard_input_and_output_carry_tables(files, tmp_path, monkeypatch, capsys):
