@@ -137,11 +137,12 @@ def look() -> Iterator[None]:
 def named(series: str) -> str:
     """Return the words for a series, attack or model; its own name where there are none.
 
-    >>> named("no_privacy"), named("mst (degree=2)"), named("other")
-    ('no privacy (bootstrap of members)', 'MST (degree=2)', 'other')
+    >>> named("no_privacy"), named("mst (degree=2)"), named("__main__:Mine")
+    ('no privacy (bootstrap of members)', 'MST (degree=2)', 'Mine')
     """
-    name, blank, rest = series.partition(" ")
-    return NAMES.get(name, name) + blank + rest
+    name, blank, rest = series.removeprefix("__main__:").partition(" ")
+    words = NAMES.get(name, name) + blank + rest
+    return f" {words}" if words.startswith("_") else words  # which legends would leave out
 
 
 def is_network(series: str) -> bool:

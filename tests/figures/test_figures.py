@@ -14,7 +14,7 @@ from dp_synth.figures import SETTINGS, draw_all, leakage_curves, look, tradeoff,
 from dp_synth.figures.curves import CEILING_LABEL
 from dp_synth.figures.files import FIGURES
 from dp_synth.figures.style import LIVE_LABEL, NAMES, NETWORKS, lines_of
-from dp_synth.figures.summary import ended, spread
+from dp_synth.figures.summary import attacks_of, ended, spread
 
 # The values of a metric over the three seeds lie at -0.01, 0 and 0.01 around their mean.
 HALF_WIDTH = stats.t.ppf(0.975, 2) * 0.01 / np.sqrt(3)
@@ -270,3 +270,43 @@ def test_figures_are_reached_without_matplotlib():
     code = "import sys, dp_synth; dp_synth.figures.look; print('matplotlib' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"
+
+
+def renamed(records, attack, *, isolated=True):
+    """The records of one attack as those of somebody's own, named by module and class."""
+    kept = records[~records["metric"].str.contains("density_ratio")]
+    if not isolated:
+        kept = kept[~kept["metric"].str.endswith(":isolated")]
+    return kept.assign(metric=kept["metric"].str.replace("closest_record", attack))
+
+
+def test_an_attack_of_ones_own_has_panels_of_its_own_with_its_values(records):
+    own = "my_module:Mine(k=2)"
+    both = pd.concat([records, renamed(records, own)], ignore_index=True)
+    assert attacks_of(both["metric"]) == ["closest_record", "density_ratio", own]
+    axes = leakage_curves(both)
+    assert len(axes) == 9
+    titles = [panel.get_title() for panel in axes]
+    assert [title.split(", ")[0].split("\n")[0] for title in titles[2::3]] == [own] * 3
+    for ours, theirs in zip(axes[::3], axes[2::3], strict=True):
+        for name in ("MST", NAMES["no_privacy"]):
+            np.testing.assert_array_equal(curve(ours, name)[1], curve(theirs, name)[1])
+
+
+def test_a_panel_without_values_says_so_and_costs_the_others_no_ticks(records):
+    both = pd.concat(
+        [records, renamed(records, "my_module:Mine", isolated=False)], ignore_index=True
+    )
+    axes = leakage_curves(both)
+    empty = axes[5]
+    assert [text.get_text() for text in empty.texts] == ["not measured"]
+    for panel in axes:
+        assert panel.get_xticks().tolist() == list(EPSILONS)
+
+
+def test_a_series_of_a_notebook_stands_in_the_legend(records):
+    mine = records[records["synthesizer"] == "mst"].assign(synthesizer="__main__:Mine")
+    hidden = records[records["synthesizer"] == "mst"].assign(synthesizer="_hidden:Mine")
+    figure = utility_curves(pd.concat([records, mine, hidden]))[0].get_figure(root=True)
+    shown = {text.get_text().strip() for text in figure.legends[0].get_texts()}
+    assert {"MST", "Mine", "_hidden:Mine"} <= shown
