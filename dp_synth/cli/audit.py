@@ -29,7 +29,9 @@ DESIGNS = ("worst_case", "search")
 def audit(
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
-    synthesizer: Annotated[str, typer.Option(help="Its name; see `dp-synth list`.")] = "mst",
+    synthesizer: Annotated[
+        str, typer.Option(help="Its name, see `dp-synth list`, or module:Class of one's own.")
+    ] = "mst",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
     ] = None,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dp_synth.cli.arguments import find_modules_here
 from dp_synth.files import check_writable, written_whole
 
 if TYPE_CHECKING:
-    from dp_synth.attacks import AttackerView
+    from dp_synth.attacks import Attack, AttackerView
     from dp_synth.metrics import Estimate
     from dp_synth.metrics.evaluation import Evaluation
     from dp_synth.report.evaluation_table import Row
@@ -93,7 +94,10 @@ def attack(
     ] = None,
     names: Annotated[
         list[str] | None,
-        typer.Option("--attack", help="Attack to run; may be repeated. All that can, if absent."),
+        typer.Option(
+            "--attack",
+            help="Attack to run, or module:Class; may be repeated. All that can, if absent.",
+        ),
     ] = None,
     release: Annotated[
         Path | None,
@@ -107,22 +111,20 @@ def attack(
     Higher is worse: an AUC of 0.5 is a coin. All of it is internal: it is computed on real rows
     and is not differentially private.
     """
-    from dp_synth.attacks import ATTACKS
-    from dp_synth.errors import InputError
+    from dp_synth.attacks import ATTACKS, attack_named
 
+    find_modules_here()
     check_writable(json_file, read=(members, non_members, synthetic, schema, reference, release))
     given = {"synthetic", *["reference"] * bool(reference), *["transcript"] * bool(release)}
     chosen = names or [name for name, one in ATTACKS.items() if given.issuperset(one.needs())]
-    for name in chosen:
-        if name not in ATTACKS:
-            raise InputError(f"no attack {name!r}; there are {', '.join(ATTACKS)}")
+    attacks = {name: attack_named(name) for name in chosen}
     view = _view(synthetic, schema, reference, release)
-    scores = _attack_scores(chosen, (members, non_members), view, seed)
+    scores = _attack_scores(attacks, (members, non_members), view, seed)
     result = {
         name: {key: x for metric, e in of.items() for key, x in _ends(metric, e).items()}
         for name, of in scores.items()
     }
-    _deliver({"attacks": result}, json_file, "membership attacks", _attack_rows(scores))
+    _deliver({"attacks": result}, json_file, "membership attacks", _attack_rows(scores, attacks))
     if not names:
         _tell_what_is_left_out(given)
 
@@ -173,9 +175,9 @@ def _view(
 
 
 def _attack_scores(
-    names: Sequence[str], paths: tuple[Path, Path], view: AttackerView, seed: int
+    attacks: Mapping[str, Attack], paths: tuple[Path, Path], view: AttackerView, seed: int
 ) -> dict[str, dict[str, Estimate]]:
-    from dp_synth.attacks import ATTACKS, refuse_overlap
+    from dp_synth.attacks import refuse_overlap
     from dp_synth.audit import Roc
     from dp_synth.datasets import read_table
     from dp_synth.errors import InputError
@@ -186,8 +188,7 @@ def _attack_scores(
             raise InputError(f"{path}: an attack needs at least one row to aim at")
     refuse_overlap(members, non_members)
     result = {}
-    for name in names:
-        one = ATTACKS[name]()
+    for name, one in attacks.items():
         roc = Roc(one.scores(members, view), one.scores(non_members, view), seed)
         result[name] = {"auc": roc.auc()}
         result[name] |= {f"tpr_at_fpr_{fpr}": roc.tpr_at_fpr(fpr) for fpr in FPRS}
@@ -218,12 +219,12 @@ def _evaluation_rows(result: Evaluation) -> Rows:
     return rows
 
 
-def _attack_rows(scores: Mapping[str, Mapping[str, Estimate]]) -> Rows:
-    from dp_synth.attacks import ATTACKS
-
+def _attack_rows(
+    scores: Mapping[str, Mapping[str, Estimate]], attacks: Mapping[str, Attack]
+) -> Rows:
     rows: Rows = []
     for name, of in scores.items():
-        measures = ATTACKS[name].measures
+        measures = attacks[name].measures
         rows.append((name if measures == "membership" else f"{name} ({measures})", "", ""))
         rows.append(("  AUC", str(of["auc"]), "chance: 0.5"))
         for fpr in FPRS:

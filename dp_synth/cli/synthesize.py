@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.arguments import reading_arguments
+from dp_synth.cli.arguments import find_modules_here, reading_arguments
 from dp_synth.cli.progress import shown_training
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
@@ -60,7 +60,9 @@ def synthesize(
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
     out: Out,
-    synthesizer: Annotated[str, typer.Option(help="Its name; see `dp-synth list`.")] = "mst",
+    synthesizer: Annotated[
+        str, typer.Option(help="Its name, see `dp-synth list`, or module:Class of one's own.")
+    ] = "mst",
     settings: Settings = None,
     adjacency: Annotated[str, typer.Option(help="add_remove or replace_one.")] = "add_remove",
     unit: Unit = None,
@@ -228,11 +230,10 @@ def _payer(
 
 def recipe_of(name: str, settings: list[str]) -> Synthesizer:
     """Return the synthesizer of a name, with settings given as ``name=value``; InputError."""
-    from dp_synth.synthesizers import SYNTHESIZERS
+    from dp_synth.synthesizers import synthesizer_named
 
-    if name not in SYNTHESIZERS:
-        raise InputError(f"no synthesizer {name!r}; there are {', '.join(SYNTHESIZERS)}")
-    kind = SYNTHESIZERS[name]
+    find_modules_here()
+    kind = synthesizer_named(name)
     known = [field.name for field in fields(kind)]
     values = {}
     for setting in settings:

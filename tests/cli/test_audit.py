@@ -70,7 +70,7 @@ def test_what_is_found_of_made_tables_may_be_published(capsys):
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (("--synthesizer", "none"), "no synthesizer 'none'"),
+        (("--synthesizer", "none"), "no synthesizer named 'none'"),
         (("--set", "none=1"), "--set takes name=value"),
         (("--design", "best"), "--design must be one of worst_case, search"),
         (("--adjacency", "none"), "adjacency must be one of"),

@@ -143,7 +143,7 @@ def test_a_ledger_holds_what_was_charged_and_is_never_used_twice(
         ({"delta": -0.1}, "delta must lie in [0, 1)"),
         ({"delta": 0}, "raise delta"),
         ({"adjacency": "bounded"}, "add_remove, replace_one"),
-        ({"synthesizer": "gan"}, "there are independent, mst"),
+        ({"synthesizer": "gan"}, "there are: independent, mst"),
         ({"set": "depth=3"}, "the settings of 'mst' are: coarseness"),
         ({"set": "name=x"}, "the settings of 'mst' are: coarseness"),
         ({"set": "nonsense"}, "--set takes name=value"),
