@@ -16,6 +16,8 @@ DEEP ?= deep
 WITH := $(DEEP:%=,%)
 # Only these files or folders of tests; all of them where it is empty.
 TESTS ?=
+# What `make test-core` runs of them.
+CORE_TESTS ?= tests/docs tests/cli/test_listing.py tests/synthesizers/test_networks_alike.py
 # What `make floors` runs with the oldest versions that setup.cfg allows.
 FLOOR_TESTS ?= dp_synth tests/cli tests/figures tests/schema tests/datasets tests/metrics tests/report
 # Where `make test-peers` installs another library, apart from everything else.
@@ -24,7 +26,7 @@ PEER_TESTS ?= smartnoise
 # How much pytest says in the targets beside `make test`.
 PYTEST := $(BIN)/python -m pytest $(QUIET)
 
-.PHONY: benchmark benchmark-deep test test-browser test-peers notebooks floors lint numbers synthesizers runner docs \
+.PHONY: benchmark benchmark-deep test test-core test-browser test-peers notebooks floors lint numbers synthesizers runner docs \
 	paper reproduce package chromium peers everything clean
 
 benchmark: $(VENV)/.core$(WITH)
@@ -45,6 +47,11 @@ benchmark-deep: $(VENV)/.test$(WITH)
 # A process a core, and each on one thread: threads of all of them together would fight.
 test: $(VENV)/.test$(WITH)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SELECTED)" -n auto $(TESTS)
+
+# Without torch, in an environment of its own: every test is collected, and some are run.
+test-core:
+	$(MAKE) test DEEP= VENV=$(VENV)-core TESTS='-qq --collect-only'
+	$(MAKE) test DEEP= VENV=$(VENV)-core TESTS='-qq $(CORE_TESTS)'
 
 # Every notebook from top to bottom, in a few minutes.
 notebooks: $(VENV)/.test$(WITH)
