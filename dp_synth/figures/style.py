@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from textwrap import wrap
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ GREY = "#767676"
 LIVE_LABEL = "run live beside the records"
 MARGIN = 0.03  # of an axis of shares, beyond 0 and 1
 MOST_SPARSE = 4  # series that share a panel with ease
+LEGEND_ROW = 0.15  # inches
+NARROW_NOTE = 58  # letters of the note over a single panel
 FULL_WIDTH = 7.0  # inches: both columns of a two-column paper
 
 SETTINGS: MappingProxyType[str, object] = MappingProxyType(
@@ -200,7 +203,8 @@ def keep_possible(axes: Axes) -> None:
 def below(figure: Figure, axes: Iterable[Axes], note: str, *, series: Iterable[str]) -> None:
     """Put one legend of all panels under them, and ``note`` over them.
 
-    Where there are networks each family of ``series`` has a column, beside one for the rest.
+    Where there are networks each family of ``series`` has a column, beside one for the rest. A
+    figure of one panel has room for one column, and grows by it.
     """
     entries: dict[str, Artist] = {}
     for panel in axes:
@@ -209,7 +213,10 @@ def below(figure: Figure, axes: Iterable[Axes], note: str, *, series: Iterable[s
     columns = 3 if len(entries) > 4 else max(len(entries), 1)
     families = _families(entries, series)
     labels = list(entries)
-    if all(families):
+    if figure.get_figwidth() < FULL_WIDTH:
+        columns, note = 1, "\n".join(wrap(note, NARROW_NOTE))
+        figure.set_figheight(figure.get_figheight() + LEGEND_ROW * (len(entries) - 2))
+    elif all(families):
         columns, longest = len(families), max(map(len, families))
         labels = [label for f in families for label in [*f, *[""] * (longest - len(f))]]
         entries[""] = _nothing()

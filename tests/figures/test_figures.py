@@ -310,3 +310,16 @@ def test_a_series_of_a_notebook_stands_in_the_legend(records):
     figure = utility_curves(pd.concat([records, mine, hidden]))[0].get_figure(root=True)
     shown = {text.get_text().strip() for text in figure.legends[0].get_texts()}
     assert {"MST", "Mine", "_hidden:Mine"} <= shown
+
+
+def test_all_of_a_single_panels_legend_and_note_lies_on_the_page(records):
+    alone = records[(records["metric"] == "tv2") | (records["error"] != "")]
+    figure = utility_curves(alone)[0].get_figure(root=True)
+    figure.draw_without_rendering()
+    width, height = figure.canvas.get_width_height()
+    for part in (figure.legends[0], figure._suptitle):
+        box = part.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= width
+        assert box.y0 >= 0
+        assert box.y1 <= height
