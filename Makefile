@@ -13,24 +13,31 @@ SELECTED ?= not slow and not browser
 RESUME ?=
 # What trains the networks. `make test DEEP=` leaves torch out: their tests then skip, and say so.
 DEEP ?= deep
+WITH := $(DEEP:%=,%)
+# Only these files or folders of tests; all of them where it is empty.
+TESTS ?=
+# What `make test-core` runs of them.
+CORE_TESTS ?= tests/docs tests/cli/test_listing.py tests/synthesizers/test_networks_alike.py
+# What `make floors` runs with the oldest versions that setup.cfg allows.
+FLOOR_TESTS ?= dp_synth tests/cli tests/figures tests/schema tests/datasets tests/metrics tests/report
 # Where `make test-peers` installs another library, apart from everything else.
 PEERS ?= $(VENV)/peers
 PEER_TESTS ?= smartnoise
 # How much pytest says in the targets beside `make test`.
 PYTEST := $(BIN)/python -m pytest $(QUIET)
 
-.PHONY: benchmark benchmark-deep test test-browser test-peers notebooks lint numbers synthesizers runner docs \
+.PHONY: benchmark benchmark-deep test test-core test-browser test-peers notebooks floors lint numbers synthesizers runner docs \
 	paper reproduce package chromium peers everything clean
 
-benchmark: $(VENV)/.core
+benchmark: $(VENV)/.core$(WITH)
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
-	$(BIN)/dp-synth benchmark run benchmarks/deep_live.yaml --store $(LIVE_STORE)
-	$(BIN)/dp-synth benchmark plot $(STORE) $(LIVE_STORE) $(DEEP_RECORDS) $(AUDIT_RECORDS) --out $(STORE)
+	$(if $(DEEP),$(BIN)/dp-synth benchmark run benchmarks/deep_live.yaml --store $(LIVE_STORE))
+	$(BIN)/dp-synth benchmark plot $(STORE) $(if $(DEEP),$(LIVE_STORE)) $(DEEP_RECORDS) $(AUDIT_RECORDS) --out $(STORE)
 
 # The records of the networks that `make benchmark` draws, and their tables: two hours of one core,
 # and half an hour more for coded Adult, which is left as it is where DP_SYNTH_DATA is unset.
 # After a stop, `make benchmark-deep RESUME=--resume` goes on where it was.
-benchmark-deep: $(VENV)/.test
+benchmark-deep: $(VENV)/.test$(WITH)
 	$(BIN)/dp-synth benchmark run benchmarks/deep.yaml --store $(DEEP_STORE)
 	$(BIN)/dp-synth benchmark export $(DEEP_STORE) --out $(DEEP_RECORDS) --command "make benchmark-deep"
 	@if test -n "$(DP_SYNTH_DATA)"; then $(BIN)/python benchmarks/deep_adult.py $(RESUME); \
@@ -38,15 +45,20 @@ benchmark-deep: $(VENV)/.test
 	$(BIN)/python benchmarks/tables.py
 
 # A process a core, and each on one thread: threads of all of them together would fight.
-test: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SELECTED)" -n auto
+test: $(VENV)/.test$(WITH)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SELECTED)" -n auto $(TESTS)
+
+# Without torch, in an environment of its own: every test is collected, and some are run.
+test-core:
+	$(MAKE) test DEEP= VENV=$(VENV)-core TESTS='-qq --collect-only'
+	$(MAKE) test DEEP= VENV=$(VENV)-core TESTS='-qq $(CORE_TESTS)'
 
 # Every notebook from top to bottom, in a few minutes.
-notebooks: $(VENV)/.test
+notebooks: $(VENV)/.test$(WITH)
 	$(PYTEST) -o addopts= -n auto --nbmake --nbmake-timeout=900 notebooks
 
 # The site and the page of a benchmark in headless Chromium, clicked through.
-test-browser: $(VENV)/.browser docs chromium
+test-browser: $(VENV)/.browser$(WITH) docs chromium
 	SITE=docs/_build/html $(PYTEST) -m browser tests/browser
 
 # Debian's browser, where there is none.
@@ -54,21 +66,25 @@ chromium:
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq --yes chromium chromium-driver; }
 
 # Another public library for real: smartnoise-synth in an environment of its own.
-test-peers: $(VENV)/.test peers
+test-peers: $(VENV)/.test$(WITH) peers
 	DP_SYNTH_PEERS=$(PEERS) $(PYTEST) -k '$(PEER_TESTS)' tests/benchmark/peers/test_real_peers.py
 
 peers: $(PEERS)/smartnoise/peer.json
 
-$(PEERS)/smartnoise/peer.json: dp_synth/benchmark/peers/constraints/smartnoise.txt | $(VENV)/.test
+$(PEERS)/smartnoise/peer.json: dp_synth/benchmark/peers/constraints/smartnoise.txt | $(VENV)/.test$(WITH)
 	DP_SYNTH_PEERS=$(PEERS) $(BIN)/dp-synth peers install smartnoise
 
-lint: $(VENV)/.dev
+# The tests of the core with the oldest version of each package that setup.cfg allows: two minutes.
+floors: | $(VENV)/bin/python
+	$(BIN)/python tests/check_floors.py $(VENV)/floors $(FLOOR_TESTS)
+
+lint: $(VENV)/.dev$(WITH)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 # The other numbers of the README, printed by the scripts that measure them.
-numbers: $(VENV)/.test
+numbers: $(VENV)/.test$(WITH)
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/accounting.py
 	$(BIN)/python benchmarks/noise.py
@@ -77,26 +93,26 @@ numbers: $(VENV)/.test
 	$(BIN)/python benchmarks/siblings.py
 
 # What the benchmark runner costs a cell, what it loses to kills (nothing), how fast it gathers.
-runner: $(VENV)/.test
+runner: $(VENV)/.test$(WITH)
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/kills.py
 	$(BIN)/python benchmarks/store.py
 
 # The tables of docs/synthesizers.md, measured and drawn: half an hour (needs DP_SYNTH_DATA).
 # After a stop, `make synthesizers RESUME=--resume` goes on where it was.
-synthesizers: $(VENV)/.test
+synthesizers: $(VENV)/.test$(WITH)
 	$(BIN)/python benchmarks/nist.py $(RESUME)
 	$(BIN)/python benchmarks/synthesizers.py $(RESUME)
 	$(BIN)/python benchmarks/scaling.py $(RESUME)
 	$(BIN)/python benchmarks/tables.py
 
 # The documentation, strictly: a warning is an error. Open docs/_build/html/index.html; no network needed.
-docs: $(VENV)/.docs
+docs: $(VENV)/.docs$(WITH)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 EXPERIMENT ?= tradeoff-small
 # Runs a reduced main figure again and compares it with the paper (needs DP_SYNTH_DATA): minutes of two cores.
-reproduce: $(VENV)/.test
+reproduce: $(VENV)/.test$(WITH)
 	$(BIN)/python experiments/reproduce.py $(EXPERIMENT)
 
 # Figures, numbers and both PDFs of paper/, from committed records alone.
@@ -105,7 +121,7 @@ paper: $(VENV)/.paper
 
 # Builds wheel and sdist, checks that table, schema and licences are inside, and runs each in an
 # environment of nothing else, without network.
-package: $(VENV)/.dev
+package: $(VENV)/.dev$(WITH)
 	rm -rf build dist
 	$(BIN)/python -m build --quiet
 	$(BIN)/python tests/check_package.py dist
@@ -118,26 +134,26 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dp_synth needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 
-# A file a set of extras says that they are installed.
-$(VENV)/.core: setup.cfg constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable '.[$(DEEP)]'
+# A file a set of extras says that they are installed; without torch it is another.
+$(VENV)/.core$(WITH): setup.cfg constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.$(DEEP:%=[%])'
 	touch $@
 
-$(VENV)/.test: setup.cfg constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable '.[test,$(DEEP)]'
-	touch $@ $(VENV)/.core
+$(VENV)/.test$(WITH): setup.cfg constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[test$(WITH)]'
+	touch $@ $(VENV)/.core$(WITH)
 
-$(VENV)/.dev: setup.cfg constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable '.[test,dev,$(DEEP)]'
-	touch $@ $(VENV)/.test $(VENV)/.core
+$(VENV)/.dev$(WITH): setup.cfg constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[test,dev$(WITH)]'
+	touch $@ $(VENV)/.test$(WITH) $(VENV)/.core$(WITH)
 
-$(VENV)/.browser: setup.cfg constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable '.[test,browser,$(DEEP)]'
-	touch $@ $(VENV)/.test $(VENV)/.core
+$(VENV)/.browser$(WITH): setup.cfg constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[test,browser$(WITH)]'
+	touch $@ $(VENV)/.test$(WITH) $(VENV)/.core$(WITH)
 
-$(VENV)/.docs: setup.cfg constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable '.[docs,$(DEEP)]'
-	touch $@ $(VENV)/.core
+$(VENV)/.docs$(WITH): setup.cfg constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[docs$(WITH)]'
+	touch $@ $(VENV)/.core$(WITH)
 
 $(VENV)/.paper: setup.cfg constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[paper]'
@@ -145,5 +161,5 @@ $(VENV)/.paper: setup.cfg constraints.txt | $(VENV)/bin/python
 
 # All extras at once, so that other targets find nothing to install and can run beside each other.
 everything: | $(VENV)/bin/python
-	$(PIP) --editable '.[test,dev,docs,browser,paper,$(DEEP)]'
-	touch $(VENV)/.core $(VENV)/.test $(VENV)/.dev $(VENV)/.docs $(VENV)/.browser $(VENV)/.paper
+	$(PIP) --editable '.[test,dev,docs,browser,paper$(WITH)]'
+	touch $(VENV)/.core$(WITH) $(VENV)/.test$(WITH) $(VENV)/.dev$(WITH) $(VENV)/.docs$(WITH) $(VENV)/.browser$(WITH) $(VENV)/.paper

@@ -56,3 +56,15 @@ class PrivacyWarning(UserWarning):
 
 class LeftOut(UserWarning):
     """A column of a file is no column of its table, and was left out."""
+
+
+def missing_extra(what: str, needed: str, extra: str) -> InputError:
+    """Return the error for ``what`` cannot be done without a package of an ``extra``.
+
+    >>> str(missing_extra("dpgan", "torch", "deep"))
+    "dpgan needs torch, which is not installed: pip install '.[deep]' in dp_synth's source folder"
+    """
+    return InputError(
+        f"{what} needs {needed}, which is not installed: "
+        f"pip install '.[{extra}]' in dp_synth's source folder"
+    )

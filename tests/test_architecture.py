@@ -35,6 +35,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"benchmark", "figures"},
     {"report"},
     {"cli"},
+    {"__main__"},
 ]
 NEVER = {  # beyond the order
     "schema": {"accounting"},

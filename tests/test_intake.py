@@ -94,7 +94,7 @@ def test_a_small_file_is_read_into_memory_without_duckdb(
     monkeypatch.setattr(records, "LARGEST_IN_MEMORY", 0)
     accountant = Accountant(BUDGET)
     write_table(visits(300), tmp_path / "t.csv")
-    with pytest.raises(InputError, match=r"pip install 'dp_synth\[bigdata\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[bigdata\]'"):
         Independent().fit(tmp_path / "t.csv", SCHEMA, accountant)
     assert accountant.ledger.entries == ()
 

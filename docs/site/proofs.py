@@ -9,9 +9,11 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from docutils import nodes
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from docutils import nodes
+    from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parents[1]
 CITED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
@@ -57,6 +59,8 @@ def proofs() -> str:
 
 def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Turn every citation of a test into a link to its lines."""
+    from docutils import nodes  # of the extra docs: what a page cites is read without it
+
     for node in list(doctree.findall(nodes.literal)):
         found = LITERAL.fullmatch(node.astext())
         if found is None or docname == PAGE:

@@ -29,6 +29,8 @@ from dp_synth.attacks.targets import make_canary, rank_vulnerable, vulnerability
 from dp_synth.attacks.transcript_ratio import TranscriptRatio, has_marginals
 from dp_synth.attacks.view import AttackerView
 from dp_synth.datasets.overlap import overlap
+from dp_synth.errors import InputError
+from dp_synth.extensions import find
 
 ATTACKS: dict[str, type[Attack]] = {
     attack.name: attack
@@ -45,6 +47,21 @@ ATTACKS: dict[str, type[Attack]] = {
         TranscriptRatio,
     )
 }
+
+
+def attack_named(name: str) -> Attack:
+    """Return the attack of that name: ours, an installed package's, or ``module:Class``.
+
+    InputError, with the nearest name, where there is none, or it is no attack.
+    """
+    known: dict[str, object] = dict(ATTACKS)
+    found = find("attacks", name, known)
+    if isinstance(found, Attack):  # one that was given with its settings
+        return found
+    if not isinstance(found, type) or not issubclass(found, Attack):
+        raise InputError(f"{name!r} must be a class that is an Attack")
+    return found()
+
 
 __all__ = [
     "ATTACKS",
@@ -74,6 +91,7 @@ __all__ = [
     "TargetedCounts",
     "Together",
     "TranscriptRatio",
+    "attack_named",
     "attribute_inference",
     "focal_points",
     "has_marginals",

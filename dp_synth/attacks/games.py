@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -25,8 +26,11 @@ Generate = Callable[[pd.DataFrame, int], pd.DataFrame]
 """What is attacked: the records to fit and a seed in, a synthetic table out."""
 
 Seen = TypeVar("Seen")
+Runs = list[tuple[NDArray[np.bool_], Seen | None, str | None, float]]
 Other = TypeVar("Other")
 
+# What numerical libraries read when they are loaded.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # What the fit of a table may raise. It is an outcome of the run: not retried, and not passed on.
 FAILURES = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
@@ -124,7 +128,7 @@ class MembershipGame:
         system's. ``look`` may be an attack panel, features, or ``keep``. ``jobs`` processes
         share the runs.
         """
-        from joblib import Parallel, delayed, effective_n_jobs
+        from joblib import effective_n_jobs
 
         if runs < 1:
             raise InputError(f"the number of runs must be at least 1, got {runs}")
@@ -132,7 +136,7 @@ class MembershipGame:
         workers = min(effective_n_jobs(jobs), runs)
         # One batch a process: what a look remembers from run to run is not sent to and fro.
         batches = [seeds[worker::workers] for worker in range(workers)]
-        parts = Parallel(n_jobs=workers)(delayed(_runs)(self, look, batch) for batch in batches)
+        parts = _shared(partial(_runs, self, look), batches)
         results = [parts[run % workers][run // workers] for run in range(runs)]
         member, seen, failures, seconds = zip(*results, strict=True)
         return Played(np.array(member), seen, failures, seconds, tuple(seeds))
@@ -226,9 +230,26 @@ def _matrix(
     return np.array([missing if s is None else s[place, start:stop] for s in played.seen])
 
 
+def _shared(play: Callable[[list[int]], Runs[Seen]], batches: list[list[int]]) -> list[Runs[Seen]]:
+    """Return what each batch of seeds gives, each in a process of its own that ends with it.
+
+    joblib's own pool would be left behind, and with it names of semaphores that are looked for
+    when this process ends.
+    """
+    if len(batches) == 1:
+        return [play(batches[0])]
+    from joblib import cpu_count
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    each = str(max(1, cpu_count() // len(batches)))
+    threads = {name: os.environ.get(name, each) for name in THREADS}
+    with ProcessPoolExecutor(len(batches), env=threads) as pool:
+        return list(pool.map(play, batches))
+
+
 def _runs(
     game: MembershipGame, look: Callable[[pd.DataFrame], Seen], seeds: Sequence[int]
-) -> list[tuple[NDArray[np.bool_], Seen | None, str | None, float]]:
+) -> Runs[Seen]:
     return [_run(game, look, seed) for seed in seeds]
 
 

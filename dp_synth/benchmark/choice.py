@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TypeGuard
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError, model_validator
 
@@ -11,8 +10,7 @@ from dp_synth import extensions
 from dp_synth.benchmark import peers
 from dp_synth.benchmark.grid_file import reason
 from dp_synth.benchmark.grid_types import Part
-from dp_synth.errors import InputError
-from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
+from dp_synth.synthesizers import synthesizer_named
 
 
 class SynthesizerChoice(Part):
@@ -46,7 +44,7 @@ class SynthesizerChoice(Part):
             return dict(self.set)
         if self.command:
             raise ValueError("command: is for peers, whose names are like 'mine/method'")
-        kind = self._kind()
+        kind = synthesizer_named(self.name)
         names = [field.name for field in dataclasses.fields(kind)]
         for name in self.set:
             if name not in names:
@@ -68,21 +66,7 @@ class SynthesizerChoice(Part):
             return peers.code_of(self.command)
         if self.is_peer:
             return _version_of_peer(peers.split_name(self.name)[0])
-        return extensions.code_of(self._kind())
-
-    def _kind(self) -> type[Synthesizer]:
-        try:
-            kind = extensions.find("synthesizers", self.name, SYNTHESIZERS)
-        except InputError as error:
-            raise ValueError(str(error)) from None
-        if not _is_synthesizer(kind):
-            raise ValueError(f"{self.name!r} must be a dataclass that is a Synthesizer")
-        return kind
-
-
-def _is_synthesizer(found: object) -> TypeGuard[type[Synthesizer]]:
-    """Tell whether what a name led to, which may be anything, is a kind of synthesizer."""
-    return isinstance(found, type) and issubclass(found, Synthesizer)
+        return extensions.code_of(synthesizer_named(self.name))
 
 
 def _version_of_peer(peer: str) -> str:

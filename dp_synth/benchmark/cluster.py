@@ -22,7 +22,7 @@ from dp_synth.benchmark.cell import Cell, Outcome, code_digest
 from dp_synth.benchmark.crew import Crew, Ended
 from dp_synth.benchmark.remote import Task, end_run, run_here
 from dp_synth.benchmark.worker import UNLIMITED, Limits, Work
-from dp_synth.errors import InputError
+from dp_synth.errors import InputError, missing_extra
 
 # What dask leaves untyped; it is an extra that may not be installed.
 Client = Any
@@ -63,9 +63,7 @@ def _client_kind() -> Any:
     try:
         import distributed
     except ImportError:
-        raise InputError(
-            'a cluster needs dask, which is not installed: pip install "dp_synth[cluster]"'
-        ) from None
+        raise missing_extra("a cluster", "dask", "cluster") from None
     return distributed.Client
 
 

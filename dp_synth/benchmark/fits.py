@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 
-from dp_synth import extensions
 from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.benchmark.baselines import (
     LEAKAGE_BASELINES,
@@ -22,7 +21,7 @@ from dp_synth.benchmark.cell import Cell
 from dp_synth.benchmark.peers import PeerRequest, names_peer, run_peer, split_name
 from dp_synth.benchmark.sources import child_seed, dataset
 from dp_synth.release import Release
-from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
+from dp_synth.synthesizers import Synthesizer, synthesizer_named
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +94,8 @@ def _from_peer(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
 
 
 def _fitted(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
-    kind = extensions.find("synthesizers", cell.synthesizer, SYNTHESIZERS)
-    recipe = TypeAdapter(kind).validate_json(cell.settings)
+    kind = synthesizer_named(cell.synthesizer)
+    recipe: Synthesizer = TypeAdapter(kind).validate_json(cell.settings)
     accountant = Accountant(budget, simulate=True)
     started = time.process_time()
     release = recipe.fit(

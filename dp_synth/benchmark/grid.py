@@ -138,6 +138,15 @@ class Grid(Part):
         except ValidationError as error:
             raise GridError(f"{source}: {explain(error, cls, PARTS, lines or {})}") from None
 
+    def named(self) -> Iterable[tuple[str, str]]:
+        """Yield kind and name of every table, synthesizer, metric and attack of the grid."""
+        yield from (("datasets", name) for name in self.dataset)
+        yield from (("synthesizers", choice.name) for choice in self.synthesizers)
+        if self.utility is not None:
+            yield from (("metrics", name) for name in self.utility.metrics)
+        if self.leakage is not None:
+            yield from (("attacks", name) for name in self.leakage.attacks)
+
     def cell_limits(self) -> Limits:
         """Return the limits of each cell as its worker takes them."""
         return Limits(self.limits.seconds, self.limits.memory_mb)

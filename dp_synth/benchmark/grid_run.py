@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dp_synth import extensions
 from dp_synth.benchmark.cell import Cell, Outcome
 from dp_synth.benchmark.cluster import dask_crew
 from dp_synth.benchmark.crew import Crew, Ended, local_crew
@@ -17,7 +18,8 @@ from dp_synth.benchmark.manifest import summarise, write_manifest
 from dp_synth.benchmark.runner import Tally, run, status
 from dp_synth.benchmark.sources import plan
 from dp_synth.benchmark.store import Store, gather, open_store, read_records
-from dp_synth.benchmark.tasks import run_cell
+from dp_synth.benchmark.tasks import SessionCells, run_cell
+from dp_synth.benchmark.worker import Work
 from dp_synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,12 +39,14 @@ def run_grid(
 ) -> pd.DataFrame:
     """Run every cell of a grid that is not done yet, and return the grid's records.
 
-    ``grid`` may be a file, or its content as a mapping; ``store`` a folder or an address of
-    fsspec, ``results/<name of the grid>`` by default. Cells run in ``jobs`` processes, or on the
-    cluster whose scheduler is at ``dask``. A stopped run goes on where it was; with ``retry``
-    failed cells are tried again. A failed cell is a record with its ``error``. ``report`` is
-    told how far the grid is, at first and after each cell. InputError for a grid, a table or a
-    store that is not as it should be; nothing is run then.
+    ``grid`` may be a file, or its content as a mapping, in which classes, functions, objects with
+    their settings and tables (`datasets.from_frame`) may stand for names, also those of a notebook
+    or a script; ``store`` a folder or an address of fsspec, ``results/<name of the grid>`` by
+    default. Cells run in ``jobs`` processes, or on the cluster whose scheduler is at ``dask``. A
+    stopped run goes on where it was; with ``retry`` failed cells are tried again. A failed cell is
+    a record with its ``error``. ``report`` is told how far the grid is, at first and after each
+    cell. InputError for a grid, a table or a store that is not as it should be; nothing is run
+    then.
     """
     if jobs < 1:
         raise InputError(f"jobs must be 1 or more, got {jobs}")
@@ -106,7 +110,8 @@ class _Run:
             write_manifest(self.store, self.grid.model_dump(mode="json"), summary)
 
     def _crew(self) -> Crew:
-        limits = self.grid.cell_limits()
+        limits, objects = self.grid.cell_limits(), extensions.packed(self.grid.named())
+        work: Work = SessionCells(objects) if objects else run_cell
         if self.scheduler:
-            return dask_crew(run_cell, self.scheduler, limits)
-        return local_crew(run_cell, self.jobs, limits)
+            return dask_crew(work, self.scheduler, limits)
+        return local_crew(work, self.jobs, limits)

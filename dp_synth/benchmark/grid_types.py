@@ -5,39 +5,64 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from dp_synth import datasets, extensions
-from dp_synth.attacks import ATTACKS
-from dp_synth.errors import InputError
+from dp_synth.attacks import ATTACKS, Attack
 from dp_synth.metrics import METRICS
+from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 
 TABLE_ENDINGS = (".csv", ".csv.gz", ".parquet")
 
 T = TypeVar("T")
 
 
-def _known(kind: str, known: Callable[[], Mapping[str, object]]) -> AfterValidator:
-    """Return the check that a name is known, declared by a package, or a dotted one."""
+def _known(kind: str, known: Callable[[], Mapping[str, object]]) -> BeforeValidator:
+    """Return the check that a name is known, declared by a package, or a dotted one.
 
-    def check(name: str) -> str:
-        try:
-            extensions.find(kind, name, known())
-        except InputError as error:
-            raise ValueError(str(error)) from None
+    From Python what has the name may stand there itself: a class, a function, or an attack with
+    its settings, which are then part of its name.
+    """
+
+    def check(thing: object) -> str:
+        if not isinstance(thing, str):
+            return _named(kind, thing, known())
+        extensions.find(kind, thing, known())
+        return thing
+
+    return BeforeValidator(check)
+
+
+def _named(kind: str, thing: object, known: Mapping[str, object]) -> str:
+    if not isinstance(thing, Attack):
+        return extensions.name_of(kind, thing, known)
+    name = extensions.name_of(kind, type(thing), known)
+    if thing == type(thing)():
         return name
+    settings = repr(thing).removeprefix(type(thing).__qualname__)
+    return extensions.give(kind, f"{name}{settings}", thing)
 
-    return AfterValidator(check)
 
-
-def _table(name: str) -> str:
-    """Return the name of a table that is known or declared, or the path of one."""
+def _table(given: object) -> str:
+    """Return the name of a table that is known, declared or given, or the path of one."""
+    if isinstance(given, datasets.Dataset):
+        return _name_of_table(given)
+    if not isinstance(given, str):
+        raise ValueError(  # pydantic makes one line of it
+            f"must be a name, a path or a Dataset, got {type(given).__name__}; "
+            "of a frame datasets.from_frame(frame, schema) makes one"
+        )
+    name = given
     if not name.endswith(TABLE_ENDINGS) and name not in datasets.names():
-        try:
-            extensions.find("datasets", name, dict.fromkeys(datasets.names()))
-        except InputError as error:
-            raise ValueError(str(error)) from None
+        extensions.find("datasets", name, dict.fromkeys(datasets.names()))
     return name
+
+
+def _name_of_table(data: datasets.Dataset) -> str:
+    """Return the name of a table that stands there itself: its own, which none of ours may have."""
+    if data.name in datasets.names() and datasets.load(data.name).sha256 != data.sha256:
+        raise ValueError(f"a table that ships is called {data.name!r}; give this one another name")
+    return extensions.give("datasets", data.name, data)
 
 
 def distinct(values: tuple[T, ...]) -> tuple[T, ...]:
@@ -62,8 +87,8 @@ def number(value: object) -> object:
 
 
 def listed(value: object) -> object:
-    """Return a list of one where a text stands alone."""
-    return [value] if isinstance(value, str) else value
+    """Return a list of one where a name, or what has one, stands alone."""
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def counted(value: object) -> object:
@@ -76,8 +101,20 @@ def counted(value: object) -> object:
 
 
 def by_name(value: object) -> object:
-    """Return a mapping with the name where it stands alone."""
-    return {"name": value} if isinstance(value, str) else value
+    """Return a mapping with the name where it stands alone, or where a synthesizer does.
+
+    From Python a class or an object with its settings may stand there.
+    """
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, Synthesizer):
+        settings = TypeAdapter(type(value)).dump_python(value, mode="json")
+        return {"name": extensions.name_of("synthesizers", type(value), SYNTHESIZERS)} | {
+            "set": settings
+        }
+    if isinstance(value, type):
+        return {"name": extensions.name_of("synthesizers", value, SYNTHESIZERS)}
+    return value
 
 
 Epsilon = Annotated[float, BeforeValidator(number), Field(gt=0, allow_inf_nan=False)]
@@ -85,7 +122,7 @@ Epsilons = Annotated[tuple[Epsilon, ...], AfterValidator(distinct)]
 Count = Annotated[int, BeforeValidator(number), Field(ge=0)]
 Share = Annotated[float, BeforeValidator(number), Field(gt=0, le=1)]
 Limit = Annotated[float, BeforeValidator(number), Field(gt=0)]
-DatasetName = Annotated[str, AfterValidator(_table)]
+DatasetName = Annotated[str, BeforeValidator(_table)]
 MetricName = Annotated[str, _known("metrics", lambda: METRICS)]
 AttackName = Annotated[str, _known("attacks", lambda: ATTACKS)]
 

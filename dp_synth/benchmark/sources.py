@@ -32,12 +32,17 @@ def child_seed(seed: int, purpose: str) -> int:
     return int(children[PURPOSES.index(purpose)].generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-@lru_cache(maxsize=2)
 def dataset(name: str) -> datasets.Dataset:
     """Return the table of a name, of a path, or that ``module:function`` gives.
 
     DatasetUnavailable where it is not to be found.
     """
+    given = extensions.given("datasets", name)
+    return given if isinstance(given, datasets.Dataset) else _read(name)
+
+
+@lru_cache(maxsize=2)
+def _read(name: str) -> datasets.Dataset:
     if name in datasets.names():
         return datasets.load(name)
     if name.endswith(TABLE_ENDINGS):
@@ -83,10 +88,13 @@ class Yardstick:
         }
 
 
-@lru_cache(maxsize=2)
 def real_tables(name: str) -> RealTables:
     """Return the training and hold-out parts of the named table, as metrics take them."""
-    data = dataset(name)
+    return _real_tables(dataset(name))
+
+
+@lru_cache(maxsize=2)
+def _real_tables(data: datasets.Dataset) -> RealTables:
     return RealTables(data.train, data.holdout, data.schema)
 
 
@@ -100,13 +108,16 @@ class Game:
     tested: pd.DataFrame  # from the hold-out part
 
 
-@lru_cache(maxsize=2)
 def game(name: str, seed: int, members: int, isolated: int) -> Game:
     """Return the game of one seed on the training and hold-out parts of the named table.
 
     It depends on nothing else, so that all synthesizers, budgets and attacks play the same one.
     """
-    data = dataset(name)
+    return _game(dataset(name), seed, members, isolated)
+
+
+@lru_cache(maxsize=2)
+def _game(data: datasets.Dataset, seed: int, members: int, isolated: int) -> Game:
     frame = pd.concat([data.train, data.holdout], ignore_index=True)
     rng = np.random.default_rng(child_seed(seed, "pool"))
     pool = split_pool(
@@ -126,7 +137,7 @@ def game(name: str, seed: int, members: int, isolated: int) -> Game:
         pool.member_isolated,
         pool.non_member_isolated,
     )
-    binning = real_tables(name).binning
+    binning = _real_tables(data).binning
     return Game(
         targets,
         Yardstick(binning, binning.codes(targets.members)),

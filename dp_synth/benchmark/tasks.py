@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from dp_synth import extensions
-from dp_synth.attacks import ATTACKS, AttackerView, Pool, has_marginals
+from dp_synth.attacks import AttackerView, Pool, attack_named, has_marginals
 from dp_synth.audit import Roc
 from dp_synth.benchmark.cell import Cell, Measured, Outcome, measured
 from dp_synth.benchmark.fits import Rows, rows_of
@@ -30,6 +31,23 @@ def run_cell(cell: Cell) -> Outcome:
             f"must be {cell.dataset_sha256}"
         )
     return {"utility": run_utility, "leakage": run_leakage}[cell.task](cell)
+
+
+@dataclass(frozen=True)
+class SessionCells:
+    """`run_cell` for cells that name objects of another process, which come along ``packed``."""
+
+    packed: bytes
+
+    def __call__(self, cell: Cell) -> Outcome:
+        """Return what the cell measures."""
+        _unpack(self.packed)
+        return run_cell(cell)
+
+
+@lru_cache(maxsize=1)
+def _unpack(packed: bytes) -> None:
+    extensions.unpack(packed)
 
 
 def run_utility(cell: Cell) -> Outcome:
@@ -92,10 +110,10 @@ def _outcome(values: list[Measured], rows: Rows) -> Outcome:
 def _view(attack: str, cell: Cell, rows: Rows) -> AttackerView | None:
     """Return what an attacker sees of a cell's rows, None where the attack needs more."""
     data = dataset(cell.dataset)
-    if not extensions.find("attacks", attack, ATTACKS).needs_transcript:
-        view = AttackerView(rows.frame, data.schema, data.reference, cell.synthesizer)
+    if not attack_named(attack).needs_transcript:
+        view = AttackerView(rows.frame, data.schema, data.reference)
         if rows.fit is None:
-            return view
+            return replace(view, algorithm=cell.synthesizer)
         return replace(view, synthesizer=rows.fit.recipe, budget=rows.fit.budget)
     if rows.fit is None or not has_marginals(rows.fit.release.transcript):
         return None
@@ -104,13 +122,13 @@ def _view(attack: str, cell: Cell, rows: Rows) -> AttackerView | None:
         rows.frame,
         release.schema,
         data.reference,
-        cell.synthesizer,
+        rows.fit.recipe.name,
         transcript=release.transcript,
     )
 
 
 def _attacked(name: str, pool: Pool, view: AttackerView, seed: int) -> Iterator[Measured]:
-    attack = extensions.find("attacks", name, ATTACKS)()
+    attack = attack_named(name)
     of_members = attack.scores(pool.members, view)
     of_others = attack.scores(pool.non_members, view)
     roc = Roc(of_members, of_others, seed=seed)

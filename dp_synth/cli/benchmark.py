@@ -169,7 +169,7 @@ def plot(
     exported records as well are live: open markers beside the records, and a line each that says
     what both found, with a warning where they are further apart than seeds are.
     """
-    from dp_synth.figures import draw_all
+    from dp_synth.figures import draw_all, not_shown
 
     audits, sources = audits_among(sources)
     records = records_of(sources)
@@ -179,9 +179,13 @@ def plot(
         raise InputError("say with --out where to draw: records alone or at a URL have no folder")
     folder = out or Path(place) / "figures"
     written = draw_all(records, folder, audits=audits)
+    missing = not_shown(records)
     if not written:
         named = ", ".join(map(str, sources))
-        raise InputError(f"nothing to draw in {named}: no cell of a synthesizer is done")
+        why = missing or ["no cell of a synthesizer is done"]
+        raise InputError(f"nothing to draw in {named}: {'; '.join(why)}")
+    for line in missing:
+        typer.echo(f"dp-synth: {line}", err=True)
     _say_what_live_cells_found(records)
     for path in written:
         typer.echo(path)

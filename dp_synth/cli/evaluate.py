@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dp_synth.cli.arguments import find_modules_here
 from dp_synth.cli.dialect import takes_dialect
 from dp_synth.dialect import Dialect
 from dp_synth.files import check_writable, written_whole
@@ -16,7 +17,7 @@ from dp_synth.files import check_writable, written_whole
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.attacks import AttackerView
+    from dp_synth.attacks import Attack, AttackerView
     from dp_synth.metrics import Compared, Estimate
     from dp_synth.metrics.evaluation import Evaluation
     from dp_synth.release import Release
@@ -170,7 +171,10 @@ def attack(
     ] = None,
     names: Annotated[
         list[str] | None,
-        typer.Option("--attack", help="Attack to run; may be repeated. All that can, if absent."),
+        typer.Option(
+            "--attack",
+            help="Attack to run, or module:Class; may be repeated. All that can, if absent.",
+        ),
     ] = None,
     release: Annotated[
         Path | None,
@@ -188,20 +192,18 @@ def attack(
     Higher is worse: an AUC of 0.5 is a coin. All of it is internal: it is computed on real rows
     and is not differentially private.
     """
-    from dp_synth.attacks import ATTACKS
+    from dp_synth.attacks import ATTACKS, attack_named
     from dp_synth.datasets import read_table
     from dp_synth.errors import InputError
-    from dp_synth.extensions import unknown
     from dp_synth.release import Release
     from dp_synth.report.risk import Guarantee
     from dp_synth.schema import Schema
 
+    find_modules_here()
     check_writable(json_file, read=(members, non_members, synthetic, schema, reference, release))
     given = {"synthetic", *["reference"] * bool(reference), *["transcript"] * bool(release)}
     chosen = names or [name for name, one in ATTACKS.items() if given.issuperset(one.needs())]
-    for name in chosen:
-        if name not in ATTACKS:
-            raise InputError(unknown("attack", name, ATTACKS))
+    attacks = {name: attack_named(name) for name in chosen}
     held = None if release is None else Release.load(release)
     columns = Schema.load(schema).read_as(dialect)
     view = _view(synthetic, columns, reference, held)
@@ -210,7 +212,7 @@ def attack(
         if table.empty:
             raise InputError(f"{path}: an attack needs at least one row to aim at")
     aimed = _targets((real[0], real[1]), view, targets, seed)
-    scores = _attack_scores(chosen, aimed, view, seed)
+    scores = _attack_scores(attacks, aimed, view, seed)
     ceiling = None if held is None else Guarantee.of(held).ceiling
     result = {
         name: {key: x for metric, e in of.items() for key, x in _ends(metric, e).items()}
@@ -219,7 +221,7 @@ def attack(
     told: dict[str, object] = {"attacks": result}
     if ceiling is not None:
         told["largest_auc"] = ceiling
-    _deliver(told, json_file, "membership attacks", _attack_rows(scores, ceiling))
+    _deliver(told, json_file, "membership attacks", _attack_rows(scores, attacks, ceiling))
     if not names:
         _tell_what_is_left_out(given)
     _tell_what_is_not_permitted(scores, ceiling)
@@ -309,18 +311,16 @@ def _targets(
 
 
 def _attack_scores(
-    names: Sequence[str],
+    attacks: Mapping[str, Attack],
     targets: tuple[pd.DataFrame, pd.DataFrame],
     view: AttackerView,
     seed: int,
 ) -> dict[str, dict[str, Estimate]]:
-    from dp_synth.attacks import ATTACKS
     from dp_synth.audit import Roc
 
     members, non_members = targets
     result = {}
-    for name in names:
-        one = ATTACKS[name]()
+    for name, one in attacks.items():
         roc = Roc(one.scores(members, view), one.scores(non_members, view), seed)
         result[name] = {"auc": roc.auc()}
         result[name] |= {f"tpr_at_fpr_{fpr}": roc.tpr_at_fpr(fpr) for fpr in FPRS}
@@ -352,15 +352,16 @@ def _evaluation_rows(result: Evaluation) -> Rows:
 
 
 def _attack_rows(
-    scores: Mapping[str, Mapping[str, Estimate]], ceiling: float | None = None
+    scores: Mapping[str, Mapping[str, Estimate]],
+    attacks: Mapping[str, Attack],
+    ceiling: float | None = None,
 ) -> Rows:
-    from dp_synth.attacks import ATTACKS
     from dp_synth.rounding import at_most
 
     rows: Rows = []
     beside = "" if ceiling is None else f"; the ledger permits {at_most(ceiling, 4)}"
     for name, of in scores.items():
-        measures = ATTACKS[name].measures
+        measures = attacks[name].measures
         rows.append((name if measures == "membership" else f"{name} ({measures})", "", ""))
         rows.append(("  AUC", str(of["auc"]), f"chance: 0.5{beside}"))
         for fpr in FPRS:

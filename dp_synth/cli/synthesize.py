@@ -309,12 +309,10 @@ def _payer(
 def recipe_of(name: str, settings: list[str]) -> Synthesizer:
     """Return the synthesizer of a name, with settings given as ``name=value``; InputError."""
     from dp_synth.settings import read_setting
-    from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
+    from dp_synth.synthesizers import synthesizer_named
 
     find_modules_here()
-    kind: object = extensions.find("synthesizers", name, SYNTHESIZERS)
-    if not (isinstance(kind, type) and issubclass(kind, Synthesizer)):
-        raise InputError(f"--synthesizer {name}: must be a dataclass that is a Synthesizer")
+    kind = synthesizer_named(name)
     known = [field.name for field in fields(kind)]
     values = {}
     for setting in settings:

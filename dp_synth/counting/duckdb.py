@@ -21,7 +21,7 @@ from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns
 from dp_synth.counting.records import Records, Units, encode_finest, finest_domain
 from dp_synth.dialect import COMMON, Dialect
-from dp_synth.errors import InputError, SchemaError
+from dp_synth.errors import InputError, SchemaError, missing_extra
 from dp_synth.schema import Misfits, Schema
 from dp_synth.typed_cells import parquet_batches, parquet_names, texts_of
 
@@ -152,9 +152,7 @@ def _connect() -> duckdb.DuckDBPyConnection:
     try:
         import duckdb
     except ImportError:
-        raise InputError(
-            "counting tables larger than memory needs DuckDB: pip install 'dp_synth[bigdata]'"
-        ) from None
+        raise missing_extra("counting tables larger than memory", "DuckDB", "bigdata") from None
     connection = duckdb.connect(":memory:", config=_SETTINGS)
     connection.execute("SET enable_progress_bar = false")  # it is drawn on standard output
     return connection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -24,6 +24,7 @@ __all__ = [
     "Dialect",
     "describe",
     "from_file",
+    "from_frame",
     "load",
     "names",
     "read_table",
@@ -44,7 +45,8 @@ class Dataset:
     """A table in three fixed parts, with what is public about it and whom to cite.
 
     ``train`` is to be synthesized, ``holdout`` to be tested on, ``reference`` is what an attacker
-    may know. ``sha256`` is of the file that was read.
+    may know. ``sha256`` is of the file that was read; of a table of one's own it is of its schema
+    as well, so that another schema makes another table.
     """
 
     name: str
@@ -120,10 +122,24 @@ def from_file(path: str | PathLike[str]) -> Dataset:
         if not needed.is_file():
             raise DatasetUnavailable(f"{needed}: is not there; a table needs its schema beside it")
     source = Source(place=str(path), citation=f"{stem}, a table of one's own", licence="unknown")
-    sha256 = hashlib.sha256(_content(table)).hexdigest()
+    sha256 = hashlib.sha256(_content(table) + _content(beside)).hexdigest()
     schema = Schema.load(beside)
     cells = read_table(str(path), schema.dialect)
     return _dataset(str(path), cells, schema, source, sha256=sha256)
+
+
+def from_frame(frame: pd.DataFrame, schema: Schema, name: str = "") -> Dataset:
+    """Return a table of one's own, split as `from_file` does; its name is the schema's by default.
+
+    ``sha256`` is of the cells as they are split and of the schema. SchemaError for a column that
+    the frame lacks.
+    """
+    source = Source(place="memory", citation=f"{schema.name}, a frame", licence="unknown")
+    made = _dataset(name or schema.name, frame, schema, source, sha256="")
+    digest = hashlib.sha256(schema.model_dump_json().encode())
+    for part in (made.train, made.holdout, made.reference):
+        digest.update(part.to_csv(index=False).encode())
+    return replace(made, sha256=digest.hexdigest())
 
 
 def _load_adult(path: str | PathLike[str] | None) -> Dataset:

@@ -3,7 +3,7 @@
 from dp_synth.figures.audits import audit_bounds, bounds_of
 from dp_synth.figures.claimed import draw_claimed, is_audit
 from dp_synth.figures.curves import leakage_curves, utility_curves
-from dp_synth.figures.files import draw_all
+from dp_synth.figures.files import draw_all, not_shown
 from dp_synth.figures.histograms import histograms
 from dp_synth.figures.power import power_curves
 from dp_synth.figures.ranks import draw_ranks, write_ranks
@@ -24,6 +24,7 @@ __all__ = [
     "is_audit",
     "leakage_curves",
     "look",
+    "not_shown",
     "power_curves",
     "risk_bars",
     "roc_curves",

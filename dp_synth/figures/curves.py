@@ -21,7 +21,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from dp_synth.figures.summary import conditions, ended, fitted_series, live, spread
+from dp_synth.figures.summary import attacks_of, conditions, ended, fitted_series, live, spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +48,7 @@ LEAKAGE_BASELINES = ("no_privacy", "fresh_rows")
 TPR_LIMITS = (0.001, 1.0)
 CEILING = "auc_ceiling"
 CEILING_LABEL = "largest AUC the ledger permits"
+LONG_TITLE = 34  # letters: as many as stand over one of three panels
 LONE_CEILING = 18  # points that the mark of a ceiling at one epsilon is wide
 
 
@@ -89,7 +90,7 @@ def leakage_curves(
     """
     rows = ended(records, task="leakage")
     measured = set(rows.loc[rows["epsilon"].notna(), "metric"])
-    attacks = sorted(name.split(":")[1] for name in measured if name.startswith("tpr_at_fpr_0.01:"))
+    attacks = attacks_of(measured)
     panels = [p for p in LEAKAGE_PANELS if any(p[0].format(name) in measured for name in attacks)]
     if not attacks:
         return ()
@@ -143,7 +144,8 @@ def _draw_attack(
     else:  # rates near chance and near one, both of which matter
         axes.set_yscale("log")
         axes.set_ylim(TPR_LIMITS)
-    axes.set_title(f"{named(attack)}, {targets}")
+    title = f"{named(attack)}, {targets}"
+    axes.set_title(title if len(title) < LONG_TITLE else title.replace(", ", "\n"))
 
 
 def _draw_metric(
@@ -171,7 +173,10 @@ def _draw_metric(
             marker=line.marker,
             label=named(name),
         )
-    epsilon_axis(axes, points["epsilon"].dropna().unique())
+    # Of all that was run: panels share the axis, and one without points must not cost it its ticks.
+    epsilon_axis(axes, rows["epsilon"].dropna().unique())
+    if points["epsilon"].isna().all():
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
 
 
 def _draw_live(axes: Axes, records: pd.DataFrame, task: str, metric: str) -> None:

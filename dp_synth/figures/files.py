@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dp_synth.figures.curves import leakage_curves, utility_curves
+from dp_synth.figures.curves import UTILITY_PANELS, leakage_curves, utility_curves
 from dp_synth.figures.style import SETTINGS
-from dp_synth.figures.tradeoff import tradeoff
+from dp_synth.figures.summary import attacks_of, ended
+from dp_synth.figures.tradeoff import ATTACK, tradeoff
 from dp_synth.files import written_whole
 
 if TYPE_CHECKING:
@@ -48,6 +49,35 @@ def draw_all(
                 if figure is not None:
                     written += [_save(figure, folder / f"{name}{ending}.{kind}") for kind in KINDS]
     return written
+
+
+def not_shown(records: pd.DataFrame) -> list[str]:
+    """Return a line for each task whose measured values no figure shows: which, and what it takes.
+
+    Nothing where no cell of a synthesizer ended.
+    """
+    measured = {
+        task: set(rows.loc[rows["epsilon"].notna(), "metric"])
+        for task in ("utility", "leakage")
+        if not (rows := ended(records, task=task)).empty
+    }
+    found = []
+    utility = measured.get("utility", set())
+    takes = [metric for metric, *_ in UTILITY_PANELS]
+    if utility and not utility.intersection(takes):
+        asked = " or ".join(dict.fromkeys(metric.partition(":")[0] for metric in takes))
+        found.append(f"no figure shows {_listed(utility)}: that of utility takes {asked}")
+    leakage = measured.get("leakage", set())
+    attacks = attacks_of(leakage)
+    if leakage and not attacks:
+        found.append(f"no figure shows {_listed(leakage)} of leakage without an attack's values")
+    elif attacks and ATTACK not in attacks:
+        found.append(f"no trade-off is drawn of {_listed(attacks)}: it takes the attack {ATTACK}")
+    return found
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 # What a file says of itself is fixed, so that the same records give the same bytes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from textwrap import wrap
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ GREY = "#767676"
 LIVE_LABEL = "run live beside the records"
 MARGIN = 0.03  # of an axis of shares, beyond 0 and 1
 MOST_SPARSE = 4  # series that share a panel with ease
+LEGEND_ROW = 0.15  # inches
+NARROW_NOTE = 58  # letters of the note over a single panel
 FULL_WIDTH = 7.0  # inches: both columns of a two-column paper
 
 SETTINGS: MappingProxyType[str, object] = MappingProxyType(
@@ -157,11 +160,12 @@ def look() -> Iterator[None]:
 def named(series: str) -> str:
     """Return the words for a series, attack or model; its own name where there are none.
 
-    >>> named("no_privacy"), named("mst (degree=2)"), named("other")
-    ('no privacy (bootstrap of members)', 'MST (degree=2)', 'other')
+    >>> named("no_privacy"), named("mst (degree=2)"), named("__main__:Mine")
+    ('no privacy (bootstrap of members)', 'MST (degree=2)', 'Mine')
     """
-    name, blank, rest = series.partition(" ")
-    return NAMES.get(name, name) + blank + rest
+    name, blank, rest = series.removeprefix("__main__:").partition(" ")
+    words = NAMES.get(name, name) + blank + rest
+    return f" {words}" if words.startswith("_") else words  # which legends would leave out
 
 
 def is_network(series: str) -> bool:
@@ -227,7 +231,8 @@ def keep_possible(axes: Axes) -> None:
 def below(figure: Figure, axes: Iterable[Axes], note: str, *, series: Iterable[str]) -> None:
     """Put one legend of all panels under them, and ``note`` over them.
 
-    Where there are networks each family of ``series`` has a column, beside one for the rest.
+    Where there are networks each family of ``series`` has a column, beside one for the rest. A
+    figure of one panel has room for one column, and grows by it.
     """
     entries: dict[str, Artist] = {}
     for panel in axes:
@@ -236,7 +241,10 @@ def below(figure: Figure, axes: Iterable[Axes], note: str, *, series: Iterable[s
     columns = 3 if len(entries) > 4 else max(len(entries), 1)
     families = _families(entries, series)
     labels = list(entries)
-    if all(families):
+    if figure.get_figwidth() < FULL_WIDTH:
+        columns, note = 1, "\n".join(wrap(note, NARROW_NOTE))
+        figure.set_figheight(figure.get_figheight() + LEGEND_ROW * (len(entries) - 2))
+    elif all(families):
         columns, longest = len(families), max(map(len, families))
         labels = [label for f in families for label in [*f, *[""] * (longest - len(f))]]
         entries[""] = _nothing()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
 
 LEVEL = 0.95
+RATES = "tpr_at_fpr_"
+ATTACKED = re.compile(rf"(auc|{RATES}[0-9.e-]+):(.+?)(:isolated)?")
 
 
 def ended(records: pd.DataFrame, *, task: str) -> pd.DataFrame:
@@ -32,6 +36,28 @@ def _with_series(records: pd.DataFrame, task: str) -> pd.DataFrame:
     kept["series"] = _series(kept)
     kept["live"] = kept["live"].astype(bool) if "live" in kept else False
     return kept
+
+
+def attacks_of(metrics: Iterable[str]) -> list[str]:
+    """Return the attacks that leakage metrics are of: every attack has rates, no model has.
+
+    >>> attacks_of(["auc:mine:Own", "tpr_at_fpr_0.01:mine:Own", "auc:gradient_boosting", "tv2"])
+    ['mine:Own']
+    """
+    found = [ATTACKED.fullmatch(metric) for metric in metrics if metric.startswith(RATES)]
+    return sorted({match[2] for match in found if match})
+
+
+def without_attack(metric: str, attacks: Collection[str]) -> tuple[str, str]:
+    """Return a leakage metric with ``{}`` for its attack, and the attack; "" where it has none.
+
+    >>> without_attack("auc:mine:Own:isolated", ["mine:Own"]), without_attack("tv2", ["mine:Own"])
+    (('auc:{}:isolated', 'mine:Own'), ('tv2', ''))
+    """
+    match = ATTACKED.fullmatch(metric)
+    if match is None or match[2] not in attacks:
+        return metric, ""
+    return f"{match[1]}:{{}}{match[3] or ''}", match[2]
 
 
 def spread(records: pd.DataFrame, metric: str) -> pd.DataFrame:

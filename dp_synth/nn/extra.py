@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from dp_synth.errors import InputError
+from dp_synth.errors import InputError, missing_extra
 
 
 def require_torch(synthesizer: str) -> None:
     """Raise InputError, saying how to install it, where torch is missing."""
     if find_spec("torch") is None:
-        raise InputError(f'{synthesizer} needs torch: pip install "dp-synth[deep]"')
+        raise missing_extra(synthesizer, "torch", "deep")
 
 
 def require_device(device: str) -> None:

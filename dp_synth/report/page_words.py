@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dp_synth.errors import InputError
 from dp_synth.figures.style import named
+from dp_synth.figures.summary import RATES, attacks_of, without_attack
 
 CEILING = "auc_ceiling"
 HOLDOUT = "_holdout"
-RATES = "tpr_at_fpr_"
 
 # How the scores that begin with a name are called.
 SCORES = {
@@ -51,7 +51,7 @@ class Measure:
 def measures(pairs: Iterable[tuple[str, str]]) -> list[Measure]:
     """Return the measures of ``(task, metric)`` pairs, utility first, what matters most first."""
     found = sorted(set(pairs), key=_place)
-    attacks = _attacks(metric for task, metric in found if task == "leakage")
+    attacks = attacks_of(metric for task, metric in found if task == "leakage")
     return [_measure(task, metric, attacks) for task, metric in found]
 
 
@@ -61,23 +61,17 @@ def _place(pair: tuple[str, str]) -> tuple[bool, int, bool, str]:
     return task == "leakage", first, HOLDOUT in metric, metric
 
 
-def _attacks(metrics: Iterable[str]) -> set[str]:
-    """Return the attacks of leakage metrics: every attack has rates, no model has."""
-    return {metric.split(":")[1] for metric in metrics if metric.startswith(RATES)}
-
-
-def _measure(task: str, metric: str, attacks: set[str]) -> Measure:
-    name, *rest = metric.split(":")
-    attack = rest[0] if task == "leakage" and rest and rest[0] in attacks else ""
+def _measure(task: str, metric: str, attacks: Sequence[str]) -> Measure:
+    name = metric.partition(":")[0]
+    kind, attack = without_attack(metric, attacks if task == "leakage" else ())
     share = name.startswith(SHARES)
     high = 1.0 if share else 1000.0 if name.startswith("kmarginal") else None
     ends = (0.0 if high is not None else None, high)
     if not attack:
         label = _score(metric)
         return Measure(task, metric, label, "", "", "", _better(metric, task), *ends, None)
-    isolated = "isolated" in rest[1:]
-    about = f"{_attacked(name)}, {'isolated' if isolated else 'all'} targets"
-    kind = ":".join([name, "{}", *rest[1:]])
+    targets = "isolated" if kind.endswith(":isolated") else "all"
+    about = f"{_attacked(name)}, {targets} targets"
     label = f"{about}: {named(attack)}"
     way = _better(metric, task)
     return Measure(task, metric, label, attack, kind, about, way, *ends, _chance(name))

@@ -1,5 +1,7 @@
 """Synthesizers, one file an algorithm; a plain dict names them."""
 
+from dp_synth import extensions
+from dp_synth.errors import InputError
 from dp_synth.release import Release
 from dp_synth.synthesizers.aim import AIM
 from dp_synth.synthesizers.base import Synthesizer, fit_jointly
@@ -28,6 +30,19 @@ SYNTHESIZERS: dict[str, type[Synthesizer]] = {
     "marginal_generator": MarginalGenerator,
 }
 
+
+def synthesizer_named(name: str) -> type[Synthesizer]:
+    """Return the synthesizer of that name: ours, an installed package's, or ``module:Class``.
+
+    InputError, with the nearest name, where there is none, or it is no synthesizer.
+    """
+    known: dict[str, object] = dict(SYNTHESIZERS)
+    kind = extensions.find("synthesizers", name, known)
+    if isinstance(kind, type) and issubclass(kind, Synthesizer):
+        return kind
+    raise InputError(f"{name!r} must be a dataclass that is a Synthesizer")
+
+
 __all__ = [
     "AIM",
     "DPCTGAN",
@@ -44,4 +59,5 @@ __all__ = [
     "Release",
     "Synthesizer",
     "fit_jointly",
+    "synthesizer_named",
 ]

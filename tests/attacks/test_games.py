@@ -1,5 +1,10 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from made_people import SCHEMA, copies, fresh, people
 from scipy.stats import binom
@@ -122,6 +127,31 @@ def test_processes_share_the_runs_without_changing_them():
     for one, other in zip(alone.values(), shared.values(), strict=True):
         np.testing.assert_array_equal(one.score, other.score)
         np.testing.assert_array_equal(one.member, other.member)
+
+
+def test_no_process_is_left_of_a_game():
+    before = set(psutil.Process().children(recursive=True))
+    MembershipGame(copies, POOL).play(PANEL, 4, seed=0, jobs=2)
+    left = set(psutil.Process().children(recursive=True)) - before
+    # What cleans up behind this process, should it be killed, stays; it has nothing to clean.
+    assert all("resource_tracker" in " ".join(process.cmdline()) for process in left)
+
+
+def test_a_game_leaves_nothing_to_be_cleaned_up_when_its_process_ends(tmp_path):
+    script = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_games import MembershipGame, PANEL, POOL, copies
+from joblib.externals.loky.backend import resource_tracker
+
+if __name__ == "__main__":
+    MembershipGame(copies, POOL).play(PANEL, 4, seed=0, jobs=2)
+    os.kill(resource_tracker._resource_tracker._pid, signal.SIGKILL)
+"""
+    path = tmp_path / "script.py"
+    path.write_text(script)
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True)
+    assert "Traceback" not in done.stderr
 
 
 def test_a_panel_scores_as_its_attacks_do_one_by_one():

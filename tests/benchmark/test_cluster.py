@@ -141,7 +141,7 @@ def test_a_damaged_scheduler_file_is_one_line(tmp_path):
 
 def test_without_dask_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(InputError, match=r"pip install .dp_synth\[cluster\]"):
+    with pytest.raises(InputError, match=r"pip install '\.\[cluster\]'"):
         dask_crew(work, "tcp://127.0.0.1:1")
 
 

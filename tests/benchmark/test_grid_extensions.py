@@ -5,6 +5,7 @@ import json
 import pytest
 from test_grid import DIGESTS, GOOD
 
+from dp_synth import datasets
 from dp_synth.benchmark.grid import Grid
 from dp_synth.benchmark.sources import dataset, plan
 from dp_synth.benchmark.tasks import run_cell
@@ -184,3 +185,15 @@ def test_a_table_of_ones_own_is_named_by_its_path(tmp_path):
     (tmp_path / "t.meta.json").write_text(json.dumps(schema))
     assert {cell.dataset for cell in plan(grid)} == {path}
     assert len(dataset(path).train) == 6
+
+
+def test_another_schema_of_a_table_of_ones_own_makes_other_cells(tmp_path):
+    (tmp_path / "t.csv").write_text("a\n" + "x\n" * 10)
+    path, keys = str(tmp_path / "t.csv"), []
+    for categories in (["x"], ["x", "y"]):
+        column = {"name": "a", "type": "categorical", "categories": categories}
+        (tmp_path / "t.meta.json").write_text(json.dumps({"name": "t", "columns": [column]}))
+        made = datasets.from_file(path)
+        grid = Grid.from_dict(GOOD | {"dataset": path, "leakage": None})
+        keys.append({cell.key for cell in grid.cells({path: made.sha256})})
+    assert not keys[0] & keys[1]

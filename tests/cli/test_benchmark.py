@@ -199,3 +199,50 @@ def test_sources_that_hold_no_records_are_one_line(grid, capfd, arguments, said)
     (line,) = capfd.readouterr().err.strip().splitlines()
     assert line.startswith("dp-synth: ")
     assert said in line
+
+
+TV1 = (
+    GRID.replace("leakage:\n  epsilons: [1]\n  members: 50\n  isolated: 0\n", "")
+    + """utility:
+  epsilons: [1]
+  metrics: [tv1]
+"""
+)
+
+
+def test_a_plot_of_what_no_figure_shows_says_which_metrics_figures_show(grid, capfd):
+    assert main(["benchmark", "plot", "results/small", "--out", "drawn"]) == 2
+    capfd.readouterr()
+    grid.write_text(TV1)
+    assert main(["benchmark", "run", str(grid), "--jobs", "1"]) == 0
+    capfd.readouterr()
+    assert main(["benchmark", "plot", str(grid)]) == 2
+    assert capfd.readouterr().err == (
+        f"dp-synth: nothing to draw in {grid}: no figure shows tv1, tv1_holdout: "
+        "that of utility takes tv2 or auc\n"
+    )
+
+
+def test_a_plot_says_which_of_its_figures_are_left_out(grid, capfd):
+    grid.write_text(TV1 + GRID[GRID.index("leakage:") :] + "  attacks: [closest_record]\n")
+    assert main(["benchmark", "run", str(grid), "--jobs", "1"]) == 0
+    capfd.readouterr()
+    assert main(["benchmark", "plot", str(grid)]) == 0
+    spoken = capfd.readouterr()
+    assert "results/small/figures/leakage.png" in spoken.out
+    assert spoken.err.splitlines() == [
+        "dp-synth: no figure shows tv1, tv1_holdout: that of utility takes tv2 or auc",
+        "dp-synth: no trade-off is drawn of closest_record: it takes the attack density_ratio",
+    ]
+
+
+def test_a_plot_of_failed_cells_alone_says_that_none_is_done(grid, capfd):
+    row = dict.fromkeys(RECORD_COLUMNS, "") | {"task": "utility", "synthesizer": "mst"}
+    numbers = {name: 1.0 for name, kind in RECORD_COLUMNS.items() if kind is float}
+    failed = row | numbers | {"settings": "{}", "seed": 0, "error": "ValueError: no"}
+    (grid.parent / "results" / "small").mkdir(parents=True)
+    pd.DataFrame([failed | {"value": None}]).to_parquet(
+        grid.parent / "results" / "small" / "records.parquet"
+    )
+    assert main(["benchmark", "plot", "results/small"]) == 2
+    assert "no cell of a synthesizer is done" in capfd.readouterr().err

@@ -94,7 +94,7 @@ def test_a_file_larger_than_memory_goes_by_as_a_stream_with_the_same_rows(
     assert large.read_bytes() == small.read_bytes()
     monkeypatch.setitem(sys.modules, "duckdb", None)
     assert synthesize(files, out=large, ledger=tmp_path / "ledger.jsonl", columns="age") == 2
-    assert "pip install 'dp_synth[bigdata]'" in capsys.readouterr().err.splitlines()[-1]
+    assert "pip install '.[bigdata]'" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_standard_input_and_output_carry_tables(files, tmp_path, monkeypatch, capsys):
@@ -165,6 +165,7 @@ def test_what_a_ledger_cannot_pay_is_refused_before_the_table_or_the_holdout_is_
         ({"synthesizer": "gan"}, "there are: independent, mst"),
         ({"set": "depth=3"}, "'mst' has no setting 'depth'; there are: coarseness"),
         ({"set": "coarsenes=1"}, "did you mean 'coarseness'?"),
+        ({"set": "name=x"}, "'mst' has no setting 'name'"),
         ({"set": "nonsense"}, "--set takes name=value"),
         ({"set": "coarseness=abc"}, "coarseness must be a number, got 'abc'"),
         ({"set": "as_published=yes"}, "as_published must be True or False, got 'yes'"),

@@ -183,7 +183,7 @@ def test_without_duckdb_one_line_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
     (tmp_path / "t.csv").write_bytes(b"a\n1\n")
-    with pytest.raises(InputError, match=r"pip install 'dp_synth\[bigdata\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[bigdata\]'"):
         read_counts(tmp_path / "t.csv", schema_of(pd.DataFrame({"a": ["1"]})))
 
 

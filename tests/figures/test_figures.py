@@ -14,7 +14,7 @@ from dp_synth.figures import SETTINGS, draw_all, leakage_curves, look, tradeoff,
 from dp_synth.figures.curves import CEILING_LABEL
 from dp_synth.figures.files import FIGURES
 from dp_synth.figures.style import LIVE_LABEL, NAMES, NETWORKS, lines_of
-from dp_synth.figures.summary import ended, spread
+from dp_synth.figures.summary import attacks_of, ended, spread
 from dp_synth.synthesizers import SYNTHESIZERS
 
 # The values of a metric over the three seeds lie at -0.01, 0 and 0.01 around their mean.
@@ -280,3 +280,56 @@ def test_a_method_looks_the_same_whatever_stands_beside_it():
     assert len({line.color for line in together.values()}) == len(together)
     assert len({(line.marker, line.dashes) for line in alone.values()}) == len(alone)
     assert lines_of(["mst (degree=3)", "mine"])["mst (degree=3)"] == alone["mst"]
+
+
+def renamed(records, attack, *, isolated=True):
+    """The records of one attack as those of somebody's own, named by module and class."""
+    kept = records[~records["metric"].str.contains("density_ratio")]
+    if not isolated:
+        kept = kept[~kept["metric"].str.endswith(":isolated")]
+    return kept.assign(metric=kept["metric"].str.replace("closest_record", attack))
+
+
+def test_an_attack_of_ones_own_has_panels_of_its_own_with_its_values(records):
+    own = "my_module:Mine(k=2)"
+    both = pd.concat([records, renamed(records, own)], ignore_index=True)
+    assert attacks_of(both["metric"]) == ["closest_record", "density_ratio", own]
+    axes = leakage_curves(both)
+    assert len(axes) == 9
+    titles = [panel.get_title() for panel in axes]
+    assert [title.split(", ")[0].split("\n")[0] for title in titles[2::3]] == [own] * 3
+    for ours, theirs in zip(axes[::3], axes[2::3], strict=True):
+        for name in ("MST", NAMES["no_privacy"]):
+            np.testing.assert_array_equal(curve(ours, name)[1], curve(theirs, name)[1])
+
+
+def test_a_panel_without_values_says_so_and_costs_the_others_no_ticks(records):
+    both = pd.concat(
+        [records, renamed(records, "my_module:Mine", isolated=False)], ignore_index=True
+    )
+    axes = leakage_curves(both)
+    empty = axes[5]
+    assert [text.get_text() for text in empty.texts] == ["not measured"]
+    for panel in axes:
+        assert panel.get_xticks().tolist() == list(EPSILONS)
+
+
+def test_a_series_of_a_notebook_stands_in_the_legend(records):
+    mine = records[records["synthesizer"] == "mst"].assign(synthesizer="__main__:Mine")
+    hidden = records[records["synthesizer"] == "mst"].assign(synthesizer="_hidden:Mine")
+    figure = utility_curves(pd.concat([records, mine, hidden]))[0].get_figure(root=True)
+    shown = {text.get_text().strip() for text in figure.legends[0].get_texts()}
+    assert {"MST", "Mine", "_hidden:Mine"} <= shown
+
+
+def test_all_of_a_single_panels_legend_and_note_lies_on_the_page(records):
+    alone = records[(records["metric"] == "tv2") | (records["error"] != "")]
+    figure = utility_curves(alone)[0].get_figure(root=True)
+    figure.draw_without_rendering()
+    width, height = figure.canvas.get_width_height()
+    for part in (figure.legends[0], figure._suptitle):
+        box = part.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= width
+        assert box.y0 >= 0
+        assert box.y1 <= height

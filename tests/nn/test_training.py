@@ -56,7 +56,7 @@ def test_constraints_are_refused_by_name() -> None:
 
 def test_without_torch_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extra, "find_spec", lambda _name: None)
-    with pytest.raises(InputError, match=r'pip install "dp-synth\[deep\]"'):
+    with pytest.raises(InputError, match=r"pip install '\.\[deep\]'"):
         made_plan(DOMAIN)
 
 

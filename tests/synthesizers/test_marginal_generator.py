@@ -83,5 +83,5 @@ def test_a_missing_extra_is_one_line_that_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("dp_synth.nn.extra.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r'pip install "dp-synth\[deep\]"'):
+    with pytest.raises(InputError, match=r"pip install '\.\[deep\]'"):
         SMALL.plan(SCHEMA.domain)
