@@ -68,8 +68,8 @@ def _random_strategies(
 
 
 def _block_delta(events: Events, epsilons: Floats) -> Floats:
-    losses = with_blocks(compose(events).events, float(epsilons.max()))
-    return np.asarray(losses.get_delta_for_epsilon(epsilons))
+    losses = with_blocks(compose(events).events)
+    return np.asarray(losses.deltas(epsilons))
 
 
 @pytest.mark.parametrize("range_", [0.001, 0.1, 1.0, 4.0, 20.0])
@@ -173,7 +173,7 @@ SEQUENCES: list[Events] = [
 
 @pytest.mark.parametrize("events", SEQUENCES)
 def test_blocks_never_cost_more_than_selections_one_by_one(events: Events) -> None:
-    apart = event_by_event(events, 1.5).get_delta_for_epsilon(EPSILONS)
+    apart = event_by_event(events).deltas(EPSILONS)
     assert (_block_delta(events, EPSILONS) <= 1.001 * apart + 1e-12).all()
 
 
