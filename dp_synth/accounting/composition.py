@@ -41,13 +41,13 @@ EXCESS = 1e-6  # relative variance that rounding to the lattice may add, where i
 MOST_EXCESS = 5e-5  # the same where there are so many losses that it is not
 DEVIATIONS = 24.0  # of the sum of all losses, that a lattice spans
 CHEAP, LARGEST = 2**17, 2**21  # points of a lattice
-FEW, FINEST = 2**18, 2**21  # points of one loss, at first and at most
+FEW, FINEST = 2**17, 1_900_000  # points of one loss, at first and at most
 BLUR = 5e-3  # relative error of a delta from which a lattice is made finer
 MOST_PRECISION = 10_000.0  # of all Gaussians; twice their mean loss, whose grid must be affordable
 NEGLIGIBLE = 1e-15  # a delta at which blocks are cut off
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def event_by_event(sequence: Sequence) -> LossDistribution:
     """Return the composed losses, each event with a dominating pair of its own.
 
@@ -57,9 +57,10 @@ def event_by_event(sequence: Sequence) -> LossDistribution:
     merged = _merged(sequence)
     step = _step(merged)
     found = _composed(merged, step)
-    for _ in range(3):
-        blur = found.blur()
-        finer = max(step * max(1 / 8, min(0.5, 0.7 * BLUR / blur)), _widest(merged) / FINEST)
+    for _ in range(4):
+        blur = max(found.blur(), 1e-30)
+        finer = step * max(1 / 8, math.sqrt(0.5 * min(BLUR / blur, 1.0)))
+        finer = max(finer, _widest(merged) / FINEST)
         if blur <= BLUR or finer > 0.9 * step:
             break
         step = _aligned(merged, finer)
@@ -67,7 +68,7 @@ def event_by_event(sequence: Sequence) -> LossDistribution:
     return found
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def with_blocks(sequence: Sequence) -> LossDistribution:
     """Return the composed losses with each run of selections as one block.
 

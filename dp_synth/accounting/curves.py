@@ -216,7 +216,9 @@ class PrivacyCurve:
     def _epsilon_apart(self, delta: float) -> float:
         """Gaussians at ``delta``, everything else at what it promises: basic composition."""
         total = math.fsum(_promised(event) * count for event, count in self._others)
-        left = (delta - self._deltas_apart) * (1 - ROUNDING)
+        left = delta
+        if self._deltas_apart:
+            left = (delta - self._deltas_apart) * (1 - ROUNDING)
         if left < 0 or not math.isfinite(total):
             return math.inf
         if self.mu:

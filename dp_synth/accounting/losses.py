@@ -38,7 +38,7 @@ from dp_synth.accounting.votes import largest_loss, vote_delta
 from dp_synth.errors import UnsupportedEvent
 
 LARGEST_LOSS = 400.0  # its exp() is still far from overflow
-MOST_POINTS = 4_000_000  # of one distribution, in memory and before composition
+MOST_POINTS = 2_000_000  # of one distribution, in memory and before composition
 TAIL = 1e-30  # a chance so small that its loss may be taken as infinite
 LARGEST_VOTE_NOISE = 2.0**40  # beyond, floating point cannot tell chances to win apart
 TAIL_STDDEVS = 11.5  # beyond them a Gaussian has a chance below TAIL

@@ -31,33 +31,49 @@ Cells = list[tuple[Floats, Floats, int]]  # losses, logarithms of chances, how o
 MOST_BINS = 2**23  # of a transform, in memory
 ROUGH = 1e-4  # relative error of a delta from which transforms are taken with more digits
 BACK = 0.8  # of the tilt that lies nearest: far from where rare large losses take over
+STEEPEST = 0.1  # tilt for each step of the lattice, at most
+NEAR = 0.9  # of the Chernoff exponent of the steepest tilt: as far as levels go
 LEVEL = 2.5  # standard deviations from one level of tilting to the next
 LAST_LEVEL = 16  # deltas near 1e-347
 OUTSIDE = 32.0  # logarithm of the inverse of the chance that may lie beyond a window's end
 SMALL = 1e-15  # a delta down to which a lattice is made fine
 HEAVY = 0.05  # fourth cumulant over squared variance from which a sum is unlike a Gaussian
-COARSE = 0.01  # relative width of the cells from which cumulants are computed
+FEW_CELLS = 4000  # from which on cumulants are computed from fewer
+COARSE = 0.015  # relative width of the cells from which cumulants are computed
 FEW_BINS = 2**19  # of a transform that takes a fraction of a second
-FARTHEST = 600.0  # in logarithms: bins so far from the tilted law's bulk are not kept apart
+FARTHEST = 600.0  # in logarithms: what numbers in one sum may differ by
 
 
 @dataclass(frozen=True, eq=False)
 class Level:
     """Upper bounds on the delta of a sum at the losses of its lattice, from one tilt.
 
-    ``deltas`` fall; at ``step`` * ``first`` and so on. Below, nothing is known. ``errors`` is
-    what of them is there for rounding alone.
+    ``deltas`` fall; at ``step`` * ``first`` and so on. Below, nothing is known. ``log_error`` -
+    ``tilt`` * epsilon is the logarithm of what of them is there for rounding alone.
     """
 
     step: float
     first: int
     deltas: Floats
-    errors: Floats
+    tilt: float = 0.0
+    log_error: float = -math.inf
+
+    def sharpness(self) -> float:
+        """Return the largest density of losses above 0 over delta, where rounding is no matter."""
+        start = max(0, -self.first)
+        deltas = self.deltas[start:]
+        epsilons = self.step * (self.first + start + np.arange(len(deltas)))
+        errors = np.exp(np.minimum(self.log_error - self.tilt * epsilons, 0.0))
+        deltas = deltas[: int(np.argmax((errors > deltas / 100) | (deltas < SMALL)))]
+        if len(deltas) < 3:
+            return 0.0
+        density = np.diff(deltas, 2) / self.step**2
+        return float(np.max(density / deltas[1:-1]))
 
     def is_rough(self, epsilon: float) -> bool:
         """Whether rounding counts at this epsilon."""
-        place = min(max(0, int(epsilon / self.step) - self.first), len(self.deltas) - 1)
-        return bool(self.errors[place] > ROUGH * self.deltas[place])
+        delta = float(self.delta(np.array([epsilon]))[0])
+        return delta > 0 and self.log_error - self.tilt * epsilon > math.log(ROUGH * delta)
 
     def delta(self, epsilons: Floats) -> Floats:
         """Return the bounds at any epsilons, by chords in exp(epsilon)."""
@@ -168,17 +184,11 @@ class LossSum:
             second = float(chances @ away**2)
             variance += count * second
             fourth += count * (float(chances @ away**4) - 3 * second**2)
-        if fourth <= HEAVY * variance**2:
-            return worst
-        deltas = self.level(0).deltas
-        deltas = deltas[max(0, -self.level(0).first) :]
-        deltas = deltas[deltas > deltas[:1] / 100]
-        if len(deltas) < 3 or not deltas[0]:
-            return worst
-        falls = -np.diff(deltas) / self.step
-        density = np.abs(np.diff(falls)) / self.step + falls[1:]
-        there = float(np.max(density / deltas[1:-1]))
-        return max(worst, self._excess(0.0) * there / 2)
+        worst = max(worst, (LEVEL * 3) ** 2 / 2 * self._excess(0.0) / (variance or 1.0))
+        if worst <= 1 and fourth > HEAVY * variance**2:
+            there = max(self.level(number).sharpness() for number in (0, 1))
+            worst = max(worst, self._excess(0.0) * there / 2)
+        return worst
 
     def _excess(self, tilt: float) -> float:
         """Return about how much rounding adds to the variance of the tilted sum."""
@@ -229,8 +239,10 @@ class LossSum:
         """Return the tilt of a level: near where the Chernoff exponent is so many deviations'."""
         if not number:
             return 0.0
-        exponent = (LEVEL * number) ** 2 / 2
-        return BACK * _to_exponent(self._cells, 0.0, exponent, 1 / self.step)[0]
+        steepest = STEEPEST / self.step
+        value, mean = _cumulants(self._cells, steepest)
+        exponent = min((LEVEL * number) ** 2 / 2, NEAR * (steepest * mean - value))
+        return BACK * _to_exponent(self._cells, 0.0, exponent, steepest)[0]
 
     def _made(self, number: int, digits: type[np.floating] = np.float64) -> Level:
         """Return a level, of a smaller tilt where rare large losses would fill a huge window."""
@@ -314,32 +326,24 @@ class LossSum:
         tilt, first = tilted.tilt, tilted.first
         chances, error = transformed
         step, bins = self.step, len(chances)
-        chances = np.maximum(chances, 0.0)
-        away = step * (np.arange(bins, dtype=float) - int(np.argmax(chances)))
-        centre = step * (first + int(np.argmax(chances)))
-        kept = np.flatnonzero(np.abs((tilt + 1) * away) <= FARTHEST)
-        start, stop = int(kept[0]), int(kept[-1]) + 1
-        missing = (
-            float(chances[stop:].sum()) + error * math.sqrt(bins) + math.exp(tilted.log_beyond)
-        )
-        away, chances = away[start:stop], chances[start:stop]
-        weights = chances * np.exp(-(tilt + 1) * away)
-        above = np.append(np.cumsum(weights[:0:-1])[::-1], 0.0)
-        deltas = np.cumsum((math.expm1(step) * np.exp(away) * above)[::-1])[::-1]
+        top = int(np.argmax(chances))
+        away = step * (np.arange(bins, dtype=float) - top)
+        centre = step * (first + top)
         place = step * np.arange(1, bins + 1)
         share = np.exp(-tilt * place) * -np.expm1(-place)
         error *= math.sqrt(float(share @ share)) * (1 + SLACK_OF_SUMS)
         error += tilted.dropped * (1 + SLACK_OF_SUMS) / (1 + tilt)
-        errors = error * np.exp(-tilt * away)
-        deltas += errors + missing * math.exp(-tilt * (away[-1] + step))
+        log_deltas = _log_deltas(np.maximum(chances, 0.0), away, tilt, step)
+        with np.errstate(divide="ignore"):
+            log_error = float(np.log(error))
+        log_deltas = np.logaddexp(log_deltas, log_error - tilt * away)
+        log_deltas = np.logaddexp(log_deltas, tilted.log_beyond - tilt * (away[-1] + step))
         exponent = tilted.log_scale - tilt * centre
-        slack = tilted.slack + 8 * UNIT * (abs(tilted.log_scale) + abs(tilt * centre) + bins)
-        scale = math.exp(min(exponent + slack, 700.0))
-        with np.errstate(over="ignore"):
-            deltas = np.minimum(deltas * scale, 1.0)
-            errors = errors * scale
-        deltas[max(0, self._most - first - start) :] = 0.0  # no loss is larger
-        return Level(step, first + start, deltas, errors)
+        terms = bins * (8 + tilt * away[-1] - (tilt + 1) * away[0])
+        slack = tilted.slack + 4 * UNIT * (abs(tilted.log_scale) + abs(tilt * centre) + terms)
+        deltas = np.exp(np.minimum(log_deltas + exponent + slack, 0.0))
+        deltas[max(0, self._most - first) :] = 0.0  # no loss is larger
+        return Level(step, first, deltas, tilt, log_error + tilted.log_scale)
 
     def _exact(self) -> Level:
         """Deltas of one loss: sums of positive terms, without any transform."""
@@ -350,7 +354,7 @@ class LossSum:
         grown = math.expm1(self.step) * np.exp(losses) * beyond
         slack = 8 * UNIT * (len(losses) + float(np.abs(losses).max()))
         deltas = np.cumsum(grown[::-1])[::-1] * (1 + slack)
-        return Level(self.step, dots.first, deltas, np.zeros(len(deltas)))
+        return Level(self.step, dots.first, deltas)
 
     @cached_property
     def _most(self) -> int:
@@ -396,6 +400,23 @@ def _to_exponent(
     return high, sign * (exponent + further - value) / high
 
 
+def _log_deltas(chances: Floats, away: Floats, tilt: float, step: float) -> Floats:
+    """Return the logarithms of the deltas of tilted chances at each loss, all divided by one.
+
+    Sums of positive terms, twice from the largest loss on: the chances under the other table
+    above each loss, and how much delta falls by them from each loss to the next.
+    """
+    with np.errstate(divide="ignore"):
+        if (tilt + 1) * (away[-1] - away[0]) > FARTHEST:  # no double holds all terms
+            powers = np.log(chances) - (tilt + 1) * away
+            above = np.append(np.logaddexp.accumulate(powers[:0:-1])[::-1], -np.inf)
+            falls = math.log(math.expm1(step)) + away + above
+            return np.asarray(np.logaddexp.accumulate(falls[::-1])[::-1])
+        weights = chances * np.exp(-(tilt + 1) * away)
+        over = np.append(np.cumsum(weights[:0:-1])[::-1], 0.0)
+        return np.log(np.cumsum((math.expm1(step) * np.exp(away) * over)[::-1])[::-1])
+
+
 def _power(values: NDArray[Any], exponent: int) -> NDArray[Any]:
     """Return powers by repeated squaring, whose rounding is that of ``exponent`` products."""
     found: NDArray[Any] | None = None
@@ -421,18 +442,24 @@ def _coarse(dots: Dots) -> tuple[Floats, Floats]:
     """Return few losses and the logarithms of their chances: each moment is no smaller.
 
     Chances between two points are shared by the chord, which lies above exp(t * loss); the
-    points lie closer about zero, so that many tiny losses are not blurred.
+    points lie closer about zero, so that many tiny losses are not blurred, and about both ends.
     """
-    end = max(abs(dots.first), abs(dots.first + len(dots.chances)), 2)
-    ladder = np.unique(np.rint(np.geomspace(1, end + 1, int(math.log(end + 1) / COARSE) + 2)))
-    points = np.concatenate([-ladder[::-1], [0.0], ladder])
     index = np.arange(dots.first, dots.first + len(dots.chances), dtype=float)
+    used = np.flatnonzero(dots.chances)
+    if len(used) <= FEW_CELLS:
+        return index[used] * dots.step, dots.log_chances[used]
+    first, last = index[used[0]], index[used[-1]]
+    end = max(-first, last, last - first)
+    ladder = np.unique(np.rint(np.geomspace(1, end + 1, int(math.log(end + 1) / COARSE) + 2)))
+    points = np.concatenate([first + ladder, last - ladder, -ladder, ladder, [first, 0, last]])
+    points = np.unique(points[(points >= first) & (points <= last)])
     below = np.clip(np.searchsorted(points, index, side="right") - 1, 0, len(points) - 2)
     share = (index - points[below]) / (points[below + 1] - points[below])
-    upper = np.bincount(below + 1, dots.chances * share, len(points))
-    total = upper + np.bincount(below, dots.chances * (1 - share), len(points))
-    used = total > 0
-    return points[used] * dots.step, np.log(total[used])
+    chances = np.where((index >= first) & (index <= last), dots.chances, 0.0)
+    upper = np.bincount(below + 1, chances * share, len(points))
+    total = upper + np.bincount(below, chances * (1 - share), len(points))
+    kept = total > 0
+    return points[kept] * dots.step, np.log(total[kept])
 
 
 class LossDistribution:

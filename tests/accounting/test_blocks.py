@@ -272,7 +272,7 @@ def test_selections_too_small_for_a_lattice_are_composed_without_one() -> None:
     tiny = ((Selection(1e-7), 2), (Selection(0.5), 3), gaussian)
     without = _block_delta(tiny[1:], EPSILONS)
     found = _block_delta(tiny, EPSILONS)
-    assert (found >= without * (1 - 1e-9)).all()
+    assert (found >= without * (1 - 1e-6)).all()  # each on a lattice of its own
     assert found == pytest.approx(without, rel=1e-3)
 
 
@@ -292,4 +292,4 @@ def test_unequal_selections_in_any_order_stay_above_the_adversary_of_that_order(
 
 def test_no_selection_gives_no_block() -> None:
     with pytest.raises(UnsupportedEvent, match="no selection"):
-        with_blocks(((Gaussian(1.0, 1.0), 2),), 1.0)
+        with_blocks(((Gaussian(1.0, 1.0), 2),))
