@@ -30,7 +30,8 @@ RATES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1)
 STEPS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 100_000)
 DELTA = 1e-6  # the target, or a tenth of delta at epsilon 0 where that is less
 SMALLEST = 1e-15  # what the contour leaves out, relatively
-OUTCOMES = np.arange(-12, 50, 1 / 64)
+FINE = 32  # outcomes in a standard deviation
+OUTCOMES = np.arange(-11, 45, 1 / FINE)
 
 
 @dataclass(frozen=True)
@@ -41,32 +42,46 @@ class Moments:
     rate: float
     removed: bool
 
-    def log(self, z: Complex) -> Complex:
-        """Return the logarithms of E[exp(z * loss)], by the trapezoidal rule on a shifted line.
+    def line(self) -> tuple[Complex, Complex]:
+        """Return outcomes on a line beside the real one, and the log ratios of densities there.
 
-        Outcomes are moved into the complex plane, where the oscillation of exp(i * w * loss)
-        decays; the integrand is analytic as long as the ratio of densities has no zero there.
+        They lie where the oscillation of exp(i * w * loss) is a decay. The ratio has no zero in
+        between, so that moments are the same.
         """
         mu = 1 / self.noise_multiplier
-        lift = min(0.6 / mu, 0.6)
-        y = OUTCOMES[OUTCOMES < 12 + mu] + 1j * (lift if self.removed else -lift)
-        ratio = np.log1p(self.rate * np.expm1(mu * y - mu * mu / 2))
+        lift = min(2.0 / mu, 1.0)
+        y = OUTCOMES + 1j * (lift if self.removed else -lift)
+        return y, np.log1p(self.rate * np.expm1(mu * y - mu * mu / 2))
+
+    def slope(self) -> float:
+        """Return how far a contour may bend to the right so that large losses still decay."""
+        y, ratio = self.line()
+        gains = (ratio.real > 0) & (y.real < 14 + 1 / self.noise_multiplier)
+        return 0.5 * float(np.min(np.abs(ratio.imag[gains]) / ratio.real[gains]))
+
+    def log(self, z: Complex) -> Complex:
+        """Return the logarithms of E[exp(z * loss)], by the trapezoidal rule."""
+        y, ratio = self.line()
         power, base = (z, 1.0) if self.removed else (-z, 0.0)
         found = np.empty(len(z), dtype=complex)
         for start in range(0, len(z), 500):
             part = power[start : start + 500, None]
             with np.errstate(over="ignore", invalid="ignore"):  # steeper than any contour is
                 terms = np.exp((part + base) * ratio - y * y / 2)
-                found[start : start + 500] = terms.sum(axis=1) / (64 * math.sqrt(2 * math.pi))
+                found[start : start + 500] = terms.sum(axis=1) / (FINE * math.sqrt(2 * math.pi))
         return np.log(found)
 
     def log_real(self, t: float) -> float:
+        """Return the logarithm of the moment at a real number."""
         return float(self.log(np.array([t + 0j])).real[0])
 
 
 @dataclass(frozen=True)
 class Contour:
-    """Delta of many steps at epsilons near one, as an integral along a vertical line."""
+    """Delta of many steps at epsilons near one, as an integral along a hyperbola.
+
+    Upwards it bends to the right, where exp(-z * epsilon) decays.
+    """
 
     moments: Moments
     steps: int
@@ -75,7 +90,7 @@ class Contour:
     weights: Complex
 
     @classmethod
-    def near(cls, moments: Moments, steps: int, epsilon: float, share: float = 0.8) -> Contour:
+    def near(cls, moments: Moments, steps: int, epsilon: float, share: float = 0.5) -> Contour:
         """Return the contour through ``share`` of the saddle point, or where terms are tame."""
 
         def height(log_t: float) -> float:
@@ -87,17 +102,25 @@ class Contour:
         grid = np.log(scale) + np.linspace(-4, 6, 41)
         best = float(grid[int(np.argmin([height(g) for g in grid]))])
         tilt = share * math.exp(best)
-        width = 45 / tilt + 2 * epsilon
-        spacing = 2 * math.pi / width
+        spacing = 2 * math.pi / (45 / tilt + 2 * epsilon)
+        slope, bend = min(moments.slope(), 1.0), 2 * tilt
         blocks, start, top = [], 0.5, -math.inf
         while True:
-            z = tilt + 1j * spacing * (start + np.arange(2000))
-            logs = steps * moments.log(z) - np.log(z) - np.log(z + 1)
+            w = spacing * (start + np.arange(1000))
+            root = np.sqrt(w * w + bend * bend)
+            z = tilt + slope * (root - bend) + 1j * w
+            logs = (
+                steps * moments.log(z)
+                - np.log(z)
+                - np.log(z + 1)
+                + np.log(1 - 1j * slope * w / root)
+            )
             blocks.append((z, logs))
-            top = max(top, float(logs.real.max()))
-            if float(logs[-200:].real.max()) < top + math.log(SMALLEST) or len(blocks) > 150:
+            heights = logs.real - z.real * epsilon
+            top = max(top, float(heights.max()))
+            if float(heights[-100:].max()) < top + math.log(SMALLEST) or len(blocks) > 60:
                 break
-            start += 2000
+            start += 1000
         z = np.concatenate([z for z, _ in blocks])
         logs = np.concatenate([logs for _, logs in blocks])
         return cls(moments, steps, tilt, z, logs + math.log(spacing / math.pi))
@@ -128,10 +151,10 @@ def oracle_delta(multiplier: float, rate: float, steps: int) -> Callable[[float]
     def delta(epsilon: float) -> float:
         found = []
         for removed in (True, False):
-            bucket = round(6 * math.log(max(epsilon, 1e-9)))
+            bucket = round(3 * math.log(max(epsilon, 1e-9)))
             if (removed, bucket) not in made:
                 moments = Moments(multiplier, rate, removed)
-                made[removed, bucket] = Contour.near(moments, steps, math.exp(bucket / 6))
+                made[removed, bucket] = Contour.near(moments, steps, math.exp(bucket / 3))
             found.append(made[removed, bucket].delta(epsilon))
         return max(found)
 
@@ -184,7 +207,7 @@ def main() -> None:
         line += f" {excess[0]:+.2e} {theirs:+.2e} | {excess[1]:+.2e} {seconds:.2f}"
         if options.check and steps > 1:
             moments = Moments(multiplier, rate, removed=True)
-            again = Contour.near(moments, steps, true, share=0.6).delta(true)
+            again = Contour.near(moments, steps, true, share=0.35).delta(true)
             line += f" {again / target - 1:+.1e}"
         print(line, flush=True)
         least = min(worst[2], *excess)
