@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -41,6 +41,15 @@ class Moments:
     noise_multiplier: float
     rate: float
     removed: bool
+    last: float = 45.0  # outcome
+
+    def up_to_what_counts(self, tilt: float) -> Moments:
+        """Return the same with outcomes only that matter at a real tilt."""
+        y = OUTCOMES
+        mu = 1 / self.noise_multiplier
+        ratio = np.log1p(self.rate * np.expm1(mu * y - mu * mu / 2))
+        powers = ((tilt + 1 if self.removed else -tilt) * ratio) - y * y / 2
+        return replace(self, last=float(y[powers > powers.max() - 60][-1]))
 
     def line(self) -> tuple[Complex, Complex]:
         """Return outcomes on a line beside the real one, and the log ratios of densities there.
@@ -50,13 +59,13 @@ class Moments:
         """
         mu = 1 / self.noise_multiplier
         lift = min(2.0 / mu, 1.0)
-        y = OUTCOMES + 1j * (lift if self.removed else -lift)
+        y = OUTCOMES[self.last >= OUTCOMES] + 1j * (lift if self.removed else -lift)
         return y, np.log1p(self.rate * np.expm1(mu * y - mu * mu / 2))
 
     def slope(self) -> float:
         """Return how far a contour may bend to the right so that large losses still decay."""
-        y, ratio = self.line()
-        gains = (ratio.real > 0) & (y.real < 14 + 1 / self.noise_multiplier)
+        _, ratio = self.line()
+        gains = ratio.real > 0
         return 0.5 * float(np.min(np.abs(ratio.imag[gains]) / ratio.real[gains]))
 
     def log(self, z: Complex) -> Complex:
@@ -103,6 +112,7 @@ class Contour:
         best = float(grid[int(np.argmin([height(g) for g in grid]))])
         tilt = share * math.exp(best)
         spacing = 2 * math.pi / (45 / tilt + 2 * epsilon)
+        moments = moments.up_to_what_counts(tilt)
         slope, bend = min(moments.slope(), 1.0), 2 * tilt
         blocks, start, top = [], 0.5, -math.inf
         while True:
@@ -127,7 +137,8 @@ class Contour:
 
     def delta(self, epsilon: float) -> float:
         """Return delta; the midpoint rule, whose images lie ``width`` away."""
-        return float(np.exp(self.weights - self.z * epsilon).real.sum())
+        with np.errstate(over="ignore", invalid="ignore"):  # far from where it was made for
+            return float(np.exp(self.weights - self.z * epsilon).real.sum())
 
 
 def single_delta(multiplier: float, rate: float, epsilon: float) -> float:

@@ -329,21 +329,18 @@ class LossSum:
         top = int(np.argmax(chances))
         away = step * (np.arange(bins, dtype=float) - top)
         centre = step * (first + top)
-        place = step * np.arange(1, bins + 1)
-        share = np.exp(-tilt * place) * -np.expm1(-place)
-        error *= math.sqrt(float(share @ share)) * (1 + SLACK_OF_SUMS)
+        error *= _norm_of_shares(tilt, step, bins)
         error += tilted.dropped * (1 + SLACK_OF_SUMS) / (1 + tilt)
-        log_deltas = _log_deltas(np.maximum(chances, 0.0), away, tilt, step)
-        with np.errstate(divide="ignore"):
-            log_error = float(np.log(error))
-        log_deltas = np.logaddexp(log_deltas, log_error - tilt * away)
-        log_deltas = np.logaddexp(log_deltas, tilted.log_beyond - tilt * (away[-1] + step))
+        beyond = tilted.log_beyond - tilt * float(away[-1] + step)
         exponent = tilted.log_scale - tilt * centre
         terms = bins * (8 + tilt * away[-1] - (tilt + 1) * away[0])
-        slack = tilted.slack + 4 * UNIT * (abs(tilted.log_scale) + abs(tilt * centre) + terms)
-        deltas = np.exp(np.minimum(log_deltas + exponent + slack, 0.0))
+        exponent += tilted.slack + 4 * UNIT * (
+            abs(tilted.log_scale) + abs(tilt * centre) + float(terms)
+        )
+        deltas = _undone(np.maximum(chances, 0.0), away, tilt, step, error, beyond, exponent)
         deltas[max(0, self._most - first) :] = 0.0  # no loss is larger
-        return Level(step, first, deltas, tilt, log_error + tilted.log_scale)
+        log_error = math.log(error) + tilted.log_scale if error else -math.inf
+        return Level(step, first, deltas, tilt, log_error)
 
     def _exact(self) -> Level:
         """Deltas of one loss: sums of positive terms, without any transform."""
@@ -400,21 +397,46 @@ def _to_exponent(
     return high, sign * (exponent + further - value) / high
 
 
-def _log_deltas(chances: Floats, away: Floats, tilt: float, step: float) -> Floats:
-    """Return the logarithms of the deltas of tilted chances at each loss, all divided by one.
+def _undone(
+    chances: Floats,
+    away: Floats,
+    tilt: float,
+    step: float,
+    error: float,
+    log_beyond: float,
+    exponent: float,
+) -> Floats:
+    """Return the deltas of tilted chances at each loss ``away`` from their bulk.
 
     Sums of positive terms, twice from the largest loss on: the chances under the other table
-    above each loss, and how much delta falls by them from each loss to the next.
+    above each loss, and how much delta falls by them from each loss to the next. To these come
+    the ``error`` and what lies beyond, and all are multiplied by exp(``exponent``).
     """
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         if (tilt + 1) * (away[-1] - away[0]) > FARTHEST:  # no double holds all terms
             powers = np.log(chances) - (tilt + 1) * away
             above = np.append(np.logaddexp.accumulate(powers[:0:-1])[::-1], -np.inf)
             falls = math.log(math.expm1(step)) + away + above
-            return np.asarray(np.logaddexp.accumulate(falls[::-1])[::-1])
-        weights = chances * np.exp(-(tilt + 1) * away)
-        over = np.append(np.cumsum(weights[:0:-1])[::-1], 0.0)
-        return np.log(np.cumsum((math.expm1(step) * np.exp(away) * over)[::-1])[::-1])
+            logs = np.logaddexp.accumulate(falls[::-1])[::-1]
+            logs = np.logaddexp(logs, np.logaddexp(np.log(error) - tilt * away, log_beyond))
+            return np.asarray(np.exp(np.minimum(logs + exponent, 0.0)))
+        outwards, back = np.exp(away), np.exp(-(tilt + 1) * away)
+        over = np.append(np.cumsum((chances * back)[:0:-1])[::-1], 0.0)
+        deltas = np.cumsum((math.expm1(step) * outwards * over)[::-1])[::-1]
+        deltas += error * (outwards * back) + math.exp(log_beyond)
+        return np.asarray(np.minimum(deltas * math.exp(min(exponent, 700.0)), 1.0))
+
+
+def _norm_of_shares(tilt: float, step: float, bins: int) -> float:
+    """Return an upper bound on the norm of exp(-t * x) * (1 - exp(-x)) at x = step, 2 * step, ...
+
+    By its integral, and its largest value: it rises once and falls once.
+    """
+    most = float(bins)
+    if tilt:
+        integral = 1 / (2 * tilt * (2 * tilt + 1) * (tilt + 1))
+        most = min(most, integral / step + 1 / (tilt + 1) ** 2)
+    return math.sqrt(most) * (1 + SLACK_OF_SUMS)
 
 
 def _power(values: NDArray[Any], exponent: int) -> NDArray[Any]:
