@@ -66,7 +66,8 @@ class Moments:
         """Return how far a contour may bend to the right so that large losses still decay."""
         _, ratio = self.line()
         gains = ratio.real > 0
-        return 0.5 * float(np.min(np.abs(ratio.imag[gains]) / ratio.real[gains]))
+        bends = np.abs(ratio.imag[gains]) / ratio.real[gains]
+        return 0.5 * float(np.min(bends, initial=2.0))
 
     def log(self, z: Complex) -> Complex:
         """Return the logarithms of E[exp(z * loss)], by the trapezoidal rule."""

@@ -64,7 +64,10 @@ def event_by_event(sequence: Sequence) -> LossDistribution:
         if blur <= BLUR or finer > 0.9 * step:
             break
         step = _aligned(merged, finer)
-        found = _composed(merged, step)
+        try:
+            found = _composed(merged, step)
+        except UnsupportedEvent:  # of too many points: the coarser one holds as well
+            break
     return found
 
 

@@ -169,10 +169,14 @@ class LossSum:
         that the density is looked at; else, and at small deltas, the tilt says it.
         """
         if self._is_single:  # exact on the lattice, chords in between
-            deltas = self.level(0).deltas[max(0, -self.level(0).first) :]
+            deltas = self.level(0).deltas[max(1, 1 - self.level(0).first) :]
             deltas = deltas[deltas > SMALL]
-            bends = np.diff(deltas, 2) / deltas[1:-1] if len(deltas) > 2 else np.zeros(1)
-            return float(bends.max()) / 8
+            if len(deltas) < 3:
+                return 0.0
+            bends, falls = np.diff(deltas, 2) / 8, -np.diff(deltas)[1:]
+            places = np.arange(2, len(bends) + 2)  # epsilons, in steps
+            of_epsilon = bends / np.maximum(falls * places, SMALL * SMALL)
+            return float(np.max(np.minimum(bends / deltas[1:-1], of_epsilon)))
         worst = 0.0
         for number in (1, 2, 3):
             tilt = self._tilt(number)
