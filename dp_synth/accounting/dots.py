@@ -75,7 +75,7 @@ def of_atoms(losses: Floats, chances: Floats, infinite: float, step: float) -> D
     below = np.where(on_lattice, np.rint(losses / step).astype(np.int64), below)
     error = SLACK * (1 + np.abs(losses) / step)
     upper = np.where(on_lattice, 0.0, np.clip(share + error, 0.0, None)) * chances
-    return _gathered(below, chances, upper, infinite, step)
+    return _gathered(below, chances, upper, (infinite, 0, 0.0), step)
 
 
 def of_density(
@@ -85,16 +85,15 @@ def of_density(
     step: float,
     *,
     largest: float,
-    infinite: float = 0.0,
-    least: tuple[int, float] = (0, 0.0),
+    tails: tuple[float, int, float] = (0.0, 0, 0.0),
 ) -> Dots:
     """Return the dots of an outcome with a density, by quadrature between ``points``.
 
     Between two points all losses lie in one cell of the lattice, which ``cells`` names by its
     lower end. ``loss`` gives at each outcome its loss and its density, computed from terms of at
-    most ``largest``. ``least`` is a dot, and the chance of outcomes beyond the points whose
-    losses are no larger. The points must lie so close that the error of the quadrature is below
-    that of rounding (`docs/accounting.md`).
+    most ``largest``. ``tails`` are the chance of outcomes beyond the points with larger losses,
+    a dot, and the chance of those whose losses are no larger than it. The points must lie so
+    close that the error of the quadrature is below that of rounding (`docs/accounting.md`).
     """
     half, middle = np.diff(points) / 2, (points[1:] + points[:-1]) / 2
     chances = np.zeros(len(half))
@@ -107,7 +106,7 @@ def of_density(
         upper += mass * np.expm1(cells * step - losses)
     share = upper / math.expm1(-step)
     error = SLACK * (8 + np.abs(cells) + (1 + largest) / step) * chances
-    return _gathered(cells, chances, np.maximum(share + error, 0.0), infinite, step, least)
+    return _gathered(cells, chances, np.maximum(share + error, 0.0), tails, step)
 
 
 def of_curve(deltas: Floats, step: float) -> Dots:
@@ -148,17 +147,16 @@ def _gathered(
     below: NDArray[np.int64],
     chances: Floats,
     upper: Floats,
-    infinite: float,
+    tails: tuple[float, int, float],
     step: float,
-    least: tuple[int, float] = (0, 0.0),
 ) -> Dots:
     """Add up what falls on each dot: ``upper`` above its cell, the rest of ``chances`` below."""
     lower = np.maximum(chances * (1 + SLACK) - upper, 0.0)
-    dot, chance = least
+    infinite, dot, chance = tails
     first = int(below.min()) if not chance else min(dot, int(below.min()))
     size = int(below.max()) - first + 2
     total = np.bincount(below - first, lower, size) + np.bincount(below - first + 1, upper, size)
     if chance:
         total[dot - first] += chance
-    terms = np.bincount(below - first, minlength=size).max() + 2
-    return Dots(step, first, total * (1 + UNIT * float(terms)), infinite)
+    terms = float(np.bincount(below - first, minlength=size).max() + 2)
+    return Dots(step, first, np.asarray(total * (1 + UNIT * terms), dtype=np.float64), infinite)

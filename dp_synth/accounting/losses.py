@@ -185,8 +185,7 @@ def _removed(mu: float, rate: float, step: float) -> Dots:
         loss,
         step,
         largest=mu * float(np.abs(points).max()) + mu * mu,
-        infinite=beyond * (1 + ROUNDING),
-        least=(int(cells[0]), below),
+        tails=(beyond * (1 + ROUNDING), int(cells[0]) + 1, below),
     )
 
 
@@ -205,8 +204,7 @@ def _added(mu: float, rate: float, step: float) -> Dots:
         loss,
         step,
         largest=mu * float(np.abs(points).max()) + mu * mu,
-        infinite=tail,
-        least=(int(-cells[-1] - 1), beyond),
+        tails=(tail, int(-cells[-1]), beyond),
     )
 
 

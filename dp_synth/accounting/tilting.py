@@ -341,7 +341,7 @@ class LossSum:
         exponent += tilted.slack + 4 * UNIT * (
             abs(tilted.log_scale) + abs(tilt * centre) + float(terms)
         )
-        deltas = _undone(np.maximum(chances, 0.0), away, tilt, step, error, beyond, exponent)
+        deltas = _undone(np.maximum(chances, 0.0), away, tilt, step, (error, beyond), exponent)
         deltas[max(0, self._most - first) :] = 0.0  # no loss is larger
         log_error = math.log(error) + tilted.log_scale if error else -math.inf
         return Level(step, first, deltas, tilt, log_error)
@@ -406,16 +406,17 @@ def _undone(
     away: Floats,
     tilt: float,
     step: float,
-    error: float,
-    log_beyond: float,
+    missing: tuple[float, float],
     exponent: float,
 ) -> Floats:
     """Return the deltas of tilted chances at each loss ``away`` from their bulk.
 
     Sums of positive terms, twice from the largest loss on: the chances under the other table
     above each loss, and how much delta falls by them from each loss to the next. To these come
-    the ``error`` and what lies beyond, and all are multiplied by exp(``exponent``).
+    what is ``missing``, an error at the bulk and the logarithm of what lies beyond, and all are
+    multiplied by exp(``exponent``).
     """
+    error, log_beyond = missing
     with np.errstate(divide="ignore", over="ignore"):
         if (tilt + 1) * (away[-1] - away[0]) > FARTHEST:  # no double holds all terms
             powers = np.log(chances) - (tilt + 1) * away
