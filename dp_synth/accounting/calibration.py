@@ -18,6 +18,7 @@ from dp_synth.errors import InputError
 
 LEAST_RHO = 1e-60  # less is never charged
 RELATIVE_TOLERANCE = 1e-9  # of the zCDP cost; at large delta epsilon is far more sensitive
+COMPOSITION = 2  # of losses: another one finds other noise, by a hair, for the same budget
 WELL_USED = 1 - 1e-4  # a cached scale that uses less of the budget is searched anew
 
 Weighted = tuple[tuple[tuple[Part, ...], float], ...]
@@ -183,7 +184,7 @@ def _total_rho(plans: Weighted, before: Events, epsilon: float, delta: float) ->
         ]
         return compose([*before, *events]).epsilon(delta)
 
-    key = repr((plans, before, epsilon, delta))
+    key = repr((COMPOSITION, plans, before, epsilon, delta))
     kept = cache.read(key)
     if kept is not None and WELL_USED * epsilon <= spent(kept) <= epsilon:
         return kept

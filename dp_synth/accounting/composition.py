@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import groupby
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,53 +13,71 @@ from numpy.typing import NDArray
 from dp_synth.accounting.blocks import WORK, block_curve, is_affordable
 from dp_synth.accounting.closed_forms import gaussian_delta, zcdp_epsilon
 from dp_synth.accounting.events import (
+    Approximate,
     Event,
     Gaussian,
+    NoGuarantee,
     Public,
+    Pure,
     SampledGaussian,
     Selection,
+    ThresholdedGaussian,
     TruncatedGaussian,
 )
-from dp_synth.accounting.losses import LARGEST_LOSS, curve_distribution, loss_distribution
+from dp_synth.accounting.losses import (
+    LARGEST_LOSS,
+    curve_distribution,
+    loss_distribution,
+    width,
+)
+from dp_synth.accounting.tilting import LossDistribution
 from dp_synth.errors import UnsupportedEvent
-
-if TYPE_CHECKING:
-    from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
-
-    Losses: TypeAlias = PrivacyLossDistribution
-else:
-    Losses = object
 
 Floats = NDArray[np.float64]
 Sequence = tuple[tuple[Event, int], ...]
 Curve = Callable[[Floats], Floats]
 
-GRID_POINTS_PER_EPSILON = 3000  # loss grid: finer moves calibrated noise by less than 1e-5
-GRID_POINTS_PER_STEPS = 30  # for each root of the number of sampled steps, which add up errors
-GRID_POINTS_PER_RANGE = 20  # a pure event's whole loss range spans at least so many
-LARGEST_GRID = 30_000  # points per epsilon; very small ranges are rounded up to this grid
+EXCESS = 1e-6  # relative variance that rounding to the lattice may add, where it is cheap
+MOST_EXCESS = 5e-5  # the same where there are so many losses that it is not
+DEVIATIONS = 24.0  # of the sum of all losses, that a lattice spans
+CHEAP, LARGEST = 2**16, 2**21  # points of a lattice
+FEW, FINEST = 2**17, 1_900_000  # points of one loss, at first and at most
+BLUR = 5e-3  # relative error of a delta from which a lattice is made finer
 MOST_PRECISION = 10_000.0  # of all Gaussians; twice their mean loss, whose grid must be affordable
 NEGLIGIBLE = 1e-15  # a delta at which blocks are cut off
-ROUNDING = 0.02  # of a whole distribution's mass: more, and its grid is too fine for floating point
 
 
-@lru_cache(maxsize=32)
-def event_by_event(sequence: Sequence, epsilon: float) -> Losses:
+@lru_cache(maxsize=8)
+def event_by_event(sequence: Sequence) -> LossDistribution:
     """Return the composed losses, each event with a dominating pair of its own.
 
-    On a grid fine enough around ``epsilon``. Holds in any order of release. UnsupportedEvent
-    when an event's losses do not fit on a grid.
+    On a lattice that is fine beside the composed loss. Holds in any order of release.
+    UnsupportedEvent when an event's losses do not fit on a lattice.
     """
-    return _composed(_merged(sequence), _step(sequence, epsilon))
+    merged = _merged(sequence)
+    step = _step(merged)
+    found = _composed(merged, step)
+    for _ in range(4):
+        blur = max(found.blur(), 1e-30)
+        finer = step * max(1 / 8, math.sqrt(0.5 * min(BLUR / blur, 1.0)))
+        finer = max(finer, _widest(merged) / FINEST)
+        if blur <= BLUR or finer > 0.9 * step:
+            break
+        step = _aligned(merged, finer)
+        try:
+            found = _composed(merged, step)
+        except UnsupportedEvent:  # of too many points: the coarser one holds as well
+            break
+    return found
 
 
-@lru_cache(maxsize=32)
-def with_blocks(sequence: Sequence, epsilon: float) -> Losses:
+@lru_cache(maxsize=8)
+def with_blocks(sequence: Sequence) -> LossDistribution:
     """Return the composed losses with each run of selections as one block.
 
     Built from the last event to the first, so that each block starts from the curve of all that
     comes after it (`docs/accounting.md`). UnsupportedEvent without selections, or when losses do
-    not fit on a grid.
+    not fit on a lattice.
     """
     runs = [
         (selecting, tuple(run))
@@ -69,8 +86,8 @@ def with_blocks(sequence: Sequence, epsilon: float) -> Losses:
     blocks = sum(len(run) for selecting, run in runs if selecting)
     if not blocks:
         raise UnsupportedEvent("there is no selection to take as a block")
-    step, work = _step(sequence, epsilon), WORK / blocks
-    after: Losses | None = None
+    step, work = event_by_event(sequence).step, WORK / blocks
+    after: LossDistribution | None = None
     curve: Curve | None = None  # of what comes after, where it is known better than by ``after``
     events_after: Sequence = ()
     for selecting, run in reversed(runs):
@@ -80,7 +97,7 @@ def with_blocks(sequence: Sequence, epsilon: float) -> Losses:
                 last = _last_loss(part, after, events_after)
                 curve = _block(part, curve, last, work)
                 after = (
-                    curve_distribution(curve, -last, last, step)
+                    curve_distribution(curve, last, step)
                     if curve
                     else _composed((part,), step, after)
                 )
@@ -92,7 +109,7 @@ def with_blocks(sequence: Sequence, epsilon: float) -> Losses:
     return after
 
 
-ENGINES: dict[str, Callable[[Sequence, float], Losses]] = {
+ENGINES: dict[str, Callable[[Sequence], LossDistribution]] = {
     "loss distributions": event_by_event,
     "loss distributions, selections as blocks": with_blocks,
 }
@@ -109,7 +126,9 @@ def _block(part: tuple[Event, int], later: Curve | None, last: float, work: floa
     return _chords(*block_curve(event.epsilon, count, later, last, work=work))
 
 
-def _last_loss(part: tuple[Event, int], after: Losses | None, events_after: Sequence) -> float:
+def _last_loss(
+    part: tuple[Event, int], after: LossDistribution | None, events_after: Sequence
+) -> float:
     """An epsilon beyond which the delta of the block and what follows hardly falls."""
     event, count = part
     assert isinstance(event, Selection)
@@ -122,15 +141,15 @@ def _last_loss(part: tuple[Event, int], after: Losses | None, events_after: Sequ
     return last
 
 
-def _reach(losses: Losses) -> float:
+def _reach(losses: LossDistribution) -> float:
     """An epsilon from 0 on at which the delta is negligibly above what no epsilon removes."""
-    floor = float(losses.get_delta_for_epsilon(LARGEST_LOSS))
+    floor = max(each.infinite for each in losses.sums)
     if floor > 0.5:
         raise UnsupportedEvent(f"losses beyond {LARGEST_LOSS:.4g} do not fit on a loss grid")
-    return max(0.0, float(losses.get_epsilon_for_delta(floor * (1 + 1e-9) + NEGLIGIBLE)))
+    return losses.epsilon(floor * (1 + 1e-9) + NEGLIGIBLE)
 
 
-def _curve_of(after: Losses | None, events_after: Sequence) -> Curve | None:
+def _curve_of(after: LossDistribution | None, events_after: Sequence) -> Curve | None:
     """The curve of later events at epsilons >= 0: exact where all are Gaussian."""
     if after is None:
         return None
@@ -138,7 +157,7 @@ def _curve_of(after: Losses | None, events_after: Sequence) -> Curve | None:
         gaussians = [(e, count) for e, count in events_after if isinstance(e, Gaussian)]
         mu = math.sqrt(sum(count / e.noise_multiplier**2 for e, count in gaussians))
         return lambda epsilons: np.array([gaussian_delta(mu, e) for e in epsilons])
-    return lambda epsilons: np.asarray(after.get_delta_for_epsilon(epsilons), dtype=float)
+    return after.deltas
 
 
 def _chords(epsilons: Floats, deltas: Floats) -> Curve:
@@ -156,26 +175,19 @@ def _chords(epsilons: Floats, deltas: Floats) -> Curve:
     return curve
 
 
-def _composed(parts: Sequence, step: float, last: Losses | None = None) -> Losses:
+def _composed(
+    parts: Sequence, step: float, last: LossDistribution | None = None
+) -> LossDistribution:
     total = last
-    with np.errstate(over="ignore", invalid="ignore"):  # what it spoils is refused
-        for event, count in parts:
-            once = loss_distribution(event, step)
-            if once is None:
-                continue
-            some = _sound(once.self_compose(count) if count > 1 else once)
-            total = some if total is None else _sound(total.compose(some))
+    for event, count in parts:
+        once = loss_distribution(event, step)
+        if once is None:
+            continue
+        some = once.self_compose(count)
+        total = some if total is None else total.compose(some)
     if total is None:
         raise UnsupportedEvent("there is nothing to compose")
     return total
-
-
-def _sound(losses: Losses) -> Losses:
-    """Return the losses if they still sum to one; what is left when they do not bounds nothing."""
-    mass = float(losses.get_delta_for_epsilon(-2 * LARGEST_LOSS))
-    if not abs(mass - 1) <= ROUNDING:
-        raise UnsupportedEvent(f"losses of total mass {mass:.4g}: the loss grid is too fine")
-    return losses
 
 
 def _merged(sequence: Sequence) -> Sequence:
@@ -195,12 +207,49 @@ def _merged(sequence: Sequence) -> Sequence:
     return ((Gaussian(math.sqrt(pieces / precision), 1.0), pieces), *counts.items())
 
 
-def _step(sequence: Sequence, epsilon: float) -> float:
-    """Return the spacing of a loss grid that is fine enough around ``epsilon``."""
-    points = float(GRID_POINTS_PER_EPSILON)
+def _step(merged: Sequence) -> float:
+    """Return a spacing of the lattice that is fine beside the deviation of the composed loss.
+
+    Rounding to the lattice adds up to a sixth of its square to the variance of every loss.
+    """
     sampled = (SampledGaussian, TruncatedGaussian)
-    steps = [event.steps for event, _ in sequence if isinstance(event, sampled)]
-    points = max([points, *(GRID_POINTS_PER_STEPS * math.sqrt(count) * 3 for count in steps)])
-    ranges = [event.epsilon for event, _ in sequence if isinstance(event, Selection)]
-    step = min([epsilon / points, *(range_ / GRID_POINTS_PER_RANGE for range_ in ranges)])
-    return max(step, epsilon / LARGEST_GRID)
+    losses = sum(
+        count * (event.steps if isinstance(event, sampled) else 1) for event, count in merged
+    )
+    deviation = math.sqrt(2 * sum(count * spread(event) for event, count in merged)) or 1.0
+    if not math.isfinite(deviation):
+        raise UnsupportedEvent("losses without a finite deviation do not fit on a loss grid")
+    fine, needed = (math.sqrt(6 * excess / losses) for excess in (EXCESS, MOST_EXCESS))
+    wanted = min(max(fine, DEVIATIONS / CHEAP), needed)
+    step = max(deviation * max(wanted, DEVIATIONS / LARGEST), _widest(merged) / FEW)
+    return _aligned(merged, step)
+
+
+def _widest(merged: Sequence) -> float:
+    """Return the width of the losses of one sampled sum, which may be far above their deviation."""
+    sampled = (SampledGaussian, TruncatedGaussian)
+    return max((width(event) for event, _ in merged if isinstance(event, sampled)), default=0.0)
+
+
+def _aligned(merged: Sequence, step: float) -> float:
+    """Return a step that is not larger, of which the losses of a pure event are a multiple."""
+    for event, _ in merged:
+        if isinstance(event, (Pure, Approximate)) and event.epsilon:
+            return event.epsilon / math.ceil(event.epsilon / step)
+    return step
+
+
+def spread(event: Event) -> float:
+    """Return roughly half the variance of an event's loss."""
+    match event:
+        case Approximate():
+            return event.epsilon**2 / 2
+        case ThresholdedGaussian():
+            return event.counted.rho
+        case NoGuarantee():
+            return math.inf
+        case SampledGaussian() | TruncatedGaussian():
+            precision = 1 / event.noise_multiplier / event.noise_multiplier
+            once = event.rate**2 * math.expm1(min(precision, LARGEST_LOSS))
+            return event.steps * min(event.rate * precision / 2, once / 2)
+    return event.rho

@@ -26,7 +26,7 @@ from dp_synth.accounting.closed_forms import (
     zcdp_delta,
     zcdp_epsilon,
 )
-from dp_synth.accounting.composition import ENGINES, Losses
+from dp_synth.accounting.composition import ENGINES
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteLaplace,
@@ -39,9 +39,9 @@ from dp_synth.accounting.events import (
     SampledGaussian,
     Selection,
     ThresholdedGaussian,
-    TruncatedGaussian,
 )
 from dp_synth.accounting.losses import LARGEST_LOSS
+from dp_synth.accounting.tilting import LossDistribution
 from dp_synth.errors import UnsupportedEvent
 
 Floats = NDArray[np.float64]
@@ -49,6 +49,7 @@ Sequence = tuple[tuple[Event, int], ...]
 
 ROUNDING = 1e-12  # relative, towards the pessimistic side
 TAIL = 1e-12  # trade-off curves are followed to this delta
+MOST_CORNERS = 1000  # of a curve's, at which its bound on attacks is exact
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ class PrivacyCurve:
         bound = self._delta_apart(epsilon)
         if self.rho is not None:
             bound = min(bound, zcdp_delta(self.rho, epsilon))
-        for _, losses in self._losses(epsilon):
-            bound = min(bound, float(losses.get_delta_for_epsilon(epsilon)))
+        for _, losses in self._losses():
+            bound = min(bound, losses.delta(epsilon))
         return bound
 
     def tpr(self, fpr: Floats) -> Floats:
@@ -163,38 +164,37 @@ class PrivacyCurve:
         if self.is_gaussian:
             yield "gaussian", gaussian_epsilon(self.mu, delta) if delta else math.inf
             return
-        apart = self._epsilon_apart(delta)
-        yield "basic composition", apart
+        yield "basic composition", self._epsilon_apart(delta)
         if not delta:
             return
-        rough = apart
         if self.rho is not None:
-            rough = min(rough, zcdp_epsilon(self.rho, delta))
-            yield "zcdp", rough
-        found = math.inf
-        while True:  # a rough bound far above makes the first grid too coarse
-            previous = min(found, rough)
-            for name, losses in self._losses(previous):
-                bound = _epsilon_of(losses, delta, min(found, rough))
-                yield name, bound
-                found = min(found, bound)
-            if not 0 < found < previous / 2:
-                return
+            yield "zcdp", zcdp_epsilon(self.rho, delta)
+        for name, losses in self._losses():
+            yield name, losses.epsilon(delta)
 
     @cached_property
     def _profile(self) -> tuple[Floats, Floats]:
         """Points (epsilon, delta) of the curve from epsilon 0 to where delta is negligible."""
         last = min(*(bound for _, bound in self._epsilons(TAIL)), LARGEST_LOSS)
         points = np.geomspace(last * 1e-4, last, 400) if last else np.empty(0)
-        epsilons = np.concatenate([[0.0], points])
+        epsilons = np.unique(np.concatenate([[0.0], points, self._corners]))
         if self.is_gaussian:
             return epsilons, np.array([gaussian_delta(self.mu, e) for e in epsilons])
         bounds = [np.array([self._delta_apart(e) for e in epsilons])]
         if self.rho is not None:
             bounds.append(np.array([zcdp_delta(self.rho, e) for e in epsilons]))
-        for _, losses in self._losses(last / 10):
-            bounds.append(np.asarray(losses.get_delta_for_epsilon(epsilons)))
+        for _, losses in self._losses():
+            bounds.append(losses.deltas(epsilons))
         return epsilons, np.min(bounds, axis=0)
+
+    @property
+    def _corners(self) -> Floats:
+        """Epsilons at which the curve of one pure event, or several alike, has its corners."""
+        if len(self.events) != 1 or not isinstance(self.events[0][0], (Pure, Approximate)):
+            return np.empty(0)
+        event, count = self.events[0]
+        losses = event.epsilon * np.arange(count, max(0, count - 2 * MOST_CORNERS) - 1, -2)
+        return losses[losses >= 0]
 
     @property
     def _is_free(self) -> bool:
@@ -205,34 +205,39 @@ class PrivacyCurve:
         """Whether the closed form of one Gaussian mechanism holds."""
         return all(isinstance(event, (Gaussian, Public)) for event, _ in self.events)
 
-    def _losses(self, epsilon: float) -> Iterator[tuple[str, Losses]]:
-        """Yield the engines that compose loss distributions, on a grid fit for ``epsilon``."""
-        wanted = max(epsilon if math.isfinite(epsilon) else 0.0, self._scale)
-        if not math.isfinite(wanted):
-            return
+    def _losses(self) -> Iterator[tuple[str, LossDistribution]]:
+        """Yield the engines that compose loss distributions."""
         for name, engine in ENGINES.items():
             try:
-                yield name, engine(self.events, wanted)
+                yield name, engine(self.events)
             except UnsupportedEvent:
                 continue  # the other engines bound it, or ``epsilon`` is infinite
 
     def _epsilon_apart(self, delta: float) -> float:
-        """Gaussians at ``delta``, everything else at its pure epsilon: basic composition."""
-        pure = [(_pure_epsilon(event), count) for event, count in self._others]
-        total = math.fsum(epsilon * count for epsilon, count in pure)
-        if self.mu and math.isfinite(total):
-            total += gaussian_epsilon(self.mu, delta) if delta else math.inf
+        """Gaussians at ``delta``, everything else at what it promises: basic composition."""
+        total = math.fsum(_promised(event) * count for event, count in self._others)
+        left = delta
+        if self._deltas_apart:
+            left = (delta - self._deltas_apart) * (1 - ROUNDING)
+        if left < 0 or not math.isfinite(total):
+            return math.inf
+        if self.mu:
+            total += gaussian_epsilon(self.mu, left) if left else math.inf
         return total
 
     def _delta_apart(self, epsilon: float) -> float:
-        left = epsilon - math.fsum(_pure_epsilon(event) * count for event, count in self._others)
-        return gaussian_delta(self.mu, left) if left >= 0 else 1.0
+        left = epsilon - math.fsum(_promised(event) * count for event, count in self._others)
+        if left < 0:
+            return 1.0
+        return min(1.0, gaussian_delta(self.mu, left) + self._deltas_apart * (1 + ROUNDING))
 
     @cached_property
-    def _scale(self) -> float:
-        """The size of a typical loss, for which a loss grid must be fine enough."""
-        costs = [count * _spread(event) for event, count in self.events]
-        return math.sqrt(math.fsum(costs)) or 1.0
+    def _deltas_apart(self) -> float:
+        """What events of a known delta add to it."""
+        others = [(e, count) for e, count in self._others if isinstance(e, Approximate)]
+        if len(others) == 1 and others[0][1] == 1:
+            return others[0][0].delta
+        return math.fsum(event.delta * count for event, count in others) * (1 + ROUNDING)
 
     @cached_property
     def _others(self) -> list[tuple[Event, int]]:
@@ -276,42 +281,11 @@ def _rho(event: Event) -> float | None:
     return event.rho
 
 
-def _spread(event: Event) -> float:
-    """Return roughly half the variance of an event's loss."""
+def _promised(event: Event) -> float:
+    """Return the epsilon that an event keeps but for the delta that it names."""
     match event:
-        case Approximate():
-            return event.epsilon**2 / 2
-        case ThresholdedGaussian():
-            return event.counted.rho
-        case NoGuarantee():
-            return math.inf
-        case SampledGaussian() | TruncatedGaussian():
-            precision = 1 / event.noise_multiplier / event.noise_multiplier
-            once = event.rate**2 * math.expm1(min(precision, LARGEST_LOSS))
-            return event.steps * min(event.rate * precision / 2, once)
-    return event.rho
-
-
-def _pure_epsilon(event: Event) -> float:
-    match event:
-        case Selection() | Pure():
+        case Selection() | Pure() | Approximate():
             return event.epsilon
         case Laplace() | DiscreteLaplace():
             return event.sensitivity / event.scale
-        case Approximate():
-            return math.inf
     return math.inf
-
-
-def _epsilon_of(losses: Losses, delta: float, most: float) -> float:
-    """Return the epsilon of a loss distribution at ``delta``, at most ``most``, rounded up."""
-    if most <= LARGEST_LOSS:
-        return min(most, float(losses.get_epsilon_for_delta(delta)))
-    if math.isinf(most):
-        return float(losses.get_epsilon_for_delta(delta))
-    low, high = 0.0, most  # by way of delta, whose exponentials do not overflow
-    while high - low > 1e-12 * high:
-        middle = (low + high) / 2
-        above = float(losses.get_delta_for_epsilon(middle)) > delta
-        low, high = (middle, high) if above else (low, middle)
-    return high

@@ -161,9 +161,11 @@ class SampledGaussian:
 
 @dataclass(frozen=True)
 class TruncatedGaussian:
-    """A ``SampledGaussian`` whose batches are cut to ``max_batch`` records, in any manner.
+    """A ``SampledGaussian`` whose batches are cut to ``max_batch`` records.
 
-    For static shapes. ``max_records`` is a public bound on the number of records.
+    For static shapes. ``max_records`` is a public bound on the number of records beside the one
+    in question. The cut may favour any record, but one record takes the place of one other at
+    most: it keeps the first of an order, or a random subset, that does not depend on who is drawn.
     """
 
     noise_multiplier: float
@@ -183,17 +185,21 @@ class TruncatedGaussian:
         return SampledGaussian(self.noise_multiplier, self.rate, self.steps)
 
     @property
-    def cut(self) -> float:
-        """Upper bound on the chance that any step's batch is cut because of other records.
+    def cut_once(self) -> float:
+        """Upper bound on the chance that a step's batch is full of other records.
 
-        Unless ``max_batch`` or more of the others are drawn, nothing is cut whether one record
-        takes part or not, and its loss is that of the sampled Gaussian. Whether they are drawn
-        does not depend on that record, so that this chance is all that the cut adds to delta.
+        Otherwise nothing is cut whether one record takes part or not, and its loss is that of
+        the sampled Gaussian. In a full batch it takes the place of another, so that the sum
+        moves by up to twice its norm. Whether a batch is full does not depend on that record.
         """
         from scipy.special import bdtrc
 
-        once = float(bdtrc(self.max_batch - 1, self.max_records, self.rate))
-        return min(1.0, self.steps * once * (1 + 1e-9))
+        return min(1.0, float(bdtrc(self.max_batch - 1, self.max_records, self.rate)) * (1 + 1e-9))
+
+    @property
+    def cut(self) -> float:
+        """Upper bound on the chance that any step's batch is cut because of other records."""
+        return min(1.0, self.steps * self.cut_once)
 
     @property
     def rho(self) -> None:

@@ -68,8 +68,8 @@ def _random_strategies(
 
 
 def _block_delta(events: Events, epsilons: Floats) -> Floats:
-    losses = with_blocks(compose(events).events, float(epsilons.max()))
-    return np.asarray(losses.get_delta_for_epsilon(epsilons))
+    losses = with_blocks(compose(events).events)
+    return np.asarray(losses.deltas(epsilons))
 
 
 @pytest.mark.parametrize("range_", [0.001, 0.1, 1.0, 4.0, 20.0])
@@ -173,7 +173,7 @@ SEQUENCES: list[Events] = [
 
 @pytest.mark.parametrize("events", SEQUENCES)
 def test_blocks_never_cost_more_than_selections_one_by_one(events: Events) -> None:
-    apart = event_by_event(events, 1.5).get_delta_for_epsilon(EPSILONS)
+    apart = event_by_event(events).deltas(EPSILONS)
     assert (_block_delta(events, EPSILONS) <= 1.001 * apart + 1e-12).all()
 
 
@@ -272,7 +272,7 @@ def test_selections_too_small_for_a_lattice_are_composed_without_one() -> None:
     tiny = ((Selection(1e-7), 2), (Selection(0.5), 3), gaussian)
     without = _block_delta(tiny[1:], EPSILONS)
     found = _block_delta(tiny, EPSILONS)
-    assert (found >= without * (1 - 1e-9)).all()
+    assert (found >= without * (1 - 1e-6)).all()  # each on a lattice of its own
     assert found == pytest.approx(without, rel=1e-3)
 
 
@@ -292,4 +292,4 @@ def test_unequal_selections_in_any_order_stay_above_the_adversary_of_that_order(
 
 def test_no_selection_gives_no_block() -> None:
     with pytest.raises(UnsupportedEvent, match="no selection"):
-        with_blocks(((Gaussian(1.0, 1.0), 2),), 1.0)
+        with_blocks(((Gaussian(1.0, 1.0), 2),))

@@ -180,10 +180,10 @@ def _convolved_delta(range_: float, count: int, mu: float, epsilon: float) -> fl
 def test_every_count_is_composed_as_often_as_it_says(count: int, mu: float) -> None:
     after: list[tuple[Event, int]] = [(Gaussian(1 / mu, 1.0), 1)] if mu else []
     curve = compose([(Selection(1.5), count), *after])
-    losses = event_by_event(curve.events, 1.2)
+    losses = event_by_event(curve.events)
     for epsilon in (0.3, 1.2):
         expected = _convolved_delta(1.5, count, mu, epsilon)
-        assert losses.get_delta_for_epsilon(epsilon) == pytest.approx(expected, rel=2e-3)
+        assert losses.delta(epsilon) == pytest.approx(expected, rel=2e-3)
         assert curve.delta(epsilon) <= 1.002 * expected
     fewer = compose([(Selection(1.5), count - 1), *after])
     assert fewer.delta(1.0) < 0.95 * curve.delta(1.0)
@@ -195,8 +195,8 @@ def test_a_count_costs_the_same_as_events_one_by_one() -> None:
     at_once = compose([(Selection(0.3), 4), (Gaussian(5.0, 1.0), 4)])
     assert compose([selection] * 4 + [gaussian] * 4) == at_once
     interleaved = compose([selection, gaussian] * 4)
-    expected = event_by_event(at_once.events, 1.0).get_epsilon_for_delta(1e-6)
-    found = event_by_event(interleaved.events, 1.0).get_epsilon_for_delta(1e-6)
+    expected = event_by_event(at_once.events).epsilon(1e-6)
+    found = event_by_event(interleaved.events).epsilon(1e-6)
     assert found == pytest.approx(expected, rel=1e-9)
     assert at_once.epsilon(1e-6) < interleaved.epsilon(1e-6) <= found  # one block, or four
 

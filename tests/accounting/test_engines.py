@@ -62,7 +62,7 @@ def _alone(events: Events, delta: float) -> dict[str, float]:
     found["zcdp"] = zcdp_epsilon(curve.rho, delta)
     for name, engine in ENGINES.items():
         if scale < 300:
-            found[name] = float(engine(curve.events, scale).get_epsilon_for_delta(delta))
+            found[name] = float(engine(curve.events).epsilon(delta))
     return found
 
 
@@ -125,7 +125,7 @@ MIXED: Events = [
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("epsilon", [0.2, 0.5, 1.0])
 def test_every_engine_is_above_what_one_adversary_reaches(engine: str, epsilon: float) -> None:
-    bound = ENGINES[engine](tuple(MIXED), epsilon).get_delta_for_epsilon(epsilon)
+    bound = ENGINES[engine](tuple(MIXED)).delta(epsilon)
     assert 0.7 * bound < _floor(MIXED, epsilon) <= bound
 
 
@@ -140,7 +140,7 @@ def test_no_event_of_a_mixed_sequence_is_forgotten() -> None:
 def test_events_of_every_kind_compose_in_any_order(seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(EVERY_KIND))
     curve = compose([EVERY_KIND[i] for i in order])
-    apart = event_by_event(tuple(EVERY_KIND), 1.5).get_epsilon_for_delta(DELTA)
+    apart = event_by_event(tuple(EVERY_KIND)).epsilon(DELTA)
     epsilon = curve.epsilon(DELTA)
     assert 0.9 * apart < epsilon < apart * (1 + 1e-4)
     assert curve.delta(epsilon) <= DELTA * (1 + 1e-3)
@@ -149,8 +149,8 @@ def test_events_of_every_kind_compose_in_any_order(seed: int) -> None:
 
 def test_an_event_of_known_delta_keeps_that_delta_after_a_block() -> None:
     events = ((Selection(0.3), 5), (Gaussian(9.0, 1.0), 1), (Approximate(0.1, 1e-7), 1))
-    found = with_blocks(events, 1.0).get_epsilon_for_delta(1e-6)
-    assert found < event_by_event(events, 1.0).get_epsilon_for_delta(1e-6)
+    found = with_blocks(events).epsilon(1e-6)
+    assert found < event_by_event(events).epsilon(1e-6)
     assert compose(events).delta(50.0) >= 1e-7
     assert compose(events).epsilon(0.9e-7) == math.inf
 

@@ -192,4 +192,4 @@ def test_the_zcdp_cost_is_never_below_what_the_losses_show(name: str) -> None:
     assert losses is not None
     assert bound is not None
     for epsilon in np.linspace(0, 3, 13).tolist():
-        assert losses.get_delta_for_epsilon(epsilon) <= bound.get_delta_for_epsilon(epsilon) + 1e-12
+        assert losses.delta(epsilon) <= bound.delta(epsilon) + 1e-12

@@ -42,13 +42,13 @@ def deltas_of(
     losses = loss_distribution(event, step)
     assert losses is not None
     composed = losses.self_compose(count)
-    return np.array([composed.get_delta_for_epsilon(epsilon) for epsilon in epsilons.tolist()])
+    return np.array([composed.delta(epsilon) for epsilon in epsilons.tolist()])
 
 
 def epsilon_of(event: Event, delta: float, *, count: int = 1, step: float = STEP) -> float:
     losses = loss_distribution(event, step)
     assert losses is not None
-    return float(losses.self_compose(count).get_epsilon_for_delta(delta))
+    return float(losses.self_compose(count).epsilon(delta))
 
 
 def hockey_stick(upper: np.ndarray, lower: np.ndarray, epsilon: float) -> float:
@@ -296,8 +296,8 @@ def test_a_curve_cut_short_or_laid_on_a_coarse_grid_only_costs_more() -> None:
     epsilons = np.linspace(0.0, 6.0, 50)
     exact = curve(epsilons)
     for reach, step in [(12.0, 0.01), (12.0, 0.3), (2.0, 0.01)]:
-        losses = curve_distribution(curve, -reach, reach, step)
-        found = np.array([losses.get_delta_for_epsilon(e) for e in epsilons.tolist()])
+        losses = curve_distribution(curve, reach, step)
+        found = np.array([losses.delta(e) for e in epsilons.tolist()])
         assert np.all(found >= exact - 1e-12)
     assert found[-1] == pytest.approx(gaussian_delta(1.0, 2.0))  # an infinite loss beyond the cut
 

@@ -48,10 +48,10 @@ def test_selections_one_by_one_need_the_noise_of_an_independent_implementation(
     target: tuple[float, float], _floor: float, _noise: float, apart: float
 ) -> None:
     epsilon, delta = target
-    enough = event_by_event(_mst_events(apart * 1.001), epsilon)
-    too_little = event_by_event(_mst_events(apart * 0.999), epsilon)
-    assert enough.get_epsilon_for_delta(delta) <= epsilon
-    assert too_little.get_epsilon_for_delta(delta) > epsilon
+    enough = event_by_event(_mst_events(apart * 1.001))
+    too_little = event_by_event(_mst_events(apart * 0.999))
+    assert enough.epsilon(delta) <= epsilon
+    assert too_little.epsilon(delta) > epsilon
 
 
 def test_mst_needs_at_least_seven_percent_less_noise_than_by_zcdp() -> None:

@@ -47,7 +47,7 @@ def test_the_curve_agrees_with_composed_loss_distributions() -> None:
     assert losses is not None
     twice, curve = losses.self_compose(2), compose([(EVENT, 2)])
     for epsilon in (0.1, 0.5, 1.5):
-        exact = float(twice.get_delta_for_epsilon(epsilon))
+        exact = float(twice.delta(epsilon))
         assert curve.delta(epsilon) == pytest.approx(exact, rel=1e-3)
 
 

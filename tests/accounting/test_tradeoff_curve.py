@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 from random_plans import random_events
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
 from dp_synth.accounting import Gaussian, PrivacyCurve, Selection, compose
+from dp_synth.accounting.events import Approximate, Pure
 
 FPR = np.concatenate([[0.0], np.geomspace(1e-9, 0.5, 200), np.linspace(0.5, 1.0, 101)[1:]])
 
@@ -62,3 +63,24 @@ def test_no_event_leaves_the_attacker_guessing() -> None:
 def test_a_hopeless_budget_permits_a_perfect_attack() -> None:
     hopeless = compose([(Gaussian(0.02, 1.0), 1), (Selection(3.0), 4)])
     assert hopeless.largest_auc() == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("epsilon", "delta"), [(1.0, 1e-2), (0.3, 1e-6), (2.0, 0.2)])
+def test_tpr_against_an_event_of_known_epsilon_and_delta_is_exact(
+    epsilon: float, delta: float
+) -> None:
+    gain = math.exp(epsilon)
+    best = 1 - np.maximum(0, np.maximum(1 - delta - gain * FPR, (1 - delta - FPR) / gain))
+    tpr = compose([(Approximate(epsilon, delta), 1)]).tpr(FPR)
+    assert (tpr >= best - 1e-12).all()
+    assert tpr == pytest.approx(best, abs=1e-9)
+
+
+def test_tpr_against_repeated_responses_is_exact() -> None:
+    chance = 1 / (1 + math.exp(-0.5))
+    truths = np.arange(7)
+    upper, lower = binom.pmf(truths, 6, chance), binom.pmf(truths, 6, 1 - chance)
+    fpr = np.concatenate([[0.0], np.cumsum(lower[::-1])])
+    tpr = np.concatenate([[0.0], np.cumsum(upper[::-1])])
+    found = compose([(Pure(0.5), 6)]).tpr(FPR)
+    assert found == pytest.approx(np.interp(FPR, fpr, tpr), abs=1e-9)

@@ -116,7 +116,7 @@ def least_scale(
         middle = math.sqrt(low * high)
         losses = loss_distribution(NoisyVote(noise, middle, teachers), 1 / 3000)
         assert losses is not None
-        spent = losses.self_compose(queries).get_epsilon_for_delta(1e-5)
+        spent = losses.self_compose(queries).epsilon(1e-5)
         low, high = (middle, high) if spent > 1 else (low, middle)
     return high
 
