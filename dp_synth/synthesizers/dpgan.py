@@ -45,6 +45,7 @@ class DPGAN(Synthesizer):
     critic_width: int = 128
     generator_width: int = 128
     components: int = 4096
+    late_share: float = 0.8  # of the steps, whose generators' rows are released; see Training
     device: str = "auto"
     patience: int = 0  # blocks of 50 steps without a gain, after which it stops; see Training
 
