@@ -293,8 +293,8 @@ class _Game:
     def _rows_a_step(self) -> int:
         """How many rows of each late generator are kept, so that all make the components."""
         training = self.training
-        steps = training.late_share * training.steps / training.critic_steps
-        return math.ceil(training.components / max(1.0, steps))
+        steps = int(training.late_share * training.steps) // training.critic_steps
+        return math.ceil(training.components / max(1, steps))
 
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer | torch.Generator]:
         return {
