@@ -68,12 +68,13 @@ class LiveCell:
     def __str__(self) -> str:
         """Return the one line to print.
 
-        >>> print(LiveCell.of("mst epsilon 1 tv2", 0.0471, [0.045, 0.046, 0.05], 0.002))
-        mst epsilon 1 tv2: live 0.0471, recorded 0.0470 (3 seeds; 99 % of more in [0.0167, 0.0773])
+        >>> print(LiveCell.of("mst tv2", 0.0471, [0.045, 0.046, 0.05], 0.002))
+        mst tv2: live 0.0471, recorded 0.0470 (3 seeds, another's in [0.0167, 0.0773] at 99 %)
         """
-        known = f"{self.seeds} seeds; {100 * COVERAGE:g} % of more" if self.seeds > 1 else "1 seed;"
-        where = f"{known} in [{self.low:.4f}, {self.high:.4f}]"
-        return f"{self.cell}: live {self.live:.4f}, recorded {self.recorded:.4f} ({where})"
+        where = f"in [{self.low:.4f}, {self.high:.4f}]"
+        known = f"{self.seeds} seeds, another's {where} at {100 * COVERAGE:g} %"
+        known = known if self.seeds > 1 else f"1 seed, {where}"
+        return f"{self.cell}: live {self.live:.4f}, recorded {self.recorded:.4f} ({known})"
 
 
 def combined(stores: Sequence[pd.DataFrame], files: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -88,7 +88,7 @@ def test_a_live_cell_agrees_where_one_more_recorded_seed_could_lie(value, agrees
     (found,) = compare(combined([table(row("dpgan", seed, value))], [table(*RECORDED)]))
     assert str(found) == (
         f"dpgan epsilon 1 seed {seed} tv2: live {value:.4f}, recorded 0.1100 "
-        "(3 seeds; 99 % of more in [-0.0046, 0.2246])"
+        "(3 seeds, another's in [-0.0046, 0.2246] at 99 %)"
     )
     assert (found.low, found.high) == pytest.approx((0.11 - HALF, 0.11 + HALF))
     assert found.agrees is agrees
@@ -103,7 +103,7 @@ def test_a_prediction_interval_holds_the_next_of_normal_values_as_often_as_it_sa
 def test_of_a_single_recorded_seed_the_record_has_its_own_interval():
     (found,) = compare(combined([table(row("dpgan", 0, 0.1))], [table(RECORDED[0])]))
     assert (found.low, found.high) == pytest.approx((0.08, 0.12))
-    assert "recorded 0.1000 (1 seed; in [0.0800, 0.1200])" in str(found)
+    assert "recorded 0.1000 (1 seed, in [0.0800, 0.1200])" in str(found)
 
 
 def test_a_live_cell_names_its_own_machine_and_those_of_the_records():

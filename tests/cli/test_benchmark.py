@@ -96,7 +96,9 @@ def test_live_cells_that_are_far_off_or_failed_are_warned_about(grid, capfd):
     (grid.parent / "kept.jsonl").write_text(json.dumps(kept) + "\n")
     assert main(["benchmark", "plot", "results/small", "kept.jsonl"]) == 0
     spoken = capfd.readouterr()
-    assert spoken.out.startswith("mst epsilon 1 seed 0 tv2: live 0.5000, recorded 0.9000 (1 seed;")
+    assert spoken.out.startswith(
+        "mst epsilon 1 seed 0 tv2: live 0.5000, recorded 0.9000 (1 seed, in ["
+    )
     far, failure = spoken.err.splitlines()
     assert "warning: mst epsilon 1 seed 0 tv2: the live value lies outside" in far
     assert far.endswith("the records are of a machine that is not recorded")
