@@ -41,7 +41,7 @@ JOBS = 2
 DASK_WORKERS = 3
 MOST_DELAY = 0.1  # seconds from a cell's end to the kill, at most
 PATIENCE = 300.0  # seconds until a wait is given up; nothing is timed
-MEASURED_HERE = ["wall_seconds", "peak_mb"]
+MEASURED_HERE = ["wall_seconds", "peak_mb", "processor", "torch", "kernels"]
 
 Place = Callable[[], Sequence[psutil.Process]]
 

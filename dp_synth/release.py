@@ -225,7 +225,10 @@ class Release:
             ) from error
 
     def save(self, path: str | Path) -> None:
-        """Write the release to an .npz file, whole or not at all; nothing in it is pickled."""
+        """Write the release to an .npz file, whole or not at all; nothing in it is pickled.
+
+        ReleaseError, and no file, for what ``load`` would refuse.
+        """
         answers, answered = to_fields(self.transcript)
         header = {
             "format": FORMAT,
@@ -239,13 +242,15 @@ class Release:
             "total": self.model.total,
             "transcript": answers,
         }
-        arrays: dict[str, Any] = {
-            "header": np.array(json.dumps(header)),
-            **self.model.to_arrays(),
-            **answered,
-        }
+        text = json.dumps(header)
+        tables: dict[str, Any] = {**self.model.to_arrays(), **answered}
+        try:
+            self._of(json.loads(text), tables, source=str(path))
+        except DAMAGES as error:
+            reason = str(error) if isinstance(error, ValueError) else "it is damaged"
+            raise ReleaseError(f"{path}: not written, as it could not be read: {reason}") from error
         with written_whole(path) as passing, passing.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, header=np.array(text), **tables)
 
     @classmethod
     def load(cls, path: str | Path) -> Release:
@@ -254,17 +259,27 @@ class Release:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
                 header = json.loads(str(arrays["header"]))
                 _check_head(header)
-                schema = Schema.from_dict(header["schema"], source=str(path))
                 tables = {name: arrays[name] for name in arrays.files if name != "header"}
-                ledger = Ledger.from_fields(header["ledger"])
-                model = _model_of(schema, header, tables)
-                fields = header["transcript"] if header["version"] > 1 else []
-                transcript = from_fields(fields, tables)
-                name, settings = header["synthesizer"], header["settings"]
-                return cls(name, settings, schema, model, ledger, transcript)
+                return cls._of(header, tables, source=str(path))
         except DAMAGES as error:
             reason = str(error) if isinstance(error, InputError) else "it is damaged or no release"
             raise ReleaseError(f"{path}: cannot be read as a release: {reason}") from error
+
+    @classmethod
+    def _of(
+        cls,
+        header: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[np.generic]],
+        *,
+        source: str,
+    ) -> Release:
+        """Return the release of a file's header and arrays; one of DAMAGES where it is none."""
+        schema = Schema.from_dict(header["schema"], source=source)
+        ledger = Ledger.from_fields(header["ledger"])
+        model = _model_of(schema, header, arrays)
+        fields = header["transcript"] if header["version"] > 1 else []
+        transcript = from_fields(fields, arrays)
+        return cls(header["synthesizer"], header["settings"], schema, model, ledger, transcript)
 
 
 def _default_rows(total: float) -> int:

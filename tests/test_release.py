@@ -15,6 +15,7 @@ import pytest
 from dp_synth import release as releases
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.errors import InputError, ReleaseError
+from dp_synth.inference import MixtureModel
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, Independent
@@ -71,6 +72,18 @@ def test_a_loaded_release_gives_the_same_rows_and_the_same_promise(release, save
     assert loaded.schema == release.schema
     assert (loaded.synthesizer, loaded.settings) == ("mst", asdict(MST()))
     assert loaded.largest_auc() == release.largest_auc()
+
+
+def test_what_could_not_be_loaded_is_not_saved(release, tmp_path):
+    """Of a tree and of a mixture: no file is left that nobody can read."""
+    tree = replace(release.model, coarse=replace(release.model.coarse, total=float("nan")))
+    tables = tuple(np.full((1, size), np.nan) for size in SCHEMA.domain.sizes)
+    mixture = MixtureModel(SCHEMA.domain, np.ones(1), tables, 200.0)
+    for model in (tree, mixture):
+        with pytest.raises(ReleaseError, match="not written, as it could not be read") as told:
+            replace(release, model=model).save(tmp_path / "release.npz")
+        assert "\n" not in str(told.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_number_of_records_below_zero_is_refused(release):

@@ -70,6 +70,9 @@ RECORDS = {
     "peak_mb": "the most memory that these held",
     "budget": "who vouches for epsilon: `ledger`, `peer-declared`, or empty for baselines",
     "version": "of dp_synth",
+    "processor": "model of the processor that the cell ran on; empty in the first records",
+    "torch": "version of torch, where the cell's process had loaded it; else empty",
+    "kernels": "vector instructions that torch's kernels use, such as `AVX2`: sums depend on them",
     "error": "why the cell failed, in one line; else empty",
 }
 

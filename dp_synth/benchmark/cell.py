@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import dp_synth
 from dp_synth._version import __version__
 from dp_synth.accounting import Adjacency
+from dp_synth.benchmark.machine import UNKNOWN, Machine
 
 Record = dict[str, str | float | int | None]
 
@@ -35,7 +37,20 @@ RECORD_COLUMNS: dict[str, type] = {
     "peak_mb": float,
     "budget": str,
     "version": str,
+    "processor": str,
+    "torch": str,
+    "kernels": str,
     "error": str,
+}
+
+# Columns that the first records lack, and what stands there.
+ADDED: Record = {
+    "wall_seconds": None,
+    "peak_mb": None,
+    "budget": "",
+    "processor": "",
+    "torch": "",
+    "kernels": "",
 }
 
 
@@ -114,7 +129,8 @@ class Outcome:
     ``seconds`` is the processor time of the fit, of a peer's whole process, None for baselines.
     ``wall_seconds`` and ``peak_mb`` are of the whole cell, its process and that one's children.
     ``budget`` says who vouches for epsilon: "ledger", "peer-declared", or "" for baselines.
-    ``ledger`` is the text of the fit's ledger. It and ``trace`` are never part of a record.
+    ``machine`` is what the cell ran on, ``ledger`` the text of the fit's ledger. The latter and
+    ``trace`` are never part of a record.
     """
 
     measured: tuple[Measured, ...] = ()
@@ -122,9 +138,20 @@ class Outcome:
     wall_seconds: float | None = None
     peak_mb: float | None = None
     budget: str = ""
+    machine: Machine = UNKNOWN
     ledger: str = ""
     error: str = ""
     trace: str = ""
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Outcome:
+        """Return the outcome of ``asdict``'s fields, also of those before machines were known.
+
+        KeyError or TypeError where there are others.
+        """
+        measured = tuple(Measured(**value) for value in fields["measured"])
+        machine = Machine(**fields.get("machine", {}))
+        return cls(**{**fields, "measured": measured, "machine": machine})
 
 
 def measured(metric: str, value: float, low: float, high: float) -> Measured:
@@ -161,6 +188,7 @@ def records(cell: Cell, outcome: Outcome) -> list[Record]:
             "peak_mb": outcome.peak_mb,
             "budget": outcome.budget,
             "version": __version__,
+            **asdict(outcome.machine),
             "error": outcome.error,
         }
         for value in values

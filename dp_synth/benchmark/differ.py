@@ -76,7 +76,9 @@ class StoreDiff:
     """What is not the same in two stores; times and memory are not compared.
 
     ``equal`` counts the series with the same values, or the same failure, in both. ``damaged``
-    counts the files of either store that could not be read and take no part.
+    counts the files of either store that could not be read and take no part. ``machines`` are
+    those that changed series ran on, of either store: processors sum in orders of their own, and
+    trainings of networks carry that on.
     """
 
     only_first: tuple[Series, ...]
@@ -85,6 +87,7 @@ class StoreDiff:
     changed: tuple[Change, ...]
     failures: tuple[FailureChange, ...]
     damaged: tuple[int, int]
+    machines: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     @property
     def is_same(self) -> bool:
@@ -125,6 +128,7 @@ def diff(first: Store, second: Store) -> StoreDiff:
         changed=changed,
         failures=failures,
         damaged=(damaged_here, damaged_there),
+        machines=(_machines(here, changed), _machines(there, changed)),
     )
 
 
@@ -169,6 +173,10 @@ def _changes(pairs: Iterable[tuple[Series, Outcome, Outcome]]) -> Iterator[Chang
         metrics = sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
         if metrics:
             yield Change(series, {name: _apart(one, two, name) for name in metrics})
+
+
+def _machines(found: Mapping[Series, Outcome], changed: Iterable[Change]) -> tuple[str, ...]:
+    return tuple(sorted({str(found[change.series].machine) for change in changed}))
 
 
 def _values(measured: Iterable[Measured]) -> Values:

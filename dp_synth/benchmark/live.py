@@ -5,45 +5,76 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dp_synth.benchmark.cell import RECORD_COLUMNS
+from dp_synth.benchmark.machine import Machine
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Values = Sequence[float] | NDArray[np.float64]
+
 SERIES = ("dataset", "task", "synthesizer", "settings", "delta", "adjacency")
 CELL = (*SERIES, "epsilon", "seed")
 COMPARED = {"utility": "tv2", "leakage": "auc:density_ratio"}  # what a line says of a cell
+COVERAGE = 0.99  # of a prediction interval: one live cell in a hundred lies outside by chance
 
 
 @dataclass(frozen=True)
 class LiveCell:
-    """A live cell beside its record; ``recorded`` is None where no record has its seed.
+    """A live cell beside the records of its series at all their seeds.
 
-    ``spread`` is the range of the recorded values over seeds; of one seed, the width of the
-    record's own interval.
+    A seed repeats its result on one kind of processor alone, so that the live value is taken for
+    one more seed's: it should lie between ``low`` and ``high``, an interval that holds the next
+    of so many normal values with probability ``COVERAGE``. Of one recorded seed it is as wide to
+    either side as the record's own interval is in all. ``machines`` are those of the live cell
+    and of the records.
     """
 
     cell: str  # which, and by which metric
     live: float
-    recorded: float | None
-    spread: float
+    recorded: float  # mean over seeds
+    seeds: int
+    low: float
+    high: float
+    machines: tuple[str, str] = ("", "")
+
+    @classmethod
+    def of(cls, cell: str, live: float, recorded: Values, width: float) -> LiveCell:
+        """Return the live value of a cell beside the ``recorded`` ones, one a seed.
+
+        ``width`` is that of the interval of the first of them.
+        """
+        from scipy import stats
+
+        seeds, mean = len(recorded), float(np.mean(recorded))
+        half = width
+        if seeds > 1:
+            quantile = float(stats.t.ppf((1 + COVERAGE) / 2, seeds - 1))
+            half = quantile * float(np.std(recorded, ddof=1)) * math.sqrt(1 + 1 / seeds)
+        half = 0.0 if math.isnan(half) else half
+        return cls(cell, live, mean, seeds, mean - half, mean + half)
 
     @property
     def agrees(self) -> bool:
-        """Whether the two are no further apart than recorded seeds are from each other."""
-        return self.recorded is None or abs(self.live - self.recorded) <= self.spread
+        """Whether the live value lies where one more seed's is to be expected."""
+        return self.low <= self.live <= self.high or math.isclose(self.live, self.recorded)
 
     def __str__(self) -> str:
         """Return the one line to print.
 
-        >>> print(LiveCell("dpctgan epsilon 1 seed 0 tv2", 0.04712, 0.04708, 0.002))
-        dpctgan epsilon 1 seed 0 tv2: live 0.0471, recorded 0.0471
+        >>> print(LiveCell.of("mst tv2", 0.0471, [0.045, 0.046, 0.05], 0.002))
+        mst tv2: live 0.0471, recorded 0.0470 (3 seeds, another's in [0.0167, 0.0773] at 99 %)
         """
-        known = "-" if self.recorded is None else f"{self.recorded:.4f}"
-        return f"{self.cell}: live {self.live:.4f}, recorded {known}"
+        where = f"in [{self.low:.4f}, {self.high:.4f}]"
+        known = f"{self.seeds} seeds, another's {where} at {100 * COVERAGE:g} %"
+        known = known if self.seeds > 1 else f"1 seed, {where}"
+        return f"{self.cell}: live {self.live:.4f}, recorded {self.recorded:.4f} ({known})"
 
 
 def combined(stores: Sequence[pd.DataFrame], files: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -76,11 +107,15 @@ def _agree(text: str, other: str) -> bool:
 
 
 def compare(records: pd.DataFrame) -> list[LiveCell]:
-    """Return each live cell that ended well beside its record, by one metric of its task."""
+    """Return each live cell that ended well beside its records, by one metric of its task.
+
+    A series of which every recorded seed failed is left out.
+    """
     compared = records[records["metric"] == records["task"].map(COMPARED)]
     compared = compared[compared["value"].notna()]
     recorded = compared[~compared["live"]]
-    return [_compared(recorded, row) for _, row in compared[compared["live"]].iterrows()]
+    found = (_compared(recorded, row) for _, row in compared[compared["live"]].iterrows())
+    return [one for one in found if one is not None]
 
 
 def failures(records: pd.DataFrame) -> list[str]:
@@ -89,16 +124,20 @@ def failures(records: pd.DataFrame) -> list[str]:
     return [f"{_name(row)}: failed with {row['error']}" for _, row in failed.iterrows()]
 
 
-def _compared(recorded: pd.DataFrame, row: pd.Series[float]) -> LiveCell:
+def _compared(recorded: pd.DataFrame, row: pd.Series[float]) -> LiveCell | None:
     fields = [*SERIES, "epsilon", "metric"]
     alike = recorded[(recorded[fields] == row[fields]).all(axis=1)]
-    same = alike[alike["seed"] == row["seed"]]
-    spread = alike["value"].max() - alike["value"].min()
-    if len(alike) == 1:
-        spread = (alike["high"] - alike["low"]).iloc[0]
-    known = float(same["value"].iloc[0]) if len(same) else None
-    width = 0.0 if math.isnan(spread) else float(spread)
-    return LiveCell(f"{_name(row)} {row['metric']}", float(row["value"]), known, width)
+    if alike.empty:
+        return None
+    width = float((alike["high"] - alike["low"]).iloc[0])
+    named = f"{_name(row)} {row['metric']}"
+    found = LiveCell.of(named, float(row["value"]), alike["value"].to_numpy(dtype=float), width)
+    there = {_machine(one) for _, one in alike.iterrows()}
+    return replace(found, machines=(_machine(row), "; ".join(sorted(there))))
+
+
+def _machine(row: pd.Series[float]) -> str:
+    return str(Machine(*(str(row[name] or "") for name in ("processor", "torch", "kernels"))))
 
 
 def _name(row: pd.Series[float]) -> str:

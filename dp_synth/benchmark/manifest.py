@@ -18,6 +18,7 @@ from pathlib import Path
 import dp_synth
 from dp_synth._version import __version__
 from dp_synth.benchmark.cell import Cell, Outcome, canonical_json, code_digest
+from dp_synth.benchmark.machine import processor
 from dp_synth.benchmark.store import Store, reached
 from dp_synth.files import Location, write_whole
 
@@ -33,7 +34,6 @@ PACKAGES = (
     "torch",
     "opacus",
 )
-CPU_INFO = Path("/proc/cpuinfo")  # of Linux, where platform.processor() names the family alone
 MOST_GIT_SECONDS = 10.0
 
 
@@ -182,19 +182,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 def _machine() -> dict[str, object]:
     return {"system": sys.platform, "processor": processor(), "cores": os.cpu_count()}
-
-
-def processor(source: Path = CPU_INFO) -> str:
-    """Return the model of the processor, its architecture where the system does not say."""
-    try:
-        lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip() == "model name":
-            return " ".join(value.split())
-    return platform.processor() or platform.machine()
 
 
 def _version_of(package: str) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dp_synth.benchmark.cell import RECORD_COLUMNS, Record
+from dp_synth.benchmark.cell import ADDED, RECORD_COLUMNS, Record
 from dp_synth.errors import InputError
 from dp_synth.files import written_whole
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILE_COLUMNS: dict[str, type] = {**RECORD_COLUMNS, "command": str}
-ADDED = frozenset({"wall_seconds", "peak_mb", "budget"})  # which the first files lack
 
 
 def write_record_file(records: pd.DataFrame, path: Path, command: str) -> None:
@@ -32,8 +31,8 @@ def write_record_file(records: pd.DataFrame, path: Path, command: str) -> None:
 def read_record_file(path: Path) -> pd.DataFrame:
     """Return the records of a file with their ``command``; InputError where it is not one.
 
-    Files of before wall time, memory and the voucher of the budget were recorded say nothing of
-    the first two, and had every budget from a ledger.
+    Files of before wall time, memory, the machine and the voucher of the budget were recorded say
+    nothing of the first three, and had every budget from a ledger.
     """
     import pandas
 
@@ -53,7 +52,9 @@ def read_record_file(path: Path) -> pd.DataFrame:
 
 def _is_record(row: object) -> bool:
     """Tell whether a line holds every column, those apart that were added, and no other."""
-    if not isinstance(row, dict) or not set(FILE_COLUMNS) - ADDED <= set(row) <= set(FILE_COLUMNS):
+    if not isinstance(row, dict):
+        return False
+    if not set(FILE_COLUMNS) - set(ADDED) <= set(row) <= set(FILE_COLUMNS):
         return False
     return all(value is None or _is_of(value, FILE_COLUMNS[name]) for name, value in row.items())
 
@@ -66,7 +67,7 @@ def _is_of(value: object, kind: type) -> bool:
 def _before_added(row: Mapping[str, object]) -> Record:
     """Return what the added columns are where a line does not say."""
     is_fitted = row["epsilon"] is not None and not row["error"]
-    return {"wall_seconds": None, "peak_mb": None, "budget": "ledger" if is_fitted else ""}
+    return {**ADDED, "budget": "ledger" if is_fitted else ""}
 
 
 def _plain(row: Mapping[Hashable, object]) -> Record:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dp_synth._version import __version__
-from dp_synth.benchmark.cell import RECORD_COLUMNS, Cell, Measured, Outcome, records
+from dp_synth.benchmark.cell import ADDED, RECORD_COLUMNS, Cell, Outcome, records
 from dp_synth.errors import InputError
 from dp_synth.files import Location, Url, location, write_whole
 
@@ -177,9 +177,11 @@ def read_records(store: Store) -> pd.DataFrame:
         table: pd.DataFrame = found.to_pandas(use_threads=False)
     except ArrowInvalid:
         raise InputError(f"{store.records}: not a Parquet file; run the grid again") from None
-    if list(table.columns) != list(RECORD_COLUMNS):
+    for name in ADDED.keys() - set(table.columns):
+        table[name] = ADDED[name]
+    if set(table.columns) != set(RECORD_COLUMNS):
         raise InputError(f"{store.records}: not the records of a benchmark; run the grid again")
-    return table
+    return table[list(RECORD_COLUMNS)]
 
 
 def _is_done(store: Store, cell: Cell) -> bool:
@@ -218,9 +220,7 @@ def _outcome(cell: Cell, found: Mapping[str, Any]) -> Outcome | None:
     if found.get("cell") != {name: getattr(cell, name) for name in FIELDS}:
         return None
     try:
-        fields = dict(found["outcome"])
-        measured = tuple(Measured(**value) for value in fields.pop("measured"))
-        return Outcome(measured, **fields)
+        return Outcome.from_fields(found["outcome"])
     except (KeyError, TypeError, ValueError):  # whole, but with other fields than ours
         return None
 

@@ -21,7 +21,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 
-from dp_synth.benchmark.cell import Cell, Measured, Outcome
+from dp_synth.benchmark.cell import Cell, Outcome
+from dp_synth.benchmark.machine import Machine
 from dp_synth.benchmark.processes import MEGABYTE, Family, forget_peak, peak_mb
 
 __all__ = [
@@ -247,6 +248,7 @@ def attempt(request: bytes) -> Outcome:
         outcome,
         wall_seconds=time.monotonic() - started,
         peak_mb=max(outcome.peak_mb or 0.0, peak_mb()),
+        machine=Machine.here(),
     )
 
 
@@ -277,9 +279,7 @@ def _to_text(outcome: Outcome) -> bytes:
 
 
 def _from_text(text: bytes) -> Outcome:
-    fields = json.loads(text)
-    measured = tuple(Measured(**value) for value in fields.pop("measured"))
-    return Outcome(measured, **fields)
+    return Outcome.from_fields(json.loads(text))
 
 
 def _follow(parent: int) -> None:

@@ -167,7 +167,7 @@ def plot(
 
     What stands in several sources is drawn once. Cells of a grid or store whose method has
     exported records as well are live: open markers beside the records, and a line each that says
-    what both found, with a warning where they are further apart than seeds are.
+    what both found, with a warning where the live value is not one that another seed could give.
     """
     from dp_synth.figures import draw_all, not_shown
 
@@ -197,9 +197,10 @@ def _say_what_live_cells_found(records: pd.DataFrame) -> None:
     for found in benchmark.compare(records):
         typer.echo(found)
         if not found.agrees:
+            here, there = found.machines
             typer.echo(
-                f"dp-synth: warning: {found.cell}: live and recorded differ by more than "
-                f"recorded seeds do ({found.spread:.4f})",
+                f"dp-synth: warning: {found.cell}: the live value lies outside of where another "
+                f"seed's is expected; it is of {here}, the records are of {there}",
                 err=True,
             )
     for line in benchmark.failures(records):

@@ -53,6 +53,9 @@ def _lines(found: StoreDiff, first: str, second: str) -> list[str]:
     width = max(len(name) for name, _ in counts)
     lines = [f"{name:<{width}}  {count:>6}" for name, count in counts]
     lines += _metric_lines(found)
+    here, there = ("; ".join(machines) for machines in found.machines)
+    if here != there:
+        lines += ["", f"different values are of {here} in {first}", f"and of {there} in {second}"]
     lines += _named("different values", [change.series for change in found.changed])
     failures = [_failure(change) for change in found.failures]
     lines += _named("different failures (A | B)", failures)

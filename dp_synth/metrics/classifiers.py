@@ -128,8 +128,8 @@ def learn_and_predict(
 ) -> NDArray[np.float64]:
     """Return the probabilities of ``targets``, learned on one thread.
 
-    One thread gives the same sums on every machine, and models that are trained side by side
-    do not wait for each other.
+    One thread sums in one order whatever the number of cores, and models that are trained side
+    by side do not wait for each other.
     """
     from threadpoolctl import threadpool_limits
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,10 +15,18 @@ from torch import Tensor, nn
 from dp_synth.accounting import SampledGaussians, Slice, compose
 from dp_synth.checkpoint import State, current_keeper
 from dp_synth.domain import Domain
-from dp_synth.errors import CheckpointError, TrainingError
+from dp_synth.errors import CheckpointError
 from dp_synth.mechanisms.sampled_gradients import Critic, SampledGradients, clipped_sum
 from dp_synth.nn.encoding import Encoding
-from dp_synth.nn.generator import LATENT, Averaged, Conditions, Generator, probabilities
+from dp_synth.nn.generator import (
+    LATENT,
+    Averaged,
+    Conditions,
+    Generator,
+    check_rows,
+    diverged,
+    probabilities,
+)
 from dp_synth.nn.patience import Patience
 from dp_synth.nn.progress import tell
 from dp_synth.nn.state import arrays_of, restore
@@ -53,9 +62,9 @@ def train(
     """Return rows of probabilities that a generator makes after all steps of ``part``.
 
     ``frequencies`` are those of all attributes' codes and ``records`` their noisy number, both
-    paid for. TrainingError when the generator's loss is no longer finite: what was charged
-    stays charged. The training of a ``keeper`` goes on from its state, CheckpointError when that
-    is of other networks.
+    paid for. TrainingError when the generator's loss, weights or rows are no longer finite: what
+    was charged stays charged. The training of a ``keeper`` goes on from its state, CheckpointError
+    when that is of other networks.
     """
     with _one_thread():
         return _trained(table, part, frequencies, training, records=records, rng=rng)
@@ -63,7 +72,11 @@ def train(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Use one thread: sums are then the same on every machine, and small products no slower."""
+    """Use one thread: sums then depend on the processor's kernels alone, not on its cores.
+
+    Small products are no slower. Processors of other instruction sets sum in other orders, and
+    a training carries that on: one seed gives one result on one kind of machine.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -88,21 +101,25 @@ def _trained(
     keeper, spent = current_keeper(), _meter(table.payer)
     for step in range(_begun(game, part, table.payer, seeded), part.count):
         game.slow_down(1 - step / part.count)
+        game.is_late = step >= (1 - training.late_share) * part.count
         noisy = gradients.step(game.critic, _real_loss)
         game.move_critic([total / expected for total in noisy])
         if (step + 1) % training.critic_steps == 0:
             game.move_generator(against_critic=True)
-        if not np.isfinite(game.loss):
-            raise TrainingError(
-                f"the generator's loss is not finite at step {step + 1} of {part.count}; lower "
-                f"learning_rate, {training.learning_rate}; what was charged stays charged"
-            )
+        amiss = "loss is" if not np.isfinite(game.loss) else ""
+        if not amiss and gradients.settled and not game.is_finite:
+            amiss = "weights are"
+        if amiss:
+            what = f"the generator's {amiss} not finite at step {step + 1} of {part.count}"
+            raise diverged(what, training.learning_rate)
         if gradients.settled and game.patience.is_over(game.misfit):
             break
         if gradients.settled and keeper:
             keeper.offer(lambda: game.state(seeded))
         tell(step + 1, part.count, game.loss, spent)
-    return game.rows(training.components)
+    rows = game.rows()
+    check_rows(rows, training.learning_rate)
+    return rows
 
 
 def _begun(
@@ -164,6 +181,8 @@ class _Game:
         self._up = torch.optim.Adam(self.generator.parameters(), lr=rate, betas=GENERATOR_BETAS)
         self.loss = 0.0
         self.patience = Patience(training.patience)
+        self.is_late = False
+        self.late = [torch.empty(0, codes)]
 
     def encode(self, codes: Tensor, coins: torch.Generator) -> Tensor:
         """Return records as the critic takes them, each with a condition of its own."""
@@ -197,6 +216,9 @@ class _Game:
     def move_generator(self, *, against_critic: bool) -> None:
         """Take one step towards the frequencies, its conditions, and higher scores."""
         fakes, logits, condition = self._fakes()
+        if self.is_late:
+            few = self.encoding.softmax(logits[: self._rows_a_step].detach())
+            self.late.append(few.cpu())
         loss = -self.critic(fakes).mean() * against_critic
         if self.training.frequencies_weight:
             loss = loss + self.training.frequencies_weight * self._divergence(logits)
@@ -208,10 +230,27 @@ class _Game:
         self.averaged.take(self.generator)
         self.loss = float(loss.detach())
 
-    def rows(self, components: int) -> Floats:
-        """Return rows of probabilities that the averaged generator makes."""
-        latent = self._latent(components, self.coins)[0]
-        return probabilities(self.averaged.network, latent, self.encoding)
+    def rows(self) -> Floats:
+        """Return rows of probabilities, those of late generators where any were kept.
+
+        A generator and a critic that answer each other go round in circles, which the mixture of
+        a circle's generators does not: single ones, and averages of their weights, do.
+        """
+        late = torch.cat(self.late)
+        if not len(late):
+            latent = self._latent(self.training.components, self.coins)[0]
+            return probabilities(self.averaged.network, latent, self.encoding)
+        components = min(self.training.components, len(late))
+        even = torch.arange(components) * len(late) // components
+        rows: Floats = late[even].double().numpy()
+        return rows
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all of the generator's weights and statistics are, and their averages."""
+        networks = (self.generator, self.averaged.network)
+        states = (value for network in networks for value in network.state_dict().values())
+        return all(bool(torch.isfinite(value).all()) for value in states)
 
     def misfit(self) -> float:
         """Return how far generated rows are from what is paid for; no record has a part in it.
@@ -234,12 +273,13 @@ class _Game:
         numbers: dict[str, object] = {"patience": asdict(self.patience)}
         if seeded:
             numbers["rng"] = seeded.bit_generator.state
-        return State(numbers, arrays_of(self._parts()))
+        return State(numbers, {**arrays_of(self._parts()), "late": torch.cat(self.late).numpy()})
 
     def restore(self, state: State, seeded: np.random.Generator | None) -> None:
         """Put the game where ``state`` was taken; CheckpointError where that is of another."""
         try:
             restore(self._parts(), state.arrays)
+            self.late = [torch.tensor(state.arrays["late"])]
             self.patience = Patience(**state.numbers["patience"])
             if seeded:
                 seeded.bit_generator.state = state.numbers["rng"]
@@ -248,6 +288,13 @@ class _Game:
                 "the checkpoint is of other networks, or of another device, than this fit has; "
                 "nothing was released"
             ) from error
+
+    @property
+    def _rows_a_step(self) -> int:
+        """How many rows of each late generator are kept, so that all make the components."""
+        training = self.training
+        steps = int(training.late_share * training.steps) // training.critic_steps
+        return math.ceil(training.components / max(1, steps))
 
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer | torch.Generator]:
         return {

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dp_synth.errors import TrainingError
 from dp_synth.mechanisms.sampled_gradients import linear
 from dp_synth.nn.encoding import Encoding
 
@@ -96,6 +97,19 @@ def probabilities(generator: Generator, latent: Tensor, encoding: Encoding) -> F
     parts = [encoding.softmax(generator(latent[i : i + ROWS_AT_ONCE])) for i in starts]
     rows: Floats = torch.cat(parts).cpu().double().numpy()
     return rows
+
+
+def diverged(what: str, learning_rate: float) -> TrainingError:
+    """Return the error that ends a training which came to numbers that are not finite."""
+    return TrainingError(
+        f"{what}; lower learning_rate, {learning_rate}; what was charged stays charged"
+    )
+
+
+def check_rows(rows: Floats, learning_rate: float) -> None:
+    """Raise TrainingError where rows of probabilities are not finite, whatever the loss said."""
+    if not np.isfinite(rows).all():
+        raise diverged("the generator's rows are not finite", learning_rate)
 
 
 def raked(rows: Floats, frequencies: Floats, sizes: tuple[int, ...]) -> tuple[Floats, ...]:

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dp_synth.domain import Domain
-from dp_synth.errors import TrainingError
 from dp_synth.inference import estimate_total
 from dp_synth.inference.mixture import MixtureModel
 from dp_synth.inference.simplex import project_to_simplex
 from dp_synth.measurement import Measurement
-from dp_synth.nn.generator import raked
+from dp_synth.nn.generator import check_rows, diverged, raked
 from dp_synth.nn.progress import tell
 
 Floats = NDArray[np.float64]
@@ -156,7 +155,7 @@ class RowGenerator:
     def train(self, error: Callable[[Tensor], Tensor], training: Training) -> None:
         """Take Adam's steps down ``error``, and average the weights along the way.
 
-        TrainingError when the error is no longer finite.
+        TrainingError when the error, or what the averaged weights make, is no longer finite.
         """
         optimizer = torch.optim.Adam(self.weights, lr=training.learning_rate, betas=BETAS, eps=EPS)
         for step in range(training.steps):
@@ -164,10 +163,8 @@ class RowGenerator:
                 group["lr"] = training.learning_rate * _rate(step, training.steps)
             loss = error(self.rows())
             if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"the generator's loss is not finite at step {step + 1} of {training.steps}; "
-                    f"lower learning_rate, {training.learning_rate}; what was charged stays charged"
-                )
+                what = f"the generator's loss is not finite at step {step + 1} of {training.steps}"
+                raise diverged(what, training.learning_rate)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -176,13 +173,18 @@ class RowGenerator:
                 for mean, weight in zip(self.averaged, self.weights, strict=True):
                     mean.lerp_(weight, 1 - kept)
             tell(step + 1, training.steps, float(loss.detach()))
+        check_rows(self._averaged_rows(), training.learning_rate)
 
     def model(self, domain: Domain, total: float, ones: Floats) -> MixtureModel:
         """Return the rows of the averaged weights as a model, raked to the frequencies ``ones``."""
-        with torch.no_grad():
-            rows = self.rows(self.averaged).cpu().double().numpy()
+        rows = self._averaged_rows()
         tables = raked(rows, np.maximum(ones, LEAST_LEFT), self.sizes)
         return MixtureModel(domain, np.full(len(rows), 1 / len(rows)), tables, total)
+
+    @torch.no_grad()
+    def _averaged_rows(self) -> Floats:
+        rows: Floats = self.rows(self.averaged).cpu().double().numpy()
+        return rows
 
 
 def fit_rows(

@@ -20,10 +20,12 @@ class Training:
     """Settings of a generator and its private critic; nothing in them depends on records.
 
     ``frequencies_weight`` is that of the generator's divergence from paid frequencies; at 0 they
-    are not used at all. With ``patience`` a training stops when so many blocks of steps that are
-    charged together (``CHARGED_AT_ONCE``) have brought generated rows no nearer to the paid
-    frequencies and to their conditions. Steps not taken are not charged, but stay reserved, and
-    the ledger certifies the reservation: where a training stops depends on its noisy steps.
+    are not used at all. The rows released are those that the generators of the last
+    ``late_share`` of the steps made on the way, as many of each; at 0 those of one generator of
+    averaged weights, at the end. With ``patience`` a training stops when so many blocks of steps
+    that are charged together (``CHARGED_AT_ONCE``) have brought generated rows no nearer to the
+    paid frequencies and to their conditions. Steps not taken are not charged, but stay reserved,
+    and the ledger certifies the reservation: where a training stops depends on its noisy steps.
     InputError for a setting out of range.
     """
 
@@ -39,6 +41,7 @@ class Training:
     components: int  # rows of probabilities that are released
     conditional: bool
     frequencies_weight: float
+    late_share: float  # of the steps, whose generators' rows are released; 0: averaged weights
     device: str
     patience: int = 0  # blocks of steps without a gain; 0 for all steps, whatever they bring
 
@@ -64,6 +67,8 @@ class Training:
                 raise InputError(f"{name} must be above 0, got 0")
         if not 0 < self.rate <= 1:
             raise InputError(f"rate must lie in (0, 1]: a chance of each record, got {self.rate}")
+        if self.late_share > 1:
+            raise InputError(f"late_share must lie in [0, 1], got {self.late_share}")
         if self.fakes < 2:
             raise InputError(f"fakes must be 2 or more to have batch statistics, got {self.fakes}")
         if self.device not in DEVICES:

@@ -34,6 +34,9 @@ NEWER: dict[str, float | str | bool] = {
     "wall_seconds": np.nan,
     "peak_mb": np.nan,
     "budget": "",
+    "processor": "",
+    "torch": "",
+    "kernels": "",
     "live": False,
 }
 

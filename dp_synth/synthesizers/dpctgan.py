@@ -58,6 +58,7 @@ class DPCTGAN(Synthesizer):
     generator_width: int = 128
     frequencies_weight: float = 10.0
     components: int = 4096
+    late_share: float = 0.0  # of the steps, whose generators' rows are released; see Training
     device: str = "auto"
     patience: int = 0  # blocks of 50 steps without a gain, after which it stops; see Training
 

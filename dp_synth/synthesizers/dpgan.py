@@ -21,13 +21,17 @@ class DPGAN(Synthesizer):
 
     Xie et al. 2018 (arXiv:1802.06739), with Poisson batches, clipped gradients and limited
     weights of the critic. One-way marginals only say which codes are one input of the networks,
-    and how such a group is shared out again: the generator is not held to them.
+    and how such a group is shared out again: the generator is not held to them. What is released
+    is a mixture of the generators of late steps (``late_share``): each of them answers the critic
+    of its moment and misses what that one did not look at, their mixture does not, and differs
+    little from one seed, or processor, to the next.
 
     Privacy
     -------
     As in ``DPCTGAN``: one Gaussian measurement an attribute, then one noisy sum of clipped
-    gradients of Poisson-sampled records a step (``SampledGradients``). Holds for add/remove
-    adjacency and units of one record.
+    gradients of Poisson-sampled records a step (``SampledGradients``), all of which the charge
+    covers, so that rows of every step are post-processing. Holds for add/remove adjacency and
+    units of one record.
     """
 
     name: ClassVar[str] = "dpgan"
@@ -45,6 +49,7 @@ class DPGAN(Synthesizer):
     critic_width: int = 128
     generator_width: int = 128
     components: int = 4096
+    late_share: float = 0.8  # of the steps, whose generators' rows are released; see Training
     device: str = "auto"
     patience: int = 0  # blocks of 50 steps without a gain, after which it stops; see Training
 

@@ -21,7 +21,7 @@ from dp_synth.benchmark.worker import CLOSED, UNLIMITED, Limits
 from dp_synth.errors import InputError
 
 PATIENCE = 60.0  # seconds until a wait is given up; nothing is timed
-MEASURED_HERE = ["wall_seconds", "peak_mb"]
+MEASURED_HERE = ["wall_seconds", "peak_mb", "processor", "torch", "kernels"]
 
 
 def records_of(store, cells):

@@ -17,10 +17,10 @@ from fake_cells import fake_cell
 import dp_synth
 from dp_synth.benchmark import manifest as manifest_module
 from dp_synth.benchmark.cell import Outcome, code_digest
+from dp_synth.benchmark.machine import processor
 from dp_synth.benchmark.manifest import (
     RunSummary,
     checkout,
-    processor,
     summarise,
     write_manifest,
 )

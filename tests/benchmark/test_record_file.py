@@ -101,6 +101,7 @@ def test_a_file_of_before_columns_were_added_is_read_as_it_was_meant(records, tm
     assert found["wall_seconds"].isna().all()
     assert found["peak_mb"].isna().all()
     assert found["budget"].tolist() == ["ledger", "ledger", "", "", ""]
+    assert (found[["processor", "torch", "kernels"]] == "").all(axis=None)
     path.write_text("".join(json.dumps(row) + "\n" for row in lines))
     rest = [name for name in FILE_COLUMNS if name not in ADDED]
     assert found[rest].equals(read_record_file(path)[rest])
@@ -116,7 +117,7 @@ def test_committed_records_are_read_and_written_with_all_columns(tmp_path):
         [np.nan if line["value"] is None else line["value"] for line in lines], abs=0, nan_ok=True
     )
     fitted = found["epsilon"].notna() & (found["error"] == "")
-    if not ADDED & set(lines[0]):
+    if not ADDED.keys() & set(lines[0]):
         assert found["budget"].tolist() == np.where(fitted, "ledger", "").tolist()
     again = tmp_path / "again.jsonl"
     write_record_file(found, again, "make it")

@@ -9,6 +9,7 @@ from fake_cells import fake_cell
 import dp_synth.benchmark.cell as cell_module
 from dp_synth.benchmark.cell import Outcome, measured
 from dp_synth.benchmark.differ import MetricChange, diff
+from dp_synth.benchmark.machine import Machine
 from dp_synth.benchmark.store import open_store, save, store_at
 from dp_synth.cli import store as command
 from dp_synth.errors import InputError
@@ -184,3 +185,18 @@ def test_the_command_names_failures_and_counts_those_beyond_the_first(first, sec
     assert "  adult utility mst epsilon 1 seed 0: done | MemoryError" in out
     assert out.count("| MemoryError") == command.MOST_NAMED
     assert "  and 2 more" in out
+
+
+def test_the_command_names_the_machines_of_different_values_where_they_are_not_the_same(
+    first, second, capsys
+):
+    here, there = (Machine("A Fast One", "2.13.0", level) for level in ("AVX2", "AVX512"))
+    for machine in (here, there):
+        save(first, fake_cell(0, ""), outcome(machine=here))
+        save(second, fake_cell(0, ""), outcome(0.25, machine=machine))
+        assert run_command(first.folder, second.folder) == 0
+        out = capsys.readouterr().out
+        assert ("different values are of A Fast One, torch 2.13.0, AVX2 in " in out) is (
+            machine == there
+        )
+        assert ("and of A Fast One, torch 2.13.0, AVX512 in " in out) is (machine == there)

@@ -10,6 +10,7 @@ import pytest
 from dp_synth.accounting import Accountant, Plan, PrivacyBudget, SampledGaussians
 from dp_synth.domain import Domain
 from dp_synth.synthesizers.dpctgan import DPCTGAN
+from dp_synth.synthesizers.dpgan import DPGAN
 from dp_synth.table import PrivateTable
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
@@ -74,6 +75,53 @@ def test_a_loss_that_is_no_number_stops_the_training_and_what_was_spent_stays_so
     with pytest.raises(FloatingPointError, match="at step 1 of 8; lower learning_rate"):
         trained(training=replace(TRAINING, frequencies_weight=1e300), table=table)
     assert sum(entry.count for entry in table.payer.accountant.ledger.charges) == 8
+
+
+def late(share: float, components: int = 64):  # type: ignore[no-untyped-def]
+    plain = DPGAN(steps=8, fakes=32, critic_width=8, generator_width=8, late_share=share)
+    return replace(plain, components=components)._training()
+
+
+def test_released_rows_are_those_that_late_generators_made_on_the_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[np.ndarray] = []
+    fakes = adversarial._Game._fakes
+
+    def remembered(game):  # type: ignore[no-untyped-def]
+        found = fakes(game)
+        if torch.is_grad_enabled():  # a step of the generator, not of the critic
+            made.append(game.encoding.softmax(found[1].detach()).numpy())
+        return found
+
+    monkeypatch.setattr(adversarial._Game, "_fakes", remembered)
+    rows = trained(training=late(0.5))
+    assert len(made) == 8
+    expected = np.concatenate([one[:16] for one in made[4:]])
+    assert rows.tobytes() == expected.astype(float).tobytes()
+
+
+def test_of_more_rows_than_components_as_many_of_each_generator_are_taken() -> None:
+    whole, few = (trained(training=late(1.0, components)) for components in (64, 4))
+    assert (len(whole), len(few)) == (64, 4)
+    assert few.tobytes() == whole[::16].tobytes()  # the first row of every second generator
+
+
+def test_which_rows_are_released_changes_no_step_of_the_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ends: list[bytes] = []
+    rows = adversarial._Game.rows
+
+    def remembered(game):  # type: ignore[no-untyped-def]
+        ends.append(game.generator.last.weight.detach().numpy().tobytes())
+        return rows(game)
+
+    monkeypatch.setattr(adversarial._Game, "rows", remembered)
+    first, other = (trained(training=late(share)) for share in (0.0, 0.8))
+    assert ends[0] == ends[1]
+    assert first.shape == other.shape
+    assert first.tobytes() != other.tobytes()
 
 
 def test_the_critics_weights_stay_within_their_limit() -> None:

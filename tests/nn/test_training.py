@@ -33,6 +33,8 @@ DOMAIN = Domain(("a", "b"), (3, 2))
         ("weight_limit", float("inf"), "weight_limit must be a finite number"),
         ("columns_share", 1.0, r"columns_share must lie in \(0, 1\)"),
         ("coarseness", -1.0, "coarseness must be a finite number"),
+        ("late_share", 1.5, r"late_share must lie in \[0, 1\]"),
+        ("late_share", -0.5, "late_share must be a finite number from 0"),
         ("device", "abacus", "device must be one of auto, cpu, cuda"),
     ],
 )

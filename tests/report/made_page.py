@@ -30,7 +30,7 @@ def record(dataset, task, synthesizer, epsilon, seed):
     vouched = "peer-declared" if "/" in synthesizer else "ledger"
     spent = (1.0 + seed, 2.0 + seed, 100.0) if fitted else (np.nan,) * 3
     values = (dataset, task, synthesizer, "{}", *budget, seed, "", np.nan, np.nan, np.nan)
-    values += (*spent, vouched if fitted else "", "1.0", "")
+    values += (*spent, vouched if fitted else "", "1.0", "", "", "", "")
     return dict(zip(RECORD_COLUMNS, values, strict=True))
 
 
