@@ -193,8 +193,6 @@ def attack(
     and is not differentially private.
     """
     from dp_synth.attacks import ATTACKS, attack_named
-    from dp_synth.datasets import read_table
-    from dp_synth.errors import InputError
     from dp_synth.release import Release
     from dp_synth.report.risk import Guarantee
     from dp_synth.schema import Schema
@@ -207,21 +205,11 @@ def attack(
     held = None if release is None else Release.load(release)
     columns = Schema.load(schema).read_as(dialect)
     view = _view(synthetic, columns, reference, held)
-    real = [read_table(path, columns.dialect) for path in (members, non_members)]
-    for path, table in zip((members, non_members), real, strict=True):
-        if table.empty:
-            raise InputError(f"{path}: an attack needs at least one row to aim at")
-    aimed = _targets((real[0], real[1]), view, targets, seed)
+    aimed = _targets((members, non_members), columns, view, targets, seed=seed)
     scores = _attack_scores(attacks, aimed, view, seed)
     ceiling = None if held is None else Guarantee.of(held).ceiling
-    result = {
-        name: {key: x for metric, e in of.items() for key, x in _ends(metric, e).items()}
-        for name, of in scores.items()
-    }
-    told: dict[str, object] = {"attacks": result}
-    if ceiling is not None:
-        told["largest_auc"] = ceiling
-    _deliver(told, json_file, "membership attacks", _attack_rows(scores, attacks, ceiling))
+    rows = _attack_rows(scores, attacks, ceiling)
+    _deliver(_attacked(scores, ceiling), json_file, "membership attacks", rows)
     if not names:
         _tell_what_is_left_out(given)
     _tell_what_is_not_permitted(scores, ceiling)
@@ -286,14 +274,19 @@ def _view(
 
 
 def _targets(
-    real: tuple[pd.DataFrame, pd.DataFrame], view: AttackerView, most: int, seed: int
+    paths: tuple[Path, Path], schema: Schema, view: AttackerView, most: int, *, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the members and the non-members to aim at: of each at most so many, by the seed."""
     import numpy as np
 
+    from dp_synth.datasets import read_table
     from dp_synth.datasets.overlap import refuse_shared
+    from dp_synth.errors import InputError
 
-    members, non_members = real
+    members, non_members = (read_table(path, schema.dialect) for path in paths)
+    for path, table in zip(paths, (members, non_members), strict=True):
+        if table.empty:
+            raise InputError(f"{path}: an attack needs at least one row to aim at")
     tables = {"--members": members, "--non-members": non_members}
     refuse_shared(tables if view.reference is None else tables | {"--reference": view.reference})
     if most and max(len(members), len(non_members)) > most:
@@ -325,6 +318,17 @@ def _attack_scores(
         result[name] = {"auc": roc.auc()}
         result[name] |= {f"tpr_at_fpr_{fpr}": roc.tpr_at_fpr(fpr) for fpr in FPRS}
     return result
+
+
+def _attacked(
+    scores: Mapping[str, Mapping[str, Estimate]], ceiling: float | None
+) -> dict[str, object]:
+    """Return what attacks found as JSON has it, and the largest AUC that the ledger permits."""
+    found = {
+        name: {key: x for metric, e in of.items() for key, x in _ends(metric, e).items()}
+        for name, of in scores.items()
+    }
+    return {"attacks": found} | ({} if ceiling is None else {"largest_auc": ceiling})
 
 
 def _ends(metric: str, estimate: Estimate) -> dict[str, float]:

@@ -107,8 +107,7 @@ def synthesize(
     A ledger that `ledger new` made is continued: epsilon is then this run's portion of it.
     """
     from dp_synth.accounting import PrivacyBudget
-    from dp_synth.datasets import write_table
-    from dp_synth.report.card import data_card, places
+    from dp_synth.report.card import places
     from dp_synth.schema import Schema
 
     public = Schema.load(schema).read_as(dialect)
@@ -129,12 +128,20 @@ def synthesize(
     if release:
         fitted.save(release)
     made = _sampled(fitted, rows, None if seed is None else seed + 1)
-    write_table(_for_file(made, fitted.schema, out), out, fitted.schema.dialect)
-    if card:
-        data_card(fitted).write(card)
+    _write(fitted, made, out, card)
     _tell_of(fitted.ledger)
     if card and fresh is not None and not isinstance(table, str):
         _add_internal(card, fitted, (table, fresh, made), seed or 0)
+
+
+def _write(release: Release, rows: pd.DataFrame, out: str, card: Path | None) -> None:
+    """Write synthetic rows as their schema says, and the card of their release."""
+    from dp_synth.datasets import write_table
+    from dp_synth.report.card import data_card
+
+    write_table(_for_file(rows, release.schema, out), out, release.schema.dialect)
+    if card:
+        data_card(release).write(card)
 
 
 def sample(
