@@ -80,8 +80,11 @@ def test_a_correct_synthesizer_passes(synthesizer):
 def test_noise_much_smaller_than_charged_is_caught_by_its_stage_and_by_the_total(
     synthesizer, columns, stage, monkeypatch
 ):
-    # Half of what MWEM pays goes to choices, of which a lone column leaves nothing to tell.
-    shrink_gaussian_noise(monkeypatch, by=4 if isinstance(synthesizer, MWEM) else 2)
+    # Half of what MWEM pays goes to choices, of which a lone column leaves nothing to tell; a third
+    # of what MST pays as published, whose total is seen in three of four audits at half the noise.
+    published = isinstance(synthesizer, MST) and synthesizer.as_published
+    by = 4 if isinstance(synthesizer, MWEM) else 3 if published else 2
+    shrink_gaussian_noise(monkeypatch, by=by)
     budget, design = PrivacyBudget(10.0, 1e-5), worst_case(columns=columns)
     report = audit(synthesizer, budget, design=design, runs=150, level=0.2, seed=1)
     assert {"total", stage} <= set(report.violations)
