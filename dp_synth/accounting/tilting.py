@@ -312,7 +312,8 @@ class LossSum:
         unit = float(np.finfo(digits).eps) / 2
         rate = 8 * unit * math.log2(bins)
         norms = growth = 0.0
-        origin, spectrum = 0, None
+        origin = 0
+        spectrum: Any = None
         for (dots, count), chances in zip(self.parts, tilted.chances, strict=True):
             folded = _folded(chances, bins)
             norm = float(np.sqrt(folded @ folded)) * (1 + SLACK_OF_SUMS)
