@@ -188,11 +188,10 @@ class LossSum:
             second = float(chances @ away**2)
             variance += count * second
             fourth += count * (float(chances @ away**4) - 3 * second**2)
-        worst = max(worst, (LEVEL * 3) ** 2 / 2 * self._excess(0.0) / (variance or 1.0))
-        if worst <= 1 and fourth > HEAVY * variance**2:
+        there = (LEVEL * 3) ** 2 / (variance or 1.0)
+        if fourth > HEAVY * variance**2:
             there = max(self.level(number).sharpness() for number in (0, 1))
-            worst = max(worst, self._excess(0.0) * there / 2)
-        return worst
+        return max(worst, self._excess(0.0) * there / 2)
 
     def _excess(self, tilt: float) -> float:
         """Return about how much rounding adds to the variance of the tilted sum."""
