@@ -183,10 +183,7 @@ class TruncatedGaussian:
 
     @property
     def cut_once(self) -> float:
-        """Upper bound on the chance that a step's batch is full of other records.
-
-        In a full one a record takes another's place: the sum moves by up to twice its norm.
-        """
+        """Upper bound on the chance that a step's batch is full; a record then moves another."""
         from scipy.special import bdtrc
 
         return min(1.0, float(bdtrc(self.max_batch - 1, self.max_records, self.rate)) * (1 + 1e-9))

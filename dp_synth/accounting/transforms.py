@@ -37,7 +37,8 @@ class Level:
         deltas = self.deltas[start:]
         epsilons = self.step * (self.first + start + np.arange(len(deltas)))
         errors = np.exp(np.minimum(self.log_error - self.tilt * epsilons, 0.0))
-        deltas = deltas[: int(np.argmax((errors > deltas / 100) | (deltas < SMALL)))]
+        rough = np.append((errors > deltas / 100) | (deltas < SMALL), True)
+        deltas = deltas[: int(np.argmax(rough))]
         if len(deltas) < 3:
             return 0.0
         density = np.diff(deltas, 2) / self.step**2
