@@ -162,13 +162,14 @@ def oracle_delta(multiplier: float, rate: float, steps: int) -> Callable[[float]
 
     def delta(epsilon: float) -> float:
         found = []
-        for removed in (True, False):
+        largest = -steps * math.log1p(-rate)  # loss where a record is added; rarely near it
+        for removed in (True, False) if epsilon < largest / 2 else (True,):
             bucket = round(3 * math.log(max(epsilon, 1e-9)))
             if (removed, bucket) not in made:
                 moments = Moments(multiplier, rate, removed)
                 made[removed, bucket] = Contour.near(moments, steps, math.exp(bucket / 3))
             found.append(made[removed, bucket].delta(epsilon))
-        return max(found)
+        return min(1.0, max(found))
 
     return delta
 

@@ -163,9 +163,9 @@ class SampledGaussian:
 class TruncatedGaussian:
     """A ``SampledGaussian`` whose batches are cut to ``max_batch`` records.
 
-    For static shapes. ``max_records`` is a public bound on the number of records beside the one
-    in question. The cut may favour any record, but one record takes the place of one other at
-    most: it keeps the first of an order, or a random subset, that does not depend on who is drawn.
+    For static shapes. ``max_records`` is a public bound on the number of other records. The cut
+    may favour any record, but one takes the place of one other at most: it keeps the first of an
+    order, or a random subset, that does not depend on who is drawn.
     """
 
     noise_multiplier: float
@@ -186,19 +186,14 @@ class TruncatedGaussian:
 
     @property
     def cut_once(self) -> float:
-        """Upper bound on the chance that a step's batch is full of other records.
-
-        Otherwise nothing is cut whether one record takes part or not, and its loss is that of
-        the sampled Gaussian. In a full batch it takes the place of another, so that the sum
-        moves by up to twice its norm. Whether a batch is full does not depend on that record.
-        """
+        """Upper bound on the chance that a step's batch is full; a record then moves another."""
         from scipy.special import bdtrc
 
         return min(1.0, float(bdtrc(self.max_batch - 1, self.max_records, self.rate)) * (1 + 1e-9))
 
     @property
     def cut(self) -> float:
-        """Upper bound on the chance that any step's batch is cut because of other records."""
+        """Upper bound on the chance that any step's batch is full of other records."""
         return min(1.0, self.steps * self.cut_once)
 
     @property

@@ -19,83 +19,32 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
+from dp_synth.accounting.cumulants import Cells, coarse, cumulants, to_exponent
 from dp_synth.accounting.dots import UNIT, Dots, Floats
+from dp_synth.accounting.transforms import (
+    SLACK_OF_SUMS,
+    SMALL,
+    Level,
+    folded_onto,
+    norm_of_shares,
+    power,
+    undone,
+)
 from dp_synth.errors import UnsupportedEvent
 
 Parts = Sequence[tuple[Dots, int]]
-Cells = list[tuple[Floats, Floats, int]]  # losses, logarithms of chances, how often
 
 MOST_BINS = 2**23  # of a transform, in memory
-ROUGH = 1e-4  # relative error of a delta from which transforms are taken with more digits
 BACK = 0.8  # of the tilt that lies nearest: far from where rare large losses take over
 STEEPEST = 0.1  # tilt for each step of the lattice, at most
 NEAR = 0.9  # of the Chernoff exponent of the steepest tilt: as far as levels go
 LEVEL = 2.5  # standard deviations from one level of tilting to the next
 LAST_LEVEL = 16  # deltas near 1e-347
 OUTSIDE = 32.0  # logarithm of the inverse of the chance that may lie beyond a window's end
-SMALL = 1e-15  # a delta down to which a lattice is made fine
 HEAVY = 0.05  # fourth cumulant over squared variance from which a sum is unlike a Gaussian
-FEW_CELLS = 4000  # from which on cumulants are computed from fewer
-COARSE = 0.015  # relative width of the cells from which cumulants are computed
 FEW_BINS = 2**19  # of a transform that takes a fraction of a second
-FARTHEST = 600.0  # in logarithms: what numbers in one sum may differ by
-
-
-@dataclass(frozen=True, eq=False)
-class Level:
-    """Upper bounds on the delta of a sum at the losses of its lattice, from one tilt.
-
-    ``deltas`` fall; at ``step`` * ``first`` and so on. Below, nothing is known. ``log_error`` -
-    ``tilt`` * epsilon is the logarithm of what of them is there for rounding alone.
-    """
-
-    step: float
-    first: int
-    deltas: Floats
-    tilt: float = 0.0
-    log_error: float = -math.inf
-
-    def sharpness(self) -> float:
-        """Return the largest density of losses above 0 over delta, where rounding is no matter."""
-        start = max(0, -self.first)
-        deltas = self.deltas[start:]
-        epsilons = self.step * (self.first + start + np.arange(len(deltas)))
-        errors = np.exp(np.minimum(self.log_error - self.tilt * epsilons, 0.0))
-        deltas = deltas[: int(np.argmax((errors > deltas / 100) | (deltas < SMALL)))]
-        if len(deltas) < 3:
-            return 0.0
-        density = np.diff(deltas, 2) / self.step**2
-        return float(np.max(density / deltas[1:-1]))
-
-    def is_rough(self, epsilon: float) -> bool:
-        """Whether rounding counts at this epsilon."""
-        delta = float(self.delta(np.array([epsilon]))[0])
-        return delta > 0 and self.log_error - self.tilt * epsilon > math.log(ROUGH * delta)
-
-    def delta(self, epsilons: Floats) -> Floats:
-        """Return the bounds at any epsilons, by chords in exp(epsilon)."""
-        place = np.clip(epsilons * (1 - 4 * UNIT * np.sign(epsilons)) / self.step, -1e15, 1e15)
-        below = np.floor(place)
-        index = np.clip(below.astype(np.int64) - self.first, 0, len(self.deltas) - 1)
-        share = np.expm1((place - below) * self.step) / math.expm1(self.step)
-        here = self.deltas[index]
-        chord = here - share * (here - self.deltas[np.minimum(index + 1, len(self.deltas) - 1)])
-        return np.where(below < self.first, np.inf, chord)
-
-    def epsilon(self, delta: float) -> float:
-        """Return an epsilon at which the bound is at most ``delta``; infinite when none is."""
-        after = int(np.searchsorted(-self.deltas, -delta))  # first that is small enough
-        if after == len(self.deltas):
-            return math.inf
-        if not after:
-            return self.step * self.first
-        high, low = self.deltas[after - 1], self.deltas[after]
-        share = (high - delta) / (high - low)
-        found = self.step * (self.first + after - 1) + math.log1p(share * math.expm1(self.step))
-        return found + 8 * UNIT * (abs(found) + self.step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,11 +137,10 @@ class LossSum:
             second = float(chances @ away**2)
             variance += count * second
             fourth += count * (float(chances @ away**4) - 3 * second**2)
-        worst = max(worst, (LEVEL * 3) ** 2 / 2 * self._excess(0.0) / (variance or 1.0))
-        if worst <= 1 and fourth > HEAVY * variance**2:
+        there = (LEVEL * 3) ** 2 / (variance or 1.0)
+        if fourth > HEAVY * variance**2:
             there = max(self.level(number).sharpness() for number in (0, 1))
-            worst = max(worst, self._excess(0.0) * there / 2)
-        return worst
+        return max(worst, self._excess(0.0) * there / 2)
 
     def _excess(self, tilt: float) -> float:
         """Return about how much rounding adds to the variance of the tilted sum."""
@@ -218,16 +166,16 @@ class LossSum:
 
     def _level_at(self, epsilon: float) -> int:
         """Return the level whose tilted law lies nearest to ``epsilon``."""
-        if self._is_single or epsilon <= _cumulants(self._cells, 0.0)[1]:
+        if self._is_single or epsilon <= cumulants(self._cells, 0.0)[1]:
             return 0
         low, high = 0.0, 1 / self.step
         for _ in range(60):
             middle = (low + high) / 2 if low else high / 16
-            value, mean = _cumulants(self._cells, middle)
+            value, mean = cumulants(self._cells, middle)
             low, high = (middle, high) if mean < epsilon else (low, middle)
             if low and high < low * 1.01:
                 break
-        value, mean = _cumulants(self._cells, high)
+        value, mean = cumulants(self._cells, high)
         return self._number(high * mean - value)
 
     @property
@@ -237,16 +185,16 @@ class LossSum:
     @cached_property
     def _cells(self) -> Cells:
         """Losses and chances of each part on few points, of no smaller moments exp(t * loss)."""
-        return [(*_coarse(dots), count) for dots, count in self.parts]
+        return [(*coarse(dots), count) for dots, count in self.parts]
 
     def _tilt(self, number: int) -> float:
         """Return the tilt of a level: near where the Chernoff exponent is so many deviations'."""
         if not number:
             return 0.0
         steepest = STEEPEST / self.step
-        value, mean = _cumulants(self._cells, steepest)
+        value, mean = cumulants(self._cells, steepest)
         exponent = min((LEVEL * number) ** 2 / 2, NEAR * (steepest * mean - value))
-        return BACK * _to_exponent(self._cells, 0.0, exponent, steepest)[0]
+        return BACK * to_exponent(self._cells, 0.0, exponent, steepest)[0]
 
     def _made(self, number: int, digits: type[np.floating] = np.float64) -> Level:
         """Return a level, of a smaller tilt where rare large losses would fill a huge window."""
@@ -293,13 +241,13 @@ class LossSum:
 
         Third comes the logarithm of how much of the moment at ``tilt`` may lie above the window.
         """
-        top = _to_exponent(cells, tilt, OUTSIDE, 1 / self.step)[1]
-        bottom = _to_exponent(cells, tilt, OUTSIDE, -1 / self.step)[1]
+        top = to_exponent(cells, tilt, OUTSIDE, 1 / self.step)[1]
+        bottom = to_exponent(cells, tilt, OUTSIDE, -1 / self.step)[1]
         least = sum(count * dots.first for dots, count in self.parts)
         first = max(least, math.floor(bottom / self.step))
         last = min(self._most, math.ceil(top / self.step) + 1)
         bins = 2 ** max(4, math.ceil(math.log2(last - first + 2)))
-        beyond = -math.inf if last == self._most else _cumulants(cells, tilt)[0] - OUTSIDE
+        beyond = -math.inf if last == self._most else cumulants(cells, tilt)[0] - OUTSIDE
         return last - bins + 1, bins, beyond
 
     def _transformed(self, tilted: _Tilted, digits: type[np.floating]) -> tuple[Floats, float]:
@@ -312,13 +260,14 @@ class LossSum:
         unit = float(np.finfo(digits).eps) / 2
         rate = 8 * unit * math.log2(bins)
         norms = growth = 0.0
-        origin, spectrum = 0, None
+        origin = 0
+        spectrum: Any = None
         for (dots, count), chances in zip(self.parts, tilted.chances, strict=True):
-            folded = _folded(chances, bins)
+            folded = folded_onto(chances, bins)
             norm = float(np.sqrt(folded @ folded)) * (1 + SLACK_OF_SUMS)
             norms += (count + 2) * norm
             growth += count * rate * math.sqrt(bins) * norm
-            part = _power(fft.rfft(folded.astype(digits)), count)
+            part = power(fft.rfft(folded.astype(digits)), count)
             spectrum = part if spectrum is None else spectrum * part
             origin += count * dots.first
         summed = fft.irfft(spectrum, bins).astype(np.float64)
@@ -333,7 +282,7 @@ class LossSum:
         top = int(np.argmax(chances))
         away = step * (np.arange(bins, dtype=float) - top)
         centre = step * (first + top)
-        error *= _norm_of_shares(tilt, step, bins)
+        error *= norm_of_shares(tilt, step, bins)
         error += tilted.dropped * (1 + SLACK_OF_SUMS) / (1 + tilt)
         beyond = tilted.log_beyond - tilt * float(away[-1] + step)
         exponent = tilted.log_scale - tilt * centre
@@ -341,7 +290,7 @@ class LossSum:
         exponent += tilted.slack + 4 * UNIT * (
             abs(tilted.log_scale) + abs(tilt * centre) + float(terms)
         )
-        deltas = _undone(np.maximum(chances, 0.0), away, tilt, step, (error, beyond), exponent)
+        deltas = undone(np.maximum(chances, 0.0), away, tilt, step, (error, beyond), exponent)
         deltas[max(0, self._most - first) :] = 0.0  # no loss is larger
         log_error = math.log(error) + tilted.log_scale if error else -math.inf
         return Level(step, first, deltas, tilt, log_error)
@@ -361,132 +310,6 @@ class LossSum:
     def _most(self) -> int:
         """The largest loss of the sum, in steps."""
         return sum(count * (dots.first + len(dots.chances) - 1) for dots, count in self.parts)
-
-
-SLACK_OF_SUMS = 2.0**-30  # relative, of a sum of squares of as many terms as fit into memory
-
-
-def _cumulants(cells: Cells, tilt: float) -> tuple[float, float]:
-    """Return an upper bound on the log moment at ``tilt``, and its derivative there."""
-    value = mean = 0.0
-    for losses, log_chances, count in cells:
-        powers = log_chances + tilt * losses
-        top = float(powers.max())
-        weights = np.exp(powers - top)
-        whole = float(weights.sum())
-        value += count * (top + math.log(whole))
-        mean += count * float(weights @ losses) / whole
-    return value, mean
-
-
-def _to_exponent(
-    cells: Cells, start: float, exponent: float, steepest: float
-) -> tuple[float, float]:
-    """Return the further tilt from ``start`` whose Chernoff exponent is reached, and its end.
-
-    Towards larger losses, or smaller ones where the ``steepest`` tilt of any use is negative.
-    Under the law tilted by ``start``, at most exp(-exponent) lies beyond that end.
-    """
-    value, _ = _cumulants(cells, start)
-    sign = math.copysign(1.0, steepest)
-    low, high = 0.0, abs(steepest)
-    for _ in range(60):
-        middle = math.sqrt(low * high) if low else high / 16
-        further, mean = _cumulants(cells, start + sign * middle)
-        reached = sign * middle * mean - (further - value) >= exponent
-        low, high = (low, middle) if reached else (middle, high)
-        if low and high < low * 1.01:
-            break
-    further, _ = _cumulants(cells, start + sign * high)
-    return high, sign * (exponent + further - value) / high
-
-
-def _undone(
-    chances: Floats,
-    away: Floats,
-    tilt: float,
-    step: float,
-    missing: tuple[float, float],
-    exponent: float,
-) -> Floats:
-    """Return the deltas of tilted chances at each loss ``away`` from their bulk.
-
-    Sums of positive terms, twice from the largest loss on: the chances under the other table
-    above each loss, and how much delta falls by them from each loss to the next. To these come
-    what is ``missing``, an error at the bulk and the logarithm of what lies beyond, and all are
-    multiplied by exp(``exponent``).
-    """
-    error, log_beyond = missing
-    with np.errstate(divide="ignore", over="ignore"):
-        if (tilt + 1) * (away[-1] - away[0]) > FARTHEST:  # no double holds all terms
-            powers = np.log(chances) - (tilt + 1) * away
-            above = np.append(np.logaddexp.accumulate(powers[:0:-1])[::-1], -np.inf)
-            falls = math.log(math.expm1(step)) + away + above
-            logs = np.logaddexp.accumulate(falls[::-1])[::-1]
-            logs = np.logaddexp(logs, np.logaddexp(np.log(error) - tilt * away, log_beyond))
-            return np.asarray(np.exp(np.minimum(logs + exponent, 0.0)))
-        outwards, back = np.exp(away), np.exp(-(tilt + 1) * away)
-        over = np.append(np.cumsum((chances * back)[:0:-1])[::-1], 0.0)
-        deltas = np.cumsum((math.expm1(step) * outwards * over)[::-1])[::-1]
-        deltas += error * (outwards * back) + math.exp(log_beyond)
-        return np.asarray(np.minimum(deltas * math.exp(min(exponent, 700.0)), 1.0))
-
-
-def _norm_of_shares(tilt: float, step: float, bins: int) -> float:
-    """Return an upper bound on the norm of exp(-t * x) * (1 - exp(-x)) at x = step, 2 * step, ...
-
-    By its integral, and its largest value: it rises once and falls once.
-    """
-    most = float(bins)
-    if tilt:
-        integral = 1 / (2 * tilt * (2 * tilt + 1) * (tilt + 1))
-        most = min(most, integral / step + 1 / (tilt + 1) ** 2)
-    return math.sqrt(most) * (1 + SLACK_OF_SUMS)
-
-
-def _power(values: NDArray[Any], exponent: int) -> NDArray[Any]:
-    """Return powers by repeated squaring, whose rounding is that of ``exponent`` products."""
-    found: NDArray[Any] | None = None
-    while exponent:
-        if exponent & 1:
-            found = values if found is None else found * values
-        exponent >>= 1
-        if exponent:
-            values = values * values
-    assert found is not None
-    return found
-
-
-def _folded(values: Floats, bins: int) -> Floats:
-    """Return the values added up modulo a number of bins, which convolution keeps apart."""
-    if len(values) <= bins:
-        return np.pad(values, (0, bins - len(values)))
-    padded = np.pad(values, (0, -len(values) % bins))
-    return np.asarray(padded.reshape(-1, bins).sum(axis=0))
-
-
-def _coarse(dots: Dots) -> tuple[Floats, Floats]:
-    """Return few losses and the logarithms of their chances: each moment is no smaller.
-
-    Chances between two points are shared by the chord, which lies above exp(t * loss); the
-    points lie closer about zero, so that many tiny losses are not blurred, and about both ends.
-    """
-    index = np.arange(dots.first, dots.first + len(dots.chances), dtype=float)
-    used = np.flatnonzero(dots.chances)
-    if len(used) <= FEW_CELLS:
-        return index[used] * dots.step, dots.log_chances[used]
-    first, last = index[used[0]], index[used[-1]]
-    end = max(-first, last, last - first)
-    ladder = np.unique(np.rint(np.geomspace(1, end + 1, int(math.log(end + 1) / COARSE) + 2)))
-    points = np.concatenate([first + ladder, last - ladder, -ladder, ladder, [first, 0, last]])
-    points = np.unique(points[(points >= first) & (points <= last)])
-    below = np.clip(np.searchsorted(points, index, side="right") - 1, 0, len(points) - 2)
-    share = (index - points[below]) / (points[below + 1] - points[below])
-    chances = np.where((index >= first) & (index <= last), dots.chances, 0.0)
-    upper = np.bincount(below + 1, chances * share, len(points))
-    total = upper + np.bincount(below, chances * (1 - share), len(points))
-    kept = total > 0
-    return points[kept] * dots.step, np.log(total[kept])
 
 
 class LossDistribution:
