@@ -6,11 +6,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dp_synth.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dp_synth.schema import Schema
 
 Neighbours = Annotated[
     str,
@@ -48,3 +53,22 @@ def find_modules_here() -> None:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
+
+
+def table_of(path: str | Path, schema: Schema) -> pd.DataFrame:
+    """Return the table in a file; SchemaError, which names the file, for a column that it lacks.
+
+    Identifiers are not asked for: synthetic rows have none.
+    """
+    from dp_synth.datasets import read_table
+    from dp_synth.errors import SchemaError
+    from dp_synth.frames import column_of
+    from dp_synth.metrics.columns import attributes_of
+
+    table = read_table(path, schema.dialect)
+    for column in attributes_of(schema):
+        try:
+            column_of(table, column.name, schema.name)
+        except SchemaError as error:
+            raise SchemaError(f"{path}: {error}") from None
+    return table

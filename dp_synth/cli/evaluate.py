@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.arguments import find_modules_here
+from dp_synth.cli.arguments import find_modules_here, table_of
 from dp_synth.cli.dialect import takes_dialect
 from dp_synth.dialect import Dialect
 from dp_synth.files import check_writable, written_whole
@@ -68,7 +68,6 @@ def evaluate(
     Beside marginals and classifiers stands what real rows would score. All of it is internal: it
     is computed on real rows and is not differentially private.
     """
-    from dp_synth.datasets import read_table
     from dp_synth.datasets.overlap import refuse_shared
     from dp_synth.metrics import Compared, RealTables
     from dp_synth.metrics.evaluation import evaluation_of
@@ -77,7 +76,7 @@ def evaluate(
     check_writable(json_file, html_file, read=(real, holdout, synthetic, schema, release))
     more = _more_metrics(names)
     columns = Schema.load(schema).read_as(dialect)
-    fitted, fresh, made = (read_table(path, columns.dialect) for path in (real, holdout, synthetic))
+    fitted, fresh, made = (table_of(path, columns) for path in (real, holdout, synthetic))
     refuse_shared({f"--real {real}": fitted, f"--holdout {holdout}": fresh})
     about = _about(columns, {"fitted": fitted, "hold-out": fresh, "synthetic": made}, release)
     compared = Compared(RealTables(fitted, fresh, columns), made, seed)
@@ -252,11 +251,10 @@ def _view(
     from pydantic import TypeAdapter
 
     from dp_synth.attacks import AttackerView
-    from dp_synth.datasets import read_table
     from dp_synth.synthesizers import SYNTHESIZERS
 
-    rows = read_table(synthetic, columns.dialect)
-    others = None if reference is None else read_table(reference, columns.dialect)
+    rows = table_of(synthetic, columns)
+    others = None if reference is None else table_of(reference, columns)
     if release is None:
         return AttackerView(rows, columns, others)
     known, recipe = SYNTHESIZERS.get(release.synthesizer), None
@@ -279,11 +277,10 @@ def _targets(
     """Return the members and the non-members to aim at: of each at most so many, by the seed."""
     import numpy as np
 
-    from dp_synth.datasets import read_table
     from dp_synth.datasets.overlap import refuse_shared
     from dp_synth.errors import InputError
 
-    members, non_members = (read_table(path, schema.dialect) for path in paths)
+    members, non_members = (table_of(path, schema) for path in paths)
     for path, table in zip(paths, (members, non_members), strict=True):
         if table.empty:
             raise InputError(f"{path}: an attack needs at least one row to aim at")

@@ -291,8 +291,9 @@ def test_only_the_attacks_that_are_named_run(files, capsys):
         (lambda files: attack(files, "--attack", "nearest"), "closest_record, density_ratio"),
         (lambda files: attack(files, "--attack", "density_ratio"), "none was given (--reference"),
         (lambda files: attack(files, members="none.csv"), "none.csv"),
-        (lambda files: attack(files, synthetic="short.csv"), "'education'"),
-        (lambda files: evaluate(files, synthetic="short.csv"), "'education'"),
+        (lambda files: attack(files, synthetic="short.csv"), "short.csv: column 'education'"),
+        (lambda files: attack(files, members="short.csv"), "short.csv: column 'education'"),
+        (lambda files: evaluate(files, synthetic="short.csv"), "short.csv: column 'education'"),
         (lambda files: evaluate(files, synthetic="absent.csv"), "absent.csv"),
         (lambda files: evaluate(files, "--schema", str(files / "real.csv")), "real.csv"),
         (
