@@ -190,10 +190,13 @@ class PrivacyCurve:
     @property
     def _corners(self) -> Floats:
         """Epsilons at which the curve of one pure event, or several alike, has its corners."""
-        if len(self.events) != 1 or not isinstance(self.events[0][0], (Pure, Approximate)):
+        if len(self.events) != 1:
             return np.empty(0)
         event, count = self.events[0]
-        losses = event.epsilon * np.arange(count, max(0, count - 2 * MOST_CORNERS) - 1, -2)
+        if not isinstance(event, (Pure, Approximate)):
+            return np.empty(0)
+        counts = np.arange(count, max(0, count - 2 * MOST_CORNERS) - 1, -2, dtype=np.float64)
+        losses: Floats = event.epsilon * counts
         return losses[losses >= 0]
 
     @property
