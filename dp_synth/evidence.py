@@ -257,7 +257,10 @@ def _number(column: Line, value: Value, *, bounded: bool = True) -> float:
     if isinstance(column, DatetimeColumn):
         number = float(column.numbers(Cells.of(pd.Series([value], dtype=object)))[0])
     elif value is not None and not isinstance(value, bool):
-        number = float(numbers_of([value])[0])
+        if isinstance(value, str) and column.format is not None:
+            number = float(column.format.read([value])[0])  # as the table writes numbers
+        if np.isnan(number):
+            number = float(numbers_of([value])[0])
     outside = not column.grid.lower <= number <= column.grid.upper
     if np.isnan(number) or (bounded and outside):
         kind = "a date" if isinstance(column, DatetimeColumn) else "a number"

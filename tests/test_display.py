@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import dp_synth as dps
-from dp_synth.accounting import Accountant, PrivacyBudget
+from dp_synth.accounting import Accountant, Gaussian, PrivacyBudget
+from dp_synth.accounting.ledger import Entry, Ledger
 from dp_synth.audit import Roc
 from dp_synth.display import html_table
 from dp_synth.metrics.estimate import Estimate
@@ -68,6 +69,18 @@ def test_a_ledger_folds_charges_of_one_purpose_and_prints_them_all(
     ledger = shown["ledger"]
     assert len(repr(ledger).splitlines()) < len(str(ledger).splitlines())
     assert sum(int(row[2]) for row in ledger.folded()) == sum(e.count for e in ledger)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("purposes", "left"), [(11, 0), (12, 2)])
+def test_a_ledger_that_is_one_row_too_long_shows_it(purposes: int, left: int) -> None:
+    event = Gaussian(3.0, 1.0)
+    entries = tuple(
+        Entry("charge", "mst", "answers", event, 1, f"purpose {i}", "operating system")
+        for i in range(purposes)
+    )
+    lines = repr(Ledger(PrivacyBudget(1, 1e-6), entries)).splitlines()
+    assert sum("purpose" in line for line in lines) == purposes - left
+    assert (f"and {left} more rows" in lines) == bool(left)
 
 
 def test_what_is_shown_is_escaped_and_the_rest_is_counted() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.errors import InputError
-from dp_synth.evidence import read_given
+from dp_synth.evidence import read_given, read_given_rows
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST
@@ -221,3 +221,26 @@ def test_a_range_of_one_value_is_that_value_in_columns_of_any_format(column, low
     (found,) = read_given(schema, {"x": (low, high)})
     (same,) = read_given(schema, {"x": [high]})
     assert np.array_equal(found.weights, same.weights)
+
+
+@pytest.mark.parametrize(
+    ("form", "given", "number"),
+    [
+        ({"decimal": ","}, "27,4", 27.4),
+        ({"decimal": ","}, "27.4", 27.4),  # as bounds are written
+        ({"decimal": ",", "thousands": "."}, "1.234,5", 1234.5),
+        ({"prefix": "$", "thousands": ","}, "$1,234.50", 1234.5),
+        ({"suffix": " %"}, "45 %", 45.0),
+    ],
+)
+def test_a_number_may_be_given_as_its_column_writes_it(form, given, number):
+    column = {"name": "x", "type": "real", "lower": 0, "upper": 2000, "decimals": 2}
+    plain = Schema.from_dict({"name": "t", "columns": [column]})
+    written = Schema.from_dict({"name": "t", "columns": [{**column, "format": form}]})
+    for value, same in ((given, number), ((given, given), (number, number))):
+        (found,), (right,) = read_given(written, {"x": value}), read_given(plain, {"x": same})
+        assert np.array_equal(found.weights, right.weights)
+    rows = pd.DataFrame({"x": [given, ""]})
+    assert np.array_equal(
+        read_given_rows(written, rows), read_given_rows(plain, rows.replace(given, str(number)))
+    )

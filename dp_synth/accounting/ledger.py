@@ -249,8 +249,9 @@ class Ledger:
 
     def __repr__(self) -> str:
         rows = self.folded()
-        more = [f"and {len(rows) - ROWS} more rows"] if len(rows) > ROWS else []
-        return "\n".join([*_align([COLUMNS, *rows[:ROWS]]), *more, *self.summary()])
+        shown = ROWS if len(rows) > ROWS + 1 else len(rows)  # a line says no more than a row does
+        more = [f"and {len(rows) - shown} more rows"] if len(rows) > shown else []
+        return "\n".join([*_align([COLUMNS, *rows[:shown]]), *more, *self.summary()])
 
     def _repr_html_(self) -> str:
         return html_table(COLUMNS, self.folded(), self.summary())

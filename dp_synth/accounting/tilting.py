@@ -270,6 +270,7 @@ class LossSum:
             part = power(fft.rfft(folded.astype(digits)), count)
             spectrum = part if spectrum is None else spectrum * part
             origin += count * dots.first
+        assert spectrum is not None  # of no events nothing is summed
         summed = fft.irfft(spectrum, bins).astype(np.float64)
         error = (rate + 4 * unit) * norms * math.exp(tilted.slack + 2 * growth)
         return np.roll(summed, (origin - tilted.first) % bins), error

@@ -84,9 +84,9 @@ def evaluate(
     for name, said in result["remarks"].items():
         typer.echo(f"dp-synth: {name}: {said}", err=True)
     rows = [(name, said, "") for name, said in about.items()] + _evaluation_rows(result)
-    _deliver({"about": about, **result}, json_file, EVALUATION, rows)
     if html_file is not None:
         _write_page(html_file, result, about, compared)
+    _deliver({"about": about, **result}, json_file, EVALUATION, rows)
     if result["failed"]:
         raise RuntimeError(f"a defect: {', '.join(result['failed'])} failed; all else is written")
 
@@ -347,7 +347,7 @@ def _evaluation_rows(result: Evaluation) -> Rows:
         if section.beside:
             rows += [(section.title, "" if place else "synthetic", section.beside), *section.rows]
         else:
-            rows.append((section.title, "", section.note))
+            rows.append((f"{section.title}: {section.note}", "", ""))
             rows += [(f"  {name}", value, "") for name, value, _ in section.rows]
     return rows
 
@@ -383,7 +383,8 @@ def _deliver(result: Mapping[str, object], json_file: Path | None, title: str, r
 
 def _print_table(title: str, rows: Rows) -> None:
     typer.echo(f"{title} ({INTERNAL})")
-    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    # What nothing stands beside, a title or a sentence, makes no column wider.
+    widths = [max((len(row[i]) for row in rows if any(row[i + 1 :])), default=0) for i in range(2)]
     for row in rows:
         typer.echo(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip())
     typer.echo("Each value with its 95 % interval for the drawing of rows.")

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-
-class Kind(StrEnum):
-    """What can be listed."""
-
-    synthesizers = "synthesizers"
-    attacks = "attacks"
-    metrics = "metrics"
-    datasets = "datasets"
+from dp_synth.errors import InputError
+from dp_synth.extensions import unknown
 
 
-def listing(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
+def listing(
+    kind: Annotated[
+        str, typer.Argument(metavar="synthesizers|attacks|metrics|datasets", help="What to list.")
+    ],
+) -> None:
     """Print the names of all synthesizers, attacks, metrics or datasets, with a line on each."""
+    if kind not in _ROWS:
+        raise InputError(unknown("list", kind, _ROWS))
     rows = _ROWS[kind]()
     width = max(len(name) for name, _ in rows)
     for name, description in rows:
@@ -60,8 +59,8 @@ def _first_line(kind: type) -> str:
 
 
 _ROWS = {
-    Kind.synthesizers: _synthesizers,
-    Kind.attacks: _attacks,
-    Kind.metrics: _metrics,
-    Kind.datasets: _datasets,
+    "synthesizers": _synthesizers,
+    "attacks": _attacks,
+    "metrics": _metrics,
+    "datasets": _datasets,
 }

@@ -356,9 +356,7 @@ def _table(data: str, schema: Schema) -> pd.DataFrame | str:
 def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
     left_out = [str(name) for name in columns if name not in schema.names]
     if left_out:
-        print(
-            f"left out, not asked for or not in the schema: {', '.join(left_out)}", file=sys.stderr
-        )
+        print(f"columns left out: {', '.join(left_out)}", file=sys.stderr)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ MOST_CELLS = 22  # of a panel; the smallest of more are drawn as one
 CELL_HEIGHT, HEAD_HEIGHT, FOOT_HEIGHT = 0.17, 0.45, 0.6  # inches
 MOST_LETTERS = 26  # of a cell's label
 UNSAID = ("Creator", "Date", "Format", "Type")  # of a file: it stands inside a page
+MOMENT = re.compile(r"([^\sT]*\d[-/.]\d[^\sT]*)[ T]\d\d?:\d\d\S*(?: ?[AP]M)?")  # its day, its time
 DECLARED = re.compile(r' xmlns(?::\w+)?="[^"]*"')
 
 
@@ -108,6 +109,16 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _short(text: str) -> str:
-    """Return a label that fits beside a panel, with no sign that starts mathematics."""
+    """Return a label that fits beside a panel, with no sign that starts mathematics.
+
+    Of long moments the days remain, where these differ.
+
+    >>> _short("2015-01-01 00:00:00 to 2015-05-17 12:30:00")
+    '2015-01-01 to 2015-05-17'
+    """
+    days = MOMENT.sub(r"\1", text)
+    first, _, last = days.partition(" to ")
+    if len(text) > MOST_LETTERS and first != last:
+        text = days
     cut = text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
     return cut.replace("$", r"\$")

@@ -114,7 +114,7 @@ _ALL = (
     ),
     Metric(
         "equivalent_sample",
-        "share of the training records whose random sample has the same tv2_holdout",
+        "share of the training records whose random sample is as near to hold-out pairs",
         "higher",
         equivalent_share,
         needs="two columns, and records of both real tables",

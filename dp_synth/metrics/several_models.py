@@ -152,7 +152,10 @@ def several_models(compared: Compared) -> Mapping[str, Estimate]:
         return {}
     learned = {name: compared.predicted(name, factory) for name, factory in SEVERAL.items()}
     rng = np.random.default_rng(compared.seed)
-    found = {f"several_models:auc:{name}": auc_of(one, rng) for name, one in learned.items()}
+    found = {  # drawn as `scores_of` draws them: a model has one interval, wherever it is shown
+        f"several_models:auc:{name}": auc_of(one, np.random.default_rng(compared.seed))
+        for name, one in learned.items()
+    }
     records = len(compared.real.examples("holdout"))
     drawn = [
         np.bincount(rng.integers(records, size=records), minlength=records)

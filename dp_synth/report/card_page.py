@@ -122,7 +122,8 @@ def _warnings(part: Publishable) -> str:
     ]
     caption = "Warnings from the schema and the ledger; no private row was looked at"
     shown = table(caption, ["kind", "of", "what to know"], rows)
-    return section("warnings", "Warnings", shown or paragraph("None."))
+    none = "None but what stands at the top." if part.blocking else "None."
+    return section("warnings", "Warnings", shown or paragraph(none))
 
 
 def _steps(part: Publishable) -> str:

@@ -155,6 +155,8 @@ def _column(
     column: Drafted = {"type": "integer" if whole else "real", **_bounds(values, whole=whole)}
     if not whole and (decimals := _decimals(texts, form)) is not None:
         column["decimals"] = decimals
+        if form is None and _is_padded(texts, decimals):
+            column["format"] = {"decimal": "."}
     if form is not None:
         column["format"] = form.model_dump(exclude_unset=True)
         if _is_doubtful(texts, form) and seen.decimal is None:
@@ -284,6 +286,16 @@ def _decimals(texts: Sequence[str], form: NumberFormat | None) -> int | None:
     if most > MANY_DECIMALS // 2:
         most = int(np.quantile(lengths, 0.99, method="higher"))
     return most if most <= MANY_DECIMALS else None
+
+
+def _is_padded(texts: Sequence[str], decimals: int) -> bool:
+    """Tell whether all numbers have all decimals, as 81.80 has, which no number needs."""
+    ends = [text.strip().partition(".")[2] for text in texts]
+    return (
+        decimals > 1
+        and {len(end) for end in ends} == {decimals}
+        and any(end.endswith("0") for end in ends)
+    )
 
 
 def _categories(texts: Sequence[str], values: Floats) -> Drafted:

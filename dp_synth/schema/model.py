@@ -327,8 +327,9 @@ class Schema(BaseModel):
             raise SchemaError(f"column {name!r} must be categorical or ordinal")
         return column
 
-    def select(self, names: Iterable[str]) -> Schema:
+    def select(self, names: str | Iterable[str]) -> Schema:
         """Return the schema of the columns ``names``, in that order; a label left out is none."""
+        names = [names] if isinstance(names, str) else names
         columns = tuple(self.column(name) for name in names)
         if not columns:
             raise SchemaError(f"no column was chosen from schema {self.name!r}")
@@ -343,8 +344,9 @@ class Schema(BaseModel):
             update |= {"label": None, "positive": None}
         return self._with(update)
 
-    def without(self, names: Iterable[str]) -> Schema:
+    def without(self, names: str | Iterable[str]) -> Schema:
         """Return the schema of all columns but ``names``; SchemaError for one that is not there."""
+        names = [names] if isinstance(names, str) else names
         dropped = {self.column(name).name for name in names}
         return self.select([n for n in self.names if n not in dropped]) if dropped else self
 

@@ -80,7 +80,14 @@ def test_a_drafted_schema_reads_its_table_and_rows_come_back_in_the_same_way(
         text = written.read_text(encoding="latin-1")
         assert text.startswith("größe;geboren;wert;ort\n")
         assert "," in text.splitlines()[1].split(";")[0]
-    evaluated = ["--real", str(table), "--holdout", str(table), "--synthetic", str(out)]
+    evaluated = [
+        "--real",
+        str(table),
+        "--holdout",
+        str(tmp_path / "m.csv"),
+        "--synthetic",
+        str(out),
+    ]
     assert main(["evaluate", *evaluated, "--schema", str(schema), "--metric", "none"]) == 0
 
 

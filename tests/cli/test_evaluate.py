@@ -322,3 +322,13 @@ def test_wrong_input_is_one_line_and_exit_code_2(files, capsys, command, said):
 def test_an_empty_synthetic_table_is_evaluated(files, capsys):
     assert evaluate(files, "--json", "-", synthetic="none.csv") == 0
     assert json.loads(capsys.readouterr().out)["tv2"] == 1.0
+
+
+def test_what_is_printed_fits_a_terminal_and_titles_say_what_follows(files, capsys):
+    assert evaluate(files, "--metric", "range_queries", "--metric", "correlation") == 0
+    lines = capsys.readouterr().out.splitlines()
+    titles = [f"{m.name}: {m.description}: {m.better} is better" for m in METRICS.values()]
+    assert max(map(len, [*lines, *titles])) <= 120
+    (title,) = [line for line in lines if line.startswith("range queries: ")]
+    assert title.endswith("lower is better")
+    assert lines[lines.index(title) + 1].startswith("  range queries  ")

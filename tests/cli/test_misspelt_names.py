@@ -59,6 +59,7 @@ def test_conditions_of_a_sample_name_the_column_that_was_meant(capsys):
     [
         ("audit --epsilon 1 --delta 1e-5 --synthesizer Independant", "independent"),
         ("peers install DPMM", "dpmm"),
+        ("list synthesisers", "synthesizers"),
     ],
 )
 def test_other_commands_answer_alike(command, meant, capsys):

@@ -46,3 +46,19 @@ def test_the_markup_is_one_element_that_refers_to_nothing_outside():
     assert "<i>" not in text
     assert text == svg_of(table)
     assert svg_of(table.head(0)) == ""
+
+
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [
+        ("2015-01-01 00:00:00 to 2015-05-17 00:00:00", "2015-01-01 to 2015-05-17"),
+        ("2015-01-01T06:08:04 to 2015-05-18T16:55:55", "2015-01-01 to 2015-05-18"),
+        ("15/06/2021 9:05 AM to 16/06/2021 10:27 AM", "15/06/2021 to 16/06/2021"),
+        ("2015-01-01 09:00 to 2015-01-01 10:00", "2015-01-01 09:00 to 2015-…"),
+        ("09:00:00 to 10:30:00", "09:00:00 to 10:30:00"),
+        ("from the first day to the last one", "from the first day to the…"),
+    ],
+)
+def test_days_are_left_of_moments_that_are_too_long(cell, label):
+    (panel,) = histograms(shares("seen", [cell, "no value"]))
+    assert panel.get_yticklabels()[0].get_text() == label

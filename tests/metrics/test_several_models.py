@@ -102,3 +102,12 @@ def test_rank_agreement_is_spearmans_with_ties_and_0_without_an_order():
 def test_without_a_label_there_are_no_models(real):
     schema = SCHEMA.select(["x", "job"])
     assert several_models(Compared(RealTables(real.train, real.holdout, schema), real.train)) == {}
+
+
+def test_a_model_has_one_interval_wherever_it_is_shown():
+    sure = RealTables(table(1200, 0, sign=20), table(800, 1, sign=20), SCHEMA)
+    compared = Compared(sure, table(1200, 2, sign=20))
+    found, scores = several_models(compared), compared.scores
+    for name, of in scores.items():
+        assert of["auc"].value > 0.98  # its interval is that of pairs drawn at random
+        assert found[f"several_models:auc:{name}"] == of["auc"]

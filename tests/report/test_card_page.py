@@ -123,3 +123,9 @@ def test_pieces_of_a_page_leave_out_what_is_empty():
     assert "circle" not in bare
     whole = drawn(Measured("m", "", 0.5, 0.0, 1.0, 0.5), 0.0, 1.0)
     assert 'cx="60.0"' in whole  # the middle of the line
+
+
+def test_a_card_that_is_not_ready_does_not_say_that_nothing_is_to_be_known():
+    for seed, said in ((None, "None."), (0, "None but what stands at the top.")):
+        (part,) = page_of(data_card(released(seed=seed))).split('id="warnings"')[1:]
+        assert said in part.split("</section>")[0]

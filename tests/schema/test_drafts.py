@@ -128,6 +128,16 @@ def test_a_comma_that_could_be_either_sign_is_asked_about():
     assert column["upper"] < 100
 
 
+def test_prices_keep_the_zeros_that_they_are_written_with():
+    prices = [f"{n / 100:.2f}" for n in range(300)]
+    assert drafted([*prices, ""])["format"] == {"decimal": "."}
+    schema = Schema.from_dict(draft(pd.DataFrame({"x": prices}), "t"))
+    column = schema.column("x")
+    assert column.written(np.array([81.8, 2.0])).tolist() == ["81.80", "2.00"]
+    for plain in ([str(n / 100) for n in range(300)], [f"{n / 10:.1f}" for n in range(300)]):
+        assert "format" not in drafted(plain)
+
+
 def test_the_decimals_of_a_column_are_counted():
     assert drafted([f"{n / 10}" for n in range(300)])["decimals"] == 1
     assert drafted([f"{n / 100:.2f}" for n in range(300)])["decimals"] == 2

@@ -235,6 +235,14 @@ def test_select_keeps_the_given_order_and_drops_a_label_left_out():
         schema.select(["size"])
 
 
+def test_one_name_alone_is_a_name_and_no_list_of_letters():
+    schema = Schema.from_dict(schema_of(AGE, SEX, label="sex", positive="F"))
+    assert schema.without("age").names == ("sex",)
+    assert schema.select("sex").names == ("sex",)
+    with pytest.raises(SchemaError, match="no column 'ag'; did you mean 'age'"):
+        schema.without("ag")
+
+
 def test_sizes_count_a_code_for_each_missing_mark():
     schema = Schema.from_dict(schema_of(AGE, {**SEX, "missing": ["?", ""]}))
     assert schema.domain.sizes == (74, 4)
