@@ -1,6 +1,6 @@
 """Does what `schema draft` writes fit the table it was read from, and what is left to do by hand?
 
-    python benchmarks/drafts.py FOLDER [FOLDER...]
+    python benchmarks/drafts.py [FOLDER...]  # or the folder that DP_SYNTH_DATA names
 
 For each CSV or Parquet file of a folder: whether `draft` then `check` agree, how many columns of
 which kind, and how many questions. Where ``<stem>.meta.json`` lies beside a file, confirmed by a
@@ -12,6 +12,7 @@ a person had to change. ``reading.json`` in a folder says how files are read tha
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,10 @@ ENDINGS = (".csv", ".csv.gz", ".parquet")
 def main() -> None:
     """Print a line for each file and their sums."""
     sums: Counter[str] = Counter()
-    for path, reading in _files(sys.argv[1:]):
+    folders = sys.argv[1:] or [os.environ.get("DP_SYNTH_DATA", "")]
+    if not all(folder and Path(folder).is_dir() for folder in folders):
+        raise SystemExit("drafts.py: give folders of tables, or set DP_SYNTH_DATA")
+    for path, reading in _files(folders):
         counted, lines = examine(path, reading)
         sums.update(counted)
         kinds = ", ".join(f"{n} {kind[5:]}" for kind, n in counted.items() if kind[:5] == "type ")
