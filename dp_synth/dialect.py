@@ -27,8 +27,8 @@ class Dialect(BaseModel):
     ``column_1`` first. ``index`` says that the first column is a row index without a name, which
     is left out. A Parquet file has no dialect.
 
-    >>> Dialect(separator="tab").names_in(["a\tb"], "t.csv")
-    ['a\tb']
+    >>> Dialect(separator=";", index=True).names_in(["", "age"], "t.csv")
+    ['', 'age']
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

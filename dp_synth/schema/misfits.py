@@ -28,10 +28,10 @@ class Misfits:
 
     def __init__(self) -> None:
         self.records = 0
-        self._counts: dict[tuple[str, str], int] = {}
+        self._found: dict[tuple[str, str], int] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._counts)
+        return bool(self._found)
 
     def __repr__(self) -> str:
         return "Misfits()"  # its numbers are private
@@ -42,17 +42,17 @@ class Misfits:
         for what, chosen in faults_of(column, cells).items():
             if found := int(counts[chosen].sum()):
                 key = (column.name, what)
-                self._counts[key] = self._counts.get(key, 0) + found
+                self._found[key] = self._found.get(key, 0) + found
 
     def counts(self) -> Mapping[tuple[str, str], int]:
         """Return the number of cells by column and by what is wrong."""
-        return dict(self._counts)
+        return dict(self._found)
 
     def lines(self) -> list[str]:
         """Return one line for each column and what is wrong there, without any cell."""
         return [
             f"column {name!r}: {what}: {count:,} of {self.records:,}"
-            for (name, what), count in self._counts.items()
+            for (name, what), count in self._found.items()
         ]
 
 

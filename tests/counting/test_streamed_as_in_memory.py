@@ -19,6 +19,7 @@ from pyarrow import parquet
 
 from dp_synth.counting import Records, duckdb, read_records
 from dp_synth.datasets import read_table, write_table
+from dp_synth.dialect import COMMON
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 
@@ -210,7 +211,7 @@ def test_a_csv_file_that_both_readers_take_has_equal_cells(
         path.write_bytes(before + text.getvalue().encode())
         try:
             memory = read_table(path)
-            streamed = [batch.astype(object) for batch in duckdb._batches(path, ["x", "y"])]
+            streamed = [batch.astype(object) for batch in duckdb._batches(path, ["x", "y"], COMMON)]
         except InputError:
             return  # one of them refuses it, and neither reads it wrongly
         read = pd.concat(streamed) if streamed else memory.head(0)

@@ -130,7 +130,7 @@ def test_columns_that_alone_need_more_cells_are_refused_before_anything_is_charg
 
 @pytest.mark.parametrize(("max_cells", "coarseness"), [(0, 0.4), (10, -1.0), (10, float("nan"))])
 def test_settings_out_of_range_are_refused(max_cells: int, coarseness: float) -> None:
-    with pytest.raises(InputError, match="1 or more and coarseness 0 or more"):
+    with pytest.raises(InputError, match="1 or more and coarseness a finite number from 0"):
         CliqueTree(max_cells=max_cells, coarseness=coarseness)
 
 

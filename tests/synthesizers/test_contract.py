@@ -272,7 +272,7 @@ def test_an_identifier_is_refused_with_advice(synthesizer):
         {"name": "t", "columns": [{"name": "key", "type": "id"}, TWO[0], TWO[1]]}
     )
     frame = pd.DataFrame({"key": ["secret"], "x": ["1"], "y": ["1"]})
-    with pytest.raises(SchemaError, match="--columns 'x,y'") as raised:
+    with pytest.raises(SchemaError, match="--drop 'key'") as raised:
         synthesizer.fit(frame, schema, BUDGET, seed=0)
     assert "secret" not in str(raised.value)
 

@@ -71,7 +71,7 @@ def test_a_release_only_run_charges_what_a_fit_does() -> None:
     [
         ({"steps": 0}, "steps must be 1 or more"),
         ({"rows": 0}, "rows must be 1 or more"),
-        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be a finite number above 0"),
     ],
 )
 def test_settings_that_train_nothing_are_refused(settings: dict[str, float], message: str) -> None:
