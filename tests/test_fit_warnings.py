@@ -113,6 +113,12 @@ def test_a_fit_says_which_public_facts_weaken_its_promise(
     assert all(word in text for word, text in zip(words, found, strict=True))
 
 
+def test_a_simulation_which_nobody_will_publish_warns_of_no_promise() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(FITTING, payer=dps.Accountant(dps.PrivacyBudget(1000.0, 1e-6), simulate=True))
+
+
 DRAFT = dps.Schema.from_dict(draft(FITTING, "people"))
 
 

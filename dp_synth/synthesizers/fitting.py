@@ -178,7 +178,8 @@ def fit_all(request: Request, data: Data) -> list[Fitted]:
     changes no result.
     """
     kept = request.check()
-    warn_of_promise(request.schema, request.root.budget)
+    if not request.root.ledger.simulation:  # what nobody will publish promises nothing
+        warn_of_promise(request.schema, request.root.budget)
     streams = np.random.SeedSequence(request.seed).spawn(len(request.recipes) + 1)
     *own, drawn = (np.random.default_rng(stream) for stream in streams)
     with records_of(data, request.schema, request.root.budget, drawn) as records:
