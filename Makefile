@@ -63,7 +63,7 @@ test-browser: $(VENV)/.browser$(WITH) docs chromium
 
 # Debian's browser, where there is none.
 chromium:
-	command -v chromium chromedriver | grep -q chromedriver || { apt-get update -qq && apt-get install -qq --yes chromium chromium-driver; }
+	{ command -v chromium && command -v chromedriver; } >/dev/null || { apt-get update -qq && apt-get install -qq --yes chromium chromium-driver; }
 
 # Another public library for real: smartnoise-synth in an environment of its own.
 test-peers: $(VENV)/.test$(WITH) peers
