@@ -32,6 +32,7 @@ CRUMBS = 1e-5  # of a filter or a portion: calibration leaves less unused, and i
 PLANNED = "plan"
 UNCONFIRMED = "bounds read from the records: not certified"
 """Why a reservation was made: for a plan alone, or one over a schema that nobody has confirmed."""
+FLOATING = "noise in floating point: its low bits are not certified"
 
 FORMAT, VERSION = "dp_synth.ledger", 2
 INFINITE = "inf"  # how an infinite epsilon is written: JSON has no number for it
@@ -176,6 +177,16 @@ class Ledger:
     def seeded(self) -> bool:
         """Whether any noise can be repeated from a seed, so that it protects nobody."""
         return any(entry.randomness == "seeded" for entry in self.charges)
+
+    @property
+    def inexact(self) -> tuple[str, ...]:
+        """The parts, as "recipe: part", whose noise is exact only as far as floating point goes.
+
+        What is certified is a mechanism in real numbers; low bits of floating-point noise can
+        tell what it was added to (Mironov 2012), and no curve here counts that.
+        """
+        parts = (f"{e.recipe}: {e.part}" for e in self.charges if e.sampler == "float")
+        return tuple(dict.fromkeys(parts))
 
     def header(self) -> dict[str, object]:
         """Return what opens a ledger file, as a JSON object."""
@@ -333,6 +344,8 @@ class Ledger:
     def _warnings(self) -> list[str]:
         warnings = [f"no guarantee: {reason}" for reason in self._reasons]
         warnings += ["seeded: not for release"] if self.seeded else []
+        if self.inexact:
+            warnings.append(f"{FLOATING} ({', '.join(self.inexact)})")
         if any(entry.why == UNCONFIRMED for entry in self.reservations):
             warnings.append(UNCONFIRMED)
         if self.simulation:

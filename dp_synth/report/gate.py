@@ -119,6 +119,10 @@ def _public_checks(card: DataCard, policy: Policy) -> Iterator[Check]:
     if policy.unseeded:
         said = "seeded" if promise.seeded else "unseeded"
         yield Check("noise", "unseeded", said, not promise.seeded)
+    if policy.exact_noise:
+        floating = any(one.kind == "floating_point" for one in part.findings)
+        said = "in floating point" if floating else "exact"
+        yield Check("sampler", "exact in law", said, not floating)
     if policy.adjacency is not None:
         passed = promise.adjacency == policy.adjacency
         yield Check("adjacency", policy.adjacency, promise.adjacency, passed)
