@@ -181,7 +181,7 @@ def test_low_bits_of_a_sum_are_found_where_noise_is_in_floating_point(
 
     step = in_floating_point(SampledGradients.step)
     monkeypatch.setattr(SampledGradients, "step", step)
-    report = audit(small("dpgan"), OF_VOTES, runs=RUNS // 2, seed=0)
+    report = audit(small("dpgan"), OF_VOTES, runs=RUNS, seed=0)
     assert [name for name in report.violations if name.endswith(LOW_BITS)]
     assert all(name.endswith(LOW_BITS) for name in report.violations)
 

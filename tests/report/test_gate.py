@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from made_card import CARD, FULL, RELEASE, column, released, with_schema
+from made_card import CARD, FULL, RELEASE, column, in_floating_point, released, with_schema
 
 from dp_synth.report.card import data_card
 from dp_synth.report.card_measured import Measured
