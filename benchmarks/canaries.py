@@ -14,7 +14,7 @@ Needs the extra `deep`; half a minute a training.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest import mock
@@ -30,7 +30,7 @@ import dp_synth as dps
 from dp_synth.accounting import Accountant
 from dp_synth.audit import guesses, one_run_bound
 from dp_synth.files import written_whole
-from dp_synth.mechanisms.clipped_gradients import Critic, Loss, clipped_sum
+from dp_synth.mechanisms.clipped_gradients import Critic, Loss, WholeSum, clipped_sum
 from dp_synth.mechanisms.sampled_gradients import SampledGradients
 from dp_synth.nn import adversarial
 
@@ -140,8 +140,9 @@ def watched(watcher: Watcher, factor: float) -> Iterator[None]:
             watcher.look(self, critic, loss, _flat(noisy))
             return noisy
 
-        def _noise(self, total: Tensor, bits: int) -> Tensor:
-            return torch.round(factor * super()._noise(total, bits)).long()
+        def _noise(self, sums: Sequence[WholeSum]) -> list[WholeSum]:
+            drawn = super()._noise(sums)
+            return [WholeSum((factor * one).round().long(), bits) for one, bits in drawn]
 
     with mock.patch.object(adversarial, "SampledGradients", Watched):
         yield

@@ -1,6 +1,6 @@
 """What the low bits of DP-SGD's sums tell, what exact sums cost, and what they do to a training.
 
-    python benchmarks/float_bits.py [--before CHECKOUT] [--parts bits clip use] [--runs 200]
+    python benchmarks/float_bits.py [--before CHECKOUT] [--parts bits clip use cost] [--runs 200]
 
 **bits**: tables of one record and of none, a plan calibrated to (1, 1e-5), 300 steps, a critic of
 12-16-1. The score of a run is the number of steps in which noise in single precision leads to every
@@ -8,11 +8,11 @@ coordinate from the record's own gradient. Beside the door of today stands the s
 fault: the same sums and noise scale in single precision.
 **clip**: by how many clips one record moves the sum of a large batch: whole numbers, and products
 in single precision as they were.
-**use**: TV, AUC and CPU of trainings of DP-CTGAN on the bundled Adult at the same budget, by turns
-with the package of another checkout (``--before``, of a version in floating point), each in a
-process of its own, with intervals over seeds.
+**use**: TV and AUC of trainings of DP-CTGAN on the bundled Adult at the same budget, beside the
+package of another checkout (``--before``, of a version in floating point), by seeds.
+**cost**: CPU of a step of these trainings, by turns, from trainings of few and of more steps.
 
-Lines are kept in ``float_bits.jsonl``; the last part takes a quarter of an hour of one core.
+Lines are kept in ``float_bits.jsonl``; the last parts take a quarter of an hour of one core.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,23 +47,20 @@ def scores(records: int, runs: int, *, floating: bool, seed: int) -> Floats:
     from dp_synth.domain import Domain
     from dp_synth.mechanisms.clipped_gradients import Critic, whole_sums
     from dp_synth.mechanisms.sampled_gradients import SampledGradients
-    from dp_synth.nn.encoding import Encoding
     from dp_synth.table import PrivateTable
 
-    domain = Domain(("a", "b", "c"), (4, 4, 4))
-    encoding = Encoding(domain)
-    codes = np.zeros((records, 3), dtype=np.int32)
+    domain = Domain(tuple(f"c{number}" for number in range(INPUTS)), (2,) * INPUTS)
+    codes = np.ones((records, INPUTS), dtype=np.int32)
     plan = Plan({"steps": SampledGaussians(STEPS, RATE)})
+    critic = Critic(INPUTS, [WIDTH], torch.Generator().manual_seed(0))
+    own = [part.times(1.0).float() for part in whole_sums(critic, torch.ones(1, INPUTS), -1.0, 1.0)]
     found, rng = [], np.random.default_rng(seed)
-    for run in range(runs):
-        critic = Critic(INPUTS, [WIDTH], torch.Generator().manual_seed(seed + run))
-        record = encoding.one_hot(torch.zeros(1, 3, dtype=torch.int64))
-        own = [part.times(1.0).float() for part in whole_sums(critic, record, -1.0, 1.0)]
+    for _run in range(runs):
         accountant = Accountant(PrivacyBudget(EPSILON, DELTA), simulate=True)
         payer = accountant.admit("steps", plan)
         table, part = PrivateTable(codes, domain, payer), payer.plan.sampled("steps")
         gradients = SampledGradients(
-            table, part, rng, clip=1.0, encode=lambda some, coins: encoding.one_hot(some)
+            table, part, rng, clip=1.0, encode=lambda some, coins: some.float()
         )
         sigma, count = part.event().noise_multiplier, 0
         for _ in range(STEPS):
@@ -169,8 +167,8 @@ def float_sum(critic, rows):  # type: ignore[no-untyped-def]
     return torch.cat([part.reshape(-1) for part in parts])
 
 
-def fit(seed: int, steps: int) -> Line:
-    """Return the line of one training of DP-CTGAN on Adult, done in this process."""
+def fit(seeds: int, **settings: int) -> Iterator[Line]:
+    """Yield the line of each training of DP-CTGAN on Adult, done in this process."""
     import torch
     from cells import boosted_auc, numbers_of
 
@@ -178,34 +176,64 @@ def fit(seed: int, steps: int) -> Line:
 
     torch.set_num_threads(1)
     data, budget = dps.datasets.load("adult"), dps.PrivacyBudget(EPSILON, DELTA)
-    small = dps.DPCTGAN(steps=3, components=8)  # what is loaded and compiled once
-    small.fit(data.train, data.schema, dps.Accountant(budget, simulate=True))
-    accountant = dps.Accountant(budget, simulate=True)
-    started = time.process_time()
-    release = dps.DPCTGAN(steps=steps).fit(data.train, data.schema, accountant, seed=seed)
-    line: Line = {"seed": seed, "steps": steps, "seconds": time.process_time() - started}
-    rows = release.sample(len(data.train), seed=seed)
-    for degree in (1, 2):
-        found = dps.metrics.workload_error(data.train, rows, data.schema, degree=degree)
-        line[f"tv{degree}"] = found.value
     models = {"logistic_regression": dps.metrics.MODELS["logistic_regression"]}
-    scores = dps.metrics.utility(rows, data.holdout, data.schema, models=models)
-    line["auc_logistic"] = scores["logistic_regression"]["auc"].value
-    line["auc_boosted"] = boosted_auc(
-        numbers_of(rows, data.schema), numbers_of(data.holdout, data.schema), data.schema.label
-    )
-    return line | {"file": str(Path(dps.__file__).parent.parent)}
+    real = numbers_of(data.holdout, data.schema)
+    for seed in range(seeds):
+        accountant = dps.Accountant(budget, simulate=True)
+        recipe = dps.DPCTGAN(**settings)
+        release = recipe.fit(data.train, data.schema, accountant, seed=seed)
+        rows = release.sample(len(data.train), seed=seed)
+        line: Line = {"seed": seed, **settings}
+        for degree in (1, 2):
+            found = dps.metrics.workload_error(data.train, rows, data.schema, degree=degree)
+            line[f"tv{degree}"] = found.value
+        scores = dps.metrics.utility(rows, data.holdout, data.schema, models=models)
+        line["auc_logistic"] = scores["logistic_regression"]["auc"].value
+        line["auc_boosted"] = boosted_auc(
+            numbers_of(rows, data.schema), real, str(data.schema.label)
+        )
+        yield line
 
 
-def fit_apart(checkout: Path, seed: int, steps: int) -> Line:
-    """Return the line of one fit with the package of a checkout, in a process of its own."""
-    command = [sys.executable, __file__, "--one", str(seed), str(steps)]
+def cost(steps: int) -> Iterator[Line]:
+    """Yield the CPU of a training of few steps, and of one of so many more, in this process."""
+    import torch
+
+    import dp_synth as dps
+
+    torch.set_num_threads(1)
+    data, budget = dps.datasets.load("adult"), dps.PrivacyBudget(EPSILON, DELTA)
+    for count in (2, 2, 2 + steps):  # the first loads and compiles what is loaded once
+        accountant = dps.Accountant(budget, simulate=True)
+        recipe = dps.DPCTGAN(steps=count)
+        started = time.process_time()
+        recipe.fit(data.train, data.schema, accountant, seed=0)
+        yield {"steps": count, "seconds": time.process_time() - started}
+
+
+def apart(checkout: Path, *told: str) -> list[Line]:
+    """Return the lines that a process with the package of a checkout prints."""
+    command = [sys.executable, __file__, *told]
     own = os.environ | ONE_THREAD | {"PYTHONPATH": str(checkout)}
     done = subprocess.run(command, env=own, check=True, stdout=subprocess.PIPE, text=True)
-    line: Line = json.loads(done.stdout)
-    if line.pop("file") != str(checkout):
+    place, *lines = done.stdout.splitlines()
+    if place != str(checkout):
         raise RuntimeError(f"the package of {checkout} was not the one that ran")
-    return line
+    return [json.loads(line) for line in lines]
+
+
+def part_here(name: str, numbers: list[int]) -> None:
+    """Print the lines of a part that runs apart, after the place of the package."""
+    import dp_synth as dps
+
+    print(Path(dps.__file__).parent.parent)
+    if name == "use":
+        seeds, steps, fakes = numbers
+        lines = fit(seeds, steps=steps, fakes=fakes)
+    else:
+        lines = cost(*numbers)
+    for line in lines:
+        print(json.dumps(line), flush=True)
 
 
 def read(results: Path) -> list[Line]:
@@ -230,6 +258,9 @@ def tables(lines: list[Line]) -> str:
     own = [line for line in lines if line["part"] == "use"]
     if own:
         said.append(_beside(own))
+    own = [line for line in lines if line["part"] == "cost"]
+    if own:
+        said.append(_costs(own))
     return "\n\n".join(said)
 
 
@@ -242,50 +273,67 @@ def _beside(lines: list[Line]) -> str:
     known = {(str(line["version"]), int(str(line["seed"]))): line for line in lines}
     seeds = [s for s in range(100) if ("before", s) in known and ("now", s) in known]
     rows = []
-    for name in ("tv1", "tv2", "auc_logistic", "auc_boosted", "seconds"):
+    for name in ("tv1", "tv2", "auc_logistic", "auc_boosted"):
         values = {
             version: np.array([float(str(known[version, seed][name])) for seed in seeds])
             for version in ("before", "now")
         }
-        decimals = 1 if name == "seconds" else 4
-        spreads = [Spread.of(list(values[version])).shown(decimals) for version in values]
-        paired = Spread.of(list(values["now"] - values["before"])).shown(decimals, sign=True)
+        spreads = [Spread.of(list(values[version])).shown(4) for version in values]
+        paired = Spread.of(list(values["now"] - values["before"])).shown(4, sign=True)
         rows.append([name, *spreads, paired])
-        if name == "seconds":
-            ratios = values["now"] / values["before"]
-            rows.append(["CPU, now / before", "", Spread.of(list(ratios)).shown(3), ""])
     return markdown(["of DP-CTGAN", "before", "now", f"difference, {len(seeds)} seeds"], rows)
+
+
+def _costs(lines: list[Line]) -> str:
+    """Return the CPU of a step of both versions, by turns, and their ratio."""
+    steps = {
+        version: np.array([float(str(x["milliseconds"])) for x in lines if x["version"] == version])
+        for version in ("before", "now")
+    }
+    count = min(map(len, steps.values()))
+    ratios = steps["now"][:count] / steps["before"][:count]
+    shown = [Spread.of(list(values)).shown(1) for values in steps.values()]
+    head = ["a step of DP-CTGAN, CPU ms", "before", "now", "ratio"]
+    return markdown(head, [[f"{count} turns", *shown, Spread.of(list(ratios)).shown(3)]])
 
 
 def main() -> None:
     told = argparse.ArgumentParser(description=__doc__)
     told.add_argument("--before", type=Path, help="a checkout to train beside this one")
-    told.add_argument("--parts", nargs="+", default=["bits", "clip", "use"])
+    told.add_argument("--parts", nargs="+", default=["bits", "clip", "use", "cost"])
     told.add_argument("--runs", type=int, default=200, help="of a world, for the distinguisher")
     told.add_argument("--seeds", type=int, default=5)
-    told.add_argument("--steps", type=int, default=1500)
-    told.add_argument("--one", nargs=2, metavar=("SEED", "STEPS"), help=argparse.SUPPRESS)
+    told.add_argument("--steps", type=int, default=1500, help="of the trainings of use")
+    told.add_argument("--fakes", type=int, default=1024, help="rows of a step of these")
+    told.add_argument("--turns", type=int, default=5, help="of the trainings of cost")
+    told.add_argument("--more", type=int, default=100, help="steps that a turn's longer one has")
+    told.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
     given = told.parse_args()
     if given.one:
-        print(json.dumps(fit(*map(int, given.one))))
+        part_here(given.one[0], [int(number) for number in given.one[1:]])
         return
     lines = [line for line in read(RESULTS) if line["part"] not in given.parts]
 
-    def keep(found: list[Line]) -> None:
-        lines.extend(found)
+    def keep(found: list[Line], **told: str) -> None:
+        lines.extend({**told, **line} for line in found)
         RESULTS.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
     if "bits" in given.parts:
         keep(bits(given.runs))
     if "clip" in given.parts:
         keep(clip_lines())
-    if "use" in given.parts and given.before is not None:
-        here = Path(__file__).resolve().parents[1]
-        versions = {"before": given.before.resolve(), "now": here}
-        for seed in range(given.seeds):
-            for version, checkout in versions.items():
-                line = fit_apart(checkout, seed, given.steps)
-                keep([{"part": "use", "version": version, **line}])
+    here = Path(__file__).resolve().parents[1]
+    versions = {} if given.before is None else {"before": given.before.resolve(), "now": here}
+    if "use" in given.parts:
+        numbers = [str(number) for number in (given.seeds, given.steps, given.fakes)]
+        for version, checkout in versions.items():
+            keep(apart(checkout, "--one", "use", *numbers), part="use", version=version)
+    for _turn in range(given.turns if "cost" in given.parts else 0):
+        for version, checkout in versions.items():
+            _, few, many = apart(checkout, "--one", "cost", str(given.more))
+            passed = float(str(many["seconds"])) - float(str(few["seconds"]))
+            line: Line = {"milliseconds": 1000 * passed / given.more}
+            keep([line], part="cost", version=version)
     print(tables(lines))
 
 

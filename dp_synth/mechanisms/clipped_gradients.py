@@ -122,7 +122,7 @@ def whole_sums(
             _critic_sums(network, few, float(loss), clip, bits) for few in rows.split(ROWS_AT_ONCE)
         ]
         return [
-            WholeSum(torch.stack([part.whole for part in parts]).sum(0), parts[0].bits)
+            WholeSum(sum((part.whole for part in parts[1:]), parts[0].whole), parts[0].bits)
             for parts in zip(*layers, strict=True)
         ]
     return _row_by_row(network, rows, loss, clip, bits)

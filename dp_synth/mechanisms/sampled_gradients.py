@@ -105,6 +105,7 @@ class SampledGradients:
         self._clip = clip
         self._encode = encode
         self._bits = random_bits(table.payer, rng)
+        self._multiplier = part.event().noise_multiplier
         self._lattice_bits = lattice_bits(self._multiplier)
         self._paid = 0
         self._more: tuple[Codes, bool] | None = None
@@ -151,10 +152,6 @@ class SampledGradients:
         """How many records there are of each kind and of all kinds before it."""
         return np.cumsum(self._records[1])
 
-    @property
-    def _multiplier(self) -> float:
-        return self._part.event().noise_multiplier
-
     def _coins(self, codes: Tensor) -> Tensor:
         """Return a coin for each record, for what its encoding draws.
 
@@ -167,13 +164,22 @@ class SampledGradients:
     def _with_noise(self, sums: Sequence[WholeSum]) -> list[WholeSum]:
         """Return the sums with noise of the charged scale, in their own units."""
         return [
-            WholeSum(total + self._noise(total, bits).to(total.device), bits)
-            for total, bits in sums
+            WholeSum(total + drawn.whole, bits)
+            for (total, bits), drawn in zip(sums, self._noise(sums), strict=True)
         ]
 
-    def _noise(self, total: Tensor, bits: int) -> Tensor:
-        stddev = self._multiplier * 2.0**bits
-        return torch.from_numpy(rounded_gaussian(stddev, tuple(total.shape), self._bits))
+    def _noise(self, sums: Sequence[WholeSum]) -> list[WholeSum]:
+        """Return noise for each of the sums; that of one unit is drawn at once."""
+        drawn: dict[int, Tensor] = {}
+        for unit in dict.fromkeys(bits for _, bits in sums):
+            cells = sum(total.numel() for total, bits in sums if bits == unit)
+            noise = rounded_gaussian(self._multiplier * 2.0**unit, (cells,), self._bits)
+            drawn[unit] = torch.from_numpy(noise).to(sums[0].whole.device)
+        found = []
+        for total, bits in sums:
+            own, drawn[bits] = drawn[bits].split([total.numel(), len(drawn[bits]) - total.numel()])
+            found.append(WholeSum(own.reshape(total.shape), bits))
+        return found
 
     def _compare(
         self,
@@ -204,10 +210,7 @@ class SampledGradients:
             inner = sum(float((a * b.times(1.0)).sum()) for a, b in zip(parts, step, strict=True))
             return inner / max(size, 1e-30) / self._multiplier
 
-        fresh = [
-            WholeSum(self._noise(part.whole, part.bits).to(codes.device), part.bits)
-            for part in step
-        ]
+        fresh = self._noise(step)
         self._table.comparisons.append(
             SampledComparison(
                 self._part.name,
