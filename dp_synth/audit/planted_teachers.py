@@ -73,8 +73,8 @@ class LowBits:
         canary = (units * 2.0**-UNIT_BITS).astype(np.float32)
         drawn = ((rng.random(shape[:2]) < STEPS.rate) & inside)[:, :, None]
         if self.exact:
-            noise = rounded_gaussian(STEPS.noise_multiplier * 2**UNIT_BITS, shape, rng.bytes)
-            released = ((drawn * units + noise) * 2.0**-UNIT_BITS).astype(np.float32)
+            whole = rounded_gaussian(STEPS.noise_multiplier * 2**UNIT_BITS, shape, rng.bytes)
+            released = ((drawn * units + whole) * 2.0**-UNIT_BITS).astype(np.float32)
         else:
             noise = rng.normal(0.0, STEPS.noise_multiplier, shape)
             released = drawn * canary + noise.astype(np.float32)

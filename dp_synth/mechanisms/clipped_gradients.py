@@ -74,6 +74,10 @@ class Critic(nn.Module):
             outputs = layer(nn.functional.leaky_relu(outputs, SLOPE))
         return outputs.squeeze(1)
 
+    def linear_layers(self) -> list[nn.Linear]:
+        """Return the layers, the first one first."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
 
 class WholeSum(NamedTuple):
     """A sum of clipped gradients of one parameter: ``whole`` times 2^-``bits`` clips."""
@@ -119,7 +123,8 @@ def whole_sums(
     """
     if isinstance(network, Critic) and not callable(loss):
         layers = [
-            _critic_sums(network, few, float(loss), clip, bits) for few in rows.split(ROWS_AT_ONCE)
+            _critic_sums(network, few, float(loss), clip, bits)
+            for few in torch.split(rows, ROWS_AT_ONCE)
         ]
         return [
             WholeSum(sum((part.whole for part in parts[1:]), parts[0].whole), parts[0].bits)
@@ -150,14 +155,14 @@ def _row_by_row(
         raise InputError("a network with buffers keeps what it has seen; give one without")
     parameters = [one for one in network.parameters() if one.requires_grad]
     total = torch.zeros(sum(map(torch.numel, parameters)), dtype=torch.int64, device=rows.device)
-    for row in rows.split(1) if len(rows) else ():
+    for row in torch.split(rows, 1) if len(rows) else ():
         score = network(row)
         lost = loss(score) if callable(loss) else loss * score
         each = torch.autograd.grad(
             lost.sum(), parameters, allow_unused=True, materialize_grads=True
         )
         total += on_lattice(torch.cat([one.reshape(1, -1) for one in each], 1), clip, bits)[0]
-    parts = total.split([one.numel() for one in parameters])
+    parts = torch.split(total, [one.numel() for one in parameters])
     return [
         WholeSum(part.reshape(one.shape), bits) for part, one in zip(parts, parameters, strict=True)
     ]
@@ -175,7 +180,7 @@ def _critic_sums(
     """
     if not bool(torch.isfinite(rows.sum(dtype=torch.float64))):  # most batches need no copy
         rows = rows[torch.isfinite(rows).all(dim=1)]
-    weights = [_whole(layer.weight, WEIGHT_BITS, WEIGHT_LIMIT) for layer in critic.layers]
+    weights = [_whole(layer.weight, WEIGHT_BITS, WEIGHT_LIMIT) for layer in critic.linear_layers()]
     given, outputs, units = _forward(critic, weights, rows)
     last = _whole(rows.new_full((len(rows), 1), slope), SLOPE_BITS, SLOPE_LIMIT)
     slopes = _backward(weights, outputs, last)
@@ -203,7 +208,7 @@ def _forward(
     cut = rows.clamp(-INPUT_LIMIT, INPUT_LIMIT).round_()
     given, outputs, units = [cut.double()], [], [0]
     limit = OUTPUT_LIMIT * 2.0**OUTPUT_BITS
-    for layer, weight in zip(critic.layers[:-1], weights[:-1], strict=True):
+    for layer, weight in zip(critic.linear_layers()[:-1], weights[:-1], strict=True):
         unit = units[-1] + WEIGHT_BITS
         outputs.append((given[-1] @ weight.T).add_(_whole(layer.bias, unit, WEIGHT_LIMIT)))
         bent = nn.functional.leaky_relu(outputs[-1], SLOPE)

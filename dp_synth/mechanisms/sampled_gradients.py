@@ -177,7 +177,7 @@ class SampledGradients:
             drawn[unit] = torch.from_numpy(noise).to(sums[0].whole.device)
         found = []
         for total, bits in sums:
-            own, drawn[bits] = drawn[bits].split([total.numel(), len(drawn[bits]) - total.numel()])
+            own, drawn[bits] = drawn[bits][: total.numel()], drawn[bits][total.numel() :]
             found.append(WholeSum(own.reshape(total.shape), bits))
         return found
 
