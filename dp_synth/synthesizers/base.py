@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from typing import ClassVar
 
@@ -34,6 +34,7 @@ from dp_synth.settings import check_settings
 from dp_synth.synthesizers.fitting import Fitted, Payer, Request, fit_all, simulated
 from dp_synth.table import PrivateTable
 from dp_synth.transcript import Answer, chosen
+from dp_synth.validation import Validation
 
 BINNING_SHARE = 0.07
 """Part of a fit's zCDP cost that finds the cells of columns which declare none."""
@@ -127,6 +128,8 @@ class Synthesizer(ABC):
         *,
         seed: int | None = None,
         checkpoint: Checkpoint | str | PathLike[str] | None = None,
+        validation: Validation | float | None = None,
+        holdout: Data | None = None,
     ) -> Release:
         """Return a release of the records in ``data``, charged to ``budget``.
 
@@ -152,9 +155,19 @@ class Synthesizer(ABC):
         is needed for that. Steps that were charged after the last checkpoint are spent: fewer are
         left. A fit that is completed takes the file away. CheckpointError, with nothing charged,
         for a checkpoint of anything else.
+
+        A ``validation``, or a share of the cost, takes a part of the budget to say how good the
+        model is (`Release.validation`): what is decided by that, is decided by the release. With a
+        ``holdout``, records of other people, an attack on membership is tried as well; the same
+        budget then protects these too.
         """
-        request = self._request(schema, budget, seed=seed, checkpoint=checkpoint)
-        return _released(request, fit_all(request, data))[0]
+        request = self._request(
+            schema, budget, seed=seed, checkpoint=checkpoint, validation=validation
+        )
+        if holdout is not None and request.validation is not None:
+            attacked = replace(request.validation, attack=True)
+            request = replace(request, validation=attacked)
+        return _released(request, fit_all(request, data, holdout))[0]
 
     def check_budget(
         self,
@@ -163,12 +176,16 @@ class Synthesizer(ABC):
         *,
         seed: int | None = None,
         checkpoint: Checkpoint | str | PathLike[str] | None = None,
+        validation: Validation | float | None = None,
     ) -> None:
         """Raise what `fit` would raise of the schema and the budget, before a record is read.
 
-        Nothing is reserved, and no ledger is written. Arguments and errors are those of `fit`.
+        Nothing is reserved, and no ledger is written. Arguments and errors are those of `fit`; a
+        fit with a hold-out is asked for by the ``attack`` of its validation.
         """
-        self._request(schema, budget, seed=seed, checkpoint=checkpoint).check()
+        self._request(
+            schema, budget, seed=seed, checkpoint=checkpoint, validation=validation
+        ).check()
 
     def _request(
         self,
@@ -177,10 +194,12 @@ class Synthesizer(ABC):
         *,
         seed: int | None,
         checkpoint: Checkpoint | str | PathLike[str] | None,
+        validation: Validation | float | None,
     ) -> Request:
         payer = Accountant(budget) if isinstance(budget, PrivacyBudget) else budget
         place = None if checkpoint is None else Checkpoint.of(checkpoint)
-        return Request({self: 1.0}, schema, payer, seed, place)
+        asked = None if validation is None else Validation.of(validation)
+        return Request({self: 1.0}, schema, payer, seed, place, asked)
 
     def release_only(
         self,
@@ -257,14 +276,17 @@ def fit_jointly(
     accountant: Accountant | Portion,
     *,
     seed: int | None = None,
+    validation: Validation | float | None = None,
 ) -> dict[Synthesizer, Release]:
     """Return one release a synthesizer, all paid from one budget.
 
     Their plans are calibrated together, so that the composition of all of them meets the
     budget; ``weights`` say how the zCDP cost is shared. No epsilon is split: two recipes of
-    equal cost get about 0.72 of the noise that half of epsilon and delta each would need.
+    equal cost get about 0.72 of the noise that half of epsilon and delta each would need. With a
+    ``validation``, or a share, each release says how good it is, so that the best can be chosen.
     """
-    request = Request(weights, schema, accountant, seed)
+    asked = None if validation is None else Validation.of(validation)
+    request = Request(weights, schema, accountant, seed, validation=asked)
     return dict(zip(weights, _released(request, fit_all(request, data)), strict=True))
 
 
