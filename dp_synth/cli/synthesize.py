@@ -61,7 +61,15 @@ Internal = Annotated[
     bool, typer.Option("--internal", help="Add to the card what may not be published.")
 ]
 Holdout = Annotated[
-    Path | None, typer.Option(help="Real rows that are not fitted, for --internal.")
+    Path | None,
+    typer.Option(help="Real rows that are not fitted: for --internal, and --validate."),
+]
+Validate = Annotated[
+    float | None,
+    typer.Option(
+        help="Spend this part of the budget, such as 0.05, on saying how good the rows are; with "
+        "--holdout, whose records the budget then protects too, also on an attack."
+    ),
 ]
 LedgerFile = Annotated[
     Path | None, typer.Option(help="Also write every charge here, before it is spent.")
@@ -97,6 +105,7 @@ def synthesize(
     release: Annotated[Path | None, typer.Option(help="Also keep the model here (.npz).")] = None,
     ledger: LedgerFile = None,
     checkpoint: CheckpointFile = None,
+    validate: Validate = None,
     card: CardFile = None,
     internal: Internal = False,
     holdout: Holdout = None,
@@ -109,6 +118,7 @@ def synthesize(
     from dp_synth.accounting import PrivacyBudget
     from dp_synth.report.card import places
     from dp_synth.schema import Schema
+    from dp_synth.validation import Validation
 
     public = Schema.load(schema).read_as(dialect)
     with reading_arguments():
@@ -117,20 +127,23 @@ def synthesize(
         chosen = _chosen(public, columns, drop, unit)
     cards = places(card) if card else ()
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, *cards)
-    _check_internal(data, card, holdout, internal=internal)
+    _check_internal(data, card, holdout, internal=internal, validate=validate is not None)
     with reading_arguments():
+        validation = None if validate is None else Validation(validate, attack=holdout is not None)
         payer = _payer(budget, ledger, checkpoint)
-        recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint)
+        how = {"seed": seed, "checkpoint": checkpoint, "validation": validation}
+        recipe.check_budget(chosen, payer, **how)  # type: ignore[arg-type]
     fresh = _fresh(chosen, holdout)  # from here on private files are read
     table = _table(data, chosen)
+    attacked = fresh if validation and validation.attack else None
     with shown_training(synthesizer), _remarks(check=check):
-        fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
+        fitted = recipe.fit(table, chosen, payer, holdout=attacked, **how)  # type: ignore[arg-type]
     if release:
         fitted.save(release)
     made = _sampled(fitted, rows, None if seed is None else seed + 1)
     _write(fitted, made, out, card)
     _tell_of(fitted.ledger)
-    if card and fresh is not None and not isinstance(table, str):
+    if card and internal and fresh is not None and not isinstance(table, str):
         _add_internal(card, fitted, (table, fresh, made), seed or 0)
 
 
@@ -237,15 +250,19 @@ def _chosen(schema: Schema, columns: str | None, drop: str | None, unit: str | N
     return schema.without([*dropped, *([unit] if unit in schema.names else [])])
 
 
-def _check_internal(data: str, card: Path | None, holdout: Path | None, *, internal: bool) -> None:
+def _check_internal(
+    data: str, card: Path | None, holdout: Path | None, *, internal: bool, validate: bool
+) -> None:
     """Raise InputError where the internal part of a card cannot be made of these files."""
     from dp_synth.counting import is_larger_than_memory
 
     if internal and card is None:
         raise InputError("--internal is a part of the data card; say where it goes with --card")
-    if internal != (holdout is not None):
+    if internal and holdout is None:
         raise InputError("--internal and --holdout go together; give both or none")
-    if holdout is not None and is_larger_than_memory(data):
+    if holdout is not None and not (internal or validate):
+        raise InputError("--holdout is for --internal or for --validate; give one of them")
+    if internal and is_larger_than_memory(data):
         raise InputError(
             f"{data}: is too large for --internal; make that card of a part of it, with "
             "`dp-synth card`"
@@ -253,7 +270,7 @@ def _check_internal(data: str, card: Path | None, holdout: Path | None, *, inter
 
 
 def _fresh(schema: Schema, holdout: Path | None) -> pd.DataFrame | None:
-    """Return the rows for the internal part of a card; InputError before anything is spent."""
+    """Return the rows that are not fitted; InputError before anything is spent."""
     from dp_synth.datasets import read_table
 
     if holdout is None:

@@ -120,7 +120,11 @@ def test_a_holdout_that_shares_rows_costs_the_internal_part_alone(files, tmp_pat
     ("flags", "options", "message"),
     [
         (["--internal"], {"card": "c.json"}, "--internal and --holdout go together"),
-        ([], {"card": "c.json", "holdout": "holdout.csv"}, "--internal and --holdout go together"),
+        (
+            [],
+            {"card": "c.json", "holdout": "holdout.csv"},
+            "--holdout is for --internal or for --validate",
+        ),
         (["--internal"], {"holdout": "holdout.csv"}, "say where it goes with --card"),
         ([], {"card": "c.html"}, "must end in .json"),
         ([], {"card": "absent/c.json"}, "its folder does not exist"),

@@ -1,5 +1,6 @@
 """The gate: every key of a policy can pass and fail, and people sign what no number says."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,15 @@ from dp_synth.report.card_signatures import (
     signature_file,
 )
 from dp_synth.report.gate import judge
-from dp_synth.report.policy import KEYS, InputError, Policy, PolicyError, sample_policy
+from dp_synth.report.policy import (
+    COST,
+    KEYS,
+    PRIVATE,
+    InputError,
+    Policy,
+    PolicyError,
+    sample_policy,
+)
 
 
 def internal(**sections):
@@ -23,8 +32,13 @@ def internal(**sections):
     return CARD.with_internal(replace(FULL.internal, **sections))
 
 
-def measured(name, high):
-    return Measured(name, "", high - 0.1, high - 0.2, high)
+def validated(*rows):
+    """Return the card as if its fit had paid for these numbers."""
+    return replace(CARD, publishable=replace(CARD.publishable, validation=rows))
+
+
+def measured(name, high, about=""):
+    return Measured(name, about, high - 0.1, high - 0.2, high)
 
 
 SEEDED = data_card(released(seed=0))
@@ -65,29 +79,80 @@ CASES = [  # key, value, a card that passes, one that fails, what is printed of 
         internal(warnings=(measured("copies_excess", 0.25),)),
         "up to 0.25",
     ),
+    (
+        "noisy_tv2_at_most",
+        0.2,
+        validated(measured("noisy_tv2", 0.2), measured("noisy_tv2_worst", 0.9)),
+        validated(measured("noisy_tv2", 0.21)),
+        "up to 0.21",
+    ),
+    (
+        "noisy_tv2_worst_at_most",
+        0.2,
+        validated(measured("noisy_tv2", 0.1), measured("noisy_tv2_worst", 0.2, "a and b")),
+        validated(
+            measured("noisy_tv2_worst", 0.1, "a and b"), measured("noisy_tv2_worst", 0.3, "a and c")
+        ),
+        "up to 0.3 (a and c)",
+    ),
+    (
+        "noisy_advantage_at_most",
+        0.2,
+        validated(measured("noisy_advantage", 0.2, "pairs")),
+        validated(measured("noisy_advantage", 0.21, "pairs")),
+        "up to 0.21",
+    ),
     ("forbidden_columns", ("open",), data_card(PLAIN), data_card(OPEN), "c (open)"),
 ]
 
 
 def test_every_key_has_a_case():
-    assert {key for key, *_ in CASES} | {"signatures"} == set(KEYS)
+    assert {key for key, *_ in CASES} | {"signatures", "decision_is_private"} == set(KEYS)
 
 
 @pytest.mark.parametrize(
     ("key", "value", "good", "bad", "printed"), CASES, ids=[key for key, *_ in CASES]
 )
 def test_a_key_lets_one_card_pass_and_not_another(key, value, good, bad, printed):
-    assert judge(good, Policy.model_validate({key: value})).passed
+    accepted = {"decision_is_private": "accepted"} if key in PRIVATE else {}
+    assert judge(good, Policy.model_validate({key: value, **accepted})).passed
     limit = 1e-6 if key == "delta_at_most" else value  # of one release there is one delta
-    verdict = judge(bad, Policy.model_validate({"unseeded": key == "unseeded", key: limit}))
+    asked = {"unseeded": key == "unseeded", key: limit, **accepted}
+    verdict = judge(bad, Policy.model_validate(asked))
     assert not verdict.passed
     failed = [check for check in verdict.checks if not check.passed]
     assert [check.value for check in failed] == [printed]
 
 
+@pytest.mark.parametrize("key", PRIVATE)
+def test_a_threshold_on_private_numbers_is_refused_unless_its_cost_is_accepted(key, tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(f"epsilon_at_most: 1\n{key}: 0.1\n")
+    with pytest.raises(PolicyError, match=f"^{path}: line 2: {key} decide") as raised:
+        Policy.load(path)
+    assert "\n" not in str(raised.value)
+    assert COST in str(raised.value)
+    assert "or write 'decision_is_private: accepted'" in str(raised.value)
+    path.write_text(f"{key}: 0.1\ndecision_is_private: accepted\n")
+    verdict = judge(FULL, Policy.load(path))
+    assert verdict.private == (key,)
+    assert COST in verdict.remark
+    assert json.loads(verdict.to_json())["remark"] == verdict.remark
+    with pytest.raises(PolicyError, match=r"decision_is_private: .*'accepted'"):
+        Policy.from_text(f"{key}: 0.1\ndecision_is_private: yes\n")
+
+
+def test_a_verdict_on_what_is_public_has_no_remark():
+    verdict = judge(FULL, Policy(require_internal=True, noisy_tv2_at_most=0.1))
+    assert verdict.private == ()
+    assert not verdict.remark
+    [check] = [check for check in verdict.checks if check.name == "noisy_tv2"]
+    assert (check.passed, check.value) == (False, "the fit paid for no validation")
+
+
 @pytest.mark.parametrize("key", ["tv2_at_most", "attack_auc_at_most"])
 def test_what_was_not_measured_does_not_pass(key):
-    policy = Policy.model_validate({key: 1.0})
+    policy = Policy.model_validate({key: 1.0, "decision_is_private": "accepted"})
     assert [check.value for check in judge(CARD, policy).checks][-1] == "no internal part"
     bare = internal(fidelity=(), attacks=())
     assert [check.value for check in judge(bare, policy).checks][-1] == "could not be measured"
@@ -177,7 +242,7 @@ def test_a_damaged_file_of_signatures_is_refused_and_kept(text, tmp_path):
         ("delta_at_most: 0.1\nepsilon_at_mots: 1", "line 2: unknown key .*mean 'epsilon_at_most'"),
         ("zebra: 1", "line 1: unknown key 'zebra'; there are: epsilon_at_most, "),
         ("unseeded: true\n\nadjacency: swap", "line 3: adjacency: .*got 'swap'"),
-        ("tv2_at_most: 1.5", "line 1: tv2_at_most: .*got 1.5"),
+        ("noisy_tv2_at_most: 1.5", "line 1: noisy_tv2_at_most: .*got 1.5"),
         ("epsilon_at_most: yes", "line 1: epsilon_at_most: must be a number, got true"),
         ("epsilon_at_most: .inf", "line 1: epsilon_at_most"),
         ("forbidden_columns: [open,\n  wdie]", r"line 2: forbidden_columns\.1: .*got 'wdie'"),
@@ -205,6 +270,7 @@ def test_a_wrong_policy_is_told_in_one_line(text, message, tmp_path):
 
 def test_the_sample_policy_names_every_key_and_is_one():
     sample = Policy.from_text(sample_policy())
-    assert sample.model_fields_set == set(KEYS)
+    assert sample.model_fields_set == set(KEYS) - {*PRIVATE, "decision_is_private"}
+    assert all(f"{key}: " in sample_policy() for key in KEYS if key != "signatures")
     assert sample.unseeded
     assert len(sample.signatures) == 2
