@@ -4,9 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from made_card import CARD, FULL, RELEASE, column, released, with_schema
+from made_card import CARD, FULL, HOLDOUT, LABELLED, RELEASE, TRAIN, column, released, with_schema
 
-from dp_synth.report.card import data_card
+import dp_synth as dps
+from dp_synth.metrics import METRICS, Compared, RealTables
+from dp_synth.release import Release
+from dp_synth.report.card import DataCard, data_card
 from dp_synth.report.card_measured import Measured
 from dp_synth.report.card_signatures import (
     Signature,
@@ -41,6 +44,7 @@ def measured(name, high, about=""):
     return Measured(name, about, high - 0.1, high - 0.2, high)
 
 
+PAID = dps.MST().fit(TRAIN, LABELLED, dps.PrivacyBudget(5.0, 1e-5), validation=0.2, holdout=HOLDOUT)
 SEEDED = data_card(released(seed=0))
 SWAPPED = data_card(released(adjacency="replace_one"))
 PLAIN = with_schema(columns=[column()], label=None, positive=None)
@@ -140,6 +144,49 @@ def test_a_threshold_on_private_numbers_is_refused_unless_its_cost_is_accepted(k
     assert json.loads(verdict.to_json())["remark"] == verdict.remark
     with pytest.raises(PolicyError, match=r"decision_is_private: .*'accepted'"):
         Policy.from_text(f"{key}: 0.1\ndecision_is_private: yes\n")
+
+
+def test_one_record_flips_a_private_verdict_and_no_paid_one():
+    """The same release, judged beside tables that differ in one record."""
+    rows, full = PAID.sample(200, seed=1), data_card(PAID)
+
+    def card(train):
+        real = Compared(RealTables(train, HOLDOUT, LABELLED), rows, 0)
+        tv2 = Measured.of("tv2", METRICS["tv2"](real)["tv2"])
+        return full.with_internal(replace(FULL.internal, fidelity=(tv2,)))
+
+    cards = card(TRAIN), card(TRAIN.drop(index=TRAIN.index[0]))
+    highs = [one.internal.fidelity[0].high for one in cards]
+    assert highs[0] != highs[1]
+    threshold = {"tv2_at_most": sum(highs) / 2}
+    with pytest.raises(ValueError, match="decision_is_private: accepted"):
+        Policy.model_validate(threshold)
+    accepted = Policy.model_validate({**threshold, "decision_is_private": "accepted"})
+    verdicts = [judge(one, accepted) for one in cards]
+    assert verdicts[0].passed != verdicts[1].passed
+    assert all(COST in verdict.remark for verdict in verdicts)
+    high = PAID.validation.tv2.high
+    for most in (high, high / 2):
+        paid = [judge(one, Policy(noisy_tv2_at_most=most)) for one in cards]
+        assert paid[0] == paid[1]
+        assert [verdict.passed for verdict in paid] == [most == high] * 2
+
+
+def test_a_paid_verdict_is_a_function_of_the_release_alone(tmp_path):
+    PAID.save(tmp_path / "r.npz")
+    kept = Release.load(tmp_path / "r.npz")
+    card, _ = data_card(PAID).write(tmp_path / "card.json")
+    again = DataCard.load(card)
+    assert data_card(kept) == again == data_card(PAID)
+    names = [one.name for one in again.publishable.validation]
+    assert names == ["noisy_tv2", *["noisy_tv2_worst"] * 6, "noisy_advantage"]
+    policy = Policy(noisy_tv2_at_most=1, noisy_tv2_worst_at_most=1, noisy_advantage_at_most=1)
+    assert judge(again, policy, release=kept).passed
+    assert "Validation, paid for by the budget" in (tmp_path / "card.html").read_text()
+    assert "validation" not in CARD.to_dict()["publishable"]  # as cards had it before
+    better = tuple(replace(one, high=0.0) for one in again.publishable.validation)
+    forged = replace(again, publishable=replace(again.publishable, validation=better))
+    assert not judge(forged, policy, release=kept).passed
 
 
 def test_a_verdict_on_what_is_public_has_no_remark():
