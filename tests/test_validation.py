@@ -14,6 +14,7 @@ from scipy.stats import binom
 import dp_synth as dps
 from dp_synth import validation as module
 from dp_synth.accounting import ADJACENCIES, Accountant, Adjacency, Gaussians, Plan, PrivacyBudget
+from dp_synth.audit.structural_ledger import answers_are_charged, ledger_adds_up
 from dp_synth.comparison import GaussianComparison
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError, SchemaError
@@ -255,6 +256,27 @@ def test_a_fit_spends_its_budget_on_model_and_validation_and_keeps_both(tmp_path
     assert share == pytest.approx(0.1, rel=1e-6)
     plain = dps.MST().fit(people(500), SCHEMA, BUDGET, seed=0)
     assert plain.validation is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "clique_tree",
+        "aim",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("mwem", "dpgan", "pategan")),
+    ],
+)
+def test_every_kind_of_plan_has_room_for_a_validation_and_its_ledger_adds_up(name: str) -> None:
+    networks = {
+        "dpgan": dps.DPGAN(steps=20, rate=0.1, fakes=32, critic_width=8, generator_width=8),
+        "pategan": dps.PATEGAN(votes=20, teachers=41, rounds=2, steps=20, rows=32),
+    }
+    recipe = networks.get(name) or dps.SYNTHESIZERS[name]()
+    release = recipe.fit(people(200), SCHEMA, BUDGET, validation=0.1, holdout=people(100, 1))
+    assert answers_are_charged(release.ledger, release.transcript).passed
+    assert ledger_adds_up(release.ledger).passed
+    assert 0.99 <= release.epsilon <= 1.0
+    assert release.validation is not None
 
 
 @pytest.mark.parametrize("adjacency", ADJACENCIES)

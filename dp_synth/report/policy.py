@@ -100,7 +100,7 @@ class Policy(_Part):
     def _accepts_what_it_costs(self) -> Policy:
         if self.private and self.decision_is_private is None:
             raise ValueError(
-                f"{' and '.join(self.private)} decide by exact private numbers: {COST}; set "
+                f"exact private numbers would decide ({', '.join(self.private)}): {COST}; set "
                 "thresholds of the paid validation instead (noisy_tv2_at_most), or write "
                 "'decision_is_private: accepted'"
             )

@@ -132,7 +132,7 @@ def test_a_key_lets_one_card_pass_and_not_another(key, value, good, bad, printed
 def test_a_threshold_on_private_numbers_is_refused_unless_its_cost_is_accepted(key, tmp_path):
     path = tmp_path / "policy.yaml"
     path.write_text(f"epsilon_at_most: 1\n{key}: 0.1\n")
-    with pytest.raises(PolicyError, match=f"^{path}: line 2: {key} decide") as raised:
+    with pytest.raises(PolicyError, match=f"^{path}: line 2: .*would decide .{key}.:") as raised:
         Policy.load(path)
     assert "\n" not in str(raised.value)
     assert COST in str(raised.value)
