@@ -54,9 +54,9 @@ def row(
     values: dict[str, list[float]] = {name: [] for name in ("TV", "mean", "worst", "attack")}
     covered = 0
     for seed in range(seeds):
-        more = {"validation": share} if share else {}
-        holdout = parts.holdout if held else None
-        release = recipe.fit(parts.train, parts.schema, BUDGET, seed=seed, holdout=holdout, **more)
+        asked = Validation(share) if share else None
+        how = asked.against(parts.holdout) if asked and held else asked
+        release = recipe.fit(parts.train, parts.schema, BUDGET, seed=seed, validation=how)
         true, bounds = exact(release, codes), release.validation
         mean = float(np.mean(list(true.values())))
         values["TV"].append(mean)

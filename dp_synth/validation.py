@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -17,6 +17,7 @@ from dp_synth.domain import Clique, Codes, Domain
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
 from dp_synth.inference import Model
+from dp_synth.intake import Data
 from dp_synth.mechanisms import (
     Distances,
     l1_distance_sensitivity,
@@ -56,7 +57,7 @@ class Validation:
     pair of ``columns`` (all of them if None; of more than ``MOST_PAIRS`` pairs so many, drawn by
     a public seed), the total variation between the fitted records and the model. Ordered columns
     of more than ``GROUPS`` codes are cut at quantiles of the model. With ``attack`` also how
-    often an attack on membership is right, for which the fit needs a hold-out.
+    often an attack on membership is right, for which a fit needs a hold-out: see `against`.
     """
 
     share: float = 0.05
@@ -74,10 +75,13 @@ class Validation:
         ):
             raise InputError(f"the columns of a validation must be distinct, got {self.columns}")
 
-    @classmethod
-    def of(cls, given: Validation | float) -> Validation:
-        """Return ``given``, where a number is a share."""
-        return given if isinstance(given, Validation) else cls(given)
+    def against(self, holdout: Data) -> Against:
+        """Return the validation with an attack, and the hold-out that this needs.
+
+        ``holdout`` are records of other people than those to be fitted, in any form that a fit
+        takes. They are as private, and the same budget protects them.
+        """
+        return Against(replace(self, attack=True), holdout)
 
     def cliques(self, domain: Domain) -> list[Clique]:
         """Return what is looked at: pairs of columns, or the only column; InputError for none.
@@ -112,6 +116,27 @@ class Validation:
             name: Gaussians(count, each * RELATIVE[name]) for name, count in counts.items()
         }
         return Plan({**plan.parts, **added})
+
+
+@dataclass(frozen=True, eq=False)
+class Against:
+    """A validation with the private records of its hold-out: an argument of a fit, never kept."""
+
+    settings: Validation
+    holdout: Data = field(repr=False)
+
+
+Asked = Validation | Against | float
+"""What a fit takes: a number is a share."""
+
+
+def taken_apart(asked: Asked | None) -> tuple[Validation | None, Data | None]:
+    """Return the settings of a validation, and its hold-out."""
+    if isinstance(asked, Against):
+        return asked.settings, asked.holdout
+    if asked is None or isinstance(asked, Validation):
+        return asked, None
+    return Validation(asked), None
 
 
 def validate(

@@ -238,7 +238,7 @@ def people(count: int, seed: int = 0) -> pd.DataFrame:
 
 def test_a_fit_spends_its_budget_on_model_and_validation_and_keeps_both(tmp_path) -> None:
     release = dps.MST().fit(
-        people(500), SCHEMA, BUDGET, seed=0, validation=0.1, holdout=people(300, 1)
+        people(500), SCHEMA, BUDGET, seed=0, validation=Validation(0.1).against(people(300, 1))
     )
     assert 0.99 <= release.epsilon <= 1.0
     bounds = release.validation
@@ -248,7 +248,7 @@ def test_a_fit_spends_its_budget_on_model_and_validation_and_keeps_both(tmp_path
     kept = dps.Release.load((release.save(tmp_path / "r.npz"), tmp_path / "r.npz")[1])
     assert kept.validation == bounds
     again = dps.MST().fit(
-        people(500), SCHEMA, BUDGET, seed=0, validation=Validation(0.1), holdout=people(300, 1)
+        people(500), SCHEMA, BUDGET, seed=0, validation=Validation(0.1).against(people(300, 1))
     )
     assert again.validation == bounds
     rho = {entry.part: entry.event.rho * entry.count for entry in release.ledger.reservations}  # type: ignore[operator]
@@ -272,7 +272,9 @@ def test_every_kind_of_plan_has_room_for_a_validation_and_its_ledger_adds_up(nam
         "pategan": dps.PATEGAN(votes=20, teachers=41, rounds=2, steps=20, rows=32),
     }
     recipe = networks.get(name) or dps.SYNTHESIZERS[name]()
-    release = recipe.fit(people(200), SCHEMA, BUDGET, validation=0.1, holdout=people(100, 1))
+    release = recipe.fit(
+        people(200), SCHEMA, BUDGET, validation=Validation(0.1).against(people(100, 1))
+    )
     assert answers_are_charged(release.ledger, release.transcript).passed
     assert ledger_adds_up(release.ledger).passed
     assert 0.99 <= release.epsilon <= 1.0
@@ -285,7 +287,7 @@ def test_no_table_stops_a_validation(records: int, adjacency: Adjacency) -> None
     budget = PrivacyBudget(1.0, 1e-6, adjacency)
     for held in (0, 1):
         release = dps.Independent().fit(
-            people(records), SCHEMA, budget, validation=0.1, holdout=people(held)
+            people(records), SCHEMA, budget, validation=Validation(0.1).against(people(held))
         )
         bounds = release.validation
         assert bounds is not None
@@ -318,7 +320,6 @@ def test_of_very_many_pairs_a_thousand_are_drawn_without_a_look_at_the_records()
 def test_wrong_requests_spend_nothing_and_read_nothing() -> None:
     accountant = Accountant(BUDGET)
     for more in (
-        {"holdout": people(10)},
         {"validation": Validation(0.1, attack=True)},
         {"validation": 0.7},
         {"validation": Validation(0.1, columns=("nobody",))},
@@ -327,7 +328,10 @@ def test_wrong_requests_spend_nothing_and_read_nothing() -> None:
             dps.Independent().fit("absent.csv", SCHEMA, accountant, **more)  # type: ignore[arg-type]
     with pytest.raises(SchemaError, match="job"):
         dps.Independent().fit(
-            people(9), SCHEMA, accountant, validation=0.1, holdout=people(9)[["age", "wage"]]
+            people(9),
+            SCHEMA,
+            accountant,
+            validation=Validation(0.1).against(people(9)[["age", "wage"]]),
         )
     assert len(accountant.ledger) == 0
     planned = Accountant(BUDGET, planned=[(dps.Independent(), 1.0)])
@@ -351,13 +355,13 @@ def test_joint_and_adaptive_budgets_pay_for_validations_as_for_all_else() -> Non
 
 def test_units_of_several_records_move_all_of_it_by_as_many() -> None:
     budget = PrivacyBudget(1.0, 1e-6, unit="who", max_rows=3)
-    frame = people(300).assign(who=np.arange(300) // 5)
+    frame = people(3_000).assign(who=np.arange(3_000) // 5)
     held = people(200, 1).assign(who=np.arange(200) // 5)
-    release = dps.Independent().fit(frame, SCHEMA, budget, validation=0.5, holdout=held)
+    release = dps.Independent().fit(frame, SCHEMA, budget, validation=Validation(0.5).against(held))
     events = {entry.part: entry.event for entry in release.ledger.charges}
     assert {events[part].sensitivity for part in PARTS} == {3.0}  # type: ignore[union-attr]
     assert release.validation is not None
-    assert release.validation.records.high < 300  # three of five records of each
+    assert release.validation.records.high < 3_000  # three of five records of each
 
 
 def test_cells_and_categories_that_a_fit_finds_are_those_of_the_holdout_too() -> None:
@@ -373,7 +377,9 @@ def test_cells_and_categories_that_a_fit_finds_are_those_of_the_holdout_too() ->
     frame = people(2_000)[["job", "wage"]]
     held = pd.DataFrame({"job": ["a", "b", "new"] * 100, "wage": ["1", "50", "99"] * 100})
     budget = PrivacyBudget(5.0, 1e-6)
-    release = dps.Independent().fit(frame, schema, budget, validation=0.2, holdout=held)
+    release = dps.Independent().fit(
+        frame, schema, budget, seed=0, validation=Validation(0.2).against(held)
+    )
     assert "b" in release.schema.discrete("job").texts
     assert release.validation is not None
     assert release.validation.tv2.high < 0.6

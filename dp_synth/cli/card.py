@@ -124,8 +124,7 @@ def gate(
         raise InputError(
             "a card and --policy must be given; --show-policy prints one to start from"
         )
-    if json_out is not None:
-        check_writable(json_out, read=(card_file, policy, release))
+    check_writable(json_out, read=(card_file, policy, release, signature_file(card_file)))
     asked, judged = Policy.load(policy), DataCard.load(card_file)
     kept = None if release is None else Release.load(release)
     digest, place = digest_of(card_file), signature_file(card_file)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dp_synth.release import Release
     from dp_synth.schema import Misfits, Schema
     from dp_synth.synthesizers import Synthesizer
+    from dp_synth.validation import Validation
 
 MISFITS = "private, for the data holder only: cells that do not fit (schema check shows them)"
 
@@ -116,28 +117,23 @@ def synthesize(
     A ledger that `ledger new` made is continued: epsilon is then this run's portion of it.
     """
     from dp_synth.accounting import PrivacyBudget
-    from dp_synth.report.card import places
     from dp_synth.schema import Schema
-    from dp_synth.validation import Validation
 
     public = Schema.load(schema).read_as(dialect)
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
         chosen = _chosen(public, columns, drop, unit)
-    cards = places(card) if card else ()
-    _check_places((data, schema, holdout), out, release, ledger, checkpoint, *cards)
+    _check_places((data, schema, holdout), out, release, ledger, checkpoint, card=card)
     _check_internal(data, card, holdout, internal=internal, validate=validate is not None)
+    asked = _validation(validate, holdout)
     with reading_arguments():
-        validation = None if validate is None else Validation(validate, attack=holdout is not None)
         payer = _payer(budget, ledger, checkpoint)
-        how = {"seed": seed, "checkpoint": checkpoint, "validation": validation}
-        recipe.check_budget(chosen, payer, **how)  # type: ignore[arg-type]
-    fresh = _fresh(chosen, holdout)  # from here on private files are read
-    table = _table(data, chosen)
-    attacked = fresh if validation and validation.attack else None
+        recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint, validation=asked)
+    fresh, table = _fresh(chosen, holdout), _table(data, chosen)  # from here on both are private
+    how = asked if asked is None or fresh is None else asked.against(fresh)
     with shown_training(synthesizer), _remarks(check=check):
-        fitted = recipe.fit(table, chosen, payer, holdout=attacked, **how)  # type: ignore[arg-type]
+        fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint, validation=how)
     if release:
         fitted.save(release)
     made = _sampled(fitted, rows, None if seed is None else seed + 1)
@@ -267,6 +263,13 @@ def _check_internal(
             f"{data}: is too large for --internal; make that card of a part of it, with "
             "`dp-synth card`"
         )
+
+
+def _validation(share: float | None, holdout: Path | None) -> Validation | None:
+    """Return what `--validate` asks for; with a hold-out also an attack."""
+    from dp_synth.validation import Validation
+
+    return None if share is None else Validation(share, attack=holdout is not None)
 
 
 def _fresh(schema: Schema, holdout: Path | None) -> pd.DataFrame | None:
@@ -405,8 +408,13 @@ def _remarks(*, check: bool) -> Iterator[None]:
         yield
 
 
-def _check_places(read: Sequence[str | Path | None], out: str, *kept: Path | None) -> None:
+def _check_places(
+    read: Sequence[str | Path | None], out: str, *kept: Path | None, card: Path | None = None
+) -> None:
     """Refuse, before anything is spent, places that results could not be written to."""
+    from dp_synth.report.card import places
+
+    kept += places(card) if card else ()
     if out != "-" and not out.lower().endswith((".csv", ".csv.gz", ".parquet")):
         raise InputError(f"{out}: --out must end in .csv, .csv.gz or .parquet, or be -")
     check_writable(Path(out), *kept, read=read)

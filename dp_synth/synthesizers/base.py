@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import ClassVar
 
@@ -34,7 +34,7 @@ from dp_synth.settings import check_settings
 from dp_synth.synthesizers.fitting import Fitted, Payer, Request, fit_all, simulated
 from dp_synth.table import PrivateTable
 from dp_synth.transcript import Answer, chosen
-from dp_synth.validation import Validation
+from dp_synth.validation import Asked, Validation, taken_apart
 
 BINNING_SHARE = 0.07
 """Part of a fit's zCDP cost that finds the cells of columns which declare none."""
@@ -128,8 +128,7 @@ class Synthesizer(ABC):
         *,
         seed: int | None = None,
         checkpoint: Checkpoint | str | PathLike[str] | None = None,
-        validation: Validation | float | None = None,
-        holdout: Data | None = None,
+        validation: Asked | None = None,
     ) -> Release:
         """Return a release of the records in ``data``, charged to ``budget``.
 
@@ -157,16 +156,14 @@ class Synthesizer(ABC):
         for a checkpoint of anything else.
 
         A ``validation``, or a share of the cost, takes a part of the budget to say how good the
-        model is (`Release.validation`): what is decided by that, is decided by the release. With a
-        ``holdout``, records of other people, an attack on membership is tried as well; the same
-        budget then protects these too.
+        model is (`Release.validation`): what is decided by that, is decided by the release. One
+        ``against`` a hold-out tries an attack on membership as well; the same budget then
+        protects the records of both tables.
         """
+        settings, holdout = taken_apart(validation)
         request = self._request(
-            schema, budget, seed=seed, checkpoint=checkpoint, validation=validation
+            schema, budget, seed=seed, checkpoint=checkpoint, validation=settings
         )
-        if holdout is not None and request.validation is not None:
-            attacked = replace(request.validation, attack=True)
-            request = replace(request, validation=attacked)
         return _released(request, fit_all(request, data, holdout))[0]
 
     def check_budget(
@@ -176,16 +173,15 @@ class Synthesizer(ABC):
         *,
         seed: int | None = None,
         checkpoint: Checkpoint | str | PathLike[str] | None = None,
-        validation: Validation | float | None = None,
+        validation: Asked | None = None,
     ) -> None:
         """Raise what `fit` would raise of the schema and the budget, before a record is read.
 
-        Nothing is reserved, and no ledger is written. Arguments and errors are those of `fit`; a
-        fit with a hold-out is asked for by the ``attack`` of its validation.
+        Nothing is reserved, and no ledger is written. Arguments and errors are those of `fit`; of
+        a hold-out it is enough to say that there is one, by the ``attack`` of the validation.
         """
-        self._request(
-            schema, budget, seed=seed, checkpoint=checkpoint, validation=validation
-        ).check()
+        settings, _ = taken_apart(validation)
+        self._request(schema, budget, seed=seed, checkpoint=checkpoint, validation=settings).check()
 
     def _request(
         self,
@@ -194,12 +190,11 @@ class Synthesizer(ABC):
         *,
         seed: int | None,
         checkpoint: Checkpoint | str | PathLike[str] | None,
-        validation: Validation | float | None,
+        validation: Validation | None,
     ) -> Request:
         payer = Accountant(budget) if isinstance(budget, PrivacyBudget) else budget
         place = None if checkpoint is None else Checkpoint.of(checkpoint)
-        asked = None if validation is None else Validation.of(validation)
-        return Request({self: 1.0}, schema, payer, seed, place, asked)
+        return Request({self: 1.0}, schema, payer, seed, place, validation)
 
     def release_only(
         self,
@@ -276,7 +271,7 @@ def fit_jointly(
     accountant: Accountant | Portion,
     *,
     seed: int | None = None,
-    validation: Validation | float | None = None,
+    validation: Asked | None = None,
 ) -> dict[Synthesizer, Release]:
     """Return one release a synthesizer, all paid from one budget.
 
@@ -285,9 +280,9 @@ def fit_jointly(
     equal cost get about 0.72 of the noise that half of epsilon and delta each would need. With a
     ``validation``, or a share, each release says how good it is, so that the best can be chosen.
     """
-    asked = None if validation is None else Validation.of(validation)
-    request = Request(weights, schema, accountant, seed, validation=asked)
-    return dict(zip(weights, _released(request, fit_all(request, data)), strict=True))
+    settings, holdout = taken_apart(validation)
+    request = Request(weights, schema, accountant, seed, validation=settings)
+    return dict(zip(weights, _released(request, fit_all(request, data, holdout)), strict=True))
 
 
 def _released(request: Request, fitted: Sequence[Fitted]) -> list[Release]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import Field, asdict, dataclass
 from typing import Any, ClassVar, Protocol
@@ -194,12 +194,14 @@ def fit_all(request: Request, data: Data, holdout: Data | None = None) -> list[F
     """
     attacks = request.validation is not None and request.validation.attack
     if attacks != (holdout is not None):
-        raise InputError("a hold-out and a validation with an attack go together; give both")
+        raise InputError("an attack needs a hold-out: give Validation(...).against(holdout)")
     kept = request.check()
     if not request.root.ledger.simulation:  # what nobody will publish promises nothing
         warn_of_promise(request.schema, request.root.budget)
-    streams = np.random.SeedSequence(request.seed).spawn(len(request.recipes) + 1)
-    *own, drawn = (np.random.default_rng(stream) for stream in streams)
+    count = len(request.recipes)
+    streams = np.random.SeedSequence(request.seed).spawn(2 * count + 1)
+    rngs = [np.random.default_rng(stream) for stream in streams]
+    own, drawn, validating = rngs[:count], rngs[count], rngs[count + 1 :]
     schema, budget = request.schema, request.root.budget
     with ExitStack() as opened:
         records = opened.enter_context(records_of(data, schema, budget, drawn))
@@ -208,8 +210,8 @@ def fit_all(request: Request, data: Data, holdout: Data | None = None) -> list[F
             others = opened.enter_context(records_of(holdout, schema, budget, drawn))
         pieces = request.reserve(kept)
         return [
-            _fit_one(request, recipe, (records, others), piece, rng, kept=kept)
-            for recipe, piece, rng in zip(request.recipes, pieces, own, strict=True)
+            _fit_one(request, recipe, (records, others), piece, pair, kept=kept)
+            for recipe, piece, *pair in zip(request.recipes, pieces, own, validating, strict=True)
         ]
 
 
@@ -218,11 +220,12 @@ def _fit_one(
     recipe: Recipe,
     tables: tuple[Records, Records | None],
     piece: Slice,
-    rng: np.random.Generator,
+    rngs: Sequence[np.random.Generator],
     *,
     kept: Kept | None,
 ) -> Fitted:
-    records, holdout = tables
+    """Return one fit; of ``rngs`` the second is of its validation, which a stop does not change."""
+    (records, holdout), (rng, validating) = tables, rngs
     schema, cells, table = table_of(records, piece, rng, kept=kept)
     keeper = None
     if request.checkpoint is not None:
@@ -234,7 +237,7 @@ def _fit_one(
     if request.validation is not None:
         others = None if holdout is None else _held_out(holdout, cells, table)
         widest = request.schema.widest().domain
-        validate(request.validation, widest, table, others, model, rng)
+        validate(request.validation, widest, table, others, model, validating)
     if keeper:
         keeper.remove()
     return Fitted(schema, model, tuple(table.transcript))

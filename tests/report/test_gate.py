@@ -44,7 +44,9 @@ def measured(name, high, about=""):
     return Measured(name, about, high - 0.1, high - 0.2, high)
 
 
-PAID = dps.MST().fit(TRAIN, LABELLED, dps.PrivacyBudget(5.0, 1e-5), validation=0.2, holdout=HOLDOUT)
+PAID = dps.MST().fit(
+    TRAIN, LABELLED, dps.PrivacyBudget(5.0, 1e-5), validation=dps.Validation(0.2).against(HOLDOUT)
+)
 SEEDED = data_card(released(seed=0))
 SWAPPED = data_card(released(adjacency="replace_one"))
 PLAIN = with_schema(columns=[column()], label=None, positive=None)
