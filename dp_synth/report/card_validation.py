@@ -27,14 +27,20 @@ def validation_of(release: Release) -> tuple[Measured, ...]:
     if found is None:
         return ()
     worst = sorted(found.pairs.items(), key=lambda pair: -pair[1].high)[:MOST_SHOWN]
-    rows = [_measured(TV2, "", found.tv2)]
-    rows += [_measured(WORST, " and ".join(clique), interval) for clique, interval in worst]
+    rows = [_measured(TV2, "", found.tv2, note=NOTES[TV2])]
+    notes = [NOTES[WORST], *[""] * (len(worst) - 1)]  # once is enough
+    rows += [
+        _measured(WORST, " and ".join(clique), interval, note=note)
+        for (clique, interval), note in zip(worst, notes, strict=True)
+    ]
     if found.advantage is not None:
         most = min(1.0, release.ledger.curve.delta(0.0))
         beside = most if release.ledger.budget.unit is None else None
-        rows.append(_measured(ADVANTAGE, "pairs", found.advantage, beside))
+        rows.append(_measured(ADVANTAGE, "", found.advantage, beside, note=NOTES[ADVANTAGE]))
     return tuple(rows)
 
 
-def _measured(name: str, about: str, of: Interval, beside: float | None = None) -> Measured:
-    return Measured(name, about, of.value, of.low, of.high, beside, NOTES[name])
+def _measured(
+    name: str, about: str, of: Interval, beside: float | None = None, *, note: str
+) -> Measured:
+    return Measured(name, about, of.value, of.low, of.high, beside, note)
