@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from small_settings import SAMPLED, SMALL, small
+from small_settings import SAMPLED, SMALL, small, small_classrooms  # noqa: F401
 
 from dp_synth.accounting import ADJACENCIES, Accountant, Filtered, PrivacyBudget
 from dp_synth.accounting.currency import cost
@@ -15,6 +15,8 @@ from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS
 from dp_synth.table import PrivateTable
 from dp_synth.transcript import measured
+
+pytestmark = pytest.mark.usefixtures("small_classrooms")
 
 BUDGET = PrivacyBudget(epsilon=1.0, delta=1e-6)
 
