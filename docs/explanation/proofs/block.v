@@ -303,10 +303,6 @@ Proof.
     now apply follows_one, follows_swapped.
 Qed.
 
-(** [D(-e) = 1 - e^-e + e^-e D(e)]: curves of both directions are known at negative eps. *)
-Definition symmetric (D : R -> R) : Prop :=
-  forall e, D (- e) = 1 - exp (- e) + exp (- e) * D e.
-
 Lemma bracket_mirrored (E : posreal) (D : curve) t e : symmetric D ->
   bracket E D t (- e) = 1 - exp (- e) + exp (- e) * bracket E D (E - t) e.
 Proof.
@@ -344,12 +340,4 @@ Qed.
 Theorem block_symmetric ranges (D : curve) : symmetric D -> symmetric (block ranges D).
 Proof.
   intros S. induction ranges as [|E ranges IH]; [assumption|]. now apply next_symmetric.
-Qed.
-
-Lemma nothing_symmetric : symmetric nothing.
-Proof.
-  intros e. simpl. unfold nothing_after. rewrite exp_Ropp. pose proof (exp_pos e).
-  assert (exp e * / exp e = 1) by (apply Rinv_r; lra).
-  assert (0 < / exp e) by now apply Rinv_0_lt_compat.
-  unfold Rmax. destruct (Rle_dec 0 (1 - / exp e)), (Rle_dec 0 (1 - exp e)); nra.
 Qed.

@@ -114,3 +114,86 @@ Defined.
 Theorem profile_bounds : bounds profile P Q.
 Proof. intros s e. exact (supremum_above X never (fun s e => P s - exp e * Q s) _ s e). Qed.
 End Profile.
+
+(** [D(-e) = 1 - e^-e + e^-e D(e)]: curves of both directions are known at negative eps. *)
+Definition symmetric (D : R -> R) : Prop :=
+  forall e, D (- e) = 1 - exp (- e) + exp (- e) * D e.
+
+Lemma nothing_symmetric : symmetric nothing.
+Proof.
+  intros e. simpl. unfold nothing_after. rewrite exp_Ropp. pose proof (exp_pos e).
+  assert (exp e * / exp e = 1) by (apply Rinv_r; lra).
+  assert (0 < / exp e) by now apply Rinv_0_lt_compat.
+  unfold Rmax. destruct (Rle_dec 0 (1 - / exp e)), (Rle_dec 0 (1 - exp e)); nra.
+Qed.
+
+(** Any mechanisms that may come after have one curve of both directions, which is symmetric if
+    each test [s] has its contrary: their exact profile. [X] holds mechanism and test. *)
+Section BothDirections.
+Variable X : Type.
+Variables P Q : X -> R.
+Variable never : X.
+Variable contrary : X -> X.
+Hypothesis P_range : forall s, 0 <= P s <= 1.
+Hypothesis Q_range : forall s, 0 <= Q s <= 1.
+Hypothesis P_never : P never = 0.
+Hypothesis Q_never : Q never = 0.
+Hypothesis P_contrary : forall s, P (contrary s) = 1 - P s.
+Hypothesis Q_contrary : forall s, Q (contrary s) = 1 - Q s.
+
+Definition one_way (s : X * bool) : R := if snd s then P (fst s) else Q (fst s).
+Definition other_way (s : X * bool) : R := if snd s then Q (fst s) else P (fst s).
+
+Definition two_sided_profile : curve.
+Proof.
+  refine (profile (X * bool) one_way other_way (never, true) _ _ _ _);
+    try (intros [s []]; unfold one_way, other_way; simpl; auto); assumption.
+Defined.
+
+Lemma two_sided_profile_is_least e y :
+  (forall s, one_way s - exp e * other_way s <= y) -> two_sided_profile e <= y.
+Proof. intros H. apply supremum_least. exact H. Qed.
+
+Theorem two_sided_profile_bounds :
+  bounds two_sided_profile P Q /\ bounds two_sided_profile Q P.
+Proof.
+  split; intros s e.
+  - exact (profile_bounds (X * bool) one_way other_way (never, true) _ _ _ _ (s, true) e).
+  - exact (profile_bounds (X * bool) one_way other_way (never, true) _ _ _ _ (s, false) e).
+Qed.
+
+Lemma two_sided_half e :
+  two_sided_profile (- e) <= 1 - exp (- e) + exp (- e) * two_sided_profile e.
+Proof.
+  apply two_sided_profile_is_least. intros [s d].
+  destruct two_sided_profile_bounds as [B1 B2].
+  assert (I : exp (- e) * exp e = 1)
+    by (rewrite <- exp_plus; replace (- e + e) with 0 by ring; apply exp_0).
+  pose proof (exp_pos (- e)).
+  destruct d; cbn [one_way other_way fst snd].
+  - pose proof (B2 (contrary s) e) as W. rewrite P_contrary, Q_contrary in W.
+    apply Rmult_le_compat_l with (r := exp (- e)) in W; [|lra].
+    replace (exp (- e) * (1 - Q s - exp e * (1 - P s)))
+      with (exp (- e) * (1 - Q s) - exp (- e) * exp e * (1 - P s)) in W by ring.
+    rewrite I in W. lra.
+  - pose proof (B1 (contrary s) e) as W. rewrite P_contrary, Q_contrary in W.
+    apply Rmult_le_compat_l with (r := exp (- e)) in W; [|lra].
+    replace (exp (- e) * (1 - P s - exp e * (1 - Q s)))
+      with (exp (- e) * (1 - P s) - exp (- e) * exp e * (1 - Q s)) in W by ring.
+    rewrite I in W. lra.
+Qed.
+
+Theorem two_sided_profile_is_symmetric : symmetric two_sided_profile.
+Proof.
+  intros e. apply Rle_antisym; [apply two_sided_half|].
+  pose proof (two_sided_half (- e)) as W. rewrite Ropp_involutive in W.
+  pose proof (exp_pos (- e)).
+  assert (I : exp (- e) * exp e = 1)
+    by (rewrite <- exp_plus; replace (- e + e) with 0 by ring; apply exp_0).
+  apply Rmult_le_compat_l with (r := exp (- e)) in W; [|lra].
+  replace (exp (- e) * (1 - exp e + exp e * two_sided_profile (- e)))
+    with (exp (- e) - exp (- e) * exp e + exp (- e) * exp e * two_sided_profile (- e)) in W
+    by ring.
+  rewrite I in W. lra.
+Qed.
+End BothDirections.
