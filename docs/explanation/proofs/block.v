@@ -158,6 +158,14 @@ Lemma next_least (E : posreal) (D : curve) e y :
   (forall t, 0 <= t <= E -> bracket E D t e <= y) -> next E D e <= y.
 Proof. intros H. apply supremum_least. intros [t Ht]. now apply H. Qed.
 
+Theorem next_is_the_supremum (E : posreal) (D : curve) e :
+  is_lub (fun y => exists t, 0 <= t <= E /\ y = bracket E D t e) (next E D e).
+Proof.
+  split.
+  - intros y (t & Ht & ->). now apply bracket_below_next.
+  - intros y H. apply next_least. intros t Ht. apply H. now exists t.
+Qed.
+
 (** Lemma 2: one selection, then anything that keeps [D] whatever was selected. [P i s] and
     [Q i s] are the chances of a test [s] of what comes after outcome [i]. *)
 Theorem one_step {X} (E : posreal) (D : curve) n p q (P Q : nat -> X -> R) :

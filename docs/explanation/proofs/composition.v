@@ -101,6 +101,7 @@ Lemma mean_at_most (P : expectation M) c f : M f -> (forall y, f y <= c) -> P f 
 Proof.
   intros H N. rewrite <- (mean_constant P c). apply mean_monotone; auto. apply admits_constant.
 Qed.
+
 End Expectations.
 
 (** * Losses on dots *)
@@ -252,7 +253,8 @@ Proof.
     assert (Ep : P (fun y => power ((x, p) :: l) (b y))
                  = exp x * P u + P (fun y => power l (b y - u y))).
     { simpl. fold q. rewrite <- (Rmult_1_l (P (fun y => power l (b y - u y)))).
-      rewrite <- mean_linear; [|assumption|apply (power_admitted l (fun y => b y - u y)); assumption].
+      rewrite <- mean_linear;
+        [|assumption|apply (power_admitted l (fun y => b y - u y)); assumption].
       f_equal. apply FunctionalExtensionality.functional_extensionality. intros y. unfold u. ring. }
     rewrite Ep, Eb.
     assert (U : exp x * P u - exp e * Q u <= p * B (e - x)).
@@ -310,6 +312,7 @@ Proof.
   intros F Hl Hd Ha Hb Nb. apply composition_with_dots; try assumption.
   intros y e. eapply Rle_trans; [apply (block_curve ranges D (r y) (F y))|apply Hd].
 Qed.
+
 End Before.
 
 (** * Losses add up *)

@@ -45,6 +45,9 @@ Proof.
     now apply Rmax_convex.
 Defined.
 
+Theorem nothing_is e : nothing e = Rmax 0 (1 - exp e).
+Proof. reflexivity. Qed.
+
 (** The least upper bound of a family of functions that are falling and convex in e^eps, with
     values in [0, 1], is one as well. *)
 Section Supremum.
@@ -88,6 +91,7 @@ Proof.
     eapply Rle_trans; [apply (f_convex i a b m w Hw E)|].
     pose proof (supremum_above i a). pose proof (supremum_above i b). nra.
 Defined.
+
 End Supremum.
 
 (** The exact profile of any mechanism, on any space, is a curve: the supremum over its tests,
@@ -111,8 +115,13 @@ Proof.
   - intros s a b m w Hw E. rewrite E. right. ring.
 Defined.
 
+Theorem profile_is_the_supremum e :
+  is_lub (fun y => exists s, y = P s - exp e * Q s) (profile e).
+Proof. exact (supremum_is_lub X never (fun s e => P s - exp e * Q s) _ e). Qed.
+
 Theorem profile_bounds : bounds profile P Q.
 Proof. intros s e. exact (supremum_above X never (fun s e => P s - exp e * Q s) _ s e). Qed.
+
 End Profile.
 
 (** [D(-e) = 1 - e^-e + e^-e D(e)]: curves of both directions are known at negative eps. *)
@@ -196,4 +205,5 @@ Proof.
     by ring.
   rewrite I in W. lra.
 Qed.
+
 End BothDirections.

@@ -39,7 +39,8 @@ Definition shares (l : list share) : dots :=
   flat_map (fun s => [(low s, at_low s); (top s, at_top s)]) l.
 
 (** Sharing never lowers what is composed of the losses, whatever else is released. *)
-Theorem sharing_costs_more B l infinite e : convex_in_exp B -> (forall s, In s l -> keeps_both s) ->
+Theorem sharing_costs_more B l infinite e :
+  convex_in_exp B -> (forall s, In s l -> keeps_both s) ->
   composed (wholes l) infinite B e <= composed (shares l) infinite B e.
 Proof.
   intros HB H. unfold composed. apply Rplus_le_compat_l.
@@ -67,7 +68,8 @@ Proof.
   clear on_dots. induction l as [|[x p] k IH]; simpl; [lra|].
   pose proof (chances (x, p) (or_introl eq_refl)). simpl in *.
   pose proof (Rmax_l 0 (1 - exp (e - x))).
-  assert (0 <= total (fun x => Rmax 0 (1 - exp (e - x))) k) by (apply IH; intros; apply chances; now right).
+  assert (0 <= total (fun x => Rmax 0 (1 - exp (e - x))) k)
+    by (apply IH; intros; apply chances; now right).
   nra.
 Qed.
 
@@ -190,6 +192,7 @@ Proof.
       unfold gap in *. lra. }
     nra.
 Qed.
+
 End Connect.
 
 (** * The certificate *)
@@ -229,4 +232,39 @@ Proof.
   - intros k Hk. eapply Rle_trans; [apply V|now apply Hvalues].
   - eapply Rle_trans; [apply V|assumption].
   - assumption.
+Qed.
+
+(** The same with the two tables exchanged. *)
+Theorem certificate_in_both_directions {Y} {M : measurable Y} (P Q : expectation M) (B : R -> R)
+  {X} h steps size (E : posreal) count (D : curve) after l infinite
+  (r : Y -> run X) (s : Y -> test X) :
+  0 < h -> (0 < size)%nat -> E <= INR steps * h ->
+  symmetric D -> above h size after D ->
+  let last := Z.of_nat (size - 1) in
+  let values := extended h size (computed h steps size after count) in
+  falling l ->
+  (forall x, In x l -> exists k, (- last <= k <= last)%Z /\ fst x = point h k) ->
+  (forall k, (- last <= k <= last)%Z -> values k <= delta_of l infinite (point h k)) ->
+  values last <= infinite -> 1 <= infinite + total (fun _ => 1) l ->
+  curve_of P Q B -> curve_of Q P B ->
+  (forall y, follows_both (repeat E count) D (r y)) ->
+  let p := fun y => chance (r y) (s y) in
+  let q := fun y => other_chance (r y) (s y) in
+  M p -> M q -> (forall y, 0 <= p y) -> (forall y, 0 <= q y) ->
+  forall e, P p - exp e * Q q <= composed l infinite B e /\
+            Q q - exp e * P p <= composed l infinite B e.
+Proof.
+  intros Hh Hsize HE HS HA last values Hl Hon Hvalues Hlast Hone HB HB' HF p q Mp Mq Np Nq e.
+  assert (Sp : (fun y => other_chance (swapped (r y)) (s y)) = p)
+    by (apply FunctionalExtensionality.functional_extensionality; intros y; apply swapped_chance).
+  assert (Sq : (fun y => chance (swapped (r y)) (s y)) = q)
+    by (apply FunctionalExtensionality.functional_extensionality; intros y; apply swapped_chance).
+  split.
+  - apply (certificate P Q B h steps size E count D after l infinite r s); try assumption.
+    intros y. now apply follows_one.
+  - rewrite <- Sp, <- Sq.
+    apply (certificate Q P B h steps size E count D after l infinite (fun y => swapped (r y)) s);
+      try assumption; try (rewrite Sp; assumption); try (rewrite Sq; assumption).
+    + intros y. now apply follows_one, follows_swapped.
+    + intros y. rewrite (proj2 (swapped_chance (r y) (s y))). apply Np.
 Qed.

@@ -155,4 +155,5 @@ Proof.
   intros k _. simpl. apply lattice_step_is_above; [assumption|].
   intros i. apply extended_is_above; [now apply block_symmetric|exact IH].
 Qed.
+
 End Lattice.

@@ -22,10 +22,11 @@ Proof.
   rewrite plus_IZR. lra.
 Qed.
 
-(** The rounding argument. [P] and [Q] are laws, under two neighbouring tables, of whole numbers
-    [s y i] and real noise [noise y i], [i] the cell. The whole numbers may be random (sums over
-    sampled records). If every test of the real sums [s + noise] is bounded by [B], then so is
-    every test of what is released, [s + rounded noise]. *)
+(** The rounding argument. [P] and [Q] are the laws, under two neighbouring tables, of what is
+    drawn, [y]: the whole numbers [s y i] and the real noise [noise y i], [i] the cell. The whole
+    numbers may be random (sums over sampled records) or certain. If every test of the real sums
+    [s + noise] is bounded by [B], then so is every test of what is released,
+    [s + rounded noise]. *)
 Theorem rounded_noise_keeps_the_curve {Y} {M : measurable Y} (P Q : expectation M) (B : R -> R)
   (s : Y -> nat -> Z) (noise : Y -> nat -> R) :
   (forall f : (nat -> R) -> R,

@@ -1,0 +1,54 @@
+"""Theorems that Coq has checked: what is defined and what is proved, without the proofs.
+
+A page names a theorem as inline code, ``file.v::theorem``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[1] / "explanation" / "proofs"
+NAMED = re.compile(r"`(\w+\.v)::(\w+)`")
+PROOF = re.compile(r"^Proof\..*?\b(?:Qed|Defined)\.\n", re.DOTALL | re.MULTILINE)
+LEMMA = re.compile(r"^(?:\(\*\*(?:(?!\*\)).)*\*\)\n)?Lemma .*?\.\n(?=\n|\Z)", re.DOTALL | re.MULTILINE)
+THEOREM = re.compile(r"^Theorem (\w+)", re.MULTILINE)
+PREAMBLE = re.compile(r"^(?:From|Import|Open|Arguments) .*\n", re.MULTILINE)
+
+
+def files() -> list[Path]:
+    """Return the files in the order in which they build on each other."""
+    lines = (FOLDER / "_CoqProject").read_text("utf-8").splitlines()
+    return [FOLDER / line for line in lines if line.endswith(".v")]
+
+
+def theorems() -> list[tuple[str, str]]:
+    """Return file and name of every theorem, in order; lemmas are steps of their proofs."""
+    return [(file.name, name) for file in files() for name in THEOREM.findall(_text(file))]
+
+
+def named(page: Path) -> list[tuple[str, str]]:
+    """Return file and name of every theorem that a page names, in order."""
+    return NAMED.findall(page.read_text("utf-8"))
+
+
+def statements() -> str:
+    """Return what each file defines and proves as Markdown, a section a file."""
+    parts = []
+    for file in files():
+        if said := stated(_text(file)):
+            parts.append(f"### {file.name}\n\n```coq\n{said}\n```")
+    return "\n\n".join(parts)
+
+
+def stated(text: str) -> str:
+    """Return definitions and theorems of a file, without proofs and lemmas."""
+    found = LEMMA.sub("", PROOF.sub("", PREAMBLE.sub("", text)))
+    return re.sub(r"\n{3,}", "\n\n", found).strip() if THEOREM.search(text) else ""
+
+
+def _text(file: Path) -> str:
+    return file.read_text("utf-8")
+
+
+PARTS = {"theorems": statements}
