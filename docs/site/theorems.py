@@ -11,7 +11,10 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[1] / "explanation" / "proofs"
 NAMED = re.compile(r"`(\w+\.v)::(\w+)`")
 PROOF = re.compile(r"^Proof\..*?\b(?:Qed|Defined)\.\n", re.DOTALL | re.MULTILINE)
-LEMMA = re.compile(r"^(?:\(\*\*(?:(?!\*\)).)*\*\)\n)?Lemma .*?\.\n(?=\n|\Z)", re.DOTALL | re.MULTILINE)
+LEMMA = re.compile(
+    r"^(?:\(\*\*(?:(?!\*\)).)*\*\)\n)?Lemma .*?\.\n(?=\n|\Z)", re.DOTALL | re.MULTILINE
+)
+EMPTY = re.compile(r"^Section (\w+)\.\n(?:Context .*\n)?\s*End \1\.\n", re.MULTILINE)
 THEOREM = re.compile(r"^Theorem (\w+)", re.MULTILINE)
 PREAMBLE = re.compile(r"^(?:From|Import|Open|Arguments) .*\n", re.MULTILINE)
 
@@ -43,8 +46,10 @@ def statements() -> str:
 
 def stated(text: str) -> str:
     """Return definitions and theorems of a file, without proofs and lemmas."""
+    if not THEOREM.search(text):
+        return ""
     found = LEMMA.sub("", PROOF.sub("", PREAMBLE.sub("", text)))
-    return re.sub(r"\n{3,}", "\n\n", found).strip() if THEOREM.search(text) else ""
+    return re.sub(r"\n{3,}", "\n\n", EMPTY.sub("", found)).strip()
 
 
 def _text(file: Path) -> str:
