@@ -1,14 +1,21 @@
 """Theorems that Coq has checked: what is defined and what is proved, without the proofs.
 
-A page names a theorem as inline code, ``file.v::theorem``.
+A page names a theorem as inline code, ``file.v::theorem``; it becomes a link to the statements of
+that file.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from docutils import nodes
+    from sphinx.application import Sphinx
 
 FOLDER = Path(__file__).parents[1] / "explanation" / "proofs"
+PAGE = "explanation/proofs/index"
 NAMED = re.compile(r"`(\w+\.v)::(\w+)`")
 PROOF = re.compile(r"^Proof\..*?\b(?:Qed|Defined)\.\n", re.DOTALL | re.MULTILINE)
 LEMMA = re.compile(
@@ -54,6 +61,24 @@ def stated(text: str) -> str:
 
 def _text(file: Path) -> str:
     return file.read_text("utf-8")
+
+
+def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Turn every name of a theorem into a link to the statements of its file."""
+    from docutils import nodes  # of the extra docs: what a page names is read without it
+
+    for node in list(doctree.findall(nodes.literal)):
+        if found := NAMED.fullmatch(f"`{node.astext()}`"):
+            base = app.builder.get_relative_uri(docname, PAGE)
+            target = f"{base}#{found.group(1).replace('.', '-').replace('_', '-')}"
+            name = nodes.literal("", found.group(2))
+            node.replace_self(nodes.reference("", "", name, refuri=target, internal=True))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Have names of theorems linked once all pages are read."""
+    app.connect("doctree-resolved", link)
+    return {"parallel_read_safe": True}
 
 
 PARTS = {"theorems": statements}
