@@ -16,8 +16,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from mpmath import exp, expm1, fdot, mpf, workdps
 
 from dp_synth.accounting import blocks
+from dp_synth.accounting.closed_forms import gaussian_delta
+from dp_synth.accounting.dots import of_curve
 
 Pair = list[tuple[Fraction, Fraction]]
 Curve = Callable[[Fraction], Fraction]
@@ -269,6 +272,32 @@ def test_the_block_curve_is_this_recursion_but_for_rounding(
     assert found == pytest.approx([float(value) for value in lattice.values], rel=1e-12)
 
 
+@pytest.mark.parametrize(("range_", "count", "mu"), [(0.5, 3, 0.0), (0.3, 6, 0.8), (2.0, 2, 3.0)])
+def test_the_dots_of_a_block_are_what_the_certificate_asks_for(
+    range_: float, count: int, mu: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "LATTICE", 6)
+
+    def after(epsilons: blocks.Floats) -> blocks.Floats:
+        return np.array([gaussian_delta(mu, e) for e in epsilons])
+
+    last = count * range_ + 4 * mu
+    epsilons, values = blocks.block_curve(range_, count, after if mu else None, last)
+    dots = of_curve(values, epsilons[1])
+    step, infinite = mpf(epsilons[1]), mpf(dots.infinite)
+    with workdps(40):
+        lattice = range(dots.first, dots.first + len(dots.chances))
+        assert lattice[0] == -lattice[-1] == 1 - len(values)
+        assert infinite >= values[-1]
+        chances = [mpf(p) for p in dots.chances]
+        assert infinite + sum(chances) >= 1
+        gains = [-expm1(-k * step) for k in range(len(lattice))]
+        for place, k in enumerate(lattice):
+            mirrored = 1 - exp(k * step) + exp(k * step) * mpf(values[-k]) if k < 0 else values[k]
+            found = infinite + fdot(zip(chances[place:], gains, strict=False))
+            assert mirrored <= found <= mirrored * (1 + mpf(10) ** -9) + mpf(10) ** -12
+
+
 def losses_of(pair: Pair) -> tuple[list[tuple[Fraction, Fraction]], Fraction]:
     """Return (ratio, chance) of all finite losses, the largest first, and that of an infinite."""
     finite = sorted(((p / q, p) for p, q in pair if p and q), reverse=True)
@@ -286,7 +315,11 @@ def coarser(rng: random.Random, pair: Pair) -> Pair:
     kernel = [law(rng, 3, 0) for _ in pair]
     rows = list(zip(pair, kernel, strict=True))
     return [
-        (sum(p * k[j] for (p, _), k in rows), sum(q * k[j] for (_, q), k in rows)) for j in range(3)
+        (
+            sum((p * k[j] for (p, _), k in rows), Fraction(0)),
+            sum((q * k[j] for (_, q), k in rows), Fraction(0)),
+        )
+        for j in range(3)
     ]
 
 
