@@ -29,7 +29,7 @@ UNCOMPILED := PIP_NO_COMPILE=no
 PYTEST := $(BIN)/python -m pytest $(QUIET)
 
 .PHONY: benchmark benchmark-deep test test-core test-browser test-peers notebooks floors lint numbers synthesizers runner docs \
-	paper reproduce package chromium peers everything clean
+	paper reproduce package chromium peers proofs coq everything clean
 
 benchmark: $(VENV)/.core$(WITH)
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
@@ -112,6 +112,19 @@ synthesizers: $(VENV)/.test$(WITH)
 # The documentation, strictly: a warning is an error. Open docs/_build/html/index.html; no network needed.
 docs: $(VENV)/.docs$(WITH)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+# The proofs of docs/explanation/proofs: checked by Coq in seconds, by its second checker in a minute.
+# `make proofs PROOFS=all` leaves the second out.
+PROOFS ?= all validate
+proofs: coq
+	rm -rf results/proofs && mkdir -p results/proofs
+	cp docs/explanation/proofs/*.v docs/explanation/proofs/_CoqProject results/proofs
+	cd results/proofs && coq_makefile -f _CoqProject -o Makefile
+	$(MAKE) --directory=results/proofs --silent $(PROOFS)
+
+# Debian's proof checker, where there is none.
+coq:
+	command -v coqc >/dev/null || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends coq; }
 
 EXPERIMENT ?= tradeoff-small
 # Runs a reduced main figure again and compares it with the paper (needs DP_SYNTH_DATA): minutes of two cores.
