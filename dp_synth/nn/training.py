@@ -14,7 +14,7 @@ from dp_synth.settings import check_settings
 
 DEVICES = ("auto", "cpu", "cuda")
 # Of a critic whose sums in whole numbers are exact: see `dp_synth.mechanisms.clipped_gradients`.
-LARGEST_WEIGHT, LARGEST_WIDTH = 16.0, 2**16
+LARGEST_WEIGHT, LARGEST_WIDTH = 16, 2**16
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Training:
                 raise InputError(f"{name} must be above 0, got 0")
         for name, most in (("weight_limit", LARGEST_WEIGHT), ("critic_width", LARGEST_WIDTH)):
             if getattr(self, name) > most:
-                raise InputError(f"{name} must be at most {most:g}, got {getattr(self, name)}")
+                raise InputError(f"{name} must be at most {most}, got {getattr(self, name)}")
         if not 0 < self.rate <= 1:
             raise InputError(f"rate must lie in (0, 1]: a chance of each record, got {self.rate}")
         if self.late_share > 1:
