@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from functools import cached_property
 from typing import Literal, get_args
 
 from dp_synth._version import __version__
+from dp_synth.accounting.balance import filter_of, uncovered
 from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.currency import CURRENCIES, Currency, cost, epsilon_within, limit
 from dp_synth.accounting.curves import PrivacyCurve, compose
@@ -126,7 +128,12 @@ class Ledger:
 
     @property
     def curve(self) -> PrivacyCurve:
-        """The certified privacy curve of all that was reserved; of the whole limit in a filter."""
+        """The certified privacy curve of all that was reserved; of the whole limit in a filter.
+
+        Infinite where more was charged than was reserved.
+        """
+        if self.uncovered:
+            return compose([(NoGuarantee(self.uncovered), 1)])
         if self.rule == "planned" or not self.reservations:
             return compose((entry.event, entry.count) for entry in self.reservations)
         amount = max(limit(self.budget, self.rule), self.spent(self.rule))
@@ -141,9 +148,17 @@ class Ledger:
         A filter certifies the limit that it was opened with, however much of it is used: the
         point where its user stops may depend on outputs.
         """
+        if self.uncovered:
+            return math.inf
         if self.rule != "planned" and self._within_limit:
             return self.budget.epsilon if self.reservations else 0.0
         return self.curve.epsilon(self.budget.delta)
+
+    @cached_property
+    def uncovered(self) -> str:
+        """What was charged and not reserved, in words; empty of a ledger that adds up."""
+        found = next(iter(uncovered(self.entries)), None)
+        return "" if found is None else f"more was charged than was reserved: {found[1]}"
 
     def spent(self, currency: Currency) -> float:
         """Return the amount that was reserved, in a filter's currency."""
@@ -192,11 +207,17 @@ class Ledger:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, object]) -> Ledger:
-        """Return the ledger that ``to_fields`` wrote; LedgerError for anything else."""
+        """Return the ledger that ``to_fields`` wrote; LedgerError for anything else.
+
+        Also for one that charges what was not reserved, which certifies nothing.
+        """
         entries = fields.get("entries")
         if not isinstance(entries, list):
             raise LedgerError("a ledger must have a list of entries")
-        return cls.opened(fields, tuple(Entry.from_fields(entry) for entry in entries))
+        ledger = cls.opened(fields, tuple(Entry.from_fields(entry) for entry in entries))
+        for place, why in uncovered(ledger.entries):
+            raise LedgerError(f"entry {place + 1} was charged and not reserved: {why}")
+        return ledger
 
     @classmethod
     def opened(cls, header: Mapping[str, object], entries: tuple[Entry, ...] = ()) -> Ledger:
@@ -277,6 +298,8 @@ class Ledger:
         }[self.rule]
         if self._reasons:
             said = f"The releases ({recipes}) are not differentially private"
+            if self.uncovered:
+                said = f"Nothing is certified of the releases ({recipes})"
             return " ".join(f"{text}." for text in (said, *self._warnings()))
         said = (
             f"The releases ({recipes}) are ({rounded_up(self.epsilon)}, {budget.delta:g})-"
@@ -315,8 +338,7 @@ class Ledger:
         return tuple(
             key
             for key, line in reserved.items()
-            if isinstance(line.event, (Gaussian, ZeroConcentrated))
-            and line.count == 1
+            if filter_of(line) is not None
             and (
                 sum(entry.count for entry in charged.get(key, ())) > 1
                 or any(type(entry.event) is not type(line.event) for entry in charged.get(key, ()))
@@ -328,7 +350,7 @@ class Ledger:
         """Why nothing is certified; empty where something is."""
         events = [entry.event for entry in self.reservations]
         reasons = [event.reason for event in events if isinstance(event, NoGuarantee)]
-        return tuple(dict.fromkeys(reasons))
+        return tuple(dict.fromkeys([*reasons, *filter(None, [self.uncovered])]))
 
     def _warnings(self) -> list[str]:
         warnings = [f"no guarantee: {reason}" for reason in self._reasons]
