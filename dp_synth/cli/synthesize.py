@@ -117,12 +117,14 @@ def synthesize(
         chosen = _chosen(public, columns, drop, unit)
     cards = places(card) if card else ()
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, *cards)
+    _check_texts(chosen, out)
     _check_internal(data, card, holdout, internal=internal)
     with reading_arguments():
         payer = _payer(budget, ledger, checkpoint)
         recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint)
-    fresh = _fresh(chosen, holdout)  # from here on private files are read
-    table = _table(data, chosen)
+    with _remarks(check=check):  # from here on private files are read
+        fresh = _fresh(chosen, holdout)
+        table = _table(data, chosen)
     with shown_training(synthesizer), _remarks(check=check):
         fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
     if release:
@@ -184,8 +186,45 @@ def sample(
 
 
 def _for_file(rows: pd.DataFrame, schema: Schema, out: str) -> pd.DataFrame:
-    """Return rows as the file holds them: Parquet values of the schema's kinds, CSV its texts."""
-    return schema.in_kinds(rows) if out.lower().endswith(".parquet") else rows
+    """Return rows as the file holds them: Parquet values of the schema's kinds, CSV its texts.
+
+    Of texts that only the fit has found, signs that the file's encoding lacks become "?".
+    """
+    if out.lower().endswith(".parquet"):
+        return schema.in_kinds(rows)
+    encoding = _encoding(schema, out)
+    if encoding is None:
+        return rows
+    for name in schema.open:
+        texts = rows[name].map(lambda text: str(text).encode(encoding, "replace").decode(encoding))
+        if not texts.equals(rows[name].astype(texts.dtype)):
+            print(f"column {name!r}: {encoding} lacks signs of it, written as '?'", file=sys.stderr)
+            rows = rows.assign(**{name: texts})
+    return rows
+
+
+def _check_texts(schema: Schema, out: str) -> None:
+    """Raise InputError where the file that is asked for could not hold a text of the schema."""
+    from dp_synth.schema.columns import DiscreteColumn
+
+    encoding = _encoding(schema, out)
+    if encoding is None:
+        return
+    for column in schema.columns:
+        texts = column.texts if isinstance(column, DiscreteColumn) else ()
+        try:
+            "".join((column.name, *texts, *column.missing)).encode(encoding)
+        except UnicodeEncodeError:
+            raise InputError(
+                f"column {column.name!r}: {encoding} has no sign for a text of it in the schema; "
+                "write Parquet, or let the dialect be UTF-8"
+            ) from None
+
+
+def _encoding(schema: Schema, out: str) -> str | None:
+    """Return the encoding of a CSV file, where it is not that of all texts."""
+    in_utf8 = out == "-" or out.lower().endswith(".parquet") or schema.dialect is None
+    return None if in_utf8 or schema.dialect is None else schema.dialect.encoding
 
 
 def _sampled(
@@ -362,7 +401,7 @@ def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
 @contextmanager
 def _remarks(*, check: bool) -> Iterator[None]:
     """Print on standard error what the fits of the block remark, what is private marked so."""
-    from dp_synth.errors import PrivacyWarning
+    from dp_synth.errors import PrivacyWarning, SchemaMismatch
     from dp_synth.intake import telling
 
     def tell(misfits: Misfits) -> None:
@@ -379,7 +418,7 @@ def _remarks(*, check: bool) -> Iterator[None]:
     ) -> None:
         if issubclass(category, PrivacyWarning):
             print(f"note: {message}", file=sys.stderr)
-        else:
+        elif check or not issubclass(category, SchemaMismatch):
             shown(message, category, filename, lineno, file, line)
 
     with warnings.catch_warnings(), telling(tell):

@@ -31,7 +31,7 @@ from dp_synth.files import written_whole
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema import line
 from dp_synth.schema.cells import Cells
-from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn
+from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn, Text
 from dp_synth.schema.constraints import (
     Case,
     Column,
@@ -85,7 +85,7 @@ class Schema(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(strict=True)]
+    name: Text
     label: str | None = None
     positive: int | str | None = None
     unit_of_privacy: str | None = None
