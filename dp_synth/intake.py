@@ -22,6 +22,7 @@ from dp_synth.extensions import did_you_mean
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
 from dp_synth.inference.triangulation import total_cells
+from dp_synth.rounding import rounded_up
 from dp_synth.schema import Misfits, Schema
 from dp_synth.schema.cells import Cells
 
@@ -112,13 +113,13 @@ def _remarks(schema: Schema, budget: PrivacyBudget) -> Iterator[str]:
         )
     if LARGE_EPSILON < budget.epsilon < math.inf:
         yield (
-            f"epsilon {budget.epsilon:g} is unusually large: above {LARGE_EPSILON:g} an attacker "
-            "may be nearly certain"
+            f"epsilon {rounded_up(budget.epsilon, 6)} is unusually large: above {LARGE_EPSILON:g} "
+            "an attacker may be nearly certain"
         )
     if budget.delta > LARGE_DELTA:
         yield (
-            f"delta {budget.delta:g} is unusually large: it should be far below one over the "
-            "number of records"
+            f"delta {rounded_up(budget.delta, 6)} is unusually large: it should be far below one "
+            "over the number of records"
         )
 
 

@@ -23,6 +23,7 @@ from dp_synth.accounting.plan import Plan
 from dp_synth.accounting.portion import Plans, Portion
 from dp_synth.accounting.slices import Slice, reservations
 from dp_synth.errors import BudgetExceeded, UnsupportedEvent
+from dp_synth.rounding import rounded_up
 
 
 class Recipe(Protocol):
@@ -297,8 +298,8 @@ class Accountant:
         cost = compose([*admitted, *events]).epsilon(self.budget.delta)
         if cost > self.budget.epsilon:
             raise BudgetExceeded(
-                f"{', '.join(ready)} would bring the total to epsilon={cost:.6g} where the "
-                f"budget allows {self.budget.epsilon:g} at delta={self.budget.delta:g}; "
+                f"{', '.join(ready)} would bring the total to epsilon={rounded_up(cost, 6)} where "
+                f"the budget allows {self.budget.epsilon:g} at delta={self.budget.delta:g}; "
                 "nothing was released"
             )
         return ready

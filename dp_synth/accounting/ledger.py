@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -26,8 +25,9 @@ from dp_synth.accounting.events import (
 )
 from dp_synth.display import ROWS, html_table
 from dp_synth.errors import LedgerError, UnsupportedEvent
+from dp_synth.rounding import rounded_down
+from dp_synth.rounding import rounded_up as rounded_up  # for whoever prints a total
 
-DIGITS = 4  # of a printed bound
 COLUMNS = ("recipe", "part", "count", "event", "why")
 CRUMBS = 1e-5  # of a filter or a portion: calibration leaves less unused, and it buys nothing
 
@@ -178,8 +178,7 @@ class Ledger:
         left = whole - self.spent(self.rule)
         if left <= CRUMBS * whole:
             return 0.0
-        found = epsilon_within(left, self.budget.delta, self.rule)
-        return float(Context(prec=DIGITS, rounding=ROUND_FLOOR).create_decimal_from_float(found))
+        return float(rounded_down(epsilon_within(left, self.budget.delta, self.rule)))
 
     @property
     def _within_limit(self) -> bool:
@@ -302,18 +301,19 @@ class Ledger:
                 said = f"Nothing is certified of the releases ({recipes})"
             return " ".join(f"{text}." for text in (said, *self._warnings()))
         said = (
-            f"The releases ({recipes}) are ({rounded_up(self.epsilon)}, {budget.delta:g})-"
-            f"differentially private with respect to {change} {unit}, certified {how} with "
-            f"dp_synth {__version__}."
+            f"The releases ({recipes}) are ({rounded_up(self.epsilon)}, "
+            f"{rounded_up(budget.delta)})-differentially private with respect to {change} {unit}, "
+            f"certified {how} with dp_synth {__version__}."
         )
         head = [f"The ledger's last line has the SHA-256 {self.head}."] if self.head else []
         return " ".join([said, *(warning + "." for warning in self._warnings()), *head])
 
     def _total(self) -> str:
         budget = self.budget
-        at = f"at delta {budget.delta:g} ({budget.neighbours})"
+        at = f"at delta {rounded_up(budget.delta)} ({budget.neighbours})"
         if self.rule == "planned" or not self.reservations:
-            return f"epsilon {rounded_up(self.epsilon)} of {budget.epsilon:g} {at}{self._room()}"
+            whole = rounded_up(budget.epsilon)
+            return f"epsilon {rounded_up(self.epsilon)} of {whole} {at}{self._room()}"
         return (
             "all runs on this ledger together, further ones too, cost at most epsilon "
             f"{rounded_up(self.epsilon)} {at}{self._room()}"
@@ -325,8 +325,9 @@ class Ledger:
             return ""
         used = self.spent(self.rule) / limit(self.budget, self.rule)
         left = self.epsilon_left
-        fits = f"a further run may ask for at most epsilon {left:g}" if left else "no run fits"
-        return f"; {100 * used:.3g} % of the {self.rule} filter is used: {fits}"
+        most = f"a further run may ask for at most epsilon {rounded_down(left)}"
+        fits = most if left else "no run fits"
+        return f"; {rounded_up(100 * used, 3)} % of the {self.rule} filter is used: {fits}"
 
     @property
     def _chosen_on_the_way(self) -> tuple[tuple[str, str], ...]:
@@ -362,26 +363,15 @@ class Ledger:
         return warnings
 
 
-def rounded_up(bound: float, digits: int = DIGITS) -> str:
-    """Return an upper bound in few digits, never below it.
-
-    >>> rounded_up(0.99999999), rounded_up(7.7325154879), rounded_up(float("inf"))
-    ('1', '7.733', 'infinite')
-    """
-    if not math.isfinite(bound):
-        return "infinite"
-    short = Context(prec=digits, rounding=ROUND_CEILING).create_decimal_from_float(bound)
-    return f"{float(short):.{digits}g}"
-
-
 def describe(event: Event) -> str:
-    """Return the event in a few words, with its numbers to four digits."""
+    """Return the event in a few words, with four digits that promise no more than it keeps."""
     if isinstance(event, Gaussian):
-        return f"gaussian, stddev {event.stddev:.4g}, sensitivity {event.sensitivity:.4g}"
+        moved = rounded_up(event.sensitivity)
+        return f"gaussian, stddev {rounded_down(event.stddev)}, sensitivity {moved}"
     if isinstance(event, Selection):
-        return f"selection, loss range {event.epsilon:.4g}"
+        return f"selection, loss range {rounded_up(event.epsilon)}"
     if isinstance(event, ThresholdedGaussian):
-        return f"thresholded {describe(event.counted)}, delta {event.delta:.4g}"
+        return f"thresholded {describe(event.counted)}, delta {rounded_up(event.delta)}"
     if isinstance(event, NoGuarantee):
         return f"no guarantee: {event.reason}"
     kind, *numbers = event_to_fields(event).items()
@@ -399,10 +389,10 @@ def describe_all(events: Iterable[Event]) -> str:
         return next(iter(texts))
     stddevs = [event.stddev for event in texts.values() if isinstance(event, Gaussian)]
     if stddevs:
-        return f"gaussian, stddev {min(stddevs):.4g} to {max(stddevs):.4g}"
+        return f"gaussian, stddev {rounded_down(min(stddevs))} to {rounded_down(max(stddevs))}"
     losses = [event.epsilon for event in texts.values() if isinstance(event, Selection)]
     if losses:
-        return f"selection, loss range {min(losses):.4g} to {max(losses):.4g}"
+        return f"selection, loss range {rounded_up(min(losses))} to {rounded_up(max(losses))}"
     return f"{next(iter(texts))}, and {len(texts) - 1} more"
 
 

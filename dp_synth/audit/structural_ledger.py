@@ -24,6 +24,7 @@ from dp_synth.accounting.events import (
 )
 from dp_synth.audit.structural import Finding
 from dp_synth.errors import UnsupportedEvent
+from dp_synth.rounding import rounded_down, rounded_up
 from dp_synth.transcript import Answer, ChoiceAnswer, MarginalAnswer, ScoresAnswer
 
 EpsilonOf = Callable[[Event, int, float], float]
@@ -74,7 +75,7 @@ def ledger_adds_up(ledger: Ledger, *, epsilon: float | None = None) -> Finding:
         return Finding("ledger arithmetic", False, ledger.uncovered)
     found, most = ledger.epsilon, ledger.budget.epsilon
     stated = most if epsilon is None else min(epsilon, most)
-    sentence = f"the entries cost epsilon {found:.6g}, stated are {stated:.6g}"
+    sentence = f"the entries cost epsilon {rounded_up(found)}, stated are {rounded_up(stated)}"
     return Finding("ledger arithmetic", found <= stated * (1 + ROUNDING), sentence)
 
 
@@ -90,10 +91,11 @@ def stages_within(
 ) -> Finding:
     """Return whether the events of all stages, composed in order, cost at most ``epsilon``."""
     found = compose(pair for events in stages.values() for pair in events).epsilon(delta)
-    sentence = f"{len(stages)} stages cost epsilon {found:.6g} at delta {delta:g}, "
-    return Finding(
-        "stages", found <= epsilon * (1 + ROUNDING), sentence + f"stated are {epsilon:.6g}"
+    sentence = (
+        f"{len(stages)} stages cost epsilon {rounded_up(found, 6)} at delta {rounded_up(delta)}, "
+        f"stated are {rounded_up(epsilon, 6)}"
     )
+    return Finding("stages", found <= epsilon * (1 + ROUNDING), sentence)
 
 
 def accountant_is_certified(
@@ -112,7 +114,8 @@ def accountant_is_certified(
     for event, count in regimes:
         found, least = epsilon_of(event, count, delta), least_epsilon(event, count, delta)
         if found < least * (1 - ROUNDING):
-            sentence = f"{found:.6g} for {count} of {event}, which cost {least:.6g} at least"
+            stated, needed = rounded_up(found, 6), rounded_down(least, 6)
+            sentence = f"{stated} for {count} of {event}, which cost {needed} at least"
             return Finding("accountant", False, sentence)
     return Finding("accountant", True, f"never below what is possible in {len(regimes)} regimes")
 

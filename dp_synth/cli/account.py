@@ -14,9 +14,9 @@ import typer
 from typer.core import TyperCommand
 
 from dp_synth.accounting.budget import CHANGES, Adjacency
-from dp_synth.accounting.ledger import rounded_up
 from dp_synth.cli.arguments import reading_arguments
 from dp_synth.errors import InputError
+from dp_synth.rounding import as_given, rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,26 +237,23 @@ def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer
 def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list[str]:
     lines = []
     change = f"one record {CHANGES[adjacency]}"
+    epsilon, delta = as_given(question.epsilon or 0.0), as_given(question.delta or 0.0)
     how = "; ".join([change, *[f"engine: {answer.engine}"] * bool(answer.engine)])
     if answer.factor is not None:
         lines.append(f"factor {rounded_up(answer.factor, PRECISE)}: multiply all noise by it")
     if answer.unbounded:
         lines.append(_unbounded(question))
     elif answer.epsilon is not None:
-        lines.append(
-            f"epsilon {rounded_up(answer.epsilon, PRECISE)} at delta {question.delta:g} ({how})"
-        )
+        lines.append(f"epsilon {rounded_up(answer.epsilon, PRECISE)} at delta {delta} ({how})")
     if answer.delta is not None:
-        lines.append(
-            f"delta {rounded_up(answer.delta, PRECISE)} at epsilon {question.epsilon:g} ({how})"
-        )
+        lines.append(f"delta {rounded_up(answer.delta, PRECISE)} at epsilon {epsilon} ({how})")
     return lines
 
 
 def _unbounded(question: Question) -> str:
     return (
-        f"epsilon is infinite at delta {question.delta:g}: no epsilon holds for these events; "
-        "give a larger --delta"
+        f"epsilon is infinite at delta {as_given(question.delta or 0.0)}: no epsilon holds for "
+        "these events; give a larger --delta"
     )
 
 

@@ -112,10 +112,10 @@ def _about(
 
 def _method(release: Release) -> str:
     """Return the method of a release and its budget, in words."""
-    from dp_synth.accounting.ledger import rounded_up
+    from dp_synth.rounding import rounded_up
 
-    epsilon, delta = rounded_up(release.epsilon), release.ledger.budget.delta
-    return f"{release.synthesizer}, epsilon {epsilon} at delta {delta:g}, as its ledger certifies"
+    epsilon, delta = rounded_up(release.epsilon), rounded_up(release.ledger.budget.delta)
+    return f"{release.synthesizer}, epsilon {epsilon} at delta {delta}, as its ledger certifies"
 
 
 def _write_page(

@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dp_synth.accounting.ledger import rounded_up
 from dp_synth.release import Release
 from dp_synth.report.card import DataCard, data_card
 from dp_synth.report.card_internal import AUC_GAP, InternalPart
 from dp_synth.report.card_measured import Measured
 from dp_synth.report.card_signatures import Signature
 from dp_synth.report.policy import Policy, Required
+from dp_synth.rounding import rounded_up
 
 
 @dataclass(frozen=True)
