@@ -139,7 +139,7 @@ def _write_page(
         remarks=result["remarks"],
         histograms=drawn,
     )
-    with written_whole(path) as passing:
+    with written_whole(path, private=True) as passing:
         passing.write_text(text, encoding="utf-8")
 
 
@@ -377,7 +377,7 @@ def _deliver(result: Mapping[str, object], json_file: Path | None, title: str, r
         return
     _print_table(title, rows)
     if json_file is not None:
-        with written_whole(json_file) as passing:
+        with written_whole(json_file, private=True) as passing:
             passing.write_text(text, encoding="utf-8")
 
 
