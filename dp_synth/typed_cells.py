@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet
 
+FOREIGN = (Exception,)
+"""What a cell may raise, being an object of anybody's code; no fit may end of it."""
+
 NO_PARQUET = "is not a Parquet file, or a damaged one"
 
 PAGES = 2**20  # bytes of a column that are read at one time
@@ -44,7 +47,7 @@ def text_of(cell: object) -> str:
         return seconds_text(*_counted(cell))
     try:
         return well_formed(str(cell))
-    except Exception:  # an integer of more digits than Python writes, an object of foreign code
+    except FOREIGN:  # an integer of more digits than Python writes, an object of foreign code
         return ""
 
 
@@ -91,7 +94,7 @@ def texts_of(column: pa.Array) -> list[str]:
         return ["" if cell is None else seconds_text(cell, _UNITS[kind.unit]) for cell in counts]
     try:
         return list(map(text_of, column.to_pylist()))
-    except Exception:  # at least one cell is none of Python's: they are read one by one
+    except FOREIGN:  # at least one cell is none of Python's: they are read one by one
         return [_odd_text(cell) for cell in column]
 
 
@@ -106,14 +109,14 @@ def _odd_text(cell: pa.Scalar) -> str:
     kind = cell.type
     try:
         return text_of(cell.as_py())
-    except Exception:
+    except FOREIGN:
         try:
             if pa.types.is_timestamp(kind) and kind.tz is not None:
                 return text_of(cell.cast(pa.timestamp(kind.unit)).cast(pa.string()).as_py() + "Z")
             if hasattr(cell, "as_buffer"):
-                return cell.as_buffer().to_pybytes().decode("utf-8", "replace")
+                return str(cell.as_buffer().to_pybytes(), "utf-8", "replace")
             return text_of(cell.cast(pa.string()).as_py())
-        except Exception:
+        except FOREIGN:
             return ""
 
 

@@ -171,8 +171,9 @@ def no_dearer(event: Event, planned: Event) -> bool:
 
 def _one(event: Event) -> Event:
     """Return the event of a single step."""
-    sampled = isinstance(event, SampledGaussian | TruncatedGaussian)
-    return replace(event, steps=1) if sampled else event  # type: ignore[call-arg]
+    if isinstance(event, SampledGaussian | TruncatedGaussian):
+        return replace(event, steps=1)
+    return event
 
 
 def _substitutes(line: _Granted, others: Sequence[_Granted]) -> int:

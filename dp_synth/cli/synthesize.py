@@ -107,7 +107,6 @@ def synthesize(
     A ledger that `ledger new` made is continued: epsilon is then this run's portion of it.
     """
     from dp_synth.accounting import PrivacyBudget
-    from dp_synth.report.card import places
     from dp_synth.schema import Schema
 
     public = Schema.load(schema).read_as(dialect)
@@ -115,17 +114,15 @@ def synthesize(
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
         chosen = _chosen(public, columns, drop, unit)
-    cards = places(card) if card else ()
-    _check_places((data, schema, holdout), out, release, ledger, checkpoint, *cards)
+    _check_places((data, schema, holdout), out, release, ledger, checkpoint, *_cards(card))
     _check_texts(chosen, out)
     _check_internal(data, card, holdout, internal=internal)
     with reading_arguments():
         payer = _payer(budget, ledger, checkpoint)
         recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint)
-    with _remarks(check=check):  # from here on private files are read
-        fresh = _fresh(chosen, holdout)
-        table = _table(data, chosen)
     with shown_training(synthesizer), _remarks(check=check):
+        fresh = _fresh(chosen, holdout)  # from here on private files are read
+        table = _table(data, chosen)
         fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
     if release:
         fitted.save(release)
@@ -274,6 +271,13 @@ def _chosen(schema: Schema, columns: str | None, drop: str | None, unit: str | N
         return schema.select(_split(columns))
     dropped = _split(drop) if drop else []
     return schema.without([*dropped, *([unit] if unit in schema.names else [])])
+
+
+def _cards(card: Path | None) -> tuple[Path, ...]:
+    """Return where a card and its page go; InputError for a place that they cannot have."""
+    from dp_synth.report.card import places
+
+    return places(card) if card else ()
 
 
 def _check_internal(data: str, card: Path | None, holdout: Path | None, *, internal: bool) -> None:

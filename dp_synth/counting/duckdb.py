@@ -73,6 +73,7 @@ def read_counts(
     names = schema.domain.attributes
 
     def encoded(batches: Batches) -> DiskColumns:
+        """Return the codes of all batches; nothing is left of them where one cannot be read."""
         columns = DiskColumns(schema.domain.sizes, folder)
         with ExitStack() as unfinished:
             unfinished.callback(columns.close)
@@ -109,6 +110,7 @@ def read_records(
         names.append(unit)
 
     def encoded(batches: Batches) -> Records:
+        """Return the records of all batches; nothing is left where one cannot be read."""
         columns = DiskColumns(finest_domain(schema).sizes, folder)
         digests = [np.empty((0, 2), dtype=np.uint64)]
         misfits = Misfits()

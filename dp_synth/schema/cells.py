@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.typed_cells import text_of, texts_of
+from dp_synth.typed_cells import FOREIGN, text_of, texts_of
 
 _EPOCH = datetime(1970, 1, 1)
 _OFFSET = re.compile(r":\d\d.*([-+]\d\d:?\d\d|Z)\s*$")
@@ -39,8 +39,8 @@ class Cells:
         try:
             positions, distinct = pd.factorize(series)
             _ = np.asarray(distinct)
-        except Exception:  # cells that cannot be hashed or compared, such as lists
-            positions, distinct = pd.factorize(_one_by_one(series))
+        except FOREIGN:  # cells that cannot be hashed or compared, such as lists
+            positions, distinct = pd.factorize(pd.Series(_one_by_one(series), dtype=object))
         if pd.api.types.is_datetime64_any_dtype(distinct):
             moments = pd.DatetimeIndex(distinct)
             zone = moments.tz
@@ -114,7 +114,7 @@ def _one_by_one(series: pd.Series) -> NDArray[np.object_]:
     """Return the cells of ``series`` as texts, the absent ones as None."""
     texts: list[str | None]
     if isinstance(series.dtype, pd.ArrowDtype):
-        chunks = series.array.__arrow_array__().chunks  # type: ignore[attr-defined]
+        chunks = series.array.__arrow_array__().chunks
         texts = [text for chunk in chunks for text in texts_of(chunk)]
         texts = [text or None for text in texts]
     else:
