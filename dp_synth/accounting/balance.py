@@ -7,6 +7,7 @@ squares of mu, a zero-concentrated one rho.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -43,8 +44,25 @@ class _Granted:
 class _Filter:
     """The amounts that filters of one part have in one currency, and how much is left."""
 
+    currency: Currency
     whole: float = 0.0
     left: float = 0.0
+
+    def price(self, charge: Entry) -> float:
+        """Return what a charge takes of it; infinite where its currency knows no cost."""
+        try:
+            return cost(charge.event, self.currency) * charge.count
+        except (UnsupportedEvent, InputError, OverflowError):
+            return math.inf
+
+    def grant(self, reservation: Entry) -> None:
+        """Add the amount of one more filter."""
+        self.whole += self.price(reservation)
+        self.left += self.price(reservation)
+
+    def take(self, charge: Entry) -> None:
+        """Take what a charge costs."""
+        self.left -= self.price(charge)
 
 
 class Balance:
@@ -74,9 +92,7 @@ class Balance:
         if entry.kind == "charge":
             self._take(key, entry)
         elif (currency := filter_of(entry)) is not None:
-            found = self._filters[key].setdefault(currency, _Filter())
-            found.whole += cost(entry.event, currency)
-            found.left += cost(entry.event, currency)
+            self._filters[key].setdefault(currency, _Filter(currency)).grant(entry)
         else:
             self._granted[key].append(_Granted(_one(entry.event), times(entry.event, entry.count)))
 
@@ -101,9 +117,8 @@ class Balance:
         return f"what is reserved for part {charge.part!r} of {charge.recipe!r} {found}"
 
     def _take(self, key: tuple[str, str], charge: Entry) -> None:
-        currency = self._filter_for(key, charge)
-        if currency is not None:
-            self._filters[key][currency].left -= cost(charge.event, currency) * charge.count
+        if (found := self._filter_for(key, charge)) is not None:
+            found.take(charge)
             return
         wanted = times(charge.event, charge.count)
         covering = [line for line in self._granted[key] if no_dearer(charge.event, line.event)]
@@ -114,15 +129,11 @@ class Balance:
             line.left -= taken
             wanted -= taken
 
-    def _filter_for(self, key: tuple[str, str], charge: Entry) -> Currency | None:
-        """Return the currency of the part's filter that has enough left for a charge."""
-        for currency, found in self._filters.get(key, {}).items():
-            try:
-                price = cost(charge.event, currency) * charge.count
-            except (UnsupportedEvent, InputError):
-                continue
-            if price <= found.left + ROUNDING * found.whole:
-                return currency
+    def _filter_for(self, key: tuple[str, str], charge: Entry) -> _Filter | None:
+        """Return the part's filter that has enough left for a charge."""
+        for found in self._filters.get(key, {}).values():
+            if found.price(charge) <= found.left + ROUNDING * found.whole:
+                return found
         return None
 
 
