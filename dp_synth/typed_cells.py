@@ -137,6 +137,9 @@ def parquet_batches(
     import pyarrow as pa
 
     with _opened(path) as file:
+        kinds = zip(file.schema_arrow.names, file.schema_arrow.types, strict=True)
+        listed = [name for name, kind in kinds if pa.types.is_dictionary(kind)]
+    with _opened(path, listed) as file:
         try:
             batches = file.iter_batches(records, columns=list(names), use_threads=False)
             for batch in batches:
@@ -146,7 +149,11 @@ def parquet_batches(
             raise InputError(f"{path}: {NO_PARQUET}") from None
 
 
-def _opened(path: str | PathLike[str]) -> parquet.ParquetFile:
+def _opened(path: str | PathLike[str], listed: Sequence[str] = ()) -> parquet.ParquetFile:
+    """Return a Parquet file whose ``listed`` columns stay as they are: their texts are not checked.
+
+    InputError where it is none.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -156,7 +163,9 @@ def _opened(path: str | PathLike[str]) -> parquet.ParquetFile:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        return parquet.ParquetFile(str(path), pre_buffer=False, buffer_size=PAGES)
+        return parquet.ParquetFile(
+            str(path), read_dictionary=list(listed), pre_buffer=False, buffer_size=PAGES
+        )
     except (pa.ArrowException, OSError):
         raise InputError(f"{path}: {NO_PARQUET}") from None
 

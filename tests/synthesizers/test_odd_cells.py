@@ -181,6 +181,9 @@ ARROW: dict[str, Callable[[], pa.Array]] = {
     "large texts": lambda: pa.array([b"\xff", b"x"] * 30, type=pa.large_binary()).view(
         pa.large_string()
     ),
+    "categories": lambda: pa.DictionaryArray.from_arrays(
+        pa.array([0, 1] * 30), pa.array([b"\xff", b"x"], type=pa.binary()).view(pa.string())
+    ),
     "lists of texts": lambda: pa.ListArray.from_arrays(
         pa.array(range(RECORDS + 1), type=pa.int32()), invalid(pa.string())
     ),
