@@ -21,7 +21,7 @@ from dp_synth.report.card_measured import Measured
 from dp_synth.report.card_signatures import Signature
 from dp_synth.report.card_validation import ADVANTAGE, TV2, WORST
 from dp_synth.report.policy import COST, Policy, Required
-from dp_synth.rounding import rounded_up
+from dp_synth.rounding import as_given, rounded_up
 
 
 @dataclass(frozen=True)
@@ -221,4 +221,4 @@ def _highest(name: str, most: float, found: Sequence[Measured]) -> Check:
 
 
 def _most(number: float) -> str:
-    return f"at most {number:g}"
+    return f"at most {as_given(number)}"
