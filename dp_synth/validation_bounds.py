@@ -4,7 +4,7 @@ Everything here is post-processing of noisy answers in a transcript. With ``n`` 
 ``c`` of a pair and a model's probabilities ``p`` for it, the total variation is
 ``TV = |c - n p|_1 / 2n``. Neither ``n`` nor ``c`` is public. Asked were a noisy number of records,
 rounded to ``N``, and noisy distances ``d = |c - N p|_1`` (`mechanisms.measure_distances`), which
-differ from ``|c - n p|_1`` by at most ``|n - N|``, and by what rounding ``N p`` moves. So
+differ from ``|c - n p|_1`` by at most ``|n - N|``, and by what rounding ``N p`` moves. So::
 
     (d - |n - N|) / 2n  <=  TV  <=  (d + |n - N|) / 2n
 
