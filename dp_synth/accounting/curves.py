@@ -12,9 +12,10 @@ be released in the order given. What is chosen after seeing an output may not be
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from dp_synth.accounting.closed_forms import (
     zcdp_epsilon,
 )
 from dp_synth.accounting.composition import ENGINES
+from dp_synth.accounting.contours import Contours, contours
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteLaplace,
@@ -46,6 +48,10 @@ from dp_synth.errors import UnsupportedEvent
 
 Floats = NDArray[np.float64]
 Sequence = tuple[tuple[Event, int], ...]
+Losses = Contours | LossDistribution
+Answer = TypeVar("Answer")
+
+CONTOUR = "contour integrals"
 
 ROUNDING = 1e-12  # relative, towards the pessimistic side
 TAIL = 1e-12  # trade-off curves are followed to this delta
@@ -123,9 +129,8 @@ class PrivacyCurve:
         bound = self._delta_apart(epsilon)
         if self.rho is not None:
             bound = min(bound, zcdp_delta(self.rho, epsilon))
-        for _, losses in self._losses():
-            bound = min(bound, losses.delta(epsilon))
-        return bound
+        found = self._by_losses(lambda losses: losses.delta(epsilon))
+        return min(bound, *(delta for _, delta in found), 1.0)
 
     def tpr(self, fpr: Floats) -> Floats:
         """Return the largest true-positive rate that any attack can have at each ``fpr``.
@@ -169,8 +174,7 @@ class PrivacyCurve:
             return
         if self.rho is not None:
             yield "zcdp", zcdp_epsilon(self.rho, delta)
-        for name, losses in self._losses():
-            yield name, losses.epsilon(delta)
+        yield from self._by_losses(lambda losses: losses.epsilon(delta))
 
     @cached_property
     def _profile(self) -> tuple[Floats, Floats]:
@@ -183,8 +187,7 @@ class PrivacyCurve:
         bounds = [np.array([self._delta_apart(e) for e in epsilons])]
         if self.rho is not None:
             bounds.append(np.array([zcdp_delta(self.rho, e) for e in epsilons]))
-        for _, losses in self._losses():
-            bounds.append(losses.deltas(epsilons))
+        bounds += [deltas for _, deltas in self._by_losses(lambda losses: losses.deltas(epsilons))]
         return epsilons, np.min(bounds, axis=0)
 
     @property
@@ -207,11 +210,16 @@ class PrivacyCurve:
         """Whether the closed form of one Gaussian mechanism holds."""
         return all(isinstance(event, (Gaussian, Public)) for event, _ in self.events)
 
-    def _losses(self) -> Iterator[tuple[str, LossDistribution]]:
-        """Yield the engines that compose loss distributions."""
+    def _by_losses(self, ask: Callable[[Losses], Answer]) -> Iterator[tuple[str, Answer]]:
+        """Yield what each engine that composes losses answers; a contour's alone is the best."""
+        try:
+            yield CONTOUR, ask(contours(self.events))
+            return
+        except UnsupportedEvent:
+            pass
         for name, engine in ENGINES.items():
             try:
-                yield name, engine(self.events)
+                yield name, ask(engine(self.events))
             except UnsupportedEvent:
                 continue  # the other engines bound it, or ``epsilon`` is infinite
 

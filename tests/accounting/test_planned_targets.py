@@ -162,6 +162,6 @@ def test_a_turn_whose_total_exceeds_its_target_is_refused_whatever_was_calibrate
 
     monkeypatch.setattr("dp_synth.accounting.accountant.calibrate", too_little_noise)
     accountant = Accountant(BUDGET, planned=PLANNED)
-    with pytest.raises(BudgetExceeded, match="where its target is 0.5"):
+    with pytest.raises(BudgetExceeded, match=r"where its target is 0\.5"):
         accountant.turn(FIRST, 4)
     assert accountant.ledger.entries == ()
