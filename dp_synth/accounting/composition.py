@@ -14,8 +14,11 @@ from dp_synth.accounting.blocks import WORK, block_curve, is_affordable
 from dp_synth.accounting.closed_forms import gaussian_delta, zcdp_epsilon
 from dp_synth.accounting.events import (
     Approximate,
+    DiscreteGaussian,
+    DiscreteLaplace,
     Event,
     Gaussian,
+    Laplace,
     NoGuarantee,
     Public,
     Pure,
@@ -232,11 +235,26 @@ def _widest(merged: Sequence) -> float:
 
 
 def _aligned(merged: Sequence, step: float) -> float:
-    """Return a step that is not larger, of which the losses of a pure event are a multiple."""
+    """Return a step that is not larger, of which the losses of an event are multiples."""
     for event, _ in merged:
         if isinstance(event, (Pure, Approximate)) and event.epsilon:
             return event.epsilon / math.ceil(event.epsilon / step)
+        unit = _unit(event)
+        if unit >= step:
+            return unit / math.ceil(unit / step)
     return step
+
+
+def _unit(event: Event) -> float:
+    """Return what an event's likely losses are multiples of, where they are few; else 0."""
+    match event:
+        case Laplace():
+            return event.sensitivity / event.scale
+        case DiscreteLaplace():
+            return 1 / event.scale
+        case DiscreteGaussian():
+            return event.sensitivity / event.stddev**2 / 2
+    return 0.0
 
 
 def spread(event: Event) -> float:

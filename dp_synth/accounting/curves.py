@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from dp_synth.accounting.certification import least_delta, least_epsilon
 from dp_synth.accounting.closed_forms import (
     gaussian_delta,
     gaussian_epsilon,
@@ -114,6 +116,33 @@ class PrivacyCurve:
         if self.beside == 1:
             return 1.0
         return self.beside + (1 - self.beside) * self._delta(epsilon)
+
+    def epsilon_bounds(self, delta: float) -> tuple[float, float]:
+        """Return a lower and an upper bound on the smallest epsilon at ``delta``.
+
+        The worst mechanism that the events describe has an epsilon between them. UnsupportedEvent
+        where nothing bounds it from below.
+
+        >>> low, high = compose([(SampledGaussian(4.5, 0.026, 1500), 1)]).epsilon_bounds(1e-12)
+        >>> round(low, 8), round(high, 8), high - low < 1e-9
+        (1.53568624, 1.53568624, True)
+        """
+        self._check_certifiable()
+        upper = self.epsilon(delta)
+        return (0.0 if self._is_free else least_epsilon(self.events, delta, upper)), upper
+
+    def delta_bounds(self, epsilon: float) -> tuple[float, float]:
+        """Return a lower and an upper bound on the smallest delta at ``epsilon`` >= 0.
+
+        As ``epsilon_bounds``.
+        """
+        self._check_certifiable()
+        upper = self.delta(epsilon)
+        return (0.0 if self._is_free else least_delta(self.events, epsilon, upper)), upper
+
+    def _check_certifiable(self) -> None:
+        if self.beside == 1:
+            raise UnsupportedEvent("cannot be certified from below: an event without a guarantee")
 
     def _left(self, delta: float) -> float:
         """Return what of ``delta`` the events may take, rounded down; negative when nothing."""
@@ -225,21 +254,38 @@ class PrivacyCurve:
 
     def _epsilon_apart(self, delta: float) -> float:
         """Gaussians at ``delta``, everything else at what it promises: basic composition."""
-        total = math.fsum(_promised(event) * count for event, count in self._others)
         left = delta
         if self._deltas_apart:
             left = (delta - self._deltas_apart) * (1 - ROUNDING)
-        if left < 0 or not math.isfinite(total):
+        total = self._promises
+        if left < 0 or total is None:
             return math.inf
+        promised = float(total)
+        if promised < total:
+            promised = math.nextafter(promised, math.inf)
         if self.mu:
-            total += gaussian_epsilon(self.mu, left) if left else math.inf
-        return total
+            beside = gaussian_epsilon(self.mu, left) if left else math.inf
+            promised = math.nextafter(promised + beside, math.inf)
+        return promised
 
     def _delta_apart(self, epsilon: float) -> float:
-        left = epsilon - math.fsum(_promised(event) * count for event, count in self._others)
-        if left < 0:
+        total = self._promises
+        if total is None or total > Fraction(epsilon):
             return 1.0
+        left = math.nextafter(float(Fraction(epsilon) - total), -math.inf) if total else epsilon
+        left = max(left, 0.0)
         return min(1.0, gaussian_delta(self.mu, left) + self._deltas_apart * (1 + ROUNDING))
+
+    @cached_property
+    def _promises(self) -> Fraction | None:
+        """Sum of all epsilons that events but Gaussians keep, exactly; None where one keeps none."""
+        total = Fraction(0)
+        for event, count in self._others:
+            promised = _promised(event)
+            if promised is None:
+                return None
+            total += promised * count
+        return total
 
     @cached_property
     def _deltas_apart(self) -> float:
@@ -291,11 +337,11 @@ def _rho(event: Event) -> float | None:
     return event.rho
 
 
-def _promised(event: Event) -> float:
+def _promised(event: Event) -> Fraction | None:
     """Return the epsilon that an event keeps but for the delta that it names."""
     match event:
         case Selection() | Pure() | Approximate():
-            return event.epsilon
+            return Fraction(event.epsilon)
         case Laplace() | DiscreteLaplace():
-            return event.sensitivity / event.scale
-    return math.inf
+            return Fraction(event.sensitivity) / Fraction(event.scale)
+    return None

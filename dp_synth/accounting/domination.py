@@ -37,7 +37,7 @@ def dominating_mu(epsilons: Floats, deltas: Floats, log_complements: Floats | No
     right, left = epsilons[1:], deltas[:-1]
 
     def dominates(mu: float) -> bool:
-        least, log_complement = _gaussian_bounds(mu, right)
+        least, log_complement = gaussian_bounds(mu, right)
         return bool(np.all((least >= left) | (log_complement <= log_complements[:-1])))
 
     low, high = 0.0, float(epsilons[-1])
@@ -77,7 +77,7 @@ def selection_mu(range_: float, points: int) -> float:
     return dominating_mu(at, deltas, logs)
 
 
-def _gaussian_bounds(mu: float, epsilons: Floats) -> tuple[Floats, Floats]:
+def gaussian_bounds(mu: float, epsilons: Floats) -> tuple[Floats, Floats]:
     """Return lower bounds on a Gaussian's deltas, and upper ones on log(1 - delta)."""
     near, far = epsilons / mu - mu / 2, epsilons / mu + mu / 2
     rough = ROUNDING * (1 + np.abs(near)) * (1 + far)
