@@ -278,7 +278,7 @@ class PrivacyCurve:
 
     @cached_property
     def _promises(self) -> Fraction | None:
-        """Sum of all epsilons that events but Gaussians keep, exactly; None where one keeps none."""
+        """Sum of the epsilons that events but Gaussians keep; None where one keeps none."""
         total = Fraction(0)
         for event, count in self._others:
             promised = _promised(event)

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from dp_synth.accounting import losses
 from dp_synth.accounting.dots import NODES, SLACK, UNIT, WEIGHTS, Dots, Floats
