@@ -17,7 +17,9 @@ from dp_synth.accounting.domination import gaussian_bounds
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
+    NoisyVote,
     Public,
+    Selection,
     ThresholdedGaussian,
     TruncatedGaussian,
     ZeroConcentrated,
@@ -28,6 +30,7 @@ from dp_synth.errors import UnsupportedEvent
 Sequence = tuple[tuple[Event, int], ...]
 
 NEAR = np.geomspace(1e-15, 1e-3, 49)  # of an upper bound, by which a lower one falls short of it
+SHARES = (0.5, 0.6, 0.65)  # of a selection's range, that an adversary may gain at every choice
 
 
 def least_epsilon(sequence: Sequence, delta: float, upper: float) -> float:
@@ -103,7 +106,10 @@ def _least_of_gaussian(mu: float, delta: float, upper: float) -> float:
 
 
 def _sums(sequence: Sequence) -> list[LowSum]:
+    several = any(isinstance(event, Selection | NoisyVote) for event, _ in sequence)
     try:
-        return from_below(sequence, event_by_event(sequence).step)
+        step = event_by_event(sequence).step
+        shares = SHARES if several else SHARES[:1]
+        return [each for share in shares for each in from_below(sequence, step, share)]
     except UnsupportedEvent as error:
         raise UnsupportedEvent(f"cannot be certified from below: {error}") from None

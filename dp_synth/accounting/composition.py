@@ -47,7 +47,7 @@ CHEAP, LARGEST = 2**16, 2**21  # points of a lattice
 FEW, FINEST = 2**17, 1_900_000  # points of one loss, at first and at most
 BLUR = 5e-3  # relative error of a delta from which a lattice is made finer
 MOST_PRECISION = 10_000.0  # of all Gaussians; twice their mean loss, whose grid must be affordable
-NEGLIGIBLE = 1e-15  # a delta at which blocks are cut off
+NEGLIGIBLE = 1e-20  # a delta at which blocks are cut off
 
 
 @lru_cache(maxsize=8)

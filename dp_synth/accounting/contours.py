@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from dp_synth.accounting.dots import UNIT, Floats
+from dp_synth.accounting.dots import ROUGH, UNIT, Floats
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
@@ -41,7 +41,6 @@ CELLS = 4000  # of outcomes, in which a density is bounded from below
 MOST_OUTCOMES = 16_000  # of one quadrature
 FEWEST = 8  # steps, of which something may be hoped
 MOST_TERMS = 30_000_000  # outcomes times frequencies
-ROUGH = 8 * UNIT  # relative error of exp, log, sin and cos, and of a few operations: see the tests
 FAR = 600.0  # exponent beyond which exp() is not taken
 STEEPEST = 80  # of the ladder of tilts
 LEAST_MASS = 1e-24  # of an outcome that counts in a transform

@@ -5,8 +5,8 @@ merged loss is that point but for the square of the spacing: how far it falls sh
 shift, which all losses of an event are moved by. Chances are rounded down, what lies outside a
 window is left out, and what a transform may have got wrong is taken off.
 
-Of events that describe many mechanisms one is taken: of a selection that of two outcomes with equal
-and opposite losses, of a vote an even split.
+Of events that describe many mechanisms one is taken: of a selection one of two outcomes, of a vote
+an even split.
 """
 
 from __future__ import annotations
@@ -101,8 +101,14 @@ def of_atoms(values: Floats, chances: Floats, infinite: float, step: float) -> L
     return merged(np.rint(values / step).astype(np.int64), p, q, infinite, step)
 
 
-def low_dots(event: Event, step: float) -> tuple[list[tuple[LowDots, int]], ...]:
-    """Return the lower dots of an event in each direction of adjacency, with how often."""
+def low_dots(
+    event: Event, step: float, share: float = 0.5
+) -> tuple[list[tuple[LowDots, int]], ...]:
+    """Return the lower dots of an event in each direction of adjacency, with how often.
+
+    Of a selection those of two outcomes, of which one gains ``share`` of the range; of a vote
+    one that is even at a half, and beyond it one whose winner is behind.
+    """
     match event:
         case Gaussian() | SampledGaussian():
             return _gaussian(event, step)
@@ -122,10 +128,10 @@ def low_dots(event: Event, step: float) -> tuple[list[tuple[LowDots, int]], ...]
             return ([(_response(event.epsilon, 0.0, step), 1)],)
         case Approximate():
             return ([(_response(event.epsilon, event.delta, step), 1)],)
-        case Selection():  # its two outcomes with equal and opposite losses, each range / 2
-            return ([(_response(event.epsilon / 2, 0.0, step), 1)],)
+        case Selection():
+            return ([(_choice(event.epsilon, share, step), 1)],)
         case NoisyVote():
-            return ([(_vote(event, step), 1)],)
+            return ([(_vote(event, share, step), 1)],)
     raise UnsupportedEvent(f"nothing bounds {event!r} from below")
 
 
@@ -136,8 +142,17 @@ def _response(epsilon: float, delta: float, step: float) -> LowDots:
     return of_atoms(values, chances, delta, step)
 
 
-def _vote(event: NoisyVote, step: float) -> LowDots:
-    lead = 1.0 if event.teachers % 2 else 0.0
+def _choice(range_: float, share: float, step: float) -> LowDots:
+    gain = share * range_
+    high = math.expm1(range_ - gain) * math.exp(gain) / math.expm1(range_)
+    values = np.array([gain, gain - range_])
+    low = -math.expm1(-gain) / -math.expm1(-range_) * math.exp(gain - range_)
+    return of_atoms(values, np.array([high, low]), 0.0, step)
+
+
+def _vote(event: NoisyVote, share: float, step: float) -> LowDots:
+    behind = min(round((share - 0.5) * 2 * event.scale), event.teachers // 2 - 1)
+    lead = float(event.teachers % 2 - 2 * max(behind, 0))
     few, many = np.exp(log_chances(event, np.array([lead - 2.0, lead])))
     p, q = np.array([many, 1 - many]), np.array([few, 1 - few])
     rough = 2.0**-44 * np.array([1.0, 1.0])
@@ -255,10 +270,12 @@ class LowSum(LossSum):
         return Level(found.step, found.first, found.deltas * (1 - 2 * slack))
 
 
-def from_below(sequence: tuple[tuple[Event, int], ...], step: float) -> list[LowSum]:
+def from_below(
+    sequence: tuple[tuple[Event, int], ...], step: float, share: float = 0.5
+) -> list[LowSum]:
     """Return the sums of both directions on a lattice of this spacing.
 
-    UnsupportedEvent where nothing bounds an event from below.
+    ``share`` as in ``low_dots``. UnsupportedEvent where nothing bounds an event from below.
     """
     directions: list[list[tuple[LowDots, int]]] = [[], []]
     precision = 0.0
@@ -269,7 +286,7 @@ def from_below(sequence: tuple[tuple[Event, int], ...], step: float) -> list[Low
             case Gaussian():
                 precision += count / event.noise_multiplier**2
             case _:
-                found = low_dots(event, step)
+                found = low_dots(event, step, share)
                 for way, parts in zip(directions, (found[0], found[-1]), strict=True):
                     way += [(dots, times * count) for dots, times in parts]
     if precision:
