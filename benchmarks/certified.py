@@ -132,18 +132,19 @@ class Integral:
 
     def log_moment(self, z: NDArray[np.clongdouble], removed: bool) -> NDArray[np.clongdouble]:
         """Return log E exp(z * loss) of the sum; the trapezoidal rule over outcomes."""
-        total = z * (z + 1) * (np.longdouble(self.mu) ** 2 / 2)
+        real = z.real.dtype.type
+        total = z * (z + 1) * (real(self.mu) ** 2 / 2)
         for multiplier, rate, steps in self.sampled:
-            mean, q = 1 / np.longdouble(multiplier), np.longdouble(rate)
+            mean, q = 1 / real(multiplier), real(rate)
             power = z + 1 if removed else -z
             reach = max(0.0, float(power.real.max())) * float(mean)
-            fine = max(64, 2 * int(float(np.abs(z.imag).max()) * float(mean) / 6))
-            y = np.arange(-13 * fine, int((reach + 13) * fine)).astype(np.longdouble) / fine
+            fine = max(28, 2 * int(float(np.abs(z.imag).max()) * float(mean) / 6))
+            y = np.arange(-13 * fine, int((reach + 13) * fine)).astype(real) / fine
             ratio = np.log1p(q * np.expm1(mean * y - mean * mean / 2))
             base = power.real.max() * ratio - y * y / 2
             y, ratio = y[base > base.max() - 55], ratio[base > base.max() - 55]
             terms = np.exp(np.outer(power, ratio) - y * y / 2)
-            total = total + steps * np.log(terms.sum(axis=1) / (fine * np.sqrt(2 * PI)))
+            total = total + steps * np.log(terms.sum(axis=1) / (fine * np.sqrt(2 * real(PI))))
         return np.asarray(total)
 
     def delta(self, epsilon: float, removed: bool, share: float) -> tuple[float, float]:
@@ -171,19 +172,22 @@ class Integral:
         return float(total * factor), float(slope * factor)
 
     def _saddle(self, epsilon: float, removed: bool) -> float:
-        def height(log_tilt: float) -> float:
-            tilt = math.exp(log_tilt)
-            z = np.array([tilt + 0j], dtype=np.clongdouble)
-            found = float(self.log_moment(z, removed)[0].real) - tilt * epsilon
-            return found - math.log(tilt) - math.log1p(tilt)
+        return self._lowest(epsilon, removed)[0]
 
-        grid = np.linspace(-7, 9, 65) - math.log(max(epsilon, 1e-3)) / 2
-        with np.errstate(over="ignore", invalid="ignore"):
-            heights = [height(g) if math.exp(g) / self._least() < 300 else math.inf for g in grid]
-        return math.exp(float(grid[int(np.nanargmin(heights))]))
-
-    def _least(self) -> float:
-        return min(multiplier for multiplier, _, _ in self.sampled)
+    def _lowest(self, epsilon: float, removed: bool) -> tuple[float, float]:
+        """Return a tilt near the saddle point, and the logarithm of the integrand there."""
+        least = min(multiplier for multiplier, _, _ in self.sampled)
+        tilts = np.exp(np.linspace(-7, 9, 65)) / math.sqrt(max(epsilon, 1e-3))
+        best = (1.0, math.inf)
+        for tilt in tilts[tilts < 300 * least].tolist():
+            with np.errstate(over="ignore", invalid="ignore"):
+                value = float(self.log_moment(np.array([tilt + 0j]), removed)[0].real)
+            height = value - tilt * epsilon - math.log(tilt) - math.log1p(tilt)
+            if height < best[1]:
+                best = (tilt, height)
+            elif height > best[1] + 100:
+                break
+        return best
 
     def reference(self, epsilon: float) -> tuple[float, float]:
         """Return the larger delta of both directions, and its derivative.
@@ -195,8 +199,7 @@ class Integral:
         Integral.apart, Integral.last = max(apart, Integral.apart), apart
         if apart > 1e-7:
             raise ArithmeticError(f"two lines of integration differ by {apart:.0e}")
-        most = sum(-steps * math.log1p(-rate) for _, rate, steps in self.sampled)
-        if self.mu == 0 and epsilon > 0.9 * most:
+        if self._lowest(epsilon, False)[1] < math.log(first[0]) - 1:
             return first
         return max(first, self.delta(epsilon, False, 0.6))
 

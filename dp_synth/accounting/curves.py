@@ -165,7 +165,7 @@ class PrivacyCurve:
         """Return the largest true-positive rate that any attack can have at each ``fpr``.
 
         The envelope of all certified (epsilon, delta) pairs, hence never too small
-        (Kairouz, Oh & Viswanath 2015, Thm 2.4).
+        (Kairouz, Oh & Viswanath 2015, Thm 2.1).
         """
         if self.beside == 1:
             return np.ones_like(fpr, dtype=float)
