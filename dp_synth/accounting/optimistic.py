@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import losses
+from dp_synth.accounting.closed_forms import ROUNDING
 from dp_synth.accounting.dots import NODES, SLACK, UNIT, WEIGHTS, Dots, Floats
 from dp_synth.accounting.events import (
     Approximate,
@@ -71,8 +72,9 @@ def merged(cells: NDArray[np.int64], p: Floats, q: Floats, infinite: float, step
     far = short > SHORT * step
     shift = float(np.max(short[~far], initial=0.0))
     lower = used - np.where(far, np.ceil((short - shift) / step), 0).astype(np.int64)
-    chances = np.bincount(np.maximum(lower, 0), np.where(lower < 0, 0.0, chances[used]), size)
-    return LowDots(Dots(step, first, chances * (1 - 8 * UNIT), infinite), shift)
+    kept = np.where(lower < 0, 0.0, chances[used])
+    total = np.asarray(np.bincount(np.maximum(lower, 0), kept, size), dtype=np.float64)
+    return LowDots(Dots(step, first, total * (1 - 8 * UNIT), infinite), shift)
 
 
 def of_density(
@@ -166,7 +168,7 @@ def _discrete_gaussian(event: DiscreteGaussian, step: float) -> LowDots:
     losses._check_size(shift * (shift + 2 * reach) / (2 * variance), 2 * reach)
     noise = np.arange(-reach, reach + 1, dtype=np.float64)
     chances = np.exp(-(noise**2) / (2 * variance))
-    chances *= (1 - losses.ROUNDING) / chances.sum() * (1 - losses.TAIL)
+    chances *= (1 - ROUNDING) / chances.sum() * (1 - losses.TAIL)
     return of_atoms(shift * (shift - 2 * noise) / (2 * variance), chances, 0.0, step)
 
 

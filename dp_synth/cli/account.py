@@ -98,11 +98,8 @@ def account(
     """
     with reading_arguments():
         question = Question(delta, epsilon, calibrate, certify, draws=plot is not None)
-        values: Values = {
-            "gaussian": gaussian or [],
-            "selection": selection or [],
-            "count": count or [],
-        }
+        given = (gaussian or [], selection or [], count or [])
+        values: Values = dict(zip(("gaussian", "selection", "count"), given, strict=True))
         held, events = _events(file, adjacency, context.meta[ORDER], values)
     _check_plot(plot)
     try:

@@ -12,13 +12,7 @@ from numpy.typing import NDArray
 from scipy import fft, special
 
 from dp_synth.accounting import compose
-from dp_synth.accounting.contours import (
-    Step,
-    _logarithms,
-    contours,
-    rectangles,
-    tilted,
-)
+from dp_synth.accounting.contours import contours
 from dp_synth.accounting.curves import CONTOUR
 from dp_synth.accounting.domination import ROUNDING
 from dp_synth.accounting.dots import ROUGH, UNIT
@@ -29,6 +23,7 @@ from dp_synth.accounting.events import (
     ThresholdedGaussian,
     TruncatedGaussian,
 )
+from dp_synth.accounting.sampled_moments import Step, log_transforms, rectangles, tilted
 from dp_synth.errors import UnsupportedEvent
 
 PI = np.longdouble("3.14159265358979323846264338328")
@@ -65,7 +60,7 @@ def test_moments_and_transforms_are_within_their_stated_errors(step: Step, tilt:
     true = _moment(step, complex(tilt, 0)).real
     assert abs(law.log_moment - math.log(true)) <= law.log_error < 1e-12
     w = highest * np.arange(9) / 8
-    logs, _, errors = _logarithms(law, w)
+    logs, _, errors = log_transforms(law, w)
     for frequency, log, error in list(zip(w.tolist(), logs.tolist(), errors.tolist(), strict=True))[
         1::3
     ]:
@@ -82,7 +77,7 @@ def test_rectangles_hold_no_more_than_the_law_and_bound_its_transform(
     found = rectangles(step, tilt, law.log_moment)
     assert 0.8 < float(found.masses.sum()) <= 1.0 or len(step.moved) > 1
     w = np.linspace(0.0, min(20 / deviation, 800.0), 401)
-    logs = _logarithms(tilted(step, tilt, float(w[-1])), w)[0].real
+    logs = log_transforms(tilted(step, tilt, float(w[-1])), w)[0].real
     bounds = np.array([found.log_modulus(frequency) for frequency in w.tolist()])
     assert np.all(np.diff(bounds) <= 0)
     assert np.all(logs <= bounds + 1e-12)
