@@ -5,7 +5,7 @@ alone (exact binomials in 60 digits) and beside Gaussians (exact mixtures in 40 
 Gaussians, alone and beside Gaussians: one and two steps by their integrals in 40 digits, more by an
 integral over frequencies in long double (80 bits on x86) at two tilts, whose agreement is printed.
 
-    python benchmarks/certified.py [--every N] [--rows]
+    python benchmarks/certified.py [--every N] [--kind KIND ...] [--rows]
 
 Prints by kind of list how far at most the upper end of epsilon lies above the reference, and the
 lower one below it, at deltas from 1e-5 to 1e-12 and from 1e-13 to 1e-15, how often an end was on
@@ -289,12 +289,15 @@ def used(plan: Plan) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="of the 200 lists, one in N")
+    parser.add_argument("--kind", nargs="*", help="of lists, such as 'sampled'")
     parser.add_argument("--rows", action="store_true", help="print every list")
     options = parser.parse_args()
     tables: dict[str, list[Excess]] = {}
     wrong = 0
     start = process_time()
     for case in islice(cases(), 0, None, options.every):
+        if options.kind and case.kind not in options.kind:
+            continue
         try:
             found = measured(case)
         except ArithmeticError as error:

@@ -266,7 +266,7 @@ class LossSum:
         with fft.set_backend("scipy", only=True):  # the transforms whose rounding is bounded
             for (dots, count), chances in zip(self.parts, tilted.chances, strict=True):
                 folded = folded_onto(chances, bins)
-                norm = float(np.sqrt(folded @ folded)) * (1 + SLACK_OF_SUMS)
+                norm = math.sqrt(float(np.sum(folded * folded))) * (1 + SLACK_OF_SUMS)
                 norms += (count + 2) * norm
                 growth += count * rate * math.sqrt(bins) * norm
                 part = power(fft.rfft(folded.astype(digits)), count)
