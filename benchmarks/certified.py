@@ -194,14 +194,17 @@ class Integral:
 
         A second line, of other images, says how exact it is; ArithmeticError where it is not.
         """
-        first, again = self.delta(epsilon, True, 0.6), self.delta(epsilon, True, 0.48)
-        apart = abs(again[0] / first[0] - 1)
-        Integral.apart, Integral.last = max(apart, Integral.apart), apart
-        if apart > 1e-7:
+        for share in (0.6, 0.45, 0.3):
+            first = self.delta(epsilon, True, share)
+            apart = abs(self.delta(epsilon, True, 0.8 * share)[0] / first[0] - 1)
+            if apart < 1e-7:
+                break
+        else:
             raise ArithmeticError(f"two lines of integration differ by {apart:.0e}")
+        Integral.apart, Integral.last = max(apart, Integral.apart), apart
         if self._lowest(epsilon, False)[1] < math.log(first[0]) - 1:
             return first
-        return max(first, self.delta(epsilon, False, 0.6))
+        return max(first, self.delta(epsilon, False, share))
 
 
 def cases() -> Iterator[Case]:
