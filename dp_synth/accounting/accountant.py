@@ -274,6 +274,12 @@ class Accountant:
             plan = recipe.charges(domain).with_delta(self.budget.delta / len(self.planned))
             ready |= calibrate({name: (plan, 1.0)}, goal, before=before)
             before = (*before, *ready[name].events())
+            cost = compose(before).epsilon(goal.delta)
+            if cost > target:
+                raise BudgetExceeded(
+                    f"{name!r} would bring the total to epsilon={cost:.6g} where its target is "
+                    f"{target:g} at delta={goal.delta:g}; nothing was released"
+                )
         return ready
 
     def _ready(self, plans: Plans, amount: float | None) -> dict[str, Plan]:
