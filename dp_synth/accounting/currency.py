@@ -13,14 +13,9 @@ import math
 from functools import lru_cache
 from typing import Literal, get_args
 
-import numpy as np
-
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.closed_forms import (
-    gaussian_delta,
-    selection_delta,
-    zcdp_delta,
-)
+from dp_synth.accounting.closed_forms import gaussian_delta, zcdp_delta
+from dp_synth.accounting.domination import pure_mu, selection_mu
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
@@ -125,27 +120,5 @@ def _squared_mu(event: Event) -> float | None:
 
 @lru_cache(maxsize=256)
 def _dominating_mu(epsilon: float, *, pure: bool) -> float:
-    """Return the least mu whose Gaussian curve is nowhere below that of an event, rounded up.
-
-    Between two points both curves fall, so that comparing the event's value at the left one
-    with the Gaussian's at the right one is enough.
-    """
-    points = np.linspace(0.0, epsilon, POINTS + 1)
-    if pure:
-        deltas = -np.expm1(points - epsilon) / (1 + math.exp(-epsilon))
-    else:
-        deltas = selection_delta(epsilon, points)
-
-    def dominates(mu: float) -> bool:
-        return all(
-            gaussian_delta(mu, right) * (1 - 1e-12) >= delta
-            for right, delta in zip(points[1:], deltas[:-1], strict=True)
-        )
-
-    low, high = 0.0, epsilon
-    while not dominates(high):
-        high *= 2
-    while high - low > 1e-4 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if dominates(middle) else (middle, high)
-    return high
+    """Return the least mu whose Gaussian curve is nowhere below that of an event, rounded up."""
+    return pure_mu(epsilon, POINTS) if pure else selection_mu(epsilon, POINTS)

@@ -29,7 +29,7 @@ from dp_synth.audit.bounds import (
 from dp_synth.audit.designs import Design, worst_case
 from dp_synth.audit.stages import low_bits_of, stages_of, total_scores
 from dp_synth.errors import InputError
-from dp_synth.rounding import at_least, at_most
+from dp_synth.rounding import at_least, at_most, rounded_up
 from dp_synth.synthesizers.base import Synthesizer, Watched
 
 PARTS = 4  # of the level: total, its threshold, and two for the stages
@@ -104,7 +104,7 @@ class AuditReport:
     def __str__(self) -> str:
         lines = [
             f"{self.synthesizer}: claims epsilon {at_most(self.claimed_epsilon, 3)} at delta "
-            f"{self.budget.delta:g} ({self.budget.neighbours})",
+            f"{rounded_up(self.budget.delta)} ({self.budget.neighbours})",
             f"  {self.runs} runs a world, design {self.design}; a correct one fails with chance "
             f"{self.level:g} at most",
             *(f"  {bound}" for bound in self.bounds),
