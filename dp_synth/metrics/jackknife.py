@@ -30,3 +30,13 @@ def variance_of(left_out: NDArray[np.float64]) -> float:
     """
     groups = len(left_out)
     return float((groups - 1) * left_out.var()) if groups > 1 else float("inf")
+
+
+def left_out(groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how often each record counts: all of them first, then all but each group.
+
+    >>> left_out(np.array([0, 1, 0])).tolist()
+    [[1.0, 1.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
+    """
+    kept = groups != np.arange(groups.max(initial=-1) + 1)[:, None]
+    return np.concatenate([np.ones((1, len(groups))), kept])

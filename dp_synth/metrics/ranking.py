@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from dp_synth.metrics.estimate import NORMAL_QUANTILE, TAIL, Estimate, clopper_pearson
+from dp_synth.metrics.estimate import TAIL, Estimate, clopper_pearson, quantile
 
 FEWEST_FOR_DELONG = 30  # below this many scores in either group, the exact interval of pairs
 MOST_FOR_DELONG = 0.98  # an area beyond this or its mirror image has the interval of pairs too
@@ -45,13 +45,34 @@ def area_under_roc(
     return on_logit_scale(area, float(variance))
 
 
-def on_logit_scale(area: float, variance: float) -> Estimate:
-    """Return the interval that is symmetric after the logit; the area itself at 0 and 1."""
+def on_logit_scale(area: float, variance: float, degrees: float = np.inf) -> Estimate:
+    """Return Student's interval that is symmetric after the logit; the area itself at 0 and 1.
+
+    All of [0, 1] where ``variance`` was estimated with no ``degrees`` of freedom.
+    """
+    if degrees <= 0:
+        return Estimate(area, 0.0, 1.0)
     if not 0 < area < 1:
         return Estimate(area, area, area)
-    half = NORMAL_QUANTILE * np.sqrt(variance) / (area * (1 - area))
+    half = quantile(degrees) * np.sqrt(variance) / (area * (1 - area))
     low, high = expit(logit(area) - half), expit(logit(area) + half)
     return Estimate(area, min(float(low), area), max(float(high), area))
+
+
+def of_few(value: float, variance: float, degrees: float, trials: float) -> Estimate:
+    """Return the interval of a rate in [0, 1] that is a mean of ``trials`` or of more.
+
+    That of `on_logit_scale`, and of fewer than 30 trials, or where all but 2 % is settled, also
+    the exact one of so many independent ones, as it has few or no misses to see a variance by.
+    """
+    found = on_logit_scale(value, variance, degrees)
+    settled = not 1 - MOST_FOR_DELONG <= value <= MOST_FOR_DELONG
+    if not settled and trials >= FEWEST_FOR_DELONG:
+        return found
+    whole = int(trials)
+    low = clopper_pearson(int(value * whole), whole)[0]
+    high = clopper_pearson(int(np.ceil(value * whole)), whole)[1]
+    return Estimate(value, min(found.low, low), max(found.high, high))
 
 
 def _share_below(scores: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
