@@ -59,10 +59,10 @@ def measured(case: Case, size: int, repeats: int, seed: int = SEED) -> Cell:
     found = [one for one in drawn if one is not None]
     if not found:
         return Cell(size, 0, 0, float("nan"))
-    mean = float(np.mean([estimate.value for estimate, _ in found]))
+    middle = float(case.middle(np.array([estimate.value for estimate, _ in found])))
     misses = 0
     for estimate, known in found:
-        truth = mean if isnan(known) else known
+        truth = middle if isnan(known) else known
         misses += not estimate.low - 1e-12 <= truth <= estimate.high + 1e-12
     widths = [estimate.high - estimate.low for estimate, _ in found]
     return Cell(size, misses, len(found), float(np.median(widths)))

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from dp_synth.errors import InputError
 from dp_synth.metrics.estimate import Estimate, clopper_pearson
 from dp_synth.metrics.jackknife import variance_of
-from dp_synth.metrics.ranking import on_logit_scale, placements
+from dp_synth.metrics.ranking import members_above, on_logit_scale, placements, share_above
 
 RESAMPLES = 1000
 THRESHOLDS = 1000  # more distinct scores than this are looked at on a grid, for intervals alone
+FEWEST_ABOVE = 10  # non-members above a threshold, for its resampling to be enough
 EXTREME = 0.98  # beyond it resampling sees too few failures, and the exact interval is taken too
 
 Floats = NDArray[np.float64]
@@ -160,7 +161,10 @@ class Scores:
         """Return the share of members above the threshold that a share ``fpr`` of others pass.
 
         One threshold for all runs and targets; tied scores count as if in random order. The
-        interval is that of `auc`, the threshold chosen anew in each resample.
+        interval resamples the clusters of `auc`, the threshold chosen anew in each resample.
+        Where fewer than ten non-members are to be above the threshold, resampling does not see
+        how little is known of it: the interval is then no narrower than that of independent
+        entries (`share_above`).
         """
         if not 0 < fpr < 1:
             raise InputError(f"fpr must lie in (0, 1), got {fpr}")
@@ -171,6 +175,10 @@ class Scores:
         )
         count = self._clusters(cluster)[1]
         found = Estimate.bootstrap(value, heights, count, least=0.0, most=1.0)
+        if fpr * len(self.of_non_members) < FEWEST_ABOVE:
+            above = members_above(self.of_members, self.of_non_members, np.random.default_rng(seed))
+            apart = share_above(above, fpr)
+            found = Estimate(value, min(found.low, apart.low), max(found.high, apart.high))
         bar = np.quantile(self.of_non_members, 1 - fpr)
         settled = not 0 < value <= EXTREME
         return _with_exact(found, self._members_above(bar, cluster, seed)) if settled else found

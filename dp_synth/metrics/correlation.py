@@ -14,7 +14,7 @@ from dp_synth.metrics.columns import cells_of, codes_of
 from dp_synth.metrics.compared import Compared, RealTables
 from dp_synth.metrics.estimate import Estimate, degrees_of_sum
 from dp_synth.metrics.fidelity import joint_keys, present_cells
-from dp_synth.metrics.jackknife import random_groups, variance_of, without_each
+from dp_synth.metrics.jackknife import degrees_of, random_groups, variance_of, without_each
 
 GROUPING_SEED = 0  # of the jackknife's groups
 
@@ -51,7 +51,8 @@ def correlation(compared: Compared) -> Mapping[str, Estimate]:
 
     A kind without a pair is left out; an attribute of one value goes with nothing: 0. Against
     the training records. Intervals are for the drawing of both tables' records, by Student and a
-    jackknife of 40 groups with the signs of the errors held fixed.
+    jackknife of 40 groups with the signs of the errors held fixed; of fewer than 30 records they
+    are all that is possible.
     """
     real = compared.real
     of_train = real.remembered("correlation", lambda: _strengths(_table(real, real.train)))
@@ -68,8 +69,9 @@ def _mean_gap(real: NDArray[np.float64], other: NDArray[np.float64], most: float
     signs = np.sign(other[0] - real[0])
     parts = [variance_of((signs * one[1:]).mean(axis=1)) for one in (real, other)]
     value = float(np.abs(other[0] - real[0]).mean())
-    groups = [len(one) - 1 for one in (real, other)]
-    degrees = degrees_of_sum(parts, groups) if min(groups) > 1 else 0
+    groups = [len(one) - 1 for one in (real, other)]  # as many as records, where those are few
+    few = not degrees_of(min(groups), min(groups))
+    degrees = 0.0 if few else degrees_of_sum(parts, groups)
     return Estimate.student(value, sum(parts), degrees, least=0.0, most=most)
 
 

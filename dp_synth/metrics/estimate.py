@@ -149,7 +149,7 @@ def paired_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -
     One record or none shows nothing about others: the interval is then [-1, 1].
 
     >>> print(paired_difference(np.array([1.0, 1, 0, 1]), np.array([0.0, 1, 0, 1])))
-    0.2500 [-0.8111, 1.0000]
+    0.2500 [-0.8114, 1.0000]
     """
     differences = first - second
     if not len(differences):

@@ -6,6 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 GROUPS = 40
+FEWEST_RECORDS = 30
+"""Below it the values left out say too little of counts and of clipped statistics."""
+
+
+def degrees_of(groups: int, records: int) -> int:
+    """Return the degrees of freedom of a jackknife, 0 where it is of too few records."""
+    return groups - 1 if records >= FEWEST_RECORDS else 0
 
 
 def random_groups(records: int, rng: np.random.Generator) -> NDArray[np.int64]:

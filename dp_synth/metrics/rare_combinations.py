@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dp_synth.metrics.compared import Compared, RealTables
 from dp_synth.metrics.estimate import Estimate, mean_within
 from dp_synth.metrics.fidelity import Axes, cliques_of, present_cells
-from dp_synth.metrics.jackknife import random_groups, variance_of
+from dp_synth.metrics.jackknife import degrees_of, random_groups, variance_of
 
 MOST_SHARE = 0.001  # of the training records: a cell that holds no more is rare
 GROUPING_SEED = 0  # of the jackknife's groups
@@ -49,7 +49,8 @@ def rare_combinations(compared: Compared) -> Mapping[str, Estimate]:
     Recall and precision of a support (Sajjadi et al. 2018; Kynkaanniemi et al. 2019), on cells
     instead of neighbourhoods. A better table has more of both; recall grows with the number of
     synthetic records. Intervals are for the drawing of the synthetic records: by the delete-a-
-    group jackknife, as in the counting of species (Heltshe & Forrester 1983).
+    group jackknife, as in the counting of species (Heltshe & Forrester 1983); of fewer than 30
+    that of recall is [0, 1].
     """
     real, codes = compared.real, compared.codes
     pairs = real.remembered("rare_combinations", lambda: _pairs(real))
@@ -68,7 +69,8 @@ def rare_combinations(compared: Compared) -> Mapping[str, Estimate]:
     found = {"rare_combinations:precision": mean_within(np.minimum(known, 1.0), 0.0, 1.0)}
     if rare:
         variance = variance_of((hit - lost) / rare)
-        recall = Estimate.student(hit / rare, variance, len(lost) - 1, least=0.0, most=1.0)
+        degrees = degrees_of(len(lost), len(codes))
+        recall = Estimate.student(hit / rare, variance, degrees, least=0.0, most=1.0)
         found["rare_combinations:recall"] = recall
     return found
 
