@@ -1,6 +1,7 @@
 """The door: private values in, noisy values out, each charged before anything is read."""
 
 from dp_synth.mechanisms.gaussian import measure
+from dp_synth.mechanisms.histograms import measure_histogram
 from dp_synth.mechanisms.scores import measure_distances
 from dp_synth.mechanisms.selection import Dependences, Distances, select
 from dp_synth.mechanisms.sensitivity import (
@@ -17,5 +18,6 @@ __all__ = [
     "marginal_sensitivity",
     "measure",
     "measure_distances",
+    "measure_histogram",
     "select",
 ]
