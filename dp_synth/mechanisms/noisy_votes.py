@@ -372,10 +372,10 @@ def _discriminator(
     Both in quanta, for records that have the code of ``record`` in ``axis``.
     """
     weights, expected = {}, 0.0
-    for other in np.flatnonzero(record != HIDDEN):
+    for other in np.flatnonzero(record != HIDDEN).tolist():
         if other != axis:
             cell = float(reference[axis][record[axis]] * reference[other][record[other]])
-            weights[int(other)] = round(1 / (cell + SOFTENING) / QUANTUM)
+            weights[other] = round(1 / (cell + SOFTENING) / QUANTUM)
             expected += cell / (cell + SOFTENING)
     return weights, round(expected / QUANTUM)
 
