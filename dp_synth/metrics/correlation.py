@@ -52,7 +52,8 @@ def correlation(compared: Compared) -> Mapping[str, Estimate]:
     A kind without a pair is left out; an attribute of one value goes with nothing: 0. Against
     the training records. Intervals are for the drawing of both tables' records, by Student and a
     jackknife of 40 groups with the signs of the errors held fixed; of fewer than 30 records they
-    are all that is possible.
+    are all that is possible. Where one table is nearly independent that of ``cramers_v`` is
+    somewhat short: it missed 9 to 12 % in place of 5.
     """
     real = compared.real
     of_train = real.remembered("correlation", lambda: _strengths(_table(real, real.train)))
