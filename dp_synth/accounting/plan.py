@@ -14,6 +14,7 @@ from dp_synth.accounting.events import (
     Gaussian,
     NoGuarantee,
     NoisyVote,
+    Round,
     SampledGaussian,
     Selection,
     ThresholdedGaussian,
@@ -248,18 +249,25 @@ class FilteredGaussian:
 
 @dataclass(frozen=True)
 class FilteredSelection:
-    """Choices paid from a filtered part, with a range chosen while running."""
+    """Choices paid from a filtered part, with a range chosen while running.
+
+    With ``answer``, the noise multiplier of a Gaussian answer that comes next, fixed before the
+    choice, both are charged as one `Round` when the choice is, and the answer is then free.
+    """
 
     part: Filtered
     epsilon: float
+    answer: float | None = None
 
     @property
     def name(self) -> str:
         """The name of the part that pays."""
         return self.part.name
 
-    def event(self) -> Selection:
+    def event(self) -> Selection | Round:
         """Return what one choice will be charged as."""
+        if self.answer is not None:
+            return Round(self.epsilon, self.answer)
         return Selection(self.epsilon)
 
 
@@ -317,7 +325,7 @@ class Plan:
             }
         )
 
-    def with_delta(self, delta: float) -> Plan:
+    def with_delta(self, delta: float, share: float = THRESHOLD_SHARE) -> Plan:
         """Return the plan whose thresholds share their part of ``delta``, where none was given.
 
         InputError at delta 0, which allows no threshold.
@@ -327,7 +335,7 @@ class Plan:
             return self
         if not delta:
             raise InputError("releasing categories of open columns needs a delta above 0, got 0")
-        each = THRESHOLD_SHARE * delta / sum(part.count for part in parts)
+        each = share * delta / sum(part.count for part in parts)
         given = {part.name: replace(part, delta=each) for part in parts if part.delta is None}
         return Plan({**self.parts, **given})
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from dp_synth.accounting import Currency, Entry, Event, Gaussian, Ledger, Selection, compose
+from dp_synth.accounting import Currency, Entry, Event, Gaussian, Ledger, Round, Selection, compose
 from dp_synth.accounting.closed_forms import gaussian_epsilon
-from dp_synth.accounting.currency import cost
+from dp_synth.accounting.currency import spent_in_order
 from dp_synth.accounting.events import (
     Laplace,
     NoisyVote,
@@ -160,7 +160,7 @@ def _noise_of(event: Event) -> float | None:
     match event:
         case Gaussian():
             return event.stddev
-        case Selection():
+        case Selection() | Round():
             return 1 / event.epsilon
         case NoisyVote():
             return event.scale
@@ -191,7 +191,7 @@ def _covered(charges: Sequence[Entry], reservations: Sequence[Entry]) -> bool:
     currency: Currency = "gdp" if isinstance(planned, Gaussian) else "zcdp"
     try:
         spent, whole = (
-            sum(cost(entry.event, currency) * entry.count for entry in entries)
+            spent_in_order(((entry.event, entry.count) for entry in entries), currency)
             for entries in (charges, reservations)
         )
     except UnsupportedEvent:
