@@ -290,7 +290,11 @@ class Accountant:
         before: tuple[tuple[Event, int], ...] = ()
         for name, (recipe, target) in zip(names, self.planned, strict=True):
             goal = PrivacyBudget(target, self.budget.delta)
-            plan = recipe.charges(domain).with_delta(self.budget.delta / len(self.planned))
+            plan = (
+                recipe.charges(domain)
+                .under(self.budget)
+                .with_delta(self.budget.delta / len(self.planned))
+            )
             ready |= calibrate({name: (plan, 1.0)}, goal, before=before)
             before = (*before, *ready[name].events())
         return ready
@@ -298,6 +302,7 @@ class Accountant:
     def _ready(self, plans: Plans, amount: float | None) -> dict[str, Plan]:
         """Return the plans with their noise; BudgetExceeded where they cannot be paid."""
         rule = self._filter
+        plans = {name: (plan.under(self.budget), weight) for name, (plan, weight) in plans.items()}
         return self._composed(plans) if rule is None else self._filtered(plans, rule, amount)
 
     def _composed(self, plans: Plans) -> dict[str, Plan]:

@@ -25,7 +25,6 @@ from dp_synth.accounting.closed_forms import (
     zcdp_delta,
     zcdp_epsilon,
 )
-from dp_synth.accounting.least_gaussian import amount_of_round
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
@@ -36,6 +35,7 @@ from dp_synth.accounting.events import (
     Selection,
     ThresholdedGaussian,
 )
+from dp_synth.accounting.least_gaussian import amount_of_round
 from dp_synth.errors import InputError, UnsupportedEvent
 
 Currency = Literal["zcdp", "gdp"]

@@ -16,7 +16,6 @@ from functools import lru_cache
 from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.currency import Currency, cost, epsilon_of, epsilon_within, limit
 from dp_synth.accounting.curves import PrivacyCurve, compose
-from dp_synth.accounting.least_gaussian import least_amount
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
@@ -26,6 +25,7 @@ from dp_synth.accounting.events import (
     Selection,
     ZeroConcentrated,
 )
+from dp_synth.accounting.least_gaussian import least_amount
 from dp_synth.errors import UnsupportedEvent
 
 APART_SHARE = 0.02

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
+from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.currency import NO_DELTA, Currency, cost
 from dp_synth.accounting.events import (
     Event,
@@ -31,13 +32,15 @@ THRESHOLD_SHARE = 0.1
 class Gaussians:
     """``count`` Gaussian answers with one noise multiplier, found by calibration when None.
 
-    ``share`` is this part's portion of the plan's zCDP cost, relative to the other parts.
+    ``share`` is this part's portion of the plan's zCDP cost, relative to the other parts. Where
+    they ``count_records`` and no more, they cost nothing under a budget that makes that public.
     """
 
     count: int
     share: float = 1.0
     noise_multiplier: float | None = None
     name: str = ""
+    count_records: bool = False
 
     def __post_init__(self) -> None:
         _check_part(self.count, self.share, self.noise_multiplier)
@@ -324,6 +327,17 @@ class Plan:
                 for name, part in self.parts.items()
             }
         )
+
+    def under(self, budget: PrivacyBudget) -> Plan:
+        """Return the plan without answers that the budget makes public: numbers of records."""
+        if not budget.records_are_public:
+            return self
+        free = {
+            name: replace(part, count=0)
+            for name, part in self.parts.items()
+            if isinstance(part, Gaussians) and part.count_records
+        }
+        return Plan({**self.parts, **free}) if free else self
 
     def with_delta(self, delta: float, share: float = THRESHOLD_SHARE) -> Plan:
         """Return the plan whose thresholds share their part of ``delta``, where none was given.
