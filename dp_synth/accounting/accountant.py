@@ -387,14 +387,13 @@ class Accountant:
 
     def _names(self, plans: dict[str, Plan]) -> dict[str, str]:
         """Return what the ledger calls each plan: another name where two would run into one."""
-        last = self.ledger.plans[-1] if self.ledger.plans else ()
-        follows = bool(last) and self.ledger.entries[-1].kind == "reservation"
-        names = {name: name for name in plans}
-        for name, plan in plans.items():
-            lines = reservations(name, plan, "os")
-            if self.currency and follows and lines and continues(last, lines[0]):
-                names[name] = f"{name}-{len(self.ledger.plans) + 1}"
-            break  # later ones follow another name
+        entries, names = self.ledger.entries, {name: name for name in plans}
+        if self.currency and entries and entries[-1].kind == "reservation":
+            last = self.ledger.plans
+            name, plan = next(iter(plans.items()))  # later ones follow another name
+            parts = [part for part in plan.parts.values() if part.count]
+            if parts and continues(last[-1], name, parts[0].name):
+                names[name] = f"{name}-{len(last) + 1}"
         return names
 
     def _of_its_kind(self, plans: dict[str, Plan]) -> dict[str, Plan]:

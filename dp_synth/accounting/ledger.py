@@ -163,7 +163,7 @@ class Ledger:
         for entry in self.entries:
             if entry.kind != "reservation":
                 plans.append([])
-            elif plans and continues(plans[-1], entry):
+            elif plans and continues(plans[-1], entry.recipe, entry.part):
                 plans[-1].append(entry)
             else:
                 plans.append([entry])
@@ -406,11 +406,9 @@ class Ledger:
         return warnings
 
 
-def continues(plan: Sequence[Entry], entry: Entry) -> bool:
-    """Return whether a reservation is of the same plan as those before it."""
-    if not plan or plan[-1].recipe != entry.recipe:
-        return False
-    return entry.part not in {other.part for other in plan}
+def continues(plan: Sequence[Entry], recipe: str, part: str) -> bool:
+    """Return whether a reservation for this part is of the same plan as those before it."""
+    return bool(plan) and plan[-1].recipe == recipe and part not in {e.part for e in plan}
 
 
 def rounded_up(bound: float, digits: int = DIGITS) -> str:
