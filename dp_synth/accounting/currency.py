@@ -163,12 +163,21 @@ def _squared_mu(event: Event) -> float | None:
         case Gaussian():
             return event.noise_multiplier**-2
         case Round():
-            return amount_of_round(event.epsilon, event.noise_multiplier)
+            return _amount_of_round(event)
         case Selection():
             return _dominating_mu(event.epsilon, pure=False) ** 2
         case Pure():
             return _dominating_mu(event.epsilon, pure=True) ** 2
     return None
+
+
+def _amount_of_round(event: Round) -> float:
+    """Return the least amount that is known of a round: of both together, or of each apart."""
+    together = amount_of_round(event.epsilon, event.noise_multiplier)
+    alone = cost(event.answer, "gdp")
+    if alone < 1 and together < alone + 1.5 * 2 * event.choice.rho:  # a choice alone costs more
+        return together
+    return min(together, alone + cost(event.choice, "gdp"))
 
 
 @lru_cache(maxsize=256)

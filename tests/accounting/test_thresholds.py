@@ -106,7 +106,7 @@ def test_a_filter_pays_thresholds_from_the_delta_that_is_set_apart(currency: str
 @pytest.mark.parametrize("currency", ["zcdp", "gdp"])
 def test_thresholds_of_more_delta_than_a_filter_sets_apart_are_refused(currency: str) -> None:
     accountant = Accountant(PrivacyBudget(1.0, 1e-6), adaptive=currency)  # type: ignore[arg-type]
-    with pytest.raises(BudgetExceeded, match="take a budget of epsilon .*nothing was released"):
+    with pytest.raises(BudgetExceeded, match=r"take a budget of epsilon .*nothing was released"):
         accountant.admit("solo", OPEN.with_delta(1e-6).at(1e-6))
     assert accountant.ledger.entries == ()
 
