@@ -22,9 +22,9 @@ from dp_synth.accounting.curves import PrivacyCurve
 
 Floats = NDArray[np.float64]
 
-POINTS_OF_ROUND = 300  # at which a choice and its answer are
+POINTS_OF_ROUND = 400  # at which a choice and its answer are
 POINTS = 500  # at which a composed curve is compared with a Gaussian's
-STEPS_OF_CHOICE = 150  # within the range of a choice, between which its worst loss is rounded up
+STEPS_OF_CHOICE = 300  # within the range of a choice, between which its worst loss is rounded up
 SLACK = 1e-14  # relative, by which bounds are held apart
 FARTHEST = 36.0  # standard deviations at which a Gaussian's delta is still a normal number
 FAR = 1e3  # standard deviations, beyond which all is 0
