@@ -23,11 +23,13 @@ FLOOR_TESTS ?= dp_synth tests/cli tests/figures tests/schema tests/datasets test
 # Where `make test-peers` installs another library, apart from everything else.
 PEERS ?= $(VENV)/peers
 PEER_TESTS ?= smartnoise
+# Set before what fills an environment that is used once: modules are compiled as they are loaded.
+UNCOMPILED := PIP_NO_COMPILE=no
 # How much pytest says in the targets beside `make test`.
 PYTEST := $(BIN)/python -m pytest $(QUIET)
 
 .PHONY: benchmark benchmark-deep test test-core test-browser test-peers notebooks floors lint numbers synthesizers runner docs \
-	paper reproduce package chromium peers everything clean
+	paper reproduce package chromium peers proofs coq everything clean
 
 benchmark: $(VENV)/.core$(WITH)
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
@@ -44,9 +46,10 @@ benchmark-deep: $(VENV)/.test$(WITH)
 	else echo "DP_SYNTH_DATA is unset: the records of coded Adult stay as they are"; fi
 	$(BIN)/python benchmarks/tables.py
 
-# A process a core, and each on one thread: threads of all of them together would fight.
+# A process a core, and each on one thread: threads of all of them together would fight. Each takes
+# tests that stand together, so that what a file of tests makes for all of them is made once.
 test: $(VENV)/.test$(WITH)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SELECTED)" -n auto $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SELECTED)" -n auto --dist worksteal $(TESTS)
 
 # Without torch, in an environment of its own: every test is collected, and some are run.
 test-core:
@@ -72,7 +75,7 @@ test-peers: $(VENV)/.test$(WITH) peers
 peers: $(PEERS)/smartnoise/peer.json
 
 $(PEERS)/smartnoise/peer.json: dp_synth/benchmark/peers/constraints/smartnoise.txt | $(VENV)/.test$(WITH)
-	DP_SYNTH_PEERS=$(PEERS) $(BIN)/dp-synth peers install smartnoise
+	$(UNCOMPILED) DP_SYNTH_PEERS=$(PEERS) $(BIN)/dp-synth peers install smartnoise
 
 # The tests of the core with the oldest version of each package that setup.cfg allows: two minutes.
 floors: | $(VENV)/bin/python
@@ -110,6 +113,19 @@ synthesizers: $(VENV)/.test$(WITH)
 docs: $(VENV)/.docs$(WITH)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
+# The proofs of docs/explanation/proofs: checked by Coq in seconds, by its second checker in a minute.
+# `make proofs PROOFS=all` leaves the second out.
+PROOFS ?= all validate
+proofs: coq
+	rm -rf results/proofs && mkdir -p results/proofs
+	cp docs/explanation/proofs/*.v docs/explanation/proofs/_CoqProject results/proofs
+	cd results/proofs && coq_makefile -f _CoqProject -o Makefile
+	$(MAKE) --directory=results/proofs --silent $(PROOFS)
+
+# Debian's proof checker, where there is none.
+coq:
+	command -v coqc >/dev/null || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends coq; }
+
 EXPERIMENT ?= tradeoff-small
 # Runs a reduced main figure again and compares it with the paper (needs DP_SYNTH_DATA): minutes of two cores.
 reproduce: $(VENV)/.test$(WITH)
@@ -123,9 +139,9 @@ paper: $(VENV)/.paper
 # environment of nothing else, without network.
 package: $(VENV)/.dev$(WITH)
 	rm -rf build dist
-	$(BIN)/python -m build --quiet
+	$(UNCOMPILED) $(BIN)/python -m build --quiet
 	$(BIN)/python tests/check_package.py dist
-	$(BIN)/python tests/check_installed.py dist constraints.txt
+	$(UNCOMPILED) $(BIN)/python tests/check_installed.py dist constraints.txt
 
 clean:
 	rm -rf $(VENV) results build dist *.egg-info

@@ -32,6 +32,7 @@ DELTA = 1e-6  # the target, or a tenth of delta at epsilon 0 where that is less
 SMALLEST = 1e-15  # what the contour leaves out, relatively
 FINE = 32  # outcomes in a standard deviation
 OUTCOMES = np.arange(-11, 45, 1 / FINE)
+MOST_COUNTED = 30.0  # outcome: a moment that needs larger ones is not to be had
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,10 @@ class Contour:
         grid = np.log(scale) + np.linspace(-4, 6, 41)
         best = float(grid[int(np.argmin([height(g) for g in grid]))])
         tilt = share * math.exp(best)
+        while (counted := moments.up_to_what_counts(tilt)).last > MOST_COUNTED:
+            tilt *= 0.7  # what is left out of a moment would count there
         spacing = 2 * math.pi / (45 / tilt + 2 * epsilon)
-        moments = moments.up_to_what_counts(tilt)
+        moments = counted
         slope, bend = min(moments.slope(), 1.0), 2 * tilt
         blocks, start, top = [], 0.5, -math.inf
         while True:
@@ -169,7 +172,7 @@ def oracle_delta(multiplier: float, rate: float, steps: int) -> Callable[[float]
                 moments = Moments(multiplier, rate, removed)
                 made[removed, bucket] = Contour.near(moments, steps, math.exp(bucket / 3))
             found.append(made[removed, bucket].delta(epsilon))
-        return min(1.0, max(found))
+        return min(1.0, max(value for value in found if math.isfinite(value)))
 
     return delta
 

@@ -33,6 +33,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "docstrings",
     "proofs",
+    "theorems",
     "written",
 ]
 exclude_patterns = ["_build", "site", "**/.ipynb_checkpoints"]

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Synthesizer,
         fit_jointly,
     )
+    from dp_synth.validation import Validation
 
 _PACKAGES = (
     *("accounting", "attacks", "audit", "benchmark", "datasets", "figures", "inference"),
@@ -80,6 +81,7 @@ _HOMES = {
     "PrivBayes": "synthesizers",
     "Synthesizer": "synthesizers",
     "fit_jointly": "synthesizers",
+    "Validation": "validation",
 }
 
 __all__ = [
@@ -108,6 +110,7 @@ __all__ = [
     "SchemaError",
     "SchemaMismatch",
     "Synthesizer",
+    "Validation",
     "__version__",
     "accounting",
     "attacks",

@@ -22,7 +22,7 @@ A release file is a zip archive of .npy arrays (numpy's .npz), none of them pick
 
 Codes count the categories, or the cells of a numeric column, in the order of the schema; missing
 marks come after them. Version 1 had no transcript, and its tables were over the codes; version 2
-had no votes in its transcript.
+had no votes in its transcript, version 3 no histograms.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ from dp_synth.inference.junction_tree import MAX_CELLS
 from dp_synth.schema import Kinds, Schema
 from dp_synth.standard_errors import MarginalEstimate, replicas
 from dp_synth.transcript import Answer, from_fields, to_fields
+from dp_synth.validation_bounds import ValidationBounds, bounds_of
 
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -59,8 +60,8 @@ Floats = NDArray[np.float64]
 MOST_BY_DEFAULT = 1_000_000
 """Records that `Release.sample` draws at most where nobody says how many."""
 
-FORMAT, VERSION = "dp_synth.release", 3
-READABLE = (1, 2, VERSION)
+FORMAT, VERSION = "dp_synth.release", 4
+READABLE = (1, 2, 3, VERSION)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +103,11 @@ class Release:
     def epsilon(self) -> float:
         """Certified upper bound on what was spent, at the budget's delta."""
         return self.ledger.epsilon
+
+    @cached_property
+    def validation(self) -> ValidationBounds | None:
+        """How good the model is, with intervals, where the fit paid for saying so; else None."""
+        return bounds_of(self.transcript, self.schema.domain)
 
     def largest_auc(self) -> float:
         """Return the largest area under the ROC curve that the ledger permits any attack.

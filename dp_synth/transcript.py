@@ -89,7 +89,18 @@ class VoteAnswer:
     groups: Mapping[str, Codes] = field(repr=False)
 
 
-Answer = MarginalAnswer | ScoresAnswer | ChoiceAnswer | VoteAnswer
+@dataclass(frozen=True, eq=False)
+class HistogramAnswer:
+    """Noisy counts of records by cells of a public score."""
+
+    part: str
+    why: str
+    values: Floats = field(repr=False)
+    stddev: float
+    groups: Mapping[str, Codes] = field(repr=False)
+
+
+Answer = MarginalAnswer | ScoresAnswer | ChoiceAnswer | VoteAnswer | HistogramAnswer
 
 
 def measured(answers: Iterable[Answer]) -> tuple[Clique, ...]:
@@ -152,6 +163,10 @@ def _read(number: int, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
         if values.ndim != len(clique):
             raise ValueError(f"the answer over {clique} must have {len(clique)} axes")
         return MarginalAnswer(part, why, clique, values, stddev, groups)
+    if fields["kind"] == "histogram":
+        if values.ndim != 1 or not values.size:
+            raise ValueError("a histogram must have one axis, and a cell")
+        return HistogramAnswer(part, why, values, stddev, groups)
     if fields["kind"] != "scores":
         raise ValueError(f"no kind of answer {fields['kind']!r}")
     cliques = _cliques(fields["cliques"])
@@ -190,6 +205,7 @@ _KINDS: dict[type, str] = {
     ScoresAnswer: "scores",
     ChoiceAnswer: "choice",
     VoteAnswer: "votes",
+    HistogramAnswer: "histogram",
 }
 VOTED = ("records", "attributes", "others", "winners")  # arrays of an answer of votes
 

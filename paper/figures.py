@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 COMMITTED = PAPER / "figures"
 SOURCE = "drawn from"
+DRAWN_BY = ("paper/figures.py", "dp_synth/figures/style.py")
 DRAWN_METHODS = ("clique_tree", "aim", "mst", "privbayes", "mwem", "independent")
 REPEATED = ("adult_discrete", "adult_discrete x 10", "adult_discrete x 100")
 TIMED = ("independent", "mst", "clique_tree")
@@ -74,7 +75,7 @@ def is_of(path: Path, digest: str) -> bool:
 
 def digest_of(sources: Sequence[str]) -> str:
     """Return the digest of records and of the code that draws them."""
-    contents = [(ROOT / name).read_bytes() for name in (*sources, "paper/figures.py")]
+    contents = [(ROOT / name).read_bytes() for name in (*sources, *DRAWN_BY)]
     return hashlib.sha256(b"\0".join(contents)).hexdigest()[:16]
 
 

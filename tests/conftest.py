@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,9 @@ from dp_synth.accounting import cache
 
 @pytest.fixture(scope="session", autouse=True)
 def calibration_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep calibrated scales in a folder of the session's own, for subprocesses as well."""
+    """Keep calibrated scales in a folder of the run's own, for its workers and subprocesses."""
+    base = tmp_path_factory.getbasetemp()
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(cache.VARIABLE, str(tmp_path_factory.mktemp("calibration")))
+        patch.setenv(cache.VARIABLE, str(run / "calibration"))
         yield

@@ -78,11 +78,14 @@ def fitted(
     *,
     seed: int | None = 3,
     seconds: float = 0.0,
+    validation: float | None = None,
 ) -> Release:
     """Fit as a new process would, with the ledger and the checkpoint of this folder."""
     accountant = Accountant(BUDGET, ledger=folder / "ledger.jsonl")
     place = Checkpoint(folder / "kept.npz", seconds)
-    return recipe.fit(made_frame(), schema, accountant, seed=seed, checkpoint=place)
+    return recipe.fit(
+        made_frame(), schema, accountant, seed=seed, checkpoint=place, validation=validation
+    )
 
 
 def stopped(folder: Path, step: int, *arguments: object, **options: object) -> None:
@@ -118,6 +121,17 @@ def test_a_seeded_fit_stopped_at_a_checkpoint_gives_the_uninterrupted_result(
     assert [a.values.tobytes() for a in release.transcript] == [
         a.values.tobytes() for a in whole.transcript
     ]
+
+
+def test_a_fit_that_was_stopped_is_validated_as_one_that_was_not(tmp_path: Path) -> None:
+    whole = RECIPE.fit(made_frame(), SCHEMA, BUDGET, seed=3, validation=0.1)
+    stopped(tmp_path, 10, RECIPE, SCHEMA, validation=0.1)
+    with pytest.raises(CheckpointError, match="another validation"):
+        fitted(tmp_path, RECIPE, SCHEMA, validation=0.2)
+    release = fitted(tmp_path, RECIPE, SCHEMA, validation=0.1)
+    assert same_model(release, whole)
+    assert release.validation == whole.validation
+    assert release.validation is not None
 
 
 def test_a_completed_fit_takes_its_checkpoint_away_and_changes_no_result(tmp_path: Path) -> None:

@@ -112,7 +112,8 @@ def test_make_names_extras_that_exist_with_torch_and_without(target: str, deep: 
 def test_the_checks_begin_with_the_tests_in_a_clone_of_nothing_else() -> None:
     lines = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
     made = [line for line in lines if line.startswith("make ")]
-    assert made[:2] == ["make test", "make everything"]
+    assert made[0] == "make test"
+    assert "everything" in made[1].split()
     assert any("git status --porcelain --ignored" in line for line in lines)
 
 

@@ -6,11 +6,12 @@ import commands
 import formats
 import packages
 import proofs
+import theorems
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-PARTS = {**commands.PARTS, **formats.PARTS, **packages.PARTS, **proofs.PARTS}
+PARTS = {**commands.PARTS, **formats.PARTS, **packages.PARTS, **proofs.PARTS, **theorems.PARTS}
 
 
 class Written(SphinxDirective):

@@ -28,7 +28,13 @@ from dp_synth.accounting.events import (
 )
 from dp_synth.audit.structural import Finding
 from dp_synth.errors import UnsupportedEvent
-from dp_synth.transcript import Answer, ChoiceAnswer, MarginalAnswer, ScoresAnswer
+from dp_synth.transcript import (
+    Answer,
+    ChoiceAnswer,
+    HistogramAnswer,
+    MarginalAnswer,
+    ScoresAnswer,
+)
 
 EpsilonOf = Callable[[Event, int, float], float]
 
@@ -169,7 +175,7 @@ def _noise_of(event: Event) -> float | None:
 
 def _noise_of_answer(answer: Answer) -> list[float]:
     match answer:
-        case MarginalAnswer():
+        case MarginalAnswer() | HistogramAnswer():
             return [answer.stddev]
         case ScoresAnswer():
             return [answer.stddev] * len(answer.cliques)

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dp_synth
 from dp_synth._version import __version__
-from dp_synth.accounting import Adjacency
 from dp_synth.benchmark.machine import UNKNOWN, Machine
+
+if TYPE_CHECKING:
+    from dp_synth.accounting import Adjacency
 
 Record = dict[str, str | float | int | None]
 

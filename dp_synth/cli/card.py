@@ -12,7 +12,7 @@ from dp_synth.cli.dialect import takes_dialect
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
-from dp_synth.files import check_writable
+from dp_synth.files import check_writable, written_whole
 
 if TYPE_CHECKING:
     from dp_synth.datasets.sources import Source
@@ -96,11 +96,17 @@ def gate(
     release: Annotated[
         Path | None, typer.Option(help="Also check that the card tells of this release (.npz).")
     ] = None,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Also write the verdict here, as JSON.")
+    ] = None,
     show_policy: Annotated[
         bool, typer.Option("--show-policy", help="Print a policy to start from, and exit.")
     ] = False,
 ) -> None:
     """Judge a data card by a policy, and list what people must still sign.
+
+    A policy with thresholds on exact private numbers is refused unless it accepts that they make
+    the verdict private; thresholds on the validation that a fit paid for do not.
 
     Exit code 4 says that a check fails or a signature is missing. The card is never changed:
     signatures go into a file of their own beside it, and hold for the card as it is now.
@@ -118,6 +124,7 @@ def gate(
         raise InputError(
             "a card and --policy must be given; --show-policy prints one to start from"
         )
+    check_writable(json_out, read=(card_file, policy, release, signature_file(card_file)))
     asked, judged = Policy.load(policy), DataCard.load(card_file)
     kept = None if release is None else Release.load(release)
     digest, place = digest_of(card_file), signature_file(card_file)
@@ -127,6 +134,9 @@ def gate(
     signed += tuple(one for path in signatures or () for one in read_signatures(path))
     verdict = judge(judged, asked, card_sha256=digest, signed=signed, release=kept)
     _show(verdict)
+    if json_out is not None:
+        with written_whole(json_out) as passing:
+            passing.write_text(verdict.to_json(), encoding="utf-8")
     if not verdict.passed:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -199,4 +209,6 @@ def _show(verdict: Verdict) -> None:
         one = signing.signature
         by = "to be signed" if one is None else f"signed by {one.name} on {one.at[:10]}"
         typer.echo(f"{signing.required.role}: {signing.required.statement} [{by}]")
+    if verdict.remark:
+        typer.echo(f"warning: {verdict.remark}")
     typer.echo("passed" if verdict.passed else "not passed")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dp_synth.release import Release
     from dp_synth.schema import Misfits, Schema
     from dp_synth.synthesizers import Synthesizer
+    from dp_synth.validation import Validation
 
 MISFITS = "private, for the data holder only: cells that do not fit (schema check shows them)"
 
@@ -61,7 +62,15 @@ Internal = Annotated[
     bool, typer.Option("--internal", help="Add to the card what may not be published.")
 ]
 Holdout = Annotated[
-    Path | None, typer.Option(help="Real rows that are not fitted, for --internal.")
+    Path | None,
+    typer.Option(help="Real rows that are not fitted: for --internal, and --validate."),
+]
+Validate = Annotated[
+    float | None,
+    typer.Option(
+        help="Spend this part of the budget, such as 0.05, on saying how good the rows are; with "
+        "--holdout, whose records the budget then protects too, also on an attack."
+    ),
 ]
 LedgerFile = Annotated[
     Path | None, typer.Option(help="Also write every charge here, before it is spent.")
@@ -97,6 +106,7 @@ def synthesize(
     release: Annotated[Path | None, typer.Option(help="Also keep the model here (.npz).")] = None,
     ledger: LedgerFile = None,
     checkpoint: CheckpointFile = None,
+    validate: Validate = None,
     card: CardFile = None,
     internal: Internal = False,
     holdout: Holdout = None,
@@ -107,7 +117,6 @@ def synthesize(
     A ledger that `ledger new` made is continued: epsilon is then this run's portion of it.
     """
     from dp_synth.accounting import PrivacyBudget
-    from dp_synth.report.card import places
     from dp_synth.schema import Schema
 
     public = Schema.load(schema).read_as(dialect)
@@ -115,22 +124,22 @@ def synthesize(
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
         chosen = _chosen(public, columns, drop, unit)
-    cards = places(card) if card else ()
-    _check_places((data, schema, holdout), out, release, ledger, checkpoint, *cards)
-    _check_internal(data, card, holdout, internal=internal)
+    _check_places((data, schema, holdout), out, release, ledger, checkpoint, card=card)
+    _check_internal(data, card, holdout, internal=internal, validate=validate is not None)
+    asked = _validation(validate, holdout)
     with reading_arguments():
         payer = _payer(budget, ledger, checkpoint)
-        recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint)
-    fresh = _fresh(chosen, holdout)  # from here on private files are read
-    table = _table(data, chosen)
+        recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint, validation=asked)
+    fresh, table = _fresh(chosen, holdout), _table(data, chosen)  # from here on both are private
+    how = asked if asked is None or fresh is None else asked.against(fresh)
     with shown_training(synthesizer), _remarks(check=check):
-        fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint)
+        fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint, validation=how)
     if release:
         fitted.save(release)
     made = _sampled(fitted, rows, None if seed is None else seed + 1)
     _write(fitted, made, out, card)
     _tell_of(fitted.ledger)
-    if card and fresh is not None and not isinstance(table, str):
+    if card and internal and fresh is not None and not isinstance(table, str):
         _add_internal(card, fitted, (table, fresh, made), seed or 0)
 
 
@@ -237,23 +246,34 @@ def _chosen(schema: Schema, columns: str | None, drop: str | None, unit: str | N
     return schema.without([*dropped, *([unit] if unit in schema.names else [])])
 
 
-def _check_internal(data: str, card: Path | None, holdout: Path | None, *, internal: bool) -> None:
+def _check_internal(
+    data: str, card: Path | None, holdout: Path | None, *, internal: bool, validate: bool
+) -> None:
     """Raise InputError where the internal part of a card cannot be made of these files."""
     from dp_synth.counting import is_larger_than_memory
 
     if internal and card is None:
         raise InputError("--internal is a part of the data card; say where it goes with --card")
-    if internal != (holdout is not None):
+    if internal and holdout is None:
         raise InputError("--internal and --holdout go together; give both or none")
-    if holdout is not None and is_larger_than_memory(data):
+    if holdout is not None and not (internal or validate):
+        raise InputError("--holdout is for --internal or for --validate; give one of them")
+    if internal and is_larger_than_memory(data):
         raise InputError(
             f"{data}: is too large for --internal; make that card of a part of it, with "
             "`dp-synth card`"
         )
 
 
+def _validation(share: float | None, holdout: Path | None) -> Validation | None:
+    """Return what `--validate` asks for; with a hold-out also an attack."""
+    from dp_synth.validation import Validation
+
+    return None if share is None else Validation(share, attack=holdout is not None)
+
+
 def _fresh(schema: Schema, holdout: Path | None) -> pd.DataFrame | None:
-    """Return the rows for the internal part of a card; InputError before anything is spent."""
+    """Return the rows that are not fitted; InputError before anything is spent."""
     from dp_synth.datasets import read_table
 
     if holdout is None:
@@ -388,8 +408,13 @@ def _remarks(*, check: bool) -> Iterator[None]:
         yield
 
 
-def _check_places(read: Sequence[str | Path | None], out: str, *kept: Path | None) -> None:
+def _check_places(
+    read: Sequence[str | Path | None], out: str, *kept: Path | None, card: Path | None = None
+) -> None:
     """Refuse, before anything is spent, places that results could not be written to."""
+    from dp_synth.report.card import places
+
+    kept += places(card) if card else ()
     if out != "-" and not out.lower().endswith((".csv", ".csv.gz", ".parquet")):
         raise InputError(f"{out}: --out must end in .csv, .csv.gz or .parquet, or be -")
     check_writable(Path(out), *kept, read=read)

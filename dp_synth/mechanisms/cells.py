@@ -14,6 +14,7 @@ from dp_synth.mechanisms.binning import bin_columns
 from dp_synth.mechanisms.partitions import release_texts
 from dp_synth.schema import Schema
 from dp_synth.table import PrivateTable
+from dp_synth.validation_bounds import PARTS
 
 CATEGORIES, BINS = "categories", "bins"  # parts that come before a synthesizer's own
 
@@ -58,5 +59,6 @@ def by_cells(records: Records, cells: Cells) -> tuple[Schema, dict[str, Codes]]:
 
 
 def own_parts(plan: Plan) -> Plan:
-    """Return the plan without the parts that find categories and cells."""
-    return Plan({name: p for name, p in plan.parts.items() if name not in (CATEGORIES, BINS)})
+    """Return the plan without the parts that find categories and cells, and those that validate."""
+    others = (CATEGORIES, BINS, *PARTS)
+    return Plan({name: part for name, part in plan.parts.items() if name not in others})

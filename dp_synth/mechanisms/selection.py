@@ -28,10 +28,11 @@ DEPENDENCE_MARGIN = 2.0**-15  # a dependence is a sum of products that are round
 class Distances:
     """How badly public expectations fit: the L1 distance of each marginal from its expectation.
 
-    Expected counts are rounded to whole numbers. ``penalties``, also rounded, are taken off the
-    distances and ``weights`` multiply what is left, each relative to the largest weight among
-    the candidates. The distances are private; they are computed when a choice has been charged
-    for, kept for the next choice, and never handed out.
+    Expected counts are rounded to whole multiples of 1 / ``fineness``, a power of two.
+    ``penalties``, rounded to whole numbers, are taken off the distances and ``weights`` multiply
+    what is left, each relative to the largest weight among the candidates. The distances are
+    private; they are computed when a choice has been charged for, kept for the next choice, and
+    never handed out.
     """
 
     def __init__(
@@ -41,10 +42,14 @@ class Distances:
         *,
         weights: Mapping[Clique, float] | None = None,
         penalties: Mapping[Clique, float] | None = None,
+        fineness: int = 1,
     ) -> None:
         if not all(0 < weight < math.inf for weight in (weights or {}).values()):
             raise ValueError("weights must be finite numbers above 0")
+        if fineness < 1 or fineness & (fineness - 1):
+            raise ValueError(f"fineness must be a power of two from 1, got {fineness}")
         self.table = table
+        self.fineness = fineness
         self._expected = expected
         self._weights = weights
         self._penalties = penalties
@@ -65,7 +70,13 @@ class Distances:
 
     def _about(self, table: PrivateTable) -> Distances:
         """Return the same expectations about another table."""
-        return Distances(table, self._expected, weights=self._weights, penalties=self._penalties)
+        return Distances(
+            table,
+            self._expected,
+            weights=self._weights,
+            penalties=self._penalties,
+            fineness=self.fineness,
+        )
 
     def _qualities(self, cliques: Sequence[Clique]) -> Floats:
         self._learn([clique for clique in dict.fromkeys(cliques) if clique not in self._known])
@@ -80,8 +91,8 @@ class Distances:
 
     def _learn(self, cliques: Sequence[Clique]) -> None:
         for batch in _batches(self.table.domain, cliques):
-            # Whole numbers: sums are exact and the sensitivity is what it is said to be.
-            expected = [np.rint(self._expected(clique)) for clique in batch]
+            # Whole multiples: sums are exact and the sensitivity is what it is said to be.
+            expected = [np.rint(self._expected(c) * self.fineness) / self.fineness for c in batch]
             for clique, table in zip(batch, expected, strict=True):
                 if table.shape != self.table.domain.shape(
                     clique

@@ -3,8 +3,8 @@
 A card is a JSON object and a page:
 
 - ``format``, ``version``: "dp_synth.card" and 1; ``dp_synth``: the version that wrote it;
-- ``publishable``: promise, ledger by step, public inputs, method, uses and findings, made from
-  the release alone (`card_public`);
+- ``publishable``: promise, ledger by step, public inputs, method, uses, findings and, where the
+  fit paid for one, its noisy validation, made from the release alone (`card_public`);
 - ``internal``: left out unless it was asked for. Fidelity, utility, attacks and warnings that
   were computed from private rows (`card_internal`), marked "not differentially private".
 
@@ -53,13 +53,13 @@ class DataCard:
     @property
     def digest(self) -> str:
         """SHA-256 of the publishable part, by which a published card is known again."""
-        written = json.dumps(asdict(self.publishable), sort_keys=True, allow_nan=False)
+        written = json.dumps(_fields(self.publishable), sort_keys=True, allow_nan=False)
         return hashlib.sha256(written.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, object]:
         """Return the card as a JSON object, its internal part left out where there is none."""
         head = {"format": FORMAT, "version": VERSION, "dp_synth": self.dp_synth}
-        parts = {"publishable": asdict(self.publishable)}
+        parts = {"publishable": _fields(self.publishable)}
         if self.internal is not None:
             parts["internal"] = asdict(self.internal)
         return {**head, **parts}
@@ -149,6 +149,12 @@ def places(path: str | Path) -> tuple[Path, Path]:
     if target.suffix.lower() != ".json":
         raise InputError(f"{target}: a card must end in .json; its page goes beside it as .html")
     return target, target.with_suffix(".html")
+
+
+def _fields(part: Publishable) -> dict[str, object]:
+    """Return a publishable part as JSON has it: without a validation where there is none."""
+    fields = asdict(part)
+    return fields if part.validation else {k: v for k, v in fields.items() if k != "validation"}
 
 
 def _first_difference(ours: object, given: object, where: str = "card") -> str | None:

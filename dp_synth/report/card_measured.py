@@ -1,4 +1,4 @@
-"""One measured number of a card's internal part, with its interval and what it stands beside."""
+"""One measured number of a card, with its interval and what it stands beside."""
 
 from __future__ import annotations
 

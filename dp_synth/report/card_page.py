@@ -27,6 +27,7 @@ from dp_synth.report.card_markup import (
 )
 from dp_synth.report.card_promise import ENGINES, Promise, odds, upward
 from dp_synth.report.card_public import PublicColumn, Publishable
+from dp_synth.report.card_validation import ADVANTAGE
 from dp_synth.report.html_document import html_document, template, themed
 
 SHOWN = 12  # categories and marginals of a cell; the card's JSON has all of them
@@ -35,8 +36,8 @@ SHOWN = 12  # categories and marginals of a cell; the card's JSON has all of the
 def page_of(card: DataCard) -> str:
     """Return the page of a card as one HTML text."""
     part = card.publishable
-    parts = [_blocking(part), _promise(part), _uses(part), _warnings(part), _steps(part)]
-    parts += [_inputs(part), _method(part)]
+    parts = [_blocking(part), _promise(part), _uses(part), _warnings(part), _validation(part)]
+    parts += [_steps(part), _inputs(part), _method(part)]
     if card.internal is not None:
         parts += _internal(card.internal)
     body = Template(template("card.html")).substitute(
@@ -124,6 +125,33 @@ def _warnings(part: Publishable) -> str:
     shown = table(caption, ["kind", "of", "what to know"], rows)
     none = "None but what stands at the top." if part.blocking else "None."
     return section("warnings", "Warnings", shown or paragraph(none))
+
+
+def _validation(part: Publishable) -> str:
+    """Return what the fit paid for to say how good it is; nothing where it did not."""
+    if not part.validation:
+        return ""
+    near = [one for one in part.validation if one.name != ADVANTAGE]
+    attacked = [one for one in part.validation if one.name == ADVANTAGE]
+    return section(
+        "validation",
+        "Validation, paid for by the budget",
+        paragraph(
+            "Noisy answers of the ledger below: these numbers may be published, and decided by. "
+            "All intervals hold at once with a chance of 95 %."
+        ),
+        measured_table(
+            "Total variation between the fitted records and the model", near, of="pair", beside=""
+        ),
+        measured_table(
+            "Advantage of one attack on membership: 0 is a coin, and another attack may find more",
+            attacked,
+            beside="ledger permits, at most",
+            beside_as=most,
+        )
+        if attacked
+        else "",
+    )
 
 
 def _steps(part: Publishable) -> str:

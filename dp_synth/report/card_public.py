@@ -13,8 +13,10 @@ from dp_synth._version import __version__
 from dp_synth.datasets.sources import Source
 from dp_synth.release import Release
 from dp_synth.report.card_ledger import Step, steps_of
+from dp_synth.report.card_measured import Measured
 from dp_synth.report.card_method import DESCRIPTIONS, ELSEWHERE, Method
 from dp_synth.report.card_promise import Promise, promise_of
+from dp_synth.report.card_validation import validation_of
 from dp_synth.report.card_warnings import Finding, findings_of
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
 from dp_synth.transcript import Answer, MarginalAnswer
@@ -60,7 +62,11 @@ class PublicInputs:
 
 @dataclass(frozen=True)
 class Publishable:
-    """The publishable part of a card: it holds nothing that the release does not."""
+    """The publishable part of a card: it holds nothing that the release does not.
+
+    ``validation`` is what the fit paid for to say how good the model is (`card_validation`);
+    files leave it out where it is empty.
+    """
 
     title: str
     source: Source | None
@@ -72,6 +78,7 @@ class Publishable:
     public_inputs: PublicInputs
     method: Method
     findings: tuple[Finding, ...]
+    validation: tuple[Measured, ...] = ()
 
     @property
     def blocking(self) -> tuple[Finding, ...]:
@@ -99,6 +106,7 @@ def publishable_part(
         public_inputs=_inputs(release.schema, release.transcript),
         method=_method(release),
         findings=findings_of(release),
+        validation=validation_of(release),
     )
 
 

@@ -2,13 +2,17 @@
 
 A card that passes is no proof of anything that its numbers do not say. The gate sees to it that
 nothing a house has asked for was forgotten.
+
+A verdict by thresholds on the release, its noisy validation among them, is a function of the
+release: post-processing. One by thresholds on exact private numbers is not, and says so.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from dp_synth.accounting.ledger import rounded_up
 from dp_synth.release import Release
@@ -16,7 +20,8 @@ from dp_synth.report.card import DataCard, data_card
 from dp_synth.report.card_internal import AUC_GAP, InternalPart
 from dp_synth.report.card_measured import Measured
 from dp_synth.report.card_signatures import Signature
-from dp_synth.report.policy import Policy, Required
+from dp_synth.report.card_validation import ADVANTAGE, TV2, WORST
+from dp_synth.report.policy import COST, Policy, Required
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,14 @@ class Signing:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Every check of a policy and every signature that it asks for."""
+    """Every check of a policy and every signature that it asks for.
+
+    ``private`` names the thresholds by which it was reached that are of exact private numbers.
+    """
 
     checks: tuple[Check, ...]
     signings: tuple[Signing, ...]
+    private: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -53,6 +62,27 @@ class Verdict:
     def unsigned(self) -> tuple[Required, ...]:
         """What somebody still has to sign."""
         return tuple(one.required for one in self.signings if one.signature is None)
+
+    @property
+    def remark(self) -> str:
+        """What the verdict tells of the records beyond epsilon; empty where that is nothing."""
+        if not self.private:
+            return ""
+        return f"decided by exact private numbers ({', '.join(self.private)}): {COST}"
+
+    def to_json(self) -> str:
+        """Return the verdict as the text of a JSON object."""
+        said = {
+            "passed": self.passed,
+            "remark": self.remark,
+            "private": list(self.private),
+            "checks": [asdict(check) for check in self.checks],
+            "signatures": [
+                {**one.required.model_dump(), "name": one.signature and one.signature.name}
+                for one in self.signings
+            ],
+        }
+        return json.dumps(said, indent=2, ensure_ascii=False) + "\n"
 
 
 def judge(
@@ -80,12 +110,14 @@ def judge(
         checks=(
             *(() if release is None else (_release_check(card, release),)),
             *_public_checks(card, policy),
+            *_paid_checks(card.publishable.validation, policy),
             *_internal_checks(card.internal, policy),
         ),
         signings=tuple(
             Signing(required, by_role.get((required.role, required.statement)))
             for required in policy.signatures
         ),
+        private=policy.private,
     )
 
 
@@ -132,6 +164,24 @@ def _public_checks(card: DataCard, policy: Policy) -> Iterator[Check]:
         yield Check("columns", wanted, ", ".join(found) or "none", not found)
 
 
+def _paid_checks(found: Sequence[Measured], policy: Policy) -> Iterator[Check]:
+    """Yield checks of the noisy validation: a function of the release."""
+    thresholds = {
+        TV2: policy.noisy_tv2_at_most,
+        WORST: policy.noisy_tv2_worst_at_most,
+        ADVANTAGE: policy.noisy_advantage_at_most,
+    }
+    for name, most in thresholds.items():
+        if most is None:
+            continue
+        of = [one for one in found if one.name == name]
+        if of:
+            yield _highest(name, most, of)
+        else:  # what was not paid for is unknown, and does not pass
+            why = "no hold-out was given to the fit" if found else "the fit paid for no validation"
+            yield Check(name, _most(most), why, False)
+
+
 def _internal_checks(part: InternalPart | None, policy: Policy) -> Iterator[Check]:
     if policy.require_internal:
         yield Check("internal part", "there", "there" if part else "not there", part is not None)
@@ -165,7 +215,8 @@ def _highest(name: str, most: float, found: Sequence[Measured]) -> Check:
     """Return the check of the highest upper end of an interval."""
     ends = [(math.inf if one.high is None else one.high, one) for one in found]
     high, worst = max(ends, key=lambda end: end[0])
-    of = "" if worst.name == name else f" ({worst.name})"
+    about = worst.about if name == WORST else worst.name
+    of = "" if about == name else f" ({about})"
     return Check(name, _most(most), f"up to {rounded_up(high)}{of}", high <= most)
 
 

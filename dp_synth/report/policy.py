@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
 
 from dp_synth.accounting import Adjacency
@@ -22,6 +23,12 @@ from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
 from dp_synth.report.card_warnings import ColumnKind
 from dp_synth.yaml_lines import Lines, YamlFault, line_of, parse_yaml
+
+PRIVATE = ("tv2_at_most", "auc_gap_at_most", "attack_auc_at_most", "copies_excess_at_most")
+"""Thresholds of exact numbers of private rows: of a card's internal part."""
+
+COST = "one record can flip this verdict; it is outside epsilon"
+"""What a decision by such a threshold costs."""
 
 
 class PolicyError(InputError):
@@ -62,6 +69,10 @@ class Policy(_Part):
 
     ``unseeded`` is asked unless it is said to be false. Thresholds of measured numbers are for
     the upper ends of their intervals. A card's blocking findings are never let pass.
+
+    Thresholds whose names begin with "noisy" are of the validation that the fit paid for, so that
+    the verdict is a function of the release. Those in `PRIVATE` are of exact private numbers: a
+    policy that has any must accept by ``decision_is_private`` that the verdict tells of them.
     """
 
     epsilon_at_most: Least | None = None
@@ -69,12 +80,31 @@ class Policy(_Part):
     unseeded: bool = True
     adjacency: Adjacency | None = None
     require_internal: bool = False
+    noisy_tv2_at_most: Share | None = None
+    noisy_tv2_worst_at_most: Share | None = None
+    noisy_advantage_at_most: Share | None = None
+    decision_is_private: Literal["accepted"] | None = None
     tv2_at_most: Share | None = None
     auc_gap_at_most: Share | None = None
     attack_auc_at_most: Share | None = None
     copies_excess_at_most: Share | None = None
     forbidden_columns: tuple[ColumnKind, ...] = ()
     signatures: Annotated[tuple[Required, ...], AfterValidator(_distinct)] = ()
+
+    @property
+    def private(self) -> tuple[str, ...]:
+        """The thresholds that are set of exact private numbers."""
+        return tuple(name for name in PRIVATE if getattr(self, name) is not None)
+
+    @model_validator(mode="after")
+    def _accepts_what_it_costs(self) -> Policy:
+        if self.private and self.decision_is_private is None:
+            raise ValueError(
+                f"exact private numbers would decide ({', '.join(self.private)}): {COST}; set "
+                "thresholds of the paid validation instead (noisy_tv2_at_most), or write "
+                "'decision_is_private: accepted'"
+            )
+        return self
 
     @classmethod
     def load(cls, path: str | Path) -> Policy:
@@ -120,7 +150,9 @@ def _explain(error: ValidationError, lines: Lines) -> str:
     """Return the first fault with its line, and the nearest key to one that is unknown."""
     # A misspelt key is also a missing one: what stands in the file says more.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    line = f"line {line_of(first['loc'], lines) or 1}: "
+    # What is wrong with the whole is what its private thresholds cost.
+    where = first["loc"] or [name for name in PRIVATE if (name,) in lines][:1]
+    line = f"line {line_of(where, lines) or 1}: "
     name = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         known = Required.model_fields if len(first["loc"]) > 1 else KEYS
@@ -128,5 +160,5 @@ def _explain(error: ValidationError, lines: Lines) -> str:
     if first["type"] == "missing":
         return f"{line}{name}: this key is missing"
     message = first["msg"].removeprefix("Value error, ")
-    reason = f"{line}{name}: {message[:1].lower()}{message[1:]}"
+    reason = f"{line}{name + ': ' if name else ''}{message[:1].lower()}{message[1:]}"
     return reason if first["type"] == "value_error" else f"{reason}, got {first['input']!r}"

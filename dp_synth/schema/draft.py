@@ -111,11 +111,23 @@ def draft_column(name: str, series: pd.Series, decimal: str | None = None) -> di
     for text, count in zip(texts, held, strict=True):
         if count:
             counts[text] = counts.get(text, 0) + count
+    if order := _declared_order(series):
+        unlisted = sorted(set(counts) - set(order))
+        return {"name": name, **_with_marks({"type": "ordinal", "categories": order}, unlisted)}
     seen = Texts(name, counts, decimal)
     for column in (numbers(seen), _dates(seen)):
         if column is not None and _is_valid(column):
             return {"name": name, **column}
     return {"name": name, **_words(seen)}
+
+
+def _declared_order(series: pd.Series) -> list[str]:
+    """Return the categories of an ordered categorical of pandas, without marks; else none."""
+    if not (isinstance(series.dtype, pd.CategoricalDtype) and series.dtype.ordered):
+        return []
+    declared = Cells.of(series.dtype.categories.to_series()).texts()[:-1]
+    order = [text for text in declared if text not in CATEGORICAL_MARKS]
+    return order if len(order) <= MOST_CATEGORIES else []
 
 
 def _is_valid(column: Drafted) -> bool:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from dp_synth.schema.cells import numbers_of
 from dp_synth.schema.columns import MAX_MAGNITUDE
@@ -201,6 +200,8 @@ def _few(
 
 def _falls(counts: list[int], values: Floats) -> bool:
     """Tell whether larger numbers are rarer, as they are where something is counted."""
+    from scipy.stats import spearmanr  # it takes most of a second to load
+
     return len(values) > 6 and float(spearmanr(values, counts).statistic) < -0.7
 
 

@@ -34,6 +34,7 @@ from dp_synth.settings import check_settings
 from dp_synth.synthesizers.fitting import Fitted, Payer, Request, fit_all, simulated
 from dp_synth.table import PrivateTable
 from dp_synth.transcript import Answer, chosen
+from dp_synth.validation import Asked, Validation, taken_apart
 
 BINNING_SHARE = 0.07
 """Part of a fit's zCDP cost that finds the cells of columns which declare none."""
@@ -127,6 +128,7 @@ class Synthesizer(ABC):
         *,
         seed: int | None = None,
         checkpoint: Checkpoint | str | PathLike[str] | None = None,
+        validation: Asked | None = None,
     ) -> Release:
         """Return a release of the records in ``data``, charged to ``budget``.
 
@@ -152,9 +154,17 @@ class Synthesizer(ABC):
         is needed for that. Steps that were charged after the last checkpoint are spent: fewer are
         left. A fit that is completed takes the file away. CheckpointError, with nothing charged,
         for a checkpoint of anything else.
+
+        A ``validation``, or a share of the cost, takes a part of the budget to say how good the
+        model is (`Release.validation`): what is decided by that, is decided by the release. One
+        ``against`` a hold-out tries an attack on membership as well; the same budget then
+        protects the records of both tables.
         """
-        request = self._request(schema, budget, seed=seed, checkpoint=checkpoint)
-        return _released(request, fit_all(request, data))[0]
+        settings, holdout = taken_apart(validation)
+        request = self._request(
+            schema, budget, seed=seed, checkpoint=checkpoint, validation=settings
+        )
+        return _released(request, fit_all(request, data, holdout))[0]
 
     def check_budget(
         self,
@@ -163,12 +173,15 @@ class Synthesizer(ABC):
         *,
         seed: int | None = None,
         checkpoint: Checkpoint | str | PathLike[str] | None = None,
+        validation: Asked | None = None,
     ) -> None:
         """Raise what `fit` would raise of the schema and the budget, before a record is read.
 
-        Nothing is reserved, and no ledger is written. Arguments and errors are those of `fit`.
+        Nothing is reserved, and no ledger is written. Arguments and errors are those of `fit`; of
+        a hold-out it is enough to say that there is one, by the ``attack`` of the validation.
         """
-        self._request(schema, budget, seed=seed, checkpoint=checkpoint).check()
+        settings, _ = taken_apart(validation)
+        self._request(schema, budget, seed=seed, checkpoint=checkpoint, validation=settings).check()
 
     def _request(
         self,
@@ -177,10 +190,11 @@ class Synthesizer(ABC):
         *,
         seed: int | None,
         checkpoint: Checkpoint | str | PathLike[str] | None,
+        validation: Validation | None,
     ) -> Request:
         payer = Accountant(budget) if isinstance(budget, PrivacyBudget) else budget
         place = None if checkpoint is None else Checkpoint.of(checkpoint)
-        return Request({self: 1.0}, schema, payer, seed, place)
+        return Request({self: 1.0}, schema, payer, seed, place, validation)
 
     def release_only(
         self,
@@ -257,15 +271,18 @@ def fit_jointly(
     accountant: Accountant | Portion,
     *,
     seed: int | None = None,
+    validation: Asked | None = None,
 ) -> dict[Synthesizer, Release]:
     """Return one release a synthesizer, all paid from one budget.
 
     Their plans are calibrated together, so that the composition of all of them meets the
     budget; ``weights`` say how the zCDP cost is shared. No epsilon is split: two recipes of
-    equal cost get about 0.72 of the noise that half of epsilon and delta each would need.
+    equal cost get about 0.72 of the noise that half of epsilon and delta each would need. With a
+    ``validation``, or a share, each release says how good it is, so that the best can be chosen.
     """
-    request = Request(weights, schema, accountant, seed)
-    return dict(zip(weights, _released(request, fit_all(request, data)), strict=True))
+    settings, holdout = taken_apart(validation)
+    request = Request(weights, schema, accountant, seed, validation=settings)
+    return dict(zip(weights, _released(request, fit_all(request, data, holdout)), strict=True))
 
 
 def _released(request: Request, fitted: Sequence[Fitted]) -> list[Release]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import Field, asdict, dataclass
 from typing import Any, ClassVar, Protocol
@@ -20,6 +20,7 @@ from dp_synth.mechanisms.cells import Cells, by_cells, find_cells, own_parts
 from dp_synth.schema import Schema
 from dp_synth.table import PrivateTable
 from dp_synth.transcript import Answer
+from dp_synth.validation import Validation, validate
 
 Payer = PrivacyBudget | Accountant | Portion
 
@@ -64,7 +65,7 @@ class Request:
     """Recipes that are to be fitted over one schema, by weight, and who is to pay for them.
 
     ``checkpoint`` is where the fit of a single resumable recipe keeps its state; InputError where
-    that cannot be.
+    that cannot be. With a ``validation`` each recipe pays for its own.
     """
 
     recipes: Mapping[Any, float]
@@ -72,6 +73,7 @@ class Request:
     payer: Accountant | Portion
     seed: int | None = None
     checkpoint: Checkpoint | None = None
+    validation: Validation | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.payer, (Accountant, Portion)):
@@ -95,6 +97,11 @@ class Request:
                     "a checkpoint needs a ledger on disk, planned for this one fit: "
                     "Accountant(budget, ledger=path)"
                 )
+        if self.validation and isinstance(self.payer, Accountant) and self.payer.planned:
+            raise InputError(
+                "an accountant with planned recipes has no room for a validation; fit jointly, or "
+                "from an adaptive accountant"
+            )
 
     @property
     def root(self) -> Accountant:
@@ -144,6 +151,7 @@ class Request:
             "settings": asdict(recipe),
             "schema": self.schema.to_dict(),
             "seed": self.seed,
+            "validation": None if self.validation is None else asdict(self.validation),
         }
 
     @property
@@ -151,11 +159,17 @@ class Request:
         several = len(self.recipes) > 1
         return {
             f"{place}-{recipe.name}" if several else recipe.name: (
-                recipe.charges(self.schema.domain),
+                self._charges(recipe),
                 weight,
             )
             for place, (recipe, weight) in enumerate(self.recipes.items(), 1)
         }
+
+    def _charges(self, recipe: Recipe) -> Plan:
+        plan = recipe.charges(self.schema.domain)
+        if self.validation is None:
+            return plan
+        return self.validation.added_to(plan, self.schema.widest().domain)
 
     def _kept(self) -> Kept | None:
         kept = Kept.read(self.checkpoint) if self.checkpoint else None
@@ -170,35 +184,48 @@ class Request:
         return self.root.resume(name, plan, randomness=self.randomness, reserved_at=at, why=why)
 
 
-def fit_all(request: Request, data: Data) -> list[Fitted]:
+def fit_all(request: Request, data: Data, holdout: Data | None = None) -> list[Fitted]:
     """Return the fit of each recipe to ``data``, in their order.
 
-    What cannot be paid is refused before a record is read, and what cannot be read before
+    ``holdout`` are records of other people, for the validation of a request that attacks. What
+    cannot be paid is refused before a record is read, and what cannot be read before
     anything is reserved; each answer is then charged before it is computed. Keeping a checkpoint
     changes no result.
     """
+    attacks = request.validation is not None and request.validation.attack
+    if attacks != (holdout is not None):
+        raise InputError("an attack needs a hold-out: give Validation(...).against(holdout)")
     kept = request.check()
     if not request.root.ledger.simulation:  # what nobody will publish promises nothing
         warn_of_promise(request.schema, request.root.budget)
-    streams = np.random.SeedSequence(request.seed).spawn(len(request.recipes) + 1)
-    *own, drawn = (np.random.default_rng(stream) for stream in streams)
-    with records_of(data, request.schema, request.root.budget, drawn) as records:
+    count = len(request.recipes)
+    streams = np.random.SeedSequence(request.seed).spawn(2 * count + 1)
+    rngs = [np.random.default_rng(stream) for stream in streams]
+    own, drawn, validating = rngs[:count], rngs[count], rngs[count + 1 :]
+    schema, budget = request.schema, request.root.budget
+    with ExitStack() as opened:
+        records = opened.enter_context(records_of(data, schema, budget, drawn))
+        others = None
+        if holdout is not None:
+            others = opened.enter_context(records_of(holdout, schema, budget, drawn))
         pieces = request.reserve(kept)
         return [
-            _fit_one(request, recipe, records, piece, rng, kept=kept)
-            for recipe, piece, rng in zip(request.recipes, pieces, own, strict=True)
+            _fit_one(request, recipe, (records, others), piece, pair, kept=kept)
+            for recipe, piece, *pair in zip(request.recipes, pieces, own, validating, strict=True)
         ]
 
 
 def _fit_one(
     request: Request,
     recipe: Recipe,
-    records: Records,
+    tables: tuple[Records, Records | None],
     piece: Slice,
-    rng: np.random.Generator,
+    rngs: Sequence[np.random.Generator],
     *,
     kept: Kept | None,
 ) -> Fitted:
+    """Return one fit; of ``rngs`` the second is of its validation, which a stop does not change."""
+    (records, holdout), (rng, validating) = tables, rngs
     schema, cells, table = table_of(records, piece, rng, kept=kept)
     keeper = None
     if request.checkpoint is not None:
@@ -207,9 +234,20 @@ def _fit_one(
         keeper = Keeper(request.checkpoint, fit, piece, cells, answers, state)
     with keeping(keeper) if keeper else nullcontext():
         model = recipe._fit(table, own_parts(piece.plan), rng)
+    if request.validation is not None:
+        others = None if holdout is None else _held_out(holdout, cells, table)
+        widest = request.schema.widest().domain
+        validate(request.validation, widest, table, others, model, validating)
     if keeper:
         keeper.remove()
     return Fitted(schema, model, tuple(table.transcript))
+
+
+def _held_out(records: Records, cells: Cells, table: PrivateTable) -> PrivateTable:
+    """Return the records of a hold-out over the codes of ``table``, with the same payer."""
+    schema, groups = by_cells(records, cells)
+    counts = records.counts.coarsened(groups) if groups else records.counts
+    return PrivateTable(counts, schema.domain, table.payer, transcript=table.transcript)
 
 
 def table_of(

@@ -4,6 +4,7 @@ import importlib
 import os
 import pickle
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -188,3 +189,12 @@ def test_modules_are_found_where_this_process_finds_them_or_the_cell_is_a_row(
     monkeypatch.delitem(sys.modules, "own_work")
     importlib.invalidate_caches()
     assert attempt(request).error == "ModuleNotFoundError: No module named 'own_work'"
+
+
+def test_a_process_loads_what_cells_need_and_no_fit_metric_or_table_for_nothing():
+    code = (
+        "import sys; from dp_synth.benchmark.worker import serve; loaded = {*sys.modules};"
+        " print(loaded & {'pandas', 'scipy', 'sklearn', 'torch', 'dp_synth.accounting'})"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"

@@ -120,7 +120,11 @@ def test_a_holdout_that_shares_rows_costs_the_internal_part_alone(files, tmp_pat
     ("flags", "options", "message"),
     [
         (["--internal"], {"card": "c.json"}, "--internal and --holdout go together"),
-        ([], {"card": "c.json", "holdout": "holdout.csv"}, "--internal and --holdout go together"),
+        (
+            [],
+            {"card": "c.json", "holdout": "holdout.csv"},
+            "--holdout is for --internal or for --validate",
+        ),
         (["--internal"], {"holdout": "holdout.csv"}, "say where it goes with --card"),
         ([], {"card": "c.html"}, "must end in .json"),
         ([], {"card": "absent/c.json"}, "its folder does not exist"),
@@ -254,3 +258,31 @@ def test_a_policy_to_start_from_is_shown(files, tmp_path, capsys):
     policy.write_text(capsys.readouterr().out)
     assert gate(files / "card.json", policy) == 4
     assert "internal part" in capsys.readouterr().out
+
+
+def test_a_gate_may_decide_by_what_the_fit_paid_for_and_a_policy_must_accept_more(
+    files, tmp_path, capsys
+):
+    public, policy, kept = (tmp_path / name for name in ("public.json", "p.yaml", "kept.npz"))
+    made = {"out": tmp_path / "s.csv", "release": kept, "card": public, "epsilon": 5}
+    assert synthesize(files, **made, holdout=files / "holdout.csv", validate=0.2) == 0
+    assert "validation_holdout" in capsys.readouterr().err
+    policy.write_text("noisy_tv2_at_most: 1\nnoisy_advantage_at_most: 1\n")
+    written = tmp_path / "verdict.json"
+    assert gate(public, policy, f"--release={kept}", f"--json={written}") == 0
+    assert "warning" not in capsys.readouterr().out
+    said = json.loads(written.read_text())
+    assert (said["passed"], said["private"], said["remark"]) == (True, [], "")
+    assert {check["name"] for check in said["checks"]} >= {"noisy_tv2", "noisy_advantage"}
+    policy.write_text("unseeded: true\ntv2_at_most: 1\n")
+    assert gate(public, policy) == 2
+    assert "line 2: exact private numbers would decide (tv2_at_most)" in one_line(capsys)
+    policy.write_text("tv2_at_most: 1\ndecision_is_private: accepted\n")
+    assert gate(public, policy, f"--json={written}") == 4  # this card has no internal part
+    shown = capsys.readouterr().out.splitlines()
+    cost = "one record can flip this verdict; it is outside epsilon"
+    remark = f"decided by exact private numbers (tv2_at_most): {cost}"
+    assert shown[-2:] == [f"warning: {remark}", "not passed"]
+    assert json.loads(written.read_text())["remark"] == remark
+    assert gate(public, policy, f"--json={policy}") == 2
+    assert "is named twice" in one_line(capsys)

@@ -140,3 +140,31 @@ def test_what_is_handed_out_is_not_what_is_kept() -> None:
     first, again = (measure_distances(distances, PAIRS, part, rng) for _ in range(2))
     assert (first != again).any()  # fresh noise, on distances counted once
     assert table.reads == len(PAIRS)
+
+
+@pytest.mark.parametrize("adjacency", ["add_remove", "replace_one"])
+def test_finer_expectations_cost_the_same_and_get_the_same_noise(adjacency: Adjacency) -> None:
+    rng, answers, fineness = np.random.default_rng(5), 30_000, 64
+    codes, expected = made_codes(rng, 50), _expected(rng)
+    table = made_table(codes, adjacency, answers=answers)
+    distances = Distances(table, expected.__getitem__, fineness=fineness)
+    part = table.payer.plan.gaussians("ones")
+    scores = measure_distances(distances, PAIRS * (answers // 3), part, rng)
+    claimed = MULTIPLIER * l1_distance_sensitivity(adjacency)
+    [entry] = table.payer.accountant.ledger
+    assert isinstance(entry.event, Gaussian)
+    assert entry.event.stddev == pytest.approx(claimed)
+    assert (scores * fineness == np.rint(scores * fineness)).all()
+    exact = distances._qualities(PAIRS)
+    assert exact.tolist() != _exact(codes, expected)  # which are of whole expectations
+    noise = scores - np.tile(exact, answers // 3)
+    smooth = noise + rng.uniform(-0.5, 0.5, answers) / fineness
+    assert kstest(smooth, "norm", args=(0, claimed)).pvalue > 1e-6
+    assert kstest(smooth, "norm", args=(0, 0.9 * claimed)).pvalue < 1e-6
+
+
+@pytest.mark.parametrize("fineness", [0, 3, -2])
+def test_only_a_power_of_two_divides_a_record_exactly(fineness: int) -> None:
+    table = made_table(made_codes(np.random.default_rng(6), 5))
+    with pytest.raises(ValueError, match="a power of two"):
+        Distances(table, lambda clique: np.zeros(DOMAIN.shape(clique)), fineness=fineness)

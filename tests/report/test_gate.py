@@ -1,11 +1,15 @@
 """The gate: every key of a policy can pass and fail, and people sign what no number says."""
 
+import json
 from dataclasses import replace
 
 import pytest
-from made_card import CARD, FULL, RELEASE, column, released, with_schema
+from made_card import CARD, FULL, HOLDOUT, LABELLED, RELEASE, TRAIN, column, released, with_schema
 
-from dp_synth.report.card import data_card
+import dp_synth as dps
+from dp_synth.metrics import METRICS, Compared, RealTables
+from dp_synth.release import Release
+from dp_synth.report.card import DataCard, data_card
 from dp_synth.report.card_measured import Measured
 from dp_synth.report.card_signatures import (
     Signature,
@@ -15,7 +19,15 @@ from dp_synth.report.card_signatures import (
     signature_file,
 )
 from dp_synth.report.gate import judge
-from dp_synth.report.policy import KEYS, InputError, Policy, PolicyError, sample_policy
+from dp_synth.report.policy import (
+    COST,
+    KEYS,
+    PRIVATE,
+    InputError,
+    Policy,
+    PolicyError,
+    sample_policy,
+)
 
 
 def internal(**sections):
@@ -23,10 +35,18 @@ def internal(**sections):
     return CARD.with_internal(replace(FULL.internal, **sections))
 
 
-def measured(name, high):
-    return Measured(name, "", high - 0.1, high - 0.2, high)
+def validated(*rows):
+    """Return the card as if its fit had paid for these numbers."""
+    return replace(CARD, publishable=replace(CARD.publishable, validation=rows))
 
 
+def measured(name, high, about=""):
+    return Measured(name, about, high - 0.1, high - 0.2, high)
+
+
+PAID = dps.MST().fit(
+    TRAIN, LABELLED, dps.PrivacyBudget(5.0, 1e-5), validation=dps.Validation(0.2).against(HOLDOUT)
+)
 SEEDED = data_card(released(seed=0))
 SWAPPED = data_card(released(adjacency="replace_one"))
 PLAIN = with_schema(columns=[column()], label=None, positive=None)
@@ -65,29 +85,123 @@ CASES = [  # key, value, a card that passes, one that fails, what is printed of 
         internal(warnings=(measured("copies_excess", 0.25),)),
         "up to 0.25",
     ),
+    (
+        "noisy_tv2_at_most",
+        0.2,
+        validated(measured("noisy_tv2", 0.2), measured("noisy_tv2_worst", 0.9)),
+        validated(measured("noisy_tv2", 0.21)),
+        "up to 0.21",
+    ),
+    (
+        "noisy_tv2_worst_at_most",
+        0.2,
+        validated(measured("noisy_tv2", 0.1), measured("noisy_tv2_worst", 0.2, "a and b")),
+        validated(
+            measured("noisy_tv2_worst", 0.1, "a and b"), measured("noisy_tv2_worst", 0.3, "a and c")
+        ),
+        "up to 0.3 (a and c)",
+    ),
+    (
+        "noisy_advantage_at_most",
+        0.2,
+        validated(measured("noisy_advantage", 0.2, "pairs")),
+        validated(measured("noisy_advantage", 0.21, "pairs")),
+        "up to 0.21",
+    ),
     ("forbidden_columns", ("open",), data_card(PLAIN), data_card(OPEN), "c (open)"),
 ]
 
 
 def test_every_key_has_a_case():
-    assert {key for key, *_ in CASES} | {"signatures"} == set(KEYS)
+    assert {key for key, *_ in CASES} | {"signatures", "decision_is_private"} == set(KEYS)
 
 
 @pytest.mark.parametrize(
     ("key", "value", "good", "bad", "printed"), CASES, ids=[key for key, *_ in CASES]
 )
 def test_a_key_lets_one_card_pass_and_not_another(key, value, good, bad, printed):
-    assert judge(good, Policy.model_validate({key: value})).passed
+    accepted = {"decision_is_private": "accepted"} if key in PRIVATE else {}
+    assert judge(good, Policy.model_validate({key: value, **accepted})).passed
     limit = 1e-6 if key == "delta_at_most" else value  # of one release there is one delta
-    verdict = judge(bad, Policy.model_validate({"unseeded": key == "unseeded", key: limit}))
+    asked = {"unseeded": key == "unseeded", key: limit, **accepted}
+    verdict = judge(bad, Policy.model_validate(asked))
     assert not verdict.passed
     failed = [check for check in verdict.checks if not check.passed]
     assert [check.value for check in failed] == [printed]
 
 
+@pytest.mark.parametrize("key", PRIVATE)
+def test_a_threshold_on_private_numbers_is_refused_unless_its_cost_is_accepted(key, tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(f"epsilon_at_most: 1\n{key}: 0.1\n")
+    with pytest.raises(PolicyError, match=f"^{path}: line 2: .*would decide .{key}.:") as raised:
+        Policy.load(path)
+    assert "\n" not in str(raised.value)
+    assert COST in str(raised.value)
+    assert "or write 'decision_is_private: accepted'" in str(raised.value)
+    path.write_text(f"{key}: 0.1\ndecision_is_private: accepted\n")
+    verdict = judge(FULL, Policy.load(path))
+    assert verdict.private == (key,)
+    assert COST in verdict.remark
+    assert json.loads(verdict.to_json())["remark"] == verdict.remark
+    with pytest.raises(PolicyError, match=r"decision_is_private: .*'accepted'"):
+        Policy.from_text(f"{key}: 0.1\ndecision_is_private: yes\n")
+
+
+def test_one_record_flips_a_private_verdict_and_no_paid_one():
+    """The same release, judged beside tables that differ in one record."""
+    rows, full = PAID.sample(200, seed=1), data_card(PAID)
+
+    def card(train):
+        real = Compared(RealTables(train, HOLDOUT, LABELLED), rows, 0)
+        tv2 = Measured.of("tv2", METRICS["tv2"](real)["tv2"])
+        return full.with_internal(replace(FULL.internal, fidelity=(tv2,)))
+
+    cards = card(TRAIN), card(TRAIN.drop(index=TRAIN.index[0]))
+    highs = [one.internal.fidelity[0].high for one in cards]
+    assert highs[0] != highs[1]
+    threshold = {"tv2_at_most": sum(highs) / 2}
+    with pytest.raises(ValueError, match="decision_is_private: accepted"):
+        Policy.model_validate(threshold)
+    accepted = Policy.model_validate({**threshold, "decision_is_private": "accepted"})
+    verdicts = [judge(one, accepted) for one in cards]
+    assert verdicts[0].passed != verdicts[1].passed
+    assert all(COST in verdict.remark for verdict in verdicts)
+    high = PAID.validation.tv2.high
+    for most in (high, high / 2):
+        paid = [judge(one, Policy(noisy_tv2_at_most=most)) for one in cards]
+        assert paid[0] == paid[1]
+        assert [verdict.passed for verdict in paid] == [most == high] * 2
+
+
+def test_a_paid_verdict_is_a_function_of_the_release_alone(tmp_path):
+    PAID.save(tmp_path / "r.npz")
+    kept = Release.load(tmp_path / "r.npz")
+    card, _ = data_card(PAID).write(tmp_path / "card.json")
+    again = DataCard.load(card)
+    assert data_card(kept) == again == data_card(PAID)
+    names = [one.name for one in again.publishable.validation]
+    assert names == ["noisy_tv2", *["noisy_tv2_worst"] * 6, "noisy_advantage"]
+    policy = Policy(noisy_tv2_at_most=1, noisy_tv2_worst_at_most=1, noisy_advantage_at_most=1)
+    assert judge(again, policy, release=kept).passed
+    assert "Validation, paid for by the budget" in (tmp_path / "card.html").read_text()
+    assert "validation" not in CARD.to_dict()["publishable"]  # as cards had it before
+    better = tuple(replace(one, high=0.0) for one in again.publishable.validation)
+    forged = replace(again, publishable=replace(again.publishable, validation=better))
+    assert not judge(forged, policy, release=kept).passed
+
+
+def test_a_verdict_on_what_is_public_has_no_remark():
+    verdict = judge(FULL, Policy(require_internal=True, noisy_tv2_at_most=0.1))
+    assert verdict.private == ()
+    assert not verdict.remark
+    [check] = [check for check in verdict.checks if check.name == "noisy_tv2"]
+    assert (check.passed, check.value) == (False, "the fit paid for no validation")
+
+
 @pytest.mark.parametrize("key", ["tv2_at_most", "attack_auc_at_most"])
 def test_what_was_not_measured_does_not_pass(key):
-    policy = Policy.model_validate({key: 1.0})
+    policy = Policy.model_validate({key: 1.0, "decision_is_private": "accepted"})
     assert [check.value for check in judge(CARD, policy).checks][-1] == "no internal part"
     bare = internal(fidelity=(), attacks=())
     assert [check.value for check in judge(bare, policy).checks][-1] == "could not be measured"
@@ -177,7 +291,7 @@ def test_a_damaged_file_of_signatures_is_refused_and_kept(text, tmp_path):
         ("delta_at_most: 0.1\nepsilon_at_mots: 1", "line 2: unknown key .*mean 'epsilon_at_most'"),
         ("zebra: 1", "line 1: unknown key 'zebra'; there are: epsilon_at_most, "),
         ("unseeded: true\n\nadjacency: swap", "line 3: adjacency: .*got 'swap'"),
-        ("tv2_at_most: 1.5", "line 1: tv2_at_most: .*got 1.5"),
+        ("noisy_tv2_at_most: 1.5", "line 1: noisy_tv2_at_most: .*got 1.5"),
         ("epsilon_at_most: yes", "line 1: epsilon_at_most: must be a number, got true"),
         ("epsilon_at_most: .inf", "line 1: epsilon_at_most"),
         ("forbidden_columns: [open,\n  wdie]", r"line 2: forbidden_columns\.1: .*got 'wdie'"),
@@ -205,6 +319,7 @@ def test_a_wrong_policy_is_told_in_one_line(text, message, tmp_path):
 
 def test_the_sample_policy_names_every_key_and_is_one():
     sample = Policy.from_text(sample_policy())
-    assert sample.model_fields_set == set(KEYS)
+    assert sample.model_fields_set == set(KEYS) - {*PRIVATE, "decision_is_private"}
+    assert all(f"{key}: " in sample_policy() for key in KEYS if key != "signatures")
     assert sample.unseeded
     assert len(sample.signatures) == 2

@@ -8,6 +8,7 @@ import pytest
 
 from dp_synth.dialect import Dialect
 from dp_synth.schema import Schema, check, draft, notes_of, record_like, remarks
+from dp_synth.schema.draft import draft_column
 
 RNG = np.random.default_rng(0)
 MANY = [str(number) for number in RNG.integers(0, 300, 400)]
@@ -199,6 +200,25 @@ def test_ratings_are_ordinal_and_years_and_counts_are_integers():
 def test_bands_and_words_of_degree_are_in_order(categories, order):
     column = drafted(categories * 30)
     assert (column["type"], column["categories"]) == ("ordinal", order)
+
+
+@pytest.mark.parametrize(
+    ("cells", "categories", "drafted_as"),
+    [
+        (["lo", "hi", None], ["tiny", "lo", "hi"], ["tiny", "lo", "hi"]),
+        ([3, 1, 2], [3, 1, 2], ["3", "1", "2"]),
+        (["b", "", "a"], ["", "b", "a"], ["b", "a"]),
+    ],
+)
+def test_an_ordered_categorical_keeps_the_order_that_its_frame_declares(
+    cells, categories, drafted_as
+):
+    ordered = pd.Categorical(cells * 30, categories=categories, ordered=True)
+    column = draft_column("grade", pd.Series(ordered))
+    assert (column["type"], column["categories"]) == ("ordinal", drafted_as)
+    assert column.get("missing", []) == ([] if 3 in cells else [""])
+    unordered = draft_column("grade", pd.Series(ordered.as_unordered()))
+    assert unordered["categories"] == sorted(text for text in drafted_as if text != "tiny")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(params=FILES or [Path("none")], ids=lambda path: path.name.split(".")[0])
+@pytest.fixture(
+    scope="module", params=FILES or [Path("none")], ids=lambda path: path.name.split(".")[0]
+)
 def table(request: pytest.FixtureRequest) -> tuple[pd.DataFrame, Schema]:
     stem = request.param.name.removesuffix(".meta.json")
     found = [request.param.with_name(f"{stem}{end}") for end in (".csv", ".csv.gz", ".parquet")]

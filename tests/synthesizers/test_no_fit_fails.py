@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from small_settings import SAMPLED, small
+from small_settings import SAMPLED, small, small_classrooms  # noqa: F401
 
 from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import AIM, MST, SYNTHESIZERS, Synthesizer
+
+pytestmark = pytest.mark.usefixtures("small_classrooms")
 
 MOST_COLUMNS = {"aim": 6, "mwem": 10, "privbayes": 10, "pategan": 60, "patectgan": 60}
 QUICK: dict[str, dict[str, Any]] = {
