@@ -90,6 +90,7 @@ def at_cost(
     }
 
     def cost(rho: float, rule: Filter = rule) -> float:
+        """Amount of all plans at a zCDP cost that they share; infinite where none is known."""
         try:
             return math.fsum(rule.cost(plan.events()) for plan in _shared(rho, plans).values())
         except UnsupportedEvent:

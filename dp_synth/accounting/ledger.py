@@ -366,10 +366,10 @@ class Ledger:
             return []
         if self.odometer < self.epsilon:
             return [
-                f"so far at most epsilon {rounded_up(self.odometer)} by an odometer, whatever made "
-                "one stop here"
+                f"so far at most epsilon {rounded_up(self.odometer)}, wherever one stops and why "
+                "(odometer)"
             ]
-        return ["so far: an odometer says no less than the whole filter"]
+        return ["so far: the odometer says no less than the whole filter"]
 
     @property
     def _chosen_on_the_way(self) -> tuple[tuple[str, str], ...]:

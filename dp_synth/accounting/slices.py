@@ -94,7 +94,8 @@ class Slice:
         )
         with self._lock:
             planned = self._planned(part, why)
-            self._refuse_earlier(part, why)
+            if count:
+                self._refuse_earlier(part, why)
             answer = self._answer_of(planned, event, count)
             price = 0.0 if answer >= 0 else self._price(planned, event, count, why)
             if price > self.left(part):
@@ -110,7 +111,7 @@ class Slice:
                 counted = not isinstance(planned, Filtered)
                 self.accountant._record(entry, position, counted=counted)
             self._used[part.name] += price
-            self._latest = max(self._latest, self._order[part.name])
+            self._latest = max(self._latest, self._order[part.name] if count else 0)
             if answer >= 0:
                 self._due[part.name].pop(answer)
             elif isinstance(event, Round):

@@ -171,7 +171,7 @@ def test_plans_may_take_turns_but_each_keeps_its_own_order() -> None:
         tree, ones = payer.plan.selections("tree"), payer.plan.gaussians("ones")
         payer.charge(tree, tree.event(), 1, why="choice")
         with pytest.raises(BudgetExceeded, match="planned order only; nothing was released"):
-            payer.charge(ones, ones.event(), 0, why="late")
+            payer.charge(ones, ones.event(), 1, why="late")
     assert len(accountant.ledger) == 8
 
 
