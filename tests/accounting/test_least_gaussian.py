@@ -72,7 +72,6 @@ def test_what_a_plan_is_charged_lies_above_its_curve_and_a_hundredth_less_does_n
         return np.asarray(bound * (1 + 1e-9) - curve.deltas(epsilons))
 
     assert above(amount).min() >= 0
-    assert least_amount(curve, allowance) == amount
     if name not in ("thresholds", "few rare sums"):  # theirs may be what is left out
         assert above(0.97 * amount).min() < 0
 
