@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -21,12 +23,14 @@ from dp_synth.accounting import (
     Plan,
     Portion,
     PrivacyBudget,
+    SampledGaussians,
     Selections,
     Slice,
     read_ledger,
 )
 from dp_synth.accounting.currency import limit
-from dp_synth.errors import BudgetExceeded, InputError
+from dp_synth.accounting.ledger_file import LedgerFile
+from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
 ONES = Plan({"ones": Gaussians(5)})
@@ -237,3 +241,45 @@ def test_a_simulation_says_so_in_its_table_and_its_statement() -> None:
         for text in (str(accountant.ledger), accountant.ledger.statement()):
             assert ("simulation: each repeat is a release of its own" in text) == simulate
         assert accountant.ledger.header()["simulation"] is simulate
+
+
+def test_a_ledger_of_an_earlier_version_goes_on_event_by_event(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    LedgerFile(path, Ledger(BUDGET, (), "zcdp")).append([])  # with nothing set apart
+    accountant = Accountant(BUDGET, ledger=path, adaptive="zcdp")
+    _admit(accountant.portion(0.5), "first", SELECTING)
+    assert json.loads(path.read_text().splitlines()[0])["version"] == 2
+    assert accountant.ledger.delta_apart == 0
+    assert _spent(accountant) == pytest.approx(limit(PrivacyBudget(0.5, 1e-6), "zcdp"), rel=1e-5)
+    with pytest.raises(UnsupportedEvent, match=r"an earlier version.*nothing was released"):
+        _admit(accountant, "network", Plan({"steps": SampledGaussians(50, 0.1)}))
+    assert len(accountant.ledger.plans) == 1
+
+
+def test_plans_of_one_recipe_in_a_row_are_told_apart() -> None:
+    accountant = Accountant(BUDGET, adaptive="gdp")
+    for plan in (ONES, ONES, Plan({"tree": Selections(2), "pairs": Gaussians(1)}), ONES):
+        _admit(accountant.portion(0.2), "mst", plan)
+    plans = accountant.ledger.plans
+    assert [[entry.part for entry in plan] for plan in plans] == [
+        ["ones"],
+        ["ones"],
+        ["tree", "pairs"],
+        ["ones"],
+    ]
+    assert [plan[0].recipe for plan in plans] == ["mst", "mst", "mst-3", "mst"]
+    assert _spent(accountant) == pytest.approx(4 * accountant.amount(0.2), rel=1e-5)
+
+
+def test_what_does_not_fit_is_told_the_budget_that_it_takes_and_what_is_left() -> None:
+    accountant = Accountant(BUDGET, adaptive="gdp")
+    _admit(accountant.portion(0.6), "first", ONES)
+    with pytest.raises(BudgetExceeded, match=r"take a budget of epsilon (\S+), .* is left") as told:
+        _admit(accountant, "second", Plan({"ones": Gaussians(1, noise_multiplier=4.0)}))
+    found = re.search(r"budget of epsilon (\S+), .* enough for epsilon (\S+),", str(told.value))
+    assert found
+    needed, left = map(float, found.groups())
+    larger = Accountant(PrivacyBudget(needed, BUDGET.delta), adaptive="gdp")
+    _admit(larger.portion(0.6), "first", ONES)
+    _admit(larger, "second", Plan({"ones": Gaussians(1, noise_multiplier=4.0)}))
+    _admit(accountant.portion(left), "third", ONES)
