@@ -264,7 +264,7 @@ class Ledger:
             budget = PrivacyBudget(**given)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
             raise LedgerError(f"the budget in its head is not one: {error}") from error
-        apart = header["delta_apart"] if version == APART_VERSION else 0.0
+        apart = header.get("delta_apart") if version == APART_VERSION else 0.0
         if not isinstance(apart, float) or not 0 <= apart <= budget.delta / 2:
             raise LedgerError(f"delta_apart must be at most half of its delta, got {apart!r}")
         head = header.get("head", "")

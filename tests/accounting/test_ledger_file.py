@@ -214,6 +214,17 @@ def test_a_version_from_the_future_is_refused(tmp_path: Path) -> None:
         _open(path)
 
 
+@pytest.mark.parametrize("apart", [{}, {"delta_apart": 1}, {"delta_apart": 0.9}])
+def test_a_head_must_say_how_much_of_delta_is_set_apart(
+    apart: dict[str, float], tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    _made(path)
+    _rewritten(path, 1, version=3, **apart)
+    with pytest.raises(LedgerError, match="line 1: delta_apart must be at most half of its delta"):
+        _open(path)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
