@@ -8,9 +8,10 @@ valid privacy curve of all that follows, then
     max over t of  P_t D(epsilon - t) + (1 - P_t) D(epsilon - t + E)
 
 is one of the selection and all that follows, whatever strategy chose t: the supremum over
-strategies is taken at every epsilon. `docs/accounting.md` has the proof. Composing k selections
-one by one instead, each with its own supremum, lets the adversary choose another t at every
-epsilon and at every step, and costs 4 to 5 % more noise.
+strategies is taken at every epsilon. The recursion is that of Dong, Durfee & Rogers 2020
+(arXiv:1909.13830) for selections alone; `docs/accounting.md` proves it with what follows.
+Composing k selections one by one instead, each with its own supremum, lets the adversary choose
+another t at every epsilon and at every step, and costs 4 to 5 % more noise.
 """
 
 from __future__ import annotations

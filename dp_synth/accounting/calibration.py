@@ -64,9 +64,9 @@ def calibrate(
         return compose([*before, *events]).epsilon(budget.delta)
 
     if drowned(ready, budget):
-        rho = least_rho(tuple(plans.values()), budget)
+        rho = least_rho(tuple(plans.values()), budget) * (1 + RELATIVE_TOLERANCE)
         if least(rho) <= budget.epsilon:  # an engine gave up below it, and misled the search
-            return _shared(rho * (1 + RELATIVE_TOLERANCE), plans)
+            return _shared(rho, plans)
         _refuse_drowned(ready, budget, least(rho))
     return ready
 

@@ -14,15 +14,20 @@ from dp_synth.accounting.blocks import WORK, block_curve, is_affordable
 from dp_synth.accounting.closed_forms import gaussian_delta, zcdp_epsilon
 from dp_synth.accounting.events import (
     Approximate,
+    DiscreteGaussian,
+    DiscreteLaplace,
     Event,
     Gaussian,
+    Laplace,
     NoGuarantee,
+    NoisyVote,
     Public,
     Pure,
     SampledGaussian,
     Selection,
     ThresholdedGaussian,
     TruncatedGaussian,
+    ZeroConcentrated,
 )
 from dp_synth.accounting.losses import (
     LARGEST_LOSS,
@@ -37,14 +42,17 @@ Floats = NDArray[np.float64]
 Sequence = tuple[tuple[Event, int], ...]
 Curve = Callable[[Floats], Floats]
 
-EXCESS = 1e-6  # relative variance that rounding to the lattice may add, where it is cheap
+EXCESS = 2e-7  # relative variance that rounding to the lattice may add, where it is cheap
+EXCESS_OF_CURVES = (
+    1e-6  # the same where an event is known by its curve, which is asked point by point
+)
 MOST_EXCESS = 5e-5  # the same where there are so many losses that it is not
 DEVIATIONS = 24.0  # of the sum of all losses, that a lattice spans
 CHEAP, LARGEST = 2**16, 2**21  # points of a lattice
 FEW, FINEST = 2**17, 1_900_000  # points of one loss, at first and at most
-BLUR = 5e-3  # relative error of a delta from which a lattice is made finer
+BLUR, BLUR_OF_CURVES = 1e-3, 5e-3  # relative error of a delta from which a lattice is made finer
 MOST_PRECISION = 10_000.0  # of all Gaussians; twice their mean loss, whose grid must be affordable
-NEGLIGIBLE = 1e-15  # a delta at which blocks are cut off
+NEGLIGIBLE = 1e-20  # a delta at which blocks are cut off
 
 
 @lru_cache(maxsize=8)
@@ -57,11 +65,12 @@ def event_by_event(sequence: Sequence) -> LossDistribution:
     merged = _merged(sequence)
     step = _step(merged)
     found = _composed(merged, step)
+    allowed = BLUR_OF_CURVES if _asks_curves(merged) else BLUR
     for _ in range(4):
         blur = max(found.blur(), 1e-30)
-        finer = step * max(1 / 8, math.sqrt(0.5 * min(BLUR / blur, 1.0)))
+        finer = step * max(1 / 8, math.sqrt(0.5 * min(allowed / blur, 1.0)))
         finer = max(finer, _widest(merged) / FINEST)
-        if blur <= BLUR or finer > 0.9 * step:
+        if blur <= allowed or finer > 0.9 * step:
             break
         step = _aligned(merged, finer)
         try:
@@ -219,10 +228,16 @@ def _step(merged: Sequence) -> float:
     deviation = math.sqrt(2 * sum(count * spread(event) for event, count in merged)) or 1.0
     if not math.isfinite(deviation):
         raise UnsupportedEvent("losses without a finite deviation do not fit on a loss grid")
-    fine, needed = (math.sqrt(6 * excess / losses) for excess in (EXCESS, MOST_EXCESS))
+    cheap = EXCESS_OF_CURVES if _asks_curves(merged) else EXCESS
+    fine, needed = (math.sqrt(6 * excess / losses) for excess in (cheap, MOST_EXCESS))
     wanted = min(max(fine, DEVIATIONS / CHEAP), needed)
     step = max(deviation * max(wanted, DEVIATIONS / LARGEST), _widest(merged) / FEW)
     return _aligned(merged, step)
+
+
+def _asks_curves(merged: Sequence) -> bool:
+    """Whether an event is known by its curve alone."""
+    return any(isinstance(event, Selection | NoisyVote | ZeroConcentrated) for event, _ in merged)
 
 
 def _widest(merged: Sequence) -> float:
@@ -232,11 +247,26 @@ def _widest(merged: Sequence) -> float:
 
 
 def _aligned(merged: Sequence, step: float) -> float:
-    """Return a step that is not larger, of which the losses of a pure event are a multiple."""
+    """Return a step that is not larger, of which the losses of an event are multiples."""
     for event, _ in merged:
         if isinstance(event, (Pure, Approximate)) and event.epsilon:
             return event.epsilon / math.ceil(event.epsilon / step)
+        unit = _unit(event)
+        if unit >= step:
+            return unit / math.ceil(unit / step)
     return step
+
+
+def _unit(event: Event) -> float:
+    """Return what an event's likely losses are multiples of, where they are few; else 0."""
+    match event:
+        case Laplace():
+            return event.sensitivity / event.scale
+        case DiscreteLaplace():
+            return 1 / event.scale
+        case DiscreteGaussian():
+            return event.sensitivity / event.stddev**2 / 2
+    return 0.0
 
 
 def spread(event: Event) -> float:

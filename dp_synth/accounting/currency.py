@@ -10,21 +10,19 @@ Thakurta 2022, arXiv:2210.17520). It does not hold for composed loss distributio
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, get_args
-
-import numpy as np
 
 from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.closed_forms import (
     ROUNDING,
     gaussian_delta,
     gaussian_epsilon,
-    selection_delta,
     zcdp_delta,
     zcdp_epsilon,
 )
+from dp_synth.accounting.domination import pure_mu, selection_mu
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
@@ -67,24 +65,6 @@ def cost(event: Event, currency: Currency) -> float:
     if amount is None:
         raise UnsupportedEvent(f"no {currency} cost is known of {event!r}")
     return amount
-
-
-def spent_in_order(events: Iterable[tuple[Event, int]], currency: Currency) -> float:
-    """Return the amount that events cost in their order, where rounds pay for their answers.
-
-    A Gaussian answer is free when a `Round` before it was charged for one of as little noise, and
-    no other answer has taken its place.
-    """
-    due: list[float] = []
-    total = 0.0
-    for event, count in events:
-        if isinstance(event, Round):
-            due += [event.noise_multiplier] * count
-        elif isinstance(event, Gaussian) and count == 1 and (place := paid_for(event, due)) >= 0:
-            due.pop(place)
-            continue
-        total += cost(event, currency) * count
-    return total
 
 
 def paid_for(event: Gaussian, due: Sequence[float]) -> int:
@@ -182,27 +162,5 @@ def _amount_of_round(event: Round) -> float:
 
 @lru_cache(maxsize=256)
 def _dominating_mu(epsilon: float, *, pure: bool) -> float:
-    """Return the least mu whose Gaussian curve is nowhere below that of an event, rounded up.
-
-    Between two points both curves fall, so that comparing the event's value at the left one
-    with the Gaussian's at the right one is enough.
-    """
-    points = np.linspace(0.0, epsilon, POINTS + 1)
-    if pure:
-        deltas = -np.expm1(points - epsilon) / (1 + math.exp(-epsilon))
-    else:
-        deltas = selection_delta(epsilon, points)
-
-    def dominates(mu: float) -> bool:
-        return all(
-            gaussian_delta(mu, right) * (1 - 1e-12) >= delta
-            for right, delta in zip(points[1:], deltas[:-1], strict=True)
-        )
-
-    low, high = 0.0, epsilon
-    while not dominates(high):
-        high *= 2
-    while high - low > 1e-4 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if dominates(middle) else (middle, high)
-    return high
+    """Return the least mu whose Gaussian curve is nowhere below that of an event, rounded up."""
+    return pure_mu(epsilon, POINTS) if pure else selection_mu(epsilon, POINTS)

@@ -12,14 +12,17 @@ be released in the order given. What is chosen after seeing an output may not be
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from dp_synth.accounting.certification import least_delta, least_epsilon
 from dp_synth.accounting.closed_forms import (
     gaussian_delta,
     gaussian_epsilon,
@@ -27,6 +30,7 @@ from dp_synth.accounting.closed_forms import (
     zcdp_epsilon,
 )
 from dp_synth.accounting.composition import ENGINES
+from dp_synth.accounting.contours import Contours, contours
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteLaplace,
@@ -47,6 +51,10 @@ from dp_synth.errors import UnsupportedEvent
 
 Floats = NDArray[np.float64]
 Sequence = tuple[tuple[Event, int], ...]
+Losses = Contours | LossDistribution
+Answer = TypeVar("Answer")
+
+CONTOUR = "contour integrals"
 
 ROUNDING = 1e-12  # relative, towards the pessimistic side
 TAIL = 1e-12  # trade-off curves are followed to this delta
@@ -110,6 +118,33 @@ class PrivacyCurve:
             return 1.0
         return self.beside + (1 - self.beside) * self._delta(epsilon)
 
+    def epsilon_bounds(self, delta: float) -> tuple[float, float]:
+        """Return a lower and an upper bound on the smallest epsilon at ``delta``.
+
+        The worst mechanism that the events describe has an epsilon between them. UnsupportedEvent
+        where nothing bounds it from below.
+
+        >>> low, high = compose([(SampledGaussian(4.5, 0.026, 1500), 1)]).epsilon_bounds(1e-12)
+        >>> round(low, 8), round(high, 8), high - low < 1e-9
+        (1.53568624, 1.53568624, True)
+        """
+        self._check_certifiable()
+        upper = self.epsilon(delta)
+        return (0.0 if self._is_free else least_epsilon(self.events, delta, upper)), upper
+
+    def delta_bounds(self, epsilon: float) -> tuple[float, float]:
+        """Return a lower and an upper bound on the smallest delta at ``epsilon`` >= 0.
+
+        As ``epsilon_bounds``.
+        """
+        self._check_certifiable()
+        upper = self.delta(epsilon)
+        return (0.0 if self._is_free else least_delta(self.events, epsilon, upper)), upper
+
+    def _check_certifiable(self) -> None:
+        if self.beside == 1:
+            raise UnsupportedEvent("cannot be certified from below: an event without a guarantee")
+
     def _left(self, delta: float) -> float:
         """Return what of ``delta`` the events may take, rounded down; negative when nothing."""
         if not self.beside:
@@ -124,15 +159,14 @@ class PrivacyCurve:
         bound = self._delta_apart(epsilon)
         if self.rho is not None:
             bound = min(bound, zcdp_delta(self.rho, epsilon))
-        for _, losses in self._losses():
-            bound = min(bound, losses.delta(epsilon))
-        return bound
+        found = self._by_losses(lambda losses: losses.delta(epsilon))
+        return min(bound, *(delta for _, delta in found), 1.0)
 
     def tpr(self, fpr: Floats) -> Floats:
         """Return the largest true-positive rate that any attack can have at each ``fpr``.
 
         The envelope of all certified (epsilon, delta) pairs, hence never too small
-        (Kairouz, Oh & Viswanath 2015, Thm 2.4).
+        (Kairouz, Oh & Viswanath 2015, Thm 2.1).
         """
         if self.beside == 1:
             return np.ones_like(fpr, dtype=float)
@@ -170,8 +204,7 @@ class PrivacyCurve:
             return
         if self.rho is not None:
             yield "zcdp", zcdp_epsilon(self.rho, delta)
-        for name, losses in self._losses():
-            yield name, losses.epsilon(delta)
+        yield from self._by_losses(lambda losses: losses.epsilon(delta))
 
     @cached_property
     def _profile(self) -> tuple[Floats, Floats]:
@@ -193,8 +226,7 @@ class PrivacyCurve:
         bounds = [np.array([self._delta_apart(e) for e in epsilons])]
         if self.rho is not None:
             bounds.append(np.array([zcdp_delta(self.rho, e) for e in epsilons]))
-        for _, losses in self._losses():
-            bounds.append(losses.deltas(epsilons))
+        bounds += [deltas for _, deltas in self._by_losses(lambda losses: losses.deltas(epsilons))]
         return np.asarray(np.min(bounds, axis=0))
 
     @property
@@ -217,31 +249,53 @@ class PrivacyCurve:
         """Whether the closed form of one Gaussian mechanism holds."""
         return all(isinstance(event, (Gaussian, Public)) for event, _ in self.events)
 
-    def _losses(self) -> Iterator[tuple[str, LossDistribution]]:
-        """Yield the engines that compose loss distributions."""
+    def _by_losses(self, ask: Callable[[Losses], Answer]) -> Iterator[tuple[str, Answer]]:
+        """Yield what each engine that composes losses answers; a contour's alone is the best."""
+        try:
+            yield CONTOUR, ask(contours(self.events))
+            return
+        except UnsupportedEvent:
+            pass
         for name, engine in ENGINES.items():
             try:
-                yield name, engine(self.events)
+                yield name, ask(engine(self.events))
             except UnsupportedEvent:
                 continue  # the other engines bound it, or ``epsilon`` is infinite
 
     def _epsilon_apart(self, delta: float) -> float:
         """Gaussians at ``delta``, everything else at what it promises: basic composition."""
-        total = math.fsum(_promised(event) * count for event, count in self._others)
         left = delta
         if self._deltas_apart:
             left = (delta - self._deltas_apart) * (1 - ROUNDING)
-        if left < 0 or not math.isfinite(total):
+        total = self._promises
+        if left < 0 or total is None:
             return math.inf
+        promised = float(total)
+        if promised < total:
+            promised = math.nextafter(promised, math.inf)
         if self.mu:
-            total += gaussian_epsilon(self.mu, left) if left else math.inf
-        return total
+            beside = gaussian_epsilon(self.mu, left) if left else math.inf
+            promised = math.nextafter(promised + beside, math.inf)
+        return promised
 
     def _delta_apart(self, epsilon: float) -> float:
-        left = epsilon - math.fsum(_promised(event) * count for event, count in self._others)
-        if left < 0:
+        total = self._promises
+        if total is None or total > Fraction(epsilon):
             return 1.0
+        left = math.nextafter(float(Fraction(epsilon) - total), -math.inf) if total else epsilon
+        left = max(left, 0.0)
         return min(1.0, gaussian_delta(self.mu, left) + self._deltas_apart * (1 + ROUNDING))
+
+    @cached_property
+    def _promises(self) -> Fraction | None:
+        """Sum of the epsilons that events but Gaussians keep; None where one keeps none."""
+        total = Fraction(0)
+        for event, count in self._others:
+            promised = _promised(event)
+            if promised is None:
+                return None
+            total += promised * count
+        return total
 
     @cached_property
     def _deltas_apart(self) -> float:
@@ -304,11 +358,11 @@ def _rho(event: Event) -> float | None:
     return event.rho
 
 
-def _promised(event: Event) -> float:
+def _promised(event: Event) -> Fraction | None:
     """Return the epsilon that an event keeps but for the delta that it names."""
     match event:
         case Selection() | Pure() | Approximate():
-            return event.epsilon
+            return Fraction(event.epsilon)
         case Laplace() | DiscreteLaplace():
-            return event.sensitivity / event.scale
-    return math.inf
+            return Fraction(event.sensitivity) / Fraction(event.scale)
+    return None

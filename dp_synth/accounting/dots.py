@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 UNIT = 2.0**-53  # relative rounding error of one operation
-SLACK = 16 * UNIT  # of a few operations and a special function
+ROUGH = 8 * UNIT  # of one elementary function of the platform, far more than it is wrong by
+SLACK = 2 * ROUGH  # of a few operations and such a function
 HARDLY = 1e-6  # of an infinite loss's chance, which may grow by as much
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(4)
 

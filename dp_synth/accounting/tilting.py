@@ -22,7 +22,7 @@ import numpy as np
 from scipy import fft
 
 from dp_synth.accounting.cumulants import Cells, coarse, cumulants, to_exponent
-from dp_synth.accounting.dots import UNIT, Dots, Floats
+from dp_synth.accounting.dots import ROUGH, UNIT, Dots, Floats
 from dp_synth.accounting.transforms import (
     SLACK_OF_SUMS,
     SMALL,
@@ -43,6 +43,7 @@ NEAR = 0.9  # of the Chernoff exponent of the steepest tilt: as far as levels go
 LEVEL = 2.5  # standard deviations from one level of tilting to the next
 LAST_LEVEL = 16  # deltas near 1e-347
 OUTSIDE = 32.0  # logarithm of the inverse of the chance that may lie beyond a window's end
+CLEAR = 0.01  # of a logarithm that floating point may be wrong by, and far more than it is
 HEAVY = 0.05  # fourth cumulant over squared variance from which a sum is unlike a Gaussian
 FEW_BINS = 2**19  # of a transform that takes a fraction of a second
 
@@ -222,7 +223,7 @@ class LossSum:
             log_scale += count * scale
             seen = dots.log_chances[np.isfinite(dots.log_chances)]
             largest = float(np.abs(seen).max(initial=0.0)) + tilt * float(np.abs(dots.losses).max())
-            slack += count * 2 * UNIT * (largest + abs(scale) + 4)
+            slack += count * ROUGH * (largest + abs(scale) + 4)
             above = np.append(np.cumsum(tilted[::-1])[::-1], 0.0)
             allowed = math.exp(-OUTSIDE) / count / len(self.parts)
             rare = dots.first + int(np.searchsorted(-above, -allowed))  # losses from here on
@@ -247,7 +248,7 @@ class LossSum:
         first = max(least, math.floor(bottom / self.step))
         last = min(self._most, math.ceil(top / self.step) + 1)
         bins = 2 ** max(4, math.ceil(math.log2(last - first + 2)))
-        beyond = -math.inf if last == self._most else cumulants(cells, tilt)[0] - OUTSIDE
+        beyond = -math.inf if last == self._most else cumulants(cells, tilt)[0] - OUTSIDE + CLEAR
         return last - bins + 1, bins, beyond
 
     def _transformed(self, tilted: _Tilted, digits: type[np.floating]) -> tuple[Floats, float]:
@@ -262,16 +263,17 @@ class LossSum:
         norms = growth = 0.0
         origin = 0
         spectrum: Any = None
-        for (dots, count), chances in zip(self.parts, tilted.chances, strict=True):
-            folded = folded_onto(chances, bins)
-            norm = float(np.sqrt(folded @ folded)) * (1 + SLACK_OF_SUMS)
-            norms += (count + 2) * norm
-            growth += count * rate * math.sqrt(bins) * norm
-            part = power(fft.rfft(folded.astype(digits)), count)
-            spectrum = part if spectrum is None else spectrum * part
-            origin += count * dots.first
-        assert spectrum is not None  # of no events nothing is summed
-        summed = fft.irfft(spectrum, bins).astype(np.float64)
+        with fft.set_backend("scipy", only=True):  # the transforms whose rounding is bounded
+            for (dots, count), chances in zip(self.parts, tilted.chances, strict=True):
+                folded = folded_onto(chances, bins)
+                norm = math.sqrt(float(np.sum(folded * folded))) * (1 + SLACK_OF_SUMS)
+                norms += (count + 2) * norm
+                growth += count * rate * math.sqrt(bins) * norm
+                part = power(fft.rfft(folded.astype(digits)), count)
+                spectrum = part if spectrum is None else spectrum * part
+                origin += count * dots.first
+            assert spectrum is not None  # of no events nothing is summed
+            summed = fft.irfft(spectrum, bins).astype(np.float64)
         error = (rate + 4 * unit) * norms * math.exp(tilted.slack + 2 * growth)
         return np.roll(summed, (origin - tilted.first) % bins), error
 

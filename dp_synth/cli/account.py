@@ -14,9 +14,9 @@ import typer
 from typer.core import TyperCommand
 
 from dp_synth.accounting.budget import CHANGES, Adjacency
-from dp_synth.accounting.ledger import rounded_up
 from dp_synth.cli.arguments import reading_arguments
-from dp_synth.errors import InputError
+from dp_synth.errors import InputError, UnsupportedEvent
+from dp_synth.rounding import as_given, rounded_down, rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,7 @@ CURVE_POINTS = 24
 TAILS = (1e-12, 1e-9, 1e-6, 1e-3)  # the delta to which a curve is drawn, where it gets there
 WIDEST = 400.0
 PRECISE = 7  # digits of a bound: who asks for it alone may want to compare it
+CERTIFIED = 11  # digits of the ends of an interval
 
 
 class InOrder(TyperCommand):
@@ -71,6 +72,12 @@ def account(
             help="Print the factor by which all noise must be multiplied to meet both.",
         ),
     ] = False,
+    certify: Annotated[
+        bool,
+        typer.Option(
+            "--certify", help="Print a proven lower bound too: the truth lies between both."
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object; null for what was not asked.")
     ] = False,
@@ -89,12 +96,9 @@ def account(
     Example: dp-synth account --gaussian 2.0 --count 10 --selection 0.4 --count 14 --delta 1e-9
     """
     with reading_arguments():
-        question = Question(delta, epsilon, calibrate, draws=plot is not None)
-        values: Values = {
-            "gaussian": gaussian or [],
-            "selection": selection or [],
-            "count": count or [],
-        }
+        question = Question(delta, epsilon, calibrate, certify, draws=plot is not None)
+        given = (gaussian or [], selection or [], count or [])
+        values: Values = dict(zip(("gaussian", "selection", "count"), given, strict=True))
         held, events = _events(file, adjacency, context.meta[ORDER], values)
     _check_plot(plot)
     try:
@@ -118,6 +122,7 @@ class Question:
     delta: float | None
     epsilon: float | None
     calibrate: bool
+    certify: bool = False
     draws: bool = False
 
     def __post_init__(self) -> None:
@@ -139,6 +144,8 @@ class Answer:
     delta: float | None = None
     factor: float | None = None
     engine: str | None = None
+    epsilon_lower: float | None = None
+    delta_lower: float | None = None
 
     @property
     def unbounded(self) -> bool:
@@ -231,32 +238,52 @@ def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer
     if question.epsilon is not None and not question.calibrate:
         delta = curve.delta(question.epsilon)
         engine = engine or (curve.engine(delta) if 0 <= delta < 1 else None)
-    return Answer(epsilon, delta, factor, engine), curve
+    lower = _lower(question, curve) if question.certify else (None, None)
+    return Answer(epsilon, delta, factor, engine, *lower), curve
+
+
+def _lower(question: Question, curve: PrivacyCurve) -> tuple[float | None, float | None]:
+    """Return the lower bounds on what was asked; InputError where there are none."""
+    try:
+        return (
+            None if question.delta is None else curve.epsilon_bounds(question.delta)[0],
+            None
+            if question.epsilon is None or question.calibrate
+            else curve.delta_bounds(question.epsilon)[0],
+        )
+    except UnsupportedEvent as error:
+        raise InputError(f"--certify: these events {error}") from None
 
 
 def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list[str]:
     lines = []
     change = f"one record {CHANGES[adjacency]}"
+    epsilon, delta = as_given(question.epsilon or 0.0), as_given(question.delta or 0.0)
     how = "; ".join([change, *[f"engine: {answer.engine}"] * bool(answer.engine)])
     if answer.factor is not None:
         lines.append(f"factor {rounded_up(answer.factor, PRECISE)}: multiply all noise by it")
     if answer.unbounded:
         lines.append(_unbounded(question))
     elif answer.epsilon is not None:
-        lines.append(
-            f"epsilon {rounded_up(answer.epsilon, PRECISE)} at delta {question.delta:g} ({how})"
-        )
+        bound = _bound(answer.epsilon, answer.epsilon_lower)
+        lines.append(f"epsilon {bound} at delta {delta} ({how})")
     if answer.delta is not None:
-        lines.append(
-            f"delta {rounded_up(answer.delta, PRECISE)} at epsilon {question.epsilon:g} ({how})"
-        )
+        bound = _bound(answer.delta, answer.delta_lower)
+        lines.append(f"delta {bound} at epsilon {epsilon} ({how})")
     return lines
+
+
+def _bound(upper: float, lower: float | None) -> str:
+    """Return an upper bound, or an interval whose ends are rounded outwards."""
+    if lower is None:
+        return rounded_up(upper, PRECISE)
+    return f"in [{rounded_down(lower, CERTIFIED)}, {rounded_up(upper, CERTIFIED)}]"
 
 
 def _unbounded(question: Question) -> str:
     return (
-        f"epsilon is infinite at delta {question.delta:g}: no epsilon holds for these events; "
-        "give a larger --delta"
+        f"epsilon is infinite at delta {as_given(question.delta or 0.0)}: no epsilon holds for "
+        "these events; give a larger --delta"
     )
 
 

@@ -15,9 +15,10 @@ from dp_synth.accounting import (
     Selections,
     Votes,
     calibrate,
+    calibration,
     compose,
 )
-from dp_synth.accounting.audible import LARGEST_NOISE, drowned, rounded_up
+from dp_synth.accounting.audible import LARGEST_NOISE, drowned, least_rho, rounded_up
 from dp_synth.accounting.calibration import at_cost
 from dp_synth.accounting.filters import Filter
 from dp_synth.errors import BudgetExceeded, InputError
@@ -114,3 +115,24 @@ def test_what_is_refused_before_is_what_could_not_be_drawn() -> None:
 def test_what_is_named_is_never_below_what_works() -> None:
     for epsilon in (1.0, 0.0123456, 9.99e-9, 1.00001e-5):
         assert epsilon < float(rounded_up(epsilon)) < 1.013 * epsilon
+
+
+def test_the_noise_that_stands_in_for_a_misled_search_is_itself_within_the_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    budget = PrivacyBudget(1.0, 1e-6)
+    least = least_rho(((ONES, 1.0),), budget)
+
+    class Cliff:
+        """A curve that meets the budget at the least cost and at no larger one."""
+
+        def __init__(self, events) -> None:
+            self.rho = sum(event.rho * count for event, count in events)
+
+        def epsilon(self, delta: float) -> float:
+            return 1.0 if self.rho <= least * (1 + 1e-12) else 1.1
+
+    monkeypatch.setattr(calibration, "compose", Cliff)
+    monkeypatch.setattr(calibration, "_total_rho", lambda *_: 1e-50)
+    with pytest.raises(InputError, match="too small for 'x'"):
+        calibrate({"x": (ONES, 1.0)}, budget)

@@ -152,3 +152,16 @@ def test_targets_that_no_noise_can_meet_are_refused_without_a_trace() -> None:
     with pytest.raises(InputError, match="no amount of noise meets epsilon"):
         accountant.turn(FIRST, 4)
     assert accountant.ledger.entries == ()
+
+
+def test_a_turn_whose_total_exceeds_its_target_is_refused_whatever_was_calibrated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def too_little_noise(plans, budget, *, before=()):
+        return {name: plan.at(10.0) for name, (plan, _) in plans.items()}
+
+    monkeypatch.setattr("dp_synth.accounting.accountant.calibrate", too_little_noise)
+    accountant = Accountant(BUDGET, planned=PLANNED)
+    with pytest.raises(BudgetExceeded, match=r"where its target is 0\.5"):
+        accountant.turn(FIRST, 4)
+    assert accountant.ledger.entries == ()

@@ -149,3 +149,14 @@ def test_noise_too_small_for_numbers_is_refused_and_can_be_calibrated(tmp_path, 
     path.write_text("events: [{laplace: {scale: 1.0e-20, sensitivity: 1}}]")
     arguments = [str(path), "--epsilon", "1", "--delta", "0", "--calibrate"]
     assert answer(capsys, *arguments)["factor"] == pytest.approx(1e20, rel=1e-3)
+
+
+def test_certified_ends_are_rounded_outwards_and_hold_the_truth(events, capsys):
+    found = answer(capsys, events, "--delta", "1e-6", "--epsilon", "0.5", "--certify")
+    assert found["epsilon_lower"] < found["epsilon"] < found["epsilon_lower"] * (1 + 1e-5)
+    assert found["delta_lower"] < found["delta"] < found["delta_lower"] * (1 + 1e-4)
+    code, printed = run(capsys, events, "--delta", "1e-6", "--certify")
+    low, high = (float(end.strip("[],")) for end in printed.out.split()[2:4])
+    assert code == 0
+    assert low <= found["epsilon_lower"] < found["epsilon"] <= high
+    assert answer(capsys, events, "--delta", "1e-6")["epsilon_lower"] is None

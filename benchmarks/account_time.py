@@ -1,0 +1,88 @@
+"""CPU seconds of calibrating and of accounting for default plans, cold, as one JSON line a plan.
+
+Run it under another version's package to compare: each line has the least of several repeats, with
+all caches emptied before, so that a busy machine counts less.
+
+    python benchmarks/account_time.py [--versions OTHER_CHECKOUT ...]
+
+``--versions`` runs the same under each checkout, in turn, and prints the ratio to the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from time import process_time, time
+
+NAMES = ("mst", "dpgan", "dpctgan", "pategan", "patectgan", "aim", "privbayes")
+TARGETS = ((1.0, 1e-5), (1.0, 1e-9), (4.0, 1e-12))
+REPEATS = 2
+
+
+def measure() -> None:
+    """Print a line for each plan and target."""
+    os.environ["DP_SYNTH_CACHE"] = ""
+    began = time()
+    from dp_synth.accounting import PrivacyBudget, calibrate, calibration, compose, composition
+    from dp_synth.datasets import load
+    from dp_synth.synthesizers import SYNTHESIZERS
+
+    start = time() - began
+    domain = load("adult").schema.domain
+
+    def forget() -> None:
+        caches = [composition.event_by_event, composition.with_blocks, calibration._total_rho]
+        contours = sys.modules.get("dp_synth.accounting.contours")
+        for cached in caches + ([contours.contours] if contours else []):
+            cached.cache_clear()
+
+    calibrate({"first": (SYNTHESIZERS["mst"]().charges(domain), 1.0)}, PrivacyBudget(2.0, 1e-7))
+    for name in NAMES:
+        plan = SYNTHESIZERS[name]().charges(domain)
+        for epsilon, delta in TARGETS:
+            seconds: dict[str, list[float]] = {"calibrate": [], "account": []}
+            for _ in range(REPEATS):
+                forget()
+                at = process_time()
+                ready = calibrate({name: (plan, 1.0)}, PrivacyBudget(epsilon, delta))[name]
+                seconds["calibrate"].append(process_time() - at)
+                forget()
+                at = process_time()
+                compose(ready.events()).epsilon(delta)
+                seconds["account"].append(process_time() - at)
+            least = {what: round(min(each), 5) for what, each in seconds.items()}
+            fields = {"plan": name, "epsilon": epsilon, "delta": delta, **least}
+            print(json.dumps({**fields, "import": round(start, 2)}), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--versions", nargs="*", type=Path, default=[])
+    versions = parser.parse_args().versions
+    if not versions:
+        measure()
+        return
+    found = []
+    for version in versions:
+        environment = {**os.environ, "PYTHONPATH": str(version), "OMP_NUM_THREADS": "1"}
+        script = [sys.executable, __file__]
+        lines = subprocess.run(script, env=environment, capture_output=True, text=True, check=True)
+        found.append([json.loads(line) for line in lines.stdout.splitlines()])
+    print("plan (epsilon, delta): CPU seconds of a calibration; of an account, by version")
+    for rows in zip(*found, strict=True):
+        one = rows[0]
+        line = f"{one['plan']:10s} ({one['epsilon']:g}, {one['delta']:g})"
+        for what in ("calibrate", "account"):
+            times = [row[what] for row in rows]
+            line += "  " + " ".join(f"{each:.4f}" for each in times)
+            line += f" ({times[-1] / times[0]:.2f})"
+        print(line)
+    print("imports:", *(rows[0]["import"] for rows in found), "seconds")
+
+
+if __name__ == "__main__":
+    main()
