@@ -90,9 +90,14 @@ class Release:
             ("method", self.synthesizer),
             ("table", self.schema.name),
             ("columns", f"{len(self.schema.names)}: {listed(self.schema.names, ROWS)}"),
-            ("records", f"about {self.model.total:,.0f}, a noisy number"),
+            ("records", self._records()),
             ("promise", "; ".join(self.ledger.summary())),
         ]
+
+    def _records(self) -> str:
+        if self.ledger.budget.records_are_public:
+            return f"{self.model.total:,.0f}, a public number"
+        return f"about {self.model.total:,.0f}, a noisy number"
 
     @property
     def epsilon(self) -> float:

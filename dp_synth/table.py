@@ -57,6 +57,13 @@ class PrivateTable:
         """The adjacency under which sensitivities must be stated."""
         return self.payer.adjacency
 
+    @property
+    def public_records(self) -> float | None:
+        """The number of records where the budget makes it public, else None."""
+        if not self.payer.budget.records_are_public:
+            return None
+        return float(self._counts.marginals([()])[0])
+
     def shapes(self, cliques: Sequence[Clique]) -> list[tuple[int, ...]]:
         """Return the shapes of marginals; errors as `dense_shape`, before a record is read."""
         return [dense_shape(self.domain, clique) for clique in cliques]

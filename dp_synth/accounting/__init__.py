@@ -3,9 +3,9 @@
 from dp_synth.accounting.accountant import Accountant, Recipe
 from dp_synth.accounting.budget import ADJACENCIES, Adjacency, PrivacyBudget
 from dp_synth.accounting.calibration import calibrate
-from dp_synth.accounting.currency import CURRENCIES, Currency
+from dp_synth.accounting.currency import CURRENCIES, Currency, cost
 from dp_synth.accounting.curves import PrivacyCurve, compose
-from dp_synth.accounting.events import Event, Gaussian, Selection
+from dp_synth.accounting.events import Event, Gaussian, Round, Selection
 from dp_synth.accounting.ledger import Entry, Ledger, Randomness, Sampler
 from dp_synth.accounting.ledger_file import read_ledger
 from dp_synth.accounting.noise_factor import with_noise
@@ -44,6 +44,7 @@ __all__ = [
     "PrivacyCurve",
     "Randomness",
     "Recipe",
+    "Round",
     "SampledGaussians",
     "Sampler",
     "Selection",
@@ -54,6 +55,7 @@ __all__ = [
     "Votes",
     "calibrate",
     "compose",
+    "cost",
     "read_ledger",
     "with_noise",
 ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +13,18 @@ from typing import Any, NoReturn, Protocol
 from dp_synth.accounting.balance import Balance
 from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.calibration import at_cost, calibrate
-from dp_synth.accounting.currency import Currency, limit
+from dp_synth.accounting.currency import Currency
 from dp_synth.accounting.curves import compose
 from dp_synth.accounting.events import Event, NoisyVote, SampledGaussian, TruncatedGaussian
-from dp_synth.accounting.ledger import CRUMBS, PLANNED, Entry, Ledger, Randomness
+from dp_synth.accounting.filters import APART_SHARE, Filter
+from dp_synth.accounting.ledger import (
+    CRUMBS,
+    PLANNED,
+    Entry,
+    Ledger,
+    Randomness,
+    continues,
+)
 from dp_synth.accounting.ledger_file import LedgerFile
 from dp_synth.accounting.plan import Plan
 from dp_synth.accounting.portion import Plans, Portion
@@ -44,7 +51,8 @@ class Accountant:
     composes their curves: one plan, or several together, or, with ``planned`` recipes and
     targets, one after another, each until the total reaches its epsilon. What is chosen after
     seeing an output may not be composed so. An *adaptive* one (``adaptive=True``, or the
-    currency "zcdp" or "gdp") is a filter: anything may come next, at the price of a looser bound.
+    currency "gdp", which that means, or "zcdp") is a filter: anything may come next, each plan
+    charged by its composed curve, at the price of a bound that is looser by a little.
 
     With ``ledger`` every reservation and charge is on disk before the answers that it pays for;
     what a crash leaves reserved counts as spent. Processes may share the file of an adaptive
@@ -65,13 +73,14 @@ class Accountant:
         self.currency: Currency | None = _currency(adaptive, planned)
         self._turns: list[Slice] = []
         self._domain: object = None
-        empty = Ledger(budget, (), self.currency or "planned", simulate)
+        apart = APART_SHARE * budget.delta if self.currency else 0.0
+        empty = Ledger(budget, (), self.currency or "planned", simulate, apart)
         self._file = LedgerFile(ledger, empty) if ledger is not None else None
         self._empty = empty
         self._entries: list[Entry] = []  # of a ledger without a file
         self._balance = Balance()
         self._made: Ledger | None = None
-        self._limit = limit(budget, self.currency) if self.currency else math.inf
+        _ = self._filter and self._filter.limit  # InputError where a filter has none
         self._latest: tuple[int, int] = (0, 0)
         self._admitted: list[Slice] = []
         self._lock = threading.RLock()
@@ -113,14 +122,26 @@ class Accountant:
         """Return a certified upper bound on what is spent or reserved, at the budget's delta."""
         return self.ledger.epsilon
 
+    def odometer(self) -> float:
+        """Return an epsilon of what an adaptive root has released so far, whenever one stops.
+
+        See `Ledger.odometer`; `epsilon` of a planned root.
+        """
+        return self.ledger.odometer
+
     def left(self) -> float:
         """Return what an adaptive root's filter has left, in its currency; crumbs are nothing."""
-        if self.currency is None:
+        rule = self._filter
+        if rule is None:
             raise BudgetExceeded(
                 "only an adaptive accountant has a filter; open one; nothing was released"
             )
-        left = self._limit - self.ledger.spent(self.currency)
-        return left if left > CRUMBS * self._limit else 0.0
+        left = rule.limit - self.ledger.spent(rule.currency)
+        return left if left > CRUMBS * rule.limit else 0.0
+
+    @property
+    def _filter(self) -> Filter | None:
+        return (self._file.ledger if self._file else self._empty).filter
 
     def open(self) -> None:
         """Write the head of the ledger file now, so that other processes can continue it."""
@@ -134,12 +155,12 @@ class Accountant:
 
     def amount(self, epsilon: float) -> float:
         """Return what a budget of ``epsilon``, at the root's delta, is in the filter's currency."""
-        if self.currency is None:
+        if self._filter is None:
             raise BudgetExceeded(
                 "targets are fixed when an accountant is opened; open an adaptive one to decide "
                 "as you go; nothing was released"
             )
-        return limit(PrivacyBudget(epsilon, self.budget.delta), self.currency)
+        return self._filter.amount(epsilon)
 
     def admit(
         self,
@@ -189,7 +210,7 @@ class Accountant:
         if not self._empty.simulation:
             raise ValueError("only a simulation's repeats are releases of their own")
         again = Accountant(self.budget, simulate=True)
-        again.currency, again._empty, again._limit = self.currency, self._empty, self._limit
+        again.currency, again._empty = self.currency, self._empty
         return again._reserve({piece.name: piece.plan}, piece.randomness)[piece.name]
 
     def resume(
@@ -271,7 +292,11 @@ class Accountant:
         before: tuple[tuple[Event, int], ...] = ()
         for name, (recipe, target) in zip(names, self.planned, strict=True):
             goal = PrivacyBudget(target, self.budget.delta)
-            plan = recipe.charges(domain).with_delta(self.budget.delta / len(self.planned))
+            plan = (
+                recipe.charges(domain)
+                .under(self.budget)
+                .with_delta(self.budget.delta / len(self.planned))
+            )
             ready |= calibrate({name: (plan, 1.0)}, goal, before=before)
             before = (*before, *ready[name].events())
             cost = compose(before).epsilon(goal.delta)
@@ -284,9 +309,9 @@ class Accountant:
 
     def _ready(self, plans: Plans, amount: float | None) -> dict[str, Plan]:
         """Return the plans with their noise; BudgetExceeded where they cannot be paid."""
-        if self.currency is None:
-            return self._composed(plans)
-        return self._filtered(plans, self.currency, amount)
+        rule = self._filter
+        plans = {name: (plan.under(self.budget), weight) for name, (plan, weight) in plans.items()}
+        return self._composed(plans) if rule is None else self._filtered(plans, rule, amount)
 
     def _composed(self, plans: Plans) -> dict[str, Plan]:
         """Return the plans with their noise, if their curves fit into the budget."""
@@ -310,20 +335,29 @@ class Accountant:
             )
         return ready
 
-    def _filtered(self, plans: Plans, currency: Currency, amount: float | None) -> dict[str, Plan]:
+    def _filtered(self, plans: Plans, rule: Filter, amount: float | None) -> dict[str, Plan]:
         """Return the plans with their noise, if the filter has as much left."""
         left = self.left()
         if all(plan.is_fixed for plan, _ in plans.values()):
             ready = {name: plan for name, (plan, _) in plans.items()}
         else:
-            ready = at_cost(plans, left if amount is None else amount, currency, self.budget)
-        cost = sum(plan.cost(currency) for plan in ready.values())
+            ready = at_cost(plans, left if amount is None else amount, rule)
+        cost = sum(rule.cost(plan.events()) for plan in ready.values())
         if cost > min(left, left if amount is None else amount) or not left:
-            raise BudgetExceeded(
-                f"{', '.join(plans)} would cost {cost:.4g} where the {currency} filter has "
-                f"{left:.4g} of {self._limit:.4g} left; nothing was released"
-            )
+            raise BudgetExceeded(self._no_room(plans, cost))
         return ready
+
+    def _no_room(self, plans: Iterable[str], cost: float) -> str:
+        """Return why plans of this cost do not fit into the filter, and into which they would."""
+        rule = self._filter
+        assert rule is not None
+        left = self.left()
+        needed = rounded_up(rule.epsilon_for(self.ledger.spent(rule.currency) + cost), 3)
+        return (
+            f"{', '.join(plans)} would cost {cost:.4g} of the {rule.currency} filter, and with all "
+            f"before it take a budget of epsilon {needed}, where {left:.4g} of {rule.limit:.4g}, "
+            f"enough for epsilon {self.ledger.epsilon_left:g}, is left; nothing was released"
+        )
 
     def _refuse_latecomers(self, names: list[str], *, unless: bool = False) -> None:
         charged = bool(self.ledger.charges) or len(self.ledger.reservations) > sum(
@@ -343,16 +377,32 @@ class Accountant:
     ) -> dict[str, Slice]:
         """Write the plans down, then hand out what charges to them."""
         self._of_its_kind(plans)
-        each = {name: reservations(name, plan, randomness, why) for name, plan in plans.items()}
+        called = self._names(plans)
+        each = {
+            name: reservations(called[name], plan, randomness, why) for name, plan in plans.items()
+        }
         lines = [line for own in each.values() for line in own]
         place = len(self.ledger.entries)
         self._write(lines)
         pieces = {}
         for position, (name, plan) in enumerate(plans.items(), len(self._admitted)):
-            pieces[name] = Slice(self, name, plan, randomness, position=position, reserved_at=place)
+            pieces[name] = Slice(
+                self, called[name], plan, randomness, position=position, reserved_at=place
+            )
             place += len(each[name])
         self._admitted += pieces.values()
         return pieces
+
+    def _names(self, plans: dict[str, Plan]) -> dict[str, str]:
+        """Return what the ledger calls each plan: another name where two would run into one."""
+        entries, names = self.ledger.entries, {name: name for name in plans}
+        if self.currency and entries and entries[-1].kind == "reservation":
+            last = self.ledger.plans
+            name, plan = next(iter(plans.items()))  # later ones follow another name
+            parts = [part for part in plan.parts.values() if part.count]
+            if parts and continues(last[-1], name, parts[0].name):
+                names[name] = f"{name}-{len(last) + 1}"
+        return names
 
     def _of_its_kind(self, plans: dict[str, Plan]) -> dict[str, Plan]:
         """Return the plans; UnsupportedEvent for events that this kind of budget cannot pay."""
@@ -426,4 +476,4 @@ def _currency(adaptive: bool | Currency, planned: Sequence[object]) -> Currency 
         raise ValueError("an accountant is either adaptive or has planned recipes, not both")
     if adaptive not in (True, "zcdp", "gdp"):
         raise ValueError(f"adaptive must be True, 'zcdp' or 'gdp', got {adaptive!r}")
-    return "zcdp" if adaptive is True else adaptive
+    return "gdp" if adaptive is True else adaptive

@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dp_synth.accounting.currency import Currency, cost
+from dp_synth.accounting.currency import Currency, cost, paid_for
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
     NoisyVote,
+    Round,
     SampledGaussian,
     Selection,
     ThresholdedGaussian,
@@ -42,27 +43,45 @@ class _Granted:
 
 @dataclass
 class _Filter:
-    """The amounts that filters of one part have in one currency, and how much is left."""
+    """The amounts that filters of one part have in one currency, and how much is left.
+
+    ``due`` are the noise multipliers of answers that rounds have paid for.
+    """
 
     currency: Currency
     whole: float = 0.0
     left: float = 0.0
+    due: list[float] = field(default_factory=list)
 
     def price(self, charge: Entry) -> float:
         """Return what a charge takes of it; infinite where its currency knows no cost."""
-        try:
-            return cost(charge.event, self.currency) * charge.count
-        except (UnsupportedEvent, InputError, OverflowError):
-            return math.inf
+        return 0.0 if self._answer(charge) >= 0 else self._cost(charge)
 
     def grant(self, reservation: Entry) -> None:
         """Add the amount of one more filter."""
-        self.whole += self.price(reservation)
-        self.left += self.price(reservation)
+        self.whole += self._cost(reservation)
+        self.left += self._cost(reservation)
 
     def take(self, charge: Entry) -> None:
-        """Take what a charge costs."""
-        self.left -= self.price(charge)
+        """Take what a charge costs; a round's pays for the answer that comes next."""
+        if (place := self._answer(charge)) >= 0:
+            self.due.pop(place)
+            return
+        self.left -= self._cost(charge)
+        if isinstance(charge.event, Round):
+            self.due += [charge.event.noise_multiplier] * charge.count
+
+    def _answer(self, charge: Entry) -> int:
+        """Return which answer that a round has paid for a charge is of; -1 for none."""
+        if not isinstance(charge.event, Gaussian) or charge.count != 1:
+            return -1
+        return paid_for(charge.event, self.due)
+
+    def _cost(self, entry: Entry) -> float:
+        try:
+            return cost(entry.event, self.currency) * entry.count
+        except (UnsupportedEvent, InputError, OverflowError):
+            return math.inf
 
 
 class Balance:

@@ -52,6 +52,14 @@ class PrivacyBudget:
         used = f", at most {self.max_rows} of them used," if self.max_rows > 1 else ""
         return f"{self.protects}{used} {CHANGES[self.adjacency]}"
 
+    @property
+    def records_are_public(self) -> bool:
+        """Whether neighbouring tables have equally many records, so that their number is public.
+
+        Not where a unit may hold several: it may be replaced by one that holds fewer.
+        """
+        return self.adjacency == "replace_one" and self.unit is None
+
     def __post_init__(self) -> None:
         check_settings(self)
         if not self.epsilon > 0:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import NoReturn
 
 from dp_synth.accounting import cache
 from dp_synth.accounting.audible import drowned, least_rho, rounded_up
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.currency import Currency, limit, zcdp_rho
+from dp_synth.accounting.currency import zcdp_rho
 from dp_synth.accounting.curves import compose
-from dp_synth.accounting.events import Event, Gaussian, ZeroConcentrated
+from dp_synth.accounting.events import Event
+from dp_synth.accounting.filters import Filter
 from dp_synth.accounting.plan import Part, Plan
-from dp_synth.errors import InputError
+from dp_synth.errors import InputError, UnsupportedEvent
 
 LEAST_RHO = 1e-60  # less is never charged
 RELATIVE_TOLERANCE = 1e-9  # of the zCDP cost; at large delta epsilon is far more sensitive
 COMPOSITION = 2  # of losses: another one finds other noise, by a hair, for the same budget
+USED = 1e-6  # relative, of an amount of a filter that may be left by calibration
+MOST_TRIES = 40  # of a cost
 WELL_USED = 1 - 1e-4  # a cached scale that uses less of the budget is searched anew
 
 Weighted = tuple[tuple[tuple[Part, ...], float], ...]
@@ -68,35 +72,70 @@ def calibrate(
 
 
 def at_cost(
-    plans: Mapping[str, tuple[Plan, float]],
-    amount: float,
-    currency: Currency,
-    budget: PrivacyBudget,
+    plans: Mapping[str, tuple[Plan, float]], amount: float, rule: Filter
 ) -> dict[str, Plan]:
     """Return the plans with the noise at which all together cost ``amount``, never more.
 
-    An amount of a filter in its currency. Nothing is refused where nothing is left of it, so that
-    whoever pays says so; else InputError as in ``calibrate``.
+    An amount of a filter in its currency, by what ``rule`` charges each plan. Nothing is refused
+    where nothing is left of it, so that whoever pays says so; else InputError as in ``calibrate``,
+    and UnsupportedEvent where no cost of a plan is known.
     """
     check_weights(plans)
+    budget = rule.budget
     check_guarantees({name: plan for name, (plan, _) in plans.items()}, budget)
+    whole = math.fsum(weight for _, weight in plans.values())
+    plans = {
+        name: (plan.with_delta(rule.left_out(amount * weight / whole), 1.0), weight)
+        for name, (plan, weight) in plans.items()
+    }
 
-    def cost(rho: float) -> float:
-        return sum(plan.cost(currency) for plan in _shared(rho, plans).values())
+    def cost(rho: float, rule: Filter = rule) -> float:
+        """Amount of all plans at a zCDP cost that they share; infinite where none is known."""
+        try:
+            return math.fsum(rule.cost(plan.events()) for plan in _shared(rho, plans).values())
+        except UnsupportedEvent:
+            if not rule.apart:
+                raise
+            return math.inf  # of this noise
 
-    def least(rho: float) -> float:
-        spent = cost(rho)
-        event = ZeroConcentrated(spent) if currency == "zcdp" else Gaussian(spent**-0.5, 1.0)
-        return compose([(event, 1)]).epsilon(budget.delta)
-
-    low, high = (amount * (1 - 1e-12),) * 2 if currency == "zcdp" else (0.0, amount)
-    while high - low > 1e-6 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if cost(middle) > amount else (middle, high)
-    ready = _shared(low or LEAST_RHO, plans)
-    if drowned(ready, budget) and (amount or not limit(budget, currency)):
-        _refuse_drowned(ready, budget, least(least_rho(tuple(plans.values()), budget)))
+    key = repr((COMPOSITION, "filter", plans, amount, rule))
+    kept = cache.read(key)
+    if kept is None or not WELL_USED * amount <= cost(kept) <= amount:
+        kept = _rho_at(cost, amount)
+        cache.write(key, kept)
+    ready = _shared(kept, plans)
+    if drowned(ready, budget) and (amount or not rule.limit):
+        rho = least_rho(tuple(plans.values()), budget)
+        for _ in range(3):  # what may be left out depends on the epsilon
+            least = rule.epsilon_for(cost(rho, rule))
+            rule = replace(rule, budget=replace(budget, epsilon=least))
+        _refuse_drowned(ready, budget, least)
     return ready
+
+
+def _rho_at(cost: Callable[[float], float], amount: float) -> float:
+    """Return a zCDP cost to share, at which plans cost ``amount`` of a filter, never more.
+
+    An amount is nearly in proportion to what is shared, so that a few secants in logarithms find
+    it; where one leaves what is known to hold it, the middle is tried.
+    """
+    low, high, slope = 0.0, math.inf, 1.0
+    rho, before = amount / 2, (0.0, 0.0)
+    for _ in range(MOST_TRIES):
+        found = cost(rho) if rho > LEAST_RHO else amount
+        if amount * (1 - USED) <= found <= amount:
+            break
+        low, high = (rho, high) if found < amount else (low, rho)
+        if before[0] and math.isfinite(found) and found != before[1]:
+            slope = math.log(rho / before[0]) / math.log(found / before[1])
+        before = (rho, found) if math.isfinite(found) else (0.0, 0.0)
+        goal = amount * (1 - USED / 2) / found if math.isfinite(found) else 1 / 4
+        rho *= goal ** min(max(slope, 1 / 2), 2.0)
+        if not low < rho < high:
+            rho = math.sqrt(low * high) if low else high / 2
+    else:
+        rho = low
+    return max(rho, LEAST_RHO)
 
 
 def check_guarantees(plans: Mapping[str, Plan], budget: PrivacyBudget) -> None:

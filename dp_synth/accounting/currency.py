@@ -10,11 +10,18 @@ Thakurta 2022, arXiv:2210.17520). It does not hold for composed loss distributio
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, get_args
 
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.closed_forms import gaussian_delta, zcdp_delta
+from dp_synth.accounting.closed_forms import (
+    ROUNDING,
+    gaussian_delta,
+    gaussian_epsilon,
+    zcdp_delta,
+    zcdp_epsilon,
+)
 from dp_synth.accounting.domination import pure_mu, selection_mu
 from dp_synth.accounting.events import (
     Event,
@@ -22,9 +29,11 @@ from dp_synth.accounting.events import (
     NoGuarantee,
     Public,
     Pure,
+    Round,
     Selection,
     ThresholdedGaussian,
 )
+from dp_synth.accounting.least_gaussian import amount_of_round
 from dp_synth.errors import InputError, UnsupportedEvent
 
 Currency = Literal["zcdp", "gdp"]
@@ -58,42 +67,64 @@ def cost(event: Event, currency: Currency) -> float:
     return amount
 
 
+def paid_for(event: Gaussian, due: Sequence[float]) -> int:
+    """Return the place of the answer, among those that rounds have paid for, that this one is.
+
+    -1 when there is none of as little noise.
+    """
+    places = (i for i, least in enumerate(due) if event.noise_multiplier >= least)
+    return next(places, -1)
+
+
 @lru_cache(maxsize=256)
-def limit(budget: PrivacyBudget, currency: Currency) -> float:
+def limit(budget: PrivacyBudget, currency: Currency, apart: float = 0.0) -> float:
     """Return the largest amount that keeps the budget, rounded down.
 
-    InputError at delta 0, to which neither currency converts, and at an infinite epsilon.
+    A part ``apart`` of its delta is for what is left out beside the amount. InputError at delta
+    0, to which neither currency converts, and at an infinite epsilon.
     """
     if math.isinf(budget.epsilon):
         raise InputError("epsilon must be a finite number above 0 for a filter, got inf")
     if not budget.delta:
         raise InputError("an adaptive accountant needs a delta above 0, got 0")
+    delta = _without(apart, budget.delta)
     if currency == "zcdp":
-        return zcdp_rho(budget.epsilon, budget.delta)
+        return zcdp_rho(budget.epsilon, delta)
     low, high = 0.0, 1.0
-    while gaussian_delta(high, budget.epsilon) < budget.delta:
+    while gaussian_delta(high, budget.epsilon) < delta:
         high *= 2
     while high - low > 1e-9 * high:
         middle = (low + high) / 2
-        above = gaussian_delta(middle, budget.epsilon) > budget.delta
+        above = gaussian_delta(middle, budget.epsilon) > delta
         low, high = (low, middle) if above else (middle, high)
     return (low * (1 - 1e-9)) ** 2  # clear of rounding on the way back to epsilon
 
 
-def epsilon_within(amount: float, delta: float, currency: Currency) -> float:
-    """Return an epsilon whose `limit` at ``delta`` is at most ``amount``, the largest but for 1e-6.
+def epsilon_within(amount: float, delta: float, currency: Currency, apart: float = 0.0) -> float:
+    """Return an epsilon whose `limit` at ``delta`` is at most ``amount``, the largest but for 1e-5.
 
     >>> round(epsilon_within(limit(PrivacyBudget(1.0, 1e-6), "zcdp"), 1e-6, "zcdp"), 4)
     1.0
     """
-    low, high = 0.0, 1.0
-    while amount > limit(PrivacyBudget(high, delta), currency):
-        low, high = high, 2 * high
-    while high - low > 1e-6 * high:
-        middle = (low + high) / 2
-        above = limit(PrivacyBudget(middle, delta), currency) > amount
-        low, high = (low, middle) if above else (middle, high)
-    return low
+    whole, back = epsilon_of(amount, delta, currency, apart), 1e-6
+    while (found := whole * (1 - back)) and (
+        limit(PrivacyBudget(found, delta), currency, apart) > amount
+    ):
+        back *= 2
+    return found
+
+
+def epsilon_of(amount: float, delta: float, currency: Currency, apart: float = 0.0) -> float:
+    """Return the epsilon that an amount costs at ``delta``, with ``apart`` of it, rounded up."""
+    left = _without(apart, delta)
+    if currency == "zcdp":
+        return zcdp_epsilon(amount, left)
+    return gaussian_epsilon(math.sqrt(amount), left)
+
+
+def _without(apart: float, delta: float) -> float:
+    """Return what of ``delta`` is left beside a part that is set apart, rounded down."""
+    return (delta - apart) / (1 - apart) * (1 - ROUNDING) if apart else delta
 
 
 def zcdp_rho(epsilon: float, delta: float) -> float:
@@ -111,11 +142,22 @@ def _squared_mu(event: Event) -> float | None:
     match event:
         case Gaussian():
             return event.noise_multiplier**-2
+        case Round():
+            return _amount_of_round(event)
         case Selection():
             return _dominating_mu(event.epsilon, pure=False) ** 2
         case Pure():
             return _dominating_mu(event.epsilon, pure=True) ** 2
     return None
+
+
+def _amount_of_round(event: Round) -> float:
+    """Return the least amount that is known of a round: of both together, or of each apart."""
+    together = amount_of_round(event.epsilon, event.noise_multiplier)
+    alone = cost(event.answer, "gdp")
+    if alone < 1 and together < alone + 1.5 * 2 * event.choice.rho:  # a choice alone costs more
+        return together
+    return min(together, alone + cost(event.choice, "gdp"))
 
 
 @lru_cache(maxsize=256)

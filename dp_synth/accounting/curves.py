@@ -40,6 +40,7 @@ from dp_synth.accounting.events import (
     NoGuarantee,
     Public,
     Pure,
+    Round,
     SampledGaussian,
     Selection,
     ThresholdedGaussian,
@@ -211,13 +212,22 @@ class PrivacyCurve:
         last = min(*(bound for _, bound in self._epsilons(TAIL)), LARGEST_LOSS)
         points = np.geomspace(last * 1e-4, last, 400) if last else np.empty(0)
         epsilons = np.unique(np.concatenate([[0.0], points, self._corners]))
+        return epsilons, self._deltas(epsilons)
+
+    def deltas(self, epsilons: Floats) -> Floats:
+        """Return upper bounds on the smallest delta at each of the ``epsilons`` >= 0."""
+        if self.beside == 1:
+            return np.ones_like(epsilons)
+        return np.asarray(self.beside + (1 - self.beside) * self._deltas(epsilons))
+
+    def _deltas(self, epsilons: Floats) -> Floats:
         if self.is_gaussian:
-            return epsilons, np.array([gaussian_delta(self.mu, e) for e in epsilons])
+            return np.array([gaussian_delta(self.mu, e) for e in epsilons])
         bounds = [np.array([self._delta_apart(e) for e in epsilons])]
         if self.rho is not None:
             bounds.append(np.array([zcdp_delta(self.rho, e) for e in epsilons]))
         bounds += [deltas for _, deltas in self._by_losses(lambda losses: losses.deltas(epsilons))]
-        return epsilons, np.min(bounds, axis=0)
+        return np.asarray(np.min(bounds, axis=0))
 
     @property
     def _corners(self) -> Floats:
@@ -314,7 +324,7 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
     """
     sequence: list[tuple[Event, int]] = []
     kept = 0.0  # logarithm of the chance that no threshold tells all
-    for event, count in events:
+    for event, count in _apart(events):
         if not isinstance(event, Event):
             raise UnsupportedEvent(f"no certified engine bounds {event!r}")
         if isinstance(event, NoGuarantee) and count:
@@ -329,6 +339,17 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
         elif count and not isinstance(event, Public):  # it would only part a block in two
             sequence.append((event, count))
     return PrivacyCurve(tuple(sequence), (0.0 - math.expm1(kept)) * (1 + ROUNDING))
+
+
+def _apart(events: Iterable[tuple[Event, int]]) -> Iterator[tuple[Event, int]]:
+    """Yield the events with a round's choice and answer one after the other."""
+    for event, count in events:
+        if isinstance(event, Round):
+            for _ in range(count):
+                yield event.choice, 1
+                yield event.answer, 1
+        else:
+            yield event, count
 
 
 def _rho(event: Event) -> float | None:

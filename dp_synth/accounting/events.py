@@ -68,6 +68,37 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class Round:
+    """A choice of range ``epsilon``, then a Gaussian answer whose noise was fixed before it.
+
+    One mechanism of two outputs, as adaptive algorithms run it again and again: choose what to
+    measure, then measure it. ``noise_multiplier`` is that of the answer.
+    """
+
+    epsilon: float
+    noise_multiplier: float
+
+    def __post_init__(self) -> None:
+        _positive("epsilon", self.epsilon)
+        _positive("noise_multiplier", self.noise_multiplier)
+
+    @property
+    def choice(self) -> Selection:
+        """Its first output alone."""
+        return Selection(self.epsilon)
+
+    @property
+    def answer(self) -> Gaussian:
+        """Its second output alone."""
+        return Gaussian(self.noise_multiplier, 1.0)
+
+    @property
+    def rho(self) -> float:
+        """Cost in zCDP: that of both."""
+        return self.choice.rho + self.answer.rho
+
+
+@dataclass(frozen=True)
 class Laplace:
     """Laplace noise of ``scale`` added to one number that moves by at most ``sensitivity``.
 
@@ -338,6 +369,7 @@ class Public:
 Event = (
     Gaussian
     | Selection
+    | Round
     | Laplace
     | DiscreteGaussian
     | DiscreteLaplace
@@ -354,6 +386,7 @@ Event = (
 EVENTS: dict[str, type[Event]] = {
     "gaussian": Gaussian,
     "selection": Selection,
+    "round": Round,
     "laplace": Laplace,
     "discrete_gaussian": DiscreteGaussian,
     "discrete_laplace": DiscreteLaplace,

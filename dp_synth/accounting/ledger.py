@@ -11,18 +11,19 @@ from typing import Literal, get_args
 from dp_synth._version import __version__
 from dp_synth.accounting.balance import filter_of, uncovered
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.currency import CURRENCIES, Currency, cost, epsilon_within, limit
+from dp_synth.accounting.currency import CURRENCIES, Currency, cost
 from dp_synth.accounting.curves import PrivacyCurve, compose
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
     NoGuarantee,
+    Round,
     Selection,
     ThresholdedGaussian,
-    ZeroConcentrated,
     event_from_fields,
     event_to_fields,
 )
+from dp_synth.accounting.filters import Filter
 from dp_synth.display import ROWS, html_table
 from dp_synth.errors import LedgerError, UnsupportedEvent
 from dp_synth.rounding import rounded_down
@@ -37,6 +38,7 @@ UNCONFIRMED = "bounds read from the records: not certified"
 FLOATING = "noise in floating point: its low bits are not certified"
 
 FORMAT, VERSION = "dp_synth.ledger", 2
+APART_VERSION = 3  # of an adaptive ledger that charges plans, and sets a part of delta apart
 INFINITE = "inf"  # how an infinite epsilon is written: JSON has no number for it
 
 Randomness = Literal["os", "seeded"]  # a seeded run can be repeated by whoever knows the seed
@@ -101,14 +103,17 @@ class Ledger:
     ``rule`` says what makes the total valid: "planned" events that were all fixed before the
     first release, composed by their curves, or a filter that counts in a currency. A ledger
     with ``simulation`` belongs to an experiment whose repeats are releases of their own.
-    ``head`` is the SHA-256 of its last line on disk, "" of a ledger in memory: whoever notes it
-    can tell later whether lines were cut from the end.
+    ``delta_apart`` is the part of delta that a filter's plans may leave out beside their amounts;
+    where it is 0, as earlier versions opened it, every event is charged by itself. ``head`` is the
+    SHA-256 of its last line on disk, "" of a ledger in memory: whoever notes it can tell later
+    whether lines were cut from the end.
     """
 
     budget: PrivacyBudget
     entries: tuple[Entry, ...] = ()
     rule: Rule = "planned"
     simulation: bool = False
+    delta_apart: float = 0.0
     head: str = field(default="", compare=False)
 
     def __iter__(self) -> Iterator[Entry]:
@@ -135,12 +140,10 @@ class Ledger:
         """
         if self.uncovered:
             return compose([(NoGuarantee(self.uncovered), 1)])
-        if self.rule == "planned" or not self.reservations:
+        rule = self.filter
+        if rule is None or not self.reservations:
             return compose((entry.event, entry.count) for entry in self.reservations)
-        amount = max(limit(self.budget, self.rule), self.spent(self.rule))
-        if self.rule == "zcdp":
-            return compose([(ZeroConcentrated(amount), 1)])
-        return compose([(Gaussian(amount**-0.5, 1.0), 1)])
+        return rule.curve(max(rule.limit, self.spent(rule.currency)))
 
     @property
     def epsilon(self) -> float:
@@ -161,9 +164,51 @@ class Ledger:
         found = next(iter(uncovered(self.entries)), None)
         return "" if found is None else f"more was charged than was reserved: {found[1]}"
 
+    @property
+    def filter(self) -> Filter | None:
+        """What an adaptive root may spend; None of a planned one."""
+        if self.rule == "planned":
+            return None
+        return Filter(self.budget, self.rule, self.delta_apart)
+
+    @property
+    def plans(self) -> tuple[tuple[Entry, ...], ...]:
+        """The reservations of each plan: lines of one recipe in a row, each of another part."""
+        plans: list[list[Entry]] = []
+        for entry in self.entries:
+            if entry.kind != "reservation":
+                plans.append([])
+            elif plans and continues(plans[-1], entry.recipe, entry.part):
+                plans[-1].append(entry)
+            else:
+                plans.append([entry])
+        return tuple(tuple(plan) for plan in plans if plan)
+
     def spent(self, currency: Currency) -> float:
-        """Return the amount that was reserved, in a filter's currency."""
-        return sum(cost(entry.event, currency) * entry.count for entry in self.reservations)
+        """Return the amount that was reserved, in a filter's currency.
+
+        That of each plan's composed curve in the ledger of such a filter, else of its events.
+        """
+        rule = self.filter
+        if rule is None or not rule.apart or rule.currency != currency:
+            return sum(cost(entry.event, currency) * entry.count for entry in self.reservations)
+        return math.fsum(
+            rule.cost((entry.event, entry.count) for entry in plan) for plan in self.plans
+        )
+
+    @property
+    def odometer(self) -> float:
+        """Epsilon of what a filter's ledger has released so far, at its delta, whenever one stops.
+
+        Whoever stops because of what was released, before this exceeds some epsilon, keeps that
+        epsilon (`Filter.odometer`). It is looser than the filter, by what it takes to hold at all
+        times at once, so that it says less than `epsilon` where most of the filter is used: then
+        it is that.
+        """
+        rule = self.filter
+        if rule is None or not self._within_limit:
+            return self.epsilon
+        return min(rule.odometer(self.spent(rule.currency)), self.epsilon)
 
     @property
     def epsilon_left(self) -> float:
@@ -171,21 +216,22 @@ class Ledger:
 
         A planned ledger has no room for later runs. Rounded down to four digits.
         """
-        if self.rule == "planned":
+        rule = self.filter
+        if rule is None:
             return 0.0
         if not self.reservations:
             return self.budget.epsilon
-        whole = limit(self.budget, self.rule)
-        left = whole - self.spent(self.rule)
-        if left <= CRUMBS * whole:
+        left = rule.limit - self.spent(rule.currency)
+        if left <= CRUMBS * rule.limit:
             return 0.0
-        return float(rounded_down(epsilon_within(left, self.budget.delta, self.rule)))
+        return float(rounded_down(rule.epsilon_within(left)))
 
     @property
     def _within_limit(self) -> bool:
         """Whether a filter's ledger stopped in time, as one that an accountant wrote always did."""
-        assert self.rule != "planned"
-        return self.spent(self.rule) <= limit(self.budget, self.rule) * (1 + 1e-9)
+        rule = self.filter
+        assert rule is not None
+        return self.spent(rule.currency) <= rule.limit * (1 + 1e-9)
 
     @property
     def seeded(self) -> bool:
@@ -207,8 +253,11 @@ class Ledger:
         budget = {name: getattr(self.budget, name) for name in PrivacyBudget.__dataclass_fields__}
         if math.isinf(self.budget.epsilon):
             budget["epsilon"] = INFINITE
-        rule = {"rule": self.rule, "simulation": self.simulation}
-        return {"format": FORMAT, "version": VERSION, "dp_synth": __version__, **budget, **rule}
+        rule: dict[str, object] = {"rule": self.rule, "simulation": self.simulation}
+        version = VERSION
+        if self.delta_apart:
+            version, rule["delta_apart"] = APART_VERSION, self.delta_apart
+        return {"format": FORMAT, "version": version, "dp_synth": __version__, **budget, **rule}
 
     def to_fields(self) -> dict[str, object]:
         """Return the ledger as a JSON object."""
@@ -232,8 +281,9 @@ class Ledger:
     @classmethod
     def opened(cls, header: Mapping[str, object], entries: tuple[Entry, ...] = ()) -> Ledger:
         """Return the ledger with this header; LedgerError when it is not one."""
-        if header.get("format") != FORMAT or header.get("version") != VERSION:
-            raise LedgerError(f"not a {FORMAT} of version {VERSION}")
+        version = header.get("version")
+        if header.get("format") != FORMAT or version not in (VERSION, APART_VERSION):
+            raise LedgerError(f"not a {FORMAT} of version {VERSION} or {APART_VERSION}")
         rule, simulation = header.get("rule"), header.get("simulation")
         if rule not in ("planned", *CURRENCIES) or not isinstance(simulation, bool):
             raise LedgerError(f"unknown rule {rule!r} or simulation {simulation!r} in its head")
@@ -244,10 +294,13 @@ class Ledger:
             budget = PrivacyBudget(**given)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
             raise LedgerError(f"the budget in its head is not one: {error}") from error
+        apart = header.get("delta_apart") if version == APART_VERSION else 0.0
+        if not isinstance(apart, float) or not 0 <= apart <= budget.delta / 2:
+            raise LedgerError(f"delta_apart must be at most half of its delta, got {apart!r}")
         head = header.get("head", "")
         if not isinstance(head, str):
             raise LedgerError(f"its head must be text, got {head!r}")
-        return cls(budget, entries, rule, simulation, head)  # type: ignore[arg-type]
+        return cls(budget, entries, rule, simulation, apart, head)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         rows: dict[tuple[str, str, str, str], int] = {}
@@ -276,7 +329,7 @@ class Ledger:
 
     def summary(self) -> list[str]:
         """Return the total in one line, and what else a reader must know."""
-        return [self._total(), *self._warnings()]
+        return [self._total(), *self._so_far(), *self._warnings()]
 
     def __repr__(self) -> str:
         rows = self.folded()
@@ -332,13 +385,25 @@ class Ledger:
 
     def _room(self) -> str:
         """Return what a filter has left, in words; nothing of a planned ledger."""
-        if self.rule == "planned":
+        rule = self.filter
+        if rule is None:
             return ""
-        used = self.spent(self.rule) / limit(self.budget, self.rule)
+        used = self.spent(rule.currency) / rule.limit
         left = self.epsilon_left
         most = f"a further run may ask for at most epsilon {rounded_down(left)}"
         fits = most if left else "no run fits"
         return f"; {rounded_up(100 * used, 3)} % of the {self.rule} filter is used: {fits}"
+
+    def _so_far(self) -> list[str]:
+        """Return what an odometer says of a filter's ledger, in a line; none of a planned one."""
+        if self.filter is None or not self.reservations or not self._within_limit:
+            return []
+        if self.odometer < self.epsilon:
+            return [
+                f"so far at most epsilon {rounded_up(self.odometer)}, wherever one stops and why "
+                "(odometer)"
+            ]
+        return ["so far: the odometer says no less than the whole filter"]
 
     @property
     def _chosen_on_the_way(self) -> tuple[tuple[str, str], ...]:
@@ -376,6 +441,11 @@ class Ledger:
         return warnings
 
 
+def continues(plan: Sequence[Entry], recipe: str, part: str) -> bool:
+    """Return whether a reservation for this part is of the same plan as those before it."""
+    return bool(plan) and plan[-1].recipe == recipe and part not in {e.part for e in plan}
+
+
 def describe(event: Event) -> str:
     """Return the event in a few words, with four digits that promise no more than it keeps."""
     if isinstance(event, Gaussian):
@@ -383,6 +453,9 @@ def describe(event: Event) -> str:
         return f"gaussian, stddev {rounded_down(event.stddev)}, sensitivity {moved}"
     if isinstance(event, Selection):
         return f"selection, loss range {rounded_up(event.epsilon)}"
+    if isinstance(event, Round):
+        noise = f"noise multiplier {rounded_down(event.noise_multiplier)}"
+        return f"{describe(event.choice)}, with the answer that comes next, {noise}"
     if isinstance(event, ThresholdedGaussian):
         return f"thresholded {describe(event.counted)}, delta {rounded_up(event.delta)}"
     if isinstance(event, NoGuarantee):
@@ -403,9 +476,11 @@ def describe_all(events: Iterable[Event]) -> str:
     stddevs = [event.stddev for event in texts.values() if isinstance(event, Gaussian)]
     if stddevs:
         return f"gaussian, stddev {rounded_down(min(stddevs))} to {rounded_down(max(stddevs))}"
-    losses = [event.epsilon for event in texts.values() if isinstance(event, Selection)]
+    losses = [e.epsilon for e in texts.values() if isinstance(e, Selection | Round)]
     if losses:
-        return f"selection, loss range {rounded_up(min(losses))} to {rounded_up(max(losses))}"
+        rounds = any(isinstance(event, Round) for event in texts.values())
+        more = ", each with the answer that comes next" if rounds else ""
+        return f"selection, loss range {rounded_up(min(losses))} to {rounded_up(max(losses))}{more}"
     return f"{next(iter(texts))}, and {len(texts) - 1} more"
 
 

@@ -42,6 +42,8 @@ class LedgerFile:
         if size == self._size:
             return
         found, last = _read(self.path)
+        if found.rule == self.ledger.rule:  # what was set apart was fixed when it was opened
+            self.ledger = replace(self.ledger, delta_apart=found.delta_apart)
         if found.header() != {**self.ledger.header(), "dp_synth": found.header()["dp_synth"]}:
             raise LedgerError(
                 f"{self.path}: was opened for {difference(found, self.ledger)}; give the same, or "
@@ -117,7 +119,7 @@ def difference(found: Ledger, asked: Ledger) -> str:
     return ", and ".join(
         f"{name} {first[name]!r}, not {second[name]!r}"
         for name in first
-        if first[name] != second[name]
+        if name in second and name != "version" and first[name] != second[name]
     )
 
 

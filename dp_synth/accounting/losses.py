@@ -27,6 +27,7 @@ from dp_synth.accounting.events import (
     NoisyVote,
     Public,
     Pure,
+    Round,
     SampledGaussian,
     Selection,
     ThresholdedGaussian,
@@ -80,6 +81,8 @@ def loss_distribution(event: Event, step: float) -> LossDistribution | None:
             return _approximate(event.epsilon, event.delta, step)
         case Selection():
             return _selection(event, step)
+        case Round():
+            return _selection(event.choice, step).compose(_gaussian(event.answer, step))
         case NoisyVote():
             return _vote(event, step)
         case ZeroConcentrated():

@@ -17,6 +17,7 @@ from dp_synth.accounting.events import (
     NoisyVote,
     Public,
     Pure,
+    Round,
     SampledGaussian,
     Selection,
     ThresholdedGaussian,
@@ -61,6 +62,9 @@ def _scaled(event: Event, factor: float) -> Event:
             return replace(event, scale=event.scale * factor)
         case DiscreteGaussian():
             return replace(event, stddev=event.stddev * factor)
+        case Round():
+            multiplier = event.noise_multiplier * factor
+            return Round(event.epsilon / factor, multiplier)
         case Selection() | Pure():
             return replace(event, epsilon=event.epsilon / factor)
         case ZeroConcentrated():

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
+from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.currency import NO_DELTA, Currency, cost
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
     NoGuarantee,
     NoisyVote,
+    Round,
     SampledGaussian,
     Selection,
     ThresholdedGaussian,
@@ -30,13 +32,15 @@ THRESHOLD_SHARE = 0.1
 class Gaussians:
     """``count`` Gaussian answers with one noise multiplier, found by calibration when None.
 
-    ``share`` is this part's portion of the plan's zCDP cost, relative to the other parts.
+    ``share`` is this part's portion of the plan's zCDP cost, relative to the other parts. Where
+    they ``count_records`` and no more, they cost nothing under a budget that makes that public.
     """
 
     count: int
     share: float = 1.0
     noise_multiplier: float | None = None
     name: str = ""
+    count_records: bool = False
 
     def __post_init__(self) -> None:
         _check_part(self.count, self.share, self.noise_multiplier)
@@ -248,18 +252,25 @@ class FilteredGaussian:
 
 @dataclass(frozen=True)
 class FilteredSelection:
-    """Choices paid from a filtered part, with a range chosen while running."""
+    """Choices paid from a filtered part, with a range chosen while running.
+
+    With ``answer``, the noise multiplier of a Gaussian answer that comes next, fixed before the
+    choice, both are charged as one `Round` when the choice is, and the answer is then free.
+    """
 
     part: Filtered
     epsilon: float
+    answer: float | None = None
 
     @property
     def name(self) -> str:
         """The name of the part that pays."""
         return self.part.name
 
-    def event(self) -> Selection:
+    def event(self) -> Selection | Round:
         """Return what one choice will be charged as."""
+        if self.answer is not None:
+            return Round(self.epsilon, self.answer)
         return Selection(self.epsilon)
 
 
@@ -317,7 +328,18 @@ class Plan:
             }
         )
 
-    def with_delta(self, delta: float) -> Plan:
+    def under(self, budget: PrivacyBudget) -> Plan:
+        """Return the plan without answers that the budget makes public: numbers of records."""
+        if not budget.records_are_public:
+            return self
+        free = {
+            name: replace(part, count=0)
+            for name, part in self.parts.items()
+            if isinstance(part, Gaussians) and part.count_records
+        }
+        return Plan({**self.parts, **free}) if free else self
+
+    def with_delta(self, delta: float, share: float = THRESHOLD_SHARE) -> Plan:
         """Return the plan whose thresholds share their part of ``delta``, where none was given.
 
         InputError at delta 0, which allows no threshold.
@@ -327,7 +349,7 @@ class Plan:
             return self
         if not delta:
             raise InputError("releasing categories of open columns needs a delta above 0, got 0")
-        each = THRESHOLD_SHARE * delta / sum(part.count for part in parts)
+        each = share * delta / sum(part.count for part in parts)
         given = {part.name: replace(part, delta=each) for part in parts if part.delta is None}
         return Plan({**self.parts, **given})
 

@@ -44,8 +44,9 @@ class Portion:
         with self.root._lock:
             amount = self._whole(plans)
             pieces = self.root.admit_jointly(plans, randomness=randomness, amount=amount, why=why)
-            assert self.root.currency is not None
-            self._spend(sum(piece.plan.cost(self.root.currency) for piece in pieces.values()))
+            rule = self.root.ledger.filter
+            assert rule is not None
+            self._spend(sum(rule.cost(piece.plan.events()) for piece in pieces.values()))
         return pieces
 
     def check(self, plans: Plans) -> dict[str, Plan]:
@@ -57,11 +58,7 @@ class Portion:
         """Return all that is left of this; BudgetExceeded when the rest of it is gone."""
         left = self.left()
         if left < self._left * (1 - 1e-9):
-            raise BudgetExceeded(
-                f"{', '.join(plans)} would cost {self._left:.4g} where {left:.4g} is left of "
-                f"the {self.root.currency} filter, enough for epsilon "
-                f"{self.root.ledger.epsilon_left:g}; nothing was released"
-            )
+            raise BudgetExceeded(self.root._no_room(plans, self._left))
         return left
 
     def _spend(self, amount: float) -> None:

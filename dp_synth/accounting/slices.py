@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from dp_synth.accounting.balance import no_dearer, times
 from dp_synth.accounting.budget import Adjacency, PrivacyBudget
-from dp_synth.accounting.currency import cost
-from dp_synth.accounting.events import Event
+from dp_synth.accounting.currency import cost, paid_for
+from dp_synth.accounting.events import Event, Gaussian, Round
 from dp_synth.accounting.ledger import PLANNED, Entry, Randomness, Sampler
 from dp_synth.accounting.plan import Filtered, FilteredGaussian, FilteredSelection, Part, Plan
 from dp_synth.errors import BudgetExceeded
@@ -40,6 +40,8 @@ class Slice:
         self._position = position
         self._used: dict[str, float] = dict.fromkeys(plan.parts, 0)
         self._order = {part: order for order, part in enumerate(plan.parts)}
+        self._latest = 0
+        self._due: dict[str, list[float]] = {part: [] for part in plan.parts}  # rounds' answers
         self._lock = threading.Lock()
 
     @property
@@ -86,7 +88,10 @@ class Slice:
         )
         with self._lock:
             planned = self._planned(part, why)
-            price = self._price(planned, event, count, why)
+            if count:
+                self._refuse_earlier(part, why)
+            answer = self._answer_of(planned, event, count)
+            price = 0.0 if answer >= 0 else self._price(planned, event, count, why)
             if price > self.left(part):
                 raise BudgetExceeded(
                     f"{why!r} asks for {price:.6g} but part {part.name!r} of {self.name!r} has "
@@ -99,6 +104,25 @@ class Slice:
                 position = (self._position, self._order[part.name])
                 self.accountant._record(entry, position)
             self._used[part.name] += price
+            self._latest = max(self._latest, self._order[part.name] if count else 0)
+            if answer >= 0:
+                self._due[part.name].pop(answer)
+            elif isinstance(event, Round):
+                self._due[part.name] += [event.noise_multiplier] * count
+
+    def _refuse_earlier(self, part: Part, why: str) -> None:
+        """Raise BudgetExceeded where a later part was charged: the plan's curve is in its order."""
+        if self._order[part.name] < self._latest:
+            raise BudgetExceeded(
+                f"{why!r} comes after later parts of the plan were charged; its curve holds in the "
+                "planned order only; nothing was released"
+            )
+
+    def _answer_of(self, part: Part, event: Event, count: int) -> int:
+        """Return which answer that a round has paid for this is; -1 for none."""
+        if not isinstance(part, Filtered) or not isinstance(event, Gaussian) or count != 1:
+            return -1
+        return paid_for(event, self._due[part.name])
 
     def _planned(self, part: Part, why: str) -> Part:
         planned = self.plan.parts.get(part.name)

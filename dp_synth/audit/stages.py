@@ -10,7 +10,7 @@ from itertools import chain, zip_longest
 
 import numpy as np
 
-from dp_synth.accounting import Gaussian, PrivacyCurve, Selection, compose
+from dp_synth.accounting import Gaussian, PrivacyCurve, Round, Selection, compose
 from dp_synth.accounting.events import Event
 from dp_synth.audit.bounds import Worlds
 from dp_synth.comparison import SampledComparison
@@ -151,4 +151,6 @@ def _ranges(run: Charges) -> list[float]:
 
 
 def _charges(run: Watched, part: str, why: str) -> Charges:
-    return tuple((e.event, e.count) for e in run.ledger.charges if (e.part, e.why) == (part, why))
+    """Return what a stage was charged for; of rounds, whose answers are another's, the choices."""
+    events = ((e.event, e.count) for e in run.ledger.charges if (e.part, e.why) == (part, why))
+    return tuple((e.choice if isinstance(e, Round) else e, count) for e, count in events)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from dp_synth.accounting import Event, Gaussian, Ledger, Selection, compose
+from dp_synth.accounting import Event, Gaussian, Ledger, Round, Selection, compose
 from dp_synth.accounting.closed_forms import gaussian_epsilon
 from dp_synth.accounting.events import (
     Laplace,
@@ -158,7 +158,7 @@ def _noise_of(event: Event) -> float | None:
     match event:
         case Gaussian():
             return event.stddev
-        case Selection():
+        case Selection() | Round():
             return 1 / event.epsilon
         case NoisyVote():
             return event.scale

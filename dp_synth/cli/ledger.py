@@ -39,8 +39,9 @@ def new(
 ) -> None:
     """Open a budget that runs can share, each decided after seeing the last.
 
-    Every run that is given this file as --ledger takes a part of what is left. The budget is a
-    filter: a little looser than one plan for all runs, and valid whatever comes next.
+    Every run that is given this file as --ledger takes a part of what is left, whichever its
+    synthesizer. The budget is a filter: a little looser than one plan for all runs, and valid
+    whatever comes next. `ledger show` says what was spent so far.
     """
     from dp_synth.accounting import Accountant, PrivacyBudget
 

@@ -1,6 +1,6 @@
 """The door: private values in, noisy values out, each charged before anything is read."""
 
-from dp_synth.mechanisms.gaussian import measure
+from dp_synth.mechanisms.gaussian import count_records, measure
 from dp_synth.mechanisms.histograms import measure_histogram
 from dp_synth.mechanisms.scores import measure_distances
 from dp_synth.mechanisms.selection import Dependences, Distances, select
@@ -13,6 +13,7 @@ from dp_synth.mechanisms.sensitivity import (
 __all__ = [
     "Dependences",
     "Distances",
+    "count_records",
     "dependence_sensitivity",
     "l1_distance_sensitivity",
     "marginal_sensitivity",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 import numpy as np
@@ -20,6 +21,8 @@ from dp_synth.table import PrivateTable
 from dp_synth.transcript import MarginalAnswer
 
 Floats = NDArray[np.float64]
+
+EXACT = 1e-6  # the stddev of a number that is known, in place of 0
 
 
 def measure(
@@ -42,7 +45,8 @@ def measure(
     of ``noise_multiplier`` times that on every cell is one Gaussian mechanism (Dwork & Roth
     2014, App. A), charged as one Gaussian event a clique. Counts are whole numbers and so is
     the noise: a count plus a rounded Gaussian is the rounding of the count plus that Gaussian,
-    post-processing of the continuous mechanism, drawn exactly in law.
+    post-processing of the continuous mechanism, drawn exactly in law. Where the budget makes the
+    number of records public, each table is moved onto it, which reads nothing else.
     """
     event = gaussians.event(marginal_sensitivity(table.adjacency, table.payer.budget.max_rows))
     if event.stddev > LARGEST_SCALE:
@@ -66,7 +70,27 @@ def measure(
             GaussianComparison(gaussians.name, why, here, there, m.values, other, event.stddev)
             for here, there, m, other in answers
         )
-    return noisy
+    records = table.public_records
+    return noisy if records is None else [_of_total(one, records) for one in noisy]
+
+
+def count_records(
+    table: PrivateTable, gaussians: Gaussians, rng: np.random.Generator
+) -> list[Measurement]:
+    """Return the number of records as a measurement of no attribute, charged before it is read.
+
+    Exact, and free, where the budget makes it public; ``gaussians`` then hold no answer.
+    """
+    records = table.public_records
+    if records is None:
+        return measure(table, [()], gaussians, rng, why="number of records")
+    return [Measurement((), np.array(records), EXACT)]
+
+
+def _of_total(measurement: Measurement, records: float) -> Measurement:
+    """Return the nearest table whose cells add up to the number of records."""
+    values = measurement.values
+    return replace(measurement, values=values + (records - values.sum()) / values.size)
 
 
 def _with_noise(exact: Sequence[Floats], stddev: float, bits: Bits) -> list[Floats]:

@@ -12,7 +12,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from dp_synth.accounting import Filtered, FilteredGaussian, FilteredSelection, Gaussians, Plan
+from dp_synth.accounting import (
+    Filtered,
+    FilteredGaussian,
+    FilteredSelection,
+    Gaussian,
+    Gaussians,
+    Plan,
+    Round,
+    cost,
+)
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, JunctionTreeModel, estimate
@@ -31,6 +40,9 @@ from dp_synth.table import PrivateTable
 
 MEAN_NOISE = math.sqrt(2 / math.pi)  # the mean size of a standard normal number
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last round must not ask for a hair more than is left
+LEAST_MORE = 1e-9  # noise, relatively, where a round would cost a hair too much
+TRIES = 3  # a round's cost is nearly in proportion to 1 / noise**2
+LEAST_ALPHA_IN_GDP = 0.7  # from here on its filter buys more rounds than one of zCDP, at any budget
 
 
 @dataclass(frozen=True)
@@ -45,9 +57,11 @@ class AIM(Synthesizer):
 
     Privacy
     -------
-    One Gaussian measurement an attribute, then a filter of zero-concentrated DP (or of Gaussian
-    DP) that pays for one choice and one Gaussian measurement a round, with noise that depends on
-    earlier rounds. Estimation, annealing and sampling see noisy values only.
+    One Gaussian measurement an attribute, then a filter of Gaussian DP that pays for rounds, with
+    noise that depends on earlier rounds: a choice and the Gaussian measurement after it are one
+    mechanism, whose noise is fixed before the round, charged as one. Where a choice gets more
+    than three tenths of a round (``alpha``) the filter is of zero-concentrated DP, which then
+    buys as much. Estimation, annealing and sampling see noisy values only.
     """
 
     name: ClassVar[str] = "aim"
@@ -74,7 +88,8 @@ class AIM(Synthesizer):
         """
         JunctionTree.of(domain, (), max_cells=self.max_cells)
         ones = self.alpha / self.rounds
-        rounds = Filtered("gdp" if self.all_gaussian else "zcdp", share=1 - ones)
+        in_gdp = self.all_gaussian or self.alpha >= LEAST_ALPHA_IN_GDP
+        rounds = Filtered("gdp" if in_gdp else "zcdp", share=1 - ones)
         return Plan({"ones": Gaussians(len(domain), share=ones), "rounds": rounds})
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> JunctionTreeModel:
@@ -93,25 +108,45 @@ class AIM(Synthesizer):
         found = measure(table, cliques, plan.gaussians("ones"), rng, why="one-way marginals")
         model = estimate(table.domain, found, max_cells=self.max_cells)
         part = plan.filtered("rounds")
-        total = _rho_left(table, part) / (1 - self.alpha / self.rounds)
-        rho = total / (self.rounds * len(table.domain))
+        noise = plan.gaussians("ones").event().noise_multiplier  # that of a first round
         while True:
-            left = _rho_left(table, part)
-            last = left <= 2 * rho  # Algorithm 4, its second half
-            rho = left * CLEAR_OF_ROUNDING if last else rho
-            limit = self.max_cells * (1 - (left - rho) / total)
-            noise = FilteredGaussian(part, math.sqrt(1 / (2 * self.alpha * rho)))
+            left = table.payer.left(part)
+            last = left <= 2 * self._cost(part, noise)  # Algorithm 4, its second half
+            noise = self._noise_for(part, left * CLEAR_OF_ROUNDING, noise) if last else noise
+            whole = (part.amount or 0.0) / (1 - self.alpha / self.rounds)
+            limit = self.max_cells * (1 - (left - self._cost(part, noise)) / whole)
+            answers = FilteredGaussian(part, noise)
             candidates = self._small_enough(model, found, limit)
-            clique = self._choose(table, model, candidates, noise, rng)
-            found += measure(table, [clique], noise, rng, why="the marginal that fitted worst")
+            clique = self._choose(table, model, candidates, answers, rng)
+            found += measure(table, [clique], answers, rng, why="the marginal that fitted worst")
             if last:
                 break
             before = model.marginal(clique, max_cells=sys.maxsize)
             model = estimate(table.domain, found, start=model, max_cells=self.max_cells)
             moved = float(np.abs(model.marginal(clique) - before).sum())
-            if moved <= _expected_noise(table, noise) * before.size:
-                rho *= 4  # Algorithm 4, its first half: twice epsilon, half sigma
+            if moved <= _expected_noise(table, answers) * before.size:
+                noise /= 2  # Algorithm 4, its first half: twice epsilon, half sigma
         return model, found
+
+    def _cost(self, part: Filtered, noise: float) -> float:
+        """Return what a round costs whose measurement has this noise multiplier."""
+        event: Gaussian | Round = Round(self._range(noise), noise)
+        if self.all_gaussian:  # noisy scores of all candidates take the share of the choice
+            event = Gaussian(noise * math.sqrt(self.alpha), 1.0)
+        return cost(event, part.currency)
+
+    def _noise_for(self, part: Filtered, amount: float, near: float) -> float:
+        """Return the noise multiplier at which a round costs ``amount``, never more."""
+        noise, more = near, LEAST_MORE
+        for _ in range(TRIES):
+            noise *= math.sqrt(self._cost(part, noise) / amount)
+        while self._cost(part, noise) > amount:
+            noise, more = noise * (1 + more), 2 * more
+        return noise
+
+    def _range(self, noise: float) -> float:
+        """Return the range of a choice whose zCDP cost is its share of a round's."""
+        return 2 * math.sqrt((1 - self.alpha) / self.alpha) / noise
 
     def _small_enough(
         self, model: JunctionTreeModel, found: Sequence[Measurement], limit: float
@@ -165,7 +200,8 @@ class AIM(Synthesizer):
             }
             return max(candidates, key=scores.__getitem__)
         distances = Distances(table, expected, weights=weights, penalties=penalties)
-        choice = FilteredSelection(noise.part, 2 * math.sqrt(share) / noise.noise_multiplier)
+        multiplier = noise.noise_multiplier
+        choice = FilteredSelection(noise.part, self._range(multiplier), answer=multiplier)
         return select(distances, candidates, choice, rng, why=why)
 
 
@@ -173,9 +209,3 @@ def _expected_noise(table: PrivateTable, noise: FilteredGaussian) -> float:
     """Return the mean size of a cell's noise, sqrt(2 / pi) sigma."""
     sensitivity = marginal_sensitivity(table.adjacency, table.payer.budget.max_rows)
     return MEAN_NOISE * noise.event(sensitivity).stddev
-
-
-def _rho_left(table: PrivateTable, part: Filtered) -> float:
-    """Return what is left of the filter as a zCDP cost; of Gaussians' squares of mu, a half."""
-    left = table.payer.left(part)
-    return left if part.currency == "zcdp" else left / 2

@@ -17,7 +17,7 @@ from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, JunctionTreeModel, estimate, estimate_total
 from dp_synth.inference.triangulation import total_cells
 from dp_synth.measurement import Measurement
-from dp_synth.mechanisms import Distances, measure, select
+from dp_synth.mechanisms import Distances, count_records, measure, select
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
 
@@ -32,14 +32,14 @@ class MWEM(Synthesizer):
     Private-PGM in place of multiplicative weights (McKenna, Sheldon & Miklau 2019,
     arXiv:1901.09136; written out in arXiv:2201.12677, Algorithm 1), for the workload of
     all marginals of ``degree`` attributes. It starts from a uniform table, and what it never
-    chooses stays uniform. Departures: the number of records is private and measured first;
-    candidates that would make the model larger than ``max_cells`` are left out; noise is
-    calibrated by composed privacy-loss curves.
+    chooses stays uniform. Departures: the number of records is measured first, unless
+    replace_one makes it public; candidates that would make the model larger than ``max_cells``
+    are left out; noise is calibrated by composed privacy-loss curves.
 
     Privacy
     -------
-    One Gaussian count of all records; each round one exponential-mechanism selection and one
-    Gaussian measurement at equal cost. All noise is fixed before the first round.
+    One Gaussian count of all records, where it is private; each round one exponential-mechanism
+    selection and one Gaussian measurement at equal cost. All noise is fixed before the first round.
     """
 
     name: ClassVar[str] = "mwem"
@@ -63,7 +63,8 @@ class MWEM(Synthesizer):
         JunctionTree.of(domain, (), max_cells=self.max_cells)
         rounds = self._rounds(domain)
         parts: dict[str, Gaussians | Selections] = {}
-        parts["total"] = Gaussians(1, share=2 * rounds * TOTAL_SHARE / (1 - TOTAL_SHARE))
+        share = 2 * rounds * TOTAL_SHARE / (1 - TOTAL_SHARE)
+        parts["total"] = Gaussians(1, share=share, count_records=True)
         for i in range(1, rounds + 1):
             parts |= {f"choice {i}": Selections(1), f"answer {i}": Gaussians(1)}
         return Plan(parts)
@@ -77,7 +78,7 @@ class MWEM(Synthesizer):
     ) -> tuple[JunctionTreeModel, list[Measurement]]:
         """Return the model before the last round, and what all rounds measured."""
         domain = table.domain
-        records = measure(table, [()], plan.gaussians("total"), rng, why="number of records")
+        records = count_records(table, plan.gaussians("total"), rng)
         model = _uniform(domain, estimate_total(records))
         found: list[Measurement] = []
         for i in range(1, self._rounds(domain) + 1):

@@ -17,7 +17,13 @@ from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, JunctionTreeModel, estimate_total
 from dp_synth.inference.triangulation import Completion
 from dp_synth.measurement import Measurement
-from dp_synth.mechanisms import Dependences, marginal_sensitivity, measure, select
+from dp_synth.mechanisms import (
+    Dependences,
+    count_records,
+    marginal_sensitivity,
+    measure,
+    select,
+)
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
 
@@ -37,8 +43,8 @@ class PrivBayes(Synthesizer):
     (GreedyBayes) among those whose noisy table is theta-useful (MaximalParentSets), by the score
     R, then noisy conditionals (NoisyConditionals). Departures:
 
-    - the number of records is private: it is measured first, decides what is useful, and the
-      score is R in counts, twice over, which one record moves by less than 4;
+    - the number of records is measured first, unless replace_one makes it public, decides what is
+      useful, and the score is R in counts, twice over, which one record moves by less than 4;
     - ``beta`` and the rest of the budget are shares of one zCDP cost, not of epsilon, and tables
       get Gaussian noise, whose mean size takes the place of Laplace noise's in theta;
     - at most ``degree`` parents, and only those with which the network, as a junction tree, has
@@ -46,8 +52,8 @@ class PrivBayes(Synthesizer):
 
     Privacy
     -------
-    One Gaussian count of all records, one exponential-mechanism selection for each attribute but
-    the first, drawn at random, and one Gaussian measurement an attribute.
+    One Gaussian count of all records, where it is private, one exponential-mechanism selection for
+    each attribute but the first, drawn at random, and one Gaussian measurement an attribute.
     """
 
     name: ClassVar[str] = "privbayes"
@@ -75,7 +81,7 @@ class PrivBayes(Synthesizer):
         d, rest = len(domain), 1 - TOTAL_SHARE
         return Plan(
             {
-                "total": Gaussians(1, share=TOTAL_SHARE),
+                "total": Gaussians(1, share=TOTAL_SHARE, count_records=True),
                 "network": Selections(d - 1, share=rest * self.beta),
                 "tables": Gaussians(d, share=rest * (1 - self.beta)),
             }
@@ -100,7 +106,7 @@ class PrivBayes(Synthesizer):
     def _select(
         self, table: PrivateTable, plan: Plan, rng: np.random.Generator
     ) -> tuple[list[Measurement], list[Clique], Completion]:
-        total = measure(table, [()], plan.gaussians("total"), rng, why="number of records")
+        total = count_records(table, plan.gaussians("total"), rng)
         records = estimate_total(total)
         gaussians = plan.gaussians("tables")
         sensitivity = marginal_sensitivity(table.adjacency, table.payer.budget.max_rows)

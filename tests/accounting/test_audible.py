@@ -20,7 +20,7 @@ from dp_synth.accounting import (
 )
 from dp_synth.accounting.audible import LARGEST_NOISE, drowned, least_rho, rounded_up
 from dp_synth.accounting.calibration import at_cost
-from dp_synth.accounting.currency import limit
+from dp_synth.accounting.filters import Filter
 from dp_synth.errors import BudgetExceeded, InputError
 from dp_synth.mechanisms.exact_noise import LARGEST_SCALE
 
@@ -85,8 +85,8 @@ def test_a_filter_too_small_names_the_least_epsilon_of_one(currency) -> None:
     plan, epsilon = (VOTES, 1e-6) if currency == "zcdp" else (selecting, 1e-12)
 
     def admitted(epsilon: float) -> dict[str, Plan]:
-        budget = PrivacyBudget(epsilon, 1e-15)
-        return at_cost({"x": (plan, 1.0)}, limit(budget, currency), currency, budget)
+        rule = Filter(PrivacyBudget(epsilon, 1e-15), currency, 1e-17)
+        return at_cost({"x": (plan, 1.0)}, rule.limit, rule)
 
     with pytest.raises(InputError, match="too small for 'x'") as error:
         admitted(epsilon)

@@ -19,6 +19,7 @@ from dp_synth.accounting import (
     compose,
     read_ledger,
 )
+from dp_synth.accounting.currency import zcdp_rho
 from dp_synth.accounting.events import Gaussian, NoGuarantee
 from dp_synth.accounting.ledger import Ledger
 from dp_synth.accounting.votes import data_dependent_epsilon, vote_moments
@@ -160,7 +161,7 @@ def test_the_ledger_says_that_nothing_is_certified(tmp_path) -> None:
 def test_the_target_sets_the_noise_and_votes_get_half_of_what_they_would_need() -> None:
     ready = calibrate({"x": (PLAN, 1.0)}, WITHOUT)["x"]
     certified = Plan({"ones": Gaussians(3, 0.3), "votes": Votes(100, 101, "laplace", 0.7)})
-    target = Accountant(PrivacyBudget(1.0, 1e-5), adaptive="zcdp").admit("x", certified).plan
+    target = certified.at(zcdp_rho(1.0, 1e-5))
     assert ready.gaussians("ones").event().stddev == pytest.approx(
         target.gaussians("ones").event().stddev
     )

@@ -22,6 +22,7 @@ from dp_synth.accounting.events import (
     NoisyVote,
     Public,
     Pure,
+    Round,
     SampledGaussian,
     Selection,
     ThresholdedGaussian,
@@ -36,6 +37,7 @@ from dp_synth.errors import UnsupportedEvent
 ONE_EACH: dict[str, Event] = {
     "gaussian": Gaussian(2.1, 0.3),
     "selection": Selection(0.1),
+    "round": Round(0.1, 2.1),
     "laplace": Laplace(1 / 3, 2.0),
     "discrete_gaussian": DiscreteGaussian(2.5, 3),
     "discrete_laplace": DiscreteLaplace(0.7, 2),

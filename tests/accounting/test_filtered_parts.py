@@ -10,10 +10,13 @@ from dp_synth.accounting import (
     Currency,
     Event,
     Filtered,
+    FilteredGaussian,
+    FilteredSelection,
     Gaussian,
     Gaussians,
     Plan,
     PrivacyBudget,
+    Round,
     Selection,
     Slice,
 )
@@ -117,3 +120,30 @@ def test_once_a_later_part_was_charged_the_filter_is_closed() -> None:
     payer.charge(pairs, pairs.event(), 1, why="after")
     with pytest.raises(BudgetExceeded, match="planned order only"):
         payer.charge(inside, Gaussian(1e4, 1.0), 1, why="again")
+
+
+def test_a_round_pays_for_one_answer_of_the_noise_that_was_fixed_before_its_choice() -> None:
+    payer, part = _admitted("gdp")
+    whole = payer.left(part)
+    choice = FilteredSelection(part, 0.02, answer=20.0)
+    assert isinstance(choice.event(), Round)
+    payer.charge(choice, choice.event(), 1, why="choice")
+    after = payer.left(part)
+    assert whole - after == pytest.approx(cost(Round(0.02, 20.0), "gdp"))
+    for multiplier, price in [(19.0, 19.0**-2), (20.0, 0.0), (20.0, 20.0**-2), (90.0, 90.0**-2)]:
+        answer = FilteredGaussian(part, multiplier)  # the first has less noise: it is another's
+        payer.charge(answer, answer.event(), 1, why="answer")
+        assert after - payer.left(part) == pytest.approx(price, abs=1e-15)
+        after = payer.left(part)
+
+
+def test_an_answer_of_more_noise_than_its_round_fixed_is_paid_for_once() -> None:
+    payer, part = _admitted("gdp")
+    choice = FilteredSelection(part, 0.02, answer=20.0)
+    for _ in range(2):
+        payer.charge(choice, choice.event(), 1, why="choice")
+        after = payer.left(part)
+        payer.charge(FilteredGaussian(part, 25.0), Gaussian(25.0, 1.0), 1, why="answer")
+        assert payer.left(part) == after
+    payer.charge(FilteredGaussian(part, 25.0), Gaussian(25.0, 1.0), 1, why="answer")
+    assert payer.left(part) < after

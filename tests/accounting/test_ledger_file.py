@@ -74,7 +74,7 @@ def test_an_adaptive_ledger_can_be_opened_before_anything_is_asked_of_it(tmp_pat
     for _ in range(2):
         Accountant(BUDGET, ledger=path, adaptive=True).open()
         assert _kinds(path) == ["head"]
-    assert read_ledger(path) == Ledger(BUDGET, (), "zcdp")
+    assert read_ledger(path) == Ledger(BUDGET, (), "gdp", delta_apart=0.02 * BUDGET.delta)
     assert read_ledger(path).epsilon == 0
 
 
@@ -83,7 +83,7 @@ def test_the_head_says_what_the_ledger_is_for(tmp_path: Path) -> None:
     budget = PrivacyBudget(2.0, 1e-6, "replace_one", "person", 3)
     Accountant(budget, ledger=path, adaptive="gdp", simulate=True).open()
     head = json.loads(path.read_text(encoding="utf-8"))
-    expected = {"unit": "person", "max_rows": 3, "rule": "gdp", "simulation": True, "version": 2}
+    expected = {"unit": "person", "max_rows": 3, "rule": "gdp", "simulation": True, "version": 3}
     assert expected.items() <= head.items()
     assert read_ledger(path).budget == budget
     assert read_ledger(path).simulation
@@ -209,8 +209,19 @@ def test_a_version_from_the_future_is_refused(tmp_path: Path) -> None:
     _made(path)
     _rewritten(path, 0)
     assert len(_open(path).ledger) == 3  # rewriting alone changes nothing
-    _rewritten(path, 1, version=3)
-    with pytest.raises(LedgerError, match=r"line 1: not a dp_synth\.ledger of version 2"):
+    _rewritten(path, 1, version=4)
+    with pytest.raises(LedgerError, match=r"line 1: not a dp_synth\.ledger of version 2 or 3"):
+        _open(path)
+
+
+@pytest.mark.parametrize("apart", [{}, {"delta_apart": 1}, {"delta_apart": 0.9}])
+def test_a_head_must_say_how_much_of_delta_is_set_apart(
+    apart: dict[str, float], tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    _made(path)
+    _rewritten(path, 1, version=3, **apart)
+    with pytest.raises(LedgerError, match="line 1: delta_apart must be at most half of its delta"):
         _open(path)
 
 

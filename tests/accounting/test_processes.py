@@ -14,9 +14,10 @@ import pytest
 from spenders import BUDGET, ONE, die_before_the_charge, spend_adaptively, take_the_plan
 
 from dp_synth.accounting import Accountant, Gaussians, Plan, read_ledger
-from dp_synth.accounting.currency import limit
+from dp_synth.accounting.filters import Filter
 from dp_synth.errors import BudgetExceeded
 
+WHOLE = Filter(BUDGET, "gdp", 0.02 * BUDGET.delta).limit
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -25,10 +26,10 @@ def test_processes_together_never_overspend_an_adaptive_ledger(tmp_path: Path) -
     Accountant(BUDGET, ledger=path, adaptive=True).open()
     with ProcessPoolExecutor(4, mp_context=SPAWN) as pool:
         paid = sum(pool.map(spend_adaptively, [path] * 4, [25] * 4))
-    ledger, whole = read_ledger(path), limit(BUDGET, "zcdp")
-    assert paid == int(whole / ONE.rho) < 100  # all that fits, and not one more
+    ledger, whole = read_ledger(path), WHOLE
+    assert paid == int(whole / ONE.cost("gdp")) < 100  # all that fits, and not one more
     assert len(ledger.reservations) == len(ledger.charges) == paid
-    assert ledger.spent("zcdp") <= whole
+    assert ledger.spent("gdp") <= whole
     assert ledger.epsilon == BUDGET.epsilon
 
 
@@ -51,7 +52,7 @@ def test_what_a_crash_left_reserved_counts_as_spent(tmp_path: Path) -> None:
     assert len(ledger) == 0
     assert ledger.epsilon == BUDGET.epsilon
     again = Accountant(BUDGET, ledger=path, adaptive=True)  # the lock died with its holder
-    assert again.left() < 0.3 * limit(BUDGET, "zcdp")
+    assert again.left() < 0.3 * WHOLE
     with pytest.raises(BudgetExceeded, match="nothing was released"):
         again.portion(0.9).admit_jointly({"again": (Plan({"ones": Gaussians(3)}), 1.0)})
 

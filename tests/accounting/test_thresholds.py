@@ -21,7 +21,7 @@ from dp_synth.accounting.event_file import noise_factor, parse_events
 from dp_synth.accounting.events import Event, Gaussian, Selection, ThresholdedGaussian
 from dp_synth.accounting.losses import loss_distribution
 from dp_synth.accounting.plan import THRESHOLD_SHARE
-from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
+from dp_synth.errors import BudgetExceeded, InputError
 
 EVENT = ThresholdedGaussian(3.0, 1.0, 1e-4)
 OPEN = Plan(
@@ -86,13 +86,28 @@ def test_delta_zero_allows_no_threshold() -> None:
 
 
 @pytest.mark.parametrize("currency", ["zcdp", "gdp"])
-@pytest.mark.parametrize("fixed", [False, True])
-def test_a_filter_cannot_pay_a_threshold(currency: str, fixed: bool) -> None:
+def test_a_filter_pays_thresholds_from_the_delta_that_is_set_apart(currency: str) -> None:
     accountant = Accountant(PrivacyBudget(1.0, 1e-6), adaptive=currency)  # type: ignore[arg-type]
-    plan = OPEN.with_delta(1e-6).at(1e-6) if fixed else OPEN
-    for payer in (accountant, accountant.portion(0.5)):
-        with pytest.raises(UnsupportedEvent, match="a filter cannot pay"):
-            payer.admit_jointly({"solo": (plan, 1.0)})
+    plans = [
+        payer.admit_jointly({"solo": (OPEN, 1.0)})["solo"].plan
+        for payer in (accountant.portion(0.5), accountant)
+    ]
+    ledger = accountant.ledger
+    deltas = [plan.thresholded("categories").event().delta for plan in plans]
+    assert deltas[0] < deltas[1]  # in proportion to what each costs of the filter
+    assert 0.4 * ledger.delta_apart < 2 * sum(deltas) < 0.51 * ledger.delta_apart
+    rule = ledger.filter
+    assert rule is not None
+    assert (1 - 1e-5) * rule.limit <= ledger.spent(rule.currency) <= rule.limit
+    assert ledger.epsilon == 1.0
+    assert 0.999 < ledger.curve.epsilon(1e-6) <= 1.0
+
+
+@pytest.mark.parametrize("currency", ["zcdp", "gdp"])
+def test_thresholds_of_more_delta_than_a_filter_sets_apart_are_refused(currency: str) -> None:
+    accountant = Accountant(PrivacyBudget(1.0, 1e-6), adaptive=currency)  # type: ignore[arg-type]
+    with pytest.raises(BudgetExceeded, match=r"take a budget of epsilon .*nothing was released"):
+        accountant.admit("solo", OPEN.with_delta(1e-6).at(1e-6))
     assert accountant.ledger.entries == ()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from dp_synth.accounting import ADJACENCIES, Accountant, Adjacency, Plan, PrivacyBudget
 from dp_synth.accounting.events import ThresholdedGaussian
-from dp_synth.errors import SchemaError, UnsupportedEvent
+from dp_synth.errors import SchemaError
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.schema.columns import MAX_OPEN
@@ -141,11 +141,12 @@ def test_several_fits_of_one_budget_stay_within_it() -> None:
         assert 0.99 <= accountant.epsilon() <= 1.0
 
 
-def test_a_filter_refuses_before_anything_is_charged() -> None:
+def test_a_filter_pays_for_categories_in_one_fit_after_another() -> None:
     accountant = Accountant(BUDGET, adaptive=True)
-    with pytest.raises(UnsupportedEvent, match="a filter cannot pay"):
-        Independent().fit(made_frame(50), OPEN, accountant, seed=0)
-    assert accountant.ledger.entries == ()
+    for payer in (accountant.portion(0.5), accountant):
+        release = Independent().fit(made_frame(50), OPEN, payer, seed=0)
+        assert release.schema.open == ("job", "sex")
+    assert accountant.epsilon() == BUDGET.epsilon
 
 
 def test_a_schema_without_room_for_more_categories_is_refused_before_reading() -> None:
