@@ -98,8 +98,7 @@ def account(
     """
     with reading_arguments():
         question = Question(delta, epsilon, calibrate, certify, draws=plot is not None)
-        given = (gaussian or [], selection or [], count or [])
-        values: Values = dict(zip(("gaussian", "selection", "count"), given, strict=True))
+        values = {"gaussian": gaussian or [], "selection": selection or [], "count": count or []}
         held, events = _events(file, adjacency, context.meta[ORDER], values)
     _check_plot(plot)
     try:
