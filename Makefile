@@ -28,7 +28,7 @@ UNCOMPILED := PIP_NO_COMPILE=no
 # How much pytest says in the targets beside `make test`.
 PYTEST := $(BIN)/python -m pytest $(QUIET)
 
-.PHONY: benchmark benchmark-deep test test-core test-browser test-peers notebooks floors lint numbers synthesizers runner docs \
+.PHONY: benchmark benchmark-deep test test-core test-browser test-peers notebooks floors lint numbers review synthesizers runner docs \
 	paper reproduce package chromium peers proofs coq everything clean
 
 benchmark: $(VENV)/.core$(WITH)
@@ -94,6 +94,10 @@ numbers: $(VENV)/.test$(WITH)
 	$(BIN)/python benchmarks/counting.py
 	$(BIN)/python benchmarks/release_only.py
 	$(BIN)/python benchmarks/siblings.py
+
+# What the accounting, the mechanisms and the audits were found to keep, measured again by slow means.
+review: $(VENV)/.test$(WITH)
+	$(BIN)/python benchmarks/review.py --jobs 2
 
 # What the benchmark runner costs a cell, what it loses to kills (nothing), how fast it gathers.
 runner: $(VENV)/.test$(WITH)

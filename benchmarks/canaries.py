@@ -14,7 +14,7 @@ Needs the extra `deep`; half a minute a training.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest import mock
@@ -30,7 +30,8 @@ import dp_synth as dps
 from dp_synth.accounting import Accountant
 from dp_synth.audit import guesses, one_run_bound
 from dp_synth.files import written_whole
-from dp_synth.mechanisms.sampled_gradients import Critic, Loss, SampledGradients, clipped_sum
+from dp_synth.mechanisms.clipped_gradients import Critic, Loss, WholeSum, clipped_sum
+from dp_synth.mechanisms.sampled_gradients import SampledGradients
 from dp_synth.nn import adversarial
 
 BUDGET = dps.PrivacyBudget(2.0, 1e-5)
@@ -95,9 +96,12 @@ class Watcher:
 
     def look(self, gradients: SampledGradients, critic: Critic, loss: Loss, noisy: Tensor) -> None:
         """Add one step: the noisy sum, less what others add on average, along each canary."""
-        coins, groups, clip = torch.Generator(), gradients._table.groups, gradients._clip
+        groups, clip = gradients._table.groups, gradients._clip
         canaries, others = (
-            gradients._encode(torch.from_numpy(_grouped(codes, groups)), coins)
+            gradients._encode(
+                torch.from_numpy(_grouped(codes, groups)),
+                torch.zeros(len(codes), dtype=torch.int64),
+            )
             for codes in self._codes
         )
         own = torch.stack(
@@ -131,13 +135,14 @@ def watched(watcher: Watcher, factor: float) -> Iterator[None]:
     """Let the watcher see every step of trainings here, whose noise is ``factor`` times its own."""
 
     class Watched(SampledGradients):
-        def step(self, critic: Critic, loss: Loss) -> list[Tensor]:
+        def step(self, critic: Critic, loss: Loss) -> list[Tensor]:  # type: ignore[override]
             noisy = super().step(critic, loss)
             watcher.look(self, critic, loss, _flat(noisy))
             return noisy
 
-        def _noise(self, sums: list[Tensor]) -> list[Tensor]:  # type: ignore[override]
-            return [factor * noise for noise in super()._noise(sums)]
+        def _noise(self, sums: Sequence[WholeSum]) -> list[WholeSum]:
+            drawn = super()._noise(sums)
+            return [WholeSum((factor * one).round().long(), bits) for one, bits in drawn]
 
     with mock.patch.object(adversarial, "SampledGradients", Watched):
         yield

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import tables
 from cells import Fit, Record, Task, arguments, compute, read
 from deep_tables import STEP
@@ -65,14 +64,14 @@ def time_steps(
     """Return what a critic's step takes on records and generated rows, without privacy and with."""
     import torch
 
-    from dp_synth.mechanisms.sampled_gradients import Critic, clipped_sum
+    from dp_synth.mechanisms.clipped_gradients import Critic, whole_sums
+    from dp_synth.mechanisms.exact_noise import rounded_gaussian
 
     torch.set_num_threads(1)
     coins = torch.Generator().manual_seed(seed)
     critic = Critic(inputs, [width], coins)
     real, made = ((torch.rand(rows, inputs, generator=coins) < 0.1).float() for _ in range(2))
     optimizer = torch.optim.Adam(critic.parameters())
-    noise = np.random.default_rng(seed)
 
     def plain() -> None:
         optimizer.zero_grad()
@@ -80,10 +79,11 @@ def time_steps(
         optimizer.step()
 
     def private() -> None:
-        sums = clipped_sum(critic, real, torch.neg, 1.0), clipped_sum(critic, made, abs, 1.0)
+        sums = whole_sums(critic, real, -1.0, 1.0), whole_sums(critic, made, 1.0, 1.0)
         for parameter, ours, other in zip(critic.parameters(), *sums, strict=True):
-            drawn = torch.from_numpy(noise.normal(0.0, 4.0, tuple(ours.shape)))
-            parameter.grad = (ours + drawn.to(ours.dtype) + other) / rows
+            drawn = rounded_gaussian(4.0 * 2.0**ours.bits, tuple(ours.whole.shape))
+            noisy = ours._replace(whole=ours.whole + torch.from_numpy(drawn))
+            parameter.grad = ((noisy.times(1.0) + other.times(1.0)) / rows).float()
         optimizer.step()
 
     without, with_privacy = milliseconds(plain), milliseconds(private)

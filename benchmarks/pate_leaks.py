@@ -30,7 +30,6 @@ from dp_synth.accounting.closed_forms import gaussian_epsilon
 from dp_synth.audit import Worlds, clopper_pearson_bound
 from dp_synth.domain import Codes, Domain
 from dp_synth.mechanisms.noisy_votes import (
-    TIED,
     Ballots,
     Integers,
     Questions,
@@ -87,7 +86,7 @@ class RealRows(Teachers):
         codes = self._records()[0]
         alone = np.zeros(len(codes), dtype=np.int64)
         lean = leanings(codes, alone, questions, self._reference, teachers=1)
-        return np.asarray(lean[0] > TIED)
+        return np.asarray(lean[0] > 0)
 
 
 class PrivateBounds(Teachers):

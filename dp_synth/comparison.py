@@ -110,7 +110,9 @@ class SampledComparison:
     ``shift`` is the size of what that record adds when its coin of chance ``rate`` falls so, in
     standard deviations of the noise; ``along`` is the noisy sum, less what all other records
     add, in its direction. An attacker who knew the others' coins would see just that.
-    ``coin`` is that record's in a fresh sum, whose noise is ``fresh``.
+    ``coin`` is that record's in a fresh sum, whose noise is ``fresh``. ``low_bits`` is 1 where
+    floating-point noise (`reached`) leads to all numbers that left from the sum with the record
+    alone, -1 from the sum without it alone, 0 from both or from neither.
     """
 
     part: str
@@ -121,6 +123,7 @@ class SampledComparison:
     coin: bool
     fresh: float
     here_has_it: bool
+    low_bits: int = 0
 
     def log_ratio(self) -> float:
         """Return the log-likelihood of ``here``, less that of ``there``, given the sum."""
@@ -138,6 +141,26 @@ class SampledComparison:
 
 
 Comparison = GaussianComparison | ChoiceComparison | VoteComparison | SampledComparison
+
+
+def reached(released: NDArray[np.float32], start: NDArray[np.float32]) -> Flags:
+    """Return for each number whether noise in single precision leads to it from ``start``.
+
+    Whether there is a number z with float32(start + z) == released: that nearest to the difference
+    or one of three neighbours to either side. From some starts some numbers are out of reach
+    (Mironov 2012; Jin et al. 2022, arXiv:2112.05307).
+
+    >>> reached(np.float32([0.1, 0.1]), np.float32([0.0, 3.7])).tolist()
+    [True, False]
+    """
+    noise = (released.astype(np.float64) - start).astype(np.float32)
+    found = start + noise == released
+    for side in (np.float32(-np.inf), np.float32(np.inf)):
+        tried = noise
+        for _ in range(3):
+            tried = np.nextafter(tried, side)
+            found |= start + tried == released
+    return np.asarray(found)
 
 
 def _log_less(log_chances: Floats) -> Floats:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+import csv
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from dp_synth.errors import InputError
+from dp_synth.errors import InputError, SchemaMismatch
 
 OTHER_SEPARATORS = (";", "\t", "|")
 """Signs that a header without a comma may have been written with."""
+
+REPLACEMENT = "\ufffd"  # stands for bytes that are not of the encoding
 
 Text = Annotated[str, Field(strict=True)]
 
@@ -76,6 +82,34 @@ class Dialect(BaseModel):
         found = codecs.lookup(self.encoding or "utf-8").name
         return "utf-8-sig" if found == "utf-8" else found
 
+    def check_decoded(self, first: Sequence[str], source: str) -> None:
+        """Raise InputError for a header with bytes that are not of the encoding."""
+        if not self.has_header or not any(REPLACEMENT in name for name in first):
+            return
+        if self.encoding is not None:
+            raise InputError(f"{source}: is not written in {self.encoding}")
+        raise InputError(
+            f"{source}: must be UTF-8 text; else give --encoding, such as latin-1, cp1252 or "
+            "utf-16 (in Python Dialect(encoding='latin-1'))"
+        )
+
+    def warn_of_bytes(self, source: str) -> None:
+        """Give a SchemaMismatch for cells with bytes that are not of the encoding."""
+        text = (
+            f"{source}: some bytes of its cells are no {self.encoding or 'UTF-8'} text, and each "
+            f"stands as {REPLACEMENT!r}; give --encoding if the file is written in another way. "
+            "That this is said depends on the records: keep it private"
+        )
+        warnings.warn(text, SchemaMismatch, stacklevel=3)
+
+    def records_in(self, lines: Iterable[str], *, strict: bool = False) -> Iterator[list[str]]:
+        """Yield the records of a CSV text, an empty line as an empty one; cells of any length.
+
+        csv.Error where ``strict`` and a quote is not closed, or followed by more text.
+        """
+        with _any_length():
+            yield from csv.reader(lines, delimiter=self.delimiter, strict=strict)
+
     @property
     def has_header(self) -> bool:
         """Whether the first line of the file names the columns."""
@@ -131,6 +165,16 @@ class Dialect(BaseModel):
 
 COMMON = Dialect()
 """Commas, UTF-8, a header line, no index: what is read where nobody says otherwise."""
+
+
+@contextmanager
+def _any_length() -> Iterator[None]:
+    """Let cells be of any length: whether one is too long for a reader depends on the records."""
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _numbered(count: int) -> list[str]:

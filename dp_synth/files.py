@@ -124,11 +124,16 @@ def location(where: str | Path) -> Location:
     return Url(where.rstrip("/"))
 
 
+PRIVATE = 0o600
+"""The mode of a file that holds what was computed from private rows: its owner alone reads it."""
+
+
 @contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def written_whole(path: str | os.PathLike[str], *, private: bool = False) -> Iterator[Path]:
     """Give a path to write to, beside ``path``, which takes its name when the block ends well.
 
     When the block or the disk fails, what was at ``path`` stays as it was and nothing is left.
+    A ``private`` file can be read by its owner alone from its first byte on, whatever the umask.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -140,25 +145,28 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     passing = target.with_name(_passing(target.name))
     try:
+        if private:
+            os.close(os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
         yield passing
         os.replace(passing, target)
     finally:
         passing.unlink(missing_ok=True)
 
 
-def write_whole(target: Location, content: bytes) -> None:
+def write_whole(target: Location, content: bytes, *, private: bool = False) -> None:
     """Write ``content`` to a path or address, whole or not at all; folders are made when absent.
 
-    The disk is not told to flush: when the power fails, a file of the last seconds may be short.
+    ``private`` as in `written_whole`; an address has modes of its own. The disk is not told to
+    flush: when the power fails, a file of the last seconds may be short.
     """
     if isinstance(target, Url):
         target.put(content)
         return
     try:
-        _write(target, content)
+        _write(target, content, private=private)
     except FileNotFoundError:  # the rule, from the second file of a folder on, is that it exists
         target.parent.mkdir(parents=True, exist_ok=True)
-        _write(target, content)
+        _write(target, content, private=private)
 
 
 def check_writable(*written: Path | None, read: Iterable[str | Path | None] = ()) -> None:
@@ -179,8 +187,8 @@ def check_writable(*written: Path | None, read: Iterable[str | Path | None] = ()
             raise InputError(f"{path}: cannot be written; name another place")
 
 
-def _write(target: Path, content: bytes) -> None:
-    with written_whole(target) as passing:
+def _write(target: Path, content: bytes, *, private: bool) -> None:
+    with written_whole(target, private=private) as passing:
         passing.write_bytes(content)
 
 

@@ -22,7 +22,9 @@ from dp_synth.extensions import did_you_mean
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
 from dp_synth.inference.triangulation import total_cells
+from dp_synth.rounding import rounded_up
 from dp_synth.schema import Misfits, Schema
+from dp_synth.schema.cells import Cells
 
 Data = pd.DataFrame | ArrowTable | str | PathLike[str] | Records
 """A private table: in memory, the path of a file, or read by `counting.read_records`.
@@ -111,13 +113,13 @@ def _remarks(schema: Schema, budget: PrivacyBudget) -> Iterator[str]:
         )
     if LARGE_EPSILON < budget.epsilon < math.inf:
         yield (
-            f"epsilon {budget.epsilon:g} is unusually large: above {LARGE_EPSILON:g} an attacker "
-            "may be nearly certain"
+            f"epsilon {rounded_up(budget.epsilon, 6)} is unusually large: above {LARGE_EPSILON:g} "
+            "an attacker may be nearly certain"
         )
     if budget.delta > LARGE_DELTA:
         yield (
-            f"delta {budget.delta:g} is unusually large: it should be far below one over the "
-            "number of records"
+            f"delta {rounded_up(budget.delta, 6)} is unusually large: it should be far below one "
+            "over the number of records"
         )
 
 
@@ -149,7 +151,8 @@ def keep_rows_of_units(
         lacks = f"the table lacks column {budget.unit!r}, which names the unit"
         near = did_you_mean(budget.unit, map(str, frame.columns))
         raise SchemaError(f"{lacks}; {near}" if near else lacks)
-    units = pd.factorize(column_of(frame, budget.unit).astype(str), use_na_sentinel=False)[0]
+    named = Cells.of(column_of(frame, budget.unit))  # whatever its cells are, each is a text
+    units = pd.factorize(np.array(named.texts(), dtype=object))[0][named.positions]
     return frame.iloc[np.flatnonzero(kept_of_units(units, budget.max_rows, rng))]
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet
 
+FOREIGN = (Exception,)
+"""What a cell may raise, being an object of anybody's code; no fit may end of it."""
+
 NO_PARQUET = "is not a Parquet file, or a damaged one"
 
 PAGES = 2**20  # bytes of a column that are read at one time
@@ -25,13 +28,14 @@ def text_of(cell: object) -> str:
     """Return a cell of any type as text; an absent one as an empty text.
 
     Narrow floats are written with as few digits as tell them apart, bytes as the text that they
-    spell, durations as their number of seconds.
+    spell, durations as their number of seconds. What cannot be said as text is an empty one, and
+    what UTF-8 cannot write of a text stands as ``\\ufffd``: nothing here raises.
 
     >>> text_of(np.float32(-99.9)), text_of(b"caf\\xc3\\xa9"), text_of(timedelta(days=1))
     ('-99.9', 'café', '86400')
     """
     if isinstance(cell, str):
-        return cell
+        return well_formed(cell)
     if cell is None:
         return ""
     if isinstance(cell, bytes):
@@ -42,9 +46,24 @@ def text_of(cell: object) -> str:
     if isinstance(cell, np.timedelta64):
         return seconds_text(*_counted(cell))
     try:
-        return str(cell)
-    except ValueError:  # an integer of more digits than Python writes
+        return well_formed(str(cell))
+    except FOREIGN:  # an integer of more digits than Python writes, an object of foreign code
         return ""
+
+
+def well_formed(text: str) -> str:
+    """Return a text as UTF-8 can write it: halves of a pair joined, lone ones replaced.
+
+    >>> well_formed("caf\\u00e9"), well_formed("\\ud83d\\ude00"), well_formed("a\\ud800")
+    ('café', '😀', 'a�')
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def seconds_text(count: int, per_second: int) -> str:
@@ -75,18 +94,30 @@ def texts_of(column: pa.Array) -> list[str]:
         return ["" if cell is None else seconds_text(cell, _UNITS[kind.unit]) for cell in counts]
     try:
         return list(map(text_of, column.to_pylist()))
-    except (ValueError, OverflowError):
-        return [_moment_text(cell) for cell in column]
+    except FOREIGN:  # at least one cell is none of Python's: they are read one by one
+        return [_odd_text(cell) for cell in column]
 
 
-def _moment_text(cell: pa.Scalar) -> str:
-    """Return a date or time as text, also one beyond those that Python has objects for."""
+def _odd_text(cell: pa.Scalar) -> str:
+    """Return a cell as text that Python may have no object for; an empty one where there is none.
+
+    Dates beyond Python's, times of a zone that is not known here (in UTC), bytes that are not
+    UTF-8 in a column of text (replaced by ``\\ufffd``).
+    """
     import pyarrow as pa
 
+    kind = cell.type
     try:
         return text_of(cell.as_py())
-    except (ValueError, OverflowError):
-        return text_of(cell.cast(pa.string()).as_py())
+    except FOREIGN:
+        try:
+            if pa.types.is_timestamp(kind) and kind.tz is not None:
+                return text_of(cell.cast(pa.timestamp(kind.unit)).cast(pa.string()).as_py() + "Z")
+            if hasattr(cell, "as_buffer"):
+                return str(cell.as_buffer().to_pybytes(), "utf-8", "replace")
+            return text_of(cell.cast(pa.string()).as_py())
+        except FOREIGN:
+            return ""
 
 
 def parquet_names(path: str | PathLike[str]) -> list[str]:
@@ -106,6 +137,9 @@ def parquet_batches(
     import pyarrow as pa
 
     with _opened(path) as file:
+        kinds = zip(file.schema_arrow.names, file.schema_arrow.types, strict=True)
+        listed = [name for name, kind in kinds if pa.types.is_dictionary(kind)]
+    with _opened(path, listed) as file:
         try:
             batches = file.iter_batches(records, columns=list(names), use_threads=False)
             for batch in batches:
@@ -115,7 +149,11 @@ def parquet_batches(
             raise InputError(f"{path}: {NO_PARQUET}") from None
 
 
-def _opened(path: str | PathLike[str]) -> parquet.ParquetFile:
+def _opened(path: str | PathLike[str], listed: Sequence[str] = ()) -> parquet.ParquetFile:
+    """Return a Parquet file whose ``listed`` columns stay as they are: their texts are not checked.
+
+    InputError where it is none.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -125,7 +163,9 @@ def _opened(path: str | PathLike[str]) -> parquet.ParquetFile:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        return parquet.ParquetFile(str(path), pre_buffer=False, buffer_size=PAGES)
+        return parquet.ParquetFile(
+            str(path), read_dictionary=list(listed), pre_buffer=False, buffer_size=PAGES
+        )
     except (pa.ArrowException, OSError):
         raise InputError(f"{path}: {NO_PARQUET}") from None
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
+from dp_synth.accounting.balance import Balance
 from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.calibration import at_cost, calibrate
 from dp_synth.accounting.currency import Currency, limit
@@ -22,6 +23,7 @@ from dp_synth.accounting.plan import Plan
 from dp_synth.accounting.portion import Plans, Portion
 from dp_synth.accounting.slices import Slice, reservations
 from dp_synth.errors import BudgetExceeded, UnsupportedEvent
+from dp_synth.rounding import rounded_up
 
 
 class Recipe(Protocol):
@@ -67,6 +69,7 @@ class Accountant:
         self._file = LedgerFile(ledger, empty) if ledger is not None else None
         self._empty = empty
         self._entries: list[Entry] = []  # of a ledger without a file
+        self._balance = Balance()
         self._made: Ledger | None = None
         self._limit = limit(budget, self.currency) if self.currency else math.inf
         self._latest: tuple[int, int] = (0, 0)
@@ -301,8 +304,8 @@ class Accountant:
         cost = compose([*admitted, *events]).epsilon(self.budget.delta)
         if cost > self.budget.epsilon:
             raise BudgetExceeded(
-                f"{', '.join(ready)} would bring the total to epsilon={cost:.6g} where the "
-                f"budget allows {self.budget.epsilon:g} at delta={self.budget.delta:g}; "
+                f"{', '.join(ready)} would bring the total to epsilon={rounded_up(cost, 6)} where "
+                f"the budget allows {self.budget.epsilon:g} at delta={self.budget.delta:g}; "
                 "nothing was released"
             )
         return ready
@@ -362,10 +365,10 @@ class Accountant:
             raise UnsupportedEvent(f"{what} are certified for units of one record only")
         return plans
 
-    def _record(self, entry: Entry, position: tuple[int, int], *, counted: bool) -> None:
+    def _record(self, entry: Entry, position: tuple[int, int]) -> None:
         """Write a charge, first to disk, then to memory. Called by slices only.
 
-        ``counted`` where the reservation says how many such charges there may be.
+        BudgetExceeded where other slices, or other processes, have used up what was reserved.
         """
         with self._alone():
             if self.currency is None and position < self._latest:
@@ -373,22 +376,14 @@ class Accountant:
                     f"{entry.why!r} comes after later parts of the plan were charged; its curve "
                     "holds in the planned order only; nothing was released"
                 )
-            if counted and self._file and self.currency is None:
-                self._refuse_double(entry)
+            self._balance.follow(self._file.ledger.entries if self._file else self._entries)
+            if why := self._balance.lacks(entry):
+                raise BudgetExceeded(
+                    f"{entry.why!r} asks for {entry.count}, but {why}: other slices or other "
+                    "processes have used up the rest; nothing was released"
+                )
             self._write([entry])
             self._latest = max(self._latest, position)
-
-    def _refuse_double(self, entry: Entry) -> None:
-        """Raise BudgetExceeded where processes that share a reservation have used it up."""
-        own = (entry.recipe, entry.part)
-        lines = [line for line in self.ledger.entries if (line.recipe, line.part) == own]
-        reserved = sum(line.count for line in lines if line.kind == "reservation")
-        charged = sum(line.count for line in lines if line.kind == "charge")
-        if charged + entry.count > reserved:
-            raise BudgetExceeded(
-                f"{entry.why!r} asks for {entry.count} where other processes have used up what "
-                f"was reserved for part {entry.part!r} of {entry.recipe!r}; nothing was released"
-            )
 
     def _write(self, entries: list[Entry]) -> None:
         if self._file:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from functools import cached_property
 from typing import Literal, get_args
 
 from dp_synth._version import __version__
+from dp_synth.accounting.balance import filter_of, uncovered
 from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.currency import CURRENCIES, Currency, cost, epsilon_within, limit
 from dp_synth.accounting.curves import PrivacyCurve, compose
@@ -24,14 +25,16 @@ from dp_synth.accounting.events import (
 )
 from dp_synth.display import ROWS, html_table
 from dp_synth.errors import LedgerError, UnsupportedEvent
+from dp_synth.rounding import rounded_down
+from dp_synth.rounding import rounded_up as rounded_up  # for whoever prints a total
 
-DIGITS = 4  # of a printed bound
 COLUMNS = ("recipe", "part", "count", "event", "why")
 CRUMBS = 1e-5  # of a filter or a portion: calibration leaves less unused, and it buys nothing
 
 PLANNED = "plan"
 UNCONFIRMED = "bounds read from the records: not certified"
 """Why a reservation was made: for a plan alone, or one over a schema that nobody has confirmed."""
+FLOATING = "noise in floating point: its low bits are not certified"
 
 FORMAT, VERSION = "dp_synth.ledger", 2
 INFINITE = "inf"  # how an infinite epsilon is written: JSON has no number for it
@@ -126,7 +129,12 @@ class Ledger:
 
     @property
     def curve(self) -> PrivacyCurve:
-        """The certified privacy curve of all that was reserved; of the whole limit in a filter."""
+        """The certified privacy curve of all that was reserved; of the whole limit in a filter.
+
+        Infinite where more was charged than was reserved.
+        """
+        if self.uncovered:
+            return compose([(NoGuarantee(self.uncovered), 1)])
         if self.rule == "planned" or not self.reservations:
             return compose((entry.event, entry.count) for entry in self.reservations)
         amount = max(limit(self.budget, self.rule), self.spent(self.rule))
@@ -141,9 +149,17 @@ class Ledger:
         A filter certifies the limit that it was opened with, however much of it is used: the
         point where its user stops may depend on outputs.
         """
+        if self.uncovered:
+            return math.inf
         if self.rule != "planned" and self._within_limit:
             return self.budget.epsilon if self.reservations else 0.0
         return self.curve.epsilon(self.budget.delta)
+
+    @cached_property
+    def uncovered(self) -> str:
+        """What was charged and not reserved, in words; empty of a ledger that adds up."""
+        found = next(iter(uncovered(self.entries)), None)
+        return "" if found is None else f"more was charged than was reserved: {found[1]}"
 
     def spent(self, currency: Currency) -> float:
         """Return the amount that was reserved, in a filter's currency."""
@@ -163,8 +179,7 @@ class Ledger:
         left = whole - self.spent(self.rule)
         if left <= CRUMBS * whole:
             return 0.0
-        found = epsilon_within(left, self.budget.delta, self.rule)
-        return float(Context(prec=DIGITS, rounding=ROUND_FLOOR).create_decimal_from_float(found))
+        return float(rounded_down(epsilon_within(left, self.budget.delta, self.rule)))
 
     @property
     def _within_limit(self) -> bool:
@@ -176,6 +191,16 @@ class Ledger:
     def seeded(self) -> bool:
         """Whether any noise can be repeated from a seed, so that it protects nobody."""
         return any(entry.randomness == "seeded" for entry in self.charges)
+
+    @property
+    def inexact(self) -> tuple[str, ...]:
+        """The parts, as "recipe: part", whose noise is exact only as far as floating point goes.
+
+        What is certified is a mechanism in real numbers; low bits of floating-point noise can
+        tell what it was added to (Mironov 2012), and no curve here counts that.
+        """
+        parts = (f"{e.recipe}: {e.part}" for e in self.charges if e.sampler == "float")
+        return tuple(dict.fromkeys(parts))
 
     def header(self) -> dict[str, object]:
         """Return what opens a ledger file, as a JSON object."""
@@ -192,11 +217,17 @@ class Ledger:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, object]) -> Ledger:
-        """Return the ledger that ``to_fields`` wrote; LedgerError for anything else."""
+        """Return the ledger that ``to_fields`` wrote; LedgerError for anything else.
+
+        Also for one that charges what was not reserved, which certifies nothing.
+        """
         entries = fields.get("entries")
         if not isinstance(entries, list):
             raise LedgerError("a ledger must have a list of entries")
-        return cls.opened(fields, tuple(Entry.from_fields(entry) for entry in entries))
+        ledger = cls.opened(fields, tuple(Entry.from_fields(entry) for entry in entries))
+        for place, why in uncovered(ledger.entries):
+            raise LedgerError(f"entry {place + 1} was charged and not reserved: {why}")
+        return ledger
 
     @classmethod
     def opened(cls, header: Mapping[str, object], entries: tuple[Entry, ...] = ()) -> Ledger:
@@ -277,20 +308,23 @@ class Ledger:
         }[self.rule]
         if self._reasons:
             said = f"The releases ({recipes}) are not differentially private"
+            if self.uncovered:
+                said = f"Nothing is certified of the releases ({recipes})"
             return " ".join(f"{text}." for text in (said, *self._warnings()))
         said = (
-            f"The releases ({recipes}) are ({rounded_up(self.epsilon)}, {budget.delta:g})-"
-            f"differentially private with respect to {change} {unit}, certified {how} with "
-            f"dp_synth {__version__}."
+            f"The releases ({recipes}) are ({rounded_up(self.epsilon)}, "
+            f"{rounded_up(budget.delta)})-differentially private with respect to {change} {unit}, "
+            f"certified {how} with dp_synth {__version__}."
         )
         head = [f"The ledger's last line has the SHA-256 {self.head}."] if self.head else []
         return " ".join([said, *(warning + "." for warning in self._warnings()), *head])
 
     def _total(self) -> str:
         budget = self.budget
-        at = f"at delta {budget.delta:g} ({budget.neighbours})"
+        at = f"at delta {rounded_up(budget.delta)} ({budget.neighbours})"
         if self.rule == "planned" or not self.reservations:
-            return f"epsilon {rounded_up(self.epsilon)} of {budget.epsilon:g} {at}{self._room()}"
+            whole = rounded_up(budget.epsilon)
+            return f"epsilon {rounded_up(self.epsilon)} of {whole} {at}{self._room()}"
         return (
             "all runs on this ledger together, further ones too, cost at most epsilon "
             f"{rounded_up(self.epsilon)} {at}{self._room()}"
@@ -302,8 +336,9 @@ class Ledger:
             return ""
         used = self.spent(self.rule) / limit(self.budget, self.rule)
         left = self.epsilon_left
-        fits = f"a further run may ask for at most epsilon {left:g}" if left else "no run fits"
-        return f"; {100 * used:.3g} % of the {self.rule} filter is used: {fits}"
+        most = f"a further run may ask for at most epsilon {rounded_down(left)}"
+        fits = most if left else "no run fits"
+        return f"; {rounded_up(100 * used, 3)} % of the {self.rule} filter is used: {fits}"
 
     @property
     def _chosen_on_the_way(self) -> tuple[tuple[str, str], ...]:
@@ -315,8 +350,7 @@ class Ledger:
         return tuple(
             key
             for key, line in reserved.items()
-            if isinstance(line.event, (Gaussian, ZeroConcentrated))
-            and line.count == 1
+            if filter_of(line) is not None
             and (
                 sum(entry.count for entry in charged.get(key, ())) > 1
                 or any(type(entry.event) is not type(line.event) for entry in charged.get(key, ()))
@@ -328,11 +362,13 @@ class Ledger:
         """Why nothing is certified; empty where something is."""
         events = [entry.event for entry in self.reservations]
         reasons = [event.reason for event in events if isinstance(event, NoGuarantee)]
-        return tuple(dict.fromkeys(reasons))
+        return tuple(dict.fromkeys([*reasons, *filter(None, [self.uncovered])]))
 
     def _warnings(self) -> list[str]:
         warnings = [f"no guarantee: {reason}" for reason in self._reasons]
         warnings += ["seeded: not for release"] if self.seeded else []
+        if self.inexact:
+            warnings.append(f"{FLOATING} ({', '.join(self.inexact)})")
         if any(entry.why == UNCONFIRMED for entry in self.reservations):
             warnings.append(UNCONFIRMED)
         if self.simulation:
@@ -340,26 +376,15 @@ class Ledger:
         return warnings
 
 
-def rounded_up(bound: float, digits: int = DIGITS) -> str:
-    """Return an upper bound in few digits, never below it.
-
-    >>> rounded_up(0.99999999), rounded_up(7.7325154879), rounded_up(float("inf"))
-    ('1', '7.733', 'infinite')
-    """
-    if not math.isfinite(bound):
-        return "infinite"
-    short = Context(prec=digits, rounding=ROUND_CEILING).create_decimal_from_float(bound)
-    return f"{float(short):.{digits}g}"
-
-
 def describe(event: Event) -> str:
-    """Return the event in a few words, with its numbers to four digits."""
+    """Return the event in a few words, with four digits that promise no more than it keeps."""
     if isinstance(event, Gaussian):
-        return f"gaussian, stddev {event.stddev:.4g}, sensitivity {event.sensitivity:.4g}"
+        moved = rounded_up(event.sensitivity)
+        return f"gaussian, stddev {rounded_down(event.stddev)}, sensitivity {moved}"
     if isinstance(event, Selection):
-        return f"selection, loss range {event.epsilon:.4g}"
+        return f"selection, loss range {rounded_up(event.epsilon)}"
     if isinstance(event, ThresholdedGaussian):
-        return f"thresholded {describe(event.counted)}, delta {event.delta:.4g}"
+        return f"thresholded {describe(event.counted)}, delta {rounded_up(event.delta)}"
     if isinstance(event, NoGuarantee):
         return f"no guarantee: {event.reason}"
     kind, *numbers = event_to_fields(event).items()
@@ -377,10 +402,10 @@ def describe_all(events: Iterable[Event]) -> str:
         return next(iter(texts))
     stddevs = [event.stddev for event in texts.values() if isinstance(event, Gaussian)]
     if stddevs:
-        return f"gaussian, stddev {min(stddevs):.4g} to {max(stddevs):.4g}"
+        return f"gaussian, stddev {rounded_down(min(stddevs))} to {rounded_down(max(stddevs))}"
     losses = [event.epsilon for event in texts.values() if isinstance(event, Selection)]
     if losses:
-        return f"selection, loss range {min(losses):.4g} to {max(losses):.4g}"
+        return f"selection, loss range {rounded_up(min(losses))} to {rounded_up(max(losses))}"
     return f"{next(iter(texts))}, and {len(texts) - 1} more"
 
 

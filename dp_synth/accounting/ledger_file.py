@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from dp_synth.accounting.balance import Balance
 from dp_synth.accounting.ledger import FORMAT, Entry, Ledger
 from dp_synth.errors import LedgerError
 
@@ -158,7 +159,8 @@ def read_lines(lines: Sequence[str], source: str) -> Ledger:
     """Return what a ledger file's lines say; LedgerError naming the first line that is wrong."""
     previous = ""
     ledger: Ledger | None = None
-    entries = []
+    entries: list[Entry] = []
+    balance = Balance()
     for number, line in enumerate(lines, 1):
         try:
             fields = _opened(line)
@@ -169,13 +171,22 @@ def read_lines(lines: Sequence[str], source: str) -> Ledger:
             if fields.get("previous") != _digest(previous):
                 raise LedgerError("does not continue the line before it; lines were moved or cut")
             if number > 1:
-                entries.append(Entry.from_fields(fields))
+                entries.append(_next_entry(fields, balance))
         except LedgerError as error:
             raise LedgerError(f"{source}, line {number}: {error}") from error
         previous = line
     if ledger is None:
         raise LedgerError(f"{source}, line 1: empty, so not a ledger")
     return replace(ledger, entries=tuple(entries), head=_digest(previous))
+
+
+def _next_entry(fields: Mapping[str, object], balance: Balance) -> Entry:
+    """Return the entry of a line, counted in; LedgerError for a charge that nobody reserved."""
+    entry = Entry.from_fields(fields)
+    if entry.kind == "charge" and (why := balance.lacks(entry)):
+        raise LedgerError(f"was charged and not reserved, so that nothing is certified: {why}")
+    balance.add(entry)
+    return entry
 
 
 def _opened(line: str) -> dict[str, object]:

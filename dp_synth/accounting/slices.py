@@ -6,16 +6,10 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dp_synth.accounting.balance import no_dearer, times
 from dp_synth.accounting.budget import Adjacency, PrivacyBudget
 from dp_synth.accounting.currency import cost
-from dp_synth.accounting.events import (
-    Event,
-    Gaussian,
-    NoisyVote,
-    SampledGaussian,
-    Selection,
-    ThresholdedGaussian,
-)
+from dp_synth.accounting.events import Event
 from dp_synth.accounting.ledger import PLANNED, Entry, Randomness, Sampler
 from dp_synth.accounting.plan import Filtered, FilteredGaussian, FilteredSelection, Part, Plan
 from dp_synth.errors import BudgetExceeded
@@ -62,7 +56,8 @@ class Slice:
         """Take as used what the entries of a ledger charged to this reservation."""
         for entry in entries[self.reserved_at :]:
             if entry.kind == "charge" and entry.recipe == self.name:
-                self._used[entry.part] += entry.count
+                part = self.plan.parts[entry.part]
+                self._used[entry.part] += self._price(part, entry.event, entry.count, entry.why)
 
     def left(self, part: Part) -> float:
         """Return how many answers a part has left, or how much of a filtered part's amount."""
@@ -102,8 +97,7 @@ class Slice:
                     "charge", self.name, part.name, event, count, why, self.randomness, sampler
                 )
                 position = (self._position, self._order[part.name])
-                counted = not isinstance(planned, Filtered)
-                self.accountant._record(entry, position, counted=counted)
+                self.accountant._record(entry, position)
             self._used[part.name] += price
 
     def _planned(self, part: Part, why: str) -> Part:
@@ -119,10 +113,11 @@ class Slice:
         """Return what the charge takes from its part: answers, or an amount of its filter."""
         if isinstance(part, Filtered):
             return cost(event, part.currency) * count
-        if not _within(event, part.event()):
+        planned = part.event()
+        if not no_dearer(event, planned) or times(event, 1) > times(planned, 1):
             raise BudgetExceeded(
                 f"{why!r} asks for {event} but part {part.name!r} of {self.name!r} grants "
-                f"{part.event()}; nothing was released"
+                f"{planned}; nothing was released"
             )
         return count
 
@@ -134,21 +129,3 @@ def reservations(name: str, plan: Plan, randomness: Randomness, why: str = PLANN
         for part in plan.parts.values()
         if part.count
     ]
-
-
-def _within(event: Event, planned: Event) -> bool:
-    """Whether the event costs no more than the planned one, and is of its kind."""
-    if isinstance(event, Gaussian) and isinstance(planned, Gaussian):
-        return event.noise_multiplier >= planned.noise_multiplier
-    if isinstance(event, SampledGaussian) and isinstance(planned, SampledGaussian):
-        noisy_enough = event.noise_multiplier >= planned.noise_multiplier
-        return noisy_enough and event.rate <= planned.rate and event.steps <= planned.steps
-    if isinstance(event, ThresholdedGaussian) and isinstance(planned, ThresholdedGaussian):
-        noisy_enough = event.noise_multiplier >= planned.noise_multiplier
-        return noisy_enough and event.delta <= planned.delta
-    if isinstance(event, Selection) and isinstance(planned, Selection):
-        return event.epsilon <= planned.epsilon
-    if isinstance(event, NoisyVote) and isinstance(planned, NoisyVote):
-        alike = (event.noise, event.teachers) == (planned.noise, planned.teachers)
-        return alike and event.scale >= planned.scale
-    return False

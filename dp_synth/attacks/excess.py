@@ -9,7 +9,7 @@ from math import inf, log, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dp_synth.metrics.estimate import NORMAL_QUANTILE, Estimate
+from dp_synth.metrics.estimate import NORMAL_QUANTILE, Estimate, share
 
 LARGEST_LOG_RATIO = 30.0  # beyond a ratio of 1e13 an end of an interval is taken as infinite
 
@@ -38,8 +38,8 @@ class ExcessRisk:
         wins, trials = _count(attacked)
         control_wins, control_trials = _count(controls)
         return cls(
-            wilson(wins, trials),
-            wilson(control_wins, control_trials),
+            share(wins, trials),
+            share(control_wins, control_trials),
             baseline,
             excess(wins, trials, control_wins, control_trials),
         )
@@ -63,20 +63,6 @@ def excess(wins: int, trials: int, control_wins: int, control_trials: int) -> Es
         value = 1 - (misses / trials) / (control_misses / control_trials)
     low, high = _ratio_interval(misses, trials, control_misses, control_trials)
     return Estimate(value, min(1 - high, value), max(1 - low, value))
-
-
-def wilson(successes: int, trials: int) -> Estimate:
-    """Return a binomial share with its 95 % score interval (Wilson 1927).
-
-    >>> print(wilson(0, 100))
-    0.0000 [0.0000, 0.0370]
-    """
-    if not trials:
-        return Estimate(0.5, 0.0, 1.0)
-    share, z2 = successes / trials, NORMAL_QUANTILE**2
-    centre = (successes + z2 / 2) / (trials + z2)
-    half = NORMAL_QUANTILE * sqrt(trials * share * (1 - share) + z2 / 4) / (trials + z2)
-    return Estimate(share, min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share))
 
 
 def _count(successes: ArrayLike) -> tuple[int, int]:

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from dp_synth.errors import InputError
 from dp_synth.metrics.estimate import Estimate, clopper_pearson
-from dp_synth.metrics.ranking import placements
+from dp_synth.metrics.jackknife import variance_of
+from dp_synth.metrics.ranking import members_above, on_logit_scale, placements, share_above
 
 RESAMPLES = 1000
 THRESHOLDS = 1000  # more distinct scores than this are looked at on a grid, for intervals alone
+FEWEST_ABOVE = 10  # non-members above a threshold, for its resampling to be enough
 EXTREME = 0.98  # beyond it resampling sees too few failures, and the exact interval is taken too
 
 Floats = NDArray[np.float64]
@@ -140,23 +142,29 @@ class Scores:
     def auc(self, cluster: Cluster = "run", seed: int = 0) -> Estimate:
         """Return the chance that a member scores above a non-member, ties counted half.
 
-        The interval resamples whole runs: coins and noise are fresh in each, so runs are the
-        independent units, and it holds for these targets. ``cluster="target"`` resamples targets
-        instead, for other targets of their kind in these runs. Where all but 2 % is settled it
-        falls back on the exact interval of one random pair a cluster, which is wider.
+        The interval is Student's on the logit scale, with the variance of a jackknife over whole
+        runs: coins and noise are fresh in each, so runs are the independent units, and it holds
+        for these targets. (That of Obuchowski 1997, from the same structural components, is
+        smaller, and too small for few clusters.) ``cluster="target"`` leaves out targets
+        instead, for other targets of their kind in these runs. Where all but 2 % is settled, the
+        exact interval of one random pair a cluster, which is wider, is taken too. One cluster
+        says nothing of others: [0, 1].
         """
         value = float(placements(self.of_members, self.of_non_members)[0].mean())
-        fprs, tprs = self._resampled(cluster, seed)
-        areas = (np.diff(fprs, axis=1) * (tprs[:, 1:] + tprs[:, :-1])).sum(axis=1) / 2
+        places, count = self._clusters(cluster)
+        areas = self._areas_without_each(places, count)
+        found = on_logit_scale(value, variance_of(areas), len(areas) - 1)
         settled = not 1 - EXTREME <= value <= EXTREME
-        exact = self._won_pairs(cluster, seed) if settled else None
-        return self._estimate(value, areas, cluster, exact)
+        return _with_exact(found, self._won_pairs(cluster, seed)) if settled else found
 
     def tpr_at_fpr(self, fpr: float, cluster: Cluster = "run", seed: int = 0) -> Estimate:
         """Return the share of members above the threshold that a share ``fpr`` of others pass.
 
         One threshold for all runs and targets; tied scores count as if in random order. The
-        interval is that of `auc`, the threshold chosen anew in each resample.
+        interval resamples the clusters of `auc`, the threshold chosen anew in each resample.
+        Where fewer than ten non-members are to be above the threshold, resampling does not see
+        how little is known of it: the interval is then no narrower than that of independent
+        entries (`share_above`).
         """
         if not 0 < fpr < 1:
             raise InputError(f"fpr must lie in (0, 1), got {fpr}")
@@ -165,10 +173,15 @@ class Scores:
         heights = np.array(
             [_height(*curve, fpr) for curve in zip(*self._resampled(cluster, seed), strict=True)]
         )
+        count = self._clusters(cluster)[1]
+        found = Estimate.bootstrap(value, heights, count, least=0.0, most=1.0)
+        if fpr * len(self.of_non_members) < FEWEST_ABOVE:
+            above = members_above(self.of_members, self.of_non_members, np.random.default_rng(seed))
+            apart = share_above(above, fpr)
+            found = Estimate(value, min(found.low, apart.low), max(found.high, apart.high))
         bar = np.quantile(self.of_non_members, 1 - fpr)
         settled = not 0 < value <= EXTREME
-        exact = self._members_above(bar, cluster, seed) if settled else None
-        return self._estimate(value, heights, cluster, exact)
+        return _with_exact(found, self._members_above(bar, cluster, seed)) if settled else found
 
     def _where(self, chosen: Flags) -> Scores:
         return Scores(
@@ -199,18 +212,22 @@ class Scores:
             curves.append(above / np.maximum(above[:, -1:], 1.0))
         return curves[0], curves[1]
 
-    def _estimate(
-        self, value: float, resampled: Floats, cluster: Cluster, exact: tuple[int, int] | None
-    ) -> Estimate:
-        count = self._clusters(cluster)[1]
-        if count == 1:
-            return Estimate(value, 0.0, 1.0)
-        widened = value + (resampled - value) * np.sqrt(count / (count - 1))
-        found = Estimate.bootstrap(value, np.clip(widened, 0.0, 1.0))
-        if exact is None:
-            return found
-        low, high = clopper_pearson(*exact)
-        return Estimate(value, min(found.low, low), max(found.high, high))
+    def _areas_without_each(self, places: Integers, count: int) -> Floats:
+        """Return the area without each cluster, of those that leave a pair to compare."""
+        first, second = self.of_members, self.of_non_members
+        mine, theirs = places[self.member], places[~self.member]
+        above, below = (
+            np.bincount(mine, placements(first, second)[0] * len(second), minlength=count),
+            np.bincount(theirs, placements(first, second)[1] * len(first), minlength=count),
+        )
+        within = np.zeros(count)
+        for one in np.intersect1d(mine, theirs):
+            own, other = first[mine == one], second[theirs == one]
+            within[one] = placements(own, other)[0].sum() * len(other)
+        won = above.sum() - above - below + within
+        members = len(first) - np.bincount(mine, minlength=count)
+        pairs = members * (len(second) - np.bincount(theirs, minlength=count))
+        return np.asarray(won[pairs > 0] / pairs[pairs > 0])
 
     def _won_pairs(self, cluster: Cluster, seed: int) -> tuple[int, int]:
         """Return how many of some random pairs the member won, one pair a cluster, and of how many.
@@ -231,6 +248,12 @@ class Scores:
         chosen = _one_each(places, count, self.member, np.random.default_rng(seed))
         chosen = chosen[chosen >= 0]
         return int((self.score[chosen] > bar).sum()), len(chosen)
+
+
+def _with_exact(found: Estimate, exact: tuple[int, int]) -> Estimate:
+    """Return an interval that holds the exact one of so many successes, of so many, as well."""
+    low, high = clopper_pearson(*exact)
+    return Estimate(found.value, min(found.low, low), max(found.high, high))
 
 
 def _one_each(places: Integers, count: int, flags: Flags, rng: np.random.Generator) -> Integers:

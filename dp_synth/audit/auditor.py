@@ -27,9 +27,9 @@ from dp_synth.audit.bounds import (
     gaussian_bound,
 )
 from dp_synth.audit.designs import Design, worst_case
-from dp_synth.audit.stages import stages_of, total_scores
+from dp_synth.audit.stages import low_bits_of, stages_of, total_scores
 from dp_synth.errors import InputError
-from dp_synth.rounding import at_least, at_most
+from dp_synth.rounding import at_least, at_most, rounded_up
 from dp_synth.synthesizers.base import Synthesizer, Watched
 
 PARTS = 4  # of the level: total, its threshold, and two for the stages
@@ -104,7 +104,7 @@ class AuditReport:
     def __str__(self) -> str:
         lines = [
             f"{self.synthesizer}: claims epsilon {at_most(self.claimed_epsilon, 3)} at delta "
-            f"{self.budget.delta:g} ({self.budget.neighbours})",
+            f"{rounded_up(self.budget.delta)} ({self.budget.neighbours})",
             f"  {self.runs} runs a world, design {self.design}; a correct one fails with chance "
             f"{self.level:g} at most",
             *(f"  {bound}" for bound in self.bounds),
@@ -132,8 +132,9 @@ def audit(
     one without it, ``runs`` times each. Scores are the exact likelihood ratios of all that was
     released (Neyman & Pearson 1933): no attack on the release has a larger area under its ROC
     curve. The claim is the curve of the synthesizer's own ledger; each stage is tested against
-    its own lines (``stages_of``). The level is shared so that a correct mechanism fails with
-    chance ``level`` at most.
+    its own lines (``stages_of``). Low bits of noisy sums, which the ratios of real numbers do not
+    see, are a stage of their own (``low_bits_of``). The level is shared so that a correct
+    mechanism fails with chance ``level`` at most.
 
     InputError for a design of another adjacency, where the ceiling of so many runs is 0, and
     for synthesizers whose answers are not compared.
@@ -146,7 +147,7 @@ def audit(
     claim = _claim(synthesizer, chosen, budget)
     worlds = Worlds.of(total_scores(inside), [-score for score in total_scores(outside)])
     part, delta = level / PARTS, budget.delta
-    stages = stages_of(inside, outside)
+    stages = stages_of(inside, outside) + low_bits_of(inside, outside, claim)
     return AuditReport(
         synthesizer.name,
         claim.epsilon(delta),

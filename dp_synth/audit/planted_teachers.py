@@ -10,6 +10,8 @@ import numpy as np
 from dp_synth.accounting import compose
 from dp_synth.accounting.events import NoisyVote, SampledGaussian
 from dp_synth.audit.planted_base import Floats, Plant
+from dp_synth.comparison import reached
+from dp_synth.mechanisms.exact_noise import rounded_gaussian
 from dp_synth.mechanisms.noisy_votes import winners
 
 VOTES = 25
@@ -17,6 +19,7 @@ VOTE = NoisyVote("gaussian", 26.35, 101)  # 25 of them: epsilon 1 at delta 1e-5
 STEPS = SampledGaussian(1.695, 0.05, 50)  # epsilon 1 at delta 1e-5
 SHARED = 10  # teachers that one record reaches
 BATCH, LAYERS = 64, 4
+COORDINATES, UNIT_BITS = 24, 26  # of a gradient, and of the unit of whole noise
 NEVER_CUT = 100.0  # norm of the canary's gradient, in clipping norms
 
 
@@ -53,12 +56,39 @@ class CanaryGradients:
         return np.asarray(each.sum(axis=1))
 
 
+@dataclass(frozen=True)
+class LowBits:
+    """In how many steps noise in single precision leads from the canary to what was released.
+
+    The noise is right; it is drawn and added in floating point, or in whole numbers of a unit
+    (``exact``). Other gradients are orthogonal to the canary's and known.
+    """
+
+    exact: bool
+
+    def __call__(self, inside: bool, runs: int, rng: np.random.Generator) -> Floats:
+        """Return a score a run."""
+        shape = (runs, STEPS.steps, COORDINATES)
+        units = np.rint(np.linspace(1, 2, COORDINATES) / COORDINATES**0.5 / 2 * 2**UNIT_BITS)
+        canary = (units * 2.0**-UNIT_BITS).astype(np.float32)
+        drawn = ((rng.random(shape[:2]) < STEPS.rate) & inside)[:, :, None]
+        if self.exact:
+            whole = rounded_gaussian(STEPS.noise_multiplier * 2**UNIT_BITS, shape, rng.bytes)
+            released = ((drawn * units + whole) * 2.0**-UNIT_BITS).astype(np.float32)
+        else:
+            noise = rng.normal(0.0, STEPS.noise_multiplier, shape)
+            released = drawn * canary + noise.astype(np.float32)
+        steps = reached(released, np.broadcast_to(canary, shape)).all(axis=2)
+        return np.asarray(steps.sum(axis=1), dtype=np.float64)
+
+
 _VOTES = compose([(VOTE, VOTES)])
 _STEPS = compose([(STEPS, 1)])
 
 TEACHER_PLANTS = (
     Plant("P0 votes of teachers", "", "", _VOTES, NoisyVotes(1), 1000),
     Plant("P0 sampled gradients", "", "", _STEPS, CanaryGradients(), 1000),
+    Plant("P0 whole sums of gradients", "", "", _STEPS, LowBits(exact=True), 100),
     Plant(
         "P10 teachers share records",
         f"one record reaches {SHARED} teachers",
@@ -97,6 +127,14 @@ TEACHER_PLANTS = (
         "smartnoise DPCTGAN",
         _STEPS,
         CanaryGradients(rate=10 * STEPS.rate),
+        100,
+    ),
+    Plant(
+        "P19 right noise, float bits",
+        "sums of gradients get noise of the right scale in single precision",
+        "Opacus (opacus#616), and whatever adds torch.normal to a sum",
+        _STEPS,
+        LowBits(exact=False),
         100,
     ),
 )

@@ -7,10 +7,9 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr
 
-from dp_synth.metrics.estimate import TAIL, Estimate, clopper_pearson
-from dp_synth.metrics.ranking import area_under_roc
+from dp_synth.metrics.estimate import Estimate
+from dp_synth.metrics.ranking import area_under_roc, members_above, share_above
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -57,22 +56,11 @@ class Roc:
     def tpr_at_fpr(self, fpr: float) -> Estimate:
         """Return the share of members above the threshold that a share ``fpr`` of others pass.
 
-        The interval is exact for any scores: the true false-positive rate at the j-th highest of
-        n non-member scores has the distribution Beta(j, n + 1 - j). So the highest j is taken
-        whose rate is at most ``fpr`` with chance 98.75 %, and the Clopper-Pearson end of the
-        members above that score is missed with chance 1.25 %: together 2.5 % below, and as much
-        above, with the lowest j whose rate is at least ``fpr``.
+        See ``dp_synth.metrics.ranking.share_above`` for the interval.
         """
         if not 0 < fpr < 1:
             raise ValueError(f"fpr must lie in (0, 1), got {fpr}")
-        above = self._members_above
-        n, m = len(self._non_members), len(self._members)
-        allowed = int(np.floor(fpr * n + 1e-9))  # 0.29 * 100 must be 29
-        value = above[allowed] / m
-        safe, loose = _ranks(n, fpr, TAIL / 2)
-        low = clopper_pearson(int(above[safe - 1]), m, TAIL / 2)[0] if safe else 0.0
-        high = clopper_pearson(int(above[loose - 1]), m, TAIL / 2)[1] if loose <= n else 1.0
-        return Estimate(value, min(low, value), max(high, value))
+        return share_above(self._members_above, fpr)
 
     def curve(self) -> Curve:
         """Return (fpr, tpr) from (0, 0) to (1, 1), one point per distinct score.
@@ -96,26 +84,4 @@ class Roc:
 
     @cached_property
     def _members_above(self) -> NDArray[np.int64]:
-        """How many members score above the (k + 1)-th highest non-member; the last entry is all.
-
-        Each score gets a random second key, so that ties are in a random order and the scores
-        may be treated as continuous.
-        """
-        n, m = len(self._non_members), len(self._members)
-        scores = np.concatenate([self._non_members, self._members])
-        coins = np.random.default_rng(self.seed).random(n + m)
-        descending = np.lexsort((coins, scores))[::-1]
-        is_member = descending >= n
-        return np.append(np.cumsum(is_member)[~is_member], m)
-
-
-def _ranks(n: int, fpr: float, tail: float) -> tuple[int, int]:
-    """Return the highest rank surely at or below ``fpr``, and the lowest surely at or above.
-
-    The first is 0, the second n + 1, where there is none.
-    """
-    # P(Beta(j, n + 1 - j) > fpr) = P(Binomial(n, fpr) <= j - 1)
-    below = bdtr(np.arange(n, dtype=np.float64), n, fpr)
-    safe = int(np.searchsorted(below, tail, side="right"))
-    loose = int(np.searchsorted(below, 1 - tail, side="left")) + 1
-    return safe, min(loose, n + 1)
+        return members_above(self._members, self._non_members, np.random.default_rng(self.seed))

@@ -13,7 +13,10 @@ import numpy as np
 from dp_synth.accounting import Gaussian, PrivacyCurve, Selection, compose
 from dp_synth.accounting.events import Event
 from dp_synth.audit.bounds import Worlds
+from dp_synth.comparison import SampledComparison
 from dp_synth.synthesizers.base import Watched
+
+LOW_BITS = "low bits"  # of a stage's name: what its numbers say beyond their values
 
 Charges = tuple[tuple[Event, int], ...]
 
@@ -45,6 +48,29 @@ def stages_of(inside: Sequence[Watched], outside: Sequence[Watched]) -> list[Sta
     return found
 
 
+def low_bits_of(
+    inside: Sequence[Watched], outside: Sequence[Watched], claim: PrivacyCurve
+) -> list[Stage]:
+    """Return a stage of low bits for each kind of noisy sums in which they differ over the runs.
+
+    The score of a run is in how many steps floating-point noise leads to all that was released
+    from the sum with the target alone, less those where it does from the sum without it alone.
+    It is a function of everything that was released, so that ``claim`` is the curve of all.
+    Likelihood ratios, of the real numbers that are meant, know nothing of it.
+    """
+    runs = (*inside, *outside)
+    sums = [c for run in runs for c in run.comparisons if isinstance(c, SampledComparison)]
+    found = []
+    for part, why in dict.fromkeys((c.part, c.why) for c in sums):
+        first, second = (
+            [_low_bits(run, part, why) for run in world] for world in (inside, outside)
+        )
+        if np.ptp([*first, *second]):
+            name = f"{part}: {why}: {LOW_BITS}"
+            found.append(Stage(name, Worlds.of(first, second), claim))
+    return found
+
+
 def total_scores(runs: Sequence[Watched]) -> list[float]:
     """Return each run's log-likelihood ratio of all its answers: the asked table's to the other."""
     return [math.fsum(c.log_ratio() for c in run.comparisons) for run in runs]
@@ -65,6 +91,16 @@ def _scores(
             )
             scores[(asked + there) % 2].append(-score if asked else score)
     return scores
+
+
+def _low_bits(run: Watched, part: str, why: str) -> float:
+    return float(
+        sum(
+            c.low_bits
+            for c in run.comparisons
+            if isinstance(c, SampledComparison) and (c.part, c.why) == (part, why)
+        )
+    )
 
 
 def dearest(charges: Iterable[Charges]) -> PrivacyCurve:

@@ -15,19 +15,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from dp_synth.accounting import Currency, Entry, Event, Gaussian, Ledger, Selection, compose
+from dp_synth.accounting import Event, Gaussian, Ledger, Selection, compose
 from dp_synth.accounting.closed_forms import gaussian_epsilon
-from dp_synth.accounting.currency import cost
 from dp_synth.accounting.events import (
     Laplace,
     NoisyVote,
     SampledGaussian,
-    ThresholdedGaussian,
-    TruncatedGaussian,
-    ZeroConcentrated,
 )
 from dp_synth.audit.structural import Finding
 from dp_synth.errors import UnsupportedEvent
+from dp_synth.rounding import rounded_down, rounded_up
 from dp_synth.transcript import (
     Answer,
     ChoiceAnswer,
@@ -80,18 +77,11 @@ def ledger_adds_up(ledger: Ledger, *, epsilon: float | None = None) -> Finding:
 
     The bound is computed anew; ``epsilon``, where it is given, is what was stated elsewhere.
     """
-    reserved: dict[tuple[str, str], list[Entry]] = defaultdict(list)
-    charged: dict[tuple[str, str], list[Entry]] = defaultdict(list)
-    for entry in ledger.entries:
-        side = reserved if entry.kind == "reservation" else charged
-        side[entry.recipe, entry.part].append(entry)
-    for (recipe, part), entries in charged.items():
-        if not _covered(entries, reserved[recipe, part]):
-            sentence = f"part {part!r} of {recipe!r} was charged for more than was reserved"
-            return Finding("ledger arithmetic", False, sentence)
+    if ledger.uncovered:
+        return Finding("ledger arithmetic", False, ledger.uncovered)
     found, most = ledger.epsilon, ledger.budget.epsilon
     stated = most if epsilon is None else min(epsilon, most)
-    sentence = f"the entries cost epsilon {found:.6g}, stated are {stated:.6g}"
+    sentence = f"the entries cost epsilon {rounded_up(found)}, stated are {rounded_up(stated)}"
     return Finding("ledger arithmetic", found <= stated * (1 + ROUNDING), sentence)
 
 
@@ -107,10 +97,11 @@ def stages_within(
 ) -> Finding:
     """Return whether the events of all stages, composed in order, cost at most ``epsilon``."""
     found = compose(pair for events in stages.values() for pair in events).epsilon(delta)
-    sentence = f"{len(stages)} stages cost epsilon {found:.6g} at delta {delta:g}, "
-    return Finding(
-        "stages", found <= epsilon * (1 + ROUNDING), sentence + f"stated are {epsilon:.6g}"
+    sentence = (
+        f"{len(stages)} stages cost epsilon {rounded_up(found, 6)} at delta {rounded_up(delta)}, "
+        f"stated are {rounded_up(epsilon, 6)}"
     )
+    return Finding("stages", found <= epsilon * (1 + ROUNDING), sentence)
 
 
 def accountant_is_certified(
@@ -129,7 +120,8 @@ def accountant_is_certified(
     for event, count in regimes:
         found, least = epsilon_of(event, count, delta), least_epsilon(event, count, delta)
         if found < least * (1 - ROUNDING):
-            sentence = f"{found:.6g} for {count} of {event}, which cost {least:.6g} at least"
+            stated, needed = rounded_up(found, 6), rounded_down(least, 6)
+            sentence = f"{stated} for {count} of {event}, which cost {needed} at least"
             return Finding("accountant", False, sentence)
     return Finding("accountant", True, f"never below what is possible in {len(regimes)} regimes")
 
@@ -182,45 +174,3 @@ def _noise_of_answer(answer: Answer) -> list[float]:
         case ChoiceAnswer():
             return [1 / answer.epsilon]
     return [answer.scale] * len(answer.records)
-
-
-def _covered(charges: Sequence[Entry], reservations: Sequence[Entry]) -> bool:
-    """Whether the reservations pay for the charges: one by one, or by the amount of a filter."""
-    if not reservations:
-        return False
-    left = sum(_times(entry) for entry in reservations) - sum(_times(entry) for entry in charges)
-    planned = reservations[0].event
-    if left >= 0 and all(_no_dearer(entry.event, planned) for entry in charges):
-        return True
-    if not isinstance(planned, Gaussian | ZeroConcentrated):
-        return False
-    currency: Currency = "gdp" if isinstance(planned, Gaussian) else "zcdp"
-    try:
-        spent, whole = (
-            sum(cost(entry.event, currency) * entry.count for entry in entries)
-            for entries in (charges, reservations)
-        )
-    except UnsupportedEvent:
-        return False
-    return spent <= whole * (1 + ROUNDING)
-
-
-def _times(entry: Entry) -> int:
-    sampled = isinstance(entry.event, SampledGaussian | TruncatedGaussian)
-    return entry.count * (entry.event.steps if sampled else 1)  # type: ignore[union-attr]
-
-
-def _no_dearer(event: Event, planned: Event) -> bool:
-    if type(event) is not type(planned):
-        return False
-    if isinstance(event, Gaussian | SampledGaussian | TruncatedGaussian | ThresholdedGaussian):
-        noisy_enough = event.noise_multiplier >= planned.noise_multiplier * (1 - ROUNDING)  # type: ignore[union-attr]
-        beside = ("rate", "delta")
-        return noisy_enough and all(
-            getattr(event, name, 0.0) <= getattr(planned, name, 0.0) for name in beside
-        )
-    if isinstance(event, Selection):
-        return event.epsilon <= planned.epsilon * (1 + ROUNDING)  # type: ignore[union-attr]
-    if isinstance(event, NoisyVote):
-        return event.scale >= planned.scale * (1 - ROUNDING)  # type: ignore[union-attr]
-    return event == planned

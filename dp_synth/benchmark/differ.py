@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dp_synth.benchmark.cell import Cell, Measured, Outcome
 from dp_synth.benchmark.store import Store, StoredCell, stored
 from dp_synth.errors import InputError
+from dp_synth.rounding import rounded_up
 
 Values = Mapping[str, tuple[float | None, float | None, float | None]]  # value, low, high
 
@@ -37,7 +38,7 @@ class Series:
         adult utility mst epsilon 1 seed 3
         """
         settings = "" if self.settings == "{}" else f" {self.settings}"
-        budget = f" epsilon {self.epsilon:g}" if self.epsilon else ""
+        budget = f" epsilon {rounded_up(self.epsilon, 6)}" if self.epsilon else ""
         return f"{self.dataset} {self.task} {self.synthesizer}{settings}{budget} seed {self.seed}"
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dp_synth.benchmark.cell import RECORD_COLUMNS
 from dp_synth.benchmark.machine import Machine
+from dp_synth.rounding import rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +142,7 @@ def _machine(row: pd.Series[float]) -> str:
 
 
 def _name(row: pd.Series[float]) -> str:
-    return f"{row['synthesizer']} epsilon {row['epsilon']:g} seed {row['seed']}"
+    return f"{row['synthesizer']} epsilon {rounded_up(row['epsilon'], 6)} seed {row['seed']}"
 
 
 def _stacked(frames: Iterable[pd.DataFrame], *more: str) -> pd.DataFrame:

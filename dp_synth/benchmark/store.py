@@ -113,10 +113,11 @@ def save(store: Store, cell: Cell, outcome: Outcome) -> None:
         if outcome.error and _is_done(store, cell):
             return
         if outcome.error:
-            write_whole(trace, f"{cell}\n{outcome.error}\n{outcome.trace}".encode())
+            text = f"{cell}\n{outcome.error}\n{outcome.trace}"
+            write_whole(trace, text.encode(), private=True)
         else:
             trace.unlink(missing_ok=True)
-        write_whole(store.file_of(key), _content(key, cell, outcome))
+        write_whole(store.file_of(key), _content(key, cell, outcome), private=True)
 
 
 def read(store: Store, cell: Cell) -> Outcome | None:
@@ -160,7 +161,7 @@ def gather(store: Store, cells: Iterable[Cell]) -> Location:
         for group in _batches(rows, ROWS):
             writer.write_table(Table.from_pylist(group, schema=schema))
     with reached(store, "written"):
-        write_whole(store.records, sink.getvalue())
+        write_whole(store.records, sink.getvalue(), private=True)
     return store.records
 
 

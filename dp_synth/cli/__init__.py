@@ -26,7 +26,13 @@ from dp_synth.cli import (
     store,
     synthesize,
 )
-from dp_synth.errors import BudgetExceeded, InputError, LeftOut, UnsupportedEvent
+from dp_synth.errors import (
+    BudgetExceeded,
+    InputError,
+    LeftOut,
+    SchemaMismatch,
+    UnsupportedEvent,
+)
 
 EXIT_INPUT = 2
 EXIT_BUDGET = 3
@@ -129,9 +135,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _told_in_a_line() -> Iterator[None]:
-    """Tell in one line on standard error what a reader of tables left out; once a text."""
+    """Tell in a line on standard error what a reader of tables left out or replaced; once each."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("default", category=LeftOut)
+        for told in (LeftOut, SchemaMismatch):
+            warnings.filterwarnings("default", category=told)
         others = warnings.showwarning
 
         def show(
@@ -142,7 +149,7 @@ def _told_in_a_line() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, LeftOut):
+            if issubclass(category, LeftOut | SchemaMismatch):
                 print(message, file=sys.stderr)
             else:
                 others(message, category, filename, lineno, file, line)

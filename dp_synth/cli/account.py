@@ -7,7 +7,6 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -15,9 +14,9 @@ import typer
 from typer.core import TyperCommand
 
 from dp_synth.accounting.budget import CHANGES, Adjacency
-from dp_synth.accounting.ledger import rounded_up
 from dp_synth.cli.arguments import reading_arguments
 from dp_synth.errors import InputError, UnsupportedEvent
+from dp_synth.rounding import as_given, rounded_down, rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -258,6 +257,7 @@ def _lower(question: Question, curve: PrivacyCurve) -> tuple[float | None, float
 def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list[str]:
     lines = []
     change = f"one record {CHANGES[adjacency]}"
+    epsilon, delta = as_given(question.epsilon or 0.0), as_given(question.delta or 0.0)
     how = "; ".join([change, *[f"engine: {answer.engine}"] * bool(answer.engine)])
     if answer.factor is not None:
         lines.append(f"factor {rounded_up(answer.factor, PRECISE)}: multiply all noise by it")
@@ -265,10 +265,10 @@ def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list
         lines.append(_unbounded(question))
     elif answer.epsilon is not None:
         bound = _bound(answer.epsilon, answer.epsilon_lower)
-        lines.append(f"epsilon {bound} at delta {question.delta:g} ({how})")
+        lines.append(f"epsilon {bound} at delta {delta} ({how})")
     if answer.delta is not None:
         bound = _bound(answer.delta, answer.delta_lower)
-        lines.append(f"delta {bound} at epsilon {question.epsilon:g} ({how})")
+        lines.append(f"delta {bound} at epsilon {epsilon} ({how})")
     return lines
 
 
@@ -276,15 +276,13 @@ def _bound(upper: float, lower: float | None) -> str:
     """Return an upper bound, or an interval whose ends are rounded outwards."""
     if lower is None:
         return rounded_up(upper, PRECISE)
-    down = Context(prec=CERTIFIED, rounding=ROUND_FLOOR).create_decimal_from_float(lower)
-    up = Context(prec=CERTIFIED, rounding=ROUND_CEILING).create_decimal_from_float(upper)
-    return f"in [{float(down):.{CERTIFIED}g}, {float(up):.{CERTIFIED}g}]"
+    return f"in [{rounded_down(lower, CERTIFIED)}, {rounded_up(upper, CERTIFIED)}]"
 
 
 def _unbounded(question: Question) -> str:
     return (
-        f"epsilon is infinite at delta {question.delta:g}: no epsilon holds for these events; "
-        "give a larger --delta"
+        f"epsilon is infinite at delta {as_given(question.delta or 0.0)}: no epsilon holds for "
+        "these events; give a larger --delta"
     )
 
 

@@ -78,7 +78,7 @@ def audit(
         print(NOT_PUBLISHABLE, file=sys.stderr)
     print(text if json_file == STDOUT else report)
     if json_file is not None and json_file != STDOUT:
-        with written_whole(json_file) as passing:
+        with written_whole(json_file, private=data is not None) as passing:
             passing.write_text(text)
     if not report.passed:
         raise typer.Exit(EXIT_VIOLATED)

@@ -112,10 +112,10 @@ def _about(
 
 def _method(release: Release) -> str:
     """Return the method of a release and its budget, in words."""
-    from dp_synth.accounting.ledger import rounded_up
+    from dp_synth.rounding import rounded_up
 
-    epsilon, delta = rounded_up(release.epsilon), release.ledger.budget.delta
-    return f"{release.synthesizer}, epsilon {epsilon} at delta {delta:g}, as its ledger certifies"
+    epsilon, delta = rounded_up(release.epsilon), rounded_up(release.ledger.budget.delta)
+    return f"{release.synthesizer}, epsilon {epsilon} at delta {delta}, as its ledger certifies"
 
 
 def _write_page(
@@ -139,7 +139,7 @@ def _write_page(
         remarks=result["remarks"],
         histograms=drawn,
     )
-    with written_whole(path) as passing:
+    with written_whole(path, private=True) as passing:
         passing.write_text(text, encoding="utf-8")
 
 
@@ -377,7 +377,7 @@ def _deliver(result: Mapping[str, object], json_file: Path | None, title: str, r
         return
     _print_table(title, rows)
     if json_file is not None:
-        with written_whole(json_file) as passing:
+        with written_whole(json_file, private=True) as passing:
             passing.write_text(text, encoding="utf-8")
 
 

@@ -15,11 +15,12 @@ from dp_synth.cli.account import tradeoff_points
 from dp_synth.cli.arguments import Neighbours, reading_arguments
 from dp_synth.errors import InputError, LedgerError
 from dp_synth.files import check_writable
+from dp_synth.rounding import rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.accounting import Entry, Ledger
+    from dp_synth.accounting import Entry, Ledger, PrivacyBudget
 
 LedgerPath = Annotated[Path, typer.Argument(help="A ledger file (JSON lines).")]
 
@@ -51,7 +52,7 @@ def new(
         raise InputError(f"{file}: is there already, and a ledger is never overwritten")
     check_writable(file)
     Accountant(budget, ledger=file, adaptive=True).open()
-    print(f"{file}: epsilon {epsilon:g} at delta {delta:g} ({budget.neighbours}), nothing spent")
+    print(f"{file}: {_limit(budget)} ({budget.neighbours}), nothing spent")
 
 
 def verify(
@@ -167,10 +168,13 @@ def _verified(file: Path) -> Ledger:
         within = ledger.spent(rule) <= limit(budget, rule) * (1 + 1e-9)
     if not within:
         raise LedgerError(
-            f"{file}: its entries cost more than the budget in its head, epsilon "
-            f"{budget.epsilon:g} at delta {budget.delta:g}"
+            f"{file}: its entries cost more than the budget in its head, {_limit(budget)}"
         )
     return ledger
+
+
+def _limit(budget: PrivacyBudget) -> str:
+    return f"epsilon {rounded_up(budget.epsilon)} at delta {rounded_up(budget.delta)}"
 
 
 def _as_json(ledger: Ledger) -> str:

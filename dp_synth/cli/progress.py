@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from dp_synth.rounding import at_most
+
 if TYPE_CHECKING:
     from dp_synth.nn.progress import Progress
 
@@ -57,4 +59,4 @@ def describe(progress: Progress) -> str:
     ('loss 1.25, epsilon 0.500', 'loss 1.25')
     """
     said = f"loss {progress.generator_loss:.3g}"
-    return said if progress.epsilon is None else f"{said}, epsilon {progress.epsilon:.3f}"
+    return said if progress.epsilon is None else f"{said}, epsilon {at_most(progress.epsilon, 3)}"

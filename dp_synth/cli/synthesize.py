@@ -123,16 +123,16 @@ def synthesize(
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
-        chosen = _chosen(public, columns, drop, unit)
+        chosen = _writable(_chosen(public, columns, drop, unit), out)
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, card=card)
     _check_internal(data, card, holdout, internal=internal, validate=validate is not None)
     asked = _validation(validate, holdout)
     with reading_arguments():
         payer = _payer(budget, ledger, checkpoint)
         recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint, validation=asked)
-    fresh, table = _fresh(chosen, holdout), _table(data, chosen)  # from here on both are private
-    how = asked if asked is None or fresh is None else asked.against(fresh)
-    with shown_training(synthesizer), _remarks(check=check):
+    with shown_training(synthesizer), _remarks(check=check):  # from here on files are private
+        fresh, table = _fresh(chosen, holdout), _table(data, chosen)
+        how = asked if asked is None or fresh is None else asked.against(fresh)
         fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint, validation=how)
     if release:
         fitted.save(release)
@@ -193,8 +193,44 @@ def sample(
 
 
 def _for_file(rows: pd.DataFrame, schema: Schema, out: str) -> pd.DataFrame:
-    """Return rows as the file holds them: Parquet values of the schema's kinds, CSV its texts."""
-    return schema.in_kinds(rows) if out.lower().endswith(".parquet") else rows
+    """Return rows as the file holds them: Parquet values of the schema's kinds, CSV its texts.
+
+    Of texts that only the fit has found, signs that the file's encoding lacks become "?".
+    """
+    if out.lower().endswith(".parquet"):
+        return schema.in_kinds(rows)
+    encoding = _encoding(schema, out)
+    if encoding is None:
+        return rows
+    for name in schema.open:
+        texts = rows[name].map(lambda text: str(text).encode(encoding, "replace").decode(encoding))
+        if not texts.equals(rows[name].astype(texts.dtype)):
+            print(f"column {name!r}: {encoding} lacks signs of it, written as '?'", file=sys.stderr)
+            rows = rows.assign(**{name: texts})
+    return rows
+
+
+def _writable(schema: Schema, out: str) -> Schema:
+    """Return the schema; InputError where the file that is asked for cannot hold a text of it."""
+    from dp_synth.schema.columns import DiscreteColumn
+
+    encoding = _encoding(schema, out)
+    for column in schema.columns if encoding else ():
+        texts = column.texts if isinstance(column, DiscreteColumn) else ()
+        try:
+            "".join((column.name, *texts, *column.missing)).encode(encoding or "utf-8")
+        except UnicodeEncodeError:
+            raise InputError(
+                f"column {column.name!r}: {encoding} has no sign for a text of it in the schema; "
+                "write Parquet, or let the dialect be UTF-8"
+            ) from None
+    return schema
+
+
+def _encoding(schema: Schema, out: str) -> str | None:
+    """Return the encoding of a CSV file, where it is not that of all texts."""
+    in_utf8 = out == "-" or out.lower().endswith(".parquet") or schema.dialect is None
+    return None if in_utf8 or schema.dialect is None else schema.dialect.encoding
 
 
 def _sampled(
@@ -382,7 +418,7 @@ def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
 @contextmanager
 def _remarks(*, check: bool) -> Iterator[None]:
     """Print on standard error what the fits of the block remark, what is private marked so."""
-    from dp_synth.errors import PrivacyWarning
+    from dp_synth.errors import PrivacyWarning, SchemaMismatch
     from dp_synth.intake import telling
 
     def tell(misfits: Misfits) -> None:
@@ -399,7 +435,7 @@ def _remarks(*, check: bool) -> Iterator[None]:
     ) -> None:
         if issubclass(category, PrivacyWarning):
             print(f"note: {message}", file=sys.stderr)
-        else:
+        elif check or not issubclass(category, SchemaMismatch):
             shown(message, category, filename, lineno, file, line)
 
     with warnings.catch_warnings(), telling(tell):

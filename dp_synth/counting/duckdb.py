@@ -6,12 +6,14 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns
 from dp_synth.counting.records import Records, Units, encode_finest, finest_domain
-from dp_synth.dialect import COMMON, Dialect
+from dp_synth.dialect import COMMON, REPLACEMENT, Dialect
 from dp_synth.errors import InputError, SchemaError, missing_extra
 from dp_synth.schema import Misfits, Schema
 from dp_synth.typed_cells import parquet_batches, parquet_names, texts_of
@@ -33,6 +35,11 @@ BATCH = 16_384  # records that are text at one time
 MOST_MEMORY = "500MB"  # of DuckDB, which needs a tenth of it for common files
 GZIP = b"\x1f\x8b"
 DIGEST = 16  # bytes of a unit's name: that two names share them all does not happen
+
+T = TypeVar("T")
+Batches = Iterator[pd.DataFrame]
+
+_ENCODINGS = {"utf-8-sig": "utf-8", "iso8859-1": "latin-1", "utf-16": "utf-16"}  # DuckDB's names
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,  # encoding is slower than reading; each thread holds buffers of its own
@@ -57,20 +64,25 @@ def read_counts(
 
     The ending tells CSV (``.csv``, ``.csv.gz``) from Parquet. Cells are read as
     `datasets.read_table` reads them, with these differences in CSV: blanks around a quoted cell
-    are dropped, a comma after the last cell is let pass, and a file whose lines end in different
-    ways is refused. Codes lie in unnamed temporary files, in ``folder`` or the system's own; they
+    are dropped, and a comma after the last cell is let pass. What DuckDB cannot read (bytes that
+    are no text, cells of megabytes, other encodings) is read anew by a slower reader. Codes lie in
+    unnamed temporary files, in ``folder`` or the system's own; they
     go with the store, or at its `close`. InputError when the file is not such a table or DuckDB is
     not installed, SchemaError when it lacks a column of the schema.
     """
     names = schema.domain.attributes
-    batches = _batches(path, names, schema.dialect or COMMON)
-    columns = DiskColumns(schema.domain.sizes, folder)
-    with ExitStack() as unfinished:
-        unfinished.callback(columns.close)
-        for frame in batches:
-            columns.append(schema.encode(frame))
-        unfinished.pop_all()
-    return CodeCounts(columns, schema.domain)
+
+    def encoded(batches: Batches) -> DiskColumns:
+        """Return the codes of all batches; nothing is left of them where one cannot be read."""
+        columns = DiskColumns(schema.domain.sizes, folder)
+        with ExitStack() as unfinished:
+            unfinished.callback(columns.close)
+            for frame in batches:
+                columns.append(schema.encode(frame))
+            unfinished.pop_all()
+        return columns
+
+    return CodeCounts(_read(path, names, schema.dialect or COMMON, encoded), schema.domain)
 
 
 def read_records(
@@ -96,19 +108,23 @@ def read_records(
         if unit not in column_names(path, dialect):
             raise SchemaError(f"{path}: lacks column {unit!r}, which names the unit")
         names.append(unit)
-    batches = _batches(path, names, dialect)
-    columns = DiskColumns(finest_domain(schema).sizes, folder)
-    digests = [np.empty((0, 2), dtype=np.uint64)]
-    misfits = Misfits()
-    with ExitStack() as unfinished:
-        unfinished.callback(columns.close)
-        for frame in batches:
-            columns.append(encode_finest(schema, frame, misfits))
-            if unit is not None:
-                digests.append(_digests(frame[unit]))
-        unfinished.pop_all()
-    units = None if unit is None else _numbered(digests)
-    return Records(schema, columns, unit, units, misfits=misfits)
+
+    def encoded(batches: Batches) -> Records:
+        """Return the records of all batches; nothing is left where one cannot be read."""
+        columns = DiskColumns(finest_domain(schema).sizes, folder)
+        digests = [np.empty((0, 2), dtype=np.uint64)]
+        misfits = Misfits()
+        with ExitStack() as unfinished:
+            unfinished.callback(columns.close)
+            for frame in batches:
+                columns.append(encode_finest(schema, frame, misfits))
+                if unit is not None:
+                    digests.append(_digests(frame[unit]))
+            unfinished.pop_all()
+        units = None if unit is None else _numbered(digests)
+        return Records(schema, columns, unit, units, misfits=misfits)
+
+    return _read(path, names, dialect, encoded)
 
 
 def column_names(path: str | PathLike[str], dialect: Dialect | None = None) -> list[str]:
@@ -116,7 +132,7 @@ def column_names(path: str | PathLike[str], dialect: Dialect | None = None) -> l
     is_gzip = _magic(path) == GZIP
     if Path(path).name.lower().endswith(".parquet"):
         return parquet_names(path)
-    return [name for name in _header(path, dialect or COMMON, is_gzip=is_gzip)[1] if name]
+    return [name for name in _header(path, dialect or COMMON, is_gzip=is_gzip).names if name]
 
 
 def _digests(cells: pd.Series) -> NDArray[np.uint64]:
@@ -137,15 +153,37 @@ def _numbered(digests: Sequence[NDArray[np.uint64]]) -> Units:
     return numbers
 
 
-def _batches(
-    path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect
-) -> Iterator[pd.DataFrame]:
+class _Odd(Exception):
+    """DuckDB cannot read the file as it is; Python's own reader, which is slower, may."""
+
+
+@dataclass(frozen=True)
+class _Header:
+    """Empty lines before the first record, the names of all columns, whether lines end alike."""
+
+    empty: int
+    names: list[str]
+    is_plain: bool
+
+
+def _read(
+    path: str | PathLike[str],
+    wanted: Sequence[str],
+    dialect: Dialect,
+    encoded: Callable[[Batches], T],
+) -> T:
+    """Return what becomes of the records; read anew, and slower, where DuckDB cannot read them.
+
+    Bytes that are no text and long cells are what it stops at, and may depend on the records.
+    """
     name = Path(path).name.lower()
     if name.endswith(".parquet"):
-        return _parquet_batches(path, wanted)
-    if name.endswith((".csv", ".csv.gz")):
-        return _csv_batches(path, wanted, dialect)
-    raise InputError(f"{path}: the name of a table file must end in .csv, .csv.gz or .parquet")
+        return encoded(_parquet_batches(path, wanted))
+    if not name.endswith((".csv", ".csv.gz")):
+        raise InputError(f"{path}: the name of a table file must end in .csv, .csv.gz or .parquet")
+    with suppress(_Odd):
+        return encoded(_csv_batches(path, wanted, dialect))
+    return encoded(_odd_batches(path, wanted, dialect))
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
@@ -162,28 +200,55 @@ def _csv_batches(
     path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect
 ) -> Iterator[pd.DataFrame]:
     is_gzip = _magic(path) == GZIP
-    skip, names = _header(path, dialect, is_gzip=is_gzip)
+    header = _header(path, dialect, is_gzip=is_gzip)
+    names = header.names
     places = _places(names, wanted, path)
+    if dialect.codec not in _ENCODINGS or not header.is_plain:
+        raise _Odd
     given = {
         "path": _literal(path),
         # Names by place: DuckDB takes two that differ in case alone for one.
         "columns": {f"c{place}": "VARCHAR" for place in range(len(names))},
-        "skip": skip,
+        "skip": header.empty,
         "header": dialect.has_header,
         "delim": dialect.delimiter,
-        "encoding": _encoding(dialect, path),
+        "encoding": _ENCODINGS[dialect.codec],
         "compression": "gzip" if is_gzip else "none",
     }
     # In a file of one column an empty line is no record; an empty cell is quoted there.
     kept = " WHERE c0 IS NOT NULL" if len(names) == 1 else ""
+    return _stream(f"SELECT {_selected(places)} FROM {_CSV}{kept}", given, wanted)
+
+
+def _odd_batches(
+    path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect
+) -> Iterator[pd.DataFrame]:
+    """Give the records of a CSV file as `datasets.read_table` reads them, with little memory."""
+    is_gzip = _magic(path) == GZIP
+    names = _header(path, dialect, is_gzip=is_gzip).names
+    places = _places(names, wanted, path)
     text = f"{dialect.encoding or 'UTF-8'} text{', whole,' if is_gzip else ''}"
-    fault = (
-        f"must be {text} in which every record has one "
-        f"cell for each of the {len(names)} columns that the header names, with quotes closed and "
-        "lines that all end alike"
+    fault = InputError(
+        f"{path}: must be {text} in which every record has one cell for each of the {len(names)} "
+        "columns that the header names, with quotes closed"
     )
-    query = f"SELECT {_selected(places)} FROM {_CSV}{kept}"
-    return _stream(query, given, wanted, source=str(path), fault=fault)
+    is_clean = True
+    try:
+        with _text(path, dialect, is_gzip=is_gzip) as file:
+            records = (row for row in dialect.records_in(file, strict=True) if row)
+            for _ in range(dialect.has_header):
+                next(records)
+            while rows := list(islice(records, BATCH)):
+                if any(len(row) != len(names) for row in rows):
+                    raise fault
+                columns = zip(wanted, places, strict=True)
+                cells = {name: [row[place] for row in rows] for name, place in columns}
+                is_clean &= not any(REPLACEMENT in "".join(column) for column in cells.values())
+                yield pd.DataFrame(cells, dtype=object)
+    except (csv.Error, OSError, EOFError, zlib.error):
+        raise fault from None
+    if not is_clean:
+        dialect.warn_of_bytes(str(path))
 
 
 def _parquet_batches(path: str | PathLike[str], wanted: Sequence[str]) -> Iterator[pd.DataFrame]:
@@ -192,10 +257,8 @@ def _parquet_batches(path: str | PathLike[str], wanted: Sequence[str]) -> Iterat
         yield _frame(batch, wanted)
 
 
-def _stream(
-    query: str, given: dict[str, object], names: Sequence[str], *, source: str, fault: str
-) -> Iterator[pd.DataFrame]:
-    """Give the records as frames of text; InputError where the file has a ``fault``."""
+def _stream(query: str, given: dict[str, object], names: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """Give the records as frames of text; _Odd, without a cell in it, where DuckDB cannot."""
     connection = _connect()
     import duckdb
     import pyarrow as pa
@@ -204,11 +267,9 @@ def _stream(
         reader = connection.sql(query, params=given).to_arrow_reader(BATCH)
         for batch in reader:
             yield _frame(batch, names)
-    except (duckdb.Error, pa.ArrowException, OSError) as error:
+    except (duckdb.Error, pa.ArrowException, OSError):
         # Their own messages quote the record, which is private.
-        if "Out of Memory" in str(error):
-            fault = f"has cells so large that DuckDB needs more than {MOST_MEMORY}"
-        raise InputError(f"{source}: {fault}") from None
+        raise _Odd from None
     finally:
         connection.close()
 
@@ -249,16 +310,6 @@ def _places(names: Sequence[str], wanted: Sequence[str], path: str | PathLike[st
     return [names.index(name) for name in wanted]
 
 
-def _encoding(dialect: Dialect, path: str | PathLike[str]) -> str:
-    """Return DuckDB's name of the encoding; InputError for one that it cannot stream."""
-    known = {"utf-8-sig": "utf-8", "iso8859-1": "latin-1", "utf-16": "utf-16"}
-    if dialect.codec not in known:
-        raise InputError(
-            f"{path}: is too large to be read in {dialect.encoding}; write it as UTF-8 first"
-        )
-    return known[dialect.codec]
-
-
 def _magic(path: str | PathLike[str]) -> bytes:
     try:
         with Path(path).open("rb") as file:
@@ -275,20 +326,26 @@ def _noting_ends(lines: Iterable[str], ends: set[str]) -> Iterator[str]:
         yield line
 
 
-def _header(path: str | PathLike[str], dialect: Dialect, *, is_gzip: bool) -> tuple[int, list[str]]:
-    """Return how many empty lines come first, and the names of the columns."""
+@contextmanager
+def _text(
+    path: str | PathLike[str], dialect: Dialect, *, is_gzip: bool
+) -> Iterator[io.TextIOWrapper]:
+    """Give a CSV file as text, in which bytes that are none are replaced."""
+    with gzip.open(path) if is_gzip else Path(path).open("rb") as file:
+        yield io.TextIOWrapper(file, encoding=dialect.codec, errors="replace", newline="")
+
+
+def _header(path: str | PathLike[str], dialect: Dialect, *, is_gzip: bool) -> _Header:
+    """Return what a CSV file begins with; InputError where that is no header."""
     try:
-        with gzip.open(path) if is_gzip else Path(path).open("rb") as file:
+        with _text(path, dialect, is_gzip=is_gzip) as text:
             ends: set[str] = set()
-            text = io.TextIOWrapper(file, encoding=dialect.codec, newline="")
-            lines = csv.reader(_noting_ends(text, ends), delimiter=dialect.delimiter)
-            for empty, first in enumerate(lines):
-                if first and empty and len(ends) > 1:  # DuckDB would skip the records as well
-                    raise InputError(f"{path}: must have lines that all end alike")
+            for empty, first in enumerate(dialect.records_in(_noting_ends(text, ends))):
                 if first:
-                    return empty, dialect.names_in(first, str(path))
-    except UnicodeError:
-        raise InputError(f"{path}: must be {dialect.encoding or 'UTF-8'} text") from None
+                    dialect.check_decoded(first, str(path))
+                    # DuckDB would skip records as well as empty lines that end otherwise.
+                    is_plain = not empty or len(ends) == 1
+                    return _Header(empty, dialect.names_in(first, str(path)), is_plain)
     except csv.Error:
         raise InputError(f"{path}: its first line must be a header of column names") from None
     except (gzip.BadGzipFile, EOFError, zlib.error):

@@ -8,8 +8,10 @@ import io
 import os
 import sys
 import zlib
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -19,6 +21,10 @@ from dp_synth.files import written_whole
 from dp_synth.frames import without_index
 from dp_synth.typed_cells import parquet_batches, parquet_names, texts_of
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BLOCK, LARGEST_BLOCK = 2**20, 2**31 - 1  # bytes of a CSV file that are parsed at one time
 RECORDS = 2**16  # of a Parquet file that are read at one time
 _ENDINGS = ".csv, .csv.gz or .parquet"
 
@@ -30,7 +36,8 @@ def read_table(path: str | PathLike[str], dialect: Dialect | None = None) -> pd.
     ``dialect`` says how a CSV file is written, where not in the common way: a schema may hold it.
     No text means "missing" here: ``NA`` and the empty cell stay as they are, and a null of a
     Parquet file becomes an empty text; its other cells are written as `typed_cells.text_of` does.
-    InputError when the file is not such a table.
+    Bytes of a cell that are not of the encoding stand as ``\\ufffd``, and SchemaMismatch warns of
+    them. InputError when the file is not such a table.
     """
     dialect = dialect or COMMON
     if os.fspath(path) == "-":
@@ -64,46 +71,55 @@ def parse_csv(content: bytes, source: str, dialect: Dialect = COMMON) -> pd.Data
     """Return the table in the bytes of a CSV file; ``source`` opens the line of an InputError."""
     if content[:2] == b"\x1f\x8b":
         content = _decompress(content, source)
-    text = _decoded(content, source, dialect)
-    names = dialect.names_in(_first_record(text, source, dialect), source)
-    if dialect.encoding is not None:
+    text, is_clean = _decoded(content, dialect)
+    first = _first_record(text, source, dialect)
+    if not is_clean:
+        dialect.check_decoded(first, source)
+        dialect.warn_of_bytes(source)
+    names = dialect.names_in(first, source)
+    if dialect.encoding is not None or not is_clean:
         content = text.encode("utf-8")
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    read = arrow_csv.ReadOptions(column_names=None if dialect.has_header else names)
-    options = arrow_csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-    )
-    parse = arrow_csv.ParseOptions(newlines_in_values=True, delimiter=dialect.delimiter)
-    try:
-        table = arrow_csv.read_csv(
-            io.BytesIO(content), read_options=read, parse_options=parse, convert_options=options
-        )
-    except pa.ArrowInvalid:
+    table = _parsed(content, names, dialect)
+    if table is None:
         # The parser's own message quotes the record, which is private.
         raise InputError(
             f"{source}: every record must have one cell for each of the {len(names)} columns "
             "that the header names, with quotes closed"
-        ) from None
+        )
     frame: pd.DataFrame = table.select([name for name in names if name]).to_pandas()
     return frame
 
 
-def _decoded(content: bytes, source: str, dialect: Dialect) -> str:
+def _parsed(content: bytes, names: list[str], dialect: Dialect) -> pa.Table | None:
+    """Return the table in the bytes of a UTF-8 file; None where they are not one."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    options = arrow_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+    )
+    parse = arrow_csv.ParseOptions(newlines_in_values=True, delimiter=dialect.delimiter)
+    for block in (BLOCK, min(len(content) + 1, LARGEST_BLOCK)):  # a record must fit into one
+        read = arrow_csv.ReadOptions(
+            column_names=None if dialect.has_header else names, block_size=max(block, BLOCK)
+        )
+        with suppress(pa.ArrowInvalid):
+            return arrow_csv.read_csv(
+                io.BytesIO(content), read_options=read, parse_options=parse, convert_options=options
+            )
+    return None
+
+
+def _decoded(content: bytes, dialect: Dialect) -> tuple[str, bool]:
+    """Return a file as text, and whether all of it is: bytes that are none are replaced."""
     try:
-        return content.decode(dialect.codec)
+        return content.decode(dialect.codec), True
     except UnicodeError:
-        if dialect.encoding is not None:
-            raise InputError(f"{source}: is not written in {dialect.encoding}") from None
-        raise InputError(
-            f"{source}: must be UTF-8 text; else give --encoding, such as latin-1, cp1252 or "
-            "utf-16 (in Python Dialect(encoding='latin-1'))"
-        ) from None
+        return content.decode(dialect.codec, "replace"), False
 
 
 def _first_record(text: str, source: str, dialect: Dialect) -> list[str]:
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter)
+    lines = dialect.records_in(io.StringIO(text, newline=""))
     try:
         found = next((row for row in lines if row), [])
     except csv.Error:

@@ -17,6 +17,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
+from dp_synth.rounding import rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +94,9 @@ def draw_claims(axes: Axes, bounds: pd.DataFrame) -> None:
     for place, claim in enumerate(_claims(bounds)):
         levels += [(place - SPREAD / 2, claim), (place + SPREAD / 2, claim), (np.nan, np.nan)]
     axes.plot(*zip(*levels, strict=True), color=INK, linewidth=1.3, label=CLAIM_LABEL)
-    axes.set_xticks(range(len(_claims(bounds))), [f"{claim:.3g}" for claim in _claims(bounds)])
+    axes.set_xticks(
+        range(len(_claims(bounds))), [rounded_up(claim, 3) for claim in _claims(bounds)]
+    )
     axes.set_xlabel("claimed ε")
 
 
@@ -152,5 +155,5 @@ def setting(bounds: pd.DataFrame) -> str:
     fewest, most = int(bounds["runs"].min()), int(bounds["runs"].max())
     runs = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
     levels = " or ".join(f"{100 * level:g}" for level in sorted(bounds["level"].unique()))
-    deltas = " or ".join(f"{delta:g}" for delta in sorted(bounds["delta"].unique()))
+    deltas = " or ".join(rounded_up(delta) for delta in sorted(bounds["delta"].unique()))
     return f"{runs} runs a world, level {levels} % shared by all tests of an audit, δ = {deltas}"

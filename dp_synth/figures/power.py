@@ -16,6 +16,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
+from dp_synth.rounding import rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +108,7 @@ def _finish(axes: Axes, factor: float, ticks: list[int]) -> None:
 def _claim(claims: pd.DataFrame) -> str:
     row = claims.iloc[0]
     return (
-        f"one Gaussian answer of ε = {row['epsilon']:g} at δ = {row['delta']:g}, scores of the "
-        "best attack; share of audits with its 95 % Clopper-Pearson interval"
+        f"one Gaussian answer of ε = {rounded_up(row['epsilon'])} at δ = "
+        f"{rounded_up(row['delta'])}, scores of the best attack; share of audits with its 95 % "
+        "Clopper-Pearson interval"
     )

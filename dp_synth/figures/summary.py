@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
+from dp_synth.rounding import rounded_up
+
 LEVEL = 0.95
 RATES = "tpr_at_fpr_"
 ATTACKED = re.compile(rf"(auc|{RATES}[0-9.e-]+):(.+?)(:isolated)?")
@@ -93,7 +95,7 @@ def conditions(records: pd.DataFrame) -> str:
     fitted = records[records["epsilon"].notna()]
     parts = [", ".join(sorted(records["dataset"].unique()))]
     parts += [str(text).replace("_", "/") for text in sorted(fitted["adjacency"].unique())]
-    parts += [f"δ = {delta:g}" for delta in sorted(fitted["delta"].unique())]
+    parts += [f"δ = {rounded_up(delta)}" for delta in sorted(fitted["delta"].unique())]
     counts = fitted.groupby(["series", "epsilon", "metric"])["seed"].nunique()
     fewest, most = counts.min(), counts.max()
     seeds = f"{most}" if fewest == most else f"{fewest} to {most}"

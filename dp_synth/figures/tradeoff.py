@@ -19,6 +19,7 @@ from dp_synth.figures.style import (
     new_figure,
 )
 from dp_synth.figures.summary import conditions, ended, fitted_series, spread
+from dp_synth.rounding import rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +104,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, metric: str) -> None:
         _draw_points(axes, chosen, line, joined=True)
         for _, point in chosen.iterrows():
             axes.annotate(
-                f"{point['epsilon']:g}",
+                rounded_up(point["epsilon"], 6),
                 (point["mean_x"], point["mean_y"]),
                 xytext=OFFSETS[0],
                 textcoords="offset points",

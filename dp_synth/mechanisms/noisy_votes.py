@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +26,10 @@ Integers = NDArray[np.int64]
 Ballots = NDArray[np.bool_]
 
 SOFTENING = 0.02  # added to what a cell is expected to hold: rare cells must not rule a teacher
-RECORDS_TOGETHER = 1 << 15  # whose answers are computed in one go
+QUANTUM = 2.0**-20  # weights are multiples of it, so that sums of them are exact
 IMAGINED = 1000  # teachers of independent records, whose median a teacher has to pass
 IMAGINED_SEED = 0  # of theirs, which is public
 MOST_IMAGINED = 64  # records of theirs: the median of more hardly moves
-TIED = 1e-4  # leanings that are closer are equal but for rounding
 ABOVE_HALF = math.sqrt(0.5) * (1 + 2.0**-50)  # rounded to the noisier side
 
 
@@ -57,9 +55,13 @@ class Questions:
         twins[np.arange(len(self)), self.attributes] = self.others
         return twins
 
+    def among(self, chosen: slice) -> Questions:
+        """Return some of them."""
+        return Questions(self.records[chosen], self.attributes[chosen], self.others[chosen])
+
     def first(self, count: int) -> Questions:
         """Return so many of them, from the first on."""
-        return Questions(self.records[:count], self.attributes[:count], self.others[:count])
+        return self.among(slice(count))
 
 
 class StoppingRule:
@@ -259,21 +261,28 @@ def leanings(
     A teacher's discriminator gives a pair of codes the frequency that it has among the teacher's
     records, less that of independent attributes, over the latter (softened): to first order the
     logarithm of the ratio of their densities. Only pairs with the attribute that differs tell
-    twins apart. Row i is a function of teacher i's records alone, and 0 on average where these
-    are of independent attributes.
+    twins apart. A leaning is 0 on average where the records are of independent attributes.
+
+    Row i is a function of teacher i's records alone, to the last bit. Weights are rounded to
+    multiples of `QUANTUM`, of which sums are taken in integers: neither their order nor what
+    else is summed beside them can be seen. Such a sum is below 2^53 quanta, and hence the same in
+    floating point, up to 2^53 / (51 * 2^20 * attributes) records a teacher (12 million of 14
+    attributes); of more, it is rounded by itself.
     """
-    lean = np.zeros((teachers, len(questions)))
-    if not len(questions):
-        return lean
-    for question_side, sign in ((questions.records, 1.0), (questions.twins(), -1.0)):
-        weights, expected = _discriminators(question_side, questions.attributes, reference)
-        own = question_side[np.arange(len(questions)), questions.attributes]
-        for start in range(0, len(records), RECORDS_TOGETHER):
-            some = slice(start, start + RECORDS_TOGETHER)
-            has_code = records[some][:, questions.attributes] == own
-            found = has_code * (_one_hot(records[some], reference) @ weights) - expected
-            lean += sign * _sums(found, teacher[some], teachers)
-    return lean
+    lean = np.zeros((len(questions), teachers), dtype=np.int64)
+    columns = np.ascontiguousarray(records.T)
+    sizes = np.bincount(teacher, minlength=teachers)
+    twins = questions.twins()
+    for number, axis in enumerate(questions.attributes):
+        for record, sign in ((questions.records[number], 1), (twins[number], -1)):
+            weights, expected = _discriminator(record, int(axis), reference)
+            holding = np.flatnonzero(columns[axis] == record[axis])
+            score = np.zeros(len(holding), dtype=np.int64)
+            for other, weight in weights.items():
+                score[columns[other, holding] == record[other]] += sign * weight
+            np.add.at(lean[number], teacher[holding], score)
+            lean[number] -= sign * expected * sizes
+    return np.asarray(lean.T * QUANTUM)
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,24 +304,36 @@ class Medians:
 
         Their records are the same in every call: they are public, and may be known to anyone.
         """
-        rng = np.random.default_rng(IMAGINED_SEED)
-        middle, tied = {}, {}
-        wanted = set(np.minimum(sizes, MOST_IMAGINED).tolist())
-        lean = np.zeros((IMAGINED, len(questions)))
-        for size in range(1, max(wanted, default=0) + 1):
-            columns = [rng.choice(len(p), IMAGINED, p=p / p.sum()) for p in reference]
-            made, own = np.stack(columns, axis=1).astype(np.int32), np.arange(IMAGINED)
-            lean += leanings(made, own, questions, reference, teachers=IMAGINED)
-            if size in wanted:
-                middle[size], tied[size] = _median(lean)
-        return cls(middle, tied)
+        wanted = np.unique(np.minimum(sizes, MOST_IMAGINED))
+        wanted = wanted[wanted > 0]
+        made = _imagined_records(int(wanted.max(initial=0)), reference)
+        own = np.arange(len(made))
+        middle, tied = np.empty((2, len(wanted), len(questions)))
+        for number in range(len(questions)):
+            asked = questions.among(slice(number, number + 1))
+            each = leanings(made, own, asked, reference, teachers=len(made))
+            lean = each.reshape(-1, IMAGINED).cumsum(axis=0)[wanted - 1]
+            middle[:, number], tied[:, number] = _median(lean)
+        known = wanted.tolist()
+        return cls(dict(zip(known, middle, strict=True)), dict(zip(known, tied, strict=True)))
+
+
+def _imagined_records(most: int, reference: Sequence[Floats]) -> Codes:
+    """Return the records of imagined teachers: the first of each, the second of each, and so on.
+
+    Those of a teacher of fewer records are the first of one of more, whatever ``most`` is.
+    """
+    rng = np.random.default_rng(IMAGINED_SEED)
+    rounds = [[rng.choice(len(p), IMAGINED, p=p / p.sum()) for p in reference] for _ in range(most)]
+    drawn = np.array(rounds, dtype=np.int32).reshape(most, len(reference), IMAGINED)
+    return drawn.swapaxes(0, 1).reshape(len(reference), most * IMAGINED).T
 
 
 def _median(lean: Floats) -> tuple[Floats, Floats]:
-    """Return each column's median, and the chance that splits the column evenly there."""
-    middle = np.quantile(lean, 0.5, axis=0, method="nearest")
-    above = np.mean(lean > middle + TIED, axis=0)
-    at = np.mean(np.abs(lean - middle) <= TIED, axis=0)
+    """Return each row's median, and the chance that splits the row evenly there."""
+    middle = np.quantile(lean, 0.5, axis=1, method="nearest")
+    above = np.mean(lean > middle[:, None], axis=1)
+    at = np.mean(lean == middle[:, None], axis=1)
     return middle, np.clip((0.5 - above) / at, 0.0, 1.0)
 
 
@@ -339,41 +360,24 @@ def ballots(
         known = min(int(size), MOST_IMAGINED)
         beyond = lean[own] - medians.middle[known]
         tossed = coins[own] >= 1 - medians.tied[known]
-        votes[own] = np.where(np.abs(beyond) <= TIED, tossed, beyond > 0)
+        votes[own] = np.where(beyond == 0, tossed, beyond > 0)
     return np.asarray(votes)
 
 
-def _discriminators(
-    records: Codes, attributes: Integers, reference: Sequence[Floats]
-) -> tuple[NDArray[np.float32], Floats]:
-    """Return what each code of a real record adds to each question's score, and the mean sum."""
-    ends = list(accumulate((len(p) for p in reference), initial=0))
-    row = np.arange(len(records))
-    own = np.concatenate(reference)[np.take(ends, attributes) + records[row, attributes]]
-    weights = np.zeros((ends[-1], len(records)), dtype=np.float32)
-    expected = np.zeros(len(records))
-    for axis, frequencies in enumerate(reference):
-        shown = np.flatnonzero((attributes != axis) & (records[:, axis] != HIDDEN))
-        cell = own[shown] * frequencies[records[shown, axis]]
-        weights[ends[axis] + records[shown, axis], row[shown]] = 1 / (cell + SOFTENING)
-        expected[shown] += cell / (cell + SOFTENING)
-    return weights, expected
+def _discriminator(
+    record: Codes, axis: int, reference: Sequence[Floats]
+) -> tuple[dict[int, int], int]:
+    """Return what a real record's equality in each other attribute adds, and the mean sum.
 
-
-def _one_hot(records: Codes, reference: Sequence[Floats]) -> NDArray[np.float32]:
-    starts = np.array(list(accumulate((len(p) for p in reference), initial=0)))
-    marks = np.zeros((len(records), int(starts[-1])), dtype=np.float32)
-    marks[np.arange(len(records))[:, None], records + starts[:-1]] = 1.0
-    return marks
-
-
-def _sums(values: Floats, teacher: Integers, teachers: int) -> Floats:
-    """Return the sum of the rows of each teacher."""
-    from scipy.sparse import csr_array
-
-    row = np.arange(len(values))
-    belongs = csr_array((np.ones(len(row)), (teacher, row)), shape=(teachers, len(row)))
-    return np.asarray(belongs @ values)
+    Both in quanta, for records that have the code of ``record`` in ``axis``.
+    """
+    weights, expected = {}, 0.0
+    for other in np.flatnonzero(record != HIDDEN).tolist():
+        if other != axis:
+            cell = float(reference[axis][record[axis]] * reference[other][record[other]])
+            weights[other] = round(1 / (cell + SOFTENING) / QUANTUM)
+            expected += cell / (cell + SOFTENING)
+    return weights, round(expected / QUANTUM)
 
 
 def _generator(bits: Bits) -> np.random.Generator:

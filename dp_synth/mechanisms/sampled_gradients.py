@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from functools import cached_property, partial
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,84 +16,58 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dp_synth.accounting import SampledGaussians
-from dp_synth.comparison import SampledComparison
+from dp_synth.comparison import SampledComparison, reached
 from dp_synth.domain import Codes
+from dp_synth.errors import InputError
+from dp_synth.mechanisms.clipped_gradients import (
+    CLIP_BITS,
+    OUTPUT_BITS,
+    Loss,
+    WholeSum,
+    whole_sums,
+)
 from dp_synth.mechanisms.differing import one_more
+from dp_synth.mechanisms.exact_noise import LARGEST_SCALE, Bits, rounded_gaussian
 from dp_synth.mechanisms.randomness import random_bits
 from dp_synth.table import PrivateTable
 
-Encode = Callable[[Tensor, torch.Generator], Tensor]
+Encode = Callable[[Tensor, Tensor], Tensor]
 """Codes of shape (records, attributes) to inputs of shape (records, inputs), row by row.
 
-What it draws for a record comes from the generator that it is given, and from nowhere else.
+With each record comes a coin of its own, a whole number of 62 random bits, of shape (records,):
+what is drawn for a record is a function of it, and of nothing else.
 """
-
-Loss = Callable[[Tensor], Tensor]
-"""Scores of shape (records,) to losses of the same shape, row by row."""
 
 WHY = "gradients of the critic"
 CHARGED_AT_ONCE = 50  # steps: a ledger on disk is written before each charge, not at every step
-SLOPE = 0.2  # of the leaky rectifier below zero
+LEAST_BITS = 4  # of a clipped slope, so that a gradient is more than a few numbers
 
 
-class Critic(nn.Module):
-    """A perceptron from encoded records to one score each.
+def poisson_sample(records: int, rate: float, bits: Bits) -> NDArray[np.int64]:
+    """Return which of so many records take part, each by a coin of its own, of chance ``rate``.
 
-    Nothing in it mixes the records of a batch, so that a record moves one row alone.
+    A coin is 64 random bits below ``rate`` times 2^64, rounded down: never more often than the
+    real ``rate`` says, by less than 2^-64. The last 48 bits are drawn where the first 16 do not
+    decide.
     """
+    threshold = math.floor(Fraction(rate) * 2**64)
+    high, low = divmod(threshold, 2**48)
+    first = np.frombuffer(bits(2 * records), dtype="<u2").astype(np.int32)
+    taken = first < high
+    tied = np.flatnonzero(first == high)
+    rest = np.frombuffer(bits(8 * len(tied)), dtype="<u8") >> np.uint64(16)
+    taken[tied] = rest < np.uint64(low)
+    return np.flatnonzero(taken)
 
-    def __init__(self, inputs: int, widths: Sequence[int], coins: torch.Generator) -> None:
-        super().__init__()
-        sizes = [inputs, *widths, 1]
-        self.layers = nn.ModuleList(
-            linear(before, after, coins) for before, after in pairwise(sizes)
+
+def lattice_bits(noise_multiplier: float) -> int:
+    """Return how fine clipped slopes are, so that their noise can be drawn; InputError for none."""
+    bits = min(CLIP_BITS, math.floor(math.log2(LARGEST_SCALE / noise_multiplier)) - OUTPUT_BITS)
+    if bits < LEAST_BITS:
+        raise InputError(
+            f"noise of {noise_multiplier:.3g} times the clip says nothing; raise epsilon"
         )
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Return scores, shape (records,)."""
-        return self.trace(rows)[1][-1].squeeze(1)
-
-    def trace(self, rows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Return what goes into each layer, and what comes out of it."""
-        ins, outs = [rows], [self.layers[0](rows)]
-        for layer in self.layers[1:]:
-            ins.append(nn.functional.leaky_relu(outs[-1], SLOPE))
-            outs.append(layer(ins[-1]))
-        return ins, outs
-
-
-def linear(inputs: int, outputs: int, coins: torch.Generator) -> nn.Linear:
-    """Return a layer drawn from ``coins``, weights of variance 1 / ``inputs``, no bias yet."""
-    # skip_init: a plain layer would draw from torch's global generator first.
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        layer.weight.normal_(0.0, inputs**-0.5, generator=coins)
-        layer.bias.zero_()
-    return layer
-
-
-def clipped_sum(critic: Critic, rows: Tensor, loss: Loss, clip: float) -> list[Tensor]:
-    """Return the sum of the rows' gradients, each of norm at most ``clip``, one a parameter.
-
-    A row's gradient at a linear layer is the outer product of what goes in and of the gradient
-    of what comes out, so that its norm needs no gradient of the row's own (Goodfellow 2015,
-    arXiv:1510.01799). Rows whose gradient is not finite add nothing.
-    """
-    ins, outs = critic.trace(rows)
-    slopes = list(torch.autograd.grad(loss(outs[-1].squeeze(1)).sum(), outs))
-    squares = torch.zeros(len(rows), device=rows.device)
-    for given, slope in zip(ins, slopes, strict=True):
-        squares = squares + (given.detach().square().sum(1) + 1) * slope.square().sum(1)
-    finite = torch.isfinite(squares)
-    if not bool(finite.all()):  # which copies; most batches need none
-        ins, slopes = [given[finite] for given in ins], [slope[finite] for slope in slopes]
-        squares = squares[finite]
-    factors = (clip / squares.sqrt().clamp(min=clip)).unsqueeze(1)
-    sums = []
-    for given, slope in zip(ins, slopes, strict=True):
-        scaled = slope * factors
-        sums += [scaled.T @ given.detach(), scaled.sum(0)]
-    return sums
+    return bits
 
 
 class SampledGradients:
@@ -105,13 +79,16 @@ class SampledGradients:
 
     Privacy
     -------
-    At every step each record takes part by a coin of its own, of chance ``rate`` (Poisson
+    At every step each record takes part by a coin of its own, of chance ``rate`` at most (Poisson
     sampling). The gradient of its loss over all parameters together is clipped to norm ``clip``,
     and the sum gets Gaussian noise of ``noise_multiplier`` times that: one `SampledGaussian`
-    step (Abadi et al. 2016, arXiv:1607.00133). Batch sizes, clip factors and losses stay here.
-    Coins and noise come from generators whose key is the operating system's, drawn anew at each
-    charge and kept nowhere else; they are neither cryptographic nor exact in their last bits,
-    and the ledger says "float".
+    step (Abadi et al. 2016, arXiv:1607.00133), whose loss grows with the rate. Sums are exact, in
+    whole numbers of a unit, and a record's part is a function of that record and its coin alone
+    (`whole_sums`). Noise is whole as well: a sum plus a rounded Gaussian is the rounding of the
+    sum plus that Gaussian, post-processing of the continuous mechanism, drawn exactly in law
+    (`rounded_gaussian`). What leaves is these whole numbers, scaled. All coins and noise are bits
+    of the operating system, unless the payer is seeded; batch sizes, clip factors and losses
+    stay here.
     """
 
     def __init__(
@@ -128,6 +105,8 @@ class SampledGradients:
         self._clip = clip
         self._encode = encode
         self._bits = random_bits(table.payer, rng)
+        self._multiplier = part.event().noise_multiplier
+        self._lattice_bits = lattice_bits(self._multiplier)
         self._paid = 0
         self._more: tuple[Codes, bool] | None = None
 
@@ -136,62 +115,79 @@ class SampledGradients:
         """Whether every step that was charged is taken, so that the next one needs a charge."""
         return not self._paid
 
-    def step(self, critic: Critic, loss: Loss) -> list[Tensor]:
+    def step(self, network: nn.Module, loss: Loss) -> list[Tensor]:
         """Return the noisy sum of the clipped gradients of ``loss``, one a parameter."""
-        device = next(critic.parameters()).device
+        device = next(network.parameters()).device
         if self.settled:
-            self._pay(device)
+            self._pay()
         self._paid -= 1
         codes = torch.from_numpy(self._drawn()).to(device, torch.int64)
-        rows = self._encode(codes, self._record_coins)
-        sums = clipped_sum(critic, rows, loss, self._clip)
-        noisy = [total + noise for total, noise in zip(sums, self._noise(sums), strict=True)]
+        rows = self._encode(codes, self._coins(codes))
+        summed = partial(whole_sums, network, loss=loss, clip=self._clip, bits=self._lattice_bits)
+        noisy = self._with_noise(summed(rows))
+        released = [total.times(self._clip).float() for total in noisy]
         if self._table.twin is not None:
-            self._compare(
-                partial(clipped_sum, critic, loss=loss, clip=self._clip), codes, rows, noisy
-            )
-        return noisy
+            self._compare(summed, codes, rows, noisy, released)
+        return released
 
-    def _pay(self, device: torch.device) -> None:
-        """Charge the next steps, then draw the key of their coins and noise."""
+    def _pay(self) -> None:
+        """Charge the next steps."""
         payer, event = self._table.payer, self._part.event()
         steps = max(1, min(CHARGED_AT_ONCE, int(payer.left(self._part))))
-        payer.charge(self._part, event, steps, why=WHY, sampler="float")
+        payer.charge(self._part, event, steps, why=WHY, sampler="exact")
         self._paid = steps
-        key = int.from_bytes(self._bits(16), "little")
-        self._rng = np.random.Generator(np.random.Philox(key=key))
-        # As secret as the noise: a record takes the next coins of a stream, so that one record
-        # more hands all after it other coins, and the place in the stream counts the records.
-        # Whoever knew the coins would see sums differ by more than one clipped gradient.
-        self._record_coins = torch.Generator(device).manual_seed(int(self._rng.integers(2**63)))
 
     def _drawn(self) -> Codes:
         """Return the records whose coins fell so, each as often as it was drawn."""
         codes, counts = self._records
-        drawn = self._rng.binomial(counts, self._part.rate)
-        return np.repeat(codes, drawn, axis=0)
+        taken = poisson_sample(int(counts.sum()), self._part.rate, self._bits)
+        return codes[np.searchsorted(self._ends, taken, side="right")]
 
     @cached_property
     def _records(self) -> tuple[Codes, NDArray[np.int64]]:
         return self._table.exact_records()
 
-    @property
-    def _stddev(self) -> float:
-        return self._part.event().noise_multiplier * self._clip
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """How many records there are of each kind and of all kinds before it."""
+        return np.cumsum(self._records[1])
 
-    def _noise(self, sums: Sequence[Tensor]) -> list[Tensor]:
-        drawn = (self._rng.normal(0.0, self._stddev, tuple(total.shape)) for total in sums)
+    def _coins(self, codes: Tensor) -> Tensor:
+        """Return a coin for each record, for what its encoding draws.
+
+        As secret as the noise: that neighbouring sums differ by one part needs that nobody knows
+        which coin is whose, for a record more hands all after it other coins of the same law.
+        """
+        words = np.frombuffer(self._bits(8 * len(codes)), dtype="<u8") >> np.uint64(2)
+        return torch.from_numpy(words.astype(np.int64)).to(codes.device)
+
+    def _with_noise(self, sums: Sequence[WholeSum]) -> list[WholeSum]:
+        """Return the sums with noise of the charged scale, in their own units."""
         return [
-            torch.from_numpy(noise).to(total.device, total.dtype)
-            for noise, total in zip(drawn, sums, strict=True)
+            WholeSum(total + drawn.whole, bits)
+            for (total, bits), drawn in zip(sums, self._noise(sums), strict=True)
         ]
+
+    def _noise(self, sums: Sequence[WholeSum]) -> list[WholeSum]:
+        """Return noise for each of the sums; that of one unit is drawn at once."""
+        drawn: dict[int, Tensor] = {}
+        for unit in dict.fromkeys(bits for _, bits in sums):
+            cells = sum(total.numel() for total, bits in sums if bits == unit)
+            noise = rounded_gaussian(self._multiplier * 2.0**unit, (cells,), self._bits)
+            drawn[unit] = torch.from_numpy(noise).to(sums[0].whole.device)
+        found = []
+        for total, bits in sums:
+            own, drawn[bits] = drawn[bits][: total.numel()], drawn[bits][total.numel() :]
+            found.append(WholeSum(own.reshape(total.shape), bits))
+        return found
 
     def _compare(
         self,
-        summed: Callable[[Tensor], list[Tensor]],
+        summed: Callable[[Tensor], list[WholeSum]],
         codes: Tensor,
         rows: Tensor,
-        noisy: Sequence[Tensor],
+        noisy: Sequence[WholeSum],
+        released: Sequence[Tensor],
     ) -> None:
         """Keep what the step says of the one record that only one of the two tables has."""
         if self._more is None:
@@ -202,28 +198,49 @@ class SampledGradients:
         # Which of several equal records is meant is a coin: each was drawn with the same chance.
         every, counts = self._records
         equal = int((every == record).all(axis=1) @ counts)
-        drawn = here_has_it and self._rng.random() * equal < len(alike)
+        drawn = here_has_it and self._uniform() * equal < len(alike)
         others = torch.ones(len(codes), dtype=torch.bool, device=codes.device)
         if drawn:
             others[alike[0]] = False
-        own = rows[~others] if drawn else self._encode(target, self._record_coins)
+        own = rows[~others] if drawn else self._encode(target, self._coins(target))
         step, base = summed(own), summed(rows[others])
-        size = math.sqrt(sum(float(part.square().sum()) for part in step))
-        fresh = self._noise(step)
+        size = math.sqrt(sum(float(part.times(1.0).square().sum()) for part in step))
 
         def along(parts: Iterable[Tensor]) -> float:
-            inner = sum(float((a * b).sum()) for a, b in zip(parts, step, strict=True))
-            return inner / max(size, 1e-30) / self._stddev
+            inner = sum(float((a * b.times(1.0)).sum()) for a, b in zip(parts, step, strict=True))
+            return inner / max(size, 1e-30) / self._multiplier
 
+        fresh = self._noise(step)
         self._table.comparisons.append(
             SampledComparison(
                 self._part.name,
                 WHY,
                 self._part.rate,
-                size / self._stddev,
-                along(total - known for total, known in zip(noisy, base, strict=True)),
-                bool(self._rng.random() < self._part.rate),
-                along(fresh),
+                size / self._multiplier,
+                along(a.times(1.0) - b.times(1.0) for a, b in zip(noisy, base, strict=True)),
+                bool(self._uniform() < self._part.rate),
+                along(noise.times(1.0) for noise in fresh),
                 here_has_it,
+                self._low_bits(released, base, step),
             )
         )
+
+    def _low_bits(
+        self, released: Sequence[Tensor], base: Sequence[WholeSum], step: Sequence[WholeSum]
+    ) -> int:
+        """Return 1 where only the sum with the record leads to what was released, -1 without."""
+        starts = [
+            [total.times(self._clip) for total in base],
+            [a.times(self._clip) + b.times(self._clip) for a, b in zip(base, step, strict=True)],
+        ]
+        without, with_it = (
+            all(
+                bool(reached(value.cpu().numpy(), start.float().cpu().numpy()).all())
+                for value, start in zip(released, sums, strict=True)
+            )
+            for sums in starts
+        )
+        return int(with_it) - int(without)
+
+    def _uniform(self) -> float:
+        return int.from_bytes(self._bits(8), "little") * 2.0**-64

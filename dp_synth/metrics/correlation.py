@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from dp_synth.metrics.columns import cells_of, codes_of
 from dp_synth.metrics.compared import Compared, RealTables
-from dp_synth.metrics.estimate import Estimate
+from dp_synth.metrics.estimate import Estimate, degrees_of_sum
 from dp_synth.metrics.fidelity import joint_keys, present_cells
-from dp_synth.metrics.jackknife import random_groups, variance_of, without_each
+from dp_synth.metrics.jackknife import degrees_of, random_groups, variance_of, without_each
 
 GROUPING_SEED = 0  # of the jackknife's groups
 
@@ -50,8 +50,10 @@ def correlation(compared: Compared) -> Mapping[str, Estimate]:
         its bias (Kelley 1935: epsilon squared, 0 where that is negative).
 
     A kind without a pair is left out; an attribute of one value goes with nothing: 0. Against
-    the training records. Intervals are for the drawing of both tables' records, by a jackknife of
-    40 groups with the signs of the errors held fixed.
+    the training records. Intervals are for the drawing of both tables' records, by Student and a
+    jackknife of 40 groups with the signs of the errors held fixed; of fewer than 30 records they
+    are all that is possible. Where one table is nearly independent that of ``cramers_v`` is
+    somewhat short: it missed 9 to 12 % in place of 5.
     """
     real = compared.real
     of_train = real.remembered("correlation", lambda: _strengths(_table(real, real.train)))
@@ -66,9 +68,12 @@ def correlation(compared: Compared) -> Mapping[str, Estimate]:
 def _mean_gap(real: NDArray[np.float64], other: NDArray[np.float64], most: float) -> Estimate:
     """Return the mean gap of two arrays of shape (1 + groups, pairs), each group left out once."""
     signs = np.sign(other[0] - real[0])
-    variance = sum(variance_of((signs * one[1:]).mean(axis=1)) for one in (real, other))
+    parts = [variance_of((signs * one[1:]).mean(axis=1)) for one in (real, other)]
     value = float(np.abs(other[0] - real[0]).mean())
-    return Estimate.normal(value, variance, least=0.0, most=most)
+    groups = [len(one) - 1 for one in (real, other)]  # as many as records, where those are few
+    few = not degrees_of(min(groups), min(groups))
+    degrees = 0.0 if few else degrees_of_sum(parts, groups)
+    return Estimate.student(value, sum(parts), degrees, least=0.0, most=most)
 
 
 def _table(real: RealTables, frame: pd.DataFrame) -> _Table:

@@ -8,7 +8,7 @@ from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, ndtri
+from scipy.special import betaincinv, ndtri, stdtrit
 
 TAIL = 0.025  # chance of missing the truth on either side of a 95 % interval
 NORMAL_QUANTILE = float(ndtri(1 - TAIL))
@@ -37,18 +37,52 @@ class Estimate:
         return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
     @classmethod
-    def normal(
-        cls, value: float, variance: float, *, least: float = -inf, most: float = inf
+    def student(
+        cls,
+        value: float,
+        variance: float,
+        degrees: float,
+        *,
+        least: float = -inf,
+        most: float = inf,
     ) -> Estimate:
-        """Return the normal interval of ``value``, cut to what is possible."""
-        half = NORMAL_QUANTILE * float(np.sqrt(variance))
+        """Return Student's interval of ``value``, cut to what is possible.
+
+        ``variance`` was estimated with so many ``degrees`` of freedom; with none, or from an
+        infinite one, the interval is all that is possible.
+        """
+        if degrees <= 0 or not np.isfinite(variance):
+            return cls(value, least, most)
+        half = quantile(degrees) * float(np.sqrt(variance))
         return cls(value, min(max(value - half, least), value), max(min(value + half, most), value))
 
     @classmethod
-    def bootstrap(cls, value: float, resampled: NDArray[np.float64]) -> Estimate:
-        """Return the percentile interval of ``resampled``, widened to hold ``value``."""
-        low, high = np.quantile(resampled, [TAIL, 1 - TAIL])
+    def bootstrap(
+        cls,
+        value: float,
+        resampled: NDArray[np.float64],
+        units: int,
+        *,
+        least: float = -inf,
+        most: float = inf,
+    ) -> Estimate:
+        """Return the interval of a statistic whose ``units`` were drawn anew with replacement.
+
+        Its percentiles, moved away from ``value`` by what they fall short: resampled means vary
+        too little by ``sqrt((units - 1) / units)``, and as if their spread were known, which
+        Student's quantile mends (Hesterberg 2015, sect. 5.3).
+        """
+        if units < 2:
+            return cls(value, least, most)
+        ends = np.quantile(resampled, [TAIL, 1 - TAIL])
+        short = quantile(units - 1) / NORMAL_QUANTILE * np.sqrt(units / (units - 1))
+        low, high = np.clip(value + short * (ends - value), least, most)
         return cls(value, min(float(low), value), max(float(high), value))
+
+
+def quantile(degrees: float) -> float:
+    """Return Student's quantile of a 95 % interval; the normal one of infinite ``degrees``."""
+    return float(stdtrit(degrees, 1 - TAIL)) if np.isfinite(degrees) else NORMAL_QUANTILE
 
 
 def gap_of_means(first: NDArray[np.float64], second: NDArray[np.float64], most: float) -> Estimate:
@@ -59,8 +93,32 @@ def gap_of_means(first: NDArray[np.float64], second: NDArray[np.float64], most: 
     value = min(max(float(first.mean() - second.mean()), 0.0), most)
     if min(len(first), len(second)) < 2:
         return Estimate(value, 0.0, most)
-    variance = first.var(ddof=1) / len(first) + second.var(ddof=1) / len(second)
-    return Estimate.normal(value, float(variance), least=0.0, most=most)
+    parts = [float(one.var(ddof=1)) / len(one) for one in (first, second)]
+    counts = (len(first), len(second))
+    return Estimate.student(value, sum(parts), degrees_of_sum(parts, counts), least=0.0, most=most)
+
+
+def degrees_of_sum(variances: Sequence[float], counts: Sequence[int]) -> float:
+    """Return the degrees of freedom of a sum of variances of means (Welch 1947, Satterthwaite)."""
+    squares = sum(one**2 / (count - 1) for one, count in zip(variances, counts, strict=True))
+    return sum(variances) ** 2 / squares if squares else float(min(counts) - 1)
+
+
+def mean_within(values: NDArray[np.float64], least: float, most: float) -> Estimate:
+    """Return the mean of values known to lie in [``least``, ``most``].
+
+    Student's interval about the mean to which one value at either bound was added: values that
+    were all the same so far need not go on so. For shares it is that of Agresti & Coull 1998
+    with half their addition, for paired differences of shares that of Agresti & Min 2005. One
+    value or none shows nothing about others.
+    """
+    if len(values) < 2:
+        return Estimate(float(values.sum()) if len(values) else least, least, most)
+    value = min(max(float(values.mean()), least), most)
+    more = np.concatenate([values, [least, most]])
+    variance = float(more.var(ddof=1)) / len(more)
+    around = Estimate.student(float(more.mean()), variance, len(values) - 1, least=least, most=most)
+    return Estimate(value, min(around.low, value), max(around.high, value))
 
 
 def share(successes: int, trials: int) -> Estimate:
@@ -91,13 +149,12 @@ def paired_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -
     One record or none shows nothing about others: the interval is then [-1, 1].
 
     >>> print(paired_difference(np.array([1.0, 1, 0, 1]), np.array([0.0, 1, 0, 1])))
-    0.2500 [-0.2400, 0.7400]
+    0.2500 [-0.8114, 1.0000]
     """
     differences = first - second
-    if len(differences) < 2:
-        return Estimate(float(differences.sum()), -1.0, 1.0)
-    variance = float(differences.var(ddof=1)) / len(differences)
-    return Estimate.normal(float(differences.mean()), variance, least=-1.0, most=1.0)
+    if not len(differences):
+        return Estimate(0.0, -1.0, 1.0)
+    return mean_within(differences, -1.0, 1.0)
 
 
 def weighted_mean(estimates: Sequence[Estimate], weights: Sequence[float]) -> Estimate:

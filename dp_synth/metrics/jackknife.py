@@ -6,6 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 GROUPS = 40
+FEWEST_RECORDS = 30
+"""Below it the values left out say too little of counts and of clipped statistics."""
+
+
+def degrees_of(groups: int, records: int) -> int:
+    """Return the degrees of freedom of a jackknife, 0 where it is of too few records."""
+    return groups - 1 if records >= FEWEST_RECORDS else 0
 
 
 def random_groups(records: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -30,3 +37,13 @@ def variance_of(left_out: NDArray[np.float64]) -> float:
     """
     groups = len(left_out)
     return float((groups - 1) * left_out.var()) if groups > 1 else float("inf")
+
+
+def left_out(groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how often each record counts: all of them first, then all but each group.
+
+    >>> left_out(np.array([0, 1, 0])).tolist()
+    [[1.0, 1.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
+    """
+    kept = groups != np.arange(groups.max(initial=-1) + 1)[:, None]
+    return np.concatenate([np.ones((1, len(groups))), kept])

@@ -19,7 +19,7 @@ from dp_synth.metrics.classifiers import (
     short_seed,
 )
 from dp_synth.metrics.compared import Compared
-from dp_synth.metrics.estimate import NORMAL_QUANTILE, Estimate
+from dp_synth.metrics.estimate import Estimate, quantile
 
 FOLDS = 3
 SHUFFLES = 5  # of which records are said to be synthetic, for the null expectation
@@ -64,7 +64,7 @@ def propensity_mse(compared: Compared) -> Mapping[str, Estimate]:
     synthetic: the paper's null expectation, here by shuffling, since models see other folds. It
     is near 1 where a model cannot tell the tables apart.
 
-    Intervals are normal (that of the ratio on the log scale), from the larger of the variance
+    Intervals are Student's (that of the ratio on the log scale), from the larger of the variance
     over records and the variance under the coin, which has the training of the models in it.
     """
     schema = compared.real.schema.model_copy(update={"label": None, "positive": None})
@@ -103,12 +103,14 @@ def _pmse(
         [_terms(features, rng.permutation(labels), model, rng).mean() for _ in range(SHUFFLES)]
     )
     value, expected = float(terms.mean()), float(nulls.mean())
-    variance = max(float(terms.var(ddof=1)) / len(terms), float(nulls.var(ddof=1)))
-    pmse = Estimate.normal(value, variance, least=0.0, most=0.25)
+    of_records, of_nulls = float(terms.var(ddof=1)) / len(terms), float(nulls.var(ddof=1))
+    variance = max(of_records, of_nulls)
+    degrees = len(terms) - 1 if of_records > of_nulls else SHUFFLES - 1
+    pmse = Estimate.student(value, variance, degrees, least=0.0, most=0.25)
     if not expected:
         return {"": pmse}
     spread = variance / max(value, expected) ** 2 + nulls.var(ddof=1) / SHUFFLES / expected**2
-    factor = float(np.exp(NORMAL_QUANTILE * np.sqrt(spread)))
+    factor = float(np.exp(quantile(SHUFFLES - 1) * np.sqrt(spread)))
     ratio = value / expected
     return {"": pmse, ":ratio": Estimate(ratio, ratio / factor, ratio * factor)}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import bdtr, expit, logit
 
-from dp_synth.metrics.estimate import NORMAL_QUANTILE, TAIL, Estimate, clopper_pearson
+from dp_synth.metrics.estimate import TAIL, Estimate, clopper_pearson, quantile
 
 FEWEST_FOR_DELONG = 30  # below this many scores in either group, the exact interval of pairs
 MOST_FOR_DELONG = 0.98  # an area beyond this or its mirror image has the interval of pairs too
@@ -45,13 +45,79 @@ def area_under_roc(
     return on_logit_scale(area, float(variance))
 
 
-def on_logit_scale(area: float, variance: float) -> Estimate:
-    """Return the interval that is symmetric after the logit; the area itself at 0 and 1."""
+def on_logit_scale(area: float, variance: float, degrees: float = np.inf) -> Estimate:
+    """Return Student's interval that is symmetric after the logit; the area itself at 0 and 1.
+
+    All of [0, 1] where ``variance`` was estimated with no ``degrees`` of freedom.
+    """
+    if degrees <= 0:
+        return Estimate(area, 0.0, 1.0)
     if not 0 < area < 1:
         return Estimate(area, area, area)
-    half = NORMAL_QUANTILE * np.sqrt(variance) / (area * (1 - area))
+    half = quantile(degrees) * np.sqrt(variance) / (area * (1 - area))
     low, high = expit(logit(area) - half), expit(logit(area) + half)
     return Estimate(area, min(float(low), area), max(float(high), area))
+
+
+def of_few(value: float, variance: float, degrees: float, trials: float) -> Estimate:
+    """Return the interval of a rate in [0, 1] that is a mean of ``trials`` or of more.
+
+    That of `on_logit_scale`, and of fewer than 30 trials, or where all but 2 % is settled, also
+    the exact one of so many independent ones, as it has few or no misses to see a variance by.
+    """
+    found = on_logit_scale(value, variance, degrees)
+    settled = not 1 - MOST_FOR_DELONG <= value <= MOST_FOR_DELONG
+    if not settled and trials >= FEWEST_FOR_DELONG:
+        return found
+    whole = int(trials)
+    low = clopper_pearson(int(value * whole), whole)[0]
+    high = clopper_pearson(int(np.ceil(value * whole)), whole)[1]
+    return Estimate(value, min(found.low, low), max(found.high, high))
+
+
+def members_above(
+    members: NDArray[np.float64], non_members: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return how many members score above the (k + 1)-th highest non-member; last, above none.
+
+    Each score gets a random second key, so that ties are in a random order and the scores
+    may be treated as continuous.
+    """
+    n, m = len(non_members), len(members)
+    scores = np.concatenate([non_members, members])
+    descending = np.lexsort((rng.random(n + m), scores))[::-1]
+    is_member = descending >= n
+    return np.append(np.cumsum(is_member)[~is_member], m)
+
+
+def share_above(above: NDArray[np.int64], fpr: float) -> Estimate:
+    """Return the share of members above the threshold that a share ``fpr`` of others pass.
+
+    ``above`` is what `members_above` gives. The interval is exact for any independent scores:
+    the true false-positive rate at the j-th highest of n non-member scores has the distribution
+    Beta(j, n + 1 - j). So the highest j is taken whose rate is at most ``fpr`` with chance
+    98.75 %, and the Clopper-Pearson end of the members above that score is missed with chance
+    1.25 %: together 2.5 % below, and as much above, with the lowest j whose rate is at least
+    ``fpr``.
+    """
+    n, m = len(above) - 1, int(above[-1])
+    value = above[int(np.floor(fpr * n + 1e-9))] / m  # 0.29 * 100 must be 29
+    safe, loose = _ranks(n, fpr, TAIL / 2)
+    low = clopper_pearson(int(above[safe - 1]), m, TAIL / 2)[0] if safe else 0.0
+    high = clopper_pearson(int(above[loose - 1]), m, TAIL / 2)[1] if loose <= n else 1.0
+    return Estimate(value, min(low, value), max(high, value))
+
+
+def _ranks(n: int, fpr: float, tail: float) -> tuple[int, int]:
+    """Return the highest rank surely at or below ``fpr``, and the lowest surely at or above.
+
+    The first is 0, the second n + 1, where there is none.
+    """
+    # P(Beta(j, n + 1 - j) > fpr) = P(Binomial(n, fpr) <= j - 1)
+    below = bdtr(np.arange(n, dtype=np.float64), n, fpr)
+    safe = int(np.searchsorted(below, tail, side="right"))
+    loose = int(np.searchsorted(below, 1 - tail, side="left")) + 1
+    return safe, min(loose, n + 1)
 
 
 def _share_below(scores: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.metrics.compared import Compared, RealTables
-from dp_synth.metrics.estimate import Estimate
+from dp_synth.metrics.estimate import Estimate, mean_within
 from dp_synth.metrics.fidelity import Axes, cliques_of, present_cells
-from dp_synth.metrics.jackknife import random_groups, variance_of
+from dp_synth.metrics.jackknife import degrees_of, random_groups, variance_of
 
 MOST_SHARE = 0.001  # of the training records: a cell that holds no more is rare
 GROUPING_SEED = 0  # of the jackknife's groups
@@ -49,7 +49,8 @@ def rare_combinations(compared: Compared) -> Mapping[str, Estimate]:
     Recall and precision of a support (Sajjadi et al. 2018; Kynkaanniemi et al. 2019), on cells
     instead of neighbourhoods. A better table has more of both; recall grows with the number of
     synthetic records. Intervals are for the drawing of the synthetic records: by the delete-a-
-    group jackknife, as in the counting of species (Heltshe & Forrester 1983).
+    group jackknife, as in the counting of species (Heltshe & Forrester 1983); of fewer than 30
+    that of recall is [0, 1].
     """
     real, codes = compared.real, compared.codes
     pairs = real.remembered("rare_combinations", lambda: _pairs(real))
@@ -65,10 +66,11 @@ def rare_combinations(compared: Compared) -> Mapping[str, Estimate]:
         of_pair, lost_of_pair = _hits(keys[inside], groups[inside], len(lost))
         hit, lost = hit + of_pair, lost + lost_of_pair
     rare = sum(len(pair.rare) for pair in pairs)
-    found = {"rare_combinations:precision": _mean(known)}
+    found = {"rare_combinations:precision": mean_within(np.minimum(known, 1.0), 0.0, 1.0)}
     if rare:
         variance = variance_of((hit - lost) / rare)
-        recall = Estimate.normal(hit / rare, variance, least=0.0, most=1.0)
+        degrees = degrees_of(len(lost), len(codes))
+        recall = Estimate.student(hit / rare, variance, degrees, least=0.0, most=1.0)
         found["rare_combinations:recall"] = recall
     return found
 
@@ -105,8 +107,3 @@ def _hits(
     cells, first, times = np.unique(both // count, return_index=True, return_counts=True)
     alone = both[first[times == 1]] % count
     return len(cells), np.bincount(alone, minlength=count).astype(np.float64)
-
-
-def _mean(shares: NDArray[np.float64]) -> Estimate:
-    variance = float(shares.var(ddof=1)) / len(shares) if len(shares) > 1 else 1.0
-    return Estimate.normal(min(float(shares.mean()), 1.0), variance, least=0.0, most=1.0)

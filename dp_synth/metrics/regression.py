@@ -19,9 +19,10 @@ from dp_synth.metrics.classifiers import (
 )
 from dp_synth.metrics.columns import attributes_of, cells_of
 from dp_synth.metrics.estimate import Estimate
+from dp_synth.metrics.jackknife import left_out, random_groups, variance_of
 from dp_synth.schema import NumericColumn, Schema
 
-RESAMPLES = 200
+TINY = 1e-12  # a variance this far below what is missed of it is one but for rounding
 PENALTY = 1.0  # of the linear model's squared weights
 SCORES = ("r2", "mean_absolute_error")
 Floats = NDArray[np.float64]
@@ -92,23 +93,33 @@ class Errors:
 
         The share of the label's variance that is explained, negative for a model worse than the
         mean of the tested records; and the mean distance, in units of the label. Intervals are
-        for the drawing of the tested records: percentiles of a bootstrap. Empty where the tested
-        records have one value or none: there is nothing to explain.
+        for the drawing of the tested records: Student's on the log scale, of what is not
+        explained, by a jackknife. Empty where the tested records have one value or none: there
+        is nothing to explain.
         """
         n = len(self.truth)
         if not n or not np.ptp(self.truth):
             return {}
-        rng = np.random.default_rng(seed)
-        counts = np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES)])
+        groups = random_groups(n, np.random.default_rng(seed))
+        counts = left_out(groups)
+        records = counts.sum(axis=1)
         centred = self.truth - self.truth.mean()
         squares = counts @ (self.truth - self.said) ** 2
-        spread = counts @ centred**2 - (counts @ centred) ** 2 / n
-        explained = 1 - squares / np.maximum(spread, np.finfo(float).tiny)
-        distances = counts @ np.abs(self.truth - self.said) / n
+        spread = counts @ centred**2 - (counts @ centred) ** 2 / records
+        missed = _on_log_scale(squares / np.maximum(spread, squares * TINY))
         return {
-            "r2": Estimate.bootstrap(float(explained[0]), explained[1:]),
-            "mean_absolute_error": Estimate.bootstrap(float(distances[0]), distances[1:]),
+            "r2": Estimate(1 - missed.value, 1 - missed.high, 1 - missed.low),
+            "mean_absolute_error": _on_log_scale(counts @ np.abs(self.truth - self.said) / records),
         }
+
+
+def _on_log_scale(jackknifed: Floats) -> Estimate:
+    """Return the interval of a positive number from its value and those without each group."""
+    value, degrees = float(jackknifed[0]), len(jackknifed) - 2
+    if not value:
+        return Estimate(0.0, 0.0, 0.0)
+    found = Estimate.student(0.0, variance_of(jackknifed[1:] / value), degrees)
+    return Estimate(value, value * float(np.exp(found.low)), value * float(np.exp(found.high)))
 
 
 def regression_scores(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -20,8 +20,10 @@ from dp_synth.metrics.classifiers import (
 )
 from dp_synth.metrics.compared import Compared
 from dp_synth.metrics.estimate import Estimate
+from dp_synth.metrics.jackknife import left_out, random_groups, variance_of
 from dp_synth.metrics.prediction import Predicted
-from dp_synth.metrics.utility import auc_of
+from dp_synth.metrics.ranking import of_few
+from dp_synth.metrics.utility import auc_of, tellable
 
 RESAMPLES = 100
 MOST_RECORDS = 10_000  # that a neighbour is looked for among, the first of them
@@ -145,8 +147,8 @@ def several_models(compared: Compared) -> Mapping[str, Estimate]:
         from the training records: at 1 a synthetic table leads to the choice of model that the
         real one leads to. It is 0 where all areas of either are the same.
 
-    The intervals of the last two are for the drawing of hold-out records: percentiles of a
-    bootstrap in which all models are tested on the same ones.
+    The intervals of the last two are for the drawing of hold-out records, on which all models
+    are tested: by a jackknife, and by a bootstrap.
     """
     if compared.real.task is None or not len(compared.real.examples("holdout")):
         return {}
@@ -156,19 +158,32 @@ def several_models(compared: Compared) -> Mapping[str, Estimate]:
         f"several_models:auc:{name}": auc_of(one, np.random.default_rng(compared.seed))
         for name, one in learned.items()
     }
-    records = len(compared.real.examples("holdout"))
+    real = [compared.real.predicted(name, factory) for name, factory in SEVERAL.items()]
+    over = intervals_over_models(list(learned.values()), real, rng)
+    return found | {f"several_models:{name}": estimate for name, estimate in over.items()}
+
+
+def intervals_over_models(
+    learned: Sequence[Predicted], real: Sequence[Predicted], rng: np.random.Generator
+) -> dict[str, Estimate]:
+    """Return the ``mean_auc`` of models on the same records, and their ``rank_agreement``."""
+    records, trials = len(learned[0].labels), tellable(learned[0])
     drawn = [
         np.bincount(rng.integers(records, size=records), minlength=records)
         for _ in range(RESAMPLES)
     ]
-    counts = np.array([np.ones(records), *drawn])
-    real = (compared.real.predicted(name, factory) for name, factory in SEVERAL.items())
-    of_synthetic = np.stack([areas(one, counts) for one in learned.values()], axis=1)
-    of_real = np.stack([areas(one, counts) for one in real], axis=1)
-    mean, agreement = of_synthetic.mean(axis=1), rank_agreement(of_synthetic, of_real)
-    return found | {
-        "several_models:mean_auc": Estimate.bootstrap(float(mean[0]), mean[1:]),
-        "several_models:rank_agreement": Estimate.bootstrap(float(agreement[0]), agreement[1:]),
+    groups = left_out(random_groups(records, rng))
+    counts = np.concatenate([groups, np.array(drawn)])
+    of_synthetic, of_real = (
+        np.stack([areas(one, counts) for one in models], axis=1) for models in (learned, real)
+    )
+    mean = of_synthetic.mean(axis=1)[: len(groups)]
+    agreement = rank_agreement(of_synthetic, of_real)
+    value, resampled = float(agreement[0]), agreement[len(groups) :]
+    degrees = min(len(groups) - 1, trials) - 1
+    return {
+        "mean_auc": of_few(float(mean[0]), variance_of(mean[1:]), degrees, trials),
+        "rank_agreement": Estimate.bootstrap(value, resampled, int(trials), least=-1.0, most=1.0),
     }
 
 

@@ -9,13 +9,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dp_synth.metrics.classifiers import MODELS, Factory
-from dp_synth.metrics.estimate import Estimate
+from dp_synth.metrics.estimate import Estimate, difference
+from dp_synth.metrics.jackknife import left_out, random_groups, variance_of, without_each
 from dp_synth.metrics.prediction import LabelTask, Predicted
-from dp_synth.metrics.ranking import area_under_roc, on_logit_scale, placements
+from dp_synth.metrics.ranking import (
+    FEWEST_FOR_DELONG,
+    area_under_roc,
+    of_few,
+    on_logit_scale,
+    placements,
+)
 from dp_synth.schema import Schema
 
-RESAMPLES = 200
-BLOCK = 1_000_000  # resampled records held at once
+BLOCK = 1_000_000  # records of a jackknife held at once
 SCORES = ("auc", "average_precision", "f1")
 
 
@@ -34,7 +40,7 @@ def utility(
     prediction at probability 0.5, or of the likeliest class. Records whose label is missing are
     left out. Where ``train`` has fewer than two classes every score is a constant, so the AUC
     is 0.5. The result is empty when the schema has no label, or one that is not categorical or
-    ordinal. Intervals are for the drawing of ``holdout``: DeLong for the AUC, else bootstrap.
+    ordinal. Intervals are for the drawing of ``holdout``: DeLong for the AUC, else a jackknife.
     """
     task = LabelTask.of(schema)
     if task is None:
@@ -69,8 +75,10 @@ def auc_of(test: Predicted, rng: np.random.Generator) -> Estimate:
         return of_class[0]
     mean = float(np.mean([area.value for area in of_class]))
     influence = auc_influence(test)
-    joint = on_logit_scale(mean, float(influence.var(ddof=1)) / len(influence))
-    if all(0 < area.value < 1 for area in of_class):
+    trials = tellable(test)
+    variance = float(influence.var(ddof=1)) / len(influence) if trials else 0.0
+    joint = on_logit_scale(mean, variance, trials - 1)
+    if trials >= FEWEST_FOR_DELONG and all(0 < area.value < 1 for area in of_class):
         return joint
     # A class told apart without error has no variance to show: its exact interval must speak.
     low, high = np.mean([[area.low, area.high] for area in of_class], axis=0)
@@ -106,7 +114,8 @@ def auc_gain(better: Predicted, worse: Predicted) -> Estimate:
     """Return the area of one model less that of another on the same records.
 
     The interval is that of DeLong, DeLong & Clarke-Pearson 1988 for correlated areas: a record
-    that both models rank alike says nothing about their difference.
+    that both models rank alike says nothing about their difference. Of fewer records than 30 it
+    holds the wider one of areas of two tables as well.
     """
     if not len(better.labels):
         return Estimate(0.0, -1.0, 1.0)
@@ -114,11 +123,17 @@ def auc_gain(better: Predicted, worse: Predicted) -> Estimate:
         sign * float(np.mean([_plain_area(test, c) for c in test.scored]))
         for sign, test in ((1, better), (-1, worse))
     )
-    if len(better.labels) < 2:
+    trials = tellable(better)
+    if trials <= 1:
         return Estimate(gain, -1.0, 1.0)
     influence = auc_influence(better) - auc_influence(worse)
     variance = float(influence.var(ddof=1)) / len(influence)
-    return Estimate.normal(gain, variance, least=-1.0, most=1.0)
+    found = Estimate.student(gain, variance, trials - 1, least=-1.0, most=1.0)
+    if trials >= FEWEST_FOR_DELONG:
+        return found
+    apart = difference(*(auc_of(one, np.random.default_rng(0)) for one in (better, worse)))
+    low, high = max(min(found.low, apart.low), -1.0), min(max(found.high, apart.high), 1.0)
+    return Estimate(gain, low, high)
 
 
 def _plain_area(test: Predicted, c: int) -> float:
@@ -128,17 +143,29 @@ def _plain_area(test: Predicted, c: int) -> float:
     return float(placements(scores[inside], scores[~inside])[0].mean())
 
 
-def _average_precision(test: Predicted, rng: np.random.Generator) -> Estimate:
+def tellable(test: Predicted) -> float:
+    """Return how many independent records the mean over scored classes is as good as.
+
+    A class is told from the others by as many as are in the rarer of the two.
+    """
     n = len(test.labels)
-    value = float(_precisions(test, np.ones((1, n)))[0])
-    blocks = []
-    step = max(1, BLOCK // n)
-    for start in range(0, RESAMPLES, step):
-        rows = min(step, RESAMPLES - start)
-        drawn = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
-        blocks.append(_precisions(test, counts.astype(np.float64)))
-    return Estimate.bootstrap(value, np.concatenate(blocks))
+    inside = np.array([np.count_nonzero(test.labels == c) for c in test.scored])
+    rarer = np.minimum(inside, n - inside)
+    return float(len(rarer) ** 2 / (1 / rarer).sum()) if len(rarer) and rarer.all() else 0.0
+
+
+def _jackknifed(test: Predicted, values: NDArray[np.float64]) -> Estimate:
+    """Return a score from its value, and those without each group of records."""
+    trials = tellable(test)
+    degrees = min(len(values) - 1, trials) - 1
+    return of_few(float(values[0]), variance_of(values[1:]), degrees, trials)
+
+
+def _average_precision(test: Predicted, rng: np.random.Generator) -> Estimate:
+    counts = left_out(random_groups(len(test.labels), rng))
+    step = max(1, BLOCK // len(test.labels))
+    blocks = [_precisions(test, counts[at : at + step]) for at in range(0, len(counts), step)]
+    return _jackknifed(test, np.concatenate(blocks))
 
 
 def _precisions(test: Predicted, counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -158,16 +185,15 @@ def _precisions(test: Predicted, counts: NDArray[np.float64]) -> NDArray[np.floa
 
 
 def _f1(test: Predicted, rng: np.random.Generator) -> Estimate:
-    classes = test.probabilities.shape[1]
-    confusion = np.bincount(test.labels * classes + test.named, minlength=classes**2)
-    n = len(test.labels)
-    # F1 depends on the records through the confusion matrix alone: resample that.
-    resampled = rng.multinomial(n, confusion / n, size=RESAMPLES)
-    value, *spread = _f1_of(np.vstack([confusion, resampled]), classes, test.scored)
-    return Estimate.bootstrap(float(value), np.array(spread))
+    classes, groups = test.probabilities.shape[1], random_groups(len(test.labels), rng)
+    cells = groups * classes**2 + test.labels * classes + test.named
+    count = int(groups.max()) + 1
+    confusions = np.bincount(cells, minlength=count * classes**2).reshape(count, -1)
+    values = _f1_of(without_each(confusions.astype(np.float64)), classes, test.scored)
+    return _jackknifed(test, values)
 
 
-def _f1_of(confusions: NDArray[np.int64], classes: int, scored: list[int]) -> NDArray[np.float64]:
+def _f1_of(confusions: NDArray[np.float64], classes: int, scored: list[int]) -> NDArray[np.float64]:
     matrices = confusions.reshape(-1, classes, classes)
     hits = np.diagonal(matrices, axis1=1, axis2=2)
     named_or_true = matrices.sum(axis=1) + matrices.sum(axis=2)

@@ -16,7 +16,8 @@ from dp_synth.accounting import SampledGaussians, Slice, compose
 from dp_synth.checkpoint import State, current_keeper
 from dp_synth.domain import Domain
 from dp_synth.errors import CheckpointError
-from dp_synth.mechanisms.sampled_gradients import Critic, SampledGradients, clipped_sum
+from dp_synth.mechanisms.clipped_gradients import Critic, clipped_sum
+from dp_synth.mechanisms.sampled_gradients import SampledGradients
 from dp_synth.nn.encoding import Encoding
 from dp_synth.nn.generator import (
     LATENT,
@@ -40,6 +41,7 @@ LAST_RATE = 0.05  # of the learning rate, at the last step
 HEAT = 0.66  # of the Gumbel-softmax
 KEPT = 0.99  # of the averaged weights, at every step of the generator
 WARM_UP = 100  # steps of the generator towards the frequencies before there is a critic
+REAL, FAKE = -1.0, 1.0  # slopes of the critic's loss in its scores
 JUDGED_BY = 0  # seed of the latent numbers by which a generator is judged, always the same
 
 
@@ -102,7 +104,7 @@ def _trained(
     for step in range(_begun(game, part, table.payer, seeded), part.count):
         game.slow_down(1 - step / part.count)
         game.is_late = step >= (1 - training.late_share) * part.count
-        noisy = gradients.step(game.critic, _real_loss)
+        noisy = gradients.step(game.critic, REAL)
         game.move_critic([total / expected for total in noisy])
         if (step + 1) % training.critic_steps == 0:
             game.move_generator(against_critic=True)
@@ -184,8 +186,8 @@ class _Game:
         self.is_late = False
         self.late = [torch.empty(0, codes)]
 
-    def encode(self, codes: Tensor, coins: torch.Generator) -> Tensor:
-        """Return records as the critic takes them, each with a condition of its own."""
+    def encode(self, codes: Tensor, coins: Tensor) -> Tensor:
+        """Return records as the critic takes them, each with a condition by its own coin."""
         rows = self.encoding.one_hot(codes)
         if not self.training.conditional:
             return rows
@@ -204,9 +206,9 @@ class _Game:
         """
         with torch.no_grad():
             fakes = self._fakes()[0]
-        made = clipped_sum(self.critic, fakes, _fake_loss, self.training.clip)
+        made = clipped_sum(self.critic, fakes, FAKE, self.training.clip)
         for parameter, ours, other in zip(self.critic.parameters(), real, made, strict=True):
-            parameter.grad = ours + other / len(fakes)
+            parameter.grad = ours + other.float() / len(fakes)
         self._down.step()
         limit = self.training.weight_limit
         with torch.no_grad():
@@ -326,11 +328,3 @@ class _Game:
         mean = self.encoding.softmax(logits).mean(dim=0).clamp(min=1e-7)
         ours = self.frequencies
         return (ours * (torch.log(ours.clamp(min=1e-7)) - torch.log(mean))).sum()
-
-
-def _real_loss(scores: Tensor) -> Tensor:
-    return -scores
-
-
-def _fake_loss(scores: Tensor) -> Tensor:
-    return scores

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dp_synth.errors import TrainingError
-from dp_synth.mechanisms.sampled_gradients import linear
+from dp_synth.mechanisms.clipped_gradients import linear
 from dp_synth.nn.encoding import Encoding
 
 Floats = NDArray[np.float64]
@@ -75,12 +75,9 @@ class Conditions:
     encoding: Encoding
     frequencies: Tensor  # of all attributes' codes, shape (width,), summing to 1 in each
 
-    def of_records(self, codes: Tensor, coins: torch.Generator) -> Tensor:
+    def of_records(self, codes: Tensor, coins: Tensor) -> Tensor:
         """Return the condition of each record as a one among the codes of all attributes."""
-        attributes = codes.shape[1]
-        chosen = torch.randint(
-            attributes, (len(codes), 1), generator=coins, device=codes.device, dtype=torch.int64
-        )
+        chosen = coins.remainder(codes.shape[1]).unsqueeze(1)
         return self.encoding.marks((codes + self.encoding.starts).gather(1, chosen))
 
     def drawn(self, records: int, coins: torch.Generator) -> Tensor:

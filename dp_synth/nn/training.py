@@ -13,6 +13,8 @@ from dp_synth.nn.extra import require_device, require_torch
 from dp_synth.settings import check_settings
 
 DEVICES = ("auto", "cpu", "cuda")
+# Of a critic whose sums in whole numbers are exact: see `dp_synth.mechanisms.clipped_gradients`.
+LARGEST_WEIGHT, LARGEST_WIDTH = 16, 2**16
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,9 @@ class Training:
         for name in ("clip", "weight_limit", "learning_rate"):
             if not getattr(self, name):
                 raise InputError(f"{name} must be above 0, got 0")
+        for name, most in (("weight_limit", LARGEST_WEIGHT), ("critic_width", LARGEST_WIDTH)):
+            if getattr(self, name) > most:
+                raise InputError(f"{name} must be at most {most}, got {getattr(self, name)}")
         if not 0 < self.rate <= 1:
             raise InputError(f"rate must lie in (0, 1]: a chance of each record, got {self.rate}")
         if self.late_share > 1:

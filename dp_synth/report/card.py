@@ -71,12 +71,17 @@ class DataCard:
     def write(self, path: str | Path) -> tuple[Path, Path]:
         """Write the card to ``path`` and its page beside it; return both places.
 
-        Each is there whole or not at all, and both or none. InputError for another ending.
+        Each is there whole or not at all, and both or none. With an internal part its owner alone
+        can read them. InputError for another ending.
         """
         from dp_synth.report.card_page import page_of
 
         target, page = places(path)
-        with written_whole(page) as passing_page, written_whole(target) as passing:
+        private = self.internal is not None
+        with (
+            written_whole(page, private=private) as passing_page,
+            written_whole(target, private=private) as passing,
+        ):
             passing_page.write_text(page_of(self), encoding="utf-8")
             passing.write_text(self.to_json(), encoding="utf-8")
         return target, page

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.attacks.excess import wilson
 from dp_synth.metrics.columns import attributes_of, cells_of
-from dp_synth.metrics.estimate import Estimate, difference
+from dp_synth.metrics.estimate import Estimate, difference, share
 from dp_synth.metrics.fidelity import Binning, cliques_of
 from dp_synth.report.card_measured import Measured
 from dp_synth.schema import Schema
@@ -116,9 +115,9 @@ def _alone(cells: NDArray[np.int64]) -> Flags:
 def _near_unique(train: pd.DataFrame, schema: Schema) -> Iterator[Measured]:
     for column in attributes_of(schema):
         cells = cells_of(train, column).astype(str)
-        share = _share(~cells.duplicated(keep=False).to_numpy())
-        if share.value > NEAR_UNIQUE:
-            yield Measured.of("near_unique", share, about=column.name)
+        alone = _share(~cells.duplicated(keep=False).to_numpy())
+        if alone.value > NEAR_UNIQUE:
+            yield Measured.of("near_unique", alone, about=column.name)
 
 
 def _beside(name: str, fitted: Estimate, fresh: Estimate) -> Iterator[Measured]:
@@ -129,4 +128,4 @@ def _beside(name: str, fitted: Estimate, fresh: Estimate) -> Iterator[Measured]:
 def _share(flags: Flags) -> Estimate:
     if not len(flags):
         return Estimate(0.0, 0.0, 1.0)  # of no records nothing is known
-    return wilson(int(flags.sum()), len(flags))
+    return share(int(flags.sum()), len(flags))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from string import Template
 
 from dp_synth.accounting.budget import CHANGES
-from dp_synth.accounting.ledger import rounded_up
 from dp_synth.report.card import DataCard
 from dp_synth.report.card_internal import MARK, InternalPart
 from dp_synth.report.card_ledger import Asked, Step
@@ -29,6 +28,7 @@ from dp_synth.report.card_promise import ENGINES, Promise, odds, upward
 from dp_synth.report.card_public import PublicColumn, Publishable
 from dp_synth.report.card_validation import ADVANTAGE
 from dp_synth.report.html_document import html_document, template, themed
+from dp_synth.rounding import rounded_up
 
 SHOWN = 12  # categories and marginals of a cell; the card's JSON has all of them
 
@@ -54,7 +54,7 @@ def _head(promise: Promise) -> str:
     return facts(
         [
             ("epsilon", epsilon),
-            ("delta", f"{promise.delta:g} ({odds(promise.delta)})"),
+            ("delta", f"{rounded_up(promise.delta)} ({odds(promise.delta)})"),
             ("protects", promise.unit),
             ("tables that look alike", f"{promise.unit} {CHANGES[promise.adjacency]}"),
             ("best attack, at most", f"{rounded_up(promise.largest_auc)} (AUC; a coin has 0.5)"),

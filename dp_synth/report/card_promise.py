@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Context
 
 import numpy as np
 
 from dp_synth.accounting import Ledger
-from dp_synth.accounting.ledger import rounded_up
+from dp_synth.rounding import percent_at_most, rounded_up
 
 FPRS = (0.001, 0.01, 0.1)
 """Shares of wrong accusations at which the largest share of right ones is told."""
@@ -99,7 +98,7 @@ def upward(share: float) -> str:
     >>> upward(0.50001), upward(0.5), upward(1.0)
     ('50.1 %', '50.0 %', '100.0 %')
     """
-    return f"{math.ceil(round(share * 1000, 6)) / 10:.1f} %"
+    return percent_at_most(share, 1)
 
 
 def odds(chance: float) -> str:
@@ -157,7 +156,6 @@ def _words(
 
 def _factor(epsilon: float) -> str:
     """Return e to the power of epsilon in three digits, rounded up."""
-    short = Context(prec=3, rounding=ROUND_CEILING)
     if epsilon >= LARGEST_SHOWN:
-        return f"e to the power of {short.create_decimal_from_float(epsilon)}"
-    return f"{float(short.create_decimal_from_float(math.exp(epsilon))):g}"
+        return f"e to the power of {rounded_up(epsilon, 3)}"
+    return rounded_up(math.exp(epsilon), 3)

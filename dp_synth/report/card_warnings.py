@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dp_synth.accounting import Ledger
-from dp_synth.accounting.ledger import UNCONFIRMED
+from dp_synth.accounting.ledger import FLOATING, UNCONFIRMED
 from dp_synth.release import Release
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
 
@@ -26,6 +26,7 @@ Kind = (
         "bounds_from_data",
         "bounds_unexplained",
         "several_rows",
+        "floating_point",
     ]
 )
 
@@ -79,6 +80,14 @@ def _of_ledger(ledger: Ledger) -> Iterator[Finding]:
             "",
             "seeded: not for release. Whoever knows or guesses the seed can take the noise away; "
             "fit again without a seed.",
+        )
+    if ledger.inexact:
+        yield Finding(
+            "floating_point",
+            "warning",
+            "",
+            f"{FLOATING} ({', '.join(ledger.inexact)}). The promise holds for noise in real "
+            "numbers; what the last digits of numbers that left tell about a record is not in it.",
         )
     if ledger.curve.beside == 1:
         yield Finding(

@@ -14,7 +14,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from dp_synth.accounting.ledger import rounded_up
 from dp_synth.release import Release
 from dp_synth.report.card import DataCard, data_card
 from dp_synth.report.card_internal import AUC_GAP, InternalPart
@@ -22,6 +21,7 @@ from dp_synth.report.card_measured import Measured
 from dp_synth.report.card_signatures import Signature
 from dp_synth.report.card_validation import ADVANTAGE, TV2, WORST
 from dp_synth.report.policy import COST, Policy, Required
+from dp_synth.rounding import as_given, rounded_up
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,10 @@ def _public_checks(card: DataCard, policy: Policy) -> Iterator[Check]:
     if policy.unseeded:
         said = "seeded" if promise.seeded else "unseeded"
         yield Check("noise", "unseeded", said, not promise.seeded)
+    if policy.exact_noise:
+        floating = any(one.kind == "floating_point" for one in part.findings)
+        said = "in floating point" if floating else "exact"
+        yield Check("sampler", "exact in law", said, not floating)
     if policy.adjacency is not None:
         passed = promise.adjacency == policy.adjacency
         yield Check("adjacency", policy.adjacency, promise.adjacency, passed)
@@ -221,4 +225,4 @@ def _highest(name: str, most: float, found: Sequence[Measured]) -> Check:
 
 
 def _most(number: float) -> str:
-    return f"at most {number:g}"
+    return f"at most {as_given(number)}"

@@ -17,6 +17,7 @@ from dp_synth.files import written_whole
 from dp_synth.report.html_document import html_document, template, themed
 from dp_synth.report.page_data import PageData, page_data
 from dp_synth.report.page_tables import card_lists, cost_table, failure_table, manifest_lists
+from dp_synth.rounding import rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,5 +124,5 @@ def _facts(data: PageData) -> str:
 def _range(epsilons: Sequence[float]) -> str:
     if not epsilons:
         return "none"
-    ends = dict.fromkeys(f"{epsilon:g}" for epsilon in (epsilons[0], epsilons[-1]))
+    ends = dict.fromkeys(rounded_up(epsilon, 6) for epsilon in (epsilons[0], epsilons[-1]))
     return "ε " + " to ".join(ends)

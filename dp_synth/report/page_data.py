@@ -15,6 +15,7 @@ from dp_synth.figures.style import named
 from dp_synth.figures.summary import fitted_series
 from dp_synth.report.page_look import Look, baseline_look, looks
 from dp_synth.report.page_words import CEILING, Measure, measures
+from dp_synth.rounding import rounded_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,7 +165,9 @@ def _prepared(records: pd.DataFrame) -> pd.DataFrame:
 def _budgets(rows: pd.DataFrame) -> list[str]:
     """Return what to add to a method's name: its kind of budget, where there are several."""
     said = [
-        "" if np.isnan(epsilon) else f" [{ADJACENCIES.get(adjacency, adjacency)}, δ = {delta:g}]"
+        ""
+        if np.isnan(epsilon)
+        else f" [{ADJACENCIES.get(adjacency, adjacency)}, δ = {rounded_up(delta)}]"
         for epsilon, adjacency, delta in zip(
             rows["epsilon"].astype(float), rows["adjacency"], rows["delta"], strict=True
         )
@@ -286,7 +289,7 @@ def _note(rows: pd.DataFrame, dataset: str) -> str:
     if fitted.empty:
         return "baselines only"
     parts = [ADJACENCIES.get(name, name) for name in sorted(fitted["adjacency"].unique())]
-    parts += [f"δ = {delta:g}" for delta in sorted(fitted["delta"].unique())]
+    parts += [f"δ = {rounded_up(delta)}" for delta in sorted(fitted["delta"].unique())]
     counts = fitted[fitted["error"] == ""].groupby(["task", "series", "epsilon"])["seed"].nunique()
     fewest, most = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
     if most < 2:

@@ -78,6 +78,7 @@ class Policy(_Part):
     epsilon_at_most: Least | None = None
     delta_at_most: Share | None = None
     unseeded: bool = True
+    exact_noise: bool = False
     adjacency: Adjacency | None = None
     require_internal: bool = False
     noisy_tv2_at_most: Share | None = None

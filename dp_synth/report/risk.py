@@ -22,6 +22,7 @@ from dp_synth.attacks import ATTACKS, Attack, AttackerView
 from dp_synth.attacks.risk import INTERNAL, MOST_RECORDS, privacy_risks
 from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
+from dp_synth.files import PRIVATE
 from dp_synth.metrics.estimate import TAIL, Estimate
 from dp_synth.metrics.ranking import area_under_roc
 from dp_synth.release import Release
@@ -131,7 +132,8 @@ class RiskReport:
     def write(self, folder: str | Path) -> Path:
         """Write ``risk.json``, ``risk.csv`` and ``risk.png`` to a new folder, all or none.
 
-        InputError where there is something by that name, or no place for it.
+        Its owner alone can read them. InputError where there is something by that name, or no
+        place for it.
         """
         from dp_synth.figures.accounting import save
 
@@ -139,12 +141,14 @@ class RiskReport:
         if target.exists() or not target.parent.is_dir():
             raise InputError(f"{target}: name a folder that is not there yet, in one that is")
         passing = target.with_name(f".{target.name}.{os.getpid()}.part")
-        passing.mkdir()
+        passing.mkdir(mode=0o700)
         try:
             text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
             (passing / "risk.json").write_text(text, encoding="utf-8")
             self.table.to_csv(passing / "risk.csv", index=False)
             save(self.draw, passing / "risk.png")
+            for file in passing.iterdir():
+                file.chmod(PRIVATE)
             passing.rename(target)
         finally:
             shutil.rmtree(passing, ignore_errors=True)

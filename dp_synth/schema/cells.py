@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.typed_cells import text_of
+from dp_synth.typed_cells import FOREIGN, text_of, texts_of
 
 _EPOCH = datetime(1970, 1, 1)
 _OFFSET = re.compile(r":\d\d.*([-+]\d\d:?\d\d|Z)\s*$")
@@ -38,8 +38,9 @@ class Cells:
         """Return the cells of ``series``, whatever its dtype."""
         try:
             positions, distinct = pd.factorize(series)
-        except TypeError:  # cells that cannot be hashed, such as lists
-            positions, distinct = pd.factorize(series.map(str))
+            _ = np.asarray(distinct)
+        except FOREIGN:  # cells that cannot be hashed or compared, such as lists
+            positions, distinct = pd.factorize(pd.Series(_one_by_one(series), dtype=object))
         if pd.api.types.is_datetime64_any_dtype(distinct):
             moments = pd.DatetimeIndex(distinct)
             zone = moments.tz
@@ -61,7 +62,7 @@ class Cells:
             if self.zone is not None:
                 moments = moments.tz_localize("UTC").tz_convert(self.zone)
             return [*map(str, moments), ""]
-        return [*(cell if isinstance(cell, str) else text_of(cell) for cell in self.distinct), ""]
+        return [*map(text_of, self.distinct), ""]
 
     def numbers(self) -> NDArray[np.float64]:
         """Return the distinct cells as numbers, infinite ones as well; NaN where they are none.
@@ -107,6 +108,24 @@ class Cells:
         if self.distinct.dtype.kind == "M":
             return np.append(np.full(len(self.distinct), self.zone is not None), False)
         return np.array([_OFFSET.search(text) is not None for text in self.texts()])
+
+
+def _one_by_one(series: pd.Series) -> NDArray[np.object_]:
+    """Return the cells of ``series`` as texts, the absent ones as None."""
+    texts: list[str | None]
+    if isinstance(series.dtype, pd.ArrowDtype):
+        chunks = series.array.__arrow_array__().chunks
+        texts = [text for chunk in chunks for text in texts_of(chunk)]
+        texts = [text or None for text in texts]
+    else:
+        texts = [None if _is_absent(cell) else text_of(cell) for cell in series]
+    found = np.empty(len(texts), dtype=object)
+    found[:] = texts
+    return found
+
+
+def _is_absent(cell: object) -> bool:
+    return cell is None or cell is pd.NA or cell is pd.NaT or (type(cell) is float and cell != cell)
 
 
 def numbers_of(texts: Iterable[str | float]) -> NDArray[np.float64]:

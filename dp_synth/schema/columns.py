@@ -9,9 +9,18 @@ from typing import Annotated, Literal, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from dp_synth.schema.cells import Cells, narrowed, numbers_of, truth_of
+from dp_synth.typed_cells import well_formed
 
 ABSENT_MARKS = ("", "nan", "NaN")
 """Marks for an absent cell (NaN, None, NaT) of a typed column, the first declared one wins."""
@@ -22,7 +31,15 @@ MAX_MAGNITUDE = 2.0**53 - 1
 MAX_OPEN = 1_000
 """At most so many categories are added to an open column."""
 
-Text = Annotated[str, Field(strict=True)]
+
+def _writable(text: str) -> str:
+    """Return ``text``; ValueError where UTF-8 cannot write it: a release must be written."""
+    if well_formed(text) != text:
+        raise ValueError(f"{text!r} holds half of a sign, which no file can hold")
+    return text
+
+
+Text = Annotated[str, Field(strict=True), AfterValidator(_writable)]
 
 
 class BaseColumn(BaseModel):
@@ -33,7 +50,7 @@ class BaseColumn(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    name: Annotated[str, Field(min_length=1, strict=True)]
+    name: Annotated[Text, Field(min_length=1)]
     missing: tuple[Text, ...] = ()
     note: Text | None = None
 

@@ -31,7 +31,7 @@ from dp_synth.files import written_whole
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema import line
 from dp_synth.schema.cells import Cells
-from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn
+from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn, Text
 from dp_synth.schema.constraints import (
     Case,
     Column,
@@ -85,7 +85,7 @@ class Schema(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(strict=True)]
+    name: Text
     label: str | None = None
     positive: int | str | None = None
     unit_of_privacy: str | None = None
@@ -200,7 +200,8 @@ class Schema(BaseModel):
     def save(self, path: str | PathLike[str]) -> None:
         """Write the schema to a new JSON file, whole or not at all, for `load` to read.
 
-        SchemaError where a file is there already: one that a person has confirmed is not lost.
+        A draft is private: its owner alone can read it. SchemaError where a file is there already:
+        one that a person has confirmed is not lost.
 
         >>> schema = Schema.from_dict({"name": "t", "columns": [{"name": "serial", "type": "id"}]})
         >>> import tempfile
@@ -213,7 +214,7 @@ class Schema(BaseModel):
             raise SchemaError(f"{path}: is there already, and a schema is never overwritten")
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         try:
-            with written_whole(path) as passing:
+            with written_whole(path, private=self.is_draft) as passing:
                 passing.write_text(f"{text}\n", encoding="utf-8")
         except OSError as error:
             raise SchemaError(f"{path}: cannot be written: {error.strerror}") from None

@@ -148,6 +148,9 @@ def test_the_ledger_says_that_nothing_is_certified(tmp_path) -> None:
         assert "epsilon infinite of inf" in str(ledger)
         assert "no guarantee: data-dependent accounting" in str(ledger)
         assert "are not differentially private" in ledger.statement()
+        assert ledger.inexact == ("pategan: votes",)
+        for text in (str(ledger), repr(ledger), ledger.statement()):
+            assert "noise in floating point: its low bits are not certified (pategan" in text
         assert ledger.reservations[-1].event == NoGuarantee(REASON)
     head = accountant.ledger.header()
     assert json.loads(json.dumps(head, allow_nan=False)) == head

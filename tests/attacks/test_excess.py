@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from dp_synth.attacks.excess import ExcessRisk, excess, wilson
+from dp_synth.attacks.excess import ExcessRisk, excess
+from dp_synth.metrics import clopper_pearson
 
 
 @pytest.mark.parametrize(
@@ -34,10 +35,12 @@ def test_shares_of_0_and_1_still_have_an_interval(wins):
 
 def test_without_trials_nothing_is_known():
     assert (excess(0, 0, 5, 10).low, excess(0, 0, 5, 10).high) == (-np.inf, 1.0)
-    assert (wilson(0, 0).low, wilson(0, 0).high) == (0.0, 1.0)
+    nothing = ExcessRisk.of([], [], 0.25)
+    assert (nothing.attack.low, nothing.attack.high) == (0.0, 1.0)
 
 
 def test_successes_are_counted():
     risk = ExcessRisk.of([True, True, False, True], np.array([True, False]), 0.25)
     assert (risk.attack.value, risk.control.value, risk.baseline) == (0.75, 0.5, 0.25)
     assert risk.risk.value == pytest.approx(0.5)
+    assert (risk.attack.low, risk.attack.high) == clopper_pearson(3, 4)  # exact: it never misses

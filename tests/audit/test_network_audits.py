@@ -12,7 +12,8 @@ from dp_synth.accounting import Accountant, Plan, PrivacyBudget, Votes, compose
 from dp_synth.accounting.events import NoisyVote
 from dp_synth.accounting.votes import log_chances
 from dp_synth.audit import AreaTest, AuditReport, Worlds, area_test, audit
-from dp_synth.comparison import SampledComparison, VoteComparison
+from dp_synth.audit.stages import LOW_BITS
+from dp_synth.comparison import SampledComparison, VoteComparison, reached
 from dp_synth.domain import Domain
 from dp_synth.errors import UnsupportedEvent
 from dp_synth.mechanisms import noisy_votes
@@ -118,7 +119,8 @@ def a_sixteenth(drawn: Callable[..., object]) -> Callable[..., object]:
 def test_a_network_passes_its_audit_in_every_stage(name: str) -> None:
     report = audited(name)
     assert report.passed
-    assert len(report.stages) == 2
+    assert len(report.stages) == 2 + any(stage.endswith(LOW_BITS) for stage in report.stages)
+    assert any(stage.endswith(LOW_BITS) for stage in report.stages) == (name == "dpgan")
 
 
 def test_votes_keep_to_their_curve_and_with_too_little_noise_are_caught(
@@ -132,10 +134,65 @@ def test_votes_keep_to_their_curve_and_with_too_little_noise_are_caught(
 
 def test_gradients_with_too_little_noise_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="the extra deep is not installed")
+    from dp_synth.mechanisms import sampled_gradients
+
+    drawn = a_sixteenth(sampled_gradients.rounded_gaussian)
+    monkeypatch.setattr(sampled_gradients, "rounded_gaussian", drawn)
+    assert any("steps" in name for name in audited("dpgan").violations)
+
+
+def in_floating_point(step: Callable[..., list]) -> Callable[..., list]:  # type: ignore[type-arg]
+    """Return a step with noise of the right scale, added in single precision."""
+    import torch
+
+    def with_float_noise(gradients, sums):  # type: ignore[no-untyped-def]
+        rng = np.random.default_rng(int.from_bytes(gradients._bits(8), "little"))
+        noisy = []
+        for total in sums:
+            start = total.times(1.0).float()
+            drawn = rng.normal(0.0, gradients._multiplier, tuple(start.shape))
+            noisy.append(Released(start + torch.from_numpy(drawn).float()))
+        return noisy
+
+    def floating(gradients, network, loss):  # type: ignore[no-untyped-def]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(gradients), "_with_noise", with_float_noise)
+            return step(gradients, network, loss)
+
+    return floating
+
+
+class Released:
+    """A noisy sum in floating point, where a whole one is expected."""
+
+    def __init__(self, values) -> None:  # type: ignore[no-untyped-def]
+        self._values = values
+
+    def times(self, clip: float):  # type: ignore[no-untyped-def]
+        return self._values.double() * clip
+
+
+def test_low_bits_of_a_sum_are_found_where_noise_is_in_floating_point(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The right noise: no log-likelihood ratio of the numbers that are meant finds it."""
+    pytest.importorskip("torch", reason="the extra deep is not installed")
     from dp_synth.mechanisms.sampled_gradients import SampledGradients
 
-    drawn = SampledGradients._noise
-    monkeypatch.setattr(
-        SampledGradients, "_noise", lambda self, sums: [n / 16 for n in drawn(self, sums)]
-    )
-    assert any("steps" in name for name in audited("dpgan").violations)
+    step = in_floating_point(SampledGradients.step)
+    monkeypatch.setattr(SampledGradients, "step", step)
+    report = audit(small("dpgan"), OF_VOTES, runs=RUNS, seed=0)
+    assert [name for name in report.violations if name.endswith(LOW_BITS)]
+    assert all(name.endswith(LOW_BITS) for name in report.violations)
+
+
+def test_what_noise_leads_to_in_floating_point_is_told_from_what_it_does_not() -> None:
+    rng = np.random.default_rng(0)
+    start = rng.normal(0, 1, 4000).astype(np.float32)
+    noise = rng.normal(0, 3, 4000).astype(np.float32)
+    assert reached(start + noise, start).all()
+    assert 0.5 < reached(noise, start).mean() < 0.95
+    near = np.arange(-(2**12), 2**12, dtype=np.float32)  # all sums, by trying every noise
+    for begin in np.float32([1.0, 2**-12, 3.7]):
+        sums = set((begin + near * np.float32(2**-13)).tolist())
+        assert reached(np.float32(sorted(sums)), np.full(len(sums), begin)).all()

@@ -114,6 +114,8 @@ def test_what_was_saved_is_read(store, tmp_path):
     (name,) = (re.sub(r"\\", "/", file) for file in files_of(store))
     assert name.endswith(f"cells/{cell.key[:2]}/{cell.key}.json")
     assert json.loads(store.file_of(cell.key).read_bytes())["cell"] == dataclasses.asdict(cell)
+    if isinstance(path := store.file_of(cell.key), Path):
+        assert path.stat().st_mode & 0o777 == 0o600  # its numbers may be of private rows
 
 
 def test_a_store_is_a_value(store):

@@ -170,3 +170,41 @@ def test_questions_of_a_draft_stand_on_standard_error_and_in_its_notes(tmp_path,
     assert first == f"column 'born': {column['note']}"
     assert "is the day or the month first?" in first
     assert last == "read from the data: confirm each bound and category"
+
+
+def test_a_text_that_the_encoding_lacks_is_refused_before_a_charge_or_replaced(tmp_path, capsys):
+    open_column = {"name": "a", "type": "categorical", "categories": ["x"], "open": True}
+    schema = {"name": "t", "columns": [open_column], "dialect": {"encoding": "latin-1"}}
+    pd.DataFrame({"a": ["€"] * 200}).to_parquet(tmp_path / "t.parquet")
+    fixed = [
+        *("synthesize", "--data", str(tmp_path / "t.parquet"), "--epsilon", "9"),
+        *("--delta", "1e-3", "--schema", str(tmp_path / "t.meta.json")),
+        *("--ledger", str(tmp_path / "l.jsonl"), "--out", str(tmp_path / "s.csv")),
+    ]
+    (tmp_path / "t.meta.json").write_text(
+        json.dumps({**schema, "columns": [{**open_column, "categories": ["x", "€"]}]})
+    )
+    assert main(fixed) == 2
+    assert "column 'a': latin-1 has no sign for a text of it" in capsys.readouterr().err
+    assert not (tmp_path / "l.jsonl").exists()
+    (tmp_path / "t.meta.json").write_text(json.dumps(schema))
+    assert main(fixed) == 0
+    assert "latin-1 lacks signs of it" in capsys.readouterr().err
+    assert "?" in (tmp_path / "s.csv").read_text(encoding="latin-1")
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_bytes_that_are_no_text_are_told_in_one_line_unless_nobody_wants_to_know(
+    check, tmp_path, capsys
+):
+    columns = [{"name": "a", "type": "categorical", "categories": ["x"], "missing": [""]}]
+    (tmp_path / "t.meta.json").write_text(json.dumps({"name": "t", "columns": columns}))
+    (tmp_path / "t.csv").write_bytes(b"a\nx\nsecret\xff\n")
+    command = [
+        *("synthesize", "--data", str(tmp_path / "t.csv"), "--epsilon", "9", "--delta", "1e-6"),
+        *("--schema", str(tmp_path / "t.meta.json"), "--out", str(tmp_path / "s.csv")),
+    ]
+    assert main(command if check else [*command, "--no-check"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("some bytes of its cells are no UTF-8 text") == check
+    assert "secret" not in said

@@ -135,9 +135,7 @@ BROKEN = [
     ("t.csv", b"a,b\n1,2\n7777,8,9\n", "one cell for each of the 2 columns"),
     ("t.csv", b"a,b\n" + b"1,2\n" * 100_000 + b"7777\n", "one cell for each of the 2 columns"),
     ("t.csv", b'a,b\n1,"7777\n', "with quotes closed"),
-    ("t.csv", b"a,b\r\n1,2\n7777,4\n", "lines that all end alike"),
-    ("t.csv", b"\na,b\r\n7777,2\r\n", "lines that all end alike"),
-    ("t.csv", b"a,b\n1,2\n" * 9999 + b"7777,\xff\n", "must be UTF-8 text"),
+    ("t.csv", b"a,b\n" + b"1,2\n" * 9999 + b"77,\xff,77\n", "must be UTF-8 text"),
     ("t.csv", b"\xffa,b\n", "must be UTF-8 text"),
     ("t.csv", b"\n\n", "is empty; its first line must name the columns"),
     ("t.csv", b"a,a\n1,2\n", "column 'a' stands twice"),
@@ -199,13 +197,12 @@ def test_duckdb_neither_spills_cells_to_disk_nor_draws_on_standard_output() -> N
         assert connection.sql(settings).fetchall() == [("", False)]
 
 
-def test_a_file_that_duckdb_has_no_memory_for_is_refused_by_its_limit(
+def test_a_file_that_duckdb_has_no_memory_for_is_read_by_the_slower_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(duckdb._SETTINGS, "memory_limit", "10MB")
     write_table(pd.DataFrame({"a": ["7" * 1_000_000] * 20}), tmp_path / "t.csv")
-    with pytest.raises(InputError, match=r"t\.csv: has .* DuckDB needs more than 500MB$"):
-        read_counts(tmp_path / "t.csv", schema_of(pd.DataFrame({"a": ["7"]})))
+    assert_same_records(tmp_path / "t.csv", schema_of(pd.DataFrame({"a": ["7"]})))
 
 
 MEASURED = """

@@ -64,7 +64,7 @@ def test_parquet_values_are_read_as_text_and_nulls_as_empty_text(tmp_path):
         (b"a,b\n1,2\n7777,8,9\n", "every record must have one cell for each of the 2 columns"),
         (b"a,a\n1,2\n", "column 'a' stands twice"),
         (b"a,\n1,2\n", "a column has no name"),
-        (b"a\n\xff\n", "must be UTF-8 text"),
+        (b"a\xff\n7777\n", "must be UTF-8 text"),
         (b"\x1f\x8bno gzip at all", "is a damaged gzip file"),
     ],
 )

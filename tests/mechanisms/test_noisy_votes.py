@@ -12,7 +12,9 @@ from dp_synth.accounting import Accountant, Plan, PrivacyBudget, Votes
 from dp_synth.accounting.events import NoisyVote, VoteNoise
 from dp_synth.domain import Domain
 from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
+from dp_synth.mechanisms import noisy_votes
 from dp_synth.mechanisms.noisy_votes import (
+    Medians,
     Questions,
     Teachers,
     ballots,
@@ -108,6 +110,78 @@ def test_a_record_more_changes_the_votes_of_its_own_teacher_alone() -> None:
         assert set(differs) <= {teacher[0]}
         changed += len(differs)
     assert changed > 0
+
+
+def skewed_reference(sizes: tuple[int, ...], rng: np.random.Generator) -> list[np.ndarray]:
+    """Frequencies from even ones to ones of which most are as good as zero."""
+    return [rng.dirichlet(np.full(size, 10.0 ** rng.uniform(-2, 1))) for size in sizes]
+
+
+def questions_among(sizes: tuple[int, ...], count: int, rng: np.random.Generator) -> Questions:
+    several = np.flatnonzero(np.array(sizes) > 1)
+    records = rng.integers(0, sizes, (count, len(sizes)), dtype=np.int32)
+    attributes = rng.choice(several, count)
+    own = np.array(sizes)[attributes]
+    others = (records[np.arange(count), attributes] + rng.integers(1, own)) % own
+    return Questions(records, attributes, others)
+
+
+@pytest.mark.parametrize("records", [2, 40, 700, 40_000])
+def test_what_a_teacher_leans_to_is_the_same_to_the_last_bit_whoever_else_is_there(
+    records: int,
+) -> None:
+    rng = np.random.default_rng(11)
+    for _ in range(2 if records > 10_000 else 12):
+        sizes = tuple(rng.integers(2, 12, int(rng.integers(2, 15))).tolist())
+        reference, teachers = skewed_reference(sizes, rng), int(rng.integers(2, 12))
+        codes = rng.integers(0, sizes, (records, len(sizes)), dtype=np.int32)
+        if rng.random() < 0.3:
+            codes[:] = codes[0]  # all sums as large as they can be
+        teacher = rng.integers(teachers, size=records)
+        asked = questions_among(sizes, int(rng.integers(1, 60)), rng)
+        together = leanings(codes, teacher, asked, reference, teachers=teachers)
+        mixed = rng.permutation(records)
+        elsewhere = leanings(codes[mixed], teacher[mixed], asked, reference, teachers=teachers)
+        assert (together == elsewhere).all()
+        for one in np.unique(teacher):
+            own = codes[teacher == one]
+            alone = leanings(own, np.zeros(len(own), int), asked, reference, teachers=1)
+            assert (together[one] == alone[0]).all()
+
+
+def test_a_question_is_leant_to_alike_among_others_and_alone() -> None:
+    rng = np.random.default_rng(13)
+    sizes = (4, 9, 3, 7)
+    reference, asked = skewed_reference(sizes, rng), questions_among(sizes, 50, rng)
+    codes = rng.integers(0, sizes, (300, 4), dtype=np.int32)
+    teacher = rng.integers(5, size=300)
+    together = leanings(codes, teacher, asked, reference, teachers=5)
+    for number in range(50):
+        one = asked.among(slice(number, number + 1))
+        assert (
+            leanings(codes, teacher, one, reference, teachers=5)[:, 0] == together[:, number]
+        ).all()
+
+
+def test_the_medians_of_a_size_do_not_tell_which_other_sizes_there_are() -> None:
+    asked = made_questions(20)
+    all_sizes = Medians.of(np.arange(70), asked, REFERENCE)
+    for size in (1, 5, 64):
+        alone = Medians.of(np.array([size]), asked, REFERENCE)
+        assert (alone.middle[size] == all_sizes.middle[size]).all()
+        assert (alone.tied[size] == all_sizes.tied[size]).all()
+
+
+def test_sums_beyond_what_a_float_holds_still_depend_on_the_own_records_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(noisy_votes, "QUANTUM", 2.0**-44)
+    codes, asked = made_codes(3_000), made_questions(30)
+    teacher = np.random.default_rng(2).integers(0, 2, 3_000)
+    together = leanings(codes, teacher, asked, REFERENCE, teachers=2)
+    backwards = leanings(codes[::-1], teacher[::-1], asked, REFERENCE, teachers=2)
+    assert np.abs(together).max() > 2.0**53 * noisy_votes.QUANTUM
+    assert (together == backwards).all()
 
 
 def test_a_teacher_without_records_votes_by_its_coins() -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, ttest_ind
 
 from dp_synth.metrics import Estimate, clopper_pearson
 from dp_synth.metrics.estimate import (
@@ -19,16 +19,26 @@ def test_an_estimate_holds_its_value_between_its_ends():
         Estimate(float("nan"), 0.0, 1.0)
 
 
-def test_a_normal_interval_is_cut_to_what_is_possible():
-    assert Estimate.normal(0.0, 0.01, least=0.0, most=1.0).low == 0.0
-    assert Estimate.normal(1.0, 0.01, least=0.0, most=1.0).high == 1.0
-    assert Estimate.normal(0.5, 0.01).high == pytest.approx(0.5 + 1.959964 * 0.1)
+def test_an_interval_of_student_is_cut_to_what_is_possible():
+    assert Estimate.student(0.0, 0.01, 9, least=0.0, most=1.0).low == 0.0
+    assert Estimate.student(1.0, 0.01, 9, least=0.0, most=1.0).high == 1.0
+    assert Estimate.student(0.5, 0.01, np.inf).high == pytest.approx(0.5 + 1.959964 * 0.1)
+    assert Estimate.student(0.5, 0.01, 4).high == pytest.approx(0.5 + 2.776445 * 0.1)
 
 
-def test_a_bootstrap_interval_is_widened_to_its_value():
-    estimate = Estimate.bootstrap(0.1, np.linspace(0.2, 0.4, 1001))
-    assert estimate.low == 0.1
-    assert estimate.high == pytest.approx(0.395)
+def test_of_no_degrees_of_freedom_an_interval_is_all_that_is_possible():
+    for variance, degrees in ((0.01, 0), (np.inf, 3)):
+        assert Estimate.student(0.5, variance, degrees, least=0.0, most=1.0) == Estimate(0.5, 0, 1)
+    assert Estimate.bootstrap(0.5, np.array([0.5]), 1, least=0.0, most=1.0) == Estimate(0.5, 0, 1)
+
+
+def test_a_bootstrap_interval_is_widened_to_its_value_and_for_few_units():
+    resampled = np.linspace(0.2, 0.4, 1001)
+    many = Estimate.bootstrap(0.1, resampled, 10**9)
+    assert (many.low, many.high) == pytest.approx((0.1, 0.395))
+    few = Estimate.bootstrap(0.3, resampled, 5)
+    short = 2.776445 / 1.959964 * np.sqrt(5 / 4)
+    assert (few.low, few.high) == pytest.approx((0.3 - 0.095 * short, 0.3 + 0.095 * short))
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 7), (7, 7), (3, 10), (40, 1000)])
@@ -53,10 +63,11 @@ def test_more_successes_than_trials_are_refused():
         clopper_pearson(6, 5)
 
 
-def test_the_difference_of_two_means_is_normal_and_kept_within_its_range():
+def test_the_difference_of_two_means_is_welchs_and_kept_within_its_range():
     first, second = np.array([1.0, 3.0]), np.array([0.5, 1.5])
     found = gap_of_means(first, second, most=10.0)
-    half = 1.959964 * np.sqrt(2.0 / 2 + 0.5 / 2)
+    welch = ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    half = welch.high - 1.0
     assert (found.value, found.low) == (1.0, 0.0)
     assert found.high == pytest.approx(1 + half)
     assert gap_of_means(first[:1], second, most=0.3) == Estimate(0.0, 0.0, 0.3)
@@ -67,11 +78,16 @@ def test_a_share_has_the_exact_interval():
     assert share(0, 0) == Estimate(0.0, 0.0, 1.0)
 
 
-def test_a_paired_difference_is_normal_over_records_and_unknown_from_one():
+def test_a_paired_difference_is_students_with_a_value_more_at_either_bound():
     first, second = np.array([1.0, 0.0, 1.0, 1.0]), np.array([0.0, 0.0, 1.0, 1.0])
-    half = 1.959964 * np.sqrt(0.25 / 4)
+    more = np.array([1.0, 0, 0, 0, -1, 1])
+    half = 3.182446 * np.sqrt(more.var(ddof=1) / 6)
     found = paired_difference(first, second)
-    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25 - half, 0.25 + half))
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (0.25, max(-1.0, more.mean() - half), min(1.0, more.mean() + half))
+    )
+    same = paired_difference(np.ones(9), np.ones(9))  # nine that agree do not show that all do
+    assert same.low < 0 < same.high
     assert paired_difference(first[:1], second[:1]) == Estimate(1.0, -1.0, 1.0)
     assert paired_difference(first[:0], second[:0]) == Estimate(0.0, -1.0, 1.0)
 

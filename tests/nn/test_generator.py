@@ -20,13 +20,17 @@ def coins(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def own_coins(records: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(2**62, (records,), generator=coins(seed))
+
+
 def made_conditions() -> Conditions:
     return Conditions(Encoding(DOMAIN), FREQUENCIES)
 
 
 def test_a_records_condition_is_a_code_of_its_own() -> None:
     codes = torch.tensor([[2, 1]] * 200)
-    marks = made_conditions().of_records(codes, coins())
+    marks = made_conditions().of_records(codes, own_coins(200))
     assert (marks.sum(1) == 1).all()
     assert set(marks.argmax(1).tolist()) == {2, 4}
 
@@ -34,7 +38,7 @@ def test_a_records_condition_is_a_code_of_its_own() -> None:
 def test_a_records_condition_depends_on_no_other_record() -> None:
     codes = torch.tensor([[2, 1], [0, 0], [1, 0]])
     other = torch.tensor([[0, 0], [0, 0], [1, 0]])
-    first, second = (made_conditions().of_records(rows, coins(3)) for rows in (codes, other))
+    first, second = (made_conditions().of_records(rows, own_coins(3, 3)) for rows in (codes, other))
     assert torch.equal(first[1:], second[1:])
 
 
@@ -45,7 +49,7 @@ def test_conditions_of_generated_rows_have_the_law_of_the_records() -> None:
         [rng.choice(3, count, p=[0.5, 0.3, 0.2]), rng.choice(2, count, p=[0.9, 0.1])], axis=1
     )
     conditions = made_conditions()
-    real = conditions.of_records(torch.from_numpy(codes), coins(1)).mean(0)
+    real = conditions.of_records(torch.from_numpy(codes), own_coins(count, 1)).mean(0)
     made = conditions.drawn(count, coins(2)).mean(0)
     bound = 6 * torch.sqrt(2 * FREQUENCIES / 2 / count)
     assert (torch.abs(real - made) <= bound).all()

@@ -31,6 +31,8 @@ DOMAIN = Domain(("a", "b"), (3, 2))
         ("clip", 0.0, "clip must be above 0"),
         ("learning_rate", -1.0, "learning_rate must be a finite number"),
         ("weight_limit", float("inf"), "weight_limit must be a finite number"),
+        ("weight_limit", 16.5, "weight_limit must be at most 16, got 16.5"),
+        ("critic_width", 2**17, "critic_width must be at most 65536, got 131072"),
         ("columns_share", 1.0, r"columns_share must lie in \(0, 1\)"),
         ("coarseness", -1.0, "coarseness must be a finite number"),
         ("late_share", 1.5, r"late_share must lie in \[0, 1\]"),

@@ -31,6 +31,15 @@ def with_schema(**changes):
     return replace(RELEASE, schema=dps.Schema.from_dict(fields))
 
 
+def in_floating_point(release):
+    """Return the release as if its noise had been drawn in floating point."""
+    entries = tuple(
+        replace(one, sampler="float") if one.kind == "charge" else one
+        for one in release.ledger.entries
+    )
+    return replace(release, ledger=replace(release.ledger, entries=entries))
+
+
 def column(**fields):
     """Return a schema's column with these fields, one of two categories otherwise."""
     return {"name": "c", "type": "categorical", "categories": ["a", "b"], **fields}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_card import CARD, FULL, RELEASE, ROWS, column, released, with_schema
+from made_card import CARD, FULL, RELEASE, ROWS, column, in_floating_point, released, with_schema
 from made_release import people
 
 from dp_synth import PrivacyBudget, Release
@@ -147,6 +147,16 @@ def test_what_is_not_for_release_is_a_blocking_finding():
     assert lost.largest_auc == lost.largest_accuracy == 1
     assert len(lost.in_words) == 1
     assert "Nothing is promised" in lost.in_words[0]
+
+
+def test_noise_in_floating_point_is_warned_of_wherever_the_promise_stands():
+    floating = data_card(in_floating_point(RELEASE)).publishable
+    said = "noise in floating point: its low bits are not certified (mst: "
+    assert [one.kind for one in floating.findings] == ["floating_point"]
+    assert floating.findings[0].text.startswith(said)
+    assert not floating.blocking
+    assert said in floating.promise.statement
+    assert "floating point" not in CARD.publishable.promise.statement
 
 
 @pytest.mark.parametrize(

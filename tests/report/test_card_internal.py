@@ -1,5 +1,7 @@
 """The internal part: what it measures is what metrics and attacks say, each with its interval."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -174,3 +176,14 @@ def test_columns_with_values_of_their_own_are_named():
 def test_what_is_infinite_is_none():
     one = Measured.of("risk", Estimate(-np.inf, -np.inf, 1.0), beside=np.nan)
     assert (one.value, one.low, one.high, one.beside) == (None, None, 1.0, None)
+
+
+def test_a_card_can_be_read_by_its_owner_alone_where_it_has_an_internal_part(tmp_path):
+    before = os.umask(0)
+    try:
+        internal = FULL.write(tmp_path / "i.json")
+        public = FULL.published().write(tmp_path / "p.json")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in internal} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in public} == {0o666}

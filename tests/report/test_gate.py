@@ -4,7 +4,18 @@ import json
 from dataclasses import replace
 
 import pytest
-from made_card import CARD, FULL, HOLDOUT, LABELLED, RELEASE, TRAIN, column, released, with_schema
+from made_card import (
+    CARD,
+    FULL,
+    HOLDOUT,
+    LABELLED,
+    RELEASE,
+    TRAIN,
+    column,
+    in_floating_point,
+    released,
+    with_schema,
+)
 
 import dp_synth as dps
 from dp_synth.metrics import METRICS, Compared, RealTables
@@ -48,6 +59,7 @@ PAID = dps.MST().fit(
     TRAIN, LABELLED, dps.PrivacyBudget(5.0, 1e-5), validation=dps.Validation(0.2).against(HOLDOUT)
 )
 SEEDED = data_card(released(seed=0))
+FLOATING = data_card(in_floating_point(RELEASE))
 SWAPPED = data_card(released(adjacency="replace_one"))
 PLAIN = with_schema(columns=[column()], label=None, positive=None)
 OPEN = with_schema(columns=[column(open=True)], label=None, positive=None)
@@ -55,6 +67,7 @@ CASES = [  # key, value, a card that passes, one that fails, what is printed of 
     ("epsilon_at_most", 1, CARD, data_card(released(epsilon=2.0)), "2"),
     ("delta_at_most", 1e-4, CARD, data_card(RELEASE), "1e-05"),
     ("unseeded", True, CARD, SEEDED, "seeded"),
+    ("exact_noise", True, CARD, FLOATING, "in floating point"),
     ("adjacency", "add_remove", CARD, SWAPPED, "replace_one"),
     ("require_internal", True, FULL, CARD, "not there"),
     (

@@ -112,6 +112,8 @@ def test_the_publishable_part_is_the_same_for_any_private_table(release, report)
 
 def test_a_report_is_written_whole(report, tmp_path):
     folder = report.write(tmp_path / "risk")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
     assert {path.name for path in folder.iterdir()} == {"risk.json", "risk.csv", "risk.png"}
     assert json.loads((folder / "risk.json").read_text()) == report.to_dict()
     table = pd.read_csv(folder / "risk.csv")

@@ -15,6 +15,7 @@ from dp_synth.benchmark.statistics.intervals import t_interval
 from dp_synth.benchmark.statistics.methods import BLOCK, values_of_metric
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
+from dp_synth.rounding import rounded_up
 
 MOST_ENUMERATED = 20  # pairs: a million ways to place the signs
 DRAWS = 100_000
@@ -54,7 +55,9 @@ class Comparison:
 
     def __str__(self) -> str:
         place = (
-            self.dataset if self.epsilon is None else f"{self.dataset}, epsilon {self.epsilon:g}"
+            self.dataset
+            if self.epsilon is None
+            else f"{self.dataset}, epsilon {rounded_up(self.epsilon, 6)}"
         )
         ends = "no interval of one pair"
         if self.low is not None and self.high is not None:

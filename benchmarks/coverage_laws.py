@@ -1,0 +1,401 @@
+"""Every interval that is printed, drawn from a law whose truth is known, at n runs or records.
+
+A case draws data of a size n and returns what is printed of it, beside the truth. Where a
+statistic of finite tables is biased and its docstring says so (distances, errors of associations,
+recall of what is rare), the truth is its mean over drawings of tables of that size, or its median
+where a scale ends, which is left to `coverage` to take: NaN stands for it. None says that nothing
+is printed at this size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from math import nan, sqrt
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, ndtr
+
+from dp_synth.attacks.excess import excess
+from dp_synth.attacks.scores import Cluster, Scores
+from dp_synth.audit import Roc
+from dp_synth.benchmark.live import LiveCell
+from dp_synth.benchmark.statistics import bootstrap_interval, t_interval
+from dp_synth.benchmark.statistics.equivalents import Scale
+from dp_synth.figures.summary import spread
+from dp_synth.metrics import Compared, Estimate, RealTables
+from dp_synth.metrics.correlation import correlation
+from dp_synth.metrics.equivalent_sample import equivalent_sample
+from dp_synth.metrics.estimate import difference, paired_difference, share, weighted_mean
+from dp_synth.metrics.prediction import Predicted
+from dp_synth.metrics.propensity import propensity_mse
+from dp_synth.metrics.range_queries import range_queries
+from dp_synth.metrics.rare_combinations import rare_combinations
+from dp_synth.metrics.regression import Errors
+from dp_synth.metrics.several_models import intervals_over_models
+from dp_synth.metrics.utility import auc_gain, auc_of, scores_of
+from dp_synth.schema import Schema
+
+SIZES = (5, 10, 20, 60)
+TARGETS = 20
+ACROSS_MODELS = 4
+
+Rng = np.random.Generator
+Floats = np.ndarray
+Found = tuple[Estimate, float]
+Draw = Callable[[Rng, int], Found | None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One interval: where it is made, the law of what it is made of, and the sizes looked at."""
+
+    name: str
+    law: str
+    draw: Draw
+    sizes: tuple[int, ...] = SIZES
+    nominal: float = 0.05
+    slow: bool = False
+    middle: Callable[[Floats], float] = np.mean
+
+
+# Runs, seeds and games
+
+
+@dataclass(frozen=True)
+class Game:
+    """Normal scores, members' higher by ``gain``, with effects of run and target.
+
+    ``shared`` moves all scores of a run (or of a target); ``leaning`` moves members of a run up
+    and others down, or the other way, as one noisy answer does.
+    """
+
+    gain: float = 0.0
+    shared: float = 0.0
+    leaning: float = 0.0
+    cluster: Cluster = "run"
+
+    def drawn(self, rng: Rng, count: int) -> Scores:
+        """Return the scores of so many clusters of `TARGETS` entries."""
+        member = rng.random((count, TARGETS)) < 0.5
+        side = np.where(member, 1.0, -1.0)
+        score = rng.normal(size=member.shape) + self.gain * member
+        score += self.shared * rng.normal(size=(count, 1))
+        score += self.leaning * rng.normal(size=(count, 1)) * side
+        if self.cluster == "run":
+            return Scores.of_runs(score, member)
+        return Scores.of_runs(score.T, member.T)
+
+    @property
+    def area(self) -> float:
+        """The chance that a member of one cluster scores above a non-member of another."""
+        return float(ndtr(self.gain / sqrt(2 + 2 * self.shared**2 + 2 * self.leaning**2)))
+
+    def auc(self, rng: Rng, count: int) -> Found | None:
+        """Return the area of so many clusters."""
+        return self.drawn(rng, count).auc(self.cluster), nan
+
+    def tpr(self, fpr: float, rng: Rng, count: int) -> Found | None:
+        """Return the rate of true positives at one of false ones, and that of endless clusters."""
+        width = sqrt(1 + self.shared**2 + self.leaning**2)
+        bar = width * float(-_normal_quantile(fpr))
+        return self.drawn(rng, count).tpr_at_fpr(fpr, self.cluster), float(
+            ndtr((self.gain - bar) / width)
+        )
+
+
+def _normal_quantile(chance: float) -> float:
+    from scipy.special import ndtri
+
+    return float(ndtri(chance))
+
+
+def _ends(ends: tuple[float, float] | None, truth: float) -> Found | None:
+    return None if ends is None else (Estimate(sum(ends) / 2, *ends), truth)
+
+
+def _t_mean(rng: Rng, count: int) -> Found | None:
+    return _ends(t_interval(rng.normal(0.7, 0.02, count)), 0.7)
+
+
+def _skewed_mean(interval: Callable[[Floats], tuple[float, float] | None]) -> Draw:
+    return lambda rng, count: _ends(interval(rng.chisquare(12, count)), 12.0)
+
+
+def _bootstrap_mean(rng: Rng, count: int) -> Found | None:
+    return _ends(bootstrap_interval(rng.normal(0.7, 0.02, count)), 0.7)
+
+
+def _paired(rng: Rng, count: int) -> Found | None:
+    common = rng.normal(0.7, 0.1, count)
+    first, second = (common + rng.normal(shift, 0.02, count) for shift in (0.03, 0.0))
+    return _ends(t_interval(first - second), 0.03)
+
+
+def _whisker(rng: Rng, count: int) -> Found | None:
+    values = rng.normal(0.7, 0.02, count)
+    columns = {"metric": "tv2", "series": "mst", "epsilon": 1.0, "low": nan, "high": nan}
+    row = spread(pd.DataFrame({"value": values} | columns), "tv2").iloc[0]
+    return Estimate(row["mean"], row["low"], row["high"]), 0.7
+
+
+def _live(rng: Rng, count: int) -> Found | None:
+    live = LiveCell.of("mst tv2", float(rng.normal()), rng.normal(size=count), nan)
+    return Estimate(live.recorded, live.low, live.high), live.live
+
+
+def _placed(rng: Rng, count: int) -> Found | None:
+    scale = Scale(np.array([0.01, 0.1, 1.0]), np.array([0.5, 0.7, 0.9]))
+    ends = t_interval(rng.normal(0.75, 0.02, count))
+    if ends is None:
+        return None
+    found = [scale.share_of(value) for value in (sum(ends) / 2, *ends)]
+    return Estimate(*found), scale.share_of(0.75)
+
+
+# Records
+
+
+def _two_groups(gain: float, rng: Rng, count: int) -> Found | None:
+    roc = Roc(rng.normal(gain, 1, count), rng.normal(size=count))
+    return roc.auc(), float(ndtr(gain / sqrt(2)))
+
+
+def _roc_rate(fpr: float, rng: Rng, count: int) -> Found | None:
+    roc = Roc(rng.normal(1, 1, count), rng.normal(size=count))
+    return roc.tpr_at_fpr(fpr), float(ndtr(1 + _normal_quantile(fpr)))
+
+
+def _share_of(interval: Callable[[int, int], Estimate], chance: float) -> Draw:
+    return lambda rng, count: (interval(int(rng.binomial(count, chance)), count), chance)
+
+
+def _excess(attack: float, control: float, rng: Rng, count: int) -> Found | None:
+    wins = int(rng.binomial(count, attack)), int(rng.binomial(count, control))
+    truth = (attack - control) / (1 - control)
+    return excess(wins[0], count, wins[1], count), truth
+
+
+def _difference_of_shares(rng: Rng, count: int) -> Found | None:
+    one, other = (share(int(rng.binomial(count, p)), count) for p in (0.9, 0.7))
+    return difference(one, other), 0.2
+
+
+def _mean_of_shares(rng: Rng, count: int) -> Found | None:
+    chances = (0.95, 0.8, 0.6)
+    found = [share(int(rng.binomial(count, p)), count) for p in chances]
+    return weighted_mean(found, [1, 1, 1]), float(np.mean(chances))
+
+
+def _paired_hits(worse: float, rng: Rng, count: int) -> Found | None:
+    """Draw whether two models are right about each record: the second is less often."""
+    first = rng.random(count) < 0.9
+    second = first & (rng.random(count) < 1 - worse)
+    return paired_difference(first.astype(float), second.astype(float)), 0.9 * worse
+
+
+def _predicted(classes: int, rng: Rng, count: int, apart: float = 1.0) -> Predicted:
+    """Draw labels, and probabilities that a model might give them."""
+    if classes == 2:
+        labels = (rng.random(count) < 0.4).astype(np.int32)
+        said = expit(apart * labels + rng.normal(size=count) - 0.5)
+        return Predicted(labels, np.stack([1 - said, said], axis=1), True)
+    labels = rng.choice(classes, count, p=np.arange(1, classes + 1) / (classes + 1) / classes * 2)
+    logits = rng.normal(size=(count, classes))
+    logits[np.arange(count), labels] += apart
+    odds = np.exp(logits)
+    return Predicted(labels.astype(np.int32), odds / odds.sum(axis=1, keepdims=True), False)
+
+
+@cache
+def _score_at_large(classes: int, name: str, apart: float) -> float:
+    rng = np.random.default_rng(1)
+    large = (_predicted(classes, rng, 10_000, apart) for _ in range(10))
+    return float(np.mean([scores_of(one, 0)[name].value for one in large]))
+
+
+def _score(classes: int, name: str, apart: float, rng: Rng, count: int) -> Found | None:
+    test = _predicted(classes, rng, count, apart)
+    found = auc_of(test, rng) if name == "auc" else scores_of(test, int(rng.integers(99)))[name]
+    return found, _score_at_large(classes, name, apart)
+
+
+def _two_models(rng: Rng, count: int, apart: tuple[float, float]) -> list[Predicted]:
+    one = _predicted(2, rng, count)
+    noise = rng.normal(size=count)
+    models = []
+    for gain in apart:
+        said = expit(gain * one.labels + noise + 0.5 * rng.normal(size=count))
+        models.append(replace(one, probabilities=np.stack([1 - said, said], axis=1)))
+    return models
+
+
+def _auc_gain(rng: Rng, count: int) -> Found | None:
+    gains = (1.5, 1.0)
+    truth = [float(ndtr(gain / sqrt(2 * 1.25))) for gain in gains]
+    better, worse = _two_models(rng, count, gains)
+    return auc_gain(better, worse), truth[0] - truth[1]
+
+
+def _several(name: str, rng: Rng, count: int) -> Found | None:
+    gains = tuple(np.linspace(0.5, 1.5, ACROSS_MODELS))
+    learned, real = _two_models(rng, count, gains), _two_models(rng, count, gains)
+    real = [replace(one, labels=learned[0].labels) for one in learned]
+    found = intervals_over_models(learned, real, rng)[name]
+    truth = float(np.mean([ndtr(gain / sqrt(2 * 1.25)) for gain in gains]))
+    return found, truth if name == "mean_auc" else 1.0
+
+
+def _errors(name: str, rng: Rng, count: int) -> Found | None:
+    truth = rng.normal(50, 10, count)
+    said = truth + rng.normal(0, 6, count)
+    found = Errors(truth, said).scores(int(rng.integers(2**31))).get(name)
+    known = {"r2": 1 - 0.36, "mean_absolute_error": 6 * sqrt(2 / np.pi)}
+    return None if found is None else (found, known[name])
+
+
+# Tables
+
+
+SCHEMA = Schema.from_dict(
+    {
+        "name": "people",
+        "columns": [
+            {"name": "age", "type": "integer", "lower": 0, "upper": 99},
+            {"name": "hours", "type": "integer", "lower": 0, "upper": 99},
+            {"name": "work", "type": "categorical", "categories": ["a", "b", "c"]},
+            {"name": "home", "type": "categorical", "categories": ["x", "y", "z"]},
+        ],
+    }
+)
+REAL = 400  # records of real tables that stay as they are
+
+
+def _people(rng: Rng, count: int, tied: float) -> pd.DataFrame:
+    """Draw records whose columns go together by ``tied``."""
+    work = rng.choice(3, count, p=[0.5, 0.3, 0.2])
+    home = np.where(rng.random(count) < tied, work, rng.choice(3, count))
+    age = np.clip(rng.normal(40 + 15 * tied * work, 12, count), 0, 99).round().astype(int)
+    hours = np.clip(tied * age + rng.normal(20, 12, count), 0, 99).round().astype(int)
+    texts = {"work": np.array(list("abc"))[work], "home": np.array(list("xyz"))[home]}
+    return pd.DataFrame({"age": age, "hours": hours} | texts)
+
+
+def _both_drawn(rng: Rng, count: int) -> Compared:
+    real = _people(rng, count, 0.8)
+    return Compared(RealTables(real, real, SCHEMA), _people(rng, count, 0.1), int(rng.integers(99)))
+
+
+@cache
+def _fixed() -> RealTables:
+    rng = np.random.default_rng(5)
+    train, holdout = (_people(rng, REAL, 0.8) for _ in range(2))
+    return RealTables(train, holdout, SCHEMA)
+
+
+def _against_fixed(rng: Rng, count: int) -> Compared:
+    return Compared(_fixed(), _people(rng, count, 0.3), int(rng.integers(99)))
+
+
+Metric = Callable[[Compared], Mapping[str, Estimate]]
+
+
+def _metric(metric: Metric, name: str, drawn: Callable[[Rng, int], Compared]) -> Draw:
+    def draw(rng: Rng, count: int) -> Found | None:
+        found = metric(drawn(rng, count)).get(name)
+        return None if found is None else (found, nan)
+
+    return draw
+
+
+def _tv(degree: int) -> Metric:
+    return lambda compared: {"tv": compared.total_variation(degree, "train")}
+
+
+GAMES = {
+    "chance": Game(),
+    "members higher": Game(gain=0.7),
+    "members far higher": Game(gain=2.5),
+    "runs move all scores": Game(gain=0.7, shared=1.0),
+    "runs move members against others": Game(leaning=1.0),
+}
+CASES = (
+    *(Case("Scores.auc, by run", law, game.auc) for law, game in GAMES.items()),
+    *(
+        Case("Scores.auc, by target", law, replace(game, cluster="target").auc)
+        for law, game in GAMES.items()
+    ),
+    *(
+        Case(f"Scores.tpr_at_fpr({fpr:g}), by run", law, partial(GAMES[law].tpr, fpr))
+        for fpr in (0.1, 0.01)
+        for law in ("chance", "members higher", "runs move all scores")
+    ),
+    Case("t interval over seeds", "normal", _t_mean),
+    Case("t interval over seeds", "chi squared, 12 degrees", _skewed_mean(t_interval)),
+    Case("BCa interval over seeds", "normal", _bootstrap_mean),
+    Case("BCa interval over seeds", "chi squared, 12 degrees", _skewed_mean(bootstrap_interval)),
+    Case("difference of two methods, seed by seed", "normal", _paired),
+    Case("whisker of a figure or page", "normal", _whisker),
+    Case("live cell, prediction", "normal", _live, nominal=0.01),
+    Case("share of real rows", "normal, a known scale", _placed),
+    Case("Roc.auc", "chance", partial(_two_groups, 0.0)),
+    Case("Roc.auc", "members higher", partial(_two_groups, 1.0)),
+    Case("Roc.auc", "members far higher", partial(_two_groups, 2.5)),
+    Case("Roc.tpr_at_fpr(0.1)", "members higher", partial(_roc_rate, 0.1)),
+    Case("Roc.tpr_at_fpr(0.01)", "members higher", partial(_roc_rate, 0.01)),
+    *(
+        Case("share, success of an attack", f"chance {p:g}", _share_of(share, p))
+        for p in (0.02, 0.1, 0.5)
+    ),
+    *(
+        Case("excess risk", f"{one:g} against {other:g}", partial(_excess, one, other))
+        for one, other in ((0.1, 0.1), (0.5, 0.5), (0.9, 0.5), (0.95, 0.9), (0.05, 0.0))
+    ),
+    Case("difference of two groups", "0.9 less 0.7", _difference_of_shares),
+    Case("mean over groups", "0.95, 0.8, 0.6", _mean_of_shares),
+    *(
+        Case("accuracy loss, recall gain", f"{p:g} fewer", partial(_paired_hits, p))
+        for p in (0.02, 0.1, 0.4)
+    ),
+    *(
+        Case(name, f"{classes} classes, {law}", partial(_score, classes, name, apart))
+        for name in ("auc", "average_precision", "f1")
+        for classes, law, apart in (
+            (2, "told in part", 1.0),
+            (2, "told well", 4.0),
+            (4, "told in part", 1.5),
+        )
+    ),
+    Case("auc loss or gain", "two models on the same records", _auc_gain),
+    *(Case(name, "normal", partial(_errors, name)) for name in ("r2", "mean_absolute_error")),
+    Case("mean AUC of several models", "four", partial(_several, "mean_auc")),
+    *(
+        Case(f"tv{degree}", "both drawn", _metric(_tv(degree), "tv", _both_drawn))
+        for degree in (1, 2)
+    ),
+    *(
+        Case(name, "both drawn", _metric(correlation, name, _both_drawn))
+        for name in ("correlation:pearson", "correlation:cramers_v", "correlation:ratio")
+    ),
+    *(
+        Case(name, "synthetic drawn", _metric(rare_combinations, name, _against_fixed))
+        for name in ("rare_combinations:recall", "rare_combinations:precision")
+    ),
+    *(
+        Case(name, "synthetic drawn", _metric(range_queries, name, _against_fixed), slow=True)
+        for name in ("range_queries", "range_queries:prefix")
+    ),
+    Case(
+        "equivalent_sample",
+        "synthetic drawn",
+        _metric(lambda one: {"": equivalent_sample(one)}, "", _against_fixed),
+        slow=True,
+        middle=np.median,
+    ),
+    *(
+        Case(name, "both drawn", _metric(propensity_mse, name, _both_drawn), (60,), slow=True)
+        for name in ("propensity_mse:logistic", "propensity_mse:logistic:ratio")
+    ),
+)

@@ -1,0 +1,192 @@
+"""What reservations have left as charges come: nothing is certified of what nobody reserved.
+
+A reservation pays for as many answers as it says, each of its kind and no dearer. One that stands
+for a filter pays for whatever its amount allows instead (`currency`): a Gaussian event counts
+squares of mu, a zero-concentrated one rho.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dp_synth.accounting.currency import Currency, cost
+from dp_synth.accounting.events import (
+    Event,
+    Gaussian,
+    NoisyVote,
+    SampledGaussian,
+    Selection,
+    ThresholdedGaussian,
+    TruncatedGaussian,
+    ZeroConcentrated,
+)
+from dp_synth.errors import InputError, UnsupportedEvent
+
+if TYPE_CHECKING:
+    from dp_synth.accounting.ledger import Entry
+
+ROUNDING = 1e-9  # relative, by which the sum of a filter's amounts may be off
+
+
+@dataclass
+class _Granted:
+    """One reservation of answers, and how many of them are left."""
+
+    event: Event
+    left: int
+
+
+@dataclass
+class _Filter:
+    """The amounts that filters of one part have in one currency, and how much is left."""
+
+    currency: Currency
+    whole: float = 0.0
+    left: float = 0.0
+
+    def price(self, charge: Entry) -> float:
+        """Return what a charge takes of it; infinite where its currency knows no cost."""
+        try:
+            return cost(charge.event, self.currency) * charge.count
+        except (UnsupportedEvent, InputError, OverflowError):
+            return math.inf
+
+    def grant(self, reservation: Entry) -> None:
+        """Add the amount of one more filter."""
+        self.whole += self.price(reservation)
+        self.left += self.price(reservation)
+
+    def take(self, charge: Entry) -> None:
+        """Take what a charge costs."""
+        self.left -= self.price(charge)
+
+
+class Balance:
+    """What each part of each recipe has left, entry by entry in the order of a ledger.
+
+    >>> from dp_synth.accounting.ledger import Entry
+    >>> planned = Entry("reservation", "mst", "ones", Gaussian(4.0, 1.0), 3, "plan", "os")
+    >>> charge = Entry("charge", "mst", "ones", Gaussian(4.0, 1.0), 2, "marginals", "os")
+    >>> [place for place, _ in uncovered([planned, charge, charge])]
+    [2]
+    """
+
+    def __init__(self) -> None:
+        self._granted: dict[tuple[str, str], list[_Granted]] = defaultdict(list)
+        self._filters: dict[tuple[str, str], dict[Currency, _Filter]] = defaultdict(dict)
+        self._counted = 0
+
+    def follow(self, entries: Sequence[Entry]) -> None:
+        """Count in the entries of a ledger that came since the last call."""
+        for entry in entries[self._counted :]:
+            self.add(entry)
+        self._counted = len(entries)
+
+    def add(self, entry: Entry) -> None:
+        """Count in one entry; a charge that is not covered takes nothing."""
+        key = (entry.recipe, entry.part)
+        if entry.kind == "charge":
+            self._take(key, entry)
+        elif (currency := filter_of(entry)) is not None:
+            self._filters[key].setdefault(currency, _Filter(currency)).grant(entry)
+        else:
+            self._granted[key].append(_Granted(_one(entry.event), times(entry.event, entry.count)))
+
+    def lacks(self, charge: Entry) -> str:
+        """Return why what is reserved does not pay for a charge, in words; empty where it does."""
+        key = (charge.recipe, charge.part)
+        if self._filter_for(key, charge) is not None:
+            return ""
+        lines = self._granted.get(key, [])
+        if not lines and key not in self._filters:
+            return f"nothing is reserved for part {charge.part!r} of {charge.recipe!r}"
+        covering = [line for line in lines if no_dearer(charge.event, line.event)]
+        left, wanted = sum(line.left for line in covering), times(charge.event, charge.count)
+        if covering and left >= wanted:
+            return ""
+        if covering:
+            found = f"pays for {left} more, not for {wanted}"
+        elif key in self._filters:
+            found = "has less left"
+        else:
+            found = f"is for {lines[0].event}, not for {charge.event}"
+        return f"what is reserved for part {charge.part!r} of {charge.recipe!r} {found}"
+
+    def _take(self, key: tuple[str, str], charge: Entry) -> None:
+        if (found := self._filter_for(key, charge)) is not None:
+            found.take(charge)
+            return
+        wanted = times(charge.event, charge.count)
+        covering = [line for line in self._granted[key] if no_dearer(charge.event, line.event)]
+        if sum(line.left for line in covering) < wanted:
+            return
+        for line in sorted(covering, key=lambda line: _substitutes(line, covering), reverse=True):
+            taken = min(wanted, line.left)
+            line.left -= taken
+            wanted -= taken
+
+    def _filter_for(self, key: tuple[str, str], charge: Entry) -> _Filter | None:
+        """Return the part's filter that has enough left for a charge."""
+        for found in self._filters.get(key, {}).values():
+            if found.price(charge) <= found.left + ROUNDING * found.whole:
+                return found
+        return None
+
+
+def uncovered(entries: Iterable[Entry]) -> Iterable[tuple[int, str]]:
+    """Yield the place of each charge that the reservations before it do not pay for, and why."""
+    balance = Balance()
+    for place, entry in enumerate(entries):
+        if entry.kind == "charge" and (why := balance.lacks(entry)):
+            yield place, why
+        balance.add(entry)
+
+
+def filter_of(reservation: Entry) -> Currency | None:
+    """Return what the filter counts in that a reservation stands for; None where it is none."""
+    if reservation.count != 1:
+        return None
+    if isinstance(reservation.event, Gaussian):
+        return "gdp"
+    return "zcdp" if isinstance(reservation.event, ZeroConcentrated) else None
+
+
+def times(event: Event, count: int) -> int:
+    """Return how many answers ``count`` times an event are: each step of a training is one."""
+    sampled = isinstance(event, SampledGaussian | TruncatedGaussian)
+    return count * (event.steps if sampled else 1)  # type: ignore[union-attr]
+
+
+def no_dearer(event: Event, planned: Event) -> bool:
+    """Return whether one answer costs no more than a planned one, and is of its kind."""
+    match event, planned:
+        case (Gaussian(), Gaussian()):
+            return event.noise_multiplier >= planned.noise_multiplier
+        case (SampledGaussian(), SampledGaussian()):
+            noisy_enough = event.noise_multiplier >= planned.noise_multiplier
+            return noisy_enough and event.rate <= planned.rate
+        case (ThresholdedGaussian(), ThresholdedGaussian()):
+            noisy_enough = event.noise_multiplier >= planned.noise_multiplier
+            return noisy_enough and event.delta <= planned.delta
+        case (Selection(), Selection()):
+            return event.epsilon <= planned.epsilon
+        case (NoisyVote(), NoisyVote()):
+            alike = (event.noise, event.teachers) == (planned.noise, planned.teachers)
+            return alike and event.scale >= planned.scale
+    return _one(event) == _one(planned)
+
+
+def _one(event: Event) -> Event:
+    """Return the event of a single step."""
+    if isinstance(event, SampledGaussian | TruncatedGaussian):
+        return replace(event, steps=1)
+    return event
+
+
+def _substitutes(line: _Granted, others: Sequence[_Granted]) -> int:
+    """Return how many reservations pay for all that this one pays for: most for the cheapest."""
+    return sum(no_dearer(line.event, other.event) for other in others)
