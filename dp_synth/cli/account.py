@@ -97,8 +97,12 @@ def account(
     """
     with reading_arguments():
         question = Question(delta, epsilon, calibrate, certify, draws=plot is not None)
-        values = {"gaussian": gaussian or [], "selection": selection or [], "count": count or []}
-        held, events = _events(file, adjacency, context.meta[ORDER], values)
+        given: Values = {
+            "gaussian": gaussian or (),
+            "selection": selection or (),
+            "count": count or (),
+        }
+        held, events = _events(file, adjacency, context.meta[ORDER], given)
     _check_plot(plot)
     try:
         answer, curve = _answer(question, events)
