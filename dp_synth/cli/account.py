@@ -73,10 +73,7 @@ def account(
         ),
     ] = False,
     certify: Annotated[
-        bool,
-        typer.Option(
-            "--certify", help="Print a proven lower bound too: the truth lies between both."
-        ),
+        bool, typer.Option("--certify", help="Print a proven lower bound as well.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object; null for what was not asked.")
@@ -97,8 +94,8 @@ def account(
     """
     with reading_arguments():
         question = Question(delta, epsilon, calibrate, certify, draws=plot is not None)
-        given = (gaussian or [], selection or [], count or [])
-        values: Values = dict(zip(("gaussian", "selection", "count"), given, strict=True))
+        values: Values = {"gaussian": gaussian or (), "selection": selection or ()}
+        values = {**values, "count": count or ()}
         held, events = _events(file, adjacency, context.meta[ORDER], values)
     _check_plot(plot)
     try:
