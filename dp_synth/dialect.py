@@ -5,14 +5,13 @@ from __future__ import annotations
 import codecs
 import csv
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from dp_synth.errors import InputError, SchemaMismatch
+from dp_synth.errors import InputError, SchemaMismatch, warn
 
 OTHER_SEPARATORS = (";", "\t", "|")
 """Signs that a header without a comma may have been written with."""
@@ -100,7 +99,7 @@ class Dialect(BaseModel):
             f"stands as {REPLACEMENT!r}; give --encoding if the file is written in another way. "
             "That this is said depends on the records: keep it private"
         )
-        warnings.warn(text, SchemaMismatch, stacklevel=3)
+        warn(text, SchemaMismatch)
 
     def records_in(self, lines: Iterable[str], *, strict: bool = False) -> Iterator[list[str]]:
         """Yield the records of a CSV text, an empty line as an empty one; cells of any length.

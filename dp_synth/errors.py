@@ -1,4 +1,14 @@
-"""Exceptions of our own: only those on which a caller can act."""
+"""Exceptions and warnings of our own: only those on which a caller can act."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from pathlib import Path
+
+_WITHIN = (f"{Path(__file__).parent}{os.sep}", contextlib.__file__)
 
 
 class BudgetExceeded(Exception):
@@ -56,6 +66,14 @@ class PrivacyWarning(UserWarning):
 
 class LeftOut(UserWarning):
     """A column of a file is no column of its table, and was left out."""
+
+
+def warn(text: str, category: type[Warning]) -> None:
+    """Warn at the line, outside of this package, that led here."""
+    depth, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_WITHIN):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=depth + 1)
 
 
 def missing_extra(what: str, needed: str, extra: str) -> InputError:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
 
-from dp_synth.errors import InputError, LeftOut, SchemaError
+from dp_synth.errors import InputError, LeftOut, SchemaError, warn
 from dp_synth.typed_cells import texts_of
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def without_index(names: Iterable[str], source: str) -> list[str]:
     names = list(names)
     for name in filter(_PANDAS_INDEX.fullmatch, names):
         text = f"{source}: {name!r} is an index of pandas, no column: left out"
-        warnings.warn(text, LeftOut, stacklevel=2)
+        warn(text, LeftOut)
     return [name for name in names if not _PANDAS_INDEX.fullmatch(name)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -17,7 +16,7 @@ from dp_synth.accounting.ledger import PLANNED, UNCONFIRMED
 from dp_synth.counting import Records, is_larger_than_memory, kept_of_units, read_records
 from dp_synth.datasets import read_table
 from dp_synth.domain import Domain
-from dp_synth.errors import InputError, PrivacyWarning, SchemaError, SchemaMismatch
+from dp_synth.errors import InputError, PrivacyWarning, SchemaError, SchemaMismatch, warn
 from dp_synth.extensions import did_you_mean
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
@@ -40,7 +39,6 @@ MISMATCH = (
 LARGE_EPSILON, LARGE_DELTA = 20.0, 1e-3
 """What the largest known uses of differential privacy stay below."""
 
-_OF_THE_CALLER = 4  # frames above this module's functions: who called `fit`
 _LISTENER: ContextVar[Callable[[Misfits], None] | None] = ContextVar("listener", default=None)
 
 
@@ -88,7 +86,7 @@ def _tell(misfits: Misfits) -> None:
     if not misfits:
         return
     if listener is None:
-        warnings.warn(MISMATCH, SchemaMismatch, stacklevel=_OF_THE_CALLER)
+        warn(MISMATCH, SchemaMismatch)
     else:
         listener(misfits)
 
@@ -96,7 +94,7 @@ def _tell(misfits: Misfits) -> None:
 def warn_of_promise(schema: Schema, budget: PrivacyBudget) -> None:
     """Give a PrivacyWarning for each public fact by which a fit promises less than it seems to."""
     for text in _remarks(schema, budget):
-        warnings.warn(text, PrivacyWarning, stacklevel=_OF_THE_CALLER)
+        warn(text, PrivacyWarning)
 
 
 def _remarks(schema: Schema, budget: PrivacyBudget) -> Iterator[str]:

@@ -28,7 +28,6 @@ had no votes in its transcript, version 3 no histograms.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,7 +41,7 @@ from numpy.typing import NDArray
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
 from dp_synth.display import ROWS, html_table
-from dp_synth.errors import InputError, ReleaseError
+from dp_synth.errors import InputError, ReleaseError, warn
 from dp_synth.evidence import SHOWN, Given, attribute_of, read_given, read_given_rows
 from dp_synth.extensions import listed
 from dp_synth.files import DAMAGES, written_whole
@@ -300,10 +299,10 @@ def _default_rows(total: float) -> int:
     """
     if total <= MOST_BY_DEFAULT:
         return round(total)
-    warnings.warn(
+    warn(
         f"the noisy number of records is {total:,.0f}; {MOST_BY_DEFAULT:,} are drawn, unless you "
         "ask for a number",
-        stacklevel=4,
+        UserWarning,
     )
     return MOST_BY_DEFAULT
 

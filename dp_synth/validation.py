@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.accounting.plan import Part
 from dp_synth.domain import Clique, Codes, Domain
-from dp_synth.errors import InputError
+from dp_synth.errors import InputError, warn
 from dp_synth.extensions import unknown
 from dp_synth.inference import Model
 from dp_synth.intake import Data
@@ -163,10 +162,10 @@ def validate(
     plan, payer = table.payer.plan, table.payer
     parts = {name: plan.gaussians(name) for name in PARTS if name in plan.parts}
     if any(payer.left(part) < part.count for part in parts.values()):
-        warnings.warn(
+        warn(
             "the validation was charged before the fit was stopped, and cannot be asked again: "
             "the release has none",
-            stacklevel=2,
+            UserWarning,
         )
         return
     [count] = measure(table, [()], parts[COUNT], rng, why="number of records")

@@ -164,3 +164,18 @@ def test_a_short_command_that_reads_parquet_ends_without_helper_threads(tmp_path
     command = [sys.executable, "-c", code, str(tmp_path / "t.parquet")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0"
+
+
+@pytest.mark.parametrize("source", ["frame", "file", "jointly"])
+def test_a_warning_is_of_the_line_that_asked_for_the_fit(source: str, tmp_path: Path) -> None:
+    weak = dps.Schema.from_dict({**FIELDS, "bounds_from": BOUNDS_FROM})
+    write_table(ODD, tmp_path / "odd.csv")
+    data = tmp_path / "odd.csv" if source == "file" else ODD
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if source == "jointly":
+            dps.fit_jointly({dps.Independent(): 1}, data, weak, dps.Accountant(BUDGET))
+        else:
+            fit(data, weak)
+    assert {one.category for one in caught} == {dps.SchemaMismatch, dps.PrivacyWarning}
+    assert {one.filename for one in caught} == {__file__}

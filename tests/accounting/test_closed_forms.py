@@ -214,7 +214,7 @@ def test_hopeless_plans_stay_affordable_and_above_their_gaussians() -> None:
         curve = compose([(Gaussian(1 / mu, 1.0), 1), (Selection(range_), count)])
         for delta in (1e-9, 0.1):
             apart = gaussian_epsilon(mu, delta) + range_ * count
-            assert gaussian_epsilon(mu, delta) < curve.epsilon(delta) <= apart
+            assert gaussian_epsilon(mu, delta) < curve.epsilon(delta) <= apart * (1 + 1e-14)  # up
             assert curve.delta(curve.epsilon(delta)) <= 1.2 * delta  # on another grid
 
 

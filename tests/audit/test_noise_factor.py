@@ -14,6 +14,7 @@ from dp_synth.accounting.events import (
     NoisyVote,
     Public,
     Pure,
+    Round,
     SampledGaussian,
     ThresholdedGaussian,
     TruncatedGaussian,
@@ -25,6 +26,7 @@ from dp_synth.errors import InputError
 EVENTS = (
     Gaussian(2.0, 1.0),
     Selection(1.0),
+    Round(1.0, 2.0),
     Laplace(2.0, 1.0),
     DiscreteGaussian(3.0, 1),
     DiscreteLaplace(2.0, 1),

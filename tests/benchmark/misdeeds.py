@@ -100,6 +100,12 @@ def die_with_fork(mark):
     os._exit(7)
 
 
+def interrupt():
+    """Be interrupted as from a terminal, also where a shell's background job ignores that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
+
+
 def interrupt_at_once():
     """End as a process does that leaves an interrupt to the system."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -124,7 +130,7 @@ DEEDS = {
     "die with fork": die_with_fork,
     "exit at once": lambda: os._exit(3),
     "exit": lambda: sys.exit("no more"),
-    "be interrupted": lambda: signal.raise_signal(signal.SIGINT),
+    "be interrupted": interrupt,
     "be interrupted at once": interrupt_at_once,
     "segfault": lambda: ctypes.string_at(0),
     "raise wordless": raise_wordless,

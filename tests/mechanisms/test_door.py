@@ -182,6 +182,7 @@ PUBLIC = {  # what anybody may do with a table: nothing of it depends on a recor
     "domain",
     "groups",
     "payer",
+    "public_records",
     "reads",
     "shapes",
     "transcript",
