@@ -103,7 +103,7 @@ class Filter:
         if step > STEPS:
             return math.inf
         delta = (self.budget.delta - self.apart) / STEPS
-        most = self.limit * (step / STEPS) ** 2
+        most = self.limit * (step / STEPS) ** 2 * (1 + 1e-8)  # above what rounds to that step
         return epsilon_of(most, delta, self.currency)
 
 
