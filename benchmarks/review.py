@@ -4,7 +4,7 @@
 
 A row measures its figure by slow means that share nothing with the code (`review_figures`), and
 runs the tests that hold the claim in the suite. Prints a line a row and exits with 1 where one
-fails. Needs the extra `test`; about ten minutes of two cores.
+fails. Needs the extra `test`; about six minutes of one core.
 """
 
 from __future__ import annotations
