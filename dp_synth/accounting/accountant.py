@@ -295,7 +295,7 @@ class Accountant:
             plan = (
                 recipe.charges(domain)
                 .under(self.budget)
-                .with_delta(self.budget.delta / len(self.planned))
+                .with_delta(self.budget.delta / len(self.planned), target)
             )
             ready |= calibrate({name: (plan, 1.0)}, goal, before=before)
             before = (*before, *ready[name].events())

@@ -18,6 +18,7 @@ from dp_synth.accounting.events import (
     Event,
     Gaussian,
     NoisyVote,
+    PartitionSelection,
     Round,
     SampledGaussian,
     Selection,
@@ -191,6 +192,8 @@ def no_dearer(event: Event, planned: Event) -> bool:
         case (ThresholdedGaussian(), ThresholdedGaussian()):
             noisy_enough = event.noise_multiplier >= planned.noise_multiplier
             return noisy_enough and event.delta <= planned.delta
+        case (PartitionSelection(), PartitionSelection()):
+            return no_dearer(event.thresholded, planned.thresholded)
         case (Selection(), Selection()):
             return event.epsilon <= planned.epsilon
         case (NoisyVote(), NoisyVote()):

@@ -21,6 +21,7 @@ from dp_synth.accounting.events import (
     Laplace,
     NoGuarantee,
     NoisyVote,
+    PartitionSelection,
     Public,
     Pure,
     SampledGaussian,
@@ -276,7 +277,7 @@ def spread(event: Event) -> float:
             return event.epsilon**2 / 2
         case ThresholdedGaussian():
             return event.counted.rho
-        case NoGuarantee():
+        case NoGuarantee() | PartitionSelection():  # the latter is no part of a sequence
             return math.inf
         case SampledGaussian() | TruncatedGaussian():
             precision = 1 / event.noise_multiplier / event.noise_multiplier

@@ -268,6 +268,38 @@ class ThresholdedGaussian:
 
 
 @dataclass(frozen=True)
+class PartitionSelection:
+    """Which values reach a threshold with their noisy counts, and nothing else of the counts.
+
+    A unit moves the count of one value at most, by one; ``noise_multiplier`` is the standard
+    deviation of the Gaussian noise on each. ``delta`` bounds the chance that a value is released
+    which the neighbouring table does not hold. Its curve is that of `partition_curve`.
+    """
+
+    noise_multiplier: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        _ = self.thresholded
+
+    @property
+    def thresholded(self) -> ThresholdedGaussian:
+        """What it costs at most: as if the noisy counts were seen as well."""
+        return ThresholdedGaussian(self.noise_multiplier, 1.0, self.delta)
+
+    @property
+    def stddev(self) -> float:
+        """Standard deviation of the noise on each count."""
+        return self.noise_multiplier
+
+    @property
+    def rho(self) -> None:
+        """None: with a chance of delta all may be told."""
+        return None
+
+
+@dataclass(frozen=True)
 class NoisyVote:
     """The winner of two classes after noise of ``scale`` on both counts of ``teachers`` votes.
 
@@ -376,6 +408,7 @@ Event = (
     | SampledGaussian
     | TruncatedGaussian
     | ThresholdedGaussian
+    | PartitionSelection
     | NoisyVote
     | Pure
     | Approximate
@@ -393,6 +426,7 @@ EVENTS: dict[str, type[Event]] = {
     "sampled_gaussian": SampledGaussian,
     "truncated_gaussian": TruncatedGaussian,
     "thresholded_gaussian": ThresholdedGaussian,
+    "partition_selection": PartitionSelection,
     "noisy_vote": NoisyVote,
     "pure": Pure,
     "approximate": Approximate,
