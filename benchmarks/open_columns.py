@@ -92,8 +92,9 @@ def fit(epsilon: float, records: int, seed: int) -> Line:
     rows = release.sample(records, seed=seed)
     error = dps.metrics.workload_error(frame, rows, listed, degree=2)
     threshold = least_count(event.stddev, event.delta)
-    noise = next(e.event.noise_multiplier for e in release.ledger if e.part == "ones")
-    return {"threshold": threshold, "found": found, "tv2": error.value, "noise of ones": noise}
+    rest = next(e.event for e in release.ledger.reservations if e.part == "answers")
+    noise = rest.noise_multiplier
+    return {"threshold": threshold, "found": found, "tv2": error.value, "noise": noise}
 
 
 def fitted_by(checkout: Path, *asked: object) -> Line:
@@ -139,10 +140,18 @@ def main() -> None:
             lines = [fitted_by(place, epsilon, records, seed) for seed in range(given.seeds)]
             row = [str(records), f"{epsilon:g}", version, f"{lines[0]['threshold']:.0f}"]
             row += [mean((line["found"] for line in lines), 1)]
-            row += [f"{lines[0]['noise of ones']:.2f}", mean((line["tv2"] for line in lines), 4)]
+            row += [f"{lines[0]['noise']:.4g}", mean((line["tv2"] for line in lines), 4)]
             rows.append(row)
             print(*row, file=sys.stderr, flush=True)
-    heads = ["records", "epsilon", "version", "threshold", "texts", "noise of ones", "TV of pairs"]
+    heads = [
+        "records",
+        "epsilon",
+        "version",
+        "threshold",
+        "texts",
+        "noise of all else",
+        "TV of pairs",
+    ]
     print(markdown(heads, rows))
 
 

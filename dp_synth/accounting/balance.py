@@ -188,7 +188,8 @@ def no_dearer(event: Event, planned: Event) -> bool:
             return event.noise_multiplier >= planned.noise_multiplier
         case (SampledGaussian(), SampledGaussian()):
             noisy_enough = event.noise_multiplier >= planned.noise_multiplier
-            return noisy_enough and event.rate <= planned.rate
+            alike = event.replaced == planned.replaced and event.rows <= planned.rows
+            return noisy_enough and event.rate <= planned.rate and alike
         case (ThresholdedGaussian(), ThresholdedGaussian()):
             noisy_enough = event.noise_multiplier >= planned.noise_multiplier
             return noisy_enough and event.delta <= planned.delta

@@ -416,7 +416,8 @@ def _apart(events: Iterable[tuple[Event, int]]) -> Iterator[tuple[Event, int]]:
 
 def _rho(event: Event) -> float | None:
     if isinstance(event, SampledGaussian):  # sampling never costs more than none
-        return event.steps / 2 / event.noise_multiplier / event.noise_multiplier
+        once = event.steps / 2 / event.noise_multiplier / event.noise_multiplier
+        return once * (event.rows * (2 if event.replaced else 1)) ** 2
     return event.rho
 
 

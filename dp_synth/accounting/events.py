@@ -8,7 +8,7 @@ where no useful one is known.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from numbers import Real
 from typing import Literal, get_args
 
@@ -18,6 +18,7 @@ from dp_synth.settings import check_settings
 Fields = dict[str, str | float]
 VoteNoise = Literal["gaussian", "laplace", "gumbel"]
 
+MOST_ROWS = 200  # of one unit, that may each be drawn
 MOST_COUNTED = 10_000_000  # steps, teachers, or the whole numbers by which an answer moves
 
 
@@ -169,13 +170,15 @@ class SampledGaussian:
 
     Poisson sampling: every record tosses its own coin at every step, the batch has no fixed
     size, and only the noisy sums are seen. ``noise_multiplier`` is the noise's standard
-    deviation over the largest norm of one record's part of the sum. Holds when one record is
-    added or removed, and under no other adjacency.
+    deviation over the largest norm of one record's part of the sum. One unit has ``rows`` records,
+    which are added or removed, or where ``replaced`` exchanged for as many others.
     """
 
     noise_multiplier: float
     rate: float
     steps: int
+    rows: int = 1
+    replaced: bool = False
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -183,6 +186,13 @@ class SampledGaussian:
         if not 0 < self.rate <= 1:
             raise ValueError(f"rate must lie in (0, 1], got {self.rate}")
         _counted("steps", self.steps)
+        if type(self.rows) is not int or not 1 <= self.rows <= MOST_ROWS:
+            raise ValueError(f"rows must be a whole number from 1 to {MOST_ROWS}, got {self.rows}")
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether one record is added or removed."""
+        return self.rows == 1 and not self.replaced
 
     @property
     def rho(self) -> None:
@@ -438,8 +448,13 @@ _TYPES = {kind: name for name, kind in EVENTS.items()}
 
 
 def event_to_fields(event: Event) -> Fields:
-    """Return the event as a JSON object with its ``type``; floats survive bit for bit."""
-    return {"type": _TYPES[type(event)], **asdict(event)}
+    """Return the event as a JSON object with its ``type``; floats survive bit for bit.
+
+    Fields that have their default are left out: events are written as before they had them.
+    """
+    defaults = {field.name: field.default for field in fields(type(event))}
+    said = {name: value for name, value in asdict(event).items() if value != defaults[name]}
+    return {"type": _TYPES[type(event)], **said}
 
 
 def event_from_fields(values: object) -> Event:
@@ -452,10 +467,12 @@ def event_from_fields(values: object) -> Event:
         raise UnsupportedEvent(f"an event must be an object, got {values!r}")
     given = {name: value for name, value in values.items() if name != "type"}
     kind = EVENTS.get(str(values.get("type")))
-    if kind is None or set(given) != {field.name for field in fields(kind)}:
+    known = {field.name: field.default is MISSING for field in fields(kind)} if kind else {}
+    needed = {name for name, wanted in known.items() if wanted}
+    if kind is None or not needed <= set(given) <= set(known):
         raise UnsupportedEvent(f"unknown event {values}; known types are {', '.join(EVENTS)}")
     for field in fields(kind):  # JSON may write a float as a whole number; counts and words stay
-        if field.type == "float":
+        if field.type == "float" and field.name in given:
             given[field.name] = float(given[field.name])
     return kind(**given)
 

@@ -128,7 +128,8 @@ class SampledGaussians:
     """``count`` noisy sums, each over records that toss a coin of chance ``rate`` of their own.
 
     One step of a training a sum, with one noise multiplier, found by calibration when None.
-    ``share`` as in ``Gaussians``, though by an approximate cost: see ``at``.
+    ``share`` as in ``Gaussians``, though by an approximate cost: see ``at``. ``rows`` of a unit
+    and whether they are ``replaced`` are those of ``SampledGaussian``.
     """
 
     count: int
@@ -136,6 +137,8 @@ class SampledGaussians:
     share: float = 1.0
     noise_multiplier: float | None = None
     name: str = ""
+    rows: int = 1
+    replaced: bool = False
 
     def __post_init__(self) -> None:
         _check_part(self.count, self.share, self.noise_multiplier)
@@ -149,14 +152,15 @@ class SampledGaussians:
         ** 2) - 1)) (Bu, Dong, Long & Su 2020, arXiv:1911.11607), where rho is mu ** 2 / 2. It
         says how a budget is shared and no more: what is certified is the composed loss.
         """
-        excess = 2 * rho / (self.rate**2 * self.count)
+        rate = self.rate * self.rows * (2 if self.replaced else 1)  # of all moves of a unit
+        excess = 2 * rho / (rate**2 * self.count)
         return replace(self, noise_multiplier=1 / math.sqrt(math.log1p(excess)))
 
     def event(self) -> SampledGaussian:
         """Return what one sum of this part will be charged as."""
         if self.noise_multiplier is None:
             raise ValueError(f"part {self.name!r} has no noise yet; calibrate its plan first")
-        return SampledGaussian(self.noise_multiplier, self.rate, steps=1)
+        return SampledGaussian(self.noise_multiplier, self.rate, 1, self.rows, self.replaced)
 
 
 @dataclass(frozen=True)
@@ -344,15 +348,19 @@ class Plan:
     def under(self, budget: PrivacyBudget) -> Plan:
         """Return the plan without answers that the budget makes public: numbers of records.
 
-        Its thresholds tell one bit where a unit moves one count.
+        Its thresholds tell one bit where a unit moves one count, and its sampled sums are moved
+        by all rows of one.
         """
-        one_bit = budget.adjacency == "add_remove" and budget.max_rows == 1
+        replaced = budget.adjacency != "add_remove"
+        one_bit = not replaced and budget.max_rows == 1
         found = dict(self.parts)
         for name, part in self.parts.items():
             if isinstance(part, Gaussians) and part.count_records and budget.records_are_public:
                 found[name] = replace(part, count=0)
             if isinstance(part, ThresholdedGaussians) and part.one_bit != one_bit:
                 found[name] = replace(part, one_bit=one_bit)
+            if isinstance(part, SampledGaussians):
+                found[name] = replace(part, rows=budget.max_rows, replaced=replaced)
         return Plan(found)
 
     def with_delta(self, delta: float, epsilon: float | None = None) -> Plan:
