@@ -21,6 +21,8 @@ from dp_synth.datasets.files import kind_of
 from dp_synth.dialect import COMMON, Dialect
 from dp_synth.errors import InputError
 from dp_synth.files import named_in_errors, written_whole
+from dp_synth.schema import Column, DiscreteColumn, IdColumn, Schema
+from dp_synth.schema.number_format import NumberFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,6 +81,26 @@ def write_blocks(
         content = _encoded(_csv(blocks, dialect), dialect, path, lossy=lossy)
         for part in _zipped(content) if kind == "csv.gz" else content:
             file.write(part)
+
+
+def lacking_signs(schema: Schema, path: str | PathLike[str]) -> list[str]:
+    """Return the names of columns with a text that the encoding of a table file cannot write."""
+    said = None if schema.dialect is None else schema.dialect.encoding
+    if os.fspath(path) == "-" or kind_of(path) == "parquet" or said is None:
+        return []
+    return [column.name for column in schema.columns if not _can_write(column, said)]
+
+
+def _can_write(column: Column, encoding: str) -> bool:
+    texts = column.texts if isinstance(column, DiscreteColumn) else ()
+    form = "" if isinstance(column, (DiscreteColumn, IdColumn)) else column.format
+    if isinstance(form, NumberFormat):
+        form = f"{form.prefix}{form.thousands or ''}{form.suffix}"
+    try:
+        "".join((column.name, *texts, *column.missing, form or "")).encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _print(content: Iterable[Content]) -> None:
