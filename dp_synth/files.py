@@ -126,6 +126,8 @@ def location(where: str | Path) -> Location:
     return Url(where.rstrip("/"))
 
 
+BLOCK = 4096  # bytes
+
 NAME_KEPT = 40  # characters of a name that stand in the one that its file has in passing
 
 PRIVATE = 0o600
@@ -223,8 +225,13 @@ def _try(path: Path) -> None:
     """Raise InputError where no file can be made that would take the name ``path``."""
     passing = path.with_name(_passing(path.name))
     try:
-        os.close(os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
-        passing.unlink()
+        try:
+            with os.fdopen(
+                os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb"
+            ) as file:
+                file.write(bytes(BLOCK))  # which a full disk has no room for
+        finally:
+            passing.unlink(missing_ok=True)
         folder, own = path.parent.stat(), path.lstat() if path.exists() else None
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {_reason(error)}") from None

@@ -247,7 +247,7 @@ class Release:
             sampler = Sampler.of(self.schema, self.model, given or {}, balance)
             records = _default_rows(self.model.total) if n is None else n
             if isinstance(kinds, str) and kinds in get_args(Style):
-                return sampler.frames(records, rng, size, cast(Style, kinds))
+                return sampler.frames(records, rng, size, kinds)
             rows = sampler.frames(records, rng, size, "written")
         else:
             partial = as_frame(given, "given is no mapping of columns to values, so it")

@@ -15,6 +15,9 @@ from dp_synth.schema.grid import Floats, Grid
 MAX_BINS = 100_000
 """More public cells than this are refused: each is a code of the column."""
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Numbers beyond this count as infinite: their squares, or narrow floats of them, may be none."""
+
 Codes = NDArray[np.int32]
 
 
@@ -121,9 +124,9 @@ def written_marks(column: Line, cells: Cells, numbers: Floats) -> NDArray[np.int
 
 
 def _finite(column: Line, numbers: Floats) -> Floats:
-    """Return numbers with the nearer bound in place of infinite ones."""
+    """Return numbers, but the nearer bound in place of those beyond `LARGEST`."""
     lower, upper = column.grid.lower, column.grid.upper
-    return np.where(np.isinf(numbers), np.where(numbers > 0, upper, lower), numbers)
+    return np.where(np.abs(numbers) > LARGEST, np.where(numbers > 0, upper, lower), numbers)
 
 
 def with_marks(
