@@ -114,9 +114,7 @@ def test_a_hundred_million_rows_are_drawn_only_as_they_are_asked_for(
     kind = type(release.model)
     draw = kind.sample
     monkeypatch.setattr(sampled_rows, "DRAWN", 5_000)
-    monkeypatch.setattr(
-        kind, "sample", lambda self, n, rng: drawn.append(n) or draw(self, n, rng)
-    )
+    monkeypatch.setattr(kind, "sample", lambda self, n, rng: drawn.append(n) or draw(self, n, rng))
     rows = release.sample_blocks(10**8, seed=1, block=2_000)
     assert [len(frame) for frame in islice(rows, 4)] == [2_000, 2_000, 1_000, 2_000]
     assert drawn == [5_000, 5_000]
