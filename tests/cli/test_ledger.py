@@ -85,7 +85,7 @@ def test_a_sound_ledger_verifies_with_its_certified_epsilon(ledger, capsys):
     ("damage", "number"),
     [
         (lambda text: text.replace('"noise_multiplier": 40.0', '"noise_multiplier": 80.0', 1), 2),
-        (lambda text: text[:-20], 7),
+        (lambda text: text[:-20] + "\n", 7),
         (lambda text: "\n".join(text.split("\n")[:2] + text.split("\n")[3:]), 3),
         (lambda text: text.replace('"version": 2', '"version": 99', 1), 1),
         (lambda text: text.replace('"type": "selection"', '"type": "magic"', 1), 3),
