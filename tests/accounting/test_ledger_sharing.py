@@ -100,8 +100,15 @@ def test_a_ledger_that_is_moved_while_it_is_held_stays_held(path: Path, tmp_path
     assert [found.name for found in tmp_path.iterdir()] == ["moved.jsonl"]
 
 
-def test_whoever_waits_for_a_file_that_is_replaced_gets_the_new_one(path: Path) -> None:
+def test_whoever_waits_for_a_file_that_is_replaced_gets_the_new_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[bytes] = []
+    opened, hold = threading.Event(), files.hold
+
+    def told(handle: int) -> bool:
+        opened.set()
+        return hold(handle)
 
     def wait() -> None:
         with files.locked(path) as handle:
@@ -110,7 +117,9 @@ def test_whoever_waits_for_a_file_that_is_replaced_gets_the_new_one(path: Path) 
 
     waiting = threading.Thread(target=wait)
     with files.locked(path), files.written_whole(path) as passing:
+        monkeypatch.setattr(files, "hold", told)
         waiting.start()
+        assert opened.wait(60)  # of the file that is replaced
         passing.write_bytes(b"new")
     waiting.join()
     assert seen == [b"new"]

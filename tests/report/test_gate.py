@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from made_card import (
 import dp_synth as dps
 from dp_synth.metrics import METRICS, Compared, RealTables
 from dp_synth.release import Release
+from dp_synth.report import card_signatures
 from dp_synth.report.card import DataCard, data_card
 from dp_synth.report.card_measured import Measured
 from dp_synth.report.card_signatures import (
@@ -289,15 +291,21 @@ def test_signatures_are_added_beside_the_card_which_stays_as_it_is(tmp_path):
     assert digest_of(card) != digest
 
 
-def test_of_twelve_who_sign_at_once_all_signatures_are_kept(tmp_path):
+def test_of_twelve_who_sign_at_once_all_signatures_are_kept(tmp_path, monkeypatch):
     place = tmp_path / "card.signatures.json"
     signed = [signature(f"role {number}", "s") for number in range(12)]
     start = threading.Barrier(12)
+
+    def read_slowly(path):
+        found = read_signatures(path)
+        time.sleep(0.02)
+        return found
 
     def sign(one):
         start.wait(60)
         add_signatures(place, [one])
 
+    monkeypatch.setattr(card_signatures, "read_signatures", read_slowly)
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(sign, signed))
     assert sorted(read_signatures(place), key=lambda one: signed.index(one)) == signed
