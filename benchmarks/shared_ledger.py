@@ -101,7 +101,7 @@ def shared(code: Path, processes: int, tries: int, torn: bool) -> str:
         new = f"--epsilon {EPSILON} --delta {DELTA}".split()
         main = "import sys; from dp_synth.cli import main; sys.exit(main(sys.argv[1:]))"
         environment = os.environ | {"PYTHONPATH": str(code)}
-        command = [sys.executable, "-c", main, "ledger"]
+        command = [sys.executable, "-P", "-c", main, "ledger"]
         subprocess.run([*command, "new", path, *new], env=environment, check=True, stdout=-3)
         if torn:
             with path.open("ab") as file:

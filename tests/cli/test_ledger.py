@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from dp_synth.accounting import Gaussian, PrivacyBudget, Selection, compose, read_ledger
+from dp_synth.accounting import (
+    Gaussian,
+    PrivacyBudget,
+    Selection,
+    compose,
+    ledger_lines,
+    read_ledger,
+)
 from dp_synth.accounting.events import Approximate, SampledGaussian
 from dp_synth.accounting.ledger import Entry, Ledger
 from dp_synth.accounting.ledger_file import LedgerFile
@@ -54,6 +61,15 @@ def test_a_new_ledger_is_an_adaptive_root_and_is_never_overwritten(tmp_path, cap
     assert code == 2
     assert "a ledger is never overwritten" in printed.err
     assert path.read_bytes() == before
+
+
+def test_of_two_who_open_one_ledger_at_once_the_second_is_refused(tmp_path, capsys, monkeypatch):
+    arguments = ["new", tmp_path / "ledger.jsonl", "--epsilon", "3", "--delta", "1e-6"]
+    assert run(capsys, *arguments)[0] == 0
+    monkeypatch.setattr(ledger_lines, "is_begun", lambda _: False)  # as it was when it looked
+    code, printed = run(capsys, *arguments)
+    assert (code, printed.out) == (2, "")
+    assert "a ledger is never overwritten" in printed.err
 
 
 @pytest.mark.parametrize(
