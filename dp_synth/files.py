@@ -244,11 +244,15 @@ def locked(path: str | os.PathLike[str], *, to_replace: bool = False) -> Iterato
                 if is_new:
                     _drop_empty(target)
         return
+    from filelock import unlock_descriptor
+
     try:
         yield handle
     finally:
         if is_new and _is_at(target, handle):
             _drop_empty(target)
+        with suppress(OSError):  # a process that was forked meanwhile has it open, too
+            unlock_descriptor(handle)
         os.close(handle)
 
 

@@ -255,6 +255,8 @@ def _verified(lines: Sequence[str], source: str) -> tuple[Ledger, dict[int, Cut]
                 entries.append(_next_entry(fields, balance))
         except LedgerError as error:
             raise WrongLine(source, number, error) from error
+        except RecursionError:
+            raise WrongLine(source, number, "nested too deeply for a line of a ledger") from None
         previous = line
     assert ledger is not None
     return replace(ledger, entries=tuple(entries), head=digest(previous)), cuts
@@ -273,7 +275,7 @@ def _opened(line: str) -> dict[str, object]:
     """Return the JSON object of one line, without its seal."""
     try:
         fields = json.loads(line)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise LedgerError(f"not JSON, so not a line of a {FORMAT}") from None
     if not isinstance(fields, dict):
         raise LedgerError(f"not a JSON object, so not a line of a {FORMAT}")

@@ -213,6 +213,16 @@ def test_what_cannot_be_proven_is_refused_with_its_line_and_left(
     assert path.read_bytes() == bad
 
 
+@pytest.mark.parametrize("depth", [900, 980, 990, 1000, 100_000])
+def test_a_line_that_is_nested_deeply_is_refused_in_a_line(path: Path, depth: int) -> None:
+    made(path)
+    with path.open("a") as file:
+        file.write(f'{{"kind": {"[" * depth}{"]" * depth}}}\n')
+    for read in (read_ledger, repair):
+        with pytest.raises(LedgerError, match=r"line 11: (nested too deeply|was changed after)"):
+            read(path)
+
+
 def test_a_ledger_of_several_names_is_not_parted_by_a_repair(path: Path) -> None:
     made(path)
     bad = path.read_bytes().replace(b"\n", b"\r\n")

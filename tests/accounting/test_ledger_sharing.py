@@ -135,6 +135,22 @@ def test_a_file_that_is_made_to_be_held_is_gone_where_nothing_was_written(tmp_pa
     assert [found.name for found in tmp_path.iterdir()] == ["mine"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_that_was_forked_meanwhile_does_not_keep_the_file(path: Path) -> None:
+    reader, writer = os.pipe()
+    with files.locked(path):
+        child = os.fork()
+        if child == 0:
+            os.read(reader, 1)
+            os._exit(0)
+    assert is_free(path)
+    os.write(writer, b"x")
+    os.waitpid(child, 0)
+    os.close(reader)
+    os.close(writer)
+
+
 def test_another_writer_in_spite_of_the_lock_is_noticed_and_one_alone_releases(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
