@@ -355,10 +355,11 @@ def _payer(
     """Return an accountant of its own, or a portion of the adaptive one whose ledger is there."""
     from dp_synth.accounting import Accountant, read_ledger
     from dp_synth.accounting.ledger_file import difference
+    from dp_synth.accounting.ledger_lines import is_begun
 
     if checkpoint and not ledger:
         raise InputError("--checkpoint needs --ledger, which says what is left to go on with")
-    if ledger is None or not ledger.exists():
+    if ledger is None or not is_begun(ledger):
         return Accountant(budget, ledger=ledger)
     kept = read_ledger(ledger)
     if kept.rule == "planned":
