@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dp_synth.cli.dialect import takes_dialect
+from dp_synth.cli.outputs import Outputs, write_each, write_text
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
-from dp_synth.files import check_writable, written_whole
+from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
     from dp_synth.datasets.sources import Source
@@ -133,10 +135,10 @@ def gate(
     signed = _sign(place, sign, asked, judged, digest) if sign else read_signatures(place)
     signed += tuple(one for path in signatures or () for one in read_signatures(path))
     verdict = judge(judged, asked, card_sha256=digest, signed=signed, release=kept)
-    _show(verdict)
+    outputs: Outputs = [("standard output", partial(_show, verdict))]
     if json_out is not None:
-        with written_whole(json_out) as passing:
-            passing.write_text(verdict.to_json(), encoding="utf-8")
+        outputs.insert(0, (json_out, partial(write_text, json_out, verdict.to_json())))
+    write_each(outputs)
     if not verdict.passed:
         raise typer.Exit(EXIT_REFUSED)
 
