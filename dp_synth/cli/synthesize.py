@@ -18,6 +18,7 @@ from dp_synth.cli.arguments import Neighbours, find_modules_here, reading_argume
 from dp_synth.cli.dialect import takes_dialect
 from dp_synth.cli.progress import shown_training
 from dp_synth.dialect import Dialect
+from dp_synth.display import one_line
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
 
@@ -393,7 +394,10 @@ def recipe_of(name: str, settings: list[str]) -> Synthesizer:
 
 def _split(columns: str) -> list[str]:
     """Return the names of a list by comma, in which quotes are as in a CSV file."""
-    return [name for name in next(csv.reader([columns], skipinitialspace=True), []) if name]
+    try:
+        return [name for name in next(csv.reader([columns], skipinitialspace=True), []) if name]
+    except csv.Error as error:  # such as the end of a line where no quotes are
+        raise InputError(f"{columns!r} is no list of columns by comma: {error}") from None
 
 
 def _table(data: str, schema: Schema) -> pd.DataFrame | str:
@@ -412,7 +416,7 @@ def _table(data: str, schema: Schema) -> pd.DataFrame | str:
 def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
     left_out = [str(name) for name in columns if name not in schema.names]
     if left_out:
-        print(f"columns left out: {', '.join(left_out)}", file=sys.stderr)
+        print(one_line(f"columns left out: {', '.join(left_out)}"), file=sys.stderr)
 
 
 @contextmanager
