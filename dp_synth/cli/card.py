@@ -136,7 +136,7 @@ def gate(
     verdict = judge(judged, asked, card_sha256=digest, signed=signed, release=kept)
     _show(verdict)
     if json_out is not None:
-        with written_whole(json_out, private=verdict.private) as passing:
+        with written_whole(json_out, private=bool(verdict.private)) as passing:
             passing.write_text(verdict.to_json(), encoding="utf-8")
     if not verdict.passed:
         raise typer.Exit(EXIT_REFUSED)

@@ -257,12 +257,11 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
     for option in options:
         if "=" not in option:
             raise InputError(f"--given takes COLUMN=VALUE or COLUMN=LOW..HIGH, got {option!r}")
-        names = [name for name in schema.names if option.startswith(f"{name}=")]
-        name = max(names, key=len, default=option.partition("=")[0])
-        value = option[len(name) + 1 :]
+        name, value = _name_and_value(schema, option)
         low, dots, high = value.partition("..")
         known = found.get(name)
-        if dots and name in schema.names and schema.column(name).is_numeric:
+        column = schema.column(name) if name in schema.names else None
+        if dots and column is not None and column.is_numeric and value not in column.missing:
             if known is not None:
                 raise InputError(f"--given {option}: a range must be all that is given of a column")
             found[name] = (low, high)
@@ -271,6 +270,23 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
         else:
             found[name] = [*(known or []), value]
     return found
+
+
+def _name_and_value(schema: Schema, option: str) -> tuple[str, str]:
+    """Return the parts of NAME=VALUE, either of which may hold a ``=``.
+
+    Of several columns that may be meant the one with the longest name that has such a value.
+    """
+    from dp_synth.schema.columns import DiscreteColumn
+
+    names = [name for name in schema.names if option.startswith(f"{name}=")]
+    pairs = [(name, option[len(name) + 1 :]) for name in sorted(names, key=len, reverse=True)]
+    for name, value in pairs:
+        column = schema.column(name)
+        if isinstance(column, DiscreteColumn) and value in (*column.texts, *column.missing):
+            return name, value
+    name, _, value = option.partition("=")
+    return pairs[0] if pairs else (name, value)
 
 
 def _chosen(schema: Schema, columns: str | None, drop: str | None, unit: str | None) -> Schema:
