@@ -430,7 +430,8 @@ def _table(data: str, schema: Schema) -> pd.DataFrame | str:
 
 
 def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
-    left_out = [str(name) for name in columns if name not in schema.names]
+    known = set(schema.names)
+    left_out = [str(name) for name in columns if name not in known]
     if left_out:
         print(one_line(f"columns left out: {', '.join(left_out)}"), file=sys.stderr)
 
