@@ -69,7 +69,7 @@ class Killed:
     """What one kill came to: whether outputs stood there, and all that must not be."""
 
     outputs: int
-    refused: bool  # given again, since it was charged and no checkpoint stood yet to go on from
+    refused: bool  # given again: its plan was charged, and no checkpoint stood to go on from
     left_beside: int  # names of passing files beside the outputs
     faults: tuple[str, ...]
 
@@ -91,6 +91,7 @@ def kill_benchmark(seed: int, folder: Path) -> Killed:
 
 
 Check = Callable[[], list[str]]
+_whole_charges: dict[tuple[str, ...], int] = {}  # of its ledger then
 _seconds: dict[tuple[str, ...], float] = {}  # that an undisturbed run of a command takes
 
 
@@ -102,6 +103,7 @@ def _kill(seed: int, folder: Path, command: Sequence[str], check: Check) -> Kill
             started = time.monotonic()
             faults = _again(command, check)
             longest = _seconds[tuple(command)] = time.monotonic() - started
+            _whole_charges[tuple(command)] = _charged()
         if faults:
             return Killed(0, False, 0, ("undisturbed", *faults))
     for attempt in range(100):
@@ -119,8 +121,9 @@ def _kill(seed: int, folder: Path, command: Sequence[str], check: Check) -> Kill
             faults = [f"{left} processes left" for left in [_processes_left()] if left]
             faults += check()
             outputs = sum(Path(name).exists() for name in ("out.csv", "r.npz", "c.json", "store"))
-            planned = Path("planned.jsonl")
-            refused = planned.exists() and not Path("k.npz").exists() and not outputs
+            refused = Path("planned.jsonl").exists() and not Path("k.npz").exists()
+            if refused and not outputs and _charged() == _whole_charges.get(tuple(command)):
+                faults.append("all was charged and nothing kept")
             again = _again(command, check, refused=refused)
             faults += [f"given again: {fault}" for fault in again]
             beside = len(list(Path().glob(".*.part")))
@@ -216,6 +219,12 @@ def _check_fit() -> list[str]:
     return faults
 
 
+def _charged() -> int:
+    """Return how much the ledger of a training lists as charged; 0 where there is none."""
+    planned = Path("planned.jsonl")
+    return sum(e.count for e in read_ledger(planned).charges) if planned.exists() else 0
+
+
 def _not_charged(ledger: Ledger, answered: Ledger) -> list[str]:
     """Return how many answers of a release the ledger does not list as charged."""
     charged, wanted = Counter[str](), Counter[str]()
@@ -295,7 +304,7 @@ def say(kind: str, kill: Callable[[int, Path], Killed], kills: int) -> bool:
     some = sum(one.outputs > 0 for one in found)
     print(
         f"{kind}: {kills} kills, {some} of them after a first output stood, "
-        f"{sum(one.refused for one in found)} charged and before a checkpoint; "
+        f"{sum(one.refused for one in found)} charged and without a checkpoint; "
         f"{faulty} left a fault, {sum(one.left_beside for one in found)} passing files beside",
         flush=True,
     )
