@@ -17,6 +17,7 @@ from dp_synth.accounting.events import (
     Event,
     Gaussian,
     NoGuarantee,
+    PartitionSelection,
     Round,
     Selection,
     ThresholdedGaussian,
@@ -457,6 +458,8 @@ def describe(event: Event) -> str:
     if isinstance(event, Round):
         noise = f"noise multiplier {rounded_down(event.noise_multiplier)}"
         return f"{describe(event.choice)}, with the answer that comes next, {noise}"
+    if isinstance(event, PartitionSelection):
+        return f"selected by {describe(event.thresholded)}"
     if isinstance(event, ThresholdedGaussian):
         return f"thresholded {describe(event.counted)}, delta {rounded_up(event.delta)}"
     if isinstance(event, NoGuarantee):
