@@ -6,6 +6,8 @@ import errno
 import os
 import secrets
 import stat
+import sys
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -262,3 +264,154 @@ def _remove(files: AbstractFileSystem, path: str) -> None:
 
 def _protocols(files: AbstractFileSystem) -> set[str]:
     return {files.protocol} if isinstance(files.protocol, str) else set(files.protocol)
+
+
+APPENDING = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+"""How a file is opened that lines are added to: no pipe is waited for."""
+NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
+"""What a file system answers that has no file locks."""
+PATIENCE = 300.0
+"""Seconds that a marker is waited for: unlike a lock, it can outlive who made it."""
+
+
+@contextmanager
+def locked(path: str | os.PathLike[str], *, to_replace: bool = False) -> Iterator[int | None]:
+    """Hold the file at ``path`` for this process alone, waiting for whoever holds it.
+
+    What is held is the file itself, whatever name it is opened by or moved to, and its own mode
+    says who may. An absent one is made, empty, and is gone at the end if it still is. Read what
+    is to be changed inside the block; whoever puts another file in its place does so last.
+
+    Gives a descriptor of the file, to read and append; None where there are no file locks. There
+    a marker beside it, ``path`` with ".lock", stands for the lock: it is gone at the end, and the
+    next to come removes one whose process has died on the same machine. InputError where the file
+    cannot be held: no regular file, behind a marker that stays, or read-only, unless it is
+    ``to_replace`` as a whole, which only its folder must allow.
+    """
+    target = Path(path).resolve()
+    is_new = not target.exists()
+    handle = _held(target, to_replace)
+    if handle is None:
+        with _marked(target):
+            os.close(_opened(target, to_replace))
+            try:
+                yield None
+            finally:
+                if is_new:
+                    _drop_empty(target)
+        return
+    from filelock import unlock_descriptor
+
+    try:
+        yield handle
+    finally:
+        if is_new and _is_at(target, handle):
+            _drop_empty(target)
+        with suppress(OSError):  # a process that was forked meanwhile has it open, too
+            unlock_descriptor(handle)
+        os.close(handle)
+
+
+def hold(handle: int) -> bool:
+    """Wait until an open file is this process's alone; False where there are no file locks.
+
+    Closing it, as the end of the process does, lets it go.
+    """
+    if "filelock" not in sys.modules:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # imported, it tells of a Python without fcntl
+            import filelock  # noqa: F401
+    from filelock import lock_descriptor
+
+    if os.name == "nt":  # whose locks keep other handles of the same process from reading
+        return False
+    try:
+        return lock_descriptor(handle, poll_interval=0.01)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            return False
+        raise
+
+
+def _held(target: Path, to_replace: bool) -> int | None:
+    """Return a descriptor of the file that is held; None where there are no file locks."""
+    while True:
+        with ExitStack() as release:
+            handle = _opened(target, to_replace)
+            release.callback(os.close, handle)
+            if not hold(handle):
+                return None
+            if _is_at(target, handle):  # and was not replaced or removed while we waited
+                release.pop_all()
+                return handle
+
+
+def _opened(target: Path, to_replace: bool) -> int:
+    """Return a descriptor to read a file and append to it, made where there is none."""
+    handle = None
+    try:
+        while handle is None:
+            with suppress(FileNotFoundError):
+                handle = os.open(target, APPENDING)
+            if handle is None and not target.parent.is_dir():
+                raise InputError(f"{target}: its folder does not exist; make it, or name another")
+            if handle is None:
+                with suppress(FileExistsError):
+                    handle = os.open(target, APPENDING | os.O_CREAT | os.O_EXCL, 0o666)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        if to_replace and target.exists() and os.access(target.parent, os.W_OK):
+            return os.open(target, os.O_RDONLY)
+        raise InputError(f"{target}: cannot be opened to write ({error.strerror})") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise InputError(f"{target}: is no regular file")
+    return handle
+
+
+def _is_at(target: Path, handle: int) -> bool:
+    """Tell whether an open file is what its name stands for now: opened again, as NFS asks."""
+    try:
+        with target.open("rb") as again:
+            return os.path.samestat(os.fstat(again.fileno()), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _drop_empty(target: Path) -> None:
+    """Remove a file that is held, where nothing was written to it."""
+    with suppress(OSError):
+        if not target.stat().st_size:
+            target.unlink()
+
+
+@contextmanager
+def _marked(target: Path) -> Iterator[None]:
+    """Hold a file by a marker beside it; InputError where another's stays."""
+    import filelock
+
+    marker = f"{target}.lock"
+    kind = filelock.FileLock if os.name == "nt" else filelock.SoftFileLock
+    with ExitStack() as release:
+        try:
+            release.enter_context(kind(marker, timeout=PATIENCE))
+        except filelock.Timeout:
+            raise InputError(
+                f"{marker}: has held {target.name} for {PATIENCE:g} seconds{_who(marker)}; delete "
+                "it if that process has ended"
+            ) from None
+        if target.exists() and target.stat().st_nlink > 1:
+            raise InputError(
+                f"{target}: has several names (hard links), which cannot be held together where "
+                "there are no file locks; leave one"
+            )
+        yield
+
+
+def _who(marker: str) -> str:
+    """Return which process made a marker, in words; nothing where it does not say."""
+    with suppress(OSError, ValueError):
+        process, machine, *_ = Path(marker).read_text("utf-8")[:400].split("\n")
+        return f", made by process {int(process)} on {machine!r}"
+    return ""

@@ -14,6 +14,7 @@ from dp_synth.cli.arguments import find_modules_here, table_of
 from dp_synth.cli.dialect import takes_dialect
 from dp_synth.cli.outputs import Outputs, write_each, write_text
 from dp_synth.dialect import Dialect
+from dp_synth.display import one_line
 from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
@@ -389,6 +390,6 @@ def _print_table(title: str, rows: Rows) -> None:
     typer.echo(f"{title} ({INTERNAL})")
     # What nothing stands beside, a title or a sentence, makes no column wider.
     widths = [max((len(row[i]) for row in rows if any(row[i + 1 :])), default=0) for i in range(2)]
-    for row in rows:
+    for row in ([one_line(cell) for cell in row] for row in rows):
         typer.echo(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip())
     typer.echo("Each value with its 95 % interval for the drawing of rows.")

@@ -20,6 +20,7 @@ from dp_synth.cli.dialect import takes_dialect
 from dp_synth.cli.outputs import Outputs, charged_for, check_room, stopped_gently, write_paid
 from dp_synth.cli.progress import shown_training
 from dp_synth.dialect import Dialect
+from dp_synth.display import one_line
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
 
@@ -268,12 +269,11 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
     for option in options:
         if "=" not in option:
             raise InputError(f"--given takes COLUMN=VALUE or COLUMN=LOW..HIGH, got {option!r}")
-        names = [name for name in schema.names if option.startswith(f"{name}=")]
-        name = max(names, key=len, default=option.partition("=")[0])
-        value = option[len(name) + 1 :]
+        name, value = _name_and_value(schema, option)
         low, dots, high = value.partition("..")
         known = found.get(name)
-        if dots and name in schema.names and schema.column(name).is_numeric:
+        column = schema.column(name) if name in schema.names else None
+        if dots and column is not None and column.is_numeric and value not in column.missing:
             if known is not None:
                 raise InputError(f"--given {option}: a range must be all that is given of a column")
             found[name] = (low, high)
@@ -282,6 +282,23 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
         else:
             found[name] = [*(known or []), value]
     return found
+
+
+def _name_and_value(schema: Schema, option: str) -> tuple[str, str]:
+    """Return the parts of NAME=VALUE, either of which may hold a ``=``.
+
+    Of several columns that may be meant the one with the longest name that has such a value.
+    """
+    from dp_synth.schema.columns import DiscreteColumn
+
+    names = [name for name in schema.names if option.startswith(f"{name}=")]
+    pairs = [(name, option[len(name) + 1 :]) for name in sorted(names, key=len, reverse=True)]
+    for name, value in pairs:
+        column = schema.column(name)
+        if isinstance(column, DiscreteColumn) and value in (*column.texts, *column.missing):
+            return name, value
+    name, _, value = option.partition("=")
+    return pairs[0] if pairs else (name, value)
 
 
 def _chosen(schema: Schema, columns: str | None, drop: str | None, unit: str | None) -> Schema:
@@ -359,10 +376,11 @@ def _payer(
     """Return an accountant of its own, or a portion of the adaptive one whose ledger is there."""
     from dp_synth.accounting import Accountant, read_ledger
     from dp_synth.accounting.ledger_file import difference
+    from dp_synth.accounting.ledger_lines import is_begun
 
     if checkpoint and not ledger:
         raise InputError("--checkpoint needs --ledger, which says what is left to go on with")
-    if ledger is None or not ledger.exists():
+    if ledger is None or not is_begun(ledger):
         return Accountant(budget, ledger=ledger)
     kept = read_ledger(ledger)
     if kept.rule == "planned":
@@ -397,7 +415,10 @@ def recipe_of(name: str, settings: list[str]) -> Synthesizer:
 
 def _split(columns: str) -> list[str]:
     """Return the names of a list by comma, in which quotes are as in a CSV file."""
-    return [name for name in next(csv.reader([columns], skipinitialspace=True), []) if name]
+    try:
+        return [name for name in next(csv.reader([columns], skipinitialspace=True), []) if name]
+    except csv.Error as error:  # such as the end of a line where no quotes are
+        raise InputError(f"{columns!r} is no list of columns by comma: {error}") from None
 
 
 def _table(data: str, schema: Schema) -> pd.DataFrame | str:
@@ -414,9 +435,10 @@ def _table(data: str, schema: Schema) -> pd.DataFrame | str:
 
 
 def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
-    left_out = [str(name) for name in columns if name not in schema.names]
+    known = set(schema.names)
+    left_out = [str(name) for name in columns if name not in known]
     if left_out:
-        print(f"columns left out: {', '.join(left_out)}", file=sys.stderr)
+        print(one_line(f"columns left out: {', '.join(left_out)}"), file=sys.stderr)
 
 
 @contextmanager

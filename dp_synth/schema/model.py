@@ -317,10 +317,14 @@ class Schema(BaseModel):
 
     def column(self, name: str) -> Column:
         """Return the column called ``name``; SchemaError when there is none."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise SchemaError(f"schema {self.name!r} has {unknown('column', name, self.names)}")
+        column = self._by_name.get(name)
+        if column is None:
+            raise SchemaError(f"schema {self.name!r} has {unknown('column', name, self.names)}")
+        return column
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
 
     def discrete(self, name: str) -> DiscreteColumn:
         """Return the column called ``name``; SchemaError when it has no categories."""
