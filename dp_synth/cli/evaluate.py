@@ -13,8 +13,9 @@ import typer
 from dp_synth.cli.arguments import find_modules_here, table_of
 from dp_synth.cli.dialect import takes_dialect
 from dp_synth.cli.outputs import Outputs, write_each, write_text
+from dp_synth.cli.progress import shown_work
 from dp_synth.dialect import Dialect
-from dp_synth.display import one_line
+from dp_synth.display import one_line, part_of_work
 from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
@@ -314,7 +315,12 @@ def _attack_scores(
     members, non_members = targets
     result = {}
     for name, one in attacks.items():
-        roc = Roc(one.scores(members, view), one.scores(non_members, view), seed)
+        scores = []
+        with shown_work(f"attack {name!r}"):
+            for place, aimed in enumerate((members, non_members)):
+                with part_of_work(place, 2):
+                    scores.append(one.scores(aimed, view))
+        roc = Roc(scores[0], scores[1], seed)
         result[name] = {"auc": roc.auc()}
         result[name] |= {f"tpr_at_fpr_{fpr}": roc.tpr_at_fpr(fpr) for fpr in FPRS}
     return result
