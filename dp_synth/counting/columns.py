@@ -96,12 +96,12 @@ class DiskColumns:
     def __len__(self) -> int:
         return self._lines
 
-    def append(self, codes: Codes) -> None:
-        """Write the records of ``codes``, shape (records, attributes), behind the others."""
-        for axis, (file, dtype) in enumerate(zip(self._files, self._dtypes, strict=True)):
+    def append(self, columns: Sequence[Column]) -> None:
+        """Write records, a column of codes for each attribute, behind the others."""
+        for file, dtype, column in zip(self._files, self._dtypes, columns, strict=True):
             file.seek(0, 2)
-            file.write(codes[:, axis].astype(dtype).data)
-        self._lines += len(codes)
+            file.write(np.ascontiguousarray(column, dtype=dtype).data)
+        self._lines += len(columns[0])
 
     def read(self, axes: Sequence[int], start: int, stop: int) -> list[Column]:
         """Return copies: pages of a memory map would count as this process's memory."""
