@@ -124,8 +124,13 @@ def _odd_text(cell: pa.Scalar) -> str:
 
 def parquet_names(path: str | PathLike[str]) -> list[str]:
     """Return the names of the columns of a Parquet file; InputError when it is none."""
+    return parquet_shape(path)[0]
+
+
+def parquet_shape(path: str | PathLike[str]) -> tuple[list[str], int]:
+    """Return the names of the columns of a Parquet file, and how many records it says it has."""
     with _opened(path) as file:
-        return [str(name) for name in file.schema_arrow.names]
+        return [str(name) for name in file.schema_arrow.names], max(file.metadata.num_rows, 0)
 
 
 def parquet_batches(
