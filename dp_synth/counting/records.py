@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns, MemoryColumns
-from dp_synth.counting.size import FITTED, PROBE, asked_memory, size_of
+from dp_synth.counting.size import FITTED, PROBE, asked_memory, most_text, size_of
 from dp_synth.domain import Codes, Domain
 from dp_synth.errors import InputError
 from dp_synth.frames import ArrowTable, as_frame, column_of
@@ -21,7 +21,7 @@ from dp_synth.schema import DiscreteColumn, IdColumn, Misfits, Schema
 
 Units = NDArray[np.int64]
 
-LARGEST_IN_MEMORY = 750_000_000
+LARGEST_IN_MEMORY = 1_000_000_000
 """Bytes of memory for the table of a fit, where DP_SYNTH_MEMORY says no other number.
 
 One that takes more as text, and as codes beside, goes by as a stream.
@@ -170,6 +170,6 @@ def is_larger_than_memory(path: str | PathLike[str], most: int | None = None) ->
     """
     most = asked_memory() or LARGEST_IN_MEMORY if most is None else most
     try:
-        return size_of(path, most=max(most, PROBE)).memory(FITTED) > most
+        return size_of(path, most=max(most_text(most), PROBE)).memory(FITTED) > most
     except (OSError, InputError):
         return False

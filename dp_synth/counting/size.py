@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
@@ -21,7 +22,7 @@ MEMORY_VARIABLE = "DP_SYNTH_MEMORY"
 SHARE = 0.75
 """Of the memory that is available, what tables may take where nobody says otherwise."""
 
-READ, FITTED, COMPARED = 16, 25, 130
+READ, FITTED, COMPARED = 16, 36, 130
 """Bytes of memory a cell that is read as text, that is encoded for a fit, and that is compared by
 metrics or attacks, beside four times its text."""
 
@@ -59,14 +60,23 @@ def size_of(
     """
     if Path(path).name.lower().endswith(".parquet"):
         return _of_parquet(path)
+    separator = (dialect or COMMON).delimiter.encode()
     with Path(path).open("rb") as file:
         sample, length = file.read(SAMPLE), os.fstat(file.fileno()).st_size
-        if sample[:2] == GZIP:
+        pieces = iter([sample])
+        if sample[: len(GZIP)] == GZIP:
             file.seek(0)
-            sample, length = _inflated(file, length, most)
-    lines = sample.count(b"\n") or sample.count(b"\r") or 1
-    cells = lines + sample.count((dialect or COMMON).delimiter.encode())
-    return TableSize(length * lines // max(len(sample), 1), max(cells // lines, 1), length)
+            pieces = _inflated(file)
+        seen = lines = cells = 0
+        for piece in pieces:
+            seen += len(piece)
+            lines += piece.count(b"\n") or piece.count(b"\r")
+            cells += piece.count(separator)
+            if seen >= most:
+                break
+        taken = min(file.tell(), length)
+    times = length / max(taken, 1)
+    return TableSize(int(lines * times), cells // max(lines, 1) + 1, int(seen * times))
 
 
 def memory_limit() -> int:
@@ -106,9 +116,10 @@ def check_room(
     needed, most = sum(bytes_needed for bytes_needed, *_ in sizes), memory_limit()
     if needed > most:
         of_one, name, size = max(sizes, key=lambda one: one[0])
-        others = f", {_gigabytes(needed)} with the other tables" if needed > of_one else ""
+        others = f", {_gigabytes(needed)} with the other tables" if needed > 1.1 * of_one else ""
         raise InputError(
-            f"{name}: about {size.rows:,} rows x {size.columns:,} columns need about "
+            f"{name}: about {float(f'{size.rows:.2g}'):,.0f} rows x {size.columns:,} "
+            f"column{'s' * (size.columns > 1)} need about "
             f"{_gigabytes(of_one)} of memory{others}, and {_gigabytes(most)} may be taken; "
             f"take a part of it, or set {MEMORY_VARIABLE}"
         )
@@ -122,9 +133,9 @@ def too_long(source: str) -> InputError:
     )
 
 
-def most_text() -> int:
-    """Return how many bytes of text tables may have at most."""
-    return memory_limit() // _TIMES
+def most_text(memory: int | None = None) -> int:
+    """Return how many bytes of text tables may have at most, in so much memory or the limit."""
+    return (memory_limit() if memory is None else memory) // _TIMES
 
 
 def _of_parquet(path: str | PathLike[str]) -> TableSize:
@@ -137,21 +148,16 @@ def _of_parquet(path: str | PathLike[str]) -> TableSize:
     return TableSize(rows, len(names), rows * text // batch.num_rows)
 
 
-def _inflated(file: IO[bytes], length: int, most: int) -> tuple[bytes, int]:
-    """Return the beginning of a compressed file, and about how long it is in all."""
-    sample, taken, given = b"", 0, 0
+def _inflated(file: IO[bytes]) -> Iterator[bytes]:
+    """Give what a compressed file holds, for little of it that is read at one time."""
     inflate = zlib.decompressobj(wbits=31)
     with suppress(zlib.error):  # of a damaged file: reading it says so
-        while given < most and (piece := file.read(2**10)):
-            taken += len(piece)
+        while piece := file.read(2**10):
             while piece:
-                found = inflate.decompress(piece)
-                given += len(found)
-                sample += found[: SAMPLE - len(sample)]
+                yield inflate.decompress(piece)
                 piece = inflate.unused_data
                 if inflate.eof:
                     inflate = zlib.decompressobj(wbits=31)
-    return sample, given if taken == length else given * length // max(taken, 1)
 
 
 def _available() -> int:
