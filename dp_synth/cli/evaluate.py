@@ -72,6 +72,7 @@ def evaluate(
     Beside marginals and classifiers stands what real rows would score. All of it is internal: it
     is computed on real rows and is not differentially private.
     """
+    from dp_synth.counting.size import COMPARED, check_room
     from dp_synth.datasets.overlap import refuse_shared
     from dp_synth.metrics import Compared, RealTables
     from dp_synth.metrics.evaluation import evaluation_of
@@ -80,6 +81,7 @@ def evaluate(
     check_writable(json_file, html_file, read=(real, holdout, synthetic, schema, release))
     more = _more_metrics(names)
     columns = Schema.load(schema).read_as(dialect)
+    check_room(real, holdout, synthetic, dialect=columns.dialect, a_cell=COMPARED)
     fitted, fresh, made = (table_of(path, columns) for path in (real, holdout, synthetic))
     refuse_shared({f"--real {real}": fitted, f"--holdout {holdout}": fresh})
     about = _about(columns, {"fitted": fitted, "hold-out": fresh, "synthetic": made}, release)
@@ -196,6 +198,7 @@ def attack(
     and is not differentially private.
     """
     from dp_synth.attacks import ATTACKS, attack_named
+    from dp_synth.counting.size import COMPARED, check_room
     from dp_synth.release import Release
     from dp_synth.report.risk import Guarantee
     from dp_synth.schema import Schema
@@ -207,6 +210,8 @@ def attack(
     attacks = {name: attack_named(name) for name in chosen}
     held = None if release is None else Release.load(release)
     columns = Schema.load(schema).read_as(dialect)
+    tables = (members, non_members, synthetic, reference)
+    check_room(*tables, dialect=columns.dialect, a_cell=COMPARED)
     view = _view(synthetic, columns, reference, held)
     aimed = _targets((members, non_members), columns, view, targets, seed=seed)
     scores = _attack_scores(attacks, aimed, view, seed)
