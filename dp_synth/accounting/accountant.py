@@ -143,11 +143,16 @@ class Accountant:
     def _filter(self) -> Filter | None:
         return (self._file.ledger if self._file else self._empty).filter
 
-    def open(self) -> None:
-        """Write the head of the ledger file now, so that other processes can continue it."""
+    def open(self) -> bool:
+        """Write the head of the ledger file now, so that other processes can continue it.
+
+        False, with nothing written, where it is there already, or the ledger has no file.
+        """
         with self._alone():
-            if self._file and not self._file.path.exists():
-                self._file.append([])
+            if self._file is None or self._file.is_begun:
+                return False
+            self._file.append([])
+            return True
 
     def portion(self, epsilon: float) -> Portion:
         """Return as much of an adaptive root's filter as a budget of ``epsilon`` would be."""
