@@ -14,6 +14,7 @@ from pathlib import Path
 from dp_synth.accounting.balance import Balance
 from dp_synth.accounting.ledger import FORMAT, Entry, Ledger
 from dp_synth.errors import LedgerError
+from dp_synth.readers import parse_json
 
 
 class LedgerFile:
@@ -194,7 +195,7 @@ def _next_entry(fields: Mapping[str, object], balance: Balance) -> Entry:
 def _opened(line: str) -> dict[str, object]:
     """Return the JSON object of one line, without its seal."""
     try:
-        fields = json.loads(line)
+        fields = parse_json(line)
     except ValueError:
         raise LedgerError(f"not JSON, so not a line of a {FORMAT}") from None
     if not isinstance(fields, dict):

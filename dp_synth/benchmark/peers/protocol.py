@@ -20,6 +20,7 @@ from dp_synth.accounting import PrivacyBudget
 from dp_synth.benchmark.peers.errors import PeerError
 from dp_synth.datasets.files import parse_csv
 from dp_synth.errors import InputError
+from dp_synth.readers import LARGEST_TEXT, JsonFault, parse_json
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
 from dp_synth.schema.cells import Cells, numbers_of
 from dp_synth.schema.constraints import Column
@@ -127,11 +128,12 @@ def read_answer(folder: Path, request: PeerRequest) -> tuple[pd.DataFrame, Told]
 
 def _told(path: Path, budget: PrivacyBudget) -> Told:
     try:
-        told = Told.model_validate_json(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            told = Told.model_validate(parse_json(file.read(LARGEST_TEXT + 1)))
     except OSError:
         raise PeerError("wrote no answer.json") from None
-    except UnicodeDecodeError:
-        raise PeerError("answer.json: must be UTF-8 text") from None
+    except JsonFault as fault:
+        raise PeerError(f"answer.json: {fault}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
