@@ -189,7 +189,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _check_depth(content: object) -> None:
     level = [content]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [
             inner
             for outer in level

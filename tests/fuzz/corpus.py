@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,11 @@ from dp_synth.benchmark import Grid, open_store, plan, write_record_file
 from dp_synth.benchmark.cell import Outcome, measured
 from dp_synth.benchmark.store import gather, read_records, save
 from dp_synth.cli import main
+from dp_synth.inference import MixtureModel
 from dp_synth.report.card import data_card
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, Independent
+from dp_synth.transcript import Answer, HistogramAnswer, ScoresAnswer, VoteAnswer
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
 SCHEMA = {
@@ -95,6 +96,7 @@ TARGETS = {
     "given rows": target("given.csv", "csv", "sample tree.npz --given-rows given.csv --out -"),
     "release": target("release.npz", "npz", "sample release.npz --rows 5 --seed 0 --out out.csv"),
     "tree": target("tree.npz", "npz", "sample tree.npz --rows 5 --given job=ä --out -"),
+    "mixture": target("mixture.npz", "npz", "sample mixture.npz --rows 5 --seed 0 --out -"),
     "release of a card": target("tree.npz", "npz", "card tree.npz --out out.json"),
     "ledger": target("ledger.jsonl", "ledger", "ledger verify ledger.jsonl"),
     "ledger to show": target("ledger.jsonl", "ledger", "ledger show ledger.jsonl"),
@@ -144,10 +146,12 @@ def make(folder: Path) -> Path:
     typed.to_parquet(folder / "table.parquet", index=False)
     frame.head(5).assign(job="", rank="").to_csv(folder / "given.csv", index=False)
     accountant = Accountant(BUDGET, ledger=folder / "ledger.jsonl")
-    independent = Independent().fit(frame, schema, accountant, seed=0)
-    independent.save(folder / "release.npz")
-    tree = MST().fit(frame, schema, BUDGET, seed=0)
+    Independent().fit(frame, schema, accountant, seed=0)
+    released = MST().fit(frame, schema, BUDGET, seed=0)
+    released.save(folder / "release.npz")
+    tree = MST(as_published=True).fit(frame, schema, BUDGET, seed=0)
     tree.save(folder / "tree.npz")
+    replace(released, model=_mixture(schema), transcript=_votes()).save(folder / "mixture.npz")
     data_card(tree).write(folder / "card.json")
     (folder / "card.html").unlink()
     (folder / "policy.yaml").write_text(POLICY)
@@ -155,6 +159,23 @@ def make(folder: Path) -> Path:
     _sign(folder)
     _benchmark(folder)
     return folder
+
+
+def _mixture(schema: Schema) -> MixtureModel:
+    sizes = schema.domain.sizes
+    tables = tuple(np.full((2, size), 1 / size) for size in sizes)
+    plain = Schema.from_dict({**SCHEMA, "constraints": []})
+    return MixtureModel(plain.domain, np.array([0.25, 0.75]), tables, 60.0)
+
+
+def _votes() -> tuple[Answer, ...]:
+    records = np.array([[1, 0, -1, 2, 3], [0, 1, 2, -1, 0]], dtype=np.int32)
+    place, other = np.array([0, 1], dtype=np.int32), np.array([3, 0], dtype=np.int32)
+    won = np.array([True, False])
+    votes = VoteAnswer("votes", "as a test", records, place, other, won, "gaussian", 2.0, 9, {})
+    counts = np.array([3.5, -1.0])
+    scores = ScoresAnswer("look", "as a test", (("age",), ("job", "age")), counts, 2.0, {})
+    return votes, HistogramAnswer("score", "as a test", counts, 2.0, {}), scores
 
 
 def _frame(records: int) -> pd.DataFrame:
@@ -193,6 +214,3 @@ def _benchmark(folder: Path) -> None:
     manifest = {"grid": grid.model_dump(mode="json"), "runs": []}
     (folder / "store" / "manifest.json").write_text(json.dumps(manifest))
     write_record_file(read_records(open_store(folder / "store")), folder / "records.jsonl", "made")
-
-
-Change = Callable[[bytes], bytes]
