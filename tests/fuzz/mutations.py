@@ -313,7 +313,8 @@ def _changed(array: Any, random: Random) -> Any:
     if numbers.size:
         at = random.randrange(numbers.size)
         numbers.flat[at] = random.choice((np.nan, np.inf, -1.0, 1e308, 1e-320, 0.0))
-    return numbers.astype(array.dtype if array.dtype.kind != "U" else float)
+    with np.errstate(invalid="ignore"):
+        return numbers.astype(array.dtype if array.dtype.kind != "U" else float)
 
 
 def _array(member: bytes) -> Any:
