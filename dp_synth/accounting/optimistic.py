@@ -176,6 +176,8 @@ def _gaussian(
     event: Gaussian | SampledGaussian, step: float
 ) -> tuple[list[tuple[LowDots, int]], ...]:
     rate, steps = (event.rate, event.steps) if isinstance(event, SampledGaussian) else (1.0, 1)
+    if isinstance(event, SampledGaussian) and not event.is_simple:
+        raise UnsupportedEvent("nothing bounds sums of several rows of a unit from below")
     mu = 1 / event.noise_multiplier
     losses._check_gaussian(mu, rate, steps, step / 2)
 
