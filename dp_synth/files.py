@@ -88,7 +88,7 @@ class Url:
             files.pipe_file(path, content)
             return
         folder, _, name = path.rpartition("/")
-        passing = f"{folder}/{_passing(name)}"
+        passing = f"{folder}/{passing_name(name)}"
         files.makedirs(folder, exist_ok=True)
         with ExitStack() as undo:
             undo.callback(_remove, files, passing)
@@ -128,6 +128,10 @@ def location(where: str | Path) -> Location:
     return Url(where.rstrip("/"))
 
 
+BLOCK = 4096  # bytes
+
+NAME_KEPT = 40  # characters of a name that stand in the one that its file has in passing
+
 PRIVATE = 0o600
 """The mode of a file that holds what was computed from private rows: its owner alone reads it."""
 
@@ -147,14 +151,34 @@ def written_whole(path: str | os.PathLike[str], *, private: bool = False) -> Ite
     [('a.txt', 'whole')]
     """
     target = Path(path)
-    passing = target.with_name(_passing(target.name))
+    passing = target.with_name(passing_name(target.name))
     try:
-        if private:
-            os.close(os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
-        yield passing
-        os.replace(passing, target)
+        with named_in_errors(target, passing):
+            if private:
+                os.close(os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
+            yield passing
+            os.replace(passing, target)
     finally:
-        passing.unlink(missing_ok=True)
+        with suppress(OSError):  # what is raised already says more
+            passing.unlink(missing_ok=True)
+
+
+@contextmanager
+def named_in_errors(target: str | Path, passing: Path | None = None) -> Iterator[None]:
+    """Let an OSError of the block that names no file, or ``passing``, name ``target``.
+
+    >>> with named_in_errors("rows.csv"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    OSError: [Errno 28] No space left on device: 'rows.csv'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and str(error.filename) != str(passing):
+            raise
+        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+        raise OSError(error.errno or errno.EIO, reason, str(target)) from error
 
 
 def write_whole(target: Location, content: bytes, *, private: bool = False) -> None:
@@ -176,19 +200,50 @@ def write_whole(target: Location, content: bytes, *, private: bool = False) -> N
 def check_writable(*written: Path | None, read: Iterable[str | Path | None] = ()) -> None:
     """Refuse places that nothing could be written to, that are named twice or also ``read``.
 
+    A file is made in each folder, under the name that a result would have in passing, and removed.
     None is no place, and "-" is standard input or output. InputError, before anything is spent.
     """
     taken = {Path(path).resolve() for path in read if path is not None and str(path) != "-"}
     for path in written:
         if path is None or str(path) == "-":
             continue
-        if path.resolve() in taken:
+        try:
+            place = path.resolve()
+            path.exists()  # OSError for a name that is longer than names may be
+            known, has_folder = place in taken, path.parent.is_dir()
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
+            raise InputError(f"{str(path)!r}: cannot be written: {_reason(error)}") from None
+        taken.add(place)
+        if known:
             raise InputError(f"{path}: is named twice; give each file a place of its own")
-        taken.add(path.resolve())
-        if not path.parent.is_dir():
+        if not has_folder:
             raise InputError(f"{path}: its folder does not exist; make it, or name another place")
         if path.is_dir() or not os.access(path.parent, os.W_OK):
             raise InputError(f"{path}: cannot be written; name another place")
+        _try(path)
+
+
+def _try(path: Path) -> None:
+    """Raise InputError where no file can be made that would take the name ``path``."""
+    passing = path.with_name(passing_name(path.name))
+    try:
+        try:
+            with os.fdopen(
+                os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb"
+            ) as file:
+                file.write(bytes(BLOCK))  # which a full disk has no room for
+        finally:
+            passing.unlink(missing_ok=True)
+        folder, own = path.parent.stat(), path.lstat() if path.exists() else None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {_reason(error)}") from None
+    owners = {0, folder.st_uid, folder.st_uid if own is None else own.st_uid}
+    if folder.st_mode & stat.S_ISVTX and getattr(os, "geteuid", int)() not in owners:
+        raise InputError(f"{path}: is another user's, and cannot be replaced in this folder")
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _write(target: Path, content: bytes, *, private: bool) -> None:
@@ -196,9 +251,10 @@ def _write(target: Path, content: bytes, *, private: bool) -> None:
         passing.write_bytes(content)
 
 
-def _passing(name: str) -> str:
+def passing_name(name: str) -> str:
     """Return a name that no other process takes, on whatever machine it shares the folder from."""
-    return f".{name}.{os.getpid()}-{secrets.token_hex(4)}.part"
+    # As long a name as the disk can hold leaves no room for more, so that it is cut.
+    return f".{name[:NAME_KEPT]}.{os.getpid()}-{secrets.token_hex(4)}.part"
 
 
 def _remove(files: AbstractFileSystem, path: str) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from dp_synth.cli.account import tradeoff_points
 from dp_synth.cli.arguments import Neighbours, reading_arguments
+from dp_synth.display import one_line
 from dp_synth.errors import InputError, LedgerError
 from dp_synth.files import check_writable
 from dp_synth.rounding import rounded_up
@@ -76,9 +77,10 @@ def verify(
 
     ledger = _verified(file)
     later = None if head is None else entries_since(file, head)
-    print(f"{file}: {len(ledger.entries)} entries; {'; '.join(ledger.summary())}")
+    said = "; ".join(ledger.summary())
+    print(one_line(f"{file}: {len(ledger.entries)} entries; {said}"))
     for remark in examine(file).remarks():
-        print(remark)
+        print(one_line(remark))
     if later is None:
         print(f"head {ledger.head}: note it; only with --head is it seen when the end was cut off")
     else:
@@ -98,7 +100,7 @@ def show(
         return
     print(ledger)
     print()
-    print(ledger.statement())
+    print(one_line(ledger.statement()))
 
 
 def export(
