@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -47,7 +46,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     asked = parser.parse_args()
     both = [path.resolve() for path in (asked.against, HERE) if path is not None]
-    print(f"{asked.rows:,} rows x 14 columns; {resource.getpagesize()} bytes a page")
+    print(f"{asked.rows:,} rows x 14 columns, whole processes")
     print(f"{'file':<10}{'checkout':<12}{'CPU s':>8}{'MB':>8}{'MB written':>12}")
     with tempfile.TemporaryDirectory() as folder:
         release = Path(folder) / "release.npz"

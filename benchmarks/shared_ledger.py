@@ -64,8 +64,11 @@ def sign(card: Path, go: Path, number: int) -> dict[str, int]:
 
 def wait_for(go: Path) -> None:
     """Say that the process is ready, and wait until all are."""
+    parent = os.getppid()
     go.with_name(f"ready-{os.getpid()}").touch()
     while not go.exists():
+        if os.getppid() != parent:  # nobody is left to say go
+            raise SystemExit(1)
         time.sleep(0.001)
 
 

@@ -1,15 +1,23 @@
-"""How objects show themselves: a line, a short table in a notebook, text that is only text."""
+"""How objects show themselves, how far long work is, and text that is only text."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from html import escape
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 ROWS = 10  # that are shown of many
+TOLD = 100  # times that a watcher is told of one part of the work
+
+Part = TypeVar("Part")
+Watcher = Callable[[float], None]
+"""Is told which share of the work is done, from 0 to 1: nothing else, rows may be private."""
+
+_watched: ContextVar[tuple[Watcher, float, float] | None] = ContextVar("watched", default=None)
 # Control characters but the end of a line and the tab; marks that turn the order of writing, have
 # no width or end lines; tags; and halves of characters.
 _ACTING = re.compile(
@@ -108,3 +116,51 @@ def html_table(
 
 def _row(tag: str, cells: Sequence[str]) -> str:
     return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>\n"
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Have ``watcher`` told how much of the work inside the block is done."""
+    token = _watched.set((watcher, 0.0, 1.0))
+    try:
+        yield
+    finally:
+        _watched.reset(token)
+
+
+@contextmanager
+def part_of_work(place: int, parts: int) -> Iterator[None]:
+    """Have what is told inside the block count as one of several parts, each about as long.
+
+    >>> with watching(lambda done: print(f"{done:.0%}")):
+    ...     for half in range(2):
+    ...         with part_of_work(half, 2):
+    ...             list(told([1, 2]))
+    25%
+    50%
+    [1, 2]
+    75%
+    100%
+    [1, 2]
+    """
+    watched = _watched.get()
+    if watched is None:
+        yield
+        return
+    watcher, start, size = watched
+    token = _watched.set((watcher, start + size * place / parts, size / parts))
+    try:
+        yield
+    finally:
+        _watched.reset(token)
+
+
+def told(steps: Sequence[Part]) -> Iterator[Part]:
+    """Yield steps that take about as long each, and tell who watches, if anybody does."""
+    watched = _watched.get()
+    often = max(1, len(steps) // TOLD)
+    for place, step in enumerate(steps, start=1):
+        yield step
+        if watched and (place % often == 0 or place == len(steps)):
+            watcher, start, size = watched
+            watcher(start + size * place / len(steps))

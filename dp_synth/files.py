@@ -88,7 +88,7 @@ class Url:
             files.pipe_file(path, content)
             return
         folder, _, name = path.rpartition("/")
-        passing = f"{folder}/{_passing(name)}"
+        passing = f"{folder}/{passing_name(name)}"
         files.makedirs(folder, exist_ok=True)
         with ExitStack() as undo:
             undo.callback(_remove, files, passing)
@@ -151,7 +151,7 @@ def written_whole(path: str | os.PathLike[str], *, private: bool = False) -> Ite
     [('a.txt', 'whole')]
     """
     target = Path(path)
-    passing = target.with_name(_passing(target.name))
+    passing = target.with_name(passing_name(target.name))
     try:
         with named_in_errors(target, passing):
             if private:
@@ -225,7 +225,7 @@ def check_writable(*written: Path | None, read: Iterable[str | Path | None] = ()
 
 def _try(path: Path) -> None:
     """Raise InputError where no file can be made that would take the name ``path``."""
-    passing = path.with_name(_passing(path.name))
+    passing = path.with_name(passing_name(path.name))
     try:
         try:
             with os.fdopen(
@@ -251,7 +251,7 @@ def _write(target: Path, content: bytes, *, private: bool) -> None:
         passing.write_bytes(content)
 
 
-def _passing(name: str) -> str:
+def passing_name(name: str) -> str:
     """Return a name that no other process takes, on whatever machine it shares the folder from."""
     # As long a name as the disk can hold leaves no room for more, so that it is cut.
     return f".{name[:NAME_KEPT]}.{os.getpid()}-{secrets.token_hex(4)}.part"

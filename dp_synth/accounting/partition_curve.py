@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 Curve = Callable[[Floats], Floats]  # delta at each epsilon >= 0
 
 MOST_SHIFT = 8.0  # of a count, in standard deviations: with less noise all counts may be seen
-MOST_BITS = 40  # more columns are taken as if their counts were seen
+MOST_BITS = 24  # more columns are taken as if their counts were seen
 REACH = 11.5  # standard deviations, beyond which a bit is as good as certain
 FINE, FAR = 4.0, 0.1  # standard deviations up to which thresholds lie close, and the spacing beyond
 CLOSE = 0.02  # the spacing of thresholds; it costs about half as much of a loss

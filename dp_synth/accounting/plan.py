@@ -24,6 +24,7 @@ from dp_synth.accounting.events import (
     VoteNoise,
     ZeroConcentrated,
 )
+from dp_synth.accounting.partition_curve import MOST_BITS
 from dp_synth.errors import InputError, UnsupportedEvent
 
 BITS_GAIN = 1.5
@@ -352,12 +353,12 @@ class Plan:
         by all rows of one.
         """
         replaced = budget.adjacency != "add_remove"
-        one_bit = not replaced and budget.max_rows == 1
         found = dict(self.parts)
         for name, part in self.parts.items():
             if isinstance(part, Gaussians) and part.count_records and budget.records_are_public:
                 found[name] = replace(part, count=0)
-            if isinstance(part, ThresholdedGaussians) and part.one_bit != one_bit:
+            if isinstance(part, ThresholdedGaussians):
+                one_bit = not replaced and budget.max_rows == 1 and part.count <= MOST_BITS
                 found[name] = replace(part, one_bit=one_bit)
             if isinstance(part, SampledGaussians):
                 found[name] = replace(part, rows=budget.max_rows, replaced=replaced)

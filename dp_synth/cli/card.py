@@ -59,6 +59,7 @@ def card(
 
     Without --internal it is made from the release alone and may be published with it.
     """
+    from dp_synth.counting.size import COMPARED, check_room
     from dp_synth.datasets import read_table
     from dp_synth.release import Release
     from dp_synth.report.card import data_card, places
@@ -77,6 +78,7 @@ def card(
     )
     if internal:
         how = kept.schema.read_as(dialect).dialect
+        check_room(*tables.values(), reference, dialect=how, a_cell=COMPARED)
         others = None if reference is None else read_table(reference, how)
         fitted, fresh, rows = (read_table(path, how) for path in tables.values() if path)
         part = internal_part(fitted, fresh, rows, kept, reference=others, seed=seed)

@@ -13,8 +13,9 @@ import typer
 from dp_synth.cli.arguments import find_modules_here, table_of
 from dp_synth.cli.dialect import takes_dialect
 from dp_synth.cli.outputs import Outputs, write_each, write_text
+from dp_synth.cli.progress import shown_work
 from dp_synth.dialect import Dialect
-from dp_synth.display import one_line
+from dp_synth.display import one_line, part_of_work
 from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def evaluate(
     Beside marginals and classifiers stands what real rows would score. All of it is internal: it
     is computed on real rows and is not differentially private.
     """
+    from dp_synth.counting.size import COMPARED, check_room
     from dp_synth.datasets.overlap import refuse_shared
     from dp_synth.metrics import Compared, RealTables
     from dp_synth.metrics.evaluation import evaluation_of
@@ -79,6 +81,7 @@ def evaluate(
     check_writable(json_file, html_file, read=(real, holdout, synthetic, schema, release))
     more = _more_metrics(names)
     columns = Schema.load(schema).read_as(dialect)
+    check_room(real, holdout, synthetic, dialect=columns.dialect, a_cell=COMPARED)
     fitted, fresh, made = (table_of(path, columns) for path in (real, holdout, synthetic))
     refuse_shared({f"--real {real}": fitted, f"--holdout {holdout}": fresh})
     about = _about(columns, {"fitted": fitted, "hold-out": fresh, "synthetic": made}, release)
@@ -195,6 +198,7 @@ def attack(
     and is not differentially private.
     """
     from dp_synth.attacks import ATTACKS, attack_named
+    from dp_synth.counting.size import COMPARED, check_room
     from dp_synth.release import Release
     from dp_synth.report.risk import Guarantee
     from dp_synth.schema import Schema
@@ -206,6 +210,8 @@ def attack(
     attacks = {name: attack_named(name) for name in chosen}
     held = None if release is None else Release.load(release)
     columns = Schema.load(schema).read_as(dialect)
+    tables = (members, non_members, synthetic, reference)
+    check_room(*tables, dialect=columns.dialect, a_cell=COMPARED)
     view = _view(synthetic, columns, reference, held)
     aimed = _targets((members, non_members), columns, view, targets, seed=seed)
     scores = _attack_scores(attacks, aimed, view, seed)
@@ -314,7 +320,12 @@ def _attack_scores(
     members, non_members = targets
     result = {}
     for name, one in attacks.items():
-        roc = Roc(one.scores(members, view), one.scores(non_members, view), seed)
+        scores = []
+        with shown_work(f"attack {name!r}"):
+            for place, aimed in enumerate((members, non_members)):
+                with part_of_work(place, 2):
+                    scores.append(one.scores(aimed, view))
+        roc = Roc(scores[0], scores[1], seed)
         result[name] = {"auc": roc.auc()}
         result[name] |= {f"tpr_at_fpr_{fpr}": roc.tpr_at_fpr(fpr) for fpr in FPRS}
     return result

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -17,7 +17,7 @@ import typer
 from dp_synth import extensions
 from dp_synth.cli.arguments import Neighbours, find_modules_here, reading_arguments
 from dp_synth.cli.dialect import takes_dialect
-from dp_synth.cli.outputs import charged_for, check_room, stopped_gently, write_paid
+from dp_synth.cli.outputs import Outputs, charged_for, check_room, stopped_gently, write_paid
 from dp_synth.cli.progress import shown_training
 from dp_synth.dialect import Dialect
 from dp_synth.display import one_line
@@ -126,34 +126,52 @@ def synthesize(
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
-        chosen = _writable(_chosen(public, columns, drop, unit), out)
+        chosen = _writable(_chosen(public, columns, drop, unit), out, rows)
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, card=card)
-    check_room(chosen, rows, out)
     _check_internal(data, card, holdout, internal=internal, validate=validate is not None)
     asked = _validation(validate, holdout)
     with reading_arguments():
         payer = _payer(budget, ledger, checkpoint)
         recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint, validation=asked)
-    with stopped_gently():
+    with stopped_gently():  # from here on files are private
         with shown_training(synthesizer), _remarks(check=check), charged_for(payer):
-            # from here on files are private
             fresh, table = _fresh(chosen, holdout), _table(data, chosen)
             how = asked if asked is None or fresh is None else asked.against(fresh)
             fitted = recipe.fit(
                 table, chosen, payer, seed=seed, checkpoint=checkpoint, validation=how
             )
-        drawn = _seed() if seed is None else seed + 1
-        outputs: list[tuple[str | Path, Callable[[], object]]] = []
-        if release:
-            outputs.append((release, partial(fitted.save, release)))
-        outputs.append((out, partial(_write_rows, fitted, out, rows, drawn)))
-        if card:
-            outputs.append((card, partial(_write_card, fitted, card)))
-        if card and internal and fresh is not None and not isinstance(table, str):
-            write = partial(_add_internal, card, fitted, (table, fresh), rows, (drawn, seed or 0))
-            outputs.append((f"the internal part of {card}", write))
-        places = [Path(place) for place in (out, release, card, ledger) if place and place != "-"]
-        write_paid(fitted, outputs, release, [place.parent for place in places])
+        wanted = Wanted(out, release, card, rows, _seed() if seed is None else seed + 1)
+        real = None if fresh is None or isinstance(table, str) or not internal else (table, fresh)
+        folders = [Path(place).parent for place in (out, release, card, ledger) if place]
+        write_paid(fitted, _outputs(fitted, wanted, real, seed or 0), release, folders)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written of a fit: files, and how many rows by which seed."""
+
+    out: str
+    release: Path | None
+    card: Path | None
+    rows: int | None
+    drawn: int
+
+
+def _outputs(
+    fitted: Release, wanted: Wanted, real: tuple[pd.DataFrame, pd.DataFrame] | None, seed: int
+) -> Outputs:
+    """Return what writes each file, the release first; ``real`` rows are for the internal part."""
+    outputs: Outputs = []
+    if wanted.release:
+        outputs.append((wanted.release, partial(fitted.save, wanted.release)))
+    rows = partial(_write_rows, fitted, wanted.out, wanted.rows, wanted.drawn)
+    outputs.append((wanted.out, rows))
+    if wanted.card:
+        outputs.append((wanted.card, partial(_write_card, fitted, wanted.card)))
+    if wanted.card and real is not None:
+        more = partial(_add_internal, wanted.card, fitted, real, wanted, seed)
+        outputs.append((f"the internal part of {wanted.card}", more))
+    return outputs
 
 
 def sample(
@@ -231,10 +249,11 @@ def _write_card(release: Release, card: Path) -> None:
     data_card(release).write(card)
 
 
-def _writable(schema: Schema, out: str) -> Schema:
-    """Return the schema; InputError where the file that is asked for cannot hold a text of it."""
+def _writable(schema: Schema, out: str, rows: int | None) -> Schema:
+    """Return the schema; InputError where the file cannot hold a text of it, or so many rows."""
     from dp_synth.datasets.writing import lacking_signs
 
+    check_room(schema, rows, out)
     for name in lacking_signs(schema, out):
         encoding = schema.dialect and schema.dialect.encoding
         raise InputError(
@@ -333,19 +352,18 @@ def _add_internal(
     card: Path,
     release: Release,
     real: tuple[pd.DataFrame, pd.DataFrame],
-    rows: int | None,
-    seeds: tuple[int, int],
+    wanted: Wanted,
+    seed: int,
 ) -> None:
     """Add the internal part, on the rows that were drawn, to a card that was written without it."""
     from dp_synth.report.card import data_card
     from dp_synth.report.card_internal import internal_part
     from dp_synth.sampled_rows import DRAWN
 
-    drawn, seed = seeds
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # which was told when they were written
-        made = next(release.sample_blocks(rows, drawn, block=DRAWN, kinds="written"))
-    if rows is not None and len(made) < rows:
+        made = next(release.sample_blocks(wanted.rows, wanted.drawn, block=DRAWN, kinds="written"))
+    if wanted.rows is not None and len(made) < wanted.rows:
         print(
             f"the internal part of the card looks at the first {len(made):,} rows", file=sys.stderr
         )

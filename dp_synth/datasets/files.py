@@ -11,14 +11,17 @@ import zlib
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from dp_synth.counting.size import check_room, most_text, too_long
+from dp_synth.counting.texts import blocks_of
 from dp_synth.dialect import COMMON, Dialect, check_names
 from dp_synth.errors import InputError
 from dp_synth.frames import without_index
-from dp_synth.typed_cells import parquet_batches, parquet_names, texts_of
+from dp_synth.typed_cells import parquet_batches, parquet_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,11 +39,13 @@ def read_table(path: str | PathLike[str], dialect: Dialect | None = None) -> pd.
     No text means "missing" here: ``NA`` and the empty cell stay as they are, and a null of a
     Parquet file becomes an empty text; its other cells are written as `typed_cells.text_of` does.
     Bytes of a cell that are not of the encoding stand as ``\\ufffd``, and SchemaMismatch warns of
-    them. InputError when the file is not such a table.
+    them. InputError when the file is not such a table, or needs more memory than tables may take
+    (`counting.size.memory_limit`): before it is read, or while it is where it hides its length.
     """
     dialect = dialect or COMMON
     if os.fspath(path) == "-":
-        return parse_csv(sys.stdin.buffer.read(), "standard input", dialect)
+        return parse_csv(_limited(sys.stdin.buffer, "standard input"), "standard input", dialect)
+    check_room(path, dialect=dialect)
     if kind_of(path) == "parquet":
         return _parse_parquet(path)
     return parse_csv(_content(path), str(path), dialect)
@@ -126,16 +131,37 @@ def _content(path: str | PathLike[str]) -> bytes:
 
 def _decompress(content: bytes, source: str) -> bytes:
     try:
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            return _limited(file, source)
     except (OSError, EOFError, zlib.error):
         raise InputError(f"{source}: is a damaged gzip file") from None
 
 
+def _limited(file: IO[bytes] | gzip.GzipFile, source: str) -> bytes:
+    """Return what is left of a file; InputError where that is more than tables may have."""
+    most, parts = most_text(), []
+    while part := file.read(BLOCK):
+        parts.append(part)
+        most -= len(part)
+        if most < 0:
+            raise too_long(source)
+    return b"".join(parts)
+
+
 def _parse_parquet(path: str | PathLike[str]) -> pd.DataFrame:
+    import pyarrow as pa
+
     names = without_index(parquet_names(path), str(path))
     check_names(names, str(path))
-    cells: dict[str, list[str]] = {name: [] for name in names}
-    for batch in parquet_batches(path, names, RECORDS):
-        for name, column in zip(names, batch.columns, strict=True):
-            cells[name] += texts_of(column)
-    return pd.DataFrame({name: pd.Series(texts, dtype="str") for name, texts in cells.items()})
+    cells: dict[str, list[pa.Array]] = {name: [] for name in names}
+    most = most_text()
+    for block in blocks_of(parquet_batches(path, names, RECORDS), names):
+        for name, texts in block.items():
+            lengths = np.array([len(text) for text in texts.distinct])
+            most -= int(lengths.take(texts.places).sum()) + len(texts.places)
+            if most < 0:  # before a short file's long texts are written out
+                raise too_long(str(path))
+            cells[name].append(pa.array(texts.distinct, pa.string()).take(pa.array(texts.places)))
+    columns = [pa.chunked_array(chunks, pa.string()) for chunks in cells.values()]
+    frame: pd.DataFrame = pa.table(columns, names=names).to_pandas()
+    return frame
