@@ -32,6 +32,7 @@ from dp_synth.schema import Schema
 ROOT = Path(__file__).parent.parent
 PARTS = ("members", "others", "reference", "synthetic")
 SECRET = "sex"
+SAME = 1e-9  # of rounding
 BUDGET = dps.PrivacyBudget(10.0, 1e-6)
 
 Tables = Mapping[str, pd.DataFrame]
@@ -135,6 +136,9 @@ def line(name: str, folder: Path, before: Path | None, most: float) -> tuple[str
         if scores is not None and expected is not None:
             apart = np.abs(scores - expected) / np.maximum(np.abs(expected), 1)
             said += "   equal" if not apart.any() else f"   {apart.max():.0e}"
+            said += (
+                f", {(apart > SAME).mean():.2%} above {SAME:.0e}" if (apart > SAME).any() else ""
+            )
     return said, seconds
 
 
