@@ -1,12 +1,14 @@
-"""How objects show themselves in a session, and how far long work is, for whoever watches."""
+"""How objects show themselves, how far long work is, and text that is only text."""
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from html import escape
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 ROWS = 10  # that are shown of many
 TOLD = 100  # times that a watcher is told of one part of the work
@@ -16,6 +18,80 @@ Watcher = Callable[[float], None]
 """Is told which share of the work is done, from 0 to 1: nothing else, rows may be private."""
 
 _watched: ContextVar[tuple[Watcher, float, float] | None] = ContextVar("watched", default=None)
+# Control characters but the end of a line and the tab; marks that turn the order of writing, have
+# no width or end lines; tags; and halves of characters.
+_ACTING = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\U000e0000-\U000e007f]|\r(?!\n)"
+)
+
+
+def inert(text: str) -> str:
+    r"""Return ``text`` with all that acts on a terminal, or reorders what it shows, spelled out.
+
+    >>> print(inert("\x1b[2Jsigned by\u202e nobody"))
+    \u001b[2Jsigned by\u202e nobody
+    """
+    return _ACTING.sub(lambda found: _spelled(found[0]), text)
+
+
+def one_line(text: str) -> str:
+    r"""Return ``text`` as `inert` does, with ends of lines and tabs spelled out as well.
+
+    >>> print(one_line("mst\nhead found"))
+    mst\u000ahead found
+    """
+    return re.sub(r"[\t\r\n]", lambda found: _spelled(found[0]), inert(text))
+
+
+def _spelled(sign: str) -> str:
+    units = sign.encode("utf-16-be", "surrogatepass")  # as JSON has it, so that JSON stays JSON
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
+
+
+class InertText:
+    """A text stream that shows all text that it is given as text; see `inert`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to ``stream``."""
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write ``text``, spelled out."""
+        self._stream.write(inert(text))
+        return len(text)
+
+    def writelines(self, lines: Sequence[str]) -> None:
+        """Write each of the lines."""
+        for line in lines:
+            self.write(line)
+
+    @property
+    def rich_proxied_file(self) -> TextIO:
+        """The stream itself, where rich draws its bars."""
+        return self._stream
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._stream, name)
+
+
+@contextmanager
+def inert_streams() -> Iterator[None]:
+    """Show what the block prints as text: on standard error, and on output that is a terminal.
+
+    Output that goes to a file or another program stays as it is.
+    """
+    streams = sys.stdout, sys.stderr
+    try:
+        if sys.stdout is not None and sys.stdout.isatty():
+            sys.stdout = cast("TextIO", InertText(sys.stdout))
+        if sys.stderr is not None:
+            sys.stderr = cast("TextIO", InertText(sys.stderr))
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 def html_table(

@@ -42,7 +42,15 @@ def shown_training(name: str) -> Iterator[None]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[said]}"),
     )
-    with Bar(TextColumn(name), *columns, console=Console(stderr=True), transient=True) as bar:
+    # Nothing is redirected: what is printed meanwhile goes through the stream that spells it out.
+    with Bar(
+        TextColumn(name, markup=False),
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
         task = bar.add_task(name, total=None, said="", visible=False)
 
         def show(progress: Progress) -> None:
