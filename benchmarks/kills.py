@@ -2,7 +2,8 @@
 
 Each time a grid of small cells is under way when a process of it is killed as kill -9 does, at a
 moment drawn from a seed; then the grid is run again. The records must be those of an undisturbed
-run, no cell that had ended may be run again, and no process may be left behind. A line a kind.
+run, no cell that had ended may be run again, and no process may be left behind. Commands that are
+killed are in `killed_commands`: these say what must hold after them. A line a kind.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import killed_commands
 import numpy as np
 import pandas as pd
 import psutil
@@ -187,14 +189,20 @@ KINDS = {"runner": kill_runner, "worker": kill_worker, "dask-worker": _kill_in_c
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kinds", nargs="*", help=f"of {', '.join(KINDS)}; all by default")
+    known = [*KINDS, *killed_commands.KINDS]
+    parser.add_argument("kinds", nargs="*", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--kills", type=int, default=20, help="of each kind")
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
         run(CELLS, open_store(given.run), local_crew(trivial.work, JOBS))
         return
-    fine = [_say(kind, KINDS[kind], given.kills) for kind in given.kinds or KINDS]
+    fine = [
+        _say(kind, KINDS[kind], given.kills)
+        if kind in KINDS
+        else killed_commands.say(kind, killed_commands.KINDS[kind], given.kills)
+        for kind in given.kinds or known
+    ]
     sys.exit(not all(fine))
 
 

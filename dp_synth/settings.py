@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import fields
@@ -21,11 +22,12 @@ def check_settings(instance: Any) -> None:
 
     For ``__post_init__`` of dataclasses whose fields are bool, int, float, str, Literal, tuples of
     these, and None; fields of other kinds are checked where their kind is a class. A whole number
-    stands for a float, a scalar of numpy becomes Python's, a list a tuple. Ranges are the class's
-    own to check.
+    stands for a float, a scalar of numpy becomes Python's, a list a tuple. A class variable
+    ``LARGEST`` says by name beyond which value there is no room, or no time; other ranges are the
+    class's own to check.
     """
     kind: Any = type(instance)
-    hints = _hints(kind)
+    hints, largest = _hints(kind), getattr(kind, "LARGEST", {})
     for field in fields(instance):
         if field.name not in hints:
             continue
@@ -35,6 +37,9 @@ def check_settings(instance: Any) -> None:
             raise InputError(f"{field.name} must be {described(hint)}, got {given!r}")
         if value is not given:
             object.__setattr__(instance, field.name, value)
+        most = largest.get(field.name, math.inf)
+        if isinstance(value, int | float) and most < value < math.inf:
+            raise InputError(f"{field.name} must be at most {most}, got {value}")
 
 
 def read_setting(kind: type, name: str, text: str) -> object:

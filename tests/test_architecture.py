@@ -25,7 +25,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"counting", "comparison", "validation_bounds"},
     {"table", "datasets", "inference"},
     {"mechanisms", "citation", "evidence", "standard_errors", "intake"},
-    {"one_shot", "checkpoint", "validation"},
+    {"one_shot", "checkpoint", "sampled_rows", "validation"},
     {"nn"},
     {"release"},
     {"synthesizers"},

@@ -26,6 +26,7 @@ from dp_synth.cli import (
     store,
     synthesize,
 )
+from dp_synth.display import inert_streams
 from dp_synth.errors import (
     BudgetExceeded,
     InputError,
@@ -102,6 +103,7 @@ ledger_app.command("new")(ledger.new)
 ledger_app.command("verify")(ledger.verify)
 ledger_app.command("show")(ledger.show)
 ledger_app.command("export")(ledger.export)
+ledger_app.command("repair")(ledger.repair)
 app.add_typer(ledger_app, name="ledger")
 peers_app.command("install")(peers.install)
 peers_app.command("list")(peers.listing)
@@ -115,7 +117,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 success, 2 wrong arguments or input, 3 a budget that does not allow it, 4 an audit that
     refutes a claim or a card that does not pass a gate, 130 interrupted.
     Anything else is a defect of ours: its exception is left to end the process with a traceback.
+    What comes from files and other people is shown as text, whatever signs it holds.
     """
+    with inert_streams():
+        return _exit_code(arguments)
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
         with _told_in_a_line():
             app(None if arguments is None else list(arguments), prog_name="dp-synth")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dp_synth.cli.arguments import find_modules_here
+from dp_synth.display import one_line
 from dp_synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def status(grid: GridFile, settings: Settings = None, store: StorePlace = None) 
     tally = benchmark.status(benchmark.plan(content), benchmark.store_at(place))
     typer.echo(f"{place}: {tally.done} done, {tally.failed} failed, {tally.left} left")
     for reason, count in sorted(tally.reasons.items()):
-        typer.echo(f"  {count} x {reason}")
+        typer.echo(f"  {count} x {one_line(reason)}")
 
 
 def export(
@@ -271,7 +272,9 @@ def _progress(told: list[Tally]) -> Iterator[Callable[[Tally], None]]:
 
     counts = "{task.fields[done]} done, {task.fields[failed]} failed, {task.fields[left]} left"
     columns = (BarColumn(), TextColumn(counts), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True))
+    bar = Progress(
+        *columns, console=Console(stderr=True), redirect_stdout=False, redirect_stderr=False
+    )
 
     def report(tally: Tally) -> None:
         told.append(tally)

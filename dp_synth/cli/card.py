@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dp_synth.cli.dialect import takes_dialect
+from dp_synth.cli.outputs import Outputs, write_each, write_text
 from dp_synth.dialect import Dialect
+from dp_synth.display import one_line
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
-from dp_synth.files import check_writable, written_whole
+from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
     from dp_synth.datasets.sources import Source
@@ -135,10 +138,11 @@ def gate(
     signed = _sign(place, sign, asked, judged, digest) if sign else read_signatures(place)
     signed += tuple(one for path in signatures or () for one in read_signatures(path))
     verdict = judge(judged, asked, card_sha256=digest, signed=signed, release=kept)
-    _show(verdict)
+    outputs: Outputs = [("standard output", partial(_show, verdict))]
     if json_out is not None:
-        with written_whole(json_out) as passing:
-            passing.write_text(verdict.to_json(), encoding="utf-8")
+        write = partial(write_text, json_out, verdict.to_json(), private=bool(verdict.private))
+        outputs.insert(0, (json_out, write))
+    write_each(outputs)
     if not verdict.passed:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -205,12 +209,12 @@ def _show(verdict: Verdict) -> None:
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        cells = [one_line(cell).ljust(width) for cell, width in zip(row, widths, strict=False)]
         typer.echo("  ".join([*cells, row[3]]))
     for signing in verdict.signings:
         one = signing.signature
         by = "to be signed" if one is None else f"signed by {one.name} on {one.at[:10]}"
-        typer.echo(f"{signing.required.role}: {signing.required.statement} [{by}]")
+        typer.echo(one_line(f"{signing.required.role}: {signing.required.statement} [{by}]"))
     if verdict.remark:
         typer.echo(f"warning: {verdict.remark}")
     typer.echo("passed" if verdict.passed else "not passed")

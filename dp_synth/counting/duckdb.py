@@ -282,10 +282,11 @@ def _literal(path: str | PathLike[str]) -> str:
 
 
 def _places(names: Sequence[str], wanted: Sequence[str], path: str | PathLike[str]) -> list[int]:
+    places = dict(reversed([(name, place) for place, name in enumerate(names)]))  # the first counts
     for name in wanted:
-        if name not in names:
+        if name not in places:
             raise SchemaError(f"{path}: lacks column {name!r}, which the schema names")
-    return [names.index(name) for name in wanted]
+    return [places[name] for name in wanted]
 
 
 def _magic(path: str | PathLike[str]) -> bytes:

@@ -1,4 +1,4 @@
-"""Table files: CSV and Parquet in and out, every cell read as text."""
+"""Table files: CSV and Parquet, every cell read as text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from dp_synth.counting.size import check_room, most_text, too_long
 from dp_synth.counting.texts import blocks_of
 from dp_synth.dialect import COMMON, Dialect, check_names
 from dp_synth.errors import InputError
-from dp_synth.files import written_whole
 from dp_synth.frames import without_index
 from dp_synth.typed_cells import parquet_batches, parquet_names
 
@@ -47,29 +46,9 @@ def read_table(path: str | PathLike[str], dialect: Dialect | None = None) -> pd.
     if os.fspath(path) == "-":
         return parse_csv(_limited(sys.stdin.buffer, "standard input"), "standard input", dialect)
     check_room(path, dialect=dialect)
-    if _kind(path) == "parquet":
+    if kind_of(path) == "parquet":
         return _parse_parquet(path)
     return parse_csv(_content(path), str(path), dialect)
-
-
-def write_table(
-    frame: pd.DataFrame, path: str | PathLike[str], dialect: Dialect | None = None
-) -> None:
-    """Write ``frame`` to ``path`` all at once, or leave what was there as it was.
-
-    The ending and ``dialect`` are as in `read_table`, an index is not written; ``-`` writes CSV to
-    standard output, as UTF-8.
-    """
-    dialect = dialect or COMMON
-    if os.fspath(path) == "-":
-        sys.stdout.write(_to_csv(frame, dialect))
-        return
-    kind = _kind(path)
-    content = _to_parquet(frame) if kind == "parquet" else _encoded(frame, dialect, path)
-    if kind == "csv.gz":
-        content = gzip.compress(content, mtime=0)  # the same table gives the same bytes
-    with written_whole(path) as passing:
-        passing.write_bytes(content)
 
 
 def parse_csv(content: bytes, source: str, dialect: Dialect = COMMON) -> pd.DataFrame:
@@ -134,7 +113,8 @@ def _first_record(text: str, source: str, dialect: Dialect) -> list[str]:
     return found
 
 
-def _kind(path: str | PathLike[str]) -> str:
+def kind_of(path: str | PathLike[str]) -> str:
+    """Return the kind of a table file by its ending: csv, csv.gz or parquet; else InputError."""
     name = Path(path).name.lower()
     for ending in ("csv", "csv.gz", "parquet"):
         if name.endswith(f".{ending}"):
@@ -185,37 +165,3 @@ def _parse_parquet(path: str | PathLike[str]) -> pd.DataFrame:
     columns = [pa.chunked_array(chunks, pa.string()) for chunks in cells.values()]
     frame: pd.DataFrame = pa.table(columns, names=names).to_pandas()
     return frame
-
-
-def _to_csv(frame: pd.DataFrame, dialect: Dialect) -> str:
-    text: str = frame.to_csv(
-        index=False, lineterminator="\n", sep=dialect.delimiter, header=dialect.has_header
-    )
-    if "\r" in text:  # which is quoted only where all text is
-        text = frame.to_csv(
-            index=False,
-            lineterminator="\n",
-            sep=dialect.delimiter,
-            header=dialect.has_header,
-            quoting=csv.QUOTE_NONNUMERIC,
-        )
-    return text
-
-
-def _encoded(frame: pd.DataFrame, dialect: Dialect, path: str | PathLike[str]) -> bytes:
-    encoding = dialect.encoding or "utf-8"
-    try:
-        return _to_csv(frame, dialect).encode(encoding)
-    except UnicodeEncodeError:
-        raise InputError(f"{path}: {encoding} has no sign for a text of the schema") from None
-
-
-def _to_parquet(frame: pd.DataFrame) -> bytes:
-    # Parquet columns have one type: values beside missing marks are written as text.
-    mixed = {
-        name: frame[name].map(str, na_action="ignore").astype(object)
-        for name in frame.columns
-        if frame[name].dtype == object
-    }
-    content: bytes = frame.assign(**mixed).to_parquet(index=False)
-    return content

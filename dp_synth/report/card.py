@@ -82,8 +82,9 @@ class DataCard:
             written_whole(page, private=private) as passing_page,
             written_whole(target, private=private) as passing,
         ):
-            passing_page.write_text(page_of(self), encoding="utf-8")
-            passing.write_text(self.to_json(), encoding="utf-8")
+            # What UTF-8 cannot write, such as of an option's bytes, stands as JSON escapes it.
+            for place, text in ((passing_page, page_of(self)), (passing, self.to_json())):
+                place.write_text(text, encoding="utf-8", errors="backslashreplace")
         return target, page
 
     @classmethod
