@@ -1,23 +1,25 @@
 """CPU seconds and peak memory of whole processes over short files of many records.
 
-Parquet files of ten million records of 3 columns of text and of 14 of integers (as many codes as
-coded Adult has), of a hundred million records of one text, and a compressed CSV file of as many
-bytes, are made in a temporary folder. `dp-synth synthesize` fits them and writes a thousand rows; beside it
-stand DuckDB's own count of all pairs of the same file, and what the command takes for a table of a thousand
-records. ``--against FOLDER`` measures a checkout of another version too, each process within 8 GB. Linux
-alone: peaks are in its units.
+Made in a temporary folder are Parquet files of ten million records of 3 columns of text, and of 14
+of integers (as many codes as coded Adult has), and a Parquet and a compressed CSV file of a hundred
+million records of one text. `dp-synth synthesize` fits them and writes a thousand rows. Beside it
+stand DuckDB's own count of all pairs of the same file, and what the command takes beyond its fit of
+a thousand records. ``--against FOLDER`` measures a checkout of another version too, each process
+within 8 GB. Linux alone: peaks are in its units.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 SIZES = (85, 9, 100, 16, 7, 15, 6, 5, 2, 100, 100, 99, 42, 2)  # of the coded Adult table
@@ -88,10 +90,11 @@ def taken_by(code: str, *arguments: str, version: Path = WHERE) -> Taken:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
-        env={**os.environ, **threads, "PYTHONPATH": str(version)},
+        cwd=version,  # where its modules are looked for
+        env={**os.environ, **threads},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST)),
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_AS, (MOST, MOST)),
     )
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -110,8 +113,8 @@ def compare(file: Path, names: Sequence[str], versions: Sequence[Path], *, repea
     """Print what each version takes to fit a file, beside DuckDB's count of its pairs."""
     print(f"{file.name}: {file.stat().st_size / 1e6:.2f} MB")
     duckdb = None
-    if file.suffix == ".parquet" and names[0] != "start":
-        duckdb = least(lambda: taken_by(DUCKDB, str(file)), repeats)
+    if file.suffix == ".parquet":
+        duckdb = least(partial(taken_by, DUCKDB, str(file)), repeats)
         print(f"  {'DuckDB, all pairs':<24} {duckdb}")
     for name in names:
         for version in versions:
@@ -128,7 +131,7 @@ def compare(file: Path, names: Sequence[str], versions: Sequence[Path], *, repea
             print(f"  {label:<24} {found}  {ratio}", flush=True)
 
 
-def least(work, repeats: int) -> Taken:
+def least(work: Callable[[], Taken], repeats: int) -> Taken:
     """Return the one of several runs that took least."""
     return min((work() for _ in range(repeats)), key=lambda one: one.seconds)
 
@@ -140,8 +143,6 @@ def main() -> None:
     given = parser.parse_args()
     versions = [WHERE, *([given.against.resolve()] if given.against else [])]
     with tempfile.TemporaryDirectory() as place:
-        import json
-
         folder = Path(place)
         made = (json.dumps(SIZES), json.dumps(TEXTS))
         subprocess.run([sys.executable, "-c", MAKE, place, *made], check=True)
