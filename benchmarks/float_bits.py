@@ -181,9 +181,11 @@ def fit(seeds: int, **settings: int) -> Iterator[Line]:
     for seed in range(seeds):
         accountant = dps.Accountant(budget, simulate=True)
         recipe = dps.DPCTGAN(**settings)
+        started = time.process_time()
         release = recipe.fit(data.train, data.schema, accountant, seed=seed)
+        seconds = time.process_time() - started
         rows = release.sample(len(data.train), seed=seed)
-        line: Line = {"seed": seed, **settings}
+        line: Line = {"seed": seed, **settings, "seconds": seconds}
         for degree in (1, 2):
             found = dps.metrics.workload_error(data.train, rows, data.schema, degree=degree)
             line[f"tv{degree}"] = found.value
