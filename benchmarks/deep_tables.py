@@ -38,7 +38,8 @@ RANKED = (("boosting AUC", BOOSTING, 1), ("logistic AUC", LOGISTIC, 1), ("-TV of
 RESAMPLES = 10_000
 
 Values = NDArray[np.float64]
-Draw = Callable[[np.random.Generator, int, int], NDArray[np.intp]]
+Drawn = tuple[int, int, int]  # resamples, seeds, epsilons
+Draw = Callable[[np.random.Generator, Drawn], NDArray[np.intp]]
 
 
 def raw(folder: Path) -> pd.DataFrame:
@@ -136,7 +137,7 @@ def growth(folder: Path) -> str:
             values = _rectangle(records, method, metric)
             if len(values) < 2:
                 continue
-            limits = [f"{lower_limit(sign * values, draw):.2f}" for draw in (_points, _seeds)]
+            limits = [f"{lower_limit(sign * values, draw):.2f}" for draw in RESAMPLED]
             whole = np.arange(values.size)[np.newaxis]
             found = f"{correlations(sign * values, whole)[0]:.2f}"
             rows.append([method, says, str(len(values)), found, *limits])
@@ -168,27 +169,30 @@ def correlations(values: Values, chosen: NDArray[np.intp]) -> Values:
     return found
 
 
-def lower_limit(values: Values, draw: Draw) -> float:
+def lower_limit(values: Values, draw: Draw, resamples: int = RESAMPLES) -> float:
     """Return the lower end of the 95 % interval of the bootstrap, widened for few seeds.
 
     As many as there are seeds are told from each other, however the points are drawn.
     """
-    found = correlations(values, draw(np.random.default_rng(0), *values.shape))
+    found = correlations(values, draw(np.random.default_rng(0), (resamples, *values.shape)))
     whole = float(correlations(values, np.arange(values.size)[np.newaxis])[0])
     known = found[~np.isnan(found)]
     return Estimate.bootstrap(whole, known, len(values), least=-1.0, most=1.0).low
 
 
-def _points(rng: np.random.Generator, seeds: int, epsilons: int) -> NDArray[np.intp]:
-    return rng.integers(seeds * epsilons, size=(RESAMPLES, seeds * epsilons))
+def _points(rng: np.random.Generator, drawn: Drawn) -> NDArray[np.intp]:
+    resamples, seeds, epsilons = drawn
+    return rng.integers(seeds * epsilons, size=(resamples, seeds * epsilons))
 
 
-def _seeds(rng: np.random.Generator, seeds: int, epsilons: int) -> NDArray[np.intp]:
+def _seeds(rng: np.random.Generator, drawn: Drawn) -> NDArray[np.intp]:
     """Return all points of seeds that are drawn as blocks."""
-    blocks = rng.integers(seeds, size=(RESAMPLES, seeds, 1))
-    return (blocks * epsilons + np.arange(epsilons)).reshape(RESAMPLES, -1)
+    resamples, seeds, epsilons = drawn
+    blocks = rng.integers(seeds, size=(resamples, seeds, 1))
+    return (blocks * epsilons + np.arange(epsilons)).reshape(resamples, -1)
 
 
+RESAMPLED: tuple[Draw, ...] = (_points, _seeds)  # what is drawn again
 DRAWN: Mapping[str, Callable[[Path], str]] = {
     "networks coded": coded,
     "networks step": step,

@@ -49,7 +49,7 @@ from dp_synth.frames import ArrowTable, as_frame
 from dp_synth.inference import MixtureModel, Model, RefinedModel
 from dp_synth.inference.junction_tree import MAX_CELLS
 from dp_synth.schema import Kinds, Schema
-from dp_synth.standard_errors import MarginalEstimate, replicas
+from dp_synth.standard_errors import MarginalEstimate, replicas, standard_errors
 from dp_synth.transcript import Answer, from_fields, to_fields
 from dp_synth.validation_bounds import ValidationBounds, bounds_of
 
@@ -136,8 +136,8 @@ class Release:
         counts = self.model.marginal(wanted)
         if not self._replicas:
             return MarginalEstimate(counts, np.full(counts.shape, np.nan))
-        away = [replica.marginal(wanted) - counts for replica in self._replicas]
-        return MarginalEstimate(counts, np.sqrt(np.mean(np.square(away), axis=0)))
+        errors = standard_errors(counts, wanted, self._replicas, self.transcript)
+        return MarginalEstimate(counts, errors)
 
     @cached_property
     def _replicas(self) -> list[Model]:
