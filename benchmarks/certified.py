@@ -147,7 +147,9 @@ class Integral:
             chances = np.exp(-y * y / 2) / (fine * np.sqrt(2 * real(PI)))
             less = np.expm1(np.outer(power, ratio)) @ chances  # the moment, less one
             a, b = less.real, less.imag
-            total = total + steps * (np.log1p(2 * a + a * a + b * b) / 2 + 1j * np.arctan2(b, 1 + a))
+            total = total + steps * (
+                np.log1p(2 * a + a * a + b * b) / 2 + 1j * np.arctan2(b, 1 + a)
+            )
         return np.asarray(total)
 
     def delta(self, epsilon: float, removed: bool, share: float) -> tuple[float, float]:

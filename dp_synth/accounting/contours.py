@@ -49,6 +49,7 @@ STEEPEST = 80  # of the ladder of tilts
 MOST_FREQUENCIES = 20_000.0  # beyond the inverse deviation
 WIDEST = 1e-4  # relative width of an interval that is worth having
 SHARP = 2e-7  # the same of epsilon, from which on more digits are asked for
+FINE = 1e-6  # the same, up to which no lattice is asked
 CAREFUL = 9.0  # of these, in logarithms
 FARTHER = 1.5  # means of a tilted sum over the losses of interest, at most
 WIDER = (
@@ -325,8 +326,14 @@ class Contours:
         self.sums = tuple(sums)
 
     def epsilon(self, delta: float) -> float:
-        """Return an upper bound on the least epsilon >= 0 at ``delta``."""
-        return self.epsilons(delta)[1]
+        """Return an upper bound on the least epsilon >= 0 at ``delta``.
+
+        UnsupportedEvent where a lattice that is fine enough tells it better.
+        """
+        lower, upper = self.epsilons(delta)
+        if math.isfinite(upper) and upper - lower > FINE * upper:
+            raise UnsupportedEvent("a lattice tells more of these losses")
+        return upper
 
     def epsilons(self, delta: float) -> tuple[float, float]:
         """Return a lower and an upper bound on the least epsilon >= 0 at ``delta``."""
