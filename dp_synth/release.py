@@ -54,7 +54,7 @@ from dp_synth.sampled_rows import Sampler, completed
 from dp_synth.schema import Kinds, Schema
 from dp_synth.schema.decoding import Style
 from dp_synth.settings import checked
-from dp_synth.standard_errors import MarginalEstimate, replicas
+from dp_synth.standard_errors import MarginalEstimate, replicas, standard_errors
 from dp_synth.transcript import Answer, from_fields, names_of, to_fields
 from dp_synth.validation_bounds import ValidationBounds, bounds_of
 
@@ -138,8 +138,8 @@ class Release:
         counts = self.model.marginal(wanted)
         if not self._replicas:
             return MarginalEstimate(counts, np.full(counts.shape, np.nan))
-        away = [replica.marginal(wanted) - counts for replica in self._replicas]
-        return MarginalEstimate(counts, np.sqrt(np.mean(np.square(away), axis=0)))
+        errors = standard_errors(counts, wanted, self._replicas, self.transcript)
+        return MarginalEstimate(counts, errors)
 
     @cached_property
     def _replicas(self) -> list[Model]:
