@@ -291,11 +291,11 @@ def _processes_left() -> int:
     return left
 
 
-def say(kind: str, kill: Callable[[int, Path], Killed], kills: int) -> bool:
-    """Kill so often, print the line of the kind, and return whether nothing was lost."""
+def say(kind: str, kill: Callable[[int, Path], Killed], seeds: range) -> bool:
+    """Kill once a seed, print the line of the kind, and return whether nothing was lost."""
     SYNTHESIZERS["dpgan"]().plan(Domain(("a",), (2,)))  # has torch loaded, once for all
     found = []
-    for seed in range(kills):
+    for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             found.append(kill(seed, Path(folder)))
         for fault in found[-1].faults:
@@ -303,7 +303,7 @@ def say(kind: str, kill: Callable[[int, Path], Killed], kills: int) -> bool:
     faulty = sum(bool(one.faults) for one in found)
     some = sum(one.outputs > 0 for one in found)
     print(
-        f"{kind}: {kills} kills, {some} of them after a first output stood, "
+        f"{kind}: {len(seeds)} kills, {some} of them after a first output stood, "
         f"{sum(one.refused for one in found)} charged and without a checkpoint; "
         f"{faulty} left a fault, {sum(one.left_beside for one in found)} passing files beside",
         flush=True,
