@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from small_settings import SMALL, small, small_classrooms  # noqa: F401
+from small_settings import SAMPLED, SMALL, small, small_classrooms  # noqa: F401
 
 from dp_synth.accounting import (
     ADJACENCIES,
@@ -154,7 +154,8 @@ def test_replacing_a_record_needs_noise_on_a_larger_sensitivity(synthesizer):
         noise.append({e.part: e.event.noise_multiplier for e in lines})
     assert moved[1] == pytest.approx(np.sqrt(2) * moved[0])
     for part, multiplier in noise[1].items():  # less where records need not be counted
-        assert 0.99 < multiplier / noise[0][part] < 1 + 1e-9
+        least = 0.8 if synthesizer.name in SAMPLED else 0.99  # shares of steps are approximate
+        assert least < multiplier / noise[0][part] < 1 + 1e-9
 
 
 def test_the_charged_events_are_those_of_the_plan(synthesizer):
