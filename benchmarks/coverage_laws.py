@@ -9,15 +9,17 @@ is printed at this size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from math import nan, sqrt
 
 import numpy as np
 import pandas as pd
+from deep_tables import correlations, lower_limits
 from scipy.special import expit, ndtr
 
+from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks.excess import excess
 from dp_synth.attacks.scores import Cluster, Scores
 from dp_synth.audit import Roc
@@ -25,18 +27,22 @@ from dp_synth.benchmark.live import LiveCell
 from dp_synth.benchmark.statistics import bootstrap_interval, t_interval
 from dp_synth.benchmark.statistics.equivalents import Scale
 from dp_synth.figures.summary import spread
-from dp_synth.metrics import Compared, Estimate, RealTables
+from dp_synth.metrics import Compared, Estimate, RealTables, subgroups
 from dp_synth.metrics.correlation import correlation
 from dp_synth.metrics.equivalent_sample import equivalent_sample
 from dp_synth.metrics.estimate import difference, paired_difference, share, weighted_mean
+from dp_synth.metrics.fidelity import mean_total_variation
 from dp_synth.metrics.prediction import Predicted
 from dp_synth.metrics.propensity import propensity_mse
 from dp_synth.metrics.range_queries import range_queries
 from dp_synth.metrics.rare_combinations import rare_combinations
 from dp_synth.metrics.regression import Errors
-from dp_synth.metrics.several_models import intervals_over_models
+from dp_synth.metrics.several_models import intervals_over_models, rank_agreement
 from dp_synth.metrics.utility import auc_gain, auc_of, scores_of
 from dp_synth.schema import Schema
+from dp_synth.standard_errors import REPLICAS
+from dp_synth.synthesizers import MST, CliqueTree, Independent, Synthesizer
+from dp_synth.transcript import measured
 
 SIZES = (5, 10, 20, 60)
 TARGETS = 20
@@ -222,7 +228,7 @@ def _score(classes: int, name: str, apart: float, rng: Rng, count: int) -> Found
     return found, _score_at_large(classes, name, apart)
 
 
-def _two_models(rng: Rng, count: int, apart: tuple[float, float]) -> list[Predicted]:
+def _models(rng: Rng, count: int, apart: Sequence[float]) -> list[Predicted]:
     one = _predicted(2, rng, count)
     noise = rng.normal(size=count)
     models = []
@@ -235,17 +241,113 @@ def _two_models(rng: Rng, count: int, apart: tuple[float, float]) -> list[Predic
 def _auc_gain(rng: Rng, count: int) -> Found | None:
     gains = (1.5, 1.0)
     truth = [float(ndtr(gain / sqrt(2 * 1.25))) for gain in gains]
-    better, worse = _two_models(rng, count, gains)
+    better, worse = _models(rng, count, gains)
     return auc_gain(better, worse), truth[0] - truth[1]
 
 
 def _several(name: str, rng: Rng, count: int) -> Found | None:
     gains = tuple(np.linspace(0.5, 1.5, ACROSS_MODELS))
-    learned, real = _two_models(rng, count, gains), _two_models(rng, count, gains)
+    learned, real = _models(rng, count, gains), _models(rng, count, gains)
     real = [replace(one, labels=learned[0].labels) for one in learned]
     found = intervals_over_models(learned, real, rng)[name]
     truth = float(np.mean([ndtr(gain / sqrt(2 * 1.25)) for gain in gains]))
     return found, truth if name == "mean_auc" else 1.0
+
+
+def _ranks(real: Sequence[float], learned: Sequence[float], rng: Rng, count: int) -> Found | None:
+    """Draw models that learned from real and from synthetic records, of known areas."""
+    models = _models(rng, count, (*learned, *real))
+    found = intervals_over_models(models[: len(learned)], models[len(learned) :], rng)
+    truth = rank_agreement(np.array([learned]), np.array([real]))
+    return found["rank_agreement"], float(truth[0])
+
+
+# Groups of records
+
+
+Groups = tuple[tuple[float, ...], ...]  # of each attribute: what its groups score in truth
+
+
+def _rates(groups: Groups, rng: Rng, count: int) -> list[list[tuple[int, Estimate]]]:
+    return [[(count, share(int(rng.binomial(count, p)), count)) for p in own] for own in groups]
+
+
+def _gap(groups: Groups, rng: Rng, count: int) -> Found | None:
+    return subgroups.widest_gap(_rates(groups, rng, count)), max(max(g) - min(g) for g in groups)
+
+
+def _worst(groups: Groups, rng: Rng, count: int) -> Found | None:
+    return subgroups.worst(_rates(groups, rng, count)), max(map(max, groups))
+
+
+def _mean_of_groups(groups: Groups, rng: Rng, count: int) -> Found | None:
+    return subgroups.mean(_rates(groups, rng, count)), float(np.mean([np.mean(g) for g in groups]))
+
+
+def _distance(rng: Rng, count: int, tied: float) -> Estimate:
+    """Return the distance of the columns of a group: real records, and synthetic ones."""
+    sizes = (4, 3)
+    real = np.stack([rng.integers(0, size, count) for size in sizes], axis=1)
+    other = np.where(rng.random((count, 1)) < tied, 0, rng.integers(0, sizes, (count, 2)))
+    return mean_total_variation(real, other.astype(np.int64), sizes, [(0,), (1,)])
+
+
+@cache
+def _distance_at_large(count: int, tied: float) -> float:
+    rng = np.random.default_rng(2)
+    return float(np.mean([_distance(rng, count, tied).value for _ in range(4000)]))
+
+
+def _gap_of_distances(tied: Sequence[float], rng: Rng, count: int) -> Found | None:
+    scored = [(count, _distance(rng, count, each)) for each in tied]
+    truths = [_distance_at_large(count, each) for each in tied]
+    return subgroups.widest_gap([scored]), max(truths) - min(truths)
+
+
+def _gap_of_areas(gains: Sequence[float], rng: Rng, count: int) -> Found | None:
+    scored = [(count, auc_of(_predicted(2, rng, count, gain), rng)) for gain in gains]
+    truths = [float(ndtr(gain / sqrt(2))) for gain in gains]
+    return subgroups.widest_gap([scored]), max(truths) - min(truths)
+
+
+# Seeds of several budgets, and releases
+
+
+def _growing(rise: float, shared: float, rng: Rng, count: int) -> Floats:
+    """Draw scores of seeds at four epsilons: they rise with it, beside effects of the seed."""
+    values = rise * np.arange(4.0) + rng.normal(size=(count, 4))
+    return np.asarray(values + shared * rng.normal(size=(count, 1)))
+
+
+@cache
+def _growth_of_many(rise: float, shared: float, count: int) -> float:
+    """The mean over drawings of as many seeds: ties in epsilon cut it short of one."""
+    rng, every = np.random.default_rng(3), np.arange(4 * count)[np.newaxis]
+    drawn = (_growing(rise, shared, rng, count) for _ in range(2000))
+    return float(np.mean([correlations(values, every)[0] for values in drawn]))
+
+
+def _growth(by_seed: bool, rise: float, shared: float, rng: Rng, count: int) -> Found | None:
+    low = lower_limits(_growing(rise, shared, rng, count), resamples=1000)[by_seed]
+    return Estimate(1.0, low, 1.0), _growth_of_many(rise, shared, count)
+
+
+def _errors_of_release(
+    synthesizer: Synthesizer, columns: int, rng: Rng, count: int
+) -> Found | None:
+    """Return one cell of a marginal that was measured, and Student's interval by its error."""
+    rows = _people(rng, count, 0.8)
+    release = synthesizer.fit(rows, SCHEMA, PrivacyBudget(1.0, 1e-6), seed=int(rng.integers(2**31)))
+    cliques = [clique for clique in measured(release.transcript) if len(clique) == columns]
+    if not cliques:
+        return None
+    clique = cliques[int(rng.integers(len(cliques)))]
+    found, axes = release.marginal(clique), [SCHEMA.domain.axis(name) for name in clique]
+    exact = np.zeros(found.counts.shape)
+    np.add.at(exact, tuple(SCHEMA.encode(rows)[:, axes].T), 1)
+    place = int(rng.integers(exact.size))
+    value, error = found.counts.flat[place], found.stderr.flat[place]
+    return Estimate.student(float(value), float(error) ** 2, REPLICAS), float(exact.flat[place])
 
 
 def _errors(name: str, rng: Rng, count: int) -> Found | None:
@@ -321,6 +423,12 @@ GAMES = {
     "runs move all scores": Game(gain=0.7, shared=1.0),
     "runs move members against others": Game(leaning=1.0),
 }
+GROUPS: Mapping[str, Groups] = {
+    "two groups, 0.9 and 0.7": ((0.9, 0.7),),
+    "five groups alike": ((0.8,) * 5,),
+    "five groups, one worse": ((0.8, 0.8, 0.8, 0.8, 0.5),),
+    "three attributes of four groups alike": ((0.8,) * 4,) * 3,
+}
 CASES = (
     *(Case("Scores.auc, by run", law, game.auc) for law, game in GAMES.items()),
     *(
@@ -371,6 +479,55 @@ CASES = (
     Case("auc loss or gain", "two models on the same records", _auc_gain),
     *(Case(name, "normal", partial(_errors, name)) for name in ("r2", "mean_absolute_error")),
     Case("mean AUC of several models", "four", partial(_several, "mean_auc")),
+    *(
+        Case("several_models:rank_agreement", law, partial(_ranks, (0.5, 0.8, 1.1, 1.4), learned))
+        for law, learned in (
+            ("the same order", (0.5, 0.8, 1.1, 1.4)),
+            ("two turned around", (0.5, 1.1, 0.8, 1.4)),
+            ("all turned around", (1.4, 1.1, 0.8, 0.5)),
+            ("synthetic models alike", (1.0, 1.0, 1.0, 1.0)),
+        )
+    ),
+    *(
+        Case("subgroups, gap of rates", law, partial(_gap, groups))
+        for law, groups in GROUPS.items()
+    ),
+    *(
+        Case("subgroups, worst rate", law, partial(_worst, groups))
+        for law, groups in GROUPS.items()
+    ),
+    *(
+        Case("subgroups, mean rate", law, partial(_mean_of_groups, groups))
+        for law, groups in GROUPS.items()
+    ),
+    Case("subgroups:tv_gap", "four groups alike", partial(_gap_of_distances, (0.2,) * 4)),
+    Case("subgroups:tv_gap", "one of four far", partial(_gap_of_distances, (0.2, 0.2, 0.2, 0.7))),
+    Case("subgroups:auc_gap", "four groups alike", partial(_gap_of_areas, (1.0,) * 4)),
+    Case("subgroups:auc_gap", "one of four worse", partial(_gap_of_areas, (2.0, 2.0, 2.0, 0.5))),
+    *(
+        Case(
+            f"rank correlation with epsilon, {'seeds left out' if seeds else 'points drawn again'}",
+            law,
+            partial(_growth, seeds, rise, shared),
+            nominal=0.025,
+            slow=True,
+        )
+        for law, rise, shared in (
+            ("no rise", 0.0, 0.0),
+            ("a rise", 1.0, 0.0),
+            ("a rise, and effects of seeds", 1.0, 2.0),
+            ("a steep rise", 3.0, 0.0),
+        )
+        for seeds in (False, True)
+    ),
+    *(
+        Case("standard error of a release", law, partial(_errors_of_release, method, columns))
+        for law, method, columns in (
+            ("a column, Independent", Independent(), 1),
+            ("a pair, MST", MST(), 2),
+            ("a pair, CliqueTree", CliqueTree(), 2),
+        )
+    ),
     *(
         Case(f"tv{degree}", "both drawn", _metric(_tv(degree), "tv", _both_drawn))
         for degree in (1, 2)

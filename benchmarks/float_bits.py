@@ -12,7 +12,7 @@ in single precision as they were.
 package of another checkout (``--before``, of a version in floating point), by seeds.
 **cost**: CPU of a step of these trainings, by turns, from trainings of few and of more steps.
 
-Lines are kept in ``float_bits.jsonl``; the last parts take a quarter of an hour of one core.
+Lines are kept in ``float_bits.jsonl``; the last parts take a quarter of an hour of one core each.
 """
 
 from __future__ import annotations
@@ -181,9 +181,11 @@ def fit(seeds: int, **settings: int) -> Iterator[Line]:
     for seed in range(seeds):
         accountant = dps.Accountant(budget, simulate=True)
         recipe = dps.DPCTGAN(**settings)
+        started = time.process_time()
         release = recipe.fit(data.train, data.schema, accountant, seed=seed)
+        seconds = time.process_time() - started
         rows = release.sample(len(data.train), seed=seed)
-        line: Line = {"seed": seed, **settings}
+        line: Line = {"seed": seed, **settings, "seconds": seconds}
         for degree in (1, 2):
             found = dps.metrics.workload_error(data.train, rows, data.schema, degree=degree)
             line[f"tv{degree}"] = found.value
@@ -271,7 +273,10 @@ def _shown(value: object) -> str:
 
 
 def _beside(lines: list[Line]) -> str:
-    """Return each value of both versions with its interval over seeds, and their difference."""
+    """Return each value of both versions with its interval over seeds, and their difference.
+
+    Of CPU seconds their ratio.
+    """
     known = {(str(line["version"]), int(str(line["seed"]))): line for line in lines}
     seeds = [s for s in range(100) if ("before", s) in known and ("now", s) in known]
     rows = []
@@ -283,7 +288,19 @@ def _beside(lines: list[Line]) -> str:
         spreads = [Spread.of(list(values[version])).shown(4) for version in values]
         paired = Spread.of(list(values["now"] - values["before"])).shown(4, sign=True)
         rows.append([name, *spreads, paired])
-    return markdown(["of DP-CTGAN", "before", "now", f"difference, {len(seeds)} seeds"], rows)
+    spent = {
+        version: np.array(
+            [float(str(known[version, seed].get("seconds", "nan"))) for seed in seeds]
+        )
+        for version in ("before", "now")
+    }
+    ratios = Spread.of(list(spent["now"] / spent["before"])).shown(3)
+    rows.append(
+        ["fit, CPU s", *(Spread.of(list(each)).shown(1) for each in spent.values()), ratios]
+    )
+    return markdown(
+        ["of DP-CTGAN", "before", "now", f"difference or ratio, {len(seeds)} seeds"], rows
+    )
 
 
 def _costs(lines: list[Line]) -> str:

@@ -8,8 +8,6 @@ import secrets
 import stat
 import sys
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -23,18 +21,6 @@ from dp_synth.errors import InputError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-# What reading a damaged archive raises: numpy's, json's, zipfile's and zlib's own errors.
-DAMAGES = (
-    AttributeError,
-    EOFError,
-    KeyError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 # Here a put is there whole or not at all, and a move would be a copy.
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"})
 

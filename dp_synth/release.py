@@ -28,7 +28,7 @@ had no votes in its transcript, version 3 no histograms.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,15 +45,17 @@ from dp_synth.display import ROWS, html_table
 from dp_synth.errors import InputError, ReleaseError, warn
 from dp_synth.evidence import Given, attribute_of
 from dp_synth.extensions import listed
-from dp_synth.files import DAMAGES, written_whole
+from dp_synth.files import written_whole
 from dp_synth.frames import ArrowTable, as_frame
 from dp_synth.inference import MixtureModel, Model, RefinedModel
 from dp_synth.inference.junction_tree import MAX_CELLS
+from dp_synth.readers import LARGEST_ARRAYS, parse_json, read_arrays
 from dp_synth.sampled_rows import Sampler, completed
 from dp_synth.schema import Kinds, Schema
 from dp_synth.schema.decoding import Style
-from dp_synth.standard_errors import MarginalEstimate, replicas
-from dp_synth.transcript import Answer, from_fields, to_fields
+from dp_synth.settings import checked
+from dp_synth.standard_errors import MarginalEstimate, replicas, standard_errors
+from dp_synth.transcript import Answer, from_fields, names_of, to_fields
 from dp_synth.validation_bounds import ValidationBounds, bounds_of
 
 MOST_BY_DEFAULT = 1_000_000
@@ -136,8 +138,8 @@ class Release:
         counts = self.model.marginal(wanted)
         if not self._replicas:
             return MarginalEstimate(counts, np.full(counts.shape, np.nan))
-        away = [replica.marginal(wanted) - counts for replica in self._replicas]
-        return MarginalEstimate(counts, np.sqrt(np.mean(np.square(away), axis=0)))
+        errors = standard_errors(counts, wanted, self._replicas, self.transcript)
+        return MarginalEstimate(counts, errors)
 
     @cached_property
     def _replicas(self) -> list[Model]:
@@ -279,23 +281,24 @@ class Release:
         text = json.dumps(header)
         tables: dict[str, Any] = {**self.model.to_arrays(), **answered}
         try:
-            self._of(json.loads(text), tables, source=str(path))
-        except DAMAGES as error:
+            header = parse_json(text)
+            _members_of(header)
+            self._of(header, tables, source=str(path))
+        except (KeyError, ValueError) as error:
             reason = str(error) if isinstance(error, ValueError) else "it is damaged"
             raise ReleaseError(f"{path}: not written, as it could not be read: {reason}") from error
+        size = sum(8 * np.size(table) for table in tables.values())
+        write = np.savez if size > LARGEST_ARRAYS else np.savez_compressed  # as it can be read
         with written_whole(path) as passing, passing.open("wb") as file:
-            np.savez_compressed(file, header=np.array(text), **tables)
+            write(file, header=np.array(text), **tables)
 
     @classmethod
     def load(cls, path: str | Path) -> Release:
         """Return the release that ``save`` wrote; ReleaseError for anything else."""
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                header = json.loads(str(arrays["header"]))
-                _check_head(header)
-                tables = {name: arrays[name] for name in arrays.files if name != "header"}
-                return cls._of(header, tables, source=str(path))
-        except DAMAGES as error:
+            header, arrays = read_arrays(path, _members_of)
+            return cls._of(header, arrays, source=str(path))
+        except (KeyError, ValueError) as error:
             reason = str(error) if isinstance(error, InputError) else "it is damaged or no release"
             raise ReleaseError(f"{path}: cannot be read as a release: {reason}") from error
 
@@ -307,7 +310,10 @@ class Release:
         *,
         source: str,
     ) -> Release:
-        """Return the release of a file's header and arrays; one of DAMAGES where it is none."""
+        """Return the release of a file's header, as `_members_of` accepts it, and its arrays.
+
+        KeyError or ValueError where they do not fit together.
+        """
         schema = Schema.from_dict(header["schema"], source=source)
         ledger = Ledger.from_fields(header["ledger"])
         model = _model_of(schema, header, arrays)
@@ -366,7 +372,19 @@ def _model_of(
     return model if model.groups else model.coarse
 
 
-def _check_head(header: object) -> None:
+def _members_of(header: object, present: Iterable[str] = ()) -> list[str]:
+    """Return the names of the arrays that a header may need; ReleaseError where it is none."""
+    fields = _check_head(header)
+    columns, cliques = fields["schema"].get("columns"), fields.get("cliques", ())
+    several = len(columns) if isinstance(columns, list) else 0
+    names = ["weights", *(f"clique_{place}" for place in range(len(cliques)))]
+    for name in ("attribute", "group", "share"):
+        names += (f"{name}_{axis}" for axis in range(several))
+    return [*names, *names_of(fields["transcript"])]
+
+
+def _check_head(header: object) -> dict[str, Any]:
+    """Return the fields of a header with their kinds checked; ReleaseError where it is none."""
     if not isinstance(header, dict):
         raise ReleaseError(f"its head must be an object, got {type(header).__name__}")
     if header.get("format") != FORMAT or header.get("version") not in READABLE:
@@ -374,3 +392,12 @@ def _check_head(header: object) -> None:
             f"it is {header.get('format')!r} of version {header.get('version')!r}, not "
             f"{FORMAT!r} of version {' or '.join(map(str, READABLE))}"
         )
+    kinds = dict(_HEAD)
+    if header.get("kind") != MixtureModel.kind:
+        kinds["cliques"] = tuple[tuple[str, ...], ...]
+    if header["version"] > 1:
+        kinds["transcript"] = tuple[dict[str, Any], ...]
+    return {"transcript": (), **checked(header, kinds)}
+
+
+_HEAD = {"synthesizer": str, "settings": dict, "schema": dict, "ledger": dict, "total": float}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dp_synth.domain import Clique
 from dp_synth.inference import (
     Compression,
     JunctionTreeModel,
@@ -67,6 +69,30 @@ def replicas(model: Model, answers: Sequence[Answer]) -> list[Model]:
             models.append(_refitted(model, asked, noisy, start))
             start = _coarse(models[-1])
     return list(models)
+
+
+def standard_errors(
+    counts: Floats, clique: Clique, models: Sequence[Model], answers: Sequence[Answer]
+) -> Floats:
+    """Return how far the ``models`` of `replicas` lie from expected ``counts`` over a clique.
+
+    Their root mean square, and for counts within two deviations of 0 at least the noise of the
+    best answer that covers them: what was cut at 0 hardly moves when noise is drawn anew, however
+    large the count may be that is hidden there.
+    """
+    away = [model.marginal(clique) - counts for model in models]
+    errors = np.sqrt(np.mean(np.square(away), axis=0))
+    alone = [
+        answer.stddev * math.sqrt(max(1.0, answer.values.size / counts.size))
+        for answer in answers
+        if isinstance(answer, MarginalAnswer)
+        and answer.part != BINS
+        and set(clique) <= set(answer.clique)
+    ]
+    if not alone:
+        return np.asarray(errors)
+    noise = min(alone)
+    return np.where(counts < 2 * noise, np.maximum(errors, noise), errors)
 
 
 def _coarse(model: JunctionTreeModel | RefinedModel) -> JunctionTreeModel:

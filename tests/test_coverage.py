@@ -34,6 +34,9 @@ LIGHT = (
     "r2",
     "mean_absolute_error",
     "tv1",
+    "subgroups, gap of rates",
+    "subgroups, worst rate",
+    "several_models:rank_agreement",
 )
 CELLS = [(case, size) for case in CASES if case.name in LIGHT for size in case.sizes if size < 60]
 

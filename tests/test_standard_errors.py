@@ -69,6 +69,14 @@ def test_errors_of_one_way_marginals_without_pairs_are_those_of_the_noise() -> N
     assert ((ratio > 0.4) & (ratio < 1.7)).all()
 
 
+def test_a_count_that_was_cut_at_zero_has_the_error_of_its_noise() -> None:
+    release = Independent().fit(FRAME.head(20), SCHEMA, BUDGET, seed=0)
+    for name in SCHEMA.domain:
+        found = release.marginal([name])
+        near_zero = found.counts < release.transcript[0].stddev
+        assert (found.stderr[near_zero] >= release.transcript[0].stddev).all()
+
+
 def test_errors_shrink_as_epsilon_grows() -> None:
     small, large = (
         MST().fit(FRAME, SCHEMA, PrivacyBudget(epsilon, 1e-6), seed=0).marginal(["a", "b"])

@@ -53,6 +53,8 @@ DEVIATIONS = 24.0  # of the sum of all losses, that a lattice spans
 CHEAP, LARGEST = 2**16, 2**21  # points of a lattice
 FEW, FINEST = 2**17, 1_900_000  # points of one loss, at first and at most
 BLUR, BLUR_OF_CURVES = 1e-3, 5e-3  # relative error of a delta from which a lattice is made finer
+BLUR_BESIDE_CONTOURS = 3e-5  # the same of what a contour would tell, were delta larger
+OF_CONTOURS = (Gaussian, SampledGaussian, TruncatedGaussian)
 MOST_PRECISION = 10_000.0  # of all Gaussians; twice their mean loss, whose grid must be affordable
 NEGLIGIBLE = 1e-20  # a delta at which blocks are cut off
 
@@ -68,6 +70,8 @@ def event_by_event(sequence: Sequence) -> LossDistribution:
     step = _step(merged)
     found = _composed(merged, step)
     allowed = BLUR_OF_CURVES if _asks_curves(merged) else BLUR
+    if all(isinstance(event, OF_CONTOURS) for event, _ in merged):
+        allowed = BLUR_BESIDE_CONTOURS
     for _ in range(4):
         blur = max(found.blur(), 1e-30)
         finer = step * max(1 / 8, math.sqrt(0.5 * min(allowed / blur, 1.0)))

@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,9 @@ FEWEST = 8  # steps, of which something may be hoped
 STEEPEST = 80  # of the ladder of tilts
 MOST_FREQUENCIES = 20_000.0  # beyond the inverse deviation
 WIDEST = 1e-4  # relative width of an interval that is worth having
+SHARP = 2e-7  # the same of epsilon, from which on more digits are asked for
+FINE = 1e-6  # the same, up to which no lattice is asked
+CAREFUL = 9.0  # of these, in logarithms
 FARTHER = 1.5  # means of a tilted sum over the losses of interest, at most
 WIDER = (
     0.05,
@@ -106,7 +109,10 @@ class Level:
 class ContourSum:
     """The sum of all losses of Gaussians and sampled Gaussians, in one direction of adjacency."""
 
-    def __init__(self, precision: float, steps: Sequence[tuple[Step, int]]) -> None:
+    def __init__(
+        self, precision: float, steps: Sequence[tuple[Step, int]], *, careful: bool = False
+    ) -> None:
+        self.careful = careful
         self.precision = precision
         self.steps = tuple(steps)
         self._levels: dict[int, Level] = {}
@@ -219,7 +225,8 @@ class ContourSum:
         log_moment, mean, variance = self.moments(tilt)
         deviation = math.sqrt(variance)
         size = math.log(tilt * (tilt + 1) * 2.5 * deviation)
-        highest = self._highest(tilt, -DIGITS - size, 1 / deviation)
+        digits = DIGITS + CAREFUL * self.careful
+        highest = self._highest(tilt, -digits - size, 1 / deviation)
         farthest = max(farthest, mean - 1 / tilt - 1 / (tilt + 1)) + deviation / 4
         beyond = []
         period = (IMAGES + size - (log_moment - tilt * farthest)) / tilt
@@ -278,7 +285,7 @@ class ContourSum:
         for step, count in self.steps:
             law = tilted(step, tilt, float(w[-1]))
             slices.append((rectangles(step, tilt, law.log_moment), count))
-            logs, sizes, error = log_transforms(law, w)
+            logs, sizes, error = log_transforms(law, w, careful=self.careful)
             size = np.minimum(np.exp(logs.real) + error, 1.0)
             rounding += count * error * size ** (count - 1)
             growth += count * float(error.max())
@@ -319,22 +326,40 @@ class Contours:
         self.sums = tuple(sums)
 
     def epsilon(self, delta: float) -> float:
-        """Return an upper bound on the least epsilon >= 0 at ``delta``."""
-        return self.epsilons(delta)[1]
+        """Return an upper bound on the least epsilon >= 0 at ``delta``.
+
+        UnsupportedEvent where a lattice that is fine enough tells it better.
+        """
+        lower, upper = self.epsilons(delta)
+        if math.isfinite(upper) and upper - lower > FINE * upper:
+            raise UnsupportedEvent("a lattice tells more of these losses")
+        return upper
 
     def epsilons(self, delta: float) -> tuple[float, float]:
         """Return a lower and an upper bound on the least epsilon >= 0 at ``delta``."""
         if not delta > 0:
             return math.inf, math.inf
-        log_delta = math.log(delta) * (1 + 2 * UNIT)
+        lower, upper = self._between(math.log(delta) * (1 + 2 * UNIT))
+        if upper - lower > SHARP * upper:
+            with suppress(UnsupportedEvent):
+                low, high = self._careful._between(math.log(delta) * (1 + 2 * UNIT))
+                lower, upper = max(lower, low), min(upper, high)
+        if upper - lower > WIDEST / 10 * max(upper, WIDEST):
+            raise UnsupportedEvent("a contour tells too little of these losses")
+        return lower, upper
+
+    @cached_property
+    def _careful(self) -> Contours:
+        """The same with more digits, which takes longer."""
+        return Contours([ContourSum(s.precision, s.steps, careful=True) for s in self.sums])
+
+    def _between(self, log_delta: float) -> tuple[float, float]:
         removed, *others = self.sums
         lower, upper = removed.epsilons(log_delta)
         for other in others:
             if not other.chernoff(upper, log_delta):
                 low, high = other.epsilons(log_delta)
                 lower, upper = max(lower, low), max(upper, high)
-        if upper - lower > WIDEST / 10 * max(upper, WIDEST):
-            raise UnsupportedEvent("a contour tells too little of these losses")
         return lower, upper
 
     def deltas(self, epsilons: Floats) -> Floats:

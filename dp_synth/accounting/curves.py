@@ -224,9 +224,13 @@ class PrivacyCurve:
         yield "basic composition", self._epsilon_apart(delta)
         if not delta:
             return
-        if self.rho is not None:
+        composed = list(self._by_losses(lambda losses: losses.epsilon(delta)))
+        least = min((bound for _, bound in composed), default=math.inf)
+        if self.rho is not None and (
+            math.isinf(least) or zcdp_delta(self.rho, least) <= delta  # else it is larger
+        ):
             yield "zcdp", zcdp_epsilon(self.rho, delta)
-        yield from self._by_losses(lambda losses: losses.epsilon(delta))
+        yield from composed
 
     @cached_property
     def _profile(self) -> tuple[Floats, Floats]:

@@ -36,7 +36,8 @@ from dp_synth.accounting.events import (
 from dp_synth.accounting.noise_factor import scaled
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
-from dp_synth.yaml_lines import YamlFault, parse_yaml
+from dp_synth.readers import read_text
+from dp_synth.yaml_lines import LARGEST, YamlFault, parse_yaml
 
 Events = list[tuple[Event, int]]
 
@@ -113,12 +114,12 @@ def read_events(path: str | Path) -> tuple[Adjacency, Events]:
     ``-`` reads standard input. InputError, one line that names the file, the position in the
     list and the key, for anything that is not as it should be.
     """
-    source = "standard input" if str(path) == "-" else str(path)
+    if str(path) != "-":
+        return parse_events(read_text(path), str(path))
     try:
-        text = sys.stdin.read() if str(path) == "-" else Path(path).read_text(encoding="utf-8")
+        return parse_events(sys.stdin.read(LARGEST + 1), "standard input")
     except UnicodeDecodeError:
-        raise InputError(f"{source}: is not a text file") from None
-    return parse_events(text, source)
+        raise InputError("standard input: must be UTF-8 text") from None
 
 
 def parse_events(text: str, source: str) -> tuple[Adjacency, Events]:

@@ -16,6 +16,7 @@ from dp_synth.accounting.balance import Balance
 from dp_synth.accounting.ledger import FORMAT, Entry, Ledger
 from dp_synth.errors import LedgerError
 from dp_synth.files import hold, written_whole
+from dp_synth.readers import parse_json
 
 CUT, CUT_VERSION = "cut", 4
 """The kind of a line that says what was cut, and the version from which there are such lines."""
@@ -274,7 +275,7 @@ def _next_entry(fields: Mapping[str, object], balance: Balance) -> Entry:
 def _opened(line: str) -> dict[str, object]:
     """Return the JSON object of one line, without its seal."""
     try:
-        fields = json.loads(line)
+        fields = parse_json(line)
     except ValueError:
         raise LedgerError(f"not JSON, so not a line of a {FORMAT}") from None
     if not isinstance(fields, dict):

@@ -23,6 +23,7 @@ CELLS = 4000  # of outcomes, in which a density is bounded from below
 MOST_OUTCOMES = 16_000  # of one quadrature
 MOST_TERMS = 30_000_000  # outcomes times frequencies
 FAR = 600.0  # exponent beyond which exp() is not taken
+BLOCK = 64  # outcomes of one sum, where sums are careful
 LEAST_MASS = 1e-24  # of an outcome that counts in a transform
 
 
@@ -225,11 +226,15 @@ def _slices(density: Floats, losses: Floats) -> tuple[Floats, Floats]:
     return np.diff(heights, prepend=0.0) * widths, widths
 
 
-def log_transforms(law: Tilted, w: Floats) -> tuple[NDArray[np.complex128], Floats, Floats]:
+def log_transforms(
+    law: Tilted, w: Floats, *, careful: bool = False
+) -> tuple[NDArray[np.complex128], Floats, Floats]:
     """Return the logarithms of a tilted law's transforms, and bounds on two errors.
 
     That of the logarithm itself, over the rounding of one operation, and that of the transform. It
     is the mean of exp(i w loss) - 1, whose terms are tiny where they count: so are their errors.
+    A ``careful`` sum is one of sums over few outcomes each, so that fewer roundings follow each
+    other.
     """
     kept = law.masses > LEAST_MASS
     losses, masses = law.losses[kept], law.masses[kept]
@@ -237,17 +242,37 @@ def log_transforms(law: Tilted, w: Floats) -> tuple[NDArray[np.complex128], Floa
         raise UnsupportedEvent("transforms of these losses need too many terms")
     some = math.isqrt(len(w)) + 1  # frequencies are sums of few coarse ones and few fine ones
     fine, coarse = (_turns(np.outer(each, losses)) for each in (w[:some], w[::some]))
-    coarse *= masses
-    whole = coarse @ fine.T + coarse.sum(axis=1)[:, None] + (fine @ masses)[None, :]
-    values = whole.ravel()[: len(w)]
+    if careful:
+        values, roundings = _careful_sum(fine, coarse, masses)
+    else:
+        coarse *= masses
+        values = coarse @ fine.T + coarse.sum(axis=1)[:, None] + (fine @ masses)[None, :]
+        roundings = len(masses) + 8
+    values = values.ravel()[: len(w)]
     size = np.minimum(2 * w * float(masses @ np.abs(losses)), 8.0)
-    error = (
-        law.beyond + np.minimum(w * law.slope, 4 * law.error) + 2 * UNIT * (len(masses) + 8) * size
-    )
+    error = law.beyond + np.minimum(w * law.slope, 4 * law.error) + 2 * UNIT * roundings * size
     x, y = values.real, values.imag
     modulus = np.maximum((1 + x) ** 2 + y * y, UNIT)
     logs = np.log1p(np.maximum(2 * x + x * x + y * y, UNIT - 1)) / 2 + 1j * np.arctan2(y, 1 + x)
     return logs, 4 * (np.abs(x) + np.abs(y)) / modulus, error
+
+
+def _careful_sum(
+    fine: NDArray[np.complex128], coarse: NDArray[np.complex128], masses: Floats
+) -> tuple[NDArray[np.complex128], int]:
+    """Return the means of (1 + coarse) * (1 + fine) - 1, and how many roundings follow each other.
+
+    Sums over blocks of outcomes, whatever their order, and then over blocks.
+    """
+    blocks = -(-len(masses) // BLOCK)
+    padding = ((0, 0), (0, blocks * BLOCK - len(masses)))
+    shape = (-1, blocks, BLOCK)
+    near, far, both = (
+        np.pad(each, padding).reshape(shape) for each in (fine, coarse * masses, fine * masses)
+    )
+    product = np.matmul(far.transpose(1, 0, 2), near.transpose(1, 2, 0)).sum(axis=0)
+    alone, other = (each.sum(axis=2).sum(axis=1) for each in (far, both))
+    return product + alone[:, None] + other[None, :], BLOCK + blocks + 8
 
 
 def _turns(angles: Floats) -> NDArray[np.complex128]:

@@ -74,6 +74,7 @@ class LossSum:
             self.infinite = self.parts[0][0].infinite
         self._levels: dict[int, Level] = {}
         self._finer: set[int] = set()  # the levels of more digits
+        self._tilts: dict[int, float] = {0: 0.0}
 
     def delta(self, epsilons: Floats) -> Floats:
         """Return upper bounds on delta at each of the ``epsilons``, shape alike."""
@@ -92,7 +93,7 @@ class LossSum:
         left = (delta - self.infinite) * (1 - 4 * UNIT)
         if left < 0:
             return math.inf
-        number = self._number(-math.log(max(left, 1e-320)))
+        number = self._likely(-math.log(max(left, 1e-320)))
         for _ in range(8):
             found = self.level(number).epsilon(left)
             there = self._level_at(found) if math.isfinite(found) else number + 1
@@ -165,6 +166,18 @@ class LossSum:
             return 0
         return min(LAST_LEVEL, round(math.sqrt(2 * max(exponent, 0.0)) / LEVEL))
 
+    def _likely(self, exponent: float) -> int:
+        """Return the level where a delta of exp(-exponent) most likely lies.
+
+        About its saddle point t, delta is a chance over (t + 1) and, of a sum like a Gaussian,
+        sqrt(2 pi) times as many deviations as that chance is away.
+        """
+        number = self._number(exponent)
+        if not number:
+            return 0
+        smaller = (1 + self._tilt(number) / BACK) * math.sqrt(4 * math.pi * exponent)
+        return self._number(exponent - math.log(smaller))
+
     def _level_at(self, epsilon: float) -> int:
         """Return the level whose tilted law lies nearest to ``epsilon``."""
         if self._is_single or epsilon <= cumulants(self._cells, 0.0)[1]:
@@ -190,12 +203,12 @@ class LossSum:
 
     def _tilt(self, number: int) -> float:
         """Return the tilt of a level: near where the Chernoff exponent is so many deviations'."""
-        if not number:
-            return 0.0
-        steepest = STEEPEST / self.step
-        value, mean = cumulants(self._cells, steepest)
-        exponent = min((LEVEL * number) ** 2 / 2, NEAR * (steepest * mean - value))
-        return BACK * to_exponent(self._cells, 0.0, exponent, steepest)[0]
+        if number not in self._tilts:
+            steepest = STEEPEST / self.step
+            value, mean = cumulants(self._cells, steepest)
+            exponent = min((LEVEL * number) ** 2 / 2, NEAR * (steepest * mean - value))
+            self._tilts[number] = BACK * to_exponent(self._cells, 0.0, exponent, steepest)[0]
+        return self._tilts[number]
 
     def _made(self, number: int, digits: type[np.floating] = np.float64) -> Level:
         """Return a level, of a smaller tilt where rare large losses would fill a huge window."""

@@ -18,6 +18,7 @@ from dp_synth.attacks.kernel_density import (
     KernelDensity,
     Standardised,
     alike,
+    once,
 )
 from dp_synth.attacks.view import AttackerView
 from dp_synth.display import part_of_work, told
@@ -54,11 +55,12 @@ class GenLRA(Attack):
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
         reference = self._reference(view)
         space = Standardised.from_frame(view.schema, reference)
-        points, rows, others = map(space.points, (targets, view.synthetic, reference))
+        distinct, places = once(targets, view.schema)
+        points, rows, others = map(space.points, (distinct, view.synthetic, reference))
         if not (len(rows) and len(others)):
             return np.zeros(len(targets))
         density = KernelDensity.of(others, self.ridge)
-        return likelihood_gains(points, rows, density, self.nearest)
+        return likelihood_gains(points, rows, density, self.nearest)[places]
 
 
 def likelihood_gains(points: Floats, rows: Floats, density: KernelDensity, nearest: int) -> Floats:

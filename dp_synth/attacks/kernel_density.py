@@ -184,14 +184,26 @@ class KernelDensityRatio(Attack):
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
         reference = self._reference(view)
         space = Standardised.from_frame(view.schema, reference)
-        points, *tables = map(space.points, (targets, view.synthetic, reference))
+        distinct, places = once(targets, view.schema)
+        points, *tables = map(space.points, (distinct, view.synthetic, reference))
         if not all(map(len, tables)):
             return np.zeros(len(targets))
         densities = []
         for place, table in enumerate(tables):
             with part_of_work(place, 2):
                 densities.append(KernelDensity.of(table, self.ridge).log_density(points))
-        return densities[0] - densities[1]
+        scores: Floats = (densities[0] - densities[1])[places]
+        return scores
+
+
+def once(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+    """Return records of different cells once, and the place there of each of ``frame``."""
+    cells = {c.name: cells_of(frame, c).astype(str) for c in attributes_of(schema)}
+    if not cells:
+        return frame, np.arange(len(frame))
+    by_cells = pd.DataFrame(cells).groupby(list(cells), sort=False, dropna=False)
+    places = np.asarray(by_cells.ngroup(), dtype=np.intp)
+    return frame.iloc[np.unique(places, return_index=True)[1]], places
 
 
 def squares(left: Floats, right: Floats) -> Floats:

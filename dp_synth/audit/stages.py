@@ -117,7 +117,7 @@ def dearest(charges: Iterable[Charges]) -> PrivacyCurve:
       is the largest i-th range of all runs.
     - Gaussian answers are one of mu = sqrt(sum of mu_i ** 2) (Dong, Roth & Su 2022, Cor. 3.3), and
       a larger mu dominates a smaller.
-    - What dominates part by part dominates the product (Zhu, Dong & Wang 2022, Thm 10): given the
+    - What dominates part by part dominates the product (Zhu, Dong & Wang 2022): given the
       earlier answers a run's fresh ones are independent, in whatever order they are composed.
 
     Of charges of another kind each is taken as often as in the run that has most of it.

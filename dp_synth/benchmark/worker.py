@@ -26,6 +26,7 @@ from dp_synth.benchmark.machine import Machine
 from dp_synth.benchmark.processes import MEGABYTE, Family, forget_peak, peak_mb
 from dp_synth.benchmark.scratch import Scratch
 from dp_synth.benchmark.subreaper import become_subreaper
+from dp_synth.readers import parse_json
 
 __all__ = [
     "ATTEMPTS",
@@ -286,7 +287,7 @@ def _to_text(outcome: Outcome) -> bytes:
 
 
 def _from_text(text: bytes) -> Outcome:
-    return Outcome.from_fields(json.loads(text))
+    return Outcome.from_fields(parse_json(text))
 
 
 def _follow(parent: int) -> None:

@@ -39,6 +39,9 @@ EXIT_INPUT = 2
 EXIT_BUDGET = 3
 EXIT_INTERRUPTED = 130
 
+LONGEST_LINE = 4000
+"""Characters of an error: what it quotes may be as long as a file."""
+
 app = typer.Typer(
     name="dp-synth",
     help="Differentially private synthetic tables, and the attacks that try them.",
@@ -125,6 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
+        _check_arguments(sys.argv if arguments is None else arguments)
         with _told_in_a_line():
             app(None if arguments is None else list(arguments), prog_name="dp-synth")
     except SystemExit as exit_:
@@ -133,12 +137,25 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         return _fail(str(error), EXIT_BUDGET)
     except (InputError, UnsupportedEvent) as error:
         return _fail(str(error), EXIT_INPUT)
+    except UnicodeEncodeError as error:  # of a text of a file, which is shown or written
+        return _fail(f"a text cannot be written as {error.encoding}", EXIT_INPUT)
     except OSError as error:
         named = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return _fail(named, EXIT_INPUT)
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
     return 0
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse what no path, name or text can be: a NUL, and bytes that are not UTF-8."""
+    for argument in arguments:
+        try:
+            argument.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError(f"the argument {argument!a:.200} must be UTF-8 text") from None
+        if "\0" in argument:
+            raise InputError(f"the argument {argument!a:.200} must not hold a NUL character")
 
 
 @contextmanager
@@ -167,5 +184,8 @@ def _told_in_a_line() -> Iterator[None]:
 
 
 def _fail(message: str, code: int) -> int:
-    print("dp-synth:", " ".join(message.splitlines()), file=sys.stderr)
+    line = " ".join(message.splitlines())
+    if len(line) > LONGEST_LINE:
+        line = f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
+    print("dp-synth:", line, file=sys.stderr)
     return code

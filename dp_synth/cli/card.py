@@ -69,12 +69,9 @@ def card(
     check_writable(*places(out), read=(release, *tables.values(), reference))
     _check_internal(internal, {**tables, "--reference": reference}, needed=tuple(tables))
     kept = Release.load(release)
+    of = _source(source, licence)
     made = data_card(
-        kept,
-        title=title,
-        source=_source(source, licence),
-        intended=intended or (),
-        not_intended=not_intended or (),
+        kept, title=title, source=of, intended=intended or (), not_intended=not_intended or ()
     )
     if internal:
         how = kept.schema.read_as(dialect).dialect

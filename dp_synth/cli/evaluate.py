@@ -210,8 +210,7 @@ def attack(
     attacks = {name: attack_named(name) for name in chosen}
     held = None if release is None else Release.load(release)
     columns = Schema.load(schema).read_as(dialect)
-    tables = (members, non_members, synthetic, reference)
-    check_room(*tables, dialect=columns.dialect, a_cell=COMPARED)
+    check_room(members, non_members, synthetic, reference, dialect=columns.dialect, a_cell=COMPARED)
     view = _view(synthetic, columns, reference, held)
     aimed = _targets((members, non_members), columns, view, targets, seed=seed)
     scores = _attack_scores(attacks, aimed, view, seed)

@@ -45,18 +45,18 @@ def write_text(path: Path, text: str, *, private: bool = False) -> None:
 
 
 def write_paid(
-    release: Release, outputs: Outputs, kept: Path | None, folders: Sequence[Path]
+    release: Release, outputs: Outputs, kept: Path | None, files: Sequence[str | Path | None]
 ) -> None:
     """Say what was spent on a fit, and write every output of it as `write_each` does.
 
-    Where one fails, and the release is not written to ``kept``, it is kept in the first of the
-    ``folders`` that takes it, under a name that is printed.
+    Where one fails, and the release is not written to ``kept``, it is kept beside the first of the
+    ``files`` whose folder takes it, under a name that is printed.
     """
     tell_of(release.ledger)
     failed = _tried(outputs)
     if not failed:
         return
-    place = kept if kept is not None and str(kept) not in failed else _spare(release, folders)
+    place = kept if kept is not None and str(kept) not in failed else _spare(release, files)
     where = "the release could not be kept anywhere either"
     if place is not None:
         where = f"the release is kept in {place}: `dp-synth sample` draws its rows at no cost"
@@ -108,9 +108,10 @@ def _named(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
 
 
-def _spare(release: Release, folders: Sequence[Path]) -> Path | None:
+def _spare(release: Release, files: Sequence[str | Path | None]) -> Path | None:
     """Return where the release was kept, under a name that was free; None where nowhere."""
-    for folder in dict.fromkeys([*folders, Path(), Path(tempfile.gettempdir())]):
+    beside = [Path(file).parent for file in files if file and str(file) != "-"]
+    for folder in dict.fromkeys([*beside, Path(), Path(tempfile.gettempdir())]):
         for number in range(1, 1_000):
             place = folder / f"kept-release-{number}.npz"
             with suppress(OSError, InputError):

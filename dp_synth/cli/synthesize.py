@@ -142,8 +142,8 @@ def synthesize(
             )
         wanted = Wanted(out, release, card, rows, _seed() if seed is None else seed + 1)
         real = None if fresh is None or isinstance(table, str) or not internal else (table, fresh)
-        folders = [Path(place).parent for place in (out, release, card, ledger) if place]
-        write_paid(fitted, _outputs(fitted, wanted, real, seed or 0), release, folders)
+        outputs = _outputs(fitted, wanted, real, seed or 0)
+        write_paid(fitted, outputs, release, (out, release, card, ledger))
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,10 @@ def _can_write(column: Column, encoding: str) -> bool:
 
 
 def _print(content: Iterable[Content]) -> None:
+    if sys.stdout.isatty():  # where what acts on a terminal is spelled out
+        for part in content:
+            sys.stdout.write(str(part, "utf-8"))
+        return
     sys.stdout.flush()
     for part in content:
         sys.stdout.buffer.write(part)

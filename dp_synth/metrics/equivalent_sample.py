@@ -53,12 +53,12 @@ def equivalent_sample(compared: Compared) -> Estimate:
     mean = _falling(curve.distances.mean(axis=0))
     found = curve.log_share_at(distance, mean)
     by_draw = [curve.log_share_at(distance, _falling(row)) for row in curve.distances]
-    # What error in the distance does to the share: by the curve itself, which is not straight.
-    near, far = (curve.log_share_at(distance + side * error, mean) for side in (-1, 1))
-    of_draws = float(np.var(by_draw, ddof=1)) / DRAWS
     quantile = float(stdtrit(DRAWS - 1, 1 - TAIL))
-    low = found - quantile * np.hypot(found - far, np.sqrt(of_draws))
-    high = found + quantile * np.hypot(near - found, np.sqrt(of_draws))
+    # What error in the distance does to the share: by the curve itself, which is not straight.
+    near, far = (curve.log_share_at(distance + side * quantile * error, mean) for side in (-1, 1))
+    of_draws = quantile * np.sqrt(float(np.var(by_draw, ddof=1)) / DRAWS)
+    low = found - np.hypot(found - far, of_draws)
+    high = found + np.hypot(near - found, of_draws)
     below_all = distance >= mean[0]
     return Estimate(
         float(np.exp(found)),

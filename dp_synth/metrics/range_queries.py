@@ -13,6 +13,7 @@ from dp_synth.metrics.estimate import Estimate, gap_of_means
 from dp_synth.metrics.fidelity import Axes, Binning
 
 QUERIES = 1_000
+FEW = 30  # records
 DEGREE = 3  # attributes that a query is about, or all where there are fewer
 WORKLOAD_SEED = 0  # one workload for all tables that are compared with the same real ones
 
@@ -98,7 +99,7 @@ def _error_of(
         sign = np.sign(in_real.mean() - in_other.mean()) / len(queries)
         of_real += sign * in_real
         of_other += sign * in_other
-    return gap_of_means(of_real, of_other, most=1.0)
+    return _gap(of_real, of_other)
 
 
 def _prefix_error(
@@ -116,7 +117,17 @@ def _prefix_error(
         influence[:cuts] = np.cumsum(signs[::-1])[::-1] / (cuts * len(axes))
         of_real += influence[real[:, axis]]
         of_other += influence[other[:, axis]]
-    return gap_of_means(of_real, of_other, most=1.0) if axes else None
+    return _gap(of_real, of_other) if axes else None
+
+
+def _gap(of_real: NDArray[np.float64], of_other: NDArray[np.float64]) -> Estimate:
+    """Return the difference of means; of few records as if they varied no less than the others."""
+    found, fewest = gap_of_means(of_real, of_other, most=1.0), min(len(of_real), len(of_other))
+    if not 2 <= fewest < FEW:
+        return found
+    variance = max(of_real.var(ddof=1), of_other.var(ddof=1)) / fewest
+    wide = Estimate.student(found.value, float(variance), fewest - 1, least=0.0, most=1.0)
+    return Estimate(found.value, min(found.low, wide.low), max(found.high, wide.high))
 
 
 def _shares(codes: NDArray[np.int32], size: int) -> NDArray[np.float64]:

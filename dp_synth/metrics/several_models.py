@@ -26,6 +26,7 @@ from dp_synth.metrics.ranking import of_few
 from dp_synth.metrics.utility import auc_of, tellable
 
 RESAMPLES = 100
+FEWEST_TRIALS = 5  # records of the rarer class, from which an order of models is told
 MOST_RECORDS = 10_000  # that a neighbour is looked for among, the first of them
 NEIGHBOURS = 25
 TREES = 50
@@ -183,8 +184,21 @@ def intervals_over_models(
     degrees = min(len(groups) - 1, trials) - 1
     return {
         "mean_auc": of_few(float(mean[0]), variance_of(mean[1:]), degrees, trials),
-        "rank_agreement": Estimate.bootstrap(value, resampled, int(trials), least=-1.0, most=1.0),
+        "rank_agreement": _either_way(value, resampled, int(trials)),
     }
+
+
+def _either_way(value: float, resampled: NDArray[np.float64], trials: int) -> Estimate:
+    """Return the interval of a correlation of ranks, as wide to both sides as to the wider one.
+
+    Noise takes agreement away: drawn again, it lies on the side of 0, while the truth may lie as
+    far on the other one. Of few trials nothing is said.
+    """
+    if trials < FEWEST_TRIALS:
+        return Estimate(value, -1.0, 1.0)
+    found = Estimate.bootstrap(value, resampled, trials)
+    half = max(found.high - value, value - found.low)
+    return Estimate(value, max(value - half, -1.0), min(value + half, 1.0))
 
 
 def areas(test: Predicted, counts: NDArray[np.float64]) -> NDArray[np.float64]:

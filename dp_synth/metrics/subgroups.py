@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from dp_synth.metrics.classifiers import MODELS
 from dp_synth.metrics.compared import Compared, RealTables
 from dp_synth.metrics.estimate import (
+    NORMAL_QUANTILE,
+    TAIL,
     Estimate,
     difference,
     paired_difference,
@@ -61,22 +65,21 @@ def subgroups(compared: Compared) -> Mapping[str, Estimate]:
     ``accuracy_loss``. ``subgroups:mean_<error>`` weighs the groups of an attribute by their
     records, attributes alike.
 
-    The interval of a gap comes from its two groups' (`difference`) and holds them fixed, as that
-    of the worst holds its group: both are a little low, and values a little high, where many
-    groups are alike. That of a mean takes attributes as wholly dependent, which is wide.
+    Where many groups are alike, gaps and worst errors are a little high; their intervals allow
+    for any pair, or group, that may be the one. That of a mean takes attributes as wholly
+    dependent, which is wide.
     """
     by_attribute = compared.remembered("subgroups", lambda: groups_of(compared))
     found = {}
     for name in GAPS:
-        gaps = [_gap(scored) for scored in _having(by_attribute, name) if len(scored) > 1]
-        if gaps:
-            found[f"subgroups:{name}_gap"] = max(gaps, key=lambda gap: gap.value)
+        attributes = [scored for scored in _having(by_attribute, name) if len(scored) > 1]
+        if attributes:
+            found[f"subgroups:{name}_gap"] = widest_gap(attributes)
     for name in ERRORS:
         attributes = list(_having(by_attribute, name))
         if attributes:
-            errors = [error for scored in attributes for _, error in scored]
-            found[f"subgroups:worst_{name}"] = max(errors, key=lambda error: error.value)
-            found[f"subgroups:mean_{name}"] = _mean(attributes)
+            found[f"subgroups:worst_{name}"] = worst(attributes)
+            found[f"subgroups:mean_{name}"] = mean(attributes)
     return found
 
 
@@ -160,25 +163,50 @@ def _judged(learned: Predicted, real: Predicted, rng: np.random.Generator) -> di
     return found
 
 
-_Scored = list[tuple[int, Estimate]]  # records of a group, and one score of it
+Scored = list[tuple[int, Estimate]]  # records of a group, and one score of it
 
 
-def _having(by_attribute: Mapping[str, Sequence[Group]], name: str) -> Iterator[_Scored]:
+def _having(by_attribute: Mapping[str, Sequence[Group]], name: str) -> Iterator[Scored]:
     for groups in by_attribute.values():
         scored = [(one.records, one.scores[name]) for one in groups if name in one.scores]
         if scored:
             yield scored
 
 
-def _gap(scored: _Scored) -> Estimate:
-    estimates = [estimate for _, estimate in scored]
-    top = max(estimates, key=lambda one: one.value)
-    bottom = min(estimates, key=lambda one: one.value)
-    gap = difference(top, bottom)
-    return replace(gap, low=max(gap.low, 0.0), high=min(gap.high, 1.0))
+def widest_gap(attributes: Sequence[Scored]) -> Estimate:
+    """Return the largest over attributes of the best group's score less the worst's.
+
+    That pair was picked among all pairs for its gap: the lower end is the largest that holds for
+    every one of them at once (Bonferroni), the upper one what any of them may come to.
+    """
+    pairs = [
+        difference(one, other)
+        for scored in attributes
+        for (_, one), (_, other) in permutations(scored, 2)
+    ]
+    gap = max(pair.value for pair in pairs)
+    return _of_picked(pairs, 2 * TAIL / len(pairs), low=0.0, high=1.0, value=gap)
 
 
-def _mean(attributes: Sequence[_Scored]) -> Estimate:
+def worst(attributes: Sequence[Scored]) -> Estimate:
+    """Return the largest error of a group, with an interval for any group that may have it."""
+    errors = [error for scored in attributes for _, error in scored]
+    value = max(error.value for error in errors)
+    return _of_picked(errors, TAIL / len(errors), low=-1.0, high=1.0, value=value)
+
+
+def _of_picked(
+    estimates: Sequence[Estimate], tail: float, *, low: float, high: float, value: float
+) -> Estimate:
+    """Return the largest of estimates: no lower end is missed with more than ``tail``."""
+    wider = float(ndtri(1 - tail)) / NORMAL_QUANTILE
+    least = max(one.value - wider * (one.value - one.low) for one in estimates)
+    most = max(one.high for one in estimates)
+    return Estimate(value, min(max(least, low), value), max(min(most, high), value))
+
+
+def mean(attributes: Sequence[Scored]) -> Estimate:
+    """Return the mean over attributes of that over groups, by their records."""
     means = [weighted_mean([e for _, e in scored], [n for n, _ in scored]) for scored in attributes]
     value, low, high = np.mean([(one.value, one.low, one.high) for one in means], axis=0)
     return Estimate(float(value), float(low), float(high))

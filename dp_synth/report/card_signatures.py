@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dp_synth.errors import InputError
 from dp_synth.files import locked, written_whole
+from dp_synth.readers import JsonFault, parse_json
 
 FORMAT, VERSION = "dp_synth.signatures", 1
 
@@ -66,19 +67,20 @@ def read_signatures(path: Path) -> tuple[Signature, ...]:
     if not text:  # as it is while somebody signs first
         return ()
     try:
-        content = json.loads(text.decode())
-        if not isinstance(content, dict):
-            raise InputError(f"{path}: must be an object with a list of signatures")
-        if (content.get("format"), content.get("version")) != (FORMAT, VERSION):
-            raise InputError(f"{path}: is not {FORMAT!r} of version {VERSION}")
-        adapter = TypeAdapter(tuple[Signature, ...])
+        content = parse_json(text)
+    except JsonFault as fault:
+        raise InputError(f"{path}: must be JSON: {fault}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must be an object with a list of signatures")
+    if (content.get("format"), content.get("version")) != (FORMAT, VERSION):
+        raise InputError(f"{path}: is not {FORMAT!r} of version {VERSION}")
+    adapter = TypeAdapter(tuple[Signature, ...])
+    try:
         signed: tuple[Signature, ...] = adapter.validate_python(content.get("signatures"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, ("signatures", *first["loc"])))
         raise InputError(f"{path}: {where}: {first['msg']}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        raise InputError(f"{path}: is damaged, or no file of signatures") from None
     return signed
 
 

@@ -29,6 +29,7 @@ from dp_synth.errors import SchemaError
 from dp_synth.extensions import listed, nearest, unknown
 from dp_synth.files import written_whole
 from dp_synth.frames import ArrowTable, as_frame, column_of
+from dp_synth.readers import read_json
 from dp_synth.schema import line
 from dp_synth.schema.cells import Cells
 from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn, Text
@@ -177,15 +178,7 @@ class Schema(BaseModel):
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Schema:
         """Return the schema in the JSON file at ``path``; SchemaError says what is wrong in it."""
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise SchemaError(f"{path}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise SchemaError(f"{path}: must be UTF-8 text") from None
-        except json.JSONDecodeError as error:
-            raise SchemaError(f"{path}: must be JSON: {error}") from None
-        return cls.from_dict(content, source=str(path))
+        return cls.from_dict(read_json(path, SchemaError), source=str(path))
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, object], source: str = "schema") -> Schema:

@@ -142,13 +142,14 @@ def test_a_child_that_was_forked_meanwhile_does_not_keep_the_file(path: Path) ->
     with files.locked(path):
         child = os.fork()
         if child == 0:
+            os.close(writer)
             os.read(reader, 1)
             os._exit(0)
-    assert is_free(path)
-    os.write(writer, b"x")
+    is_free_meanwhile = is_free(path)
+    os.close(writer)  # which ends the child
     os.waitpid(child, 0)
     os.close(reader)
-    os.close(writer)
+    assert is_free_meanwhile
 
 
 def test_another_writer_in_spite_of_the_lock_is_noticed_and_one_alone_releases(

@@ -11,8 +11,9 @@ import pytest
 from scipy import fft
 
 from dp_synth.accounting import PrivacyBudget, SampledGaussians, calibrate, compose
+from dp_synth.accounting.composition import event_by_event
 from dp_synth.accounting.dots import UNIT
-from dp_synth.accounting.events import Pure, SampledGaussian
+from dp_synth.accounting.events import Gaussian, NoisyVote, Pure, SampledGaussian
 from dp_synth.accounting.plan import Plan
 
 DELTAS = (1e-4, 1e-9, 1e-12, 1e-15, 1e-30, 1e-100, 1e-217)
@@ -83,3 +84,13 @@ def test_transforms_are_as_exact_as_the_bound_on_them_says(bins: int) -> None:
     wide = fft.rfft(values.astype(np.longdouble))
     error = np.linalg.norm((fft.rfft(values) - wide).astype(np.complex128))
     assert error <= 8 * UNIT * math.log2(bins) * np.linalg.norm(wide.astype(np.complex128)) / 4
+
+
+@pytest.mark.parametrize("delta", [1e-5, 1e-9, 1e-12])
+def test_an_account_takes_one_transform(delta: float) -> None:
+    events = [(Gaussian(12.0, 1.0), 15), (NoisyVote("gaussian", 150.0, 100), 1000)]
+    event_by_event.cache_clear()
+    curve = compose(events)
+    assert 0 < curve.epsilon(delta) < 20
+    (each,) = event_by_event(curve.events).sums
+    assert len(each._levels) == 1

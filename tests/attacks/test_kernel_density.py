@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import gaussian_kde
 
-from dp_synth.attacks import AttackerView, KernelDensityRatio, kernel_density
+from dp_synth.attacks import AttackerView, GenLRA, KernelDensityRatio, kernel_density
 from dp_synth.attacks.kernel_density import KernelDensity, Standardised
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
@@ -138,3 +138,13 @@ def test_a_category_that_only_the_synthetic_table_has_scores_high():
 def test_a_ridge_of_nothing_is_refused():
     with pytest.raises(InputError, match="ridge must be above 0, got 0"):
         KernelDensityRatio(ridge=0.0)
+
+
+def test_equal_targets_have_equal_scores_in_their_places():
+    targets = table(6, 0)
+    view = AttackerView(table(40, 1), SCHEMA, table(50, 2))
+    order = np.random.default_rng(0).integers(0, 6, 30)
+    again = targets.iloc[order]
+    for attack in (KernelDensityRatio(), GenLRA(nearest=3)):
+        expected = attack.scores(targets, view)[order]
+        np.testing.assert_allclose(attack.scores(again, view), expected, rtol=1e-9)

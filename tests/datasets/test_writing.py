@@ -170,6 +170,9 @@ def test_a_closed_standard_output_is_told_by_its_name(monkeypatch: pytest.Monkey
     class Closed:
         buffer = property(lambda self: self)
 
+        def isatty(self) -> bool:
+            return False
+
         def flush(self) -> None: ...
 
         def write(self, content: bytes) -> None:

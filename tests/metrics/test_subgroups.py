@@ -5,7 +5,8 @@ from made_comparisons import kinds, number, schema_of
 from sklearn.metrics import roc_auc_score
 
 from dp_synth.metrics import MODELS, Compared, RealTables
-from dp_synth.metrics.subgroups import FEWEST_RECORDS, groups_of, subgroups
+from dp_synth.metrics.estimate import difference, share
+from dp_synth.metrics.subgroups import FEWEST_RECORDS, groups_of, subgroups, widest_gap, worst
 
 COLUMNS = {
     "x": number(),
@@ -150,3 +151,26 @@ def test_too_few_positives_give_no_rate_over_them():
 def test_without_narrow_columns_there_is_nothing():
     schema = schema_of({"x": number(), "y": kinds("no", "yes")}, label="y")
     assert subgroups(compared(table(300, 2), schema=schema)) == {}
+
+
+def scored(*shares, records=200):
+    return [(records, share(round(records * one), records)) for one in shares]
+
+
+def test_the_interval_of_a_gap_allows_for_every_pair_that_may_be_it():
+    two = widest_gap([scored(0.8, 0.7)])
+    assert (two.low, two.high) == (difference(*(one for _, one in scored(0.8, 0.7))).low, two.high)
+    many = widest_gap([scored(0.8, 0.7), scored(0.75, 0.75, 0.76)])
+    assert many.value == two.value
+    assert many.low < two.low < two.value < two.high <= many.high
+    alike = widest_gap([scored(0.8, 0.8, 0.8)])
+    assert alike.value == alike.low == 0 < alike.high
+
+
+def test_the_interval_of_the_worst_allows_for_every_group_that_may_be_it():
+    (one,), many = scored(0.3), scored(0.3, 0.25, 0.1)
+    assert worst([[one]]) == one[1]
+    found = worst([many])
+    assert found.value == 0.3
+    assert found.low < one[1].low
+    assert found.high == one[1].high

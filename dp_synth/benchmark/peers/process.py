@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from dp_synth.benchmark import subreaper
 from dp_synth.benchmark.peers.errors import PeerError
 from dp_synth.benchmark.processes import MEGABYTE, Family
 from dp_synth.benchmark.worker import LOOK, PATIENCE, THREAD_VARIABLES, Limits
+from dp_synth.readers import parse_json
 
 # JAX does not read the variables that other numerical libraries read.
 ONE_THREAD = {
@@ -81,7 +81,7 @@ def run_limited(
         said = tail.close()
     if not report:
         raise PeerError(_reason(process.returncode, said))
-    took = json.loads(report)
+    took = parse_json(report)
     if took["failure"]:
         raise PeerError(f"{command[0]}: cannot be started: {took['failure']}")
     if took["code"] != 0:

@@ -23,12 +23,13 @@ from dp_synth.accounting import PrivacyBudget
 from dp_synth.benchmark.peers.errors import PeerError
 from dp_synth.datasets.files import parse_csv
 from dp_synth.errors import InputError
+from dp_synth.readers import LARGEST_TEXT, JsonFault, parse_json
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
 from dp_synth.schema.cells import Cells, numbers_of
 from dp_synth.schema.constraints import Column
 
 FORMAT = 1
-LARGEST_ANSWER, LARGEST_WORD = 2**30, 2**26  # bytes of the rows, and of answer.json
+LARGEST_ANSWER = 2**30  # bytes of the rows
 SLACK = 1e-9  # relative: what printing and reading a number may change
 
 Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -130,11 +131,11 @@ def read_answer(folder: Path, request: PeerRequest) -> tuple[pd.DataFrame, Told]
 
 def _told(path: Path, budget: PrivacyBudget) -> Told:
     try:
-        told = Told.model_validate_json(_read(path, LARGEST_WORD).decode("utf-8"))
+        told = Told.model_validate(parse_json(_read(path, LARGEST_TEXT)))
     except FileNotFoundError:
         raise PeerError("wrote no answer.json") from None
-    except UnicodeDecodeError:
-        raise PeerError("answer.json: must be UTF-8 text") from None
+    except JsonFault as fault:
+        raise PeerError(f"answer.json: {fault}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
