@@ -76,12 +76,12 @@ def test_an_internal_card_and_a_verdict_by_private_numbers_are_private_files() -
     kept = "--synthesizer independent --rows 40 --out synth.csv --release r.npz --card c.json"
     assert main(f"{fit} {kept} --internal --holdout holdout.csv".split()) == 0
     assert [mode(path) for path in ("c.json", "c.html")] == [0o600] * 2
-    assert main("card r.npz --out p.json".split()) == 0
+    assert main(["card", "r.npz", "--out", "p.json"]) == 0
     assert [mode(path) for path in ("p.json", "p.html")] == [0o666] * 2
     Path("public.yaml").write_text("epsilon_at_most: 2\n")
     Path("private.yaml").write_text("tv2_at_most: 1\ndecision_is_private: accepted\n")
-    assert main("gate p.json --policy public.yaml --json public.json".split()) == 0
-    assert main("gate c.json --policy private.yaml --json private.json".split()) == 0
+    assert main(["gate", "p.json", "--policy", "public.yaml", "--json", "public.json"]) == 0
+    assert main(["gate", "c.json", "--policy", "private.yaml", "--json", "private.json"]) == 0
     assert (mode("public.json"), mode("private.json")) == (0o666, 0o600)
 
 
