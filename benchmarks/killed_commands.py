@@ -42,7 +42,7 @@ FIT = (
     f"--rows {ROWS} --out out.csv --release r.npz --card c.json --synthesizer "
 )
 TRAINING = (
-    "dpgan --ledger planned.jsonl --checkpoint k.npz --set steps=150 --set fakes=64 "
+    "dpgan --ledger planned.jsonl --checkpoint k.npz --set steps=400 --set fakes=64 "
     "--set critic_width=16 --set generator_width=16 --set components=256"
 )
 GRID = {
