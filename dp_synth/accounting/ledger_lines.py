@@ -47,11 +47,12 @@ class Cut:
     def from_fields(cls, fields: Mapping[str, object]) -> Cut:
         """Return what ``to_fields`` wrote; LedgerError for anything else."""
         size, sha256 = fields.get("bytes"), fields.get("sha256")
-        if fields.get("version") != CUT_VERSION or not isinstance(sha256, str):
+        is_digest = isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)
+        if fields.get("version") != CUT_VERSION or not is_digest:
             raise LedgerError(f"not a line about a cut of version {CUT_VERSION}")
         if type(size) is not int or size < 1:
             raise LedgerError(f"bytes of a cut must be a whole number above 0, got {size!r}")
-        return cls(size, sha256)
+        return cls(size, str(sha256))
 
 
 @dataclass(frozen=True)

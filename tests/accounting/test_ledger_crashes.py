@@ -239,6 +239,7 @@ def test_a_ledger_of_several_names_is_not_parted_by_a_repair(path: Path) -> None
         ({"bytes": 0}, "bytes of a cut must be a whole number above 0"),
         ({"bytes": "9"}, "bytes of a cut must be a whole number above 0"),
         ({"version": 5}, "not a line about a cut of version 4"),
+        ({"sha256": "\x1b[2J"}, "not a line about a cut of version 4"),
         ({"sha256": None}, "not a line about a cut of version 4"),
     ],
 )
