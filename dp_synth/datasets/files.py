@@ -163,5 +163,5 @@ def _parse_parquet(path: str | PathLike[str]) -> pd.DataFrame:
                 raise too_long(str(path))
             cells[name].append(pa.array(texts.distinct, pa.string()).take(pa.array(texts.places)))
     columns = [pa.chunked_array(chunks, pa.string()) for chunks in cells.values()]
-    frame: pd.DataFrame = pa.table(columns, names=names).to_pandas()
+    frame: pd.DataFrame = pa.table(columns, names=names).to_pandas(use_threads=False)
     return frame
