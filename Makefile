@@ -28,7 +28,7 @@ UNCOMPILED := PIP_NO_COMPILE=no
 # How much pytest says in the targets beside `make test`.
 PYTEST := $(BIN)/python -m pytest $(QUIET)
 
-.PHONY: benchmark benchmark-deep test test-core test-browser test-peers notebooks floors lint numbers review synthesizers runner docs \
+.PHONY: benchmark benchmark-deep test test-core test-browser test-peers notebooks floors fuzz lint numbers review synthesizers runner docs \
 	paper reproduce package chromium peers proofs coq everything clean
 
 benchmark: $(VENV)/.core$(WITH)
@@ -80,6 +80,11 @@ $(PEERS)/smartnoise/peer.json: dp_synth/benchmark/peers/constraints/smartnoise.t
 # The tests of the core with the oldest version of each package that setup.cfg allows: two minutes.
 floors: | $(VENV)/bin/python
 	$(BIN)/python tests/check_floors.py $(VENV)/floors $(FLOOR_TESTS)
+
+# Five thousand changed files of every format through the command line, in bounds of memory.
+FUZZ ?= --cases 5000
+fuzz: $(VENV)/.test$(WITH)
+	$(BIN)/python tests/fuzz/by_hand.py $(FUZZ)
 
 lint: $(VENV)/.dev$(WITH)
 	$(BIN)/ruff format --check .

@@ -2,7 +2,8 @@
 
 Each time a grid of small cells is under way when a process of it is killed as kill -9 does, at a
 moment drawn from a seed; then the grid is run again. The records must be those of an undisturbed
-run, no cell that had ended may be run again, and no process may be left behind. A line a kind.
+run, no cell that had ended may be run again, and no process may be left behind. Commands that are
+killed are in `killed_commands`: these say what must hold after them. A line a kind.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import killed_commands
 import numpy as np
 import pandas as pd
 import psutil
@@ -151,15 +153,15 @@ def _wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def _say(kind: str, kill: Callable[[int, Path], Kill], kills: int) -> bool:
-    """Kill so often, print the line of the kind, and return whether nothing was lost."""
+def _say(kind: str, kill: Callable[[int, Path], Kill], seeds: range) -> bool:
+    """Kill once a seed, print the line of the kind, and return whether nothing was lost."""
     found = []
-    for seed in range(kills):
+    for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             found.append(kill(seed, Path(folder)))
     done = [one.done for one in found]
     print(
-        f"{kind}: {kills} kills after {min(done)} to {max(done)} of {len(CELLS)} cells; "
+        f"{kind}: {len(seeds)} kills after {min(done)} to {max(done)} of {len(CELLS)} cells; "
         f"other records {sum(one.other_records for one in found)}, "
         f"cells run again {sum(one.run_again for one in found)}, "
         f"processes left {sum(one.left_behind for one in found)}",
@@ -187,14 +189,22 @@ KINDS = {"runner": kill_runner, "worker": kill_worker, "dask-worker": _kill_in_c
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kinds", nargs="*", help=f"of {', '.join(KINDS)}; all by default")
+    known = [*KINDS, *killed_commands.KINDS]
+    parser.add_argument("kinds", nargs="*", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--kills", type=int, default=20, help="of each kind")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first kill")
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
         run(CELLS, open_store(given.run), local_crew(trivial.work, JOBS))
         return
-    fine = [_say(kind, KINDS[kind], given.kills) for kind in given.kinds or KINDS]
+    seeds = range(given.first, given.first + given.kills)
+    fine = [
+        _say(kind, KINDS[kind], seeds)
+        if kind in KINDS
+        else killed_commands.say(kind, killed_commands.KINDS[kind], seeds)
+        for kind in given.kinds or known
+    ]
     sys.exit(not all(fine))
 
 

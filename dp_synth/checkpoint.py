@@ -23,7 +23,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -37,10 +37,11 @@ from numpy.typing import NDArray
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger, Plan, Slice
 from dp_synth.errors import CheckpointError, InputError
-from dp_synth.files import DAMAGES, written_whole
+from dp_synth.files import written_whole
 from dp_synth.mechanisms.cells import Cells
-from dp_synth.settings import check_settings
-from dp_synth.transcript import Answer, from_fields, to_fields
+from dp_synth.readers import parse_json, read_arrays
+from dp_synth.settings import check_settings, checked
+from dp_synth.transcript import Answer, from_fields, names_of, to_fields
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -100,23 +101,20 @@ class Kept:
         if not path.exists():
             return None
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            header = json.loads(str(arrays["header"]))
-            _check_head(header)
+            header, arrays = read_arrays(path, _members_of)
             return cls._of(path, header, arrays)
-        except DAMAGES as error:
+        except (KeyError, ValueError) as error:
             reason = str(error) if isinstance(error, InputError) else "it is damaged or none"
             raise CheckpointError(f"{path}: cannot be read as a checkpoint: {reason}") from error
 
     @classmethod
     def _of(cls, path: Path, header: Mapping[str, Any], arrays: Arrays) -> Kept:
-        texts = {name: tuple(found) for name, found in header["texts"].items()}
+        said = checked(header, _HEAD)
+        texts = {name: tuple(found) for name, found in said["texts"].items()}
         bins = {
             name: arrays[f"bins_{place}"].astype(np.int32)
-            for place, name in enumerate(header["bins"])
+            for place, name in enumerate(said["bins"])
         }
-        entries, digest = header["ledger"]
         own = {
             name.removeprefix(OF_STATE): array
             for name, array in arrays.items()
@@ -124,13 +122,13 @@ class Kept:
         }
         return cls(
             path,
-            dict(header["fit"]),
-            (int(entries), str(digest)),
-            int(header["reserved_at"]),
-            dict(header["noise"]),
+            said["fit"],
+            said["ledger"],
+            said["reserved_at"],
+            said["noise"],
             Cells(texts, bins),
-            from_fields(header["transcript"], arrays),
-            State(dict(header["numbers"]), own),
+            from_fields(said["transcript"], arrays),
+            State(said["numbers"], own),
         )
 
     def check(self, fit: Mapping[str, object], ledger: Ledger) -> None:
@@ -247,11 +245,32 @@ def _noise_of(plan: Plan) -> dict[str, dict[str, float]]:
 
 def _as_read(fit: Mapping[str, object]) -> dict[str, object]:
     """Return what a file says of a fit: lists for tuples, and so on."""
-    read: dict[str, object] = json.loads(json.dumps(fit))
+    read: dict[str, object] = parse_json(json.dumps(fit))
     return read
 
 
-def _check_head(header: object) -> None:
+_HEAD = {
+    "fit": dict,
+    "ledger": tuple[int, str],
+    "reserved_at": int,
+    "noise": dict[str, dict[str, float]],
+    "texts": dict[str, tuple[str, ...]],
+    "bins": tuple[str, ...],
+    "transcript": tuple[dict[str, Any], ...],
+    "numbers": dict,
+}
+
+
+def _members_of(header: Any, present: Iterable[str]) -> list[str]:
+    """Return the names of the arrays that a header needs; CheckpointError where it is none."""
+    _check_head(header)
+    said = checked(header, _HEAD)
+    bins = (f"bins_{place}" for place in range(len(said["bins"])))
+    state = (name for name in present if name.startswith(OF_STATE))
+    return [*bins, *names_of(said["transcript"]), *state]
+
+
+def _check_head(header: Any) -> None:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise CheckpointError(f"it is no {FORMAT}")
     written = header.get("version"), header.get("dp_synth")

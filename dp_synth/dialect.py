@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Literal
@@ -188,7 +189,7 @@ def check_names(names: Sequence[str], source: str) -> None:
     """Raise InputError, opened by ``source``, for a column without a name of its own."""
     if "" in names:
         raise InputError(f"{source}: a column has no name; the header must name each column")
-    twice = [name for name in names if names.count(name) > 1]
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice and any(is_number(name) for name in names):
         # The first line may be a record, whose cells are private.
         raise InputError(

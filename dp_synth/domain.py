@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import comb, prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.display import ROWS, html_table
+from dp_synth.errors import InputError
 from dp_synth.extensions import listed, unknown
 
 Clique = tuple[str, ...]
 Codes = NDArray[np.int32]
+
+MOST_CLIQUES = 5_000_000
+"""Marginals among which a synthesizer chooses: all pairs of three thousand attributes."""
 
 MOST_AXES = 32  # of one array: numpy before version 2 has no more
 
@@ -165,6 +169,16 @@ class Domain:
             return tuple([sizes[known[attribute]] for attribute in wanted])
         except KeyError:  # which `size` explains
             return tuple(self.size(attribute) for attribute in wanted)
+
+    def check_workload(self, degree: int) -> None:
+        """Raise InputError where all marginals of ``degree`` attributes are too many to list."""
+        size = min(degree, len(self))
+        if (count := comb(len(self), size)) > MOST_CLIQUES:
+            raise InputError(
+                f"{len(self):,} columns have {count:,} marginals of {size} columns, at most "
+                f"{MOST_CLIQUES:,} can be chosen among; take fewer columns"
+                + (", or a lower degree" if size > 2 else ", or 'independent'")
+            )
 
     def cells(self, clique: Iterable[str]) -> int:
         """Return the number of cells of the marginal over ``clique``."""

@@ -42,8 +42,7 @@ class Evidence:
 class Drawn:
     """A column of numbers or dates cut to pieces of its cells, from which values are drawn.
 
-    Of code c, the ``pieces[c]`` are cells of ``grid``, drawn with the chances ``shares[c]``. It is
-    read by `line.decode` as a column is.
+    Of code c, the ``pieces[c]`` are cells of ``grid``, drawn with the chances ``shares[c]``.
     """
 
     column: Line
@@ -51,42 +50,14 @@ class Drawn:
     pieces: Mapping[int, NDArray[np.intp]]
     shares: Mapping[int, Floats]
 
-    @property
-    def name(self) -> str:
-        """The column's name."""
-        return self.column.name
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The column's missing marks."""
-        return self.column.missing
-
-    @property
-    def absent_mark(self) -> int:
-        """The place in ``missing`` that an absent cell takes."""
-        return self.column.absent_mark
-
-    @property
-    def mark_numbers(self) -> Floats:
-        """The number that each missing mark writes."""
-        return self.column.mark_numbers
-
-    def numbers(self, cells: Cells) -> Floats:
-        """Return the number in each distinct cell."""
-        return self.column.numbers(cells)
-
-    def written(self, numbers: Floats) -> NDArray[np.generic]:
-        """Return ``numbers`` as the table holds them."""
-        return self.column.written(numbers)
-
-    def decode(self, codes: Codes, rng: np.random.Generator) -> pd.Series:
-        """Return a value for each code, drawn in the pieces of its cell, or the missing mark."""
+    def draw(self, codes: Codes, rng: np.random.Generator) -> tuple[Floats, Codes]:
+        """Return what `line.draw` does, of the pieces of each cell."""
         ordinary = len(self.column.grid)
         own = codes - ordinary + len(self.grid)
         for code, pieces in self.pieces.items():
             here = np.flatnonzero(codes == code)
             own[here] = rng.choice(pieces, len(here), p=self.shares[code])
-        return line.decode(self, own.astype(np.int32), rng)
+        return line.draw(self.grid, own.astype(np.int32), rng)
 
 
 def read_given(schema: Schema, given: Mapping[str, Given]) -> list[Evidence]:

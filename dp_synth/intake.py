@@ -14,6 +14,7 @@ import pandas as pd
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.accounting.ledger import PLANNED, UNCONFIRMED
 from dp_synth.counting import Records, is_larger_than_memory, kept_of_units, read_records
+from dp_synth.counting.size import memory_limit
 from dp_synth.datasets import read_table
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError, PrivacyWarning, SchemaError, SchemaMismatch, warn
@@ -52,7 +53,8 @@ def records_of(
     """
     with ExitStack() as opened:
         if isinstance(data, (str, PathLike)):
-            if is_larger_than_memory(data):
+            # Categories that the schema does not list are found in tables in memory only.
+            if is_larger_than_memory(data, memory_limit() if schema.open else None):
                 data = opened.enter_context(read_records(data, schema, unit=budget.unit))
             else:
                 data = read_table(data, schema.dialect)

@@ -28,11 +28,11 @@ had no votes in its transcript, version 3 no histograms.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -40,21 +40,23 @@ from numpy.typing import NDArray
 
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
+from dp_synth.datasets.writing import BLOCK, lacking_signs, write_blocks
 from dp_synth.display import ROWS, html_table
 from dp_synth.errors import InputError, ReleaseError, warn
-from dp_synth.evidence import SHOWN, Given, attribute_of, read_given, read_given_rows
+from dp_synth.evidence import Given, attribute_of
 from dp_synth.extensions import listed
-from dp_synth.files import DAMAGES, written_whole
+from dp_synth.files import written_whole
 from dp_synth.frames import ArrowTable, as_frame
 from dp_synth.inference import MixtureModel, Model, RefinedModel
 from dp_synth.inference.junction_tree import MAX_CELLS
+from dp_synth.readers import LARGEST_ARRAYS, parse_json, read_arrays
+from dp_synth.sampled_rows import Sampler, completed
 from dp_synth.schema import Kinds, Schema
+from dp_synth.schema.decoding import Style
+from dp_synth.settings import checked
 from dp_synth.standard_errors import MarginalEstimate, replicas, standard_errors
-from dp_synth.transcript import Answer, from_fields, to_fields
+from dp_synth.transcript import Answer, from_fields, names_of, to_fields
 from dp_synth.validation_bounds import ValidationBounds, bounds_of
-
-Codes = NDArray[np.int32]
-Floats = NDArray[np.float64]
 
 MOST_BY_DEFAULT = 1_000_000
 """Records that `Release.sample` draws at most where nobody says how many."""
@@ -171,68 +173,92 @@ class Release:
         them, missing marks as text; a frame, or its ``dtypes``, for those of the table that was
         fitted, which are thereby declared public.
         """
+        return next(self._frames(n, seed, None, given=given, balance=balance, kinds=kinds))
+
+    def sample_blocks(
+        self,
+        n: int | None = None,
+        seed: int | None = None,
+        *,
+        block: int = BLOCK,
+        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None = None,
+        balance: str | None = None,
+        kinds: Kinds = "schema",
+    ) -> Iterator[pd.DataFrame]:
+        """Return the records of `sample` one frame after another, of at most ``block`` records.
+
+        Memory does not grow with ``n``. Up to `sampled_rows.DRAWN` records, 1,048,576, fewer of
+        more than 64 columns, they are those of ``sample(n, seed)``. More are drawn so many at a
+        time, each time stratified anew: they do not depend on ``block``, but are others than
+        ``sample`` would draw at once. One empty frame where ``n`` is 0; completed rows are those
+        of ``sample`` however many there are. InputError before the first frame is asked for.
+
+        >>> import dp_synth as dps
+        >>> data = dps.datasets.load("adult")
+        >>> budget = dps.PrivacyBudget(epsilon=1, delta=1e-9)
+        >>> release = dps.Independent().fit(data.train, data.schema, budget, seed=0)
+        >>> [len(rows) for rows in release.sample_blocks(1_000, seed=1, block=400)]
+        [400, 400, 200]
+        """
+        size = _whole("the number of records of a block", block)
+        if not size:
+            raise InputError("the number of records of a block must be 1 or more")
+        return self._frames(n, seed, size, given=given, balance=balance, kinds=kinds)
+
+    def write_rows(
+        self,
+        path: str | Path,
+        n: int | None = None,
+        seed: int | None = None,
+        *,
+        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None = None,
+        balance: str | None = None,
+    ) -> None:
+        """Write the records of `sample_blocks` to a CSV or Parquet file, whole or not at all.
+
+        CSV holds texts in the dialect of the schema, missing marks as they are written, and ``-``
+        is standard output; Parquet holds values of the kinds of the schema. Of texts that only
+        the fit has found, signs that the encoding lacks are written as "?". InputError, before
+        anything is drawn, where it lacks signs of others.
+        """
+        lacking = [
+            name for name in lacking_signs(self.schema, path) if name not in self.schema.open
+        ]
+        if lacking:
+            raise InputError(
+                f"{path}: its encoding has no sign for a text of column {lacking[0]!r}"
+            )
+        style: Style = "schema" if str(path).lower().endswith(".parquet") else "listed"
+        rows = self._frames(n, seed, BLOCK, given=given, balance=balance, kinds=style)
+        write_blocks(rows, path, self.schema.dialect, lossy=True)
+
+    def _frames(
+        self,
+        n: int | None,
+        seed: int | None,
+        size: int | None,
+        *,
+        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None,
+        balance: str | None,
+        kinds: Kinds | Style,
+    ) -> Iterator[pd.DataFrame]:
+        """Return what is asked for in frames of at most ``size`` records, or all in one."""
         rng = np.random.default_rng(_whole("the seed", seed))
         n = _whole("the number of records", n)
         if given is None or isinstance(given, Mapping):
-            rows = self._drawn(n, rng, given or {}, balance)
+            sampler = Sampler.of(self.schema, self.model, given or {}, balance)
+            records = _default_rows(self.model.total) if n is None else n
+            if isinstance(kinds, str) and kinds in get_args(Style):
+                return sampler.frames(records, rng, size, kinds)
+            rows = sampler.frames(records, rng, size, "written")
         else:
             partial = as_frame(given, "given is no mapping of columns to values, so it")
             if n is not None or balance is not None:
                 raise InputError("partial rows are completed once each; give no n and no balance")
-            rows = self._completed(partial, rng)
-        if isinstance(kinds, str) and kinds == "written":
+            rows = _cut(completed(self.schema, self.model, partial, rng), size)
+        if isinstance(kinds, str) and kinds in ("written", "listed"):
             return rows
-        return self.schema.in_kinds(rows, kinds)
-
-    def _drawn(
-        self,
-        n: int | None,
-        rng: np.random.Generator,
-        given: Mapping[str, Given],
-        balance: str | None,
-    ) -> pd.DataFrame:
-        evidence = read_given(self.schema, given)
-        model = self._conditioned({one.column: one.weights for one in evidence})
-        records = _default_rows(model.total) if n is None else n
-        codes = (
-            model.sample(records, rng)
-            if balance is None
-            else _balanced(model, attribute_of(self.schema, balance), records, rng)
-        )
-        rows = self.schema.decode(codes, rng)
-        for one in evidence:
-            if one.drawn is not None:
-                own = codes[:, self.schema.domain.axis(one.column)]
-                rows[one.column] = one.drawn.decode(own, rng)
-        return rows
-
-    def _completed(self, partial: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-        """Return each of the partial rows with its gaps drawn, given all else in it."""
-        known = read_given_rows(self.schema, partial)
-        codes, possible = self.model.completed(known, rng)
-        impossible = np.flatnonzero(~possible).tolist()
-        if impossible:
-            raise InputError(
-                f"no record of the release can have what is given in {_numbered(impossible)}; "
-                "give less of them, or leave them out"
-            )
-        rows = self.schema.decode(codes, rng)
-        for name in map(str, partial.columns):
-            is_drawn = known[:, self.schema.domain.axis(name)] < 0
-            column = self.schema.select([name]).typed(partial)[name]
-            rows[name] = rows[name].where(is_drawn, column)
-        return rows
-
-    def _conditioned(self, weights: Mapping[str, Floats]) -> Model:
-        if not weights:
-            return self.model
-        try:
-            return self.model.conditioned(weights)
-        except ValueError as error:
-            raise InputError(
-                f"no record of the release can have what is given of "
-                f"{', '.join(map(repr, weights))}; ask for less at once"
-            ) from error
+        return (self.schema.in_kinds(frame, cast(Kinds, kinds)) for frame in rows)
 
     def save(self, path: str | Path) -> None:
         """Write the release to an .npz file, whole or not at all; nothing in it is pickled.
@@ -255,23 +281,24 @@ class Release:
         text = json.dumps(header)
         tables: dict[str, Any] = {**self.model.to_arrays(), **answered}
         try:
-            self._of(json.loads(text), tables, source=str(path))
-        except DAMAGES as error:
+            header = parse_json(text)
+            _members_of(header)
+            self._of(header, tables, source=str(path))
+        except (KeyError, ValueError) as error:
             reason = str(error) if isinstance(error, ValueError) else "it is damaged"
             raise ReleaseError(f"{path}: not written, as it could not be read: {reason}") from error
+        size = sum(8 * np.size(table) for table in tables.values())
+        write = np.savez if size > LARGEST_ARRAYS else np.savez_compressed  # as it can be read
         with written_whole(path) as passing, passing.open("wb") as file:
-            np.savez_compressed(file, header=np.array(text), **tables)
+            write(file, header=np.array(text), **tables)
 
     @classmethod
     def load(cls, path: str | Path) -> Release:
         """Return the release that ``save`` wrote; ReleaseError for anything else."""
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                header = json.loads(str(arrays["header"]))
-                _check_head(header)
-                tables = {name: arrays[name] for name in arrays.files if name != "header"}
-                return cls._of(header, tables, source=str(path))
-        except DAMAGES as error:
+            header, arrays = read_arrays(path, _members_of)
+            return cls._of(header, arrays, source=str(path))
+        except (KeyError, ValueError) as error:
             reason = str(error) if isinstance(error, InputError) else "it is damaged or no release"
             raise ReleaseError(f"{path}: cannot be read as a release: {reason}") from error
 
@@ -283,7 +310,10 @@ class Release:
         *,
         source: str,
     ) -> Release:
-        """Return the release of a file's header and arrays; one of DAMAGES where it is none."""
+        """Return the release of a file's header, as `_members_of` accepts it, and its arrays.
+
+        KeyError or ValueError where they do not fit together.
+        """
         schema = Schema.from_dict(header["schema"], source=source)
         ledger = Ledger.from_fields(header["ledger"])
         model = _model_of(schema, header, arrays)
@@ -318,29 +348,10 @@ def _whole(what: str, number: object) -> int | None:
     return int(number)
 
 
-def _numbered(places: list[int]) -> str:
-    shown = ", ".join(str(place + 1) for place in sorted(places)[:SHOWN])
-    return f"row{'s' * (len(places) > 1)} {shown}{', ...' * (len(places) > SHOWN)}"
-
-
-def _single(size: int, code: int) -> Floats:
-    weights = np.zeros(size)
-    weights[code] = 1.0
-    return weights
-
-
-def _balanced(model: Model, column: str, records: int, rng: np.random.Generator) -> Codes:
-    """Return rows of codes, as many for each code of a column that can occur, in random order."""
-    size = model.domain.size(column)
-    possible = np.flatnonzero(model.marginal((column,)) > 0)
-    counts = np.full(len(possible), records // len(possible))
-    counts[rng.permutation(len(possible))[: records % len(possible)]] += 1
-    parts = [
-        model.conditioned({column: _single(size, int(code))}).sample(int(count), rng)
-        for code, count in zip(possible, counts, strict=True)
-        if count
-    ]
-    return rng.permutation(np.concatenate(parts)) if parts else model.sample(0, rng)
+def _cut(rows: pd.DataFrame, size: int | None) -> Iterator[pd.DataFrame]:
+    """Give rows in frames of at most ``size``, one at least."""
+    for start in range(0, max(len(rows), 1), size or max(len(rows), 1)):
+        yield rows if size is None else rows.iloc[start : start + size].reset_index(drop=True)
 
 
 def _shape_of(model: Model) -> dict[str, object]:
@@ -361,7 +372,19 @@ def _model_of(
     return model if model.groups else model.coarse
 
 
-def _check_head(header: object) -> None:
+def _members_of(header: object, present: Iterable[str] = ()) -> list[str]:
+    """Return the names of the arrays that a header may need; ReleaseError where it is none."""
+    fields = _check_head(header)
+    columns, cliques = fields["schema"].get("columns"), fields.get("cliques", ())
+    several = len(columns) if isinstance(columns, list) else 0
+    names = ["weights", *(f"clique_{place}" for place in range(len(cliques)))]
+    for name in ("attribute", "group", "share"):
+        names += (f"{name}_{axis}" for axis in range(several))
+    return [*names, *names_of(fields["transcript"])]
+
+
+def _check_head(header: object) -> dict[str, Any]:
+    """Return the fields of a header with their kinds checked; ReleaseError where it is none."""
     if not isinstance(header, dict):
         raise ReleaseError(f"its head must be an object, got {type(header).__name__}")
     if header.get("format") != FORMAT or header.get("version") not in READABLE:
@@ -369,3 +392,12 @@ def _check_head(header: object) -> None:
             f"it is {header.get('format')!r} of version {header.get('version')!r}, not "
             f"{FORMAT!r} of version {' or '.join(map(str, READABLE))}"
         )
+    kinds = dict(_HEAD)
+    if header.get("kind") != MixtureModel.kind:
+        kinds["cliques"] = tuple[tuple[str, ...], ...]
+    if header["version"] > 1:
+        kinds["transcript"] = tuple[dict[str, Any], ...]
+    return {"transcript": (), **checked(header, kinds)}
+
+
+_HEAD = {"synthesizer": str, "settings": dict, "schema": dict, "ledger": dict, "total": float}

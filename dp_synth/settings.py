@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from dp_synth.errors import InputError
+from dp_synth.readers import parse_json
 
 SCALARS = (np.bool_, np.integer, np.floating, np.str_)  # of numpy, that Python has as well
 
@@ -21,11 +22,12 @@ def check_settings(instance: Any) -> None:
 
     For ``__post_init__`` of dataclasses whose fields are bool, int, float, str, Literal, tuples of
     these, and None; fields of other kinds are checked where their kind is a class. A whole number
-    stands for a float, a scalar of numpy becomes Python's, a list a tuple. Ranges are the class's
-    own to check.
+    stands for a float, a scalar of numpy becomes Python's, a list a tuple. A class variable
+    ``LARGEST`` says by name beyond which value there is no room, or no time; other ranges are the
+    class's own to check.
     """
     kind: Any = type(instance)
-    hints = _hints(kind)
+    hints, largest = _hints(kind), getattr(kind, "LARGEST", {})
     for field in fields(instance):
         if field.name not in hints:
             continue
@@ -35,6 +37,28 @@ def check_settings(instance: Any) -> None:
             raise InputError(f"{field.name} must be {described(hint)}, got {given!r}")
         if value is not given:
             object.__setattr__(instance, field.name, value)
+        most = largest.get(field.name, math.inf)
+        if isinstance(value, int | float) and most < value < math.inf:
+            raise InputError(f"{field.name} must be at most {most}, got {value}")
+
+
+def checked(fields: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of ``fields`` that ``kinds`` names, lists as tuples.
+
+    For objects of a file. InputError where one is missing or not of its kind, which is as in
+    `check_settings`, or a mapping of texts to kinds.
+
+    >>> checked({"a": [1, 2], "b": {}}, {"a": tuple[int, ...]})
+    {'a': (1, 2)}
+    """
+    found = {}
+    for name, kind in kinds.items():
+        if name not in fields:
+            raise InputError(f"{name!r} is missing")
+        found[name] = _plain(fields[name])
+        if not _is(found[name], kind):
+            raise InputError(f"{name!r} must be {described(kind)}")
+    return found
 
 
 def read_setting(kind: type, name: str, text: str) -> object:
@@ -46,7 +70,7 @@ def read_setting(kind: type, name: str, text: str) -> object:
     """
     alternatives = _alternatives(_hints(kind).get(name, object))
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except ValueError:
         value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
     if any(_is_text(one) for one in alternatives):
@@ -68,6 +92,8 @@ def described(hint: Any) -> str:
         return " or ".join(map(described, get_args(hint)))
     if origin is Literal:
         return f"one of {', '.join(map(str, get_args(hint)))}"
+    if dict in (origin, hint):
+        return "an object"
     if origin is tuple:
         inner = described(get_args(hint)[0]).removeprefix("a ")
         return f"a list of {inner}s" if inner in ("text", "number", "whole number") else "a list"
@@ -99,6 +125,11 @@ def _is(value: Any, hint: Any) -> bool:
         return any(type(value) is type(one) and value == one for one in get_args(hint))
     if origin is tuple:
         return _is_tuple(value, get_args(hint))
+    if origin is dict:
+        keys, kind = get_args(hint)
+        return isinstance(value, dict) and all(
+            _is(key, keys) and _is(_plain(one), kind) for key, one in value.items()
+        )
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:

@@ -92,7 +92,8 @@ def standard_errors(
     if not alone:
         return np.asarray(errors)
     noise = min(alone)
-    return np.where(counts < 2 * noise, np.maximum(errors, noise), errors)
+    hidden: Floats = np.maximum(errors, noise * (counts < 2 * noise))
+    return hidden
 
 
 def _coarse(model: JunctionTreeModel | RefinedModel) -> JunctionTreeModel:

@@ -8,7 +8,7 @@ not kept: thousands of them, each as large as a network, would say little more t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.domain import Clique, Codes
+from dp_synth.settings import checked
 
 Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -139,37 +140,46 @@ def from_fields(fields: Sequence[Mapping[str, Any]], arrays: Arrays) -> tuple[An
     return tuple(_read(number, answer, arrays) for number, answer in enumerate(fields))
 
 
+def names_of(fields: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Give the names of the arrays that answers may have; ValueError for what is no answer."""
+    for number, answer in enumerate(fields):
+        groups = checked(answer, {"groups": dict[str, str]})["groups"]
+        yield from (f"answer_{number}", *(f"answer_{number}_{name}" for name in VOTED))
+        yield from groups.values()
+
+
 def _read(number: int, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
-    part, why = str(fields["part"]), str(fields["why"])
+    kind = checked(fields, {"kind": str})["kind"]
+    if kind not in _WRITTEN:
+        raise ValueError(f"no kind of answer {kind!r}")
+    fields = checked(fields, {**_OF_ALL, **_WRITTEN[kind]})
+    part, why = fields["part"], fields["why"]
     groups = {
-        str(attribute): _group(attribute, arrays[name])
-        for attribute, name in fields["groups"].items()
+        attribute: _group(attribute, arrays[name]) for attribute, name in fields["groups"].items()
     }
-    if fields["kind"] == "choice":
-        candidates, choice = _cliques(fields["candidates"]), _clique(fields["chosen"])
+    if kind == "choice":
+        candidates, choice = fields["candidates"], fields["chosen"]
         if choice not in candidates:
             raise ValueError(f"{choice} was chosen but is no candidate")
         epsilon, sensitivity = _positive(fields["epsilon"]), _positive(fields["sensitivity"])
         return ChoiceAnswer(part, why, candidates, choice, epsilon, sensitivity, groups)
-    if fields["kind"] == "votes":
+    if kind == "votes":
         voted = [arrays[f"answer_{number}_{name}"] for name in VOTED]
         return _read_votes(part, why, fields, voted, groups)
     values = np.asarray(arrays[f"answer_{number}"], dtype=np.float64)
     stddev = _positive(fields["stddev"])
     if not np.isfinite(values).all():
         raise ValueError("noisy answers must be finite numbers")
-    if fields["kind"] == "marginal":
-        clique = _clique(fields["clique"])
+    if kind == "marginal":
+        clique = fields["clique"]
         if values.ndim != len(clique):
             raise ValueError(f"the answer over {clique} must have {len(clique)} axes")
         return MarginalAnswer(part, why, clique, values, stddev, groups)
-    if fields["kind"] == "histogram":
+    if kind == "histogram":
         if values.ndim != 1 or not values.size:
             raise ValueError("a histogram must have one axis, and a cell")
         return HistogramAnswer(part, why, values, stddev, groups)
-    if fields["kind"] != "scores":
-        raise ValueError(f"no kind of answer {fields['kind']!r}")
-    cliques = _cliques(fields["cliques"])
+    cliques = fields["cliques"]
     if values.shape != (len(cliques),):
         raise ValueError(f"there must be a score for each of {len(cliques)} cliques")
     return ScoresAnswer(part, why, cliques, values, stddev, groups)
@@ -192,11 +202,10 @@ def _read_votes(
     if len(attributes) and attributes.max() >= records.shape[1]:
         raise ValueError(f"votes must be about the {records.shape[1]} attributes of the records")
     scale, teachers = _positive(fields["scale"]), fields["teachers"]
-    if type(teachers) is not int or teachers < 1:
+    if teachers < 1:
         raise ValueError(f"the number of teachers must be 1 or more, got {teachers!r}")
-    noise = str(fields["noise"])
     return VoteAnswer(
-        part, why, records, attributes, others, winners, noise, scale, teachers, groups
+        part, why, records, attributes, others, winners, fields["noise"], scale, teachers, groups
     )
 
 
@@ -207,15 +216,20 @@ _KINDS: dict[type, str] = {
     VoteAnswer: "votes",
     HistogramAnswer: "histogram",
 }
+_OF_ALL = {"part": str, "why": str, "groups": dict[str, str]}
+_WRITTEN: dict[str, dict[str, Any]] = {  # of each kind, what its object holds beside
+    "marginal": {"clique": Clique, "stddev": float},
+    "scores": {"cliques": tuple[Clique, ...], "stddev": float},
+    "choice": {
+        "candidates": tuple[Clique, ...],
+        "chosen": Clique,
+        "epsilon": float,
+        "sensitivity": float,
+    },
+    "votes": {"noise": str, "scale": float, "teachers": int},
+    "histogram": {"stddev": float},
+}
 VOTED = ("records", "attributes", "others", "winners")  # arrays of an answer of votes
-
-
-def _clique(names: Iterable[str]) -> Clique:
-    return tuple(map(str, names))
-
-
-def _cliques(cliques: Iterable[Iterable[str]]) -> tuple[Clique, ...]:
-    return tuple(map(_clique, cliques))
 
 
 def _positive(number: float) -> float:

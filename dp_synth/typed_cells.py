@@ -21,6 +21,8 @@ FOREIGN = (Exception,)
 NO_PARQUET = "is not a Parquet file, or a damaged one"
 
 PAGES = 2**20  # bytes of a column that are read at one time
+MOST_BYTES = 2**26  # of a block of records, however few records that are
+LARGEST_RECORD = 2**30  # bytes: more is taken for a file that was made to fill memory
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # in a second
 
 
@@ -122,8 +124,13 @@ def _odd_text(cell: pa.Scalar) -> str:
 
 def parquet_names(path: str | PathLike[str]) -> list[str]:
     """Return the names of the columns of a Parquet file; InputError when it is none."""
+    return parquet_shape(path)[0]
+
+
+def parquet_shape(path: str | PathLike[str]) -> tuple[list[str], int]:
+    """Return the names of the columns of a Parquet file, and how many records it says it has."""
     with _opened(path) as file:
-        return [str(name) for name in file.schema_arrow.names]
+        return [str(name) for name in file.schema_arrow.names], max(file.metadata.num_rows, 0)
 
 
 def parquet_batches(
@@ -131,22 +138,58 @@ def parquet_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Give the columns ``names`` of a Parquet file, at most so many records at a time.
 
-    InputError where the file is damaged. Neither threads nor whole row groups are used, so that
+    Texts and bytes come as dictionaries, however long a text that is repeated is. InputError where
+    the file is damaged. Neither threads nor whole row groups are used, so that
     memory does not grow with the file, and a short command ends without waiting for a reader.
     """
     import pyarrow as pa
 
     with _opened(path) as file:
         kinds = zip(file.schema_arrow.names, file.schema_arrow.types, strict=True)
-        listed = [name for name, kind in kinds if pa.types.is_dictionary(kind)]
+        listed = [name for name, kind in kinds if _comes_listed(kind)]
     with _opened(path, listed) as file:
+        most = min(records, _room(file, path))
         try:
-            batches = file.iter_batches(records, columns=list(names), use_threads=False)
+            batches = file.iter_batches(most, columns=list(names), use_threads=False)
             for batch in batches:
                 yield batch.select(list(names))
         except (pa.ArrowException, OSError):
             # Their own messages may quote the record, which is private.
             raise InputError(f"{path}: {NO_PARQUET}") from None
+
+
+def _comes_listed(kind: pa.DataType) -> bool:
+    """Tell whether Parquet gives cells of a type by their number in a list of distinct ones."""
+    import pyarrow as pa
+
+    texts = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+    return pa.types.is_dictionary(kind) or kind in texts
+
+
+def _room(file: parquet.ParquetFile, path: str | PathLike[str]) -> int:
+    """Return how many records to take at once, by what the file says of their mean length.
+
+    InputError where a single one would not do: a small file may hold lists without end.
+    """
+    described, columns = file.metadata, file.schema
+    # Cells of fixed width and lists are longer in memory than in the file, which repeats none.
+    wide = [
+        place
+        for place in range(len(columns))
+        if columns.column(place).max_repetition_level or columns.column(place).length > 16
+    ]
+    largest = 8.0 * len(columns)
+    for group in map(described.row_group, range(described.num_row_groups)):
+        held = sum(
+            group.column(place).num_values * max(8, columns.column(place).length) for place in wide
+        )
+        size = (max(group.total_byte_size, 0) + held) / max(group.num_rows, 1)
+        largest = max(largest, 8.0 * len(columns) + size)
+    if largest > LARGEST_RECORD:
+        raise InputError(
+            f"{path}: a record takes {largest / 1e9:.1f} GB of memory; leave out lists and texts"
+        )
+    return max(int(MOST_BYTES / largest), 1)
 
 
 def _opened(path: str | PathLike[str], listed: Sequence[str] = ()) -> parquet.ParquetFile:

@@ -60,10 +60,29 @@ def test_evaluations_attacks_and_audits_of_an_own_table_write_private_files() ->
         f"evaluate {tables} --metric none --json e.json --html e.html",
         f"{audited} --data real.csv --schema t.meta.json --json a.json",
         f"{audited} --json made.json",
+        "attack --members real.csv --non-members holdout.csv --synthetic synth.csv "
+        "--schema t.meta.json --attack closest_record --json s.json",
     ):
         assert main(command.split()) == 0, command
-    assert [mode(path) for path in ("e.json", "e.html", "a.json")] == [0o600] * 3
+    assert [mode(path) for path in ("e.json", "e.html", "a.json", "s.json")] == [0o600] * 4
     assert mode("made.json") == 0o666
+
+
+def test_an_internal_card_and_a_verdict_by_private_numbers_are_private_files() -> None:
+    Path("t.meta.json").write_text(json.dumps(CONTENT))
+    FRAME[:60].to_csv("real.csv", index=False)
+    FRAME[60:].to_csv("holdout.csv", index=False)
+    fit = "synthesize --data real.csv --schema t.meta.json --epsilon 1 --delta 1e-3"
+    kept = "--synthesizer independent --rows 40 --out synth.csv --release r.npz --card c.json"
+    assert main(f"{fit} {kept} --internal --holdout holdout.csv".split()) == 0
+    assert [mode(path) for path in ("c.json", "c.html")] == [0o600] * 2
+    assert main(["card", "r.npz", "--out", "p.json"]) == 0
+    assert [mode(path) for path in ("p.json", "p.html")] == [0o666] * 2
+    Path("public.yaml").write_text("epsilon_at_most: 2\n")
+    Path("private.yaml").write_text("tv2_at_most: 1\ndecision_is_private: accepted\n")
+    assert main(["gate", "p.json", "--policy", "public.yaml", "--json", "public.json"]) == 0
+    assert main(["gate", "c.json", "--policy", "private.yaml", "--json", "private.json"]) == 0
+    assert (mode("public.json"), mode("private.json")) == (0o666, 0o600)
 
 
 def test_a_draft_of_a_schema_is_private_and_a_confirmed_one_is_not() -> None:

@@ -7,7 +7,7 @@ from dp_synth.accounting.currency import CURRENCIES, Currency, cost
 from dp_synth.accounting.curves import PrivacyCurve, compose
 from dp_synth.accounting.events import Event, Gaussian, Round, Selection
 from dp_synth.accounting.ledger import Entry, Ledger, Randomness, Sampler
-from dp_synth.accounting.ledger_file import read_ledger
+from dp_synth.accounting.ledger_lines import read_ledger
 from dp_synth.accounting.noise_factor import with_noise
 from dp_synth.accounting.plan import (
     Filtered,

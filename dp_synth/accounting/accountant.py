@@ -143,11 +143,16 @@ class Accountant:
     def _filter(self) -> Filter | None:
         return (self._file.ledger if self._file else self._empty).filter
 
-    def open(self) -> None:
-        """Write the head of the ledger file now, so that other processes can continue it."""
+    def open(self) -> bool:
+        """Write the head of the ledger file now, so that other processes can continue it.
+
+        False, with nothing written, where it is there already, or the ledger has no file.
+        """
         with self._alone():
-            if self._file and not self._file.path.exists():
-                self._file.append([])
+            if self._file is None or self._file.is_begun:
+                return False
+            self._file.append([])
+            return True
 
     def portion(self, epsilon: float) -> Portion:
         """Return as much of an adaptive root's filter as a budget of ``epsilon`` would be."""
@@ -295,7 +300,7 @@ class Accountant:
             plan = (
                 recipe.charges(domain)
                 .under(self.budget)
-                .with_delta(self.budget.delta / len(self.planned))
+                .with_delta(self.budget.delta / len(self.planned), target)
             )
             ready |= calibrate({name: (plan, 1.0)}, goal, before=before)
             before = (*before, *ready[name].events())
@@ -407,12 +412,16 @@ class Accountant:
     def _of_its_kind(self, plans: dict[str, Plan]) -> dict[str, Plan]:
         """Return the plans; UnsupportedEvent for events that this kind of budget cannot pay."""
         events = [event for plan in plans.values() for event, _ in plan.events()]
-        sampled = any(isinstance(event, (SampledGaussian, TruncatedGaussian)) for event in events)
-        if sampled and self.budget.adjacency != "add_remove":
-            raise UnsupportedEvent("sampled batches are certified under add_remove only")
-        if self.budget.max_rows > 1 and (sampled or any(isinstance(e, NoisyVote) for e in events)):
-            what = "sampled batches" if sampled else "votes"
+        replaced, rows = self.budget.adjacency != "add_remove", self.budget.max_rows
+        if replaced and any(isinstance(event, TruncatedGaussian) for event in events):
+            raise UnsupportedEvent("cut batches are certified under add_remove only")
+        alone = [event for event in events if isinstance(event, TruncatedGaussian | NoisyVote)]
+        if rows > 1 and alone:
+            what = "votes" if isinstance(alone[0], NoisyVote) else "cut batches"
             raise UnsupportedEvent(f"{what} are certified for units of one record only")
+        sums = [event for event in events if isinstance(event, SampledGaussian)]
+        if any(event.rows < rows or event.replaced != replaced for event in sums):
+            raise UnsupportedEvent("sampled sums must say how many rows of a unit move them")
         return plans
 
     def _record(self, entry: Entry, position: tuple[int, int]) -> None:

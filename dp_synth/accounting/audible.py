@@ -87,5 +87,6 @@ def _cost_of(part: Part, noise: float) -> float:
     if math.isinf(noise):
         return 0.0
     if isinstance(part, SampledGaussians):
-        return part.rate**2 * part.count / 2 * math.expm1(noise**-2)
+        rate = part.rate * part.rows * (2 if part.replaced else 1)
+        return rate**2 * part.count / 2 * math.expm1(noise**-2)
     return (_noise(part.at(1.0)) / noise) ** 2

@@ -18,6 +18,7 @@ from dp_synth.accounting.events import (
     Event,
     Gaussian,
     NoisyVote,
+    PartitionSelection,
     Round,
     SampledGaussian,
     Selection,
@@ -187,10 +188,13 @@ def no_dearer(event: Event, planned: Event) -> bool:
             return event.noise_multiplier >= planned.noise_multiplier
         case (SampledGaussian(), SampledGaussian()):
             noisy_enough = event.noise_multiplier >= planned.noise_multiplier
-            return noisy_enough and event.rate <= planned.rate
+            alike = event.replaced == planned.replaced and event.rows <= planned.rows
+            return noisy_enough and event.rate <= planned.rate and alike
         case (ThresholdedGaussian(), ThresholdedGaussian()):
             noisy_enough = event.noise_multiplier >= planned.noise_multiplier
             return noisy_enough and event.delta <= planned.delta
+        case (PartitionSelection(), PartitionSelection()):
+            return no_dearer(event.thresholded, planned.thresholded)
         case (Selection(), Selection()):
             return event.epsilon <= planned.epsilon
         case (NoisyVote(), NoisyVote()):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dp_synth._version import __version__
 from dp_synth.files import written_whole
+from dp_synth.readers import read_json
 
 VARIABLE = "DP_SYNTH_CACHE"
 """The environment variable that names another folder; empty, nothing is kept."""
@@ -23,11 +24,12 @@ def read(key: str) -> float | None:
     if path is None:
         return None
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        value = float.fromhex(kept["value"])
-        return value if kept["key"] == key and 0 < value < LARGEST else None
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        kept = read_json(path)
+        text = kept.get("value") if isinstance(kept, dict) and kept.get("key") == key else None
+        value = float.fromhex(text) if isinstance(text, str) else 0.0
+    except (ValueError, OverflowError):
         return None
+    return value if 0 < value < LARGEST else None
 
 
 def write(key: str, value: float) -> None:

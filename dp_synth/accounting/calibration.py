@@ -53,7 +53,7 @@ def calibrate(
         return {name: _towards_target(plan, budget.delta) for name, (plan, _) in plans.items()}
     total = math.fsum(weight for _, weight in plans.values())
     plans = {
-        name: (plan.with_delta(budget.delta * weight / total), weight)
+        name: (plan.with_delta(budget.delta * weight / total, budget.epsilon), weight)
         for name, (plan, weight) in plans.items()
     }
     frozen = tuple((tuple(plan.parts.values()), weight) for plan, weight in plans.values())
@@ -85,7 +85,7 @@ def at_cost(
     check_guarantees({name: plan for name, (plan, _) in plans.items()}, budget)
     whole = math.fsum(weight for _, weight in plans.values())
     plans = {
-        name: (plan.with_delta(rule.left_out(amount * weight / whole), 1.0), weight)
+        name: (plan.with_delta(rule.left_out(amount * weight / whole)), weight)
         for name, (plan, weight) in plans.items()
     }
 
@@ -172,7 +172,7 @@ def _towards_target(plan: Plan, delta: float) -> Plan:
     if not delta:
         raise InputError("a target needs a delta above 0, got 0")
     whole = math.fsum(part.share for part in plan.parts.values() if part.count)
-    return plan.with_delta(delta).at(zcdp_rho(without.target, delta) * whole)
+    return plan.with_delta(delta, without.target).at(zcdp_rho(without.target, delta) * whole)
 
 
 def _shared(rho: float, plans: Mapping[str, tuple[Plan, float]]) -> dict[str, Plan]:

@@ -21,6 +21,7 @@ from dp_synth.accounting.events import (
     Laplace,
     NoGuarantee,
     NoisyVote,
+    PartitionSelection,
     Public,
     Pure,
     SampledGaussian,
@@ -35,6 +36,7 @@ from dp_synth.accounting.losses import (
     loss_distribution,
     width,
 )
+from dp_synth.accounting.sampled_groups import GroupLosses
 from dp_synth.accounting.tilting import LossDistribution
 from dp_synth.errors import UnsupportedEvent
 
@@ -280,8 +282,10 @@ def spread(event: Event) -> float:
             return event.epsilon**2 / 2
         case ThresholdedGaussian():
             return event.counted.rho
-        case NoGuarantee():
+        case NoGuarantee() | PartitionSelection():  # the latter is no part of a sequence
             return math.inf
+        case SampledGaussian(is_simple=False):
+            return event.steps * GroupLosses(event).mean_loss
         case SampledGaussian() | TruncatedGaussian():
             precision = 1 / event.noise_multiplier / event.noise_multiplier
             once = event.rate**2 * math.expm1(min(precision, LARGEST_LOSS))

@@ -402,6 +402,8 @@ def contours(sequence: tuple[tuple[Event, int], ...]) -> Contours:
         match event:
             case Public():
                 continue
+            case SampledGaussian(is_simple=False):
+                raise UnsupportedEvent("the transform of several rows of a unit is not known")
             case Gaussian() | SampledGaussian(rate=1.0):
                 steps = event.steps if isinstance(event, SampledGaussian) else 1
                 precision += count * steps / event.noise_multiplier / event.noise_multiplier

@@ -27,6 +27,7 @@ from dp_synth.accounting.events import (
     Event,
     Gaussian,
     NoGuarantee,
+    PartitionSelection,
     Public,
     Pure,
     Round,
@@ -54,7 +55,7 @@ def cost(event: Event, currency: Currency) -> float:
     """
     if isinstance(event, Public):
         return 0.0
-    if isinstance(event, ThresholdedGaussian):
+    if isinstance(event, ThresholdedGaussian | PartitionSelection):
         raise UnsupportedEvent(NO_DELTA)
     if isinstance(event, NoGuarantee):
         raise InputError(

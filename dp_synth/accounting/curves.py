@@ -38,6 +38,7 @@ from dp_synth.accounting.events import (
     Gaussian,
     Laplace,
     NoGuarantee,
+    PartitionSelection,
     Public,
     Pure,
     Round,
@@ -46,6 +47,7 @@ from dp_synth.accounting.events import (
     ThresholdedGaussian,
 )
 from dp_synth.accounting.losses import LARGEST_LOSS
+from dp_synth.accounting.partition_curve import MOST_BITS, MOST_SHIFT, PartitionCurve
 from dp_synth.accounting.tilting import LossDistribution
 from dp_synth.errors import UnsupportedEvent
 
@@ -59,6 +61,9 @@ CONTOUR = "contour integrals"
 ROUNDING = 1e-12  # relative, towards the pessimistic side
 TAIL = 1e-12  # trade-off curves are followed to this delta
 MOST_CORNERS = 1000  # of a curve's, at which its bound on attacks is exact
+FAR = 1e-6  # relative, above what no epsilon removes, to which a curve is followed
+CLOSE = 1e-12  # relative, to which an epsilon is bisected
+MOST_WIDENED = 8  # times, of what partition selections may add to an epsilon
 
 
 @dataclass(frozen=True)
@@ -68,11 +73,21 @@ class PrivacyCurve:
     ``beside`` is the chance that, whatever the events' losses are, all is told. It comes of
     thresholds, whose dominating pair is that of a Gaussian and, apart, that of a mechanism which
     is (0, delta)-DP: the curve is ``beside`` + (1 - ``beside``) times that of the events. It is
-    1 where something among them has no guarantee.
+    1 where something among them has no guarantee. ``selected`` are partition selections, whose
+    noise and thresholds are fixed in advance, so that they may be taken as the first of all.
     """
 
     events: Sequence
     beside: float = 0.0
+    selected: tuple[tuple[PartitionSelection, int], ...] = ()
+
+    @cached_property
+    def told(self) -> float:
+        """Chance that all is told, which no epsilon removes, rounded up."""
+        if not self.selected or self.beside == 1:
+            return self.beside
+        kept = math.fsum(count * math.log1p(-event.delta) for event, count in self.selected)
+        return -math.expm1(kept + math.log1p(-self.beside)) * (1 + ROUNDING)
 
     @cached_property
     def mu(self) -> float:
@@ -90,6 +105,8 @@ class PrivacyCurve:
     @cached_property
     def rho(self) -> float | None:
         """Total cost of the events in zero-concentrated DP; None when one has none."""
+        if self.selected:
+            return None
         costs = [self.mu**2 / 2]
         for event, count in self.events:
             if isinstance(event, (Gaussian, Public)):
@@ -154,6 +171,8 @@ class PrivacyCurve:
         return (delta - self.beside) / (1 - self.beside) * (1 - ROUNDING)
 
     def _delta(self, epsilon: float) -> float:
+        if self.selected:
+            return float(self._deltas(np.array([epsilon]))[0])
         if self.is_gaussian:
             return gaussian_delta(self.mu, epsilon)
         bound = self._delta_apart(epsilon)
@@ -196,6 +215,9 @@ class PrivacyCurve:
         if self._is_free:
             yield "exact", 0.0
             return
+        if self.selected:
+            yield "partition selections, one after another", self._epsilon_selected(delta)
+            return
         if self.is_gaussian:
             yield "gaussian", gaussian_epsilon(self.mu, delta) if delta else math.inf
             return
@@ -213,7 +235,8 @@ class PrivacyCurve:
     @cached_property
     def _profile(self) -> tuple[Floats, Floats]:
         """Points (epsilon, delta) of the curve from epsilon 0 to where delta is negligible."""
-        last = min(*(bound for _, bound in self._epsilons(TAIL)), LARGEST_LOSS)
+        tail = max(TAIL, self.told * (1 + FAR)) if self.selected else TAIL
+        last = min(*(bound for _, bound in self._epsilons(tail)), LARGEST_LOSS)
         points = np.geomspace(last * 1e-4, last, 400) if last else np.empty(0)
         epsilons = np.unique(np.concatenate([[0.0], points, self._corners]))
         return epsilons, self._deltas(epsilons)
@@ -225,6 +248,9 @@ class PrivacyCurve:
         return np.asarray(self.beside + (1 - self.beside) * self._deltas(epsilons))
 
     def _deltas(self, epsilons: Floats) -> Floats:
+        if self.selected:
+            low, high = float(np.min(epsilons)), float(np.max(epsilons))
+            return PartitionCurve(self.selected, self._rest._deltas, low, high).deltas(epsilons)
         if self.is_gaussian:
             return np.array([gaussian_delta(self.mu, e) for e in epsilons])
         bounds = [np.array([self._delta_apart(e) for e in epsilons])]
@@ -233,10 +259,35 @@ class PrivacyCurve:
         bounds += [deltas for _, deltas in self._by_losses(lambda losses: losses.deltas(epsilons))]
         return np.asarray(np.min(bounds, axis=0))
 
+    @cached_property
+    def _rest(self) -> PrivacyCurve:
+        """The curve without partition selections and what is told beside."""
+        return PrivacyCurve(self.events)
+
+    def _epsilon_selected(self, delta: float) -> float:
+        """Bisect between the epsilon of all else and one that is found to be enough."""
+        low = self._rest.epsilon(delta)
+        if not low < LARGEST_LOSS or PrivacyCurve((), 0.0, self.selected).told >= delta:
+            return math.inf
+        width = 2 * math.fsum(count / event.noise_multiplier for event, count in self.selected)
+        for _ in range(MOST_WIDENED):
+            high = low + width
+            curve = PartitionCurve(self.selected, self._rest._deltas, low, high)
+            if curve.deltas(np.array([high]))[0] <= delta:
+                break
+            width *= 4
+        else:
+            return math.inf
+        while high - low > CLOSE * high:
+            middle = (low + high) / 2
+            above = curve.deltas(np.array([middle]))[0] > delta
+            low, high = (middle, high) if above else (low, middle)
+        return high
+
     @property
     def _corners(self) -> Floats:
         """Epsilons at which the curve of one pure event, or several alike, has its corners."""
-        if len(self.events) != 1:
+        if len(self.events) != 1 or self.selected:
             return np.empty(0)
         event, count = self.events[0]
         if not isinstance(event, (Pure, Approximate)):
@@ -246,12 +297,14 @@ class PrivacyCurve:
 
     @property
     def _is_free(self) -> bool:
-        return all(isinstance(event, Public) for event, _ in self.events) or self.rho == 0
+        public = all(isinstance(event, Public) for event, _ in self.events)
+        return not self.selected and (public or self.rho == 0)
 
     @cached_property
     def is_gaussian(self) -> bool:
         """Whether the closed form of one Gaussian mechanism holds."""
-        return all(isinstance(event, (Gaussian, Public)) for event, _ in self.events)
+        gaussian = all(isinstance(event, (Gaussian, Public)) for event, _ in self.events)
+        return gaussian and not self.selected
 
     def _by_losses(self, ask: Callable[[Losses], Answer]) -> Iterator[tuple[str, Answer]]:
         """Yield what each engine that composes losses answers; a contour's alone is the best."""
@@ -327,12 +380,19 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
     True
     """
     sequence: list[tuple[Event, int]] = []
+    selected: dict[PartitionSelection, int] = {}
     kept = 0.0  # logarithm of the chance that no threshold tells all
     for event, count in _apart(events):
         if not isinstance(event, Event):
             raise UnsupportedEvent(f"no certified engine bounds {event!r}")
         if isinstance(event, NoGuarantee) and count:
             return PrivacyCurve((), 1.0)
+        if isinstance(event, PartitionSelection):
+            bits = sum(selected.values()) + count
+            if bits <= MOST_BITS and MOST_SHIFT * event.noise_multiplier >= 1:
+                selected[event] = selected.get(event, 0) + count
+                continue
+            event = event.thresholded
         if isinstance(event, ThresholdedGaussian):
             kept += count * math.log1p(-event.delta)
             event = event.counted
@@ -342,7 +402,9 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
             sequence[-1] = (event, sequence[-1][1] + count)
         elif count and not isinstance(event, Public):  # it would only part a block in two
             sequence.append((event, count))
-    return PrivacyCurve(tuple(sequence), (0.0 - math.expm1(kept)) * (1 + ROUNDING))
+    beside = (0.0 - math.expm1(kept)) * (1 + ROUNDING)
+    chosen = tuple((event, count) for event, count in selected.items() if count)
+    return PrivacyCurve(tuple(sequence), beside, chosen)
 
 
 def _apart(events: Iterable[tuple[Event, int]]) -> Iterator[tuple[Event, int]]:
@@ -358,7 +420,8 @@ def _apart(events: Iterable[tuple[Event, int]]) -> Iterator[tuple[Event, int]]:
 
 def _rho(event: Event) -> float | None:
     if isinstance(event, SampledGaussian):  # sampling never costs more than none
-        return event.steps / 2 / event.noise_multiplier / event.noise_multiplier
+        once = event.steps / 2 / event.noise_multiplier / event.noise_multiplier
+        return once * (event.rows * (2 if event.replaced else 1)) ** 2
     return event.rho
 
 

@@ -23,6 +23,7 @@ from dp_synth.accounting.events import (
     Gaussian,
     Laplace,
     NoisyVote,
+    PartitionSelection,
     Public,
     Pure,
     SampledGaussian,
@@ -35,7 +36,8 @@ from dp_synth.accounting.events import (
 from dp_synth.accounting.noise_factor import scaled
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
-from dp_synth.yaml_lines import YamlFault, parse_yaml
+from dp_synth.readers import read_text
+from dp_synth.yaml_lines import LARGEST, YamlFault, parse_yaml
 
 Events = list[tuple[Event, int]]
 
@@ -97,6 +99,7 @@ KINDS: dict[str, type[_Written]] = {
     "sampled_gaussian": SampledGaussian,
     "truncated_gaussian": TruncatedGaussian,
     "thresholded_gaussian": ThresholdedGaussian,
+    "partition_selection": PartitionSelection,
     "noisy_vote": _WrittenVote,
     "pure": Pure,
     "approximate": Approximate,
@@ -111,12 +114,12 @@ def read_events(path: str | Path) -> tuple[Adjacency, Events]:
     ``-`` reads standard input. InputError, one line that names the file, the position in the
     list and the key, for anything that is not as it should be.
     """
-    source = "standard input" if str(path) == "-" else str(path)
+    if str(path) != "-":
+        return parse_events(read_text(path), str(path))
     try:
-        text = sys.stdin.read() if str(path) == "-" else Path(path).read_text(encoding="utf-8")
+        return parse_events(sys.stdin.read(LARGEST + 1), "standard input")
     except UnicodeDecodeError:
-        raise InputError(f"{source}: is not a text file") from None
-    return parse_events(text, source)
+        raise InputError("standard input: must be UTF-8 text") from None
 
 
 def parse_events(text: str, source: str) -> tuple[Adjacency, Events]:
@@ -142,10 +145,11 @@ def parse_events(text: str, source: str) -> tuple[Adjacency, Events]:
         raise InputError(f"{source}: events must be a list of at least one event")
     events = [_item(item, f"{source}, event {i}") for i, item in enumerate(items, 1)]
     for i, (event, _) in enumerate(events, 1):
-        if adjacency != "add_remove" and isinstance(event, (SampledGaussian, TruncatedGaussian)):
+        sampled = isinstance(event, SampledGaussian | TruncatedGaussian)
+        if adjacency != "add_remove" and sampled and not getattr(event, "replaced", False):
             raise InputError(
-                f"{source}, event {i}: sampled_gaussian is accounted for under add_remove only; "
-                f"the file's adjacency is {adjacency}"
+                f"{source}, event {i}: sampled_gaussian is accounted for under add_remove only, "
+                f"unless it says replaced: true; the file's adjacency is {adjacency}"
             )
     return cast("Adjacency", adjacency), events
 
@@ -229,7 +233,9 @@ def _event(kind: str, values: object, where: str) -> Event:
         raise InputError(f"{where}: must be a mapping of {', '.join(known) or 'nothing, {}'}")
     _refuse_unknown(values, known, where)
     for name, value in values.items():
-        if isinstance(value, bool):  # YAML reads yes, no, on and off as truth values
+        if (
+            isinstance(value, bool) and name != "replaced"
+        ):  # YAML reads yes, no, on and off as truth values
             raise InputError(f"{where}: {name} must not be {str(value).lower()}")
     try:
         made = TypeAdapter(KINDS[kind]).validate_python(values)

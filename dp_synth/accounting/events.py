@@ -8,7 +8,7 @@ where no useful one is known.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from numbers import Real
 from typing import Literal, get_args
 
@@ -18,6 +18,7 @@ from dp_synth.settings import check_settings
 Fields = dict[str, str | float]
 VoteNoise = Literal["gaussian", "laplace", "gumbel"]
 
+MOST_ROWS = 200  # of one unit, that may each be drawn
 MOST_COUNTED = 10_000_000  # steps, teachers, or the whole numbers by which an answer moves
 
 
@@ -169,13 +170,15 @@ class SampledGaussian:
 
     Poisson sampling: every record tosses its own coin at every step, the batch has no fixed
     size, and only the noisy sums are seen. ``noise_multiplier`` is the noise's standard
-    deviation over the largest norm of one record's part of the sum. Holds when one record is
-    added or removed, and under no other adjacency.
+    deviation over the largest norm of one record's part of the sum. One unit has ``rows`` records,
+    which are added or removed, or where ``replaced`` exchanged for as many others.
     """
 
     noise_multiplier: float
     rate: float
     steps: int
+    rows: int = 1
+    replaced: bool = False
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -183,6 +186,13 @@ class SampledGaussian:
         if not 0 < self.rate <= 1:
             raise ValueError(f"rate must lie in (0, 1], got {self.rate}")
         _counted("steps", self.steps)
+        if type(self.rows) is not int or not 1 <= self.rows <= MOST_ROWS:
+            raise ValueError(f"rows must be a whole number from 1 to {MOST_ROWS}, got {self.rows}")
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether one record is added or removed."""
+        return self.rows == 1 and not self.replaced
 
     @property
     def rho(self) -> None:
@@ -260,6 +270,38 @@ class ThresholdedGaussian:
     def stddev(self) -> float:
         """Standard deviation of the noise on each count."""
         return self.counted.stddev
+
+    @property
+    def rho(self) -> None:
+        """None: with a chance of delta all may be told."""
+        return None
+
+
+@dataclass(frozen=True)
+class PartitionSelection:
+    """Which values reach a threshold with their noisy counts, and nothing else of the counts.
+
+    A unit moves the count of one value at most, by one; ``noise_multiplier`` is the standard
+    deviation of the Gaussian noise on each. ``delta`` bounds the chance that a value is released
+    which the neighbouring table does not hold. Its curve is that of `partition_curve`.
+    """
+
+    noise_multiplier: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        _ = self.thresholded
+
+    @property
+    def thresholded(self) -> ThresholdedGaussian:
+        """What it costs at most: as if the noisy counts were seen as well."""
+        return ThresholdedGaussian(self.noise_multiplier, 1.0, self.delta)
+
+    @property
+    def stddev(self) -> float:
+        """Standard deviation of the noise on each count."""
+        return self.noise_multiplier
 
     @property
     def rho(self) -> None:
@@ -376,6 +418,7 @@ Event = (
     | SampledGaussian
     | TruncatedGaussian
     | ThresholdedGaussian
+    | PartitionSelection
     | NoisyVote
     | Pure
     | Approximate
@@ -393,6 +436,7 @@ EVENTS: dict[str, type[Event]] = {
     "sampled_gaussian": SampledGaussian,
     "truncated_gaussian": TruncatedGaussian,
     "thresholded_gaussian": ThresholdedGaussian,
+    "partition_selection": PartitionSelection,
     "noisy_vote": NoisyVote,
     "pure": Pure,
     "approximate": Approximate,
@@ -404,8 +448,13 @@ _TYPES = {kind: name for name, kind in EVENTS.items()}
 
 
 def event_to_fields(event: Event) -> Fields:
-    """Return the event as a JSON object with its ``type``; floats survive bit for bit."""
-    return {"type": _TYPES[type(event)], **asdict(event)}
+    """Return the event as a JSON object with its ``type``; floats survive bit for bit.
+
+    Fields that have their default are left out: events are written as before they had them.
+    """
+    defaults = {field.name: field.default for field in fields(type(event))}
+    said = {name: value for name, value in asdict(event).items() if value != defaults[name]}
+    return {"type": _TYPES[type(event)], **said}
 
 
 def event_from_fields(values: object) -> Event:
@@ -418,10 +467,12 @@ def event_from_fields(values: object) -> Event:
         raise UnsupportedEvent(f"an event must be an object, got {values!r}")
     given = {name: value for name, value in values.items() if name != "type"}
     kind = EVENTS.get(str(values.get("type")))
-    if kind is None or set(given) != {field.name for field in fields(kind)}:
+    known = {field.name: field.default is MISSING for field in fields(kind)} if kind else {}
+    needed = {name for name, wanted in known.items() if wanted}
+    if kind is None or not needed <= set(given) <= set(known):
         raise UnsupportedEvent(f"unknown event {values}; known types are {', '.join(EVENTS)}")
     for field in fields(kind):  # JSON may write a float as a whole number; counts and words stay
-        if field.type == "float":
+        if field.type == "float" and field.name in given:
             given[field.name] = float(given[field.name])
     return kind(**given)
 

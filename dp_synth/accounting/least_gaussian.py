@@ -79,11 +79,11 @@ def least_amount(curve: PrivacyCurve, allowance: float) -> float:
     leave out together is in proportion to what they are charged. Infinite where no bound is known
     that falls so low.
     """
-    if curve.is_gaussian and not curve.beside:
+    if curve.is_gaussian and not curve.told:
         return curve.mu**2
     at_zero = min(curve.delta(0.0), 1 - SLACK)
     least = 2 * float(ndtri((1 + at_zero) / 2)) ** 2  # half of what the curve at 0 asks for
-    floor = max(allowance * least, curve.beside * (1 + BESIDE), LEAST_DELTA)
+    floor = max(allowance * least, curve.told * (1 + BESIDE), LEAST_DELTA)
     last = curve.epsilon(floor)
     if not math.isfinite(last) or floor >= 1:
         return math.inf

@@ -17,6 +17,7 @@ from dp_synth.accounting.events import (
     Event,
     Gaussian,
     NoGuarantee,
+    PartitionSelection,
     Round,
     Selection,
     ThresholdedGaussian,
@@ -24,7 +25,7 @@ from dp_synth.accounting.events import (
     event_to_fields,
 )
 from dp_synth.accounting.filters import Filter
-from dp_synth.display import ROWS, html_table
+from dp_synth.display import ROWS, html_table, one_line
 from dp_synth.errors import LedgerError, UnsupportedEvent
 from dp_synth.rounding import rounded_down
 from dp_synth.rounding import rounded_up as rounded_up  # for whoever prints a total
@@ -308,7 +309,7 @@ class Ledger:
             row = (entry.recipe, entry.part, describe(entry.event), entry.why)
             rows[row] = rows.get(row, 0) + entry.count
         table = [(recipe, part, str(n), *rest) for (recipe, part, *rest), n in rows.items()]
-        return "\n".join([*_align([COLUMNS, *table]), *self.summary()])
+        return "\n".join([*_align([COLUMNS, *table]), *map(one_line, self.summary())])
 
     def folded(self) -> list[tuple[str, ...]]:
         """Return a row of `COLUMNS` for each purpose of charges, the range of noise among them."""
@@ -335,7 +336,8 @@ class Ledger:
         rows = self.folded()
         shown = ROWS if len(rows) > ROWS + 1 else len(rows)  # a line says no more than a row does
         more = [f"and {len(rows) - shown} more rows"] if len(rows) > shown else []
-        return "\n".join([*_align([COLUMNS, *rows[:shown]]), *more, *self.summary()])
+        table = _align([COLUMNS, *rows[:shown]])
+        return "\n".join([*table, *more, *map(one_line, self.summary())])
 
     def _repr_html_(self) -> str:
         return html_table(COLUMNS, self.folded(), self.summary())
@@ -456,6 +458,8 @@ def describe(event: Event) -> str:
     if isinstance(event, Round):
         noise = f"noise multiplier {rounded_down(event.noise_multiplier)}"
         return f"{describe(event.choice)}, with the answer that comes next, {noise}"
+    if isinstance(event, PartitionSelection):
+        return f"selected by {describe(event.thresholded)}"
     if isinstance(event, ThresholdedGaussian):
         return f"thresholded {describe(event.counted)}, delta {rounded_up(event.delta)}"
     if isinstance(event, NoGuarantee):
@@ -484,7 +488,8 @@ def describe_all(events: Iterable[Event]) -> str:
     return f"{next(iter(texts))}, and {len(texts) - 1} more"
 
 
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+def _align(lines: Sequence[Sequence[str]]) -> list[str]:
+    rows = [[one_line(cell) for cell in line] for line in lines]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

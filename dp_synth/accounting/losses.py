@@ -34,6 +34,7 @@ from dp_synth.accounting.events import (
     TruncatedGaussian,
     ZeroConcentrated,
 )
+from dp_synth.accounting.sampled_groups import GroupLosses
 from dp_synth.accounting.tilting import LossDistribution
 from dp_synth.accounting.votes import largest_loss, vote_delta
 from dp_synth.errors import UnsupportedEvent
@@ -145,11 +146,21 @@ def convex_envelope(points: Floats, values: Floats) -> Floats:
 
 
 def _gaussian(event: Gaussian | SampledGaussian, step: float) -> LossDistribution:
+    if isinstance(event, SampledGaussian) and not event.is_simple:
+        return _group(event, step)
     rate, steps = (event.rate, event.steps) if isinstance(event, SampledGaussian) else (1.0, 1)
     mu = 1 / event.noise_multiplier
     _check_gaussian(mu, rate, steps, step)
     removed = [(_removed(mu, rate, step), steps)]
     return LossDistribution(removed, [(_added(mu, rate, step), steps)] if rate < 1 else None)
+
+
+def _group(event: SampledGaussian, step: float) -> LossDistribution:
+    _check_size(0.0, _width_of(event) / step)
+    group = GroupLosses(event)
+    _check_size(0.0, event.steps * group.mean_loss / step)
+    removed = [(group.removed(step), event.steps)]
+    return LossDistribution(removed, None if event.replaced else [(group.added(step), event.steps)])
 
 
 def _truncated(event: TruncatedGaussian, step: float) -> LossDistribution:
@@ -231,8 +242,16 @@ def _pieces(mu: float, rate: float, step: float, last: float) -> tuple[Floats, N
 
 def width(event: SampledGaussian | TruncatedGaussian) -> float:
     """Return how far apart the losses of one step may lie, of outcomes that are kept apart."""
+    if isinstance(event, SampledGaussian) and not event.is_simple:
+        return _width_of(event)
     moved = 2 if isinstance(event, TruncatedGaussian) else 1
     return _width(moved / event.noise_multiplier, event.rate)
+
+
+def _width_of(group: SampledGaussian) -> float:
+    moved = group.rows / group.noise_multiplier
+    _check_size(moved * (moved + TAIL_STDDEVS), 0.0)
+    return GroupLosses(group).width()
 
 
 def _width(mu: float, rate: float) -> float:

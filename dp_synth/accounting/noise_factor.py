@@ -15,6 +15,7 @@ from dp_synth.accounting.events import (
     Laplace,
     NoGuarantee,
     NoisyVote,
+    PartitionSelection,
     Public,
     Pure,
     Round,
@@ -51,12 +52,22 @@ def with_noise(curve: PrivacyCurve, factor: float) -> PrivacyCurve:
     >>> curve.mu, with_noise(curve, 0.5).mu
     (1.0, 2.0)
     """
-    return PrivacyCurve(tuple(scaled(curve.events, factor)), curve.beside)
+    selected = tuple(
+        (replace(event, noise_multiplier=event.noise_multiplier * factor), count)
+        for event, count in curve.selected
+    )
+    return replace(curve, events=tuple(scaled(curve.events, factor)), selected=selected)
 
 
 def _scaled(event: Event, factor: float) -> Event:
     match event:
-        case Gaussian() | SampledGaussian() | TruncatedGaussian() | ThresholdedGaussian():
+        case (
+            Gaussian()
+            | SampledGaussian()
+            | TruncatedGaussian()
+            | ThresholdedGaussian()
+            | PartitionSelection()
+        ):
             return replace(event, noise_multiplier=event.noise_multiplier * factor)
         case Laplace() | DiscreteLaplace() | NoisyVote():
             return replace(event, scale=event.scale * factor)

@@ -176,6 +176,8 @@ def _gaussian(
     event: Gaussian | SampledGaussian, step: float
 ) -> tuple[list[tuple[LowDots, int]], ...]:
     rate, steps = (event.rate, event.steps) if isinstance(event, SampledGaussian) else (1.0, 1)
+    if isinstance(event, SampledGaussian) and not event.is_simple:
+        raise UnsupportedEvent("nothing bounds sums of several rows of a unit from below")
     mu = 1 / event.noise_multiplier
     losses._check_gaussian(mu, rate, steps, step / 2)
 
@@ -246,18 +248,11 @@ class LowSum(LossSum):
 
     def _untilted(self, tilted: _Tilted, transformed: tuple[Floats, float]) -> Level:
         """Undo the tilt: all that may be wrong, or come from outside the window, is taken off."""
-        tilt, first = tilted.tilt, tilted.first
+        tilt, first, step = tilted.tilt, tilted.first, self.step
         chances, error = transformed
-        step, bins = self.step, len(chances)
-        top = int(np.argmax(chances))
-        away = step * (np.arange(bins, dtype=float) - top)
-        centre = step * (first + top)
-        error = error * norm_of_shares(tilt, step, bins) + 2 * math.exp(1 - OUTSIDE) / (1 + tilt)
-        exponent = tilted.log_scale - tilt * centre
-        terms = bins * (8 + tilt * away[-1] - (tilt + 1) * away[0])
-        slack = tilted.slack + 4 * UNIT * (
-            abs(tilted.log_scale) + abs(tilt * centre) + float(terms)
-        )
+        away, exponent, slack = self._about_the_top(tilted, chances)
+        error *= norm_of_shares(tilt, step, len(chances))
+        error += 2 * math.exp(1 - OUTSIDE) / (1 + tilt)
         missing = (0.0, -math.inf)
         deltas = undone(np.maximum(chances, 0.0), away, tilt, step, missing, exponent - slack)
         lost = np.exp(np.minimum(exponent + slack + math.log(error) - tilt * away, 700.0))

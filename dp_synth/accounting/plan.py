@@ -9,12 +9,14 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.currency import NO_DELTA, Currency, cost
+from dp_synth.accounting.closed_forms import gaussian_delta
+from dp_synth.accounting.currency import NO_DELTA, Currency, cost, limit
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
     NoGuarantee,
     NoisyVote,
+    PartitionSelection,
     Round,
     SampledGaussian,
     Selection,
@@ -22,10 +24,17 @@ from dp_synth.accounting.events import (
     VoteNoise,
     ZeroConcentrated,
 )
+from dp_synth.accounting.partition_curve import MOST_BITS
 from dp_synth.errors import InputError, UnsupportedEvent
 
-THRESHOLD_SHARE = 0.1
-"""Part of a plan's delta that thresholds of its released values may take."""
+BITS_GAIN = 1.5
+"""Times the zCDP cost of noisy counts that one bit of each is worth, of the same privacy loss."""
+
+SPARE_SHARE = {True: 1 / 2, False: 1 / 12}
+"""Part that thresholds take of the delta which everything else leaves, of bits and of counts.
+
+Thresholds are then within 4 % of the least of one cost (`benchmarks/open_columns.py`).
+"""
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,8 @@ class ThresholdedGaussians:
     """``count`` releases of values whose noisy counts exceed a threshold.
 
     ``share`` and ``noise_multiplier`` as in ``Gaussians``. ``delta`` is that of one threshold;
-    None until ``Plan.with_delta`` says of how much it is a part.
+    None until ``Plan.with_delta`` says of how much it is a part. Where a unit is one record, added
+    or removed, each tells ``one_bit``: see ``PartitionSelection``.
     """
 
     count: int
@@ -95,18 +105,22 @@ class ThresholdedGaussians:
     noise_multiplier: float | None = None
     delta: float | None = None
     name: str = ""
+    one_bit: bool = False
 
     def __post_init__(self) -> None:
         _check_part(self.count, self.share, self.noise_multiplier)
 
     def at(self, rho: float) -> ThresholdedGaussians:
-        """Return this part with the noise at which its counts cost ``rho`` in zCDP."""
-        return replace(self, noise_multiplier=math.sqrt(self.count / (2 * rho)))
+        """Return this part with the noise at which it costs about ``rho`` in zCDP."""
+        counted = rho * BITS_GAIN if self.one_bit else rho
+        return replace(self, noise_multiplier=math.sqrt(self.count / (2 * counted)))
 
-    def event(self, sensitivity: float = 1.0) -> ThresholdedGaussian:
+    def event(self, sensitivity: float = 1.0) -> ThresholdedGaussian | PartitionSelection:
         """Return what one release of this part will be charged as."""
         if self.noise_multiplier is None or self.delta is None:
             raise ValueError(f"part {self.name!r} has no noise yet; calibrate its plan first")
+        if self.one_bit:
+            return PartitionSelection(self.noise_multiplier, self.delta)
         return ThresholdedGaussian(self.noise_multiplier, sensitivity, self.delta)
 
 
@@ -115,7 +129,8 @@ class SampledGaussians:
     """``count`` noisy sums, each over records that toss a coin of chance ``rate`` of their own.
 
     One step of a training a sum, with one noise multiplier, found by calibration when None.
-    ``share`` as in ``Gaussians``, though by an approximate cost: see ``at``.
+    ``share`` as in ``Gaussians``, though by an approximate cost: see ``at``. ``rows`` of a unit
+    and whether they are ``replaced`` are those of ``SampledGaussian``.
     """
 
     count: int
@@ -123,6 +138,8 @@ class SampledGaussians:
     share: float = 1.0
     noise_multiplier: float | None = None
     name: str = ""
+    rows: int = 1
+    replaced: bool = False
 
     def __post_init__(self) -> None:
         _check_part(self.count, self.share, self.noise_multiplier)
@@ -136,14 +153,15 @@ class SampledGaussians:
         ** 2) - 1)) (Bu, Dong, Long & Su 2020, arXiv:1911.11607), where rho is mu ** 2 / 2. It
         says how a budget is shared and no more: what is certified is the composed loss.
         """
-        excess = 2 * rho / (self.rate**2 * self.count)
+        rate = self.rate * self.rows * (2 if self.replaced else 1)  # of all moves of a unit
+        excess = 2 * rho / (rate**2 * self.count)
         return replace(self, noise_multiplier=1 / math.sqrt(math.log1p(excess)))
 
     def event(self) -> SampledGaussian:
         """Return what one sum of this part will be charged as."""
         if self.noise_multiplier is None:
             raise ValueError(f"part {self.name!r} has no noise yet; calibrate its plan first")
-        return SampledGaussian(self.noise_multiplier, self.rate, steps=1)
+        return SampledGaussian(self.noise_multiplier, self.rate, 1, self.rows, self.replaced)
 
 
 @dataclass(frozen=True)
@@ -329,27 +347,42 @@ class Plan:
         )
 
     def under(self, budget: PrivacyBudget) -> Plan:
-        """Return the plan without answers that the budget makes public: numbers of records."""
-        if not budget.records_are_public:
-            return self
-        free = {
-            name: replace(part, count=0)
-            for name, part in self.parts.items()
-            if isinstance(part, Gaussians) and part.count_records
-        }
-        return Plan({**self.parts, **free}) if free else self
+        """Return the plan without answers that the budget makes public: numbers of records.
 
-    def with_delta(self, delta: float, share: float = THRESHOLD_SHARE) -> Plan:
-        """Return the plan whose thresholds share their part of ``delta``, where none was given.
+        Its thresholds tell one bit where a unit moves one count, and its sampled sums are moved
+        by all rows of one.
+        """
+        replaced = budget.adjacency != "add_remove"
+        found = dict(self.parts)
+        for name, part in self.parts.items():
+            if isinstance(part, Gaussians) and part.count_records and budget.records_are_public:
+                found[name] = replace(part, count=0)
+            if isinstance(part, ThresholdedGaussians):
+                one_bit = not replaced and budget.max_rows == 1 and part.count <= MOST_BITS
+                found[name] = replace(part, one_bit=one_bit)
+            if isinstance(part, SampledGaussians):
+                found[name] = replace(part, rows=budget.max_rows, replaced=replaced)
+        return Plan(found)
 
-        InputError at delta 0, which allows no threshold.
+    def with_delta(self, delta: float, epsilon: float | None = None) -> Plan:
+        """Return the plan whose thresholds share ``delta``, where none was given.
+
+        With ``epsilon`` they share a part of it, of what it has to spare: everything else, as one
+        Gaussian of its share, has a smaller delta at that epsilon than the whole. InputError at
+        delta 0, which allows no threshold.
         """
         parts = [part for part in self._active() if isinstance(part, ThresholdedGaussians)]
         if all(part.delta is not None for part in parts):
             return self
         if not delta:
             raise InputError("releasing categories of open columns needs a delta above 0, got 0")
-        each = share * delta / sum(part.count for part in parts)
+        if epsilon is not None:
+            share = math.fsum(part.share for part in parts)
+            others = max(0.0, 1 - share / math.fsum(part.share for part in self._active()))
+            mu = math.sqrt(limit(PrivacyBudget(epsilon, delta), "gdp") * others)
+            spare = delta - (gaussian_delta(mu, epsilon) if mu else 0.0)
+            delta = spare * SPARE_SHARE[all(part.one_bit for part in parts)]
+        each = delta / sum(part.count for part in parts)
         given = {part.name: replace(part, delta=each) for part in parts if part.delta is None}
         return Plan({**self.parts, **given})
 

@@ -292,24 +292,26 @@ class LossSum:
 
     def _untilted(self, tilted: _Tilted, transformed: tuple[Floats, float]) -> Level:
         """Undo the tilt: deltas at the losses of the window, and all that may be missing."""
-        tilt, first = tilted.tilt, tilted.first
+        tilt, first, step = tilted.tilt, tilted.first, self.step
         chances, error = transformed
-        step, bins = self.step, len(chances)
-        top = int(np.argmax(chances))
-        away = step * (np.arange(bins, dtype=float) - top)
-        centre = step * (first + top)
-        error *= norm_of_shares(tilt, step, bins)
+        away, exponent, slack = self._about_the_top(tilted, chances)
+        error *= norm_of_shares(tilt, step, len(chances))
         error += tilted.dropped * (1 + SLACK_OF_SUMS) / (1 + tilt)
         beyond = tilted.log_beyond - tilt * float(away[-1] + step)
-        exponent = tilted.log_scale - tilt * centre
-        terms = bins * (8 + tilt * away[-1] - (tilt + 1) * away[0])
-        exponent += tilted.slack + 4 * UNIT * (
-            abs(tilted.log_scale) + abs(tilt * centre) + float(terms)
-        )
+        exponent += slack
         deltas = undone(np.maximum(chances, 0.0), away, tilt, step, (error, beyond), exponent)
         deltas[max(0, self._most - first) :] = 0.0  # no loss is larger
         log_error = math.log(error) + tilted.log_scale if error else -math.inf
         return Level(step, first, deltas, tilt, log_error)
+
+    def _about_the_top(self, tilted: _Tilted, chances: Floats) -> tuple[Floats, float, float]:
+        """Return losses about the likeliest one, the exponent there, and bounds on rounding."""
+        tilt, bins, top = tilted.tilt, len(chances), int(np.argmax(chances))
+        away = self.step * (np.arange(bins, dtype=float) - top)
+        moved = tilt * (self.step * (tilted.first + top))
+        terms = bins * (8 + tilt * away[-1] - (tilt + 1) * away[0])
+        slack = tilted.slack + 4 * UNIT * (abs(tilted.log_scale) + abs(moved) + float(terms))
+        return away, tilted.log_scale - moved, slack
 
     def _exact(self) -> Level:
         """Deltas of one loss: sums of positive terms, without any transform."""

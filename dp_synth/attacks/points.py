@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dp_synth.attacks.neighbours import MISSING as FAR_AWAY
+from dp_synth.attacks.neighbours import MixedRecords, Search, all_pairs, are_few, public_range
 from dp_synth.metrics.columns import Attribute, attributes_of, cells_of
-from dp_synth.schema import DiscreteColumn, Schema
+from dp_synth.schema import Schema
 
 MISSING = -1e300  # the value of a missing number: below every other, so that no range holds it
 LEAST = -1e299  # below every value that is not missing
 JITTER = 1e-6  # decides between records at equal distance, far below what a column can differ by
-BLOCK_CELLS = 500_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,16 @@ class Points:
         """Return some of the records."""
         return Points(np.asfortranarray(self.values[chosen]), self.attributes)
 
+    def mixed(self) -> MixedRecords:
+        """Return the records as distances take them."""
+        named = ~self.ordered
+        numbers = np.empty((int((~named).sum()), len(self.values)), dtype=np.float32)
+        for line, place in zip(numbers, np.flatnonzero(~named), strict=True):
+            values, (low, high) = self.values[:, place], public_range(self.attributes[place])
+            shares = (values - low) / max(high - low, np.finfo(np.float64).tiny)
+            line[:] = np.where(values == MISSING, FAR_AWAY, shares)
+        return MixedRecords(self.values[:, named].T.astype(np.int32), numbers)
+
     def of_columns(self, names: tuple[str, ...]) -> Points:
         """Return the records with some of their attributes."""
         places = [p for p, column in enumerate(self.attributes) if column.name in names]
@@ -62,38 +73,34 @@ def nearest(
     otherwise the first of many equal records would seem to be a find. There are as many
     neighbours as records at most.
     """
-    total = len(records.values)
-    neighbours = min(neighbours, total)
-    result = np.empty((len(targets.values), neighbours), dtype=np.intp)
-    rows = max(1, BLOCK_CELLS // max(total, 1))
-    for start in range(0, len(result), rows):
-        block = slice(start, start + rows)
-        distances = _distances(targets, records, block)
-        distances += rng.random(distances.shape, dtype=np.float32) * np.float32(JITTER)
-        kept = np.argpartition(distances, neighbours - 1, axis=1)[:, :neighbours]
-        order = np.take_along_axis(distances, kept, axis=1).argsort(axis=1)
-        result[block] = np.take_along_axis(kept, order, axis=1)
+    asked, held = targets.mixed(), records.mixed()
+    neighbours = min(neighbours, len(held))
+    result = np.empty((len(asked), neighbours), dtype=np.intp)
+    if are_few(asked, held):
+        for block, distances in all_pairs(asked, held):
+            result[block] = _nearest(distances, neighbours, rng)
+        return result
+    search = Search.of(asked, held)
+    for run in search.runs():
+        mine = search.targets.among(run.rows)
+        ties = search.nearest(run, neighbours).max() + np.float32(2 * JITTER)
+        near, _ = search.below(run.place, ties)
+        places = search.targets_order[run.rows]
+        for block, distances in all_pairs(mine, search.records.among(near)):
+            found = _nearest(distances, neighbours, rng)
+            result[places[block]] = search.order[near[found]]
     return result
 
 
-def _distances(targets: Points, records: Points, block: slice) -> NDArray[np.float32]:
-    rows = len(range(len(targets.values))[block])
-    distances = np.zeros((rows, len(records.values)), dtype=np.float32)
-    for place, column in enumerate(targets.attributes):
-        mine, theirs = targets.values[block, place, None], records.values[:, place]
-        if column.type == "categorical":
-            distances += mine.astype(np.float32) != theirs.astype(np.float32)
-        else:
-            low, high = public_range(column)
-            # Missing lies at 1 from every value, and at 0 from missing.
-            away = _unit(mine, low, high) - _unit(theirs, low, high)
-            distances += np.minimum(np.abs(away, out=away), np.float32(1), out=away)
-    return distances
-
-
-def _unit(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float32]:
-    shares = (values - low) / max(high - low, np.finfo(np.float64).tiny)
-    return np.where(values == MISSING, 2.0, shares).astype(np.float32)
+def _nearest(
+    distances: NDArray[np.float32], neighbours: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Return the places of the least distances of each row, equal ones in an order of chance."""
+    distances += rng.random(distances.shape, dtype=np.float32) * np.float32(JITTER)
+    kept = np.argpartition(distances, neighbours - 1, axis=1)[:, :neighbours]
+    order = np.take_along_axis(distances, kept, axis=1).argsort(axis=1)
+    ordered: NDArray[np.intp] = np.take_along_axis(kept, order, axis=1)
+    return ordered
 
 
 def _values(column: Attribute, series: pd.Series) -> NDArray[np.float64]:
@@ -102,12 +109,3 @@ def _values(column: Attribute, series: pd.Series) -> NDArray[np.float64]:
     low, high = public_range(column)
     values = np.clip(column.values(series), low, high)
     return np.where(np.isnan(values), MISSING, values)
-
-
-def public_range(column: Attribute) -> tuple[float, float]:
-    """Return the ends of an ordered column's public range, as its values are numbered."""
-    if isinstance(column, DiscreteColumn):
-        return 0.0, float(max(len(column.texts) - 1, 1))
-    ends = pd.Series([str(column.lower), str(column.upper)], dtype=object)
-    low, high = column.values(ends)
-    return float(low), float(high)

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dp_synth.attacks.excess import ExcessRisk
-from dp_synth.attacks.points import LEAST, MISSING, Points, public_range
+from dp_synth.attacks.neighbours import public_range
+from dp_synth.attacks.points import LEAST, MISSING, Points
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings

@@ -32,6 +32,7 @@ from dp_synth.errors import InputError
 from dp_synth.rounding import at_least, at_most, rounded_up
 from dp_synth.synthesizers.base import Synthesizer, Watched
 
+MOST_RUNS = 10_000_000  # a world: each is held until all are judged
 PARTS = 4  # of the level: total, its threshold, and two for the stages
 # Parts of a plan whose answers are compared.
 COMPARED = (Gaussians, Selections, Filtered, SampledGaussians, Votes)
@@ -175,6 +176,8 @@ def _check(
     if not 0 < level < 1:
         raise InputError(f"level must lie in (0, 1), got {level}")
     least, most = level / PARTS, int(runs * PROVING_SHARE)
+    if runs > MOST_RUNS:
+        raise InputError(f"at most {MOST_RUNS:,} runs a world can be held, got {runs:,}")
     if runs < 2 or not ceiling(most, least):
         raise InputError(
             f"{runs} runs a world can prove nothing at level {level:g}: their ceiling is epsilon "

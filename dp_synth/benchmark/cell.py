@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import dp_synth
 from dp_synth._version import __version__
 from dp_synth.benchmark.machine import UNKNOWN, Machine
+from dp_synth.errors import InputError
+from dp_synth.readers import parse_json
 
 if TYPE_CHECKING:
     from dp_synth.accounting import Adjacency
+
+T = TypeVar("T")
 
 Record = dict[str, str | float | int | None]
 
@@ -54,6 +58,10 @@ ADDED: Record = {
     "torch": "",
     "kernels": "",
 }
+
+
+NONE = type(None)
+NUMBER = (float, int, NONE)
 
 
 def canonical_json(value: Mapping[str, object]) -> str:
@@ -102,6 +110,21 @@ class Cell:
     options: str
     code: str = ""
 
+    @classmethod
+    def from_fields(cls, fields: object) -> Cell:
+        """Return the cell of ``asdict``'s fields; InputError where there are others."""
+        cell = _made(cls, fields)
+        texts = [cell.dataset, cell.dataset_sha256, cell.task, cell.synthesizer, cell.code]
+        texts += [cell.settings, cell.options]
+        if not (_are(texts, str) and type(cell.seed) is int and abs(cell.seed) < 2**63):
+            raise InputError("a cell is of texts and a whole number")
+        if not (_are((cell.epsilon, cell.delta), *NUMBER) and _are((cell.adjacency,), str, NONE)):
+            raise InputError("the budget of a cell is of numbers")
+        for text in (cell.settings, cell.options):
+            if not isinstance(parse_json(text), dict):
+                raise InputError("settings and options of a cell are objects of JSON")
+        return cell
+
     @property
     def key(self) -> str:
         """SHA-256 of all that decides the result, the code of this package included."""
@@ -146,14 +169,37 @@ class Outcome:
     trace: str = ""
 
     @classmethod
-    def from_fields(cls, fields: Mapping[str, Any]) -> Outcome:
+    def from_fields(cls, fields: object) -> Outcome:
         """Return the outcome of ``asdict``'s fields, also of those before machines were known.
 
-        KeyError or TypeError where there are others.
+        InputError where there are others.
         """
-        measured = tuple(Measured(**value) for value in fields["measured"])
-        machine = Machine(**fields.get("machine", {}))
-        return cls(**{**fields, "measured": measured, "machine": machine})
+        if not isinstance(fields, dict) or not isinstance(fields.get("measured"), list):
+            raise InputError("an outcome has a list of what was measured")
+        measured = tuple(_made(Measured, value) for value in fields["measured"])
+        machine = _made(Machine, fields.get("machine", {}))
+        made = _made(cls, {**fields, "measured": measured, "machine": machine})
+        for one in measured:
+            if not (_are((one.metric,), str) and _are((one.value, one.low, one.high), *NUMBER)):
+                raise InputError("what was measured has a name and numbers")
+        texts = (made.budget, made.ledger, made.error, made.trace)
+        if not _are((*texts, machine.processor, machine.torch, machine.kernels), str):
+            raise InputError("an outcome is told in texts")
+        if not _are((made.seconds, made.wall_seconds, made.peak_mb), *NUMBER):
+            raise InputError("what an outcome took is told in numbers")
+        return made
+
+
+def _made(kind: type[T], fields: object) -> T:
+    """Return a dataclass of these fields; InputError where it has others."""
+    try:
+        return kind(**fields)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError(f"not the fields of {kind.__name__}") from None
+
+
+def _are(values: Iterable[object], *kinds: type) -> bool:
+    return all(type(value) in kinds for value in values)
 
 
 def measured(metric: str, value: float, low: float, high: float) -> Measured:

@@ -8,7 +8,6 @@ that dies go to another one. Only this side writes to the store.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from dp_synth.benchmark.crew import Crew, Ended
 from dp_synth.benchmark.remote import Task, end_run, run_here
 from dp_synth.benchmark.worker import UNLIMITED, Limits, Work
 from dp_synth.errors import InputError, missing_extra
+from dp_synth.readers import LARGEST_TEXT, parse_json
 
 # What dask leaves untyped; it is an extra that may not be installed.
 Client = Any
@@ -91,7 +91,8 @@ async def _greet(address: str) -> None:
 def _meant(address: str) -> str:
     """Return the scheduler's address, which may stand in the file that it writes."""
     try:
-        content = json.loads(Path(address).read_text(encoding="utf-8"))
+        with Path(address).open("rb") as file:
+            content = parse_json(file.read(LARGEST_TEXT + 1))
     except FileNotFoundError:
         return address
     if not isinstance(content, dict) or not isinstance(content.get("address"), str):

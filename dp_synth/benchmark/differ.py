@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dp_synth.benchmark.cell import Cell, Measured, Outcome
 from dp_synth.benchmark.store import Store, StoredCell, stored
 from dp_synth.errors import InputError
+from dp_synth.readers import parse_json
 from dp_synth.rounding import rounded_up
 
 Values = Mapping[str, tuple[float | None, float | None, float | None]]  # value, low, high
@@ -135,7 +136,7 @@ def diff(first: Store, second: Store) -> StoreDiff:
 
 def series_of(cell: Cell) -> Series:
     """Return what the cell measures."""
-    options = json.loads(cell.options)
+    options = parse_json(cell.options)
     numbers = {name: value for name, value in options.items() if not isinstance(value, list)}
     return Series(
         dataset=cell.dataset,

@@ -20,6 +20,7 @@ from dp_synth.benchmark.baselines import (
 from dp_synth.benchmark.cell import Cell
 from dp_synth.benchmark.peers import PeerRequest, names_peer, run_peer, split_name
 from dp_synth.benchmark.sources import child_seed, dataset
+from dp_synth.readers import parse_json
 from dp_synth.release import Release
 from dp_synth.synthesizers import Synthesizer, synthesizer_named
 
@@ -62,13 +63,13 @@ def rows_of(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
 def _baseline(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
     rng = np.random.default_rng(child_seed(cell.seed, "sample"))
     if cell.synthesizer == SAMPLE_OF_ROWS:
-        return Rows(sample_of_rows(fitted, json.loads(cell.settings)["share"], rng))
+        return Rows(sample_of_rows(fitted, parse_json(cell.settings)["share"], rng))
     baselines = LEAKAGE_BASELINES if cell.task == "leakage" else UTILITY_BASELINES
     return Rows(baselines[cell.synthesizer](fitted, fresh, rng))
 
 
 def _from_peer(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
-    settings = json.loads(cell.settings)
+    settings = parse_json(cell.settings)
     command = tuple(settings.pop("command", ()))
     peer, method = split_name(cell.synthesizer)
     answer = run_peer(

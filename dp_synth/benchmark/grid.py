@@ -22,6 +22,7 @@ from dp_synth.benchmark.cell import Cell, canonical_json
 from dp_synth.benchmark.choice import SynthesizerChoice
 from dp_synth.benchmark.grid_file import explain, read_grid, with_settings
 from dp_synth.benchmark.grid_types import (
+    MOST_CELLS,
     AttackName,
     Count,
     DatasetName,
@@ -114,6 +115,17 @@ class Grid(Part):
     def _something_to_run(self) -> Grid:
         if self.utility is None and self.leakage is None:
             raise ValueError("give at least one of the tasks utility and leakage")
+        return self
+
+    @model_validator(mode="after")
+    def _not_more_than_can_be_kept(self) -> Grid:
+        parts = [part for part in (self.utility, self.leakage) if part is not None]
+        kinds = sum(
+            len(self.synthesizers) * len(part.epsilons) + len(list(_baselines(part)))
+            for part in parts
+        )
+        if (count := kinds * len(self.dataset) * len(self.seeds)) > MOST_CELLS:
+            raise ValueError(f"the grid has {count:,} cells, at most {MOST_CELLS:,} can be run")
         return self
 
     @classmethod

@@ -9,19 +9,12 @@ from pydantic import BaseModel, ValidationError
 
 from dp_synth.errors import GridError
 from dp_synth.extensions import nearest
-from dp_synth.yaml_lines import Lines, YamlFault, line_of, parse_yaml
+from dp_synth.yaml_lines import Lines, YamlFault, line_of, parse_yaml, read_yaml
 
 
 def read_grid(path: str | Path) -> tuple[object, Lines]:
     """Return the content of a YAML file and the lines of its keys; GridError, in one line."""
-    try:
-        return parse_yaml(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise GridError(f"{path} cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise GridError(f"{path}: must be UTF-8 text") from None
-    except YamlFault as fault:
-        raise GridError(f"{path}: {fault}") from None
+    return read_yaml(path, GridError)
 
 
 def with_settings(content: object, settings: Sequence[str]) -> object:

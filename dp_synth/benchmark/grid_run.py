@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RESULTS = Path("results")
+MOST_JOBS = 4_096  # processes of one machine
 
 
 def run_grid(
@@ -50,6 +51,8 @@ def run_grid(
     """
     if jobs < 1:
         raise InputError(f"jobs must be 1 or more, got {jobs}")
+    if jobs > MOST_JOBS:
+        raise InputError(f"jobs must be at most {MOST_JOBS:,}, got {jobs:,}")
     content = _grid(grid)
     cells = plan(content)
     left = _Run(content, cells, open_store(store or default_store(content)), jobs, dask)

@@ -12,6 +12,11 @@ from dp_synth.attacks import ATTACKS, Attack
 from dp_synth.metrics import METRICS
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 
+MOST_CELLS = 1_000_000
+"""Cells of one grid, each a file of its store; no grid has more seeds than that either."""
+
+LARGEST_COUNT = 2**63 - 1  # what a file of records can hold
+
 TABLE_ENDINGS = (".csv", ".csv.gz", ".parquet")
 
 T = TypeVar("T")
@@ -96,6 +101,8 @@ def counted(value: object) -> object:
     if isinstance(number(value), int) and isinstance(value, int):
         if value < 1:
             raise ValueError(f"must be at least 1, or a list of seeds, got {value}")
+        if value > MOST_CELLS:
+            raise ValueError(f"must be at most {MOST_CELLS:,} seeds, got {value:,}")
         return tuple(range(value))
     return value
 
@@ -119,7 +126,7 @@ def by_name(value: object) -> object:
 
 Epsilon = Annotated[float, BeforeValidator(number), Field(gt=0, allow_inf_nan=False)]
 Epsilons = Annotated[tuple[Epsilon, ...], AfterValidator(distinct)]
-Count = Annotated[int, BeforeValidator(number), Field(ge=0)]
+Count = Annotated[int, BeforeValidator(number), Field(ge=0, le=LARGEST_COUNT)]
 Share = Annotated[float, BeforeValidator(number), Field(gt=0, le=1)]
 Limit = Annotated[float, BeforeValidator(number), Field(gt=0)]
 DatasetName = Annotated[str, BeforeValidator(_table)]

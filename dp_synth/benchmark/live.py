@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from dp_synth.benchmark.cell import RECORD_COLUMNS
 from dp_synth.benchmark.machine import Machine
+from dp_synth.readers import parse_json
 from dp_synth.rounding import rounded_up
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _agree(text: str, other: str) -> bool:
     """Tell whether two settings say the same of every field that both have."""
     if text == other:
         return True
-    one, two = json.loads(text), json.loads(other)
+    one, two = parse_json(text), parse_json(other)
     return all(one[field] == two[field] for field in one.keys() & two.keys())
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import psutil
 
+from dp_synth.benchmark import subreaper
+
 MEGABYTE = 2**20
 SCANS = 0.01  # share of one core that reading the list of all processes may take
-PROCESSES = Path("/proc")
-OWN = PROCESSES / "self"  # of Linux, where a process can ask for its peak and have it forgotten
+ROUNDS, PAUSE = 200, 0.005  # of looks for who is left, and seconds between two of them
+OWN = Path("/proc/self")  # of Linux, where a process can ask for its peak and have it forgotten
 
 
 class Family:
@@ -25,9 +27,9 @@ class Family:
     that merely got the number of a process that has ended is never taken for it.
     """
 
-    def __init__(self, pid: int) -> None:
-        """Watch the process ``pid``."""
-        self._pid = pid
+    def __init__(self, pid: int, *, leader_counts: bool = True) -> None:
+        """Watch the process ``pid``, whose own memory is left out where it does not count."""
+        self._pid, self._leader_counts = pid, leader_counts
         self._seen: dict[int, psutil.Process] = {}
         with suppress(psutil.Error):
             self._seen[pid] = psutil.Process(pid)
@@ -36,8 +38,10 @@ class Family:
         """Return the resident memory of all of them; what they share counts for each."""
         self._look()
         total = 0.0
-        for process in self._seen.values():
+        for pid, process in self._seen.items():
             with suppress(psutil.Error):
+                if pid == self._pid and not self._leader_counts:
+                    continue
                 total += process.memory_info().rss / MEGABYTE
         return total
 
@@ -45,14 +49,20 @@ class Family:
         """Kill every one of them.
 
         The process itself is the last: should whoever calls this be killed meanwhile, it is still
-        there to find out and to do the same. For that reason none is stopped first, either.
+        there to find out and to do the same, and where it is a subreaper whoever is left by one
+        that is killed becomes its child, and is found in the next round. For that reason none is
+        stopped first, either.
         """
-        _children.read()
-        self._look()
-        for pid, process in self._seen.items():
-            if pid != self._pid:
+        for _ in range(ROUNDS):
+            _children.read()
+            self._look()
+            left = [one for pid, one in self._seen.items() if pid != self._pid and _is_alive(one)]
+            if not left:
+                break
+            for process in left:
                 with suppress(psutil.Error):
                     process.kill()
+            time.sleep(PAUSE)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, signal.SIGKILL)
 
@@ -105,17 +115,19 @@ def _parents() -> Iterator[tuple[int, int]]:
     Linux is asked directly, several times as fast as by way of psutil: a list that costs less may
     be read more often, and short-lived children are missed less.
     """
-    if not (PROCESSES / "self" / "stat").exists():
+    if not OWN.exists():
         for process in psutil.process_iter(["ppid"]):
             yield process.info["ppid"], process.pid
         return
-    for name in os.listdir(PROCESSES):
-        if name.isdigit():
-            with suppress(OSError):  # it has ended meanwhile
-                # A name in brackets, which may hold anything, then the state and the parent.
-                with open(f"{PROCESSES}/{name}/stat", "rb") as file:
-                    said = file.read().rpartition(b")")[2]
-                yield int(said.split()[1]), int(name)
+    yield from subreaper.parents()
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether a process has not ended; one that has and is not waited for yet is not alive."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _descend(of: dict[int, list[int]], roots: list[int]) -> Iterator[tuple[int, int]]:

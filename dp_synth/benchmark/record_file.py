@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dp_synth.benchmark.cell import ADDED, RECORD_COLUMNS, Record
 from dp_synth.errors import InputError
 from dp_synth.files import written_whole
+from dp_synth.readers import JsonFault, parse_json, read_json_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,18 +37,32 @@ def read_record_file(path: Path) -> pd.DataFrame:
     """
     import pandas
 
+    whole: list[Record] = []
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise InputError(f"{path}: not lines of JSON; benchmark export writes them") from None
-    if not rows or not all(_is_record(row) for row in rows):
+        for row in read_json_lines(path):
+            if not _is_record(row):
+                whole = []
+                break
+            whole.append(_before_added(row) | row)
+    except JsonFault as fault:
+        raise InputError(f"{fault}; benchmark export writes them") from None
+    if not whole:
         raise InputError(f"{path}: not records of a benchmark; benchmark export writes them")
-    whole = [_before_added(row) | row for row in rows]
+    check_settings_texts({row["settings"] for row in whole}, path)
     return pandas.DataFrame(whole, columns=list(FILE_COLUMNS)).astype(
         {name: float for name, kind in FILE_COLUMNS.items() if kind is float}
     )
+
+
+def check_settings_texts(texts: Iterable[object], source: object) -> None:
+    """Raise InputError where ``settings`` of records are not what names a method: JSON objects."""
+    for text in texts:
+        try:
+            known = isinstance(text, str) and isinstance(parse_json(text), dict)
+        except InputError:
+            known = False
+        if not known:
+            raise InputError(f"{source}: the settings of each record must be a JSON object")
 
 
 def _is_record(row: object) -> bool:
@@ -61,7 +76,9 @@ def _is_record(row: object) -> bool:
 
 def _is_of(value: object, kind: type) -> bool:
     """Tell whether a value of JSON is of a column's kind; whole numbers are numbers too."""
-    return isinstance(value, (float, int) if kind is float else kind)
+    if kind is int:
+        return type(value) is int and abs(value) < 2**63
+    return type(value) in ((float, int) if kind is float else (kind,))
 
 
 def _before_added(row: Mapping[str, object]) -> Record:

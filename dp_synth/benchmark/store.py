@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +27,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dp_synth._version import __version__
 from dp_synth.benchmark.cell import ADDED, RECORD_COLUMNS, Cell, Outcome, records
+from dp_synth.benchmark.record_file import check_settings_texts
 from dp_synth.errors import InputError
 from dp_synth.files import Location, Url, location, write_whole
+from dp_synth.readers import parse_json
+from dp_synth.settings import checked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +41,9 @@ FORMAT = 2
 READERS = 32  # threads, where each file is a request to another machine
 BATCH = 1024  # cells that are looked at together, so that few are held in memory
 ROWS = 50_000  # records of a row group of the gathered table
+MOST_RECORDS = 2**22  # of a gathered table that is read: a gigabyte and a half
+DIGEST, UNKNOWN = b"dp_synth.sha256", b"0" * 64  # a key of its metadata, and what is hashed there
+DIGEST_PLACE = re.compile(DIGEST + rb"\x18@([0-9a-f]{64})")  # key and value, as Parquet has them
 FIELDS = tuple(field.name for field in dataclasses.fields(Cell))
 
 READABLE = "is its name right, and may you read it?"
@@ -156,33 +163,80 @@ def gather(store: Store, cells: Iterable[Cell]) -> Location:
         if outcome is not None
         for row in records(cell, outcome)
     )
-    schema, sink = _parquet_schema(), io.BytesIO()
+    schema, sink = _parquet_schema().with_metadata({DIGEST: UNKNOWN}), io.BytesIO()
     with parquet.ParquetWriter(sink, schema) as writer:
         for group in _batches(rows, ROWS):
             writer.write_table(Table.from_pylist(group, schema=schema))
     with reached(store, "written"):
-        write_whole(store.records, sink.getvalue(), private=True)
+        write_whole(store.records, _sealed(sink.getvalue()), private=True)
     return store.records
 
 
 def read_records(store: Store) -> pd.DataFrame:
-    """Return the gathered records; InputError when there are none or the file is not ours."""
-    from pyarrow import ArrowInvalid, BufferReader, parquet
+    """Return the gathered records; InputError when there are none or the file is not ours.
+
+    Or when a byte of it changed: its metadata hold the SHA-256 of all others. Files of before that
+    was so have none.
+    """
+    from pyarrow import ArrowException
 
     content = _bytes(store, store.records)
     if content is None:
         raise InputError(f"no records in {store.folder}: run the grid first")
+    if DIGEST in content and content != _sealed(content):
+        raise InputError(f"{store.records}: was changed after it was written; run the grid again")
     try:
-        # Without helper threads, which may outlive a short command.
-        found = parquet.read_table(BufferReader(content), use_threads=False, pre_buffer=False)
-        table: pd.DataFrame = found.to_pandas(use_threads=False)
-    except ArrowInvalid:
+        table = _records_in(content)
+        check_settings_texts(table["settings"].unique(), "the records")
+    except InputError as error:
+        raise InputError(f"{store.records}: {error}; run the grid again") from None
+    except (ArrowException, OSError, ValueError):
         raise InputError(f"{store.records}: not a Parquet file; run the grid again") from None
     for name in ADDED.keys() - set(table.columns):
         table[name] = ADDED[name]
-    if set(table.columns) != set(RECORD_COLUMNS):
-        raise InputError(f"{store.records}: not the records of a benchmark; run the grid again")
     return table[list(RECORD_COLUMNS)]
+
+
+def _records_in(content: bytes) -> pd.DataFrame:
+    """Return the table in the bytes of a Parquet file; InputError where it is of other columns."""
+    from pyarrow import BufferReader, parquet
+
+    # Without helper threads, which may outlive a short command.
+    with parquet.ParquetFile(BufferReader(content), pre_buffer=False) as file:
+        schema = file.schema_arrow
+        if not RECORD_COLUMNS.keys() - ADDED.keys() <= set(schema.names) <= RECORD_COLUMNS.keys():
+            raise InputError("not the records of a benchmark")
+        for name, kind in zip(schema.names, schema.types, strict=True):
+            if not _holds(kind, RECORD_COLUMNS[name]):
+                raise InputError(f"column {name!r} must not be of the kind {kind}")
+        if file.metadata.num_rows > MOST_RECORDS:
+            raise InputError(f"holds more than {MOST_RECORDS:,} records")
+        table: pd.DataFrame = file.read(use_threads=False).to_pandas(use_threads=False)
+    return table
+
+
+def _holds(kind: pyarrow.DataType, wanted: type) -> bool:
+    """Tell whether a column of this kind is of texts, numbers or whole numbers, as is wanted."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _holds(kind.value_type, wanted)
+    if types.is_null(kind):
+        return True
+    if wanted is str:
+        return bool(types.is_string(kind) or types.is_large_string(kind))
+    whole = bool(types.is_integer(kind))
+    return whole or (wanted is float and bool(types.is_floating(kind)))
+
+
+def _sealed(content: bytes) -> bytes:
+    """Return a gathered file with the SHA-256 of all its bytes in the place of its digest."""
+    found = list(DIGEST_PLACE.finditer(content))
+    if not found:
+        return b""
+    before, after = content[: found[-1].start(1)], content[found[-1].end(1) :]
+    digest = hashlib.sha256(before + UNKNOWN + after).hexdigest()
+    return before + digest.encode() + after
 
 
 def _is_done(store: Store, cell: Cell) -> bool:
@@ -212,7 +266,10 @@ def _opened(key: str, content: bytes | None) -> dict[str, Any]:
     head, line_end, body = (content or b"").partition(b"\n")
     if head + line_end != _head(key, body):
         return {}
-    found = json.loads(b"{" + body)
+    try:
+        found = parse_json(b"{" + body)
+    except InputError:  # whole, but not as ours
+        return {}
     return found if isinstance(found, dict) else {}
 
 
@@ -221,20 +278,19 @@ def _outcome(cell: Cell, found: Mapping[str, Any]) -> Outcome | None:
     if found.get("cell") != {name: getattr(cell, name) for name in FIELDS}:
         return None
     try:
-        return Outcome.from_fields(found["outcome"])
-    except (KeyError, TypeError, ValueError):  # whole, but with other fields than ours
+        return Outcome.from_fields(found.get("outcome"))
+    except ValueError:  # whole, but with other fields than ours
         return None
 
 
 def _stored_cell(found: Mapping[str, Any]) -> StoredCell | None:
     try:
-        cell = Cell(**found["cell"])
-    except (KeyError, TypeError):
+        cell = Cell.from_fields(found.get("cell"))
+        said = checked(found, {"version": str, "written": str})
+    except ValueError:
         return None
     outcome = _outcome(cell, found)
-    if outcome is None:
-        return None
-    return StoredCell(cell, outcome, found["version"], found["written"])
+    return None if outcome is None else StoredCell(cell, outcome, said["version"], said["written"])
 
 
 def _keys(store: Store) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,6 +14,7 @@ from dp_synth.benchmark.fits import Rows, rows_of
 from dp_synth.benchmark.sources import child_seed, dataset, game, real_tables
 from dp_synth.errors import DatasetUnavailable
 from dp_synth.metrics import METRICS, MODELS, Compared, Estimate, utility
+from dp_synth.readers import parse_json
 
 FALSE_POSITIVE_RATES = (0.01, 0.1)
 LEAKAGE_MODEL = "gradient_boosting"
@@ -60,7 +60,7 @@ def run_utility(cell: Cell) -> Outcome:
     compared = Compared(real_tables(cell.dataset), rows.frame, cell.seed)
     values = [
         _named(name, estimate)
-        for metric in json.loads(cell.options)["metrics"]
+        for metric in parse_json(cell.options)["metrics"]
         for name, estimate in extensions.find("metrics", metric, METRICS)(compared).items()
     ]
     return _outcome(values, rows)
@@ -77,7 +77,7 @@ def run_leakage(cell: Cell) -> Outcome:
     ledger permits. ``tv2`` (against the members) and ``auc:gradient_boosting`` (on hold-out rows
     outside of the game) say what the same rows are good for.
     """
-    options = json.loads(cell.options)
+    options = parse_json(cell.options)
     played = game(cell.dataset, cell.seed, options["members"], options["isolated"])
     rows = rows_of(cell, played.pool.members, played.fresh)
     values = [

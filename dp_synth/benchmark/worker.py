@@ -24,6 +24,9 @@ from multiprocessing.connection import Connection
 from dp_synth.benchmark.cell import Cell, Outcome
 from dp_synth.benchmark.machine import Machine
 from dp_synth.benchmark.processes import MEGABYTE, Family, forget_peak, peak_mb
+from dp_synth.benchmark.scratch import Scratch
+from dp_synth.benchmark.subreaper import become_subreaper
+from dp_synth.readers import parse_json
 
 __all__ = [
     "ATTEMPTS",
@@ -174,14 +177,17 @@ class Worker:
 
 
 class _Server:
-    """A process that runs `serve`, and the pipes to and from it."""
+    """A process that runs `serve`, the pipes to and from it, and its folder for temporary files."""
 
     def __init__(self) -> None:
+        self.scratch = Scratch()
         self.process = subprocess.Popen(
             [sys.executable, "-c", START, str(os.getpid()), *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | dict.fromkeys(THREAD_VARIABLES, "1"),
+            env=os.environ
+            | dict.fromkeys(THREAD_VARIABLES, "1")
+            | {"TMPDIR": str(self.scratch.path)},
             start_new_session=True,  # Ctrl-C on a terminal is for the parent alone
         )
         self.family = Family(self.process.pid)
@@ -214,11 +220,13 @@ class _Server:
         self.requests.close()
         self.answers.close()
         ended = self.process.wait()
+        self.scratch.remove()  # what a process that was killed could not remove itself
         return ended if code is None else code
 
 
 def serve(parent: int) -> None:
     """Answer requests on standard input until it ends: what runs in a worker's process."""
+    become_subreaper()
     requests = Connection(os.dup(0), writable=False)
     answers = Connection(os.dup(1), readable=False)
     # The pipes are for requests and outcomes alone: what libraries print goes to standard error,
@@ -279,7 +287,7 @@ def _to_text(outcome: Outcome) -> bytes:
 
 
 def _from_text(text: bytes) -> Outcome:
-    return Outcome.from_fields(json.loads(text))
+    return Outcome.from_fields(parse_json(text))
 
 
 def _follow(parent: int) -> None:

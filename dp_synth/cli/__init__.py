@@ -26,6 +26,7 @@ from dp_synth.cli import (
     store,
     synthesize,
 )
+from dp_synth.display import inert_streams
 from dp_synth.errors import (
     BudgetExceeded,
     InputError,
@@ -37,6 +38,9 @@ from dp_synth.errors import (
 EXIT_INPUT = 2
 EXIT_BUDGET = 3
 EXIT_INTERRUPTED = 130
+
+LONGEST_LINE = 4000
+"""Characters of an error: what it quotes may be as long as a file."""
 
 app = typer.Typer(
     name="dp-synth",
@@ -102,6 +106,7 @@ ledger_app.command("new")(ledger.new)
 ledger_app.command("verify")(ledger.verify)
 ledger_app.command("show")(ledger.show)
 ledger_app.command("export")(ledger.export)
+ledger_app.command("repair")(ledger.repair)
 app.add_typer(ledger_app, name="ledger")
 peers_app.command("install")(peers.install)
 peers_app.command("list")(peers.listing)
@@ -115,8 +120,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 success, 2 wrong arguments or input, 3 a budget that does not allow it, 4 an audit that
     refutes a claim or a card that does not pass a gate, 130 interrupted.
     Anything else is a defect of ours: its exception is left to end the process with a traceback.
+    What comes from files and other people is shown as text, whatever signs it holds.
     """
+    with inert_streams():
+        return _exit_code(arguments)
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
+        _check_arguments(sys.argv if arguments is None else arguments)
         with _told_in_a_line():
             app(None if arguments is None else list(arguments), prog_name="dp-synth")
     except SystemExit as exit_:
@@ -125,12 +137,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), EXIT_BUDGET)
     except (InputError, UnsupportedEvent) as error:
         return _fail(str(error), EXIT_INPUT)
+    except UnicodeEncodeError as error:  # of a text of a file, which is shown or written
+        return _fail(f"a text cannot be written as {error.encoding}", EXIT_INPUT)
     except OSError as error:
         named = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return _fail(named, EXIT_INPUT)
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
     return 0
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse what no path, name or text can be: a NUL, and bytes that are not UTF-8."""
+    for argument in arguments:
+        try:
+            argument.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError(f"the argument {argument!a:.200} must be UTF-8 text") from None
+        if "\0" in argument:
+            raise InputError(f"the argument {argument!a:.200} must not hold a NUL character")
 
 
 @contextmanager
@@ -159,5 +184,8 @@ def _told_in_a_line() -> Iterator[None]:
 
 
 def _fail(message: str, code: int) -> int:
-    print("dp-synth:", " ".join(message.splitlines()), file=sys.stderr)
+    line = " ".join(message.splitlines())
+    if len(line) > LONGEST_LINE:
+        line = f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
+    print("dp-synth:", line, file=sys.stderr)
     return code

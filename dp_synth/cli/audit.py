@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +14,11 @@ import typer
 from dp_synth.cli.arguments import Neighbours, reading_arguments
 from dp_synth.cli.dialect import takes_dialect
 from dp_synth.cli.evaluate import STDOUT, JsonFile
+from dp_synth.cli.outputs import Outputs, write_each, write_text
 from dp_synth.cli.synthesize import recipe_of
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
-from dp_synth.files import check_writable, written_whole
+from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
     from dp_synth.accounting import Adjacency, PrivacyBudget
@@ -76,10 +78,12 @@ def audit(
     text = json.dumps(report.to_dict() | {"publishable": data is None}, indent=2)
     if data is not None:
         print(NOT_PUBLISHABLE, file=sys.stderr)
-    print(text if json_file == STDOUT else report)
+    shown = text if json_file == STDOUT else str(report)
+    outputs: Outputs = [("standard output", partial(print, shown))]
     if json_file is not None and json_file != STDOUT:
-        with written_whole(json_file, private=data is not None) as passing:
-            passing.write_text(text)
+        write = partial(write_text, json_file, text, private=data is not None)
+        outputs.insert(0, (json_file, write))
+    write_each(outputs)
     if not report.passed:
         raise typer.Exit(EXIT_VIOLATED)
 

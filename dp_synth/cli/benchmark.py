@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dp_synth.cli.arguments import find_modules_here
+from dp_synth.display import one_line
 from dp_synth.errors import InputError
+from dp_synth.readers import read_json_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +128,7 @@ def status(grid: GridFile, settings: Settings = None, store: StorePlace = None) 
     tally = benchmark.status(benchmark.plan(content), benchmark.store_at(place))
     typer.echo(f"{place}: {tally.done} done, {tally.failed} failed, {tally.left} left")
     for reason, count in sorted(tally.reasons.items()):
-        typer.echo(f"  {count} x {reason}")
+        typer.echo(f"  {count} x {one_line(reason)}")
 
 
 def export(
@@ -253,11 +254,15 @@ def audits_among(sources: Sequence[str]) -> tuple[list[dict[str, object]], list[
 
 def lines_of(source: str) -> list[dict[str, object]]:
     """Return the mappings of a file of JSON lines; nothing where it holds anything else."""
+    found = []
     try:
-        found = [json.loads(line) for line in Path(source).read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError):
+        for line in read_json_lines(source):
+            if not isinstance(line, dict):
+                return []
+            found.append(line)
+    except InputError:
         return []  # whoever reads it as records says what is wrong
-    return found if all(isinstance(line, dict) for line in found) else []
+    return found
 
 
 @contextmanager
@@ -271,7 +276,9 @@ def _progress(told: list[Tally]) -> Iterator[Callable[[Tally], None]]:
 
     counts = "{task.fields[done]} done, {task.fields[failed]} failed, {task.fields[left]} left"
     columns = (BarColumn(), TextColumn(counts), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True))
+    bar = Progress(
+        *columns, console=Console(stderr=True), redirect_stdout=False, redirect_stderr=False
+    )
 
     def report(tally: Tally) -> None:
         told.append(tally)

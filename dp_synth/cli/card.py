@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dp_synth.cli.dialect import takes_dialect
+from dp_synth.cli.outputs import Outputs, write_each, write_text
 from dp_synth.dialect import Dialect
+from dp_synth.display import one_line
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
-from dp_synth.files import check_writable, written_whole
+from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
     from dp_synth.datasets.sources import Source
@@ -56,6 +59,7 @@ def card(
 
     Without --internal it is made from the release alone and may be published with it.
     """
+    from dp_synth.counting.size import COMPARED, check_room
     from dp_synth.datasets import read_table
     from dp_synth.release import Release
     from dp_synth.report.card import data_card, places
@@ -65,15 +69,13 @@ def card(
     check_writable(*places(out), read=(release, *tables.values(), reference))
     _check_internal(internal, {**tables, "--reference": reference}, needed=tuple(tables))
     kept = Release.load(release)
+    of = _source(source, licence)
     made = data_card(
-        kept,
-        title=title,
-        source=_source(source, licence),
-        intended=intended or (),
-        not_intended=not_intended or (),
+        kept, title=title, source=of, intended=intended or (), not_intended=not_intended or ()
     )
     if internal:
         how = kept.schema.read_as(dialect).dialect
+        check_room(*tables.values(), reference, dialect=how, a_cell=COMPARED)
         others = None if reference is None else read_table(reference, how)
         fitted, fresh, rows = (read_table(path, how) for path in tables.values() if path)
         part = internal_part(fitted, fresh, rows, kept, reference=others, seed=seed)
@@ -133,10 +135,11 @@ def gate(
     signed = _sign(place, sign, asked, judged, digest) if sign else read_signatures(place)
     signed += tuple(one for path in signatures or () for one in read_signatures(path))
     verdict = judge(judged, asked, card_sha256=digest, signed=signed, release=kept)
-    _show(verdict)
+    outputs: Outputs = [("standard output", partial(_show, verdict))]
     if json_out is not None:
-        with written_whole(json_out) as passing:
-            passing.write_text(verdict.to_json(), encoding="utf-8")
+        write = partial(write_text, json_out, verdict.to_json(), private=bool(verdict.private))
+        outputs.insert(0, (json_out, write))
+    write_each(outputs)
     if not verdict.passed:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -203,12 +206,12 @@ def _show(verdict: Verdict) -> None:
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        cells = [one_line(cell).ljust(width) for cell, width in zip(row, widths, strict=False)]
         typer.echo("  ".join([*cells, row[3]]))
     for signing in verdict.signings:
         one = signing.signature
         by = "to be signed" if one is None else f"signed by {one.name} on {one.at[:10]}"
-        typer.echo(f"{signing.required.role}: {signing.required.statement} [{by}]")
+        typer.echo(one_line(f"{signing.required.role}: {signing.required.statement} [{by}]"))
     if verdict.remark:
         typer.echo(f"warning: {verdict.remark}")
     typer.echo("passed" if verdict.passed else "not passed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,11 @@ import typer
 
 from dp_synth.cli.arguments import find_modules_here, table_of
 from dp_synth.cli.dialect import takes_dialect
+from dp_synth.cli.outputs import Outputs, write_each, write_text
+from dp_synth.cli.progress import shown_work
 from dp_synth.dialect import Dialect
-from dp_synth.files import check_writable, written_whole
+from dp_synth.display import one_line, part_of_work
+from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +72,7 @@ def evaluate(
     Beside marginals and classifiers stands what real rows would score. All of it is internal: it
     is computed on real rows and is not differentially private.
     """
+    from dp_synth.counting.size import COMPARED, check_room
     from dp_synth.datasets.overlap import refuse_shared
     from dp_synth.metrics import Compared, RealTables
     from dp_synth.metrics.evaluation import evaluation_of
@@ -76,6 +81,7 @@ def evaluate(
     check_writable(json_file, html_file, read=(real, holdout, synthetic, schema, release))
     more = _more_metrics(names)
     columns = Schema.load(schema).read_as(dialect)
+    check_room(real, holdout, synthetic, dialect=columns.dialect, a_cell=COMPARED)
     fitted, fresh, made = (table_of(path, columns) for path in (real, holdout, synthetic))
     refuse_shared({f"--real {real}": fitted, f"--holdout {holdout}": fresh})
     about = _about(columns, {"fitted": fitted, "hold-out": fresh, "synthetic": made}, release)
@@ -84,9 +90,10 @@ def evaluate(
     for name, said in result["remarks"].items():
         typer.echo(f"dp-synth: {name}: {said}", err=True)
     rows = [(name, said, "") for name, said in about.items()] + _evaluation_rows(result)
+    outputs = _delivered({"about": about, **result}, json_file, EVALUATION, rows)
     if html_file is not None:
-        _write_page(html_file, result, about, compared)
-    _deliver({"about": about, **result}, json_file, EVALUATION, rows)
+        outputs.append((html_file, partial(_write_page, html_file, result, about, compared)))
+    write_each(outputs)
     if result["failed"]:
         raise RuntimeError(f"a defect: {', '.join(result['failed'])} failed; all else is written")
 
@@ -139,8 +146,7 @@ def _write_page(
         remarks=result["remarks"],
         histograms=drawn,
     )
-    with written_whole(path, private=True) as passing:
-        passing.write_text(text, encoding="utf-8")
+    write_text(path, text, private=True)
 
 
 def _more_metrics(names: Sequence[str] | None) -> list[str]:
@@ -192,6 +198,7 @@ def attack(
     and is not differentially private.
     """
     from dp_synth.attacks import ATTACKS, attack_named
+    from dp_synth.counting.size import COMPARED, check_room
     from dp_synth.release import Release
     from dp_synth.report.risk import Guarantee
     from dp_synth.schema import Schema
@@ -203,12 +210,13 @@ def attack(
     attacks = {name: attack_named(name) for name in chosen}
     held = None if release is None else Release.load(release)
     columns = Schema.load(schema).read_as(dialect)
+    check_room(members, non_members, synthetic, reference, dialect=columns.dialect, a_cell=COMPARED)
     view = _view(synthetic, columns, reference, held)
     aimed = _targets((members, non_members), columns, view, targets, seed=seed)
     scores = _attack_scores(attacks, aimed, view, seed)
     ceiling = None if held is None else Guarantee.of(held).ceiling
     rows = _attack_rows(scores, attacks, ceiling)
-    _deliver(_attacked(scores, ceiling), json_file, "membership attacks", rows)
+    write_each(_delivered(_attacked(scores, ceiling), json_file, "membership attacks", rows))
     if not names:
         _tell_what_is_left_out(given)
     _tell_what_is_not_permitted(scores, ceiling)
@@ -311,7 +319,12 @@ def _attack_scores(
     members, non_members = targets
     result = {}
     for name, one in attacks.items():
-        roc = Roc(one.scores(members, view), one.scores(non_members, view), seed)
+        scores = []
+        with shown_work(f"attack {name!r}"):
+            for place, aimed in enumerate((members, non_members)):
+                with part_of_work(place, 2):
+                    scores.append(one.scores(aimed, view))
+        roc = Roc(scores[0], scores[1], seed)
         result[name] = {"auc": roc.auc()}
         result[name] |= {f"tpr_at_fpr_{fpr}": roc.tpr_at_fpr(fpr) for fpr in FPRS}
     return result
@@ -370,21 +383,23 @@ def _attack_rows(
     return rows
 
 
-def _deliver(result: Mapping[str, object], json_file: Path | None, title: str, rows: Rows) -> None:
+def _delivered(
+    result: Mapping[str, object], json_file: Path | None, title: str, rows: Rows
+) -> Outputs:
+    """Return what writes a result: to the file first, which a closed terminal does not stop."""
     text = json.dumps(result, indent=2) + "\n"
     if json_file == STDOUT:
-        typer.echo(text, nl=False)
-        return
-    _print_table(title, rows)
-    if json_file is not None:
-        with written_whole(json_file, private=True) as passing:
-            passing.write_text(text, encoding="utf-8")
+        return [("standard output", partial(typer.echo, text, nl=False))]
+    outputs: Outputs = [("standard output", partial(_print_table, title, rows))]
+    if json_file is None:
+        return outputs
+    return [(json_file, partial(write_text, json_file, text, private=True)), *outputs]
 
 
 def _print_table(title: str, rows: Rows) -> None:
     typer.echo(f"{title} ({INTERNAL})")
     # What nothing stands beside, a title or a sentence, makes no column wider.
     widths = [max((len(row[i]) for row in rows if any(row[i + 1 :])), default=0) for i in range(2)]
-    for row in rows:
+    for row in ([one_line(cell) for cell in row] for row in rows):
         typer.echo(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip())
     typer.echo("Each value with its 95 % interval for the drawing of rows.")

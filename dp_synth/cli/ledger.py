@@ -1,4 +1,4 @@
-"""`dp-synth ledger`: open, verify, show and export the record of what was charged."""
+"""`dp-synth ledger`: open, verify, show, export and repair the record of what was charged."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 
 from dp_synth.cli.account import tradeoff_points
 from dp_synth.cli.arguments import Neighbours, reading_arguments
+from dp_synth.display import one_line
 from dp_synth.errors import InputError, LedgerError
 from dp_synth.files import check_writable
 from dp_synth.rounding import rounded_up
@@ -44,15 +45,15 @@ def new(
     whatever comes next. `ledger show` says what was spent so far.
     """
     from dp_synth.accounting import Accountant, PrivacyBudget
+    from dp_synth.accounting.ledger_lines import is_begun
 
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         if not delta:
             raise ValueError("a ledger that is continued needs a delta above 0")
-    if file.exists():
-        raise InputError(f"{file}: is there already, and a ledger is never overwritten")
     check_writable(file)
-    Accountant(budget, ledger=file, adaptive=True).open()
+    if is_begun(file) or not Accountant(budget, ledger=file, adaptive=True).open():
+        raise InputError(f"{file}: is there already, and a ledger is never overwritten")
     print(f"{file}: {_limit(budget)} ({budget.neighbours}), nothing spent")
 
 
@@ -68,12 +69,18 @@ def verify(
     Seals show that no line was changed, moved or taken out of the middle. They cannot show that
     lines were cut from the end, nor that all was written anew: note the head after each run,
     apart from the ledger, and give it here.
+
+    A last line that a crash left unfinished is no entry: it is on disk before data are read, so
+    that nothing was released for it. It is said, and so is each that was cut.
     """
-    from dp_synth.accounting.ledger_file import entries_since
+    from dp_synth.accounting.ledger_lines import entries_since, examine
 
     ledger = _verified(file)
     later = None if head is None else entries_since(file, head)
-    print(f"{file}: {len(ledger.entries)} entries; {'; '.join(ledger.summary())}")
+    said = "; ".join(ledger.summary())
+    print(one_line(f"{file}: {len(ledger.entries)} entries; {said}"))
+    for remark in examine(file).remarks():
+        print(one_line(remark))
     if later is None:
         print(f"head {ledger.head}: note it; only with --head is it seen when the end was cut off")
     else:
@@ -93,7 +100,7 @@ def show(
         return
     print(ledger)
     print()
-    print(ledger.statement())
+    print(one_line(ledger.statement()))
 
 
 def export(
@@ -122,6 +129,19 @@ def export(
         return
     with written_whole(out) as passing:
         passing.write_text(text, encoding="utf-8")
+
+
+def repair(file: LedgerPath) -> None:
+    """Mend what can be proven of a damaged ledger; exit code 2, and nothing changed, for the rest.
+
+    Cut is what follows the last whole line, if it is the beginning of a line, or holds none of
+    what a line says, and a line says that it was. A missing newline is added; line ends and marks
+    of another system are taken out. No line is cut that may have been paid for.
+    """
+    from dp_synth.accounting.ledger_file import repair as repaired
+
+    done = repaired(file)
+    print(f"{file}: {'; '.join(done) or 'nothing to mend'}; {len(_verified(file).entries)} entries")
 
 
 def costs_of(ledger: Ledger) -> pd.DataFrame:

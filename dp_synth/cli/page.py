@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from dp_synth.cli.benchmark import place_of, records_of
 from dp_synth.errors import InputError
+from dp_synth.readers import parse_json
 
 
 def report(
@@ -53,7 +53,7 @@ def _manifest(place: str) -> dict[str, object]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_bytes())
-    except ValueError:
-        raise InputError(f"{path}: not JSON; run the grid again") from None
+        content = parse_json(path.read_bytes())
+    except InputError as error:
+        raise InputError(f"{path}: not JSON: {error}; run the grid again") from None
     return content if isinstance(content, dict) else {}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dp_synth.display import one_line
+
 if TYPE_CHECKING:
     from dp_synth.benchmark.peers import Environment
 
@@ -17,7 +19,7 @@ def install(
     """Make an environment for the peer NAME from pinned packages; an older one is replaced."""
     from dp_synth.benchmark.peers import environments
 
-    print(f"making the environment of {name}: this takes minutes", file=sys.stderr)
+    print(one_line(f"making the environment of {name}: this takes minutes"), file=sys.stderr)
     made = environments.install(name)
     print(f"{name}: Python {made.python}, {_main_versions(made)}, in {made.interpreter}")
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dp_synth.display import one_line
+
 if TYPE_CHECKING:
     from dp_synth.benchmark.differ import FailureChange, StoreDiff
 
@@ -34,7 +36,7 @@ def diff(
 
     found = differ(store_at(first), store_at(second))
     for line in _lines(found, first, second):
-        typer.echo(line)
+        typer.echo(one_line(line))
     for name, damaged in zip((first, second), found.damaged, strict=True):
         if damaged:
             typer.echo(f"dp-synth: warning: {name}: {damaged} damaged files left out", err=True)

@@ -7,7 +7,8 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -16,15 +17,17 @@ import typer
 from dp_synth import extensions
 from dp_synth.cli.arguments import Neighbours, find_modules_here, reading_arguments
 from dp_synth.cli.dialect import takes_dialect
+from dp_synth.cli.outputs import Outputs, charged_for, check_room, stopped_gently, write_paid
 from dp_synth.cli.progress import shown_training
 from dp_synth.dialect import Dialect
+from dp_synth.display import one_line
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.accounting import Accountant, Ledger, Portion, PrivacyBudget
+    from dp_synth.accounting import Accountant, Portion, PrivacyBudget
     from dp_synth.release import Release
     from dp_synth.schema import Misfits, Schema
     from dp_synth.synthesizers import Synthesizer
@@ -123,34 +126,52 @@ def synthesize(
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
-        chosen = _writable(_chosen(public, columns, drop, unit), out)
+        chosen = _writable(_chosen(public, columns, drop, unit), out, rows)
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, card=card)
     _check_internal(data, card, holdout, internal=internal, validate=validate is not None)
     asked = _validation(validate, holdout)
     with reading_arguments():
         payer = _payer(budget, ledger, checkpoint)
         recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint, validation=asked)
-    with shown_training(synthesizer), _remarks(check=check):  # from here on files are private
-        fresh, table = _fresh(chosen, holdout), _table(data, chosen)
-        how = asked if asked is None or fresh is None else asked.against(fresh)
-        fitted = recipe.fit(table, chosen, payer, seed=seed, checkpoint=checkpoint, validation=how)
-    if release:
-        fitted.save(release)
-    made = _sampled(fitted, rows, None if seed is None else seed + 1)
-    _write(fitted, made, out, card)
-    _tell_of(fitted.ledger)
-    if card and internal and fresh is not None and not isinstance(table, str):
-        _add_internal(card, fitted, (table, fresh, made), seed or 0)
+    with stopped_gently():  # from here on files are private
+        with shown_training(synthesizer), _remarks(check=check), charged_for(payer):
+            fresh, table = _fresh(chosen, holdout), _table(data, chosen)
+            how = asked if asked is None or fresh is None else asked.against(fresh)
+            fitted = recipe.fit(
+                table, chosen, payer, seed=seed, checkpoint=checkpoint, validation=how
+            )
+        wanted = Wanted(out, release, card, rows, _seed() if seed is None else seed + 1)
+        real = None if fresh is None or isinstance(table, str) or not internal else (table, fresh)
+        outputs = _outputs(fitted, wanted, real, seed or 0)
+        write_paid(fitted, outputs, release, (out, release, card, ledger))
 
 
-def _write(release: Release, rows: pd.DataFrame, out: str, card: Path | None) -> None:
-    """Write synthetic rows as their schema says, and the card of their release."""
-    from dp_synth.datasets import write_table
-    from dp_synth.report.card import data_card
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written of a fit: files, and how many rows by which seed."""
 
-    write_table(_for_file(rows, release.schema, out), out, release.schema.dialect)
-    if card:
-        data_card(release).write(card)
+    out: str
+    release: Path | None
+    card: Path | None
+    rows: int | None
+    drawn: int
+
+
+def _outputs(
+    fitted: Release, wanted: Wanted, real: tuple[pd.DataFrame, pd.DataFrame] | None, seed: int
+) -> Outputs:
+    """Return what writes each file, the release first; ``real`` rows are for the internal part."""
+    outputs: Outputs = []
+    if wanted.release:
+        outputs.append((wanted.release, partial(fitted.save, wanted.release)))
+    rows = partial(_write_rows, fitted, wanted.out, wanted.rows, wanted.drawn)
+    outputs.append((wanted.out, rows))
+    if wanted.card:
+        outputs.append((wanted.card, partial(_write_card, fitted, wanted.card)))
+    if wanted.card and real is not None:
+        more = partial(_add_internal, wanted.card, fitted, real, wanted, seed)
+        outputs.append((f"the internal part of {wanted.card}", more))
+    return outputs
 
 
 def sample(
@@ -174,7 +195,7 @@ def sample(
 
     All rows are as --given says; a column named again may have any of its values.
     """
-    from dp_synth.datasets import read_table, write_table
+    from dp_synth.datasets import read_table
     from dp_synth.synthesizers import Release
 
     _check_places((release, given_rows), out)
@@ -183,71 +204,63 @@ def sample(
         raise InputError(
             "--given-rows completes each row once; leave out --given, --balance, --rows"
         )
+    check_room(kept.schema, rows, out)
     wanted = (
         _given(kept.schema, given or [])
         if given_rows is None
         else read_table(given_rows, kept.schema.dialect)
     )
-    made = _sampled(kept, rows, seed, given=wanted, balance=balance)
-    write_table(_for_file(made, kept.schema, out), out, kept.schema.dialect)
+    with stopped_gently():
+        _write_rows(kept, out, rows, seed, given=wanted, balance=balance)
 
 
-def _for_file(rows: pd.DataFrame, schema: Schema, out: str) -> pd.DataFrame:
-    """Return rows as the file holds them: Parquet values of the schema's kinds, CSV its texts.
+def _seed() -> int:
+    """Return a seed that nobody knows, by which rows can be drawn again."""
+    import numpy as np
 
-    Of texts that only the fit has found, signs that the file's encoding lacks become "?".
-    """
-    if out.lower().endswith(".parquet"):
-        return schema.in_kinds(rows)
-    encoding = _encoding(schema, out)
-    if encoding is None:
-        return rows
-    for name in schema.open:
-        texts = rows[name].map(lambda text: str(text).encode(encoding, "replace").decode(encoding))
-        if not texts.equals(rows[name].astype(texts.dtype)):
-            print(f"column {name!r}: {encoding} lacks signs of it, written as '?'", file=sys.stderr)
-            rows = rows.assign(**{name: texts})
-    return rows
+    return int(np.random.SeedSequence().generate_state(2, np.uint64)[0])
 
 
-def _writable(schema: Schema, out: str) -> Schema:
-    """Return the schema; InputError where the file that is asked for cannot hold a text of it."""
-    from dp_synth.schema.columns import DiscreteColumn
-
-    encoding = _encoding(schema, out)
-    for column in schema.columns if encoding else ():
-        texts = column.texts if isinstance(column, DiscreteColumn) else ()
-        try:
-            "".join((column.name, *texts, *column.missing)).encode(encoding or "utf-8")
-        except UnicodeEncodeError:
-            raise InputError(
-                f"column {column.name!r}: {encoding} has no sign for a text of it in the schema; "
-                "write Parquet, or let the dialect be UTF-8"
-            ) from None
-    return schema
-
-
-def _encoding(schema: Schema, out: str) -> str | None:
-    """Return the encoding of a CSV file, where it is not that of all texts."""
-    in_utf8 = out == "-" or out.lower().endswith(".parquet") or schema.dialect is None
-    return None if in_utf8 or schema.dialect is None else schema.dialect.encoding
-
-
-def _sampled(
+def _write_rows(
     release: Release,
+    out: str,
     rows: int | None,
     seed: int | None,
     *,
     given: Mapping[str, list[str] | tuple[str, str]] | pd.DataFrame | None = None,
     balance: str | None = None,
-) -> pd.DataFrame:
-    """Return sampled rows as text; what sampling warns of is a line each on stderr."""
+) -> None:
+    """Write sampled rows; what sampling warns of is a line each on stderr."""
+    from dp_synth.datasets.writing import lacking_signs
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        made = release.sample(rows, seed=seed, given=given, balance=balance, kinds="written")
+        release.write_rows(out, rows, seed, given=given, balance=balance)
     for warning in caught:
         print(f"dp-synth: {warning.message}", file=sys.stderr)
-    return made
+    encoding = release.schema.dialect and release.schema.dialect.encoding
+    for name in lacking_signs(release.schema, out):
+        print(f"column {name!r}: {encoding} lacks signs of it, written as '?'", file=sys.stderr)
+
+
+def _write_card(release: Release, card: Path) -> None:
+    from dp_synth.report.card import data_card
+
+    data_card(release).write(card)
+
+
+def _writable(schema: Schema, out: str, rows: int | None) -> Schema:
+    """Return the schema; InputError where the file cannot hold a text of it, or so many rows."""
+    from dp_synth.datasets.writing import lacking_signs
+
+    check_room(schema, rows, out)
+    for name in lacking_signs(schema, out):
+        encoding = schema.dialect and schema.dialect.encoding
+        raise InputError(
+            f"column {name!r}: {encoding} has no sign for a text of it in the schema; "
+            "write Parquet, or let the dialect be UTF-8"
+        )
+    return schema
 
 
 def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[str, str]]:
@@ -256,12 +269,11 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
     for option in options:
         if "=" not in option:
             raise InputError(f"--given takes COLUMN=VALUE or COLUMN=LOW..HIGH, got {option!r}")
-        names = [name for name in schema.names if option.startswith(f"{name}=")]
-        name = max(names, key=len, default=option.partition("=")[0])
-        value = option[len(name) + 1 :]
+        name, value = _name_and_value(schema, option)
         low, dots, high = value.partition("..")
         known = found.get(name)
-        if dots and name in schema.names and schema.column(name).is_numeric:
+        column = schema.column(name) if name in schema.names else None
+        if dots and column is not None and column.is_numeric and value not in column.missing:
             if known is not None:
                 raise InputError(f"--given {option}: a range must be all that is given of a column")
             found[name] = (low, high)
@@ -270,6 +282,23 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
         else:
             found[name] = [*(known or []), value]
     return found
+
+
+def _name_and_value(schema: Schema, option: str) -> tuple[str, str]:
+    """Return the parts of NAME=VALUE, either of which may hold a ``=``.
+
+    Of several columns that may be meant the one with the longest name that has such a value.
+    """
+    from dp_synth.schema.columns import DiscreteColumn
+
+    names = [name for name in schema.names if option.startswith(f"{name}=")]
+    pairs = [(name, option[len(name) + 1 :]) for name in sorted(names, key=len, reverse=True)]
+    for name, value in pairs:
+        column = schema.column(name)
+        if isinstance(column, DiscreteColumn) and value in (*column.texts, *column.missing):
+            return name, value
+    name, _, value = option.partition("=")
+    return pairs[0] if pairs else (name, value)
 
 
 def _chosen(schema: Schema, columns: str | None, drop: str | None, unit: str | None) -> Schema:
@@ -322,31 +351,23 @@ def _fresh(schema: Schema, holdout: Path | None) -> pd.DataFrame | None:
 def _add_internal(
     card: Path,
     release: Release,
-    tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
+    real: tuple[pd.DataFrame, pd.DataFrame],
+    wanted: Wanted,
     seed: int,
 ) -> None:
-    """Add the internal part to a card that was written without it."""
+    """Add the internal part, on the rows that were drawn, to a card that was written without it."""
     from dp_synth.report.card import data_card
     from dp_synth.report.card_internal import internal_part
+    from dp_synth.sampled_rows import DRAWN
 
-    try:
-        part = internal_part(*tables, release, seed=seed)
-    except InputError as error:
-        raise InputError(
-            f"all was written, but for the internal part of the card: {error}"
-        ) from error
-    data_card(release).with_internal(part).write(card)
-
-
-def _tell_of(ledger: Ledger) -> None:
-    """Print what was charged, and the head of a ledger on disk."""
-    print(repr(ledger), file=sys.stderr)
-    if ledger.head:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # which was told when they were written
+        made = next(release.sample_blocks(wanted.rows, wanted.drawn, block=DRAWN, kinds="written"))
+    if wanted.rows is not None and len(made) < wanted.rows:
         print(
-            f"head of the ledger: {ledger.head}\nnote it; `dp-synth ledger verify --head` then "
-            "sees whether the ledger's end was cut off",
-            file=sys.stderr,
+            f"the internal part of the card looks at the first {len(made):,} rows", file=sys.stderr
         )
+    data_card(release).with_internal(internal_part(*real, made, release, seed=seed)).write(card)
 
 
 def _payer(
@@ -355,10 +376,11 @@ def _payer(
     """Return an accountant of its own, or a portion of the adaptive one whose ledger is there."""
     from dp_synth.accounting import Accountant, read_ledger
     from dp_synth.accounting.ledger_file import difference
+    from dp_synth.accounting.ledger_lines import is_begun
 
     if checkpoint and not ledger:
         raise InputError("--checkpoint needs --ledger, which says what is left to go on with")
-    if ledger is None or not ledger.exists():
+    if ledger is None or not is_begun(ledger):
         return Accountant(budget, ledger=ledger)
     kept = read_ledger(ledger)
     if kept.rule == "planned":
@@ -393,7 +415,10 @@ def recipe_of(name: str, settings: list[str]) -> Synthesizer:
 
 def _split(columns: str) -> list[str]:
     """Return the names of a list by comma, in which quotes are as in a CSV file."""
-    return [name for name in next(csv.reader([columns], skipinitialspace=True), []) if name]
+    try:
+        return [name for name in next(csv.reader([columns], skipinitialspace=True), []) if name]
+    except csv.Error as error:  # such as the end of a line where no quotes are
+        raise InputError(f"{columns!r} is no list of columns by comma: {error}") from None
 
 
 def _table(data: str, schema: Schema) -> pd.DataFrame | str:
@@ -410,9 +435,10 @@ def _table(data: str, schema: Schema) -> pd.DataFrame | str:
 
 
 def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
-    left_out = [str(name) for name in columns if name not in schema.names]
+    known = set(schema.names)
+    left_out = [str(name) for name in columns if name not in known]
     if left_out:
-        print(f"columns left out: {', '.join(left_out)}", file=sys.stderr)
+        print(one_line(f"columns left out: {', '.join(left_out)}"), file=sys.stderr)
 
 
 @contextmanager

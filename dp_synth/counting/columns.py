@@ -96,12 +96,12 @@ class DiskColumns:
     def __len__(self) -> int:
         return self._lines
 
-    def append(self, codes: Codes) -> None:
-        """Write the records of ``codes``, shape (records, attributes), behind the others."""
-        for axis, (file, dtype) in enumerate(zip(self._files, self._dtypes, strict=True)):
+    def append(self, columns: Sequence[Column]) -> None:
+        """Write records, a column of codes for each attribute, behind the others."""
+        for file, dtype, column in zip(self._files, self._dtypes, columns, strict=True):
             file.seek(0, 2)
-            file.write(codes[:, axis].astype(dtype).data)
-        self._lines += len(codes)
+            file.write(np.ascontiguousarray(column, dtype=dtype).data)
+        self._lines += len(columns[0])
 
     def read(self, axes: Sequence[int], start: int, stop: int) -> list[Column]:
         """Return copies: pages of a memory map would count as this process's memory."""
@@ -141,6 +141,8 @@ class RelabelledColumns:
     def __init__(self, source: DiskColumns, groups: dict[int, Codes]) -> None:
         self._source = source
         self._groups = groups
+        # Of the smallest type, as what is on disk: they are looked up for each record.
+        self._short = {a: g.astype(np.min_scalar_type(int(g.max()))) for a, g in groups.items()}
 
     def __len__(self) -> int:
         return len(self._source)
@@ -148,7 +150,7 @@ class RelabelledColumns:
     def read(self, axes: Sequence[int], start: int, stop: int) -> list[Column]:
         """Return relabelled copies."""
         return [
-            self._groups[axis][column] if axis in self._groups else column
+            self._short[axis].take(column) if axis in self._short else column
             for axis, column in zip(axes, self._source.read(axes, start, stop), strict=True)
         ]
 

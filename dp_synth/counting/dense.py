@@ -13,9 +13,8 @@ from dp_synth.counting.covers import Axes, Cover, cover
 
 Floats = NDArray[np.float64]
 
-MOST_LINES = 2**20  # of a block: its cell numbers take 8 MB
+FEW_LINES, MOST_LINES = 2**16, 2**20  # of a block: its cell numbers take 0.5 to 8 MB
 MOST_CODES = 2**25  # of all columns of a block
-WIDENED_CODES = 2**21  # blocks of fewer codes are widened to int64 once, not for each table
 CELLS_A_PASS = 2**22  # of all tables that are counted in one pass over the records
 
 
@@ -62,12 +61,12 @@ def _tables(columns: Columns, sizes: Sequence[int], covers: Sequence[Cover]) -> 
     tables = [np.zeros(prod(shape)) for shape in shapes]
     axes = sorted({axis for chosen in covers for axis in chosen.axes})
     place = {axis: i for i, axis in enumerate(axes)}
-    length = min(block_length(len(axes)), len(columns))
+    # What stays in a core's cache is counted fastest, but each block goes over its whole tables.
+    few = max(FEW_LINES, *map(len, tables))
+    length = min(block_length(len(axes)), few, len(columns))
     numbers = np.empty(length, dtype=np.intp)
     for part in blocks(len(columns), length) if length else ():
         block = columns.read(axes, part.start, part.stop)
-        if length * len(axes) <= WIDENED_CODES:
-            block = [column.astype(np.intp) for column in block]
         weights = None if columns.weights is None else columns.weights[part]
         for chosen, shape, table in zip(covers, shapes, tables, strict=True):
             own = [block[place[axis]] for axis in chosen.axes]

@@ -16,28 +16,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns
-from dp_synth.counting.records import Records, Units, encode_finest, finest_domain
+from dp_synth.counting.records import Records, Units, finest_domain
+from dp_synth.counting.texts import Block, Texts, blocks_of, encoders_of
 from dp_synth.dialect import COMMON, REPLACEMENT, Dialect
 from dp_synth.errors import InputError, SchemaError, missing_extra
 from dp_synth.schema import Misfits, Schema
-from dp_synth.typed_cells import parquet_batches, parquet_names, texts_of
+from dp_synth.typed_cells import parquet_batches, parquet_names
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
-BATCH = 16_384  # records that are text at one time
+BATCH = 2**16  # records that are read at one time
 MOST_MEMORY = "500MB"  # of DuckDB, which needs a tenth of it for common files
 GZIP = b"\x1f\x8b"
 DIGEST = 16  # bytes of a unit's name: that two names share them all does not happen
 
 T = TypeVar("T")
-Batches = Iterator[pd.DataFrame]
+Blocks = Iterator[Block]
 
 _ENCODINGS = {"utf-8-sig": "utf-8", "iso8859-1": "latin-1", "utf-16": "utf-16"}  # DuckDB's names
 
@@ -70,19 +69,17 @@ def read_counts(
     go with the store, or at its `close`. InputError when the file is not such a table or DuckDB is
     not installed, SchemaError when it lacks a column of the schema.
     """
-    names = schema.domain.attributes
+    own = schema.domain
 
-    def encoded(batches: Batches) -> DiskColumns:
-        """Return the codes of all batches; nothing is left of them where one cannot be read."""
-        columns = DiskColumns(schema.domain.sizes, folder)
-        with ExitStack() as unfinished:
-            unfinished.callback(columns.close)
-            for frame in batches:
-                columns.append(schema.encode(frame))
-            unfinished.pop_all()
-        return columns
+    def encoded(blocks: Blocks) -> DiskColumns:
+        """Return the codes of all blocks; nothing is left of them where one cannot be read."""
+        encoders = encoders_of(schema, own)
+        with _filled(DiskColumns(own.sizes, folder)) as columns:
+            for block in blocks:
+                columns.append([one.encode(block[name]) for name, one in encoders.items()])
+            return columns
 
-    return CodeCounts(_read(path, names, schema.dialect or COMMON, encoded), schema.domain)
+    return CodeCounts(_read(path, own.attributes, schema.dialect or COMMON, encoded), own)
 
 
 def read_records(
@@ -109,20 +106,19 @@ def read_records(
             raise SchemaError(f"{path}: lacks column {unit!r}, which names the unit")
         names.append(unit)
 
-    def encoded(batches: Batches) -> Records:
-        """Return the records of all batches; nothing is left where one cannot be read."""
-        columns = DiskColumns(finest_domain(schema).sizes, folder)
+    def encoded(blocks: Blocks) -> Records:
+        """Return the records of all blocks; nothing is left where one cannot be read."""
         digests = [np.empty((0, 2), dtype=np.uint64)]
-        misfits = Misfits()
-        with ExitStack() as unfinished:
-            unfinished.callback(columns.close)
-            for frame in batches:
-                columns.append(encode_finest(schema, frame, misfits))
+        misfits, finest = Misfits(), finest_domain(schema)
+        encoders = encoders_of(schema, finest, misfits)
+        with _filled(DiskColumns(finest.sizes, folder)) as columns:
+            for block in blocks:
+                columns.append([one.encode(block[name]) for name, one in encoders.items()])
                 if unit is not None:
-                    digests.append(_digests(frame[unit]))
-            unfinished.pop_all()
-        units = None if unit is None else _numbered(digests)
-        return Records(schema, columns, unit, units, misfits=misfits)
+                    digests.append(_digests(block[unit]))
+            misfits.records = len(columns)
+            units = None if unit is None else _numbered(digests)
+            return Records(schema, columns, unit, units, misfits=misfits)
 
     return _read(path, names, dialect, encoded)
 
@@ -135,11 +131,19 @@ def column_names(path: str | PathLike[str], dialect: Dialect | None = None) -> l
     return [name for name in _header(path, dialect or COMMON, is_gzip=is_gzip).names if name]
 
 
-def _digests(cells: pd.Series) -> NDArray[np.uint64]:
-    """Return a number of two words for each distinct text; names would take far more memory."""
-    codes, distinct = pd.factorize(cells)
-    words = b"".join(blake2b(str(t).encode(), digest_size=DIGEST).digest() for t in distinct)
-    return np.frombuffer(words, dtype=np.uint64).reshape(-1, 2)[codes]
+@contextmanager
+def _filled(columns: DiskColumns) -> Iterator[DiskColumns]:
+    """Close ``columns`` where the block fails."""
+    with ExitStack() as unfinished:
+        unfinished.callback(columns.close)
+        yield columns
+        unfinished.pop_all()
+
+
+def _digests(cells: Texts) -> NDArray[np.uint64]:
+    """Return a number of two words for each text; names would take far more memory."""
+    words = b"".join(blake2b(str(t).encode(), digest_size=DIGEST).digest() for t in cells.distinct)
+    return np.frombuffer(words, dtype=np.uint64).reshape(-1, 2).take(cells.places, axis=0)
 
 
 def _numbered(digests: Sequence[NDArray[np.uint64]]) -> Units:
@@ -170,7 +174,7 @@ def _read(
     path: str | PathLike[str],
     wanted: Sequence[str],
     dialect: Dialect,
-    encoded: Callable[[Batches], T],
+    encoded: Callable[[Blocks], T],
 ) -> T:
     """Return what becomes of the records; read anew, and slower, where DuckDB cannot read them.
 
@@ -178,12 +182,12 @@ def _read(
     """
     name = Path(path).name.lower()
     if name.endswith(".parquet"):
-        return encoded(_parquet_batches(path, wanted))
+        return encoded(_parquet_blocks(path, wanted))
     if not name.endswith((".csv", ".csv.gz")):
         raise InputError(f"{path}: the name of a table file must end in .csv, .csv.gz or .parquet")
     with suppress(_Odd):
-        return encoded(_csv_batches(path, wanted, dialect))
-    return encoded(_odd_batches(path, wanted, dialect))
+        return encoded(_csv_blocks(path, wanted, dialect))
+    return encoded(_odd_blocks(path, wanted, dialect))
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
@@ -196,9 +200,7 @@ def _connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _csv_batches(
-    path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect
-) -> Iterator[pd.DataFrame]:
+def _csv_blocks(path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect) -> Blocks:
     is_gzip = _magic(path) == GZIP
     header = _header(path, dialect, is_gzip=is_gzip)
     names = header.names
@@ -220,9 +222,7 @@ def _csv_batches(
     return _stream(f"SELECT {_selected(places)} FROM {_CSV}{kept}", given, wanted)
 
 
-def _odd_batches(
-    path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect
-) -> Iterator[pd.DataFrame]:
+def _odd_blocks(path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect) -> Blocks:
     """Give the records of a CSV file as `datasets.read_table` reads them, with little memory."""
     is_gzip = _magic(path) == GZIP
     names = _header(path, dialect, is_gzip=is_gzip).names
@@ -244,54 +244,32 @@ def _odd_batches(
                 columns = zip(wanted, places, strict=True)
                 cells = {name: [row[place] for row in rows] for name, place in columns}
                 is_clean &= not any(REPLACEMENT in "".join(column) for column in cells.values())
-                yield pd.DataFrame(cells, dtype=object)
+                yield {name: Texts.of(column) for name, column in cells.items()}
     except (csv.Error, OSError, EOFError, zlib.error):
         raise fault from None
     if not is_clean:
         dialect.warn_of_bytes(str(path))
 
 
-def _parquet_batches(path: str | PathLike[str], wanted: Sequence[str]) -> Iterator[pd.DataFrame]:
+def _parquet_blocks(path: str | PathLike[str], wanted: Sequence[str]) -> Blocks:
     _places(parquet_names(path), wanted, path)
-    for batch in parquet_batches(path, wanted, BATCH):
-        yield _frame(batch, wanted)
+    return blocks_of(parquet_batches(path, wanted, BATCH), wanted)
 
 
-def _stream(query: str, given: dict[str, object], names: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """Give the records as frames of text; _Odd, without a cell in it, where DuckDB cannot."""
+def _stream(query: str, given: dict[str, object], names: Sequence[str]) -> Blocks:
+    """Give the records as blocks of text; _Odd, without a cell in it, where DuckDB cannot."""
     connection = _connect()
     import duckdb
     import pyarrow as pa
 
     try:
         reader = connection.sql(query, params=given).to_arrow_reader(BATCH)
-        for batch in reader:
-            yield _frame(batch, names)
+        yield from blocks_of(reader, names)
     except (duckdb.Error, pa.ArrowException, OSError):
         # Their own messages quote the record, which is private.
         raise _Odd from None
     finally:
         connection.close()
-
-
-def _frame(batch: pa.RecordBatch, names: Sequence[str]) -> pd.DataFrame:
-    """Return records as text."""
-    columns = zip(names, batch.columns, strict=True)
-    return pd.DataFrame({name: _texts(column) for name, column in columns})
-
-
-def _texts(column: pa.Array) -> pd.Categorical | list[str]:
-    """Return cells as `datasets.read_table` writes them, each distinct one written once."""
-    import pyarrow as pa
-
-    try:
-        encoded = column.dictionary_encode()
-    except pa.ArrowNotImplementedError:  # lists and the like
-        return texts_of(column)
-    texts = [*texts_of(encoded.dictionary), ""]  # the last one is that of a null
-    codes, distinct = pd.factorize(np.array(texts, dtype=object))
-    places = encoded.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False)
-    return pd.Categorical.from_codes(codes[places], pd.Index(distinct))
 
 
 def _selected(places: Sequence[int]) -> str:
@@ -304,10 +282,11 @@ def _literal(path: str | PathLike[str]) -> str:
 
 
 def _places(names: Sequence[str], wanted: Sequence[str], path: str | PathLike[str]) -> list[int]:
+    places = dict(reversed([(name, place) for place, name in enumerate(names)]))  # the first counts
     for name in wanted:
-        if name not in names:
+        if name not in places:
             raise SchemaError(f"{path}: lacks column {name!r}, which the schema names")
-    return [names.index(name) for name in wanted]
+    return [places[name] for name in wanted]
 
 
 def _magic(path: str | PathLike[str]) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -14,16 +13,19 @@ from numpy.typing import NDArray
 
 from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns, MemoryColumns
+from dp_synth.counting.size import FITTED, PROBE, asked_memory, most_text, size_of
 from dp_synth.domain import Codes, Domain
+from dp_synth.errors import InputError
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema import DiscreteColumn, IdColumn, Misfits, Schema
 
 Units = NDArray[np.int64]
 
-LARGEST_IN_MEMORY = 100_000_000
-"""Bytes of a CSV file; a larger one goes by as a stream. As text in memory it takes five times."""
+LARGEST_IN_MEMORY = 1_000_000_000
+"""Bytes of memory for the table of a fit, where DP_SYNTH_MEMORY says no other number.
 
-COMPRESSION = 5  # how many times larger other files are as CSV
+One that takes more as text, and as codes beside, goes by as a stream.
+"""
 
 
 class Records:
@@ -159,14 +161,15 @@ def kept_of_units(units: Units, most: int, rng: np.random.Generator) -> NDArray[
     return kept
 
 
-def is_larger_than_memory(path: str | PathLike[str]) -> bool:
-    """Say whether a file, by its length alone, is too large to be held as text.
+def is_larger_than_memory(path: str | PathLike[str], most: int | None = None) -> bool:
+    """Say whether the table in a file takes more than ``most`` bytes of memory in a fit.
 
-    One that cannot be looked at is not: reading it says why.
+    That is `LARGEST_IN_MEMORY` by default. How long a compressed file is, it says itself
+    (Parquet), or its text is counted (CSV) until it is too long. One that cannot be looked at is
+    not: reading it says why.
     """
+    most = asked_memory() or LARGEST_IN_MEMORY if most is None else most
     try:
-        length = Path(path).stat().st_size
-    except OSError:
+        return size_of(path, most=max(most_text(most), PROBE)).memory(FITTED) > most
+    except (OSError, InputError):
         return False
-    plain = Path(path).name.lower().endswith(".csv")
-    return length * (1 if plain else COMPRESSION) > LARGEST_IN_MEMORY

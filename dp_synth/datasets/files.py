@@ -1,4 +1,4 @@
-"""Table files: CSV and Parquet in and out, every cell read as text."""
+"""Table files: CSV and Parquet, every cell read as text."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import zlib
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from dp_synth.counting.size import check_room, most_text, too_long
+from dp_synth.counting.texts import blocks_of
 from dp_synth.dialect import COMMON, Dialect, check_names
 from dp_synth.errors import InputError
-from dp_synth.files import written_whole
 from dp_synth.frames import without_index
-from dp_synth.typed_cells import parquet_batches, parquet_names, texts_of
+from dp_synth.typed_cells import parquet_batches, parquet_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,34 +39,16 @@ def read_table(path: str | PathLike[str], dialect: Dialect | None = None) -> pd.
     No text means "missing" here: ``NA`` and the empty cell stay as they are, and a null of a
     Parquet file becomes an empty text; its other cells are written as `typed_cells.text_of` does.
     Bytes of a cell that are not of the encoding stand as ``\\ufffd``, and SchemaMismatch warns of
-    them. InputError when the file is not such a table.
+    them. InputError when the file is not such a table, or needs more memory than tables may take
+    (`counting.size.memory_limit`): before it is read, or while it is where it hides its length.
     """
     dialect = dialect or COMMON
     if os.fspath(path) == "-":
-        return parse_csv(sys.stdin.buffer.read(), "standard input", dialect)
-    if _kind(path) == "parquet":
+        return parse_csv(_limited(sys.stdin.buffer, "standard input"), "standard input", dialect)
+    check_room(path, dialect=dialect)
+    if kind_of(path) == "parquet":
         return _parse_parquet(path)
     return parse_csv(_content(path), str(path), dialect)
-
-
-def write_table(
-    frame: pd.DataFrame, path: str | PathLike[str], dialect: Dialect | None = None
-) -> None:
-    """Write ``frame`` to ``path`` all at once, or leave what was there as it was.
-
-    The ending and ``dialect`` are as in `read_table`, an index is not written; ``-`` writes CSV to
-    standard output, as UTF-8.
-    """
-    dialect = dialect or COMMON
-    if os.fspath(path) == "-":
-        sys.stdout.write(_to_csv(frame, dialect))
-        return
-    kind = _kind(path)
-    content = _to_parquet(frame) if kind == "parquet" else _encoded(frame, dialect, path)
-    if kind == "csv.gz":
-        content = gzip.compress(content, mtime=0)  # the same table gives the same bytes
-    with written_whole(path) as passing:
-        passing.write_bytes(content)
 
 
 def parse_csv(content: bytes, source: str, dialect: Dialect = COMMON) -> pd.DataFrame:
@@ -129,7 +113,8 @@ def _first_record(text: str, source: str, dialect: Dialect) -> list[str]:
     return found
 
 
-def _kind(path: str | PathLike[str]) -> str:
+def kind_of(path: str | PathLike[str]) -> str:
+    """Return the kind of a table file by its ending: csv, csv.gz or parquet; else InputError."""
     name = Path(path).name.lower()
     for ending in ("csv", "csv.gz", "parquet"):
         if name.endswith(f".{ending}"):
@@ -146,50 +131,37 @@ def _content(path: str | PathLike[str]) -> bytes:
 
 def _decompress(content: bytes, source: str) -> bytes:
     try:
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            return _limited(file, source)
     except (OSError, EOFError, zlib.error):
         raise InputError(f"{source}: is a damaged gzip file") from None
 
 
+def _limited(file: IO[bytes] | gzip.GzipFile, source: str) -> bytes:
+    """Return what is left of a file; InputError where that is more than tables may have."""
+    most, parts = most_text(), []
+    while part := file.read(BLOCK):
+        parts.append(part)
+        most -= len(part)
+        if most < 0:
+            raise too_long(source)
+    return b"".join(parts)
+
+
 def _parse_parquet(path: str | PathLike[str]) -> pd.DataFrame:
+    import pyarrow as pa
+
     names = without_index(parquet_names(path), str(path))
     check_names(names, str(path))
-    cells: dict[str, list[str]] = {name: [] for name in names}
-    for batch in parquet_batches(path, names, RECORDS):
-        for name, column in zip(names, batch.columns, strict=True):
-            cells[name] += texts_of(column)
-    return pd.DataFrame({name: pd.Series(texts, dtype="str") for name, texts in cells.items()})
-
-
-def _to_csv(frame: pd.DataFrame, dialect: Dialect) -> str:
-    text: str = frame.to_csv(
-        index=False, lineterminator="\n", sep=dialect.delimiter, header=dialect.has_header
-    )
-    if "\r" in text:  # which is quoted only where all text is
-        text = frame.to_csv(
-            index=False,
-            lineterminator="\n",
-            sep=dialect.delimiter,
-            header=dialect.has_header,
-            quoting=csv.QUOTE_NONNUMERIC,
-        )
-    return text
-
-
-def _encoded(frame: pd.DataFrame, dialect: Dialect, path: str | PathLike[str]) -> bytes:
-    encoding = dialect.encoding or "utf-8"
-    try:
-        return _to_csv(frame, dialect).encode(encoding)
-    except UnicodeEncodeError:
-        raise InputError(f"{path}: {encoding} has no sign for a text of the schema") from None
-
-
-def _to_parquet(frame: pd.DataFrame) -> bytes:
-    # Parquet columns have one type: values beside missing marks are written as text.
-    mixed = {
-        name: frame[name].map(str, na_action="ignore").astype(object)
-        for name in frame.columns
-        if frame[name].dtype == object
-    }
-    content: bytes = frame.assign(**mixed).to_parquet(index=False)
-    return content
+    cells: dict[str, list[pa.Array]] = {name: [] for name in names}
+    most = most_text()
+    for block in blocks_of(parquet_batches(path, names, RECORDS), names):
+        for name, texts in block.items():
+            lengths = np.array([len(text) for text in texts.distinct])
+            most -= int(lengths.take(texts.places).sum()) + len(texts.places)
+            if most < 0:  # before a short file's long texts are written out
+                raise too_long(str(path))
+            cells[name].append(pa.array(texts.distinct, pa.string()).take(pa.array(texts.places)))
+    columns = [pa.chunked_array(chunks, pa.string()) for chunks in cells.values()]
+    frame: pd.DataFrame = pa.table(columns, names=names).to_pandas()
+    return frame

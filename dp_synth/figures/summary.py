@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
+from dp_synth.readers import parse_json
 from dp_synth.rounding import rounded_up
 
 LEVEL = 0.95
@@ -107,7 +108,7 @@ def _series(records: pd.DataFrame) -> pd.Series[str]:
     """Return the synthesizer's name, with those settings in which its rows differ."""
     names = {}
     for synthesizer, texts in records.groupby("synthesizer")["settings"]:
-        choices = {text: json.loads(text) for text in texts.unique()}
+        choices = {text: parse_json(text) for text in texts.unique()}
         fields = sorted({field for choice in choices.values() for field in choice})
         differing = [
             field

@@ -131,9 +131,12 @@ def _draw_codes(
     order = np.argsort(group, kind="stable").astype(np.int32)
     ends = np.cumsum(share[order])  # group g holds the stretch from g to g + 1
     ends /= np.maximum(ends[-1], 1e-300) / (group.max() + 1)
-    found = np.searchsorted(ends, drawn + rng.random(len(drawn)), side="right")
     starts = np.searchsorted(group[order], np.arange(group.max() + 2))
-    found = np.clip(found, starts[drawn], starts[drawn + 1] - 1)  # rounding must not leave a group
+    found, part = starts[drawn], rng.random(len(drawn))
+    wide = np.flatnonzero((np.diff(starts) > 1)[drawn])  # groups of one code leave no choice
+    own = drawn[wide]
+    within = np.searchsorted(ends, own + part[wide], side="right")
+    found[wide] = np.clip(within, starts[own], starts[own + 1] - 1)  # rounding: stay in the group
     return np.asarray(order[found])
 
 

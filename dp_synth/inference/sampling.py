@@ -13,6 +13,7 @@ from dp_synth.inference.junction_tree import JunctionTree
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 Integers = NDArray[np.int64]
+Numbers = NDArray[np.integer]
 
 DIGIT = 16  # bits: numpy sorts integers of that width by radix, ten times as fast as others
 
@@ -32,8 +33,9 @@ def sample_rows(
         new = tuple(a for a in tree.cliques[edge.child] if a not in edge.separator)
         outcomes = domain.cells(new)
         table = tree.project(edge.child, probabilities[edge.child], (*edge.separator, *new))
-        given = _cells(domain, codes, edge.separator)
-        order = _shuffled_by_group(given, domain.cells(edge.separator), rng)
+        groups = domain.cells(edge.separator)
+        given = _cells(domain, codes, edge.separator).astype(np.min_scalar_type(groups))
+        order = _shuffled_by_group(given, groups, rng)
         drawn = _draw_stratified(table.reshape(-1, outcomes), given, rng)
         for attribute, code in zip(
             new, np.unravel_index(np.arange(outcomes), domain.shape(new)), strict=True
@@ -42,7 +44,7 @@ def sample_rows(
     return codes
 
 
-def _draw_stratified(table: Floats, given: Integers, rng: np.random.Generator) -> Integers:
+def _draw_stratified(table: Floats, given: Numbers, rng: np.random.Generator) -> Numbers:
     """Return a column of ``table`` for each row number in ``given``, sorted by row and column.
 
     The r-th of g equal rows takes the quantile (r + u) / g with one uniform u a group: systematic
@@ -58,10 +60,11 @@ def _draw_stratified(table: Floats, given: Integers, rng: np.random.Generator) -
     ends = np.ceil(quantiles * sizes - rng.random((rows, 1)))
     ends = np.where(quantiles < 1, np.maximum(ends, 0), sizes).astype(np.int64)
     counts = np.diff(ends, axis=1, prepend=0)
-    return np.repeat(np.tile(np.arange(columns), rows), counts.ravel())
+    numbers = np.arange(columns, dtype=np.min_scalar_type(columns))
+    return np.repeat(np.tile(numbers, rows), counts.ravel())
 
 
-def _shuffled_by_group(given: Integers, groups: int, rng: np.random.Generator) -> Integers:
+def _shuffled_by_group(given: Numbers, groups: int, rng: np.random.Generator) -> Integers:
     """Return the positions of ``given`` sorted by value, those of one value in random order."""
     order = rng.permutation(len(given))
     for shift in range(0, (groups - 1).bit_length(), DIGIT):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,6 +55,15 @@ def union_of(parts: Iterable[int]) -> int:
     return bits
 
 
+def in_several(parts: Iterable[int]) -> int:
+    """Return the attributes that more than one of the parts hold."""
+    seen = several = 0
+    for part in parts:
+        several |= seen & part
+        seen |= part
+    return several
+
+
 def clique_of(domain: Domain, bits: int) -> Clique:
     """Return the attributes of these bits, in domain order."""
     return tuple(domain.attributes[axis] for axis in axes_of(bits))
@@ -88,9 +98,17 @@ def spanning_parents(cliques: Sequence[int], cells: Sequence[int]) -> dict[int, 
     parents: dict[int, int] = {}
     best = [-1] * len(cliques)
     shared = [0] * len(cliques)
-    left = list(range(len(cliques)))
-    while left:
-        child = max(left, key=shared.__getitem__)
+    several = in_several(cliques)
+    # Those that share nothing are never asked again: tables may have thousands of columns.
+    left = [place for place, clique in enumerate(cliques) if clique & several]
+    alone = deque(place for place, clique in enumerate(cliques) if not clique & several)
+    while left or alone:
+        child = max(left, key=shared.__getitem__, default=len(cliques))
+        if not left or not shared[child]:
+            while alone and alone[0] < child:
+                parents[alone.popleft()] = -1
+            if not left:
+                break
         left.remove(child)
         parents[child] = best[child]
         held, size = cliques[child], cells[child]

@@ -12,6 +12,7 @@ from dp_synth.inference.spanning import (
     bits_of,
     cells_of,
     clique_of,
+    in_several,
     spanning_parents,
     union_of,
 )
@@ -179,9 +180,10 @@ def _eliminate(domain: Domain, graph: Graph, left: int, cost: Cost) -> tuple[lis
 
 def _next_free(graph: Graph, unchecked: int) -> tuple[int, int]:
     """Return the first attribute whose neighbours are joined, -1 if none, and those after it."""
-    for axis in axes_of(unchecked):
+    while unchecked:
+        axis = (unchecked & -unchecked).bit_length() - 1
         near = graph[axis]
-        unchecked &= ~(1 << axis)
+        unchecked &= unchecked - 1
         if all(near & ~graph[other] == 1 << other for other in axes_of(near)):
             return axis, unchecked
     return -1, 0
@@ -209,7 +211,11 @@ def _joined_cells(domain: Domain, graph: Graph, axis: int) -> tuple[int, int]:
 
 def _maximal(cliques: Sequence[int]) -> list[int]:
     kept: list[int] = []
+    several = in_several(set(cliques))
     for clique in sorted(set(cliques), key=lambda clique: (-clique.bit_count(), clique)):
+        if clique and not clique & several:
+            kept.append(clique)
+            continue
         for other in kept:  # a loop, since it is gone through millions of times
             if clique & other == clique:
                 break

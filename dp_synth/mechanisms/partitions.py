@@ -32,23 +32,28 @@ def release_texts(
     Privacy
     -------
     Each text that occurs gets Gaussian noise on its count and is released when that reaches
-    `least_count`; texts that do not occur get none. Let x and x' be neighbours, S the texts
-    that occur in both, U those in x alone and V those in x' alone. Noise is independent, so that
-    the output is that on S beside that on U and on V.
+    `least_count`; texts that do not occur get none.
 
-    On S it is post-processing of a Gaussian mechanism on counts of L2 sensitivity
-    `marginal_sensitivity`. On U and V nothing is released with chance 1 - u from x and 1 - v
-    from x', where u and v are the chances that some text of U, of V, is. All other outputs are
-    possible from one table alone, hence for epsilon >= 0 the hockey-stick divergence is
-    u + max(0, 1 - u - exp(epsilon) * (1 - v)) <= max(u, v): the pair is (0, max(u, v))-DP.
+    *One record, added or removed*, changes the count of one text, by one. Given the noise of all
+    other texts, which texts are released depends on one bit of that text's: whether its noisy
+    count reaches some threshold, the least count or what takes one of the places of the largest.
+    So each column is a `PartitionSelection` (Desfontaines, Voss, Gipson & Mandayam 2022,
+    arXiv:2006.03684, have the best one alone; `docs/accounting.md` proves what it costs beside
+    other events). A new text reaches it with a chance of at most delta (`chance_alone`).
+
+    *Otherwise* noisy counts are charged as if they were seen, for ties of the largest may tell
+    more than one bit of two texts. Let x and x' be neighbours, S the texts that occur in both, U
+    those in x alone and V those in x' alone. Noise is independent, so that the output is that on
+    S beside that on U and on V. On S it is post-processing of a Gaussian mechanism on counts of
+    L2 sensitivity `marginal_sensitivity`. On U and V nothing is released with chance 1 - u from x
+    and 1 - v from x', where u and v are the chances that some text of U, of V, is. All other
+    outputs are possible from one table alone, hence for epsilon >= 0 the hockey-stick divergence
+    is u + max(0, 1 - u - exp(epsilon) * (1 - v)) <= max(u, v): the pair is (0, max(u, v))-DP.
     Texts of U and V are held by one unit alone, whose records are ``max_rows`` at most, so that
-    both chances are at most `chance_alone`. That holds under add_remove, where U or V is
-    empty, and under replace_one, where neither need be, since the larger of them counts and not
-    their sum. The product of the two pairs is what is charged: a Gaussian, and delta beside it.
-
-    This is the Gaussian sparse histogram (Wilkins, Kifer, Zhang & Karrer 2024,
-    arXiv:2202.01100), whose joint analysis is a little tighter; Korolova et al. 2009 have it with
-    Laplace noise. Which texts are kept of many, and their order, is post-processing.
+    both chances are at most `chance_alone`, also under replace_one, since the larger of them counts
+    and not their sum. The product of the two pairs is charged, a `ThresholdedGaussian`: the
+    Gaussian sparse histogram (Wilkins, Kifer, Zhang & Karrer 2024, arXiv:2202.01100); Korolova et
+    al. 2009 have it with Laplace noise.
     """
     most = table.payer.budget.max_rows
     event = part.event(marginal_sensitivity(table.adjacency, most))

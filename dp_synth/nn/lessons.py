@@ -12,8 +12,10 @@ from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
 from dp_synth.mechanisms.noisy_votes import check_teachers
 from dp_synth.nn.extra import require_torch
+from dp_synth.nn.training import MOST_ROWS
 
 Accounting = Literal["exact", "data_dependent"]
+LARGEST = {"votes": 1_000_000, "rounds": 10_000, "rows": MOST_ROWS, "steps": 10_000_000}
 NO_GUARANTEE = "data-dependent accounting"  # in the ledger's words
 BOLDNESS = (
     2.0  # times less noise than a guarantee needs, in votes that stop by what they seem to cost
@@ -52,6 +54,8 @@ class Lessons:
         for name, (value, smallest) in least.items():
             if value < smallest:
                 raise InputError(f"{name} must be {smallest} or more, got {value}")
+            if value > LARGEST.get(name, value):
+                raise InputError(f"{name} must be at most {LARGEST[name]}, got {value}")
         check_teachers(self.part.teachers)
         if self.records and self.part.teachers > self.records:
             raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from dp_synth.accounting import Gaussians, Plan, SampledGaussians
 from dp_synth.domain import Domain
@@ -15,6 +15,8 @@ from dp_synth.settings import check_settings
 DEVICES = ("auto", "cpu", "cuda")
 # Of a critic whose sums in whole numbers are exact: see `dp_synth.mechanisms.clipped_gradients`.
 LARGEST_WEIGHT, LARGEST_WIDTH = 16, 2**16
+LEAST_RATE = 1e-9
+LARGEST_LAYER, MOST_ROWS = 2**13, 2**17  # of a generator, and of one batch of its rows
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,15 @@ class Training:
     device: str
     patience: int = 0  # blocks of steps without a gain; 0 for all steps, whatever they bring
 
+    LARGEST: ClassVar = {
+        "weight_limit": LARGEST_WEIGHT,
+        "critic_width": LARGEST_WIDTH,
+        "generator_width": LARGEST_LAYER,
+        "fakes": MOST_ROWS,
+        "components": MOST_ROWS,
+        "learning_rate": 1e6,
+    }
+
     @classmethod
     def of(cls, recipe: object, *, conditional: bool, frequencies_weight: float) -> Training:
         """Return the settings that ``recipe`` has under the same names, beside the two given."""
@@ -67,11 +78,11 @@ class Training:
         for name in ("clip", "weight_limit", "learning_rate"):
             if not getattr(self, name):
                 raise InputError(f"{name} must be above 0, got 0")
-        for name, most in (("weight_limit", LARGEST_WEIGHT), ("critic_width", LARGEST_WIDTH)):
-            if getattr(self, name) > most:
-                raise InputError(f"{name} must be at most {most}, got {getattr(self, name)}")
-        if not 0 < self.rate <= 1:
-            raise InputError(f"rate must lie in (0, 1]: a chance of each record, got {self.rate}")
+        if not LEAST_RATE <= self.rate <= 1:
+            raise InputError(
+                f"rate must lie in (0, 1], a chance of each record of {LEAST_RATE:g} or more, got "
+                f"{self.rate}"
+            )
         if self.late_share > 1:
             raise InputError(f"late_share must lie in [0, 1], got {self.late_share}")
         if self.fakes < 2:

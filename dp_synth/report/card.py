@@ -24,6 +24,7 @@ from dp_synth._version import __version__
 from dp_synth.datasets.sources import Source
 from dp_synth.errors import InputError
 from dp_synth.files import written_whole
+from dp_synth.readers import parse_json, read_json
 from dp_synth.release import Release
 from dp_synth.report.card_internal import InternalPart
 from dp_synth.report.card_public import Publishable, publishable_part
@@ -82,22 +83,15 @@ class DataCard:
             written_whole(page, private=private) as passing_page,
             written_whole(target, private=private) as passing,
         ):
-            passing_page.write_text(page_of(self), encoding="utf-8")
-            passing.write_text(self.to_json(), encoding="utf-8")
+            # What UTF-8 cannot write, such as of an option's bytes, stands as JSON escapes it.
+            for place, text in ((passing_page, page_of(self)), (passing, self.to_json())):
+                place.write_text(text, encoding="utf-8", errors="backslashreplace")
         return target, page
 
     @classmethod
     def load(cls, path: str | Path) -> DataCard:
         """Return the card in a file; InputError, in one line, for anything else."""
-        try:
-            content = json.loads(
-                Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant
-            )
-        except UnicodeDecodeError:
-            raise InputError(f"{path}: must be UTF-8 text") from None
-        except ValueError as error:
-            raise InputError(f"{path}: must be JSON: {error}") from None
-        return cls.from_dict(content, source=str(path))
+        return cls.from_dict(read_json(path, constant=_refuse_constant), source=str(path))
 
     @classmethod
     def from_dict(cls, content: object, source: str = "card") -> DataCard:
@@ -119,7 +113,7 @@ class DataCard:
             raise InputError(
                 f"{source}: {where}: {first['msg'][:1].lower()}{first['msg'][1:]}"
             ) from (None)
-        other = _first_difference(json.loads(card.to_json()), dict(content))
+        other = _first_difference(parse_json(card.to_json()), dict(content))
         if other is not None:
             raise InputError(f"{source}: {other}: is not as a card has it")
         return card

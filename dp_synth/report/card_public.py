@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dp_synth._version import __version__
 from dp_synth.datasets.sources import Source
+from dp_synth.readers import parse_json
 from dp_synth.release import Release
 from dp_synth.report.card_ledger import Step, steps_of
 from dp_synth.report.card_measured import Measured
@@ -112,7 +113,7 @@ def publishable_part(
 
 def _method(release: Release) -> Method:
     known = DESCRIPTIONS.get(release.synthesizer, ELSEWHERE)
-    settings = json.loads(json.dumps(dict(release.settings)))  # as a kept release has them
+    settings = parse_json(json.dumps(dict(release.settings)))  # as a kept release has them
     return Method(release.synthesizer, known.title, known.reference, settings, __version__)
 
 

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dp_synth.errors import InputError
-from dp_synth.files import written_whole
+from dp_synth.files import locked, written_whole
+from dp_synth.readers import JsonFault, parse_json
 
 FORMAT, VERSION = "dp_synth.signatures", 1
 
@@ -62,28 +63,34 @@ def read_signatures(path: Path) -> tuple[Signature, ...]:
     """Return the signatures in a file, none where it is not there; InputError for others."""
     from pydantic import TypeAdapter, ValidationError
 
-    if not path.exists():
+    text = path.read_bytes() if path.exists() else b""
+    if not text:  # as it is while somebody signs first
         return ()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise InputError(f"{path}: must be an object with a list of signatures")
-        if (content.get("format"), content.get("version")) != (FORMAT, VERSION):
-            raise InputError(f"{path}: is not {FORMAT!r} of version {VERSION}")
-        adapter = TypeAdapter(tuple[Signature, ...])
+        content = parse_json(text)
+    except JsonFault as fault:
+        raise InputError(f"{path}: must be JSON: {fault}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must be an object with a list of signatures")
+    if (content.get("format"), content.get("version")) != (FORMAT, VERSION):
+        raise InputError(f"{path}: is not {FORMAT!r} of version {VERSION}")
+    adapter = TypeAdapter(tuple[Signature, ...])
+    try:
         signed: tuple[Signature, ...] = adapter.validate_python(content.get("signatures"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, ("signatures", *first["loc"])))
         raise InputError(f"{path}: {where}: {first['msg']}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        raise InputError(f"{path}: is damaged, or no file of signatures") from None
     return signed
 
 
 def add_signatures(path: Path, signed: Sequence[Signature]) -> None:
-    """Add signatures to a file, after those that are there; it is written whole."""
-    lines = [asdict(one) for one in (*read_signatures(path), *signed)]
-    content = {"format": FORMAT, "version": VERSION, "signatures": lines}
-    with written_whole(path) as passing:
-        passing.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    """Add signatures to a file, after those that are there; it is written whole.
+
+    Whoever else signs at the same time waits, so that no signature is lost.
+    """
+    with locked(path, to_replace=True):
+        lines = [asdict(one) for one in (*read_signatures(path), *signed)]
+        content = {"format": FORMAT, "version": VERSION, "signatures": lines}
+        with written_whole(path) as passing:
+            passing.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")

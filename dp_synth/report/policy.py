@@ -21,6 +21,7 @@ from pydantic import (
 from dp_synth.accounting import Adjacency
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
+from dp_synth.readers import read_text
 from dp_synth.report.card_warnings import ColumnKind
 from dp_synth.yaml_lines import Lines, YamlFault, line_of, parse_yaml
 
@@ -110,11 +111,7 @@ class Policy(_Part):
     @classmethod
     def load(cls, path: str | Path) -> Policy:
         """Return the policy in a YAML file; PolicyError names the line of what is wrong."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise PolicyError(f"{path}: must be UTF-8 text") from None
-        return cls.from_text(text, source=str(path))
+        return cls.from_text(read_text(path, PolicyError), source=str(path))
 
     @classmethod
     def from_text(cls, text: str, source: str = "policy") -> Policy:

@@ -7,7 +7,6 @@ computed from private records and is for the data holder alone.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from dp_synth.attacks import ATTACKS, Attack, AttackerView
 from dp_synth.attacks.risk import INTERNAL, MOST_RECORDS, privacy_risks
 from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
-from dp_synth.files import PRIVATE
+from dp_synth.files import PRIVATE, passing_name
 from dp_synth.metrics.estimate import TAIL, Estimate
 from dp_synth.metrics.ranking import area_under_roc
 from dp_synth.release import Release
@@ -140,7 +139,7 @@ class RiskReport:
         target = Path(folder)
         if target.exists() or not target.parent.is_dir():
             raise InputError(f"{target}: name a folder that is not there yet, in one that is")
-        passing = target.with_name(f".{target.name}.{os.getpid()}.part")
+        passing = target.with_name(passing_name(target.name))
         passing.mkdir(mode=0o700)
         try:
             text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"

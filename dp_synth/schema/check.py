@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -31,19 +32,19 @@ def check(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
     The lines hold counts and values of the table, so they must not leave the data holder.
     """
     findings, frame = [], as_frame(frame)
-    present = [str(column) for column in frame.columns]
+    present, named = _present(frame), set(schema.names)
     for name in schema.names:
         if name not in present:
             findings.append(f"column {name!r}: is in the schema but not in the table")
-        elif present.count(name) > 1:
+        elif present[name] > 1:
             findings.append(f"column {name!r}: stands twice in the table")
     findings += [
         f"column {name!r}: is in the table but not in the schema, and will be left out"
-        for name in present
-        if name not in schema.names
+        for name in map(str, frame.columns)
+        if name not in named
     ]
     for column in schema.columns:
-        if present.count(column.name) == 1:
+        if present[column.name] == 1:
             series = column_of(frame, column.name)
             findings += [f"column {column.name!r}: {what}" for what in _findings(column, series)]
     return findings + _violations(frame, schema)
@@ -56,6 +57,7 @@ def remarks(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
     The lines must not leave the data holder.
     """
     frame = as_frame(frame)
+    present = _present(frame)
     said = record_like(frame) if schema.dialect is None or schema.dialect.has_header else []
     for column in schema.columns:
         if isinstance(column, IdColumn):
@@ -65,7 +67,7 @@ def remarks(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
                 f"--drop {column.name!r}"
             )
             continue
-        if [str(name) for name in frame.columns].count(column.name) != 1:
+        if present[column.name] != 1:
             continue
         series = column_of(frame, column.name)
         if len(series) > 1 and len(np.unique(Cells.of(series).positions)) == 1:
@@ -73,6 +75,10 @@ def remarks(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
         form = "" if isinstance(column, DiscreteColumn) else _format_of(column, series)
         said += [f"column {column.name!r}: its cells have the format {form}"] if form else []
     return said
+
+
+def _present(frame: pd.DataFrame) -> Counter[str]:
+    return Counter(map(str, frame.columns))
 
 
 def _format_of(column: NumericColumn | DatetimeColumn, series: pd.Series) -> str:
@@ -102,10 +108,10 @@ def _findings(column: Column, series: pd.Series) -> list[str]:
 def _violations(frame: pd.DataFrame, schema: Schema) -> list[str]:
     """Count the records that a constraint calls impossible, each constraint for itself."""
     columns = {c.name: c for c in schema.columns if not isinstance(c, IdColumn)}
-    present = [str(column) for column in frame.columns]
+    present = _present(frame)
     found = []
     for number, constraint in enumerate(schema.constraints, 1):
-        if all(present.count(name) == 1 for name in constraint.names):
+        if all(present[name] == 1 for name in constraint.names):
             codes = tuple(columns[name].encode(column_of(frame, name)) for name in constraint.names)
             broken = int(np.count_nonzero(~constraint.possible(columns)[codes]))
             where = ", ".join(map(repr, constraint.names))

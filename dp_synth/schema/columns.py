@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Annotated, Literal, Self
@@ -27,6 +28,9 @@ ABSENT_MARKS = ("", "nan", "NaN")
 
 MAX_MAGNITUDE = 2.0**53 - 1
 """Numbers beyond this are matched by text alone; as bounds they are refused."""
+
+MAX_CODES = 1_000_000
+"""More categories, codes or missing marks than this are refused in one column."""
 
 MAX_OPEN = 1_000
 """At most so many categories are added to an open column."""
@@ -57,6 +61,7 @@ class BaseColumn(BaseModel):
     @field_validator("missing")
     @classmethod
     def _marks_are_distinct(cls, marks: tuple[str, ...]) -> tuple[str, ...]:
+        _check_count(len(marks), "missing marks")
         return _distinct(marks)
 
     @property
@@ -87,7 +92,8 @@ class DiscreteColumn(BaseColumn):
     def _categories_are_distinct(
         cls, categories: tuple[str, ...] | None, info: ValidationInfo
     ) -> tuple[str, ...] | None:
-        marks = info.data.get("missing", ())
+        _check_count(len(categories or ()), "categories")
+        marks = set(info.data.get("missing", ()))
         for category in _distinct(categories or ()):
             if category in marks:
                 raise ValueError(f"{category!r} is also a missing mark; it must be one of the two")
@@ -98,13 +104,11 @@ class DiscreteColumn(BaseColumn):
     @field_validator("code_count")
     @classmethod
     def _codes_are_no_marks(cls, count: int | None, info: ValidationInfo) -> int | None:
+        _check_count(count or 0, "codes")
         for mark in info.data.get("missing", ()):
-            if (
-                count is not None
-                and mark.isdecimal()
-                and str(int(mark)) == mark
-                and int(mark) < count
-            ):
+            # Not all decimal signs are of ASCII, and a text of very many is no code.
+            few = mark.isdecimal() and len(mark) <= len(str(MAX_CODES))
+            if count is not None and few and str(int(mark)) == mark and int(mark) < count:
                 raise ValueError(f"{mark!r} is also a missing mark; it must be one of the two")
         return count
 
@@ -131,7 +135,7 @@ class DiscreteColumn(BaseColumn):
     @property
     def size(self) -> int:
         """The number of codes, those of missing marks included."""
-        return len(self.texts) + len(self.missing)
+        return (self.code_count or len(self.texts)) + len(self.missing)
 
     @cached_property
     def _by_text(self) -> dict[str, int]:
@@ -148,7 +152,8 @@ class DiscreteColumn(BaseColumn):
     def _by_narrow(self) -> dict[float, int]:
         """The codes of numbers by what 32-bit floats hold of them, where that tells them apart."""
         held = narrowed(numbers_of((*self.texts, *self.missing))).tolist()
-        return {n: code for code, n in enumerate(held) if n == n and held.count(n) == 1}
+        often = Counter(held)
+        return {n: code for code, n in enumerate(held) if n == n and often[n] == 1}
 
     @cached_property
     def _by_truth(self) -> dict[float, int]:
@@ -244,6 +249,11 @@ class IdColumn(BaseColumn):
     def is_numeric(self) -> bool:
         """False: identifiers have no distance."""
         return False
+
+
+def _check_count(count: int, noun: str) -> None:
+    if count > MAX_CODES:
+        raise ValueError(f"must be at most {MAX_CODES:,} {noun} in one column, got {count:,}")
 
 
 def _distinct(texts: tuple[str, ...]) -> tuple[str, ...]:

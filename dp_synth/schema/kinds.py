@@ -58,8 +58,17 @@ def of_schema(column: Column, cells: pd.Series) -> pd.Series:
     if isinstance(column, IdColumn):
         return cells
     if isinstance(column, DiscreteColumn):
-        return _logical(column, cells) if is_logical(column) else _categorical(column, cells)
-    numbers = line.values(column, cells)
+        return of_codes(column, column.encode(cells))
+    return of_numbers(column, line.values(column, cells))
+
+
+def of_codes(column: DiscreteColumn, codes: NDArray[np.int32]) -> pd.Series:
+    """Return what `of_schema` does, of the codes of the cells."""
+    return _logical(column, codes) if is_logical(column) else _categorical(column, codes)
+
+
+def of_numbers(column: NumericColumn | DatetimeColumn, numbers: Floats) -> pd.Series:
+    """Return what `of_schema` does, of the numbers in the cells, NaN for missing ones."""
     absent = np.isnan(numbers) if column.missing else None
     numbers = np.nan_to_num(numbers, nan=column.grid.lower)
     if isinstance(column, DatetimeColumn):
@@ -118,7 +127,7 @@ def _as(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
     if isinstance(dtype, pd.CategoricalDtype) or str(kind).startswith("dictionary"):
         # The categories of a frame are those that its records have: they are not taken.
         if isinstance(column, DiscreteColumn):
-            return _categorical(column, cells)
+            return _categorical(column, column.encode(cells))
         return of_schema(column, cells).astype("category")
     if types.is_bool_dtype(dtype):
         return _truths(column, cells, dtype)
@@ -133,22 +142,21 @@ def _as(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
     raise InputError("there is no way to it")
 
 
-def _absent(column: DiscreteColumn, cells: pd.Series) -> tuple[NDArray[np.int32], Flags]:
-    """Return the code of each cell, 0 for missing ones, and which are missing."""
-    codes = column.encode(cells)
+def _absent(column: DiscreteColumn, codes: NDArray[np.int32]) -> tuple[NDArray[np.int32], Flags]:
+    """Return codes, 0 for missing ones, and which are missing."""
     absent = codes >= len(column.texts)
     return np.where(absent, 0, codes), absent
 
 
-def _categorical(column: DiscreteColumn, cells: pd.Series) -> pd.Series:
-    codes, absent = _absent(column, cells)
+def _categorical(column: DiscreteColumn, codes: NDArray[np.int32]) -> pd.Series:
+    codes, absent = _absent(column, codes)
     kind = pd.CategoricalDtype(list(column.texts), ordered=column.type == "ordinal")
     made = pd.Categorical.from_codes(np.where(absent, -1, codes), dtype=kind)
     return pd.Series(made, name=column.name)
 
 
-def _logical(column: DiscreteColumn, cells: pd.Series) -> pd.Series:
-    codes, absent = _absent(column, cells)
+def _logical(column: DiscreteColumn, codes: NDArray[np.int32]) -> pd.Series:
+    codes, absent = _absent(column, codes)
     truths = np.array([text.lower() == "true" for text in column.texts])[codes]
     kept = pd.array(truths, dtype="boolean")
     kept[absent] = pd.NA
@@ -165,7 +173,7 @@ def _integers(name: str, numbers: Floats, absent: Mask) -> pd.Series:
 def _numbers(column: Column, cells: pd.Series) -> pd.Series:
     """Return the number in each cell, NaN for missing ones; InputError where there are none."""
     if isinstance(column, DiscreteColumn):
-        codes, absent = _absent(column, cells)
+        codes, absent = _absent(column, column.encode(cells))
         by_code = numbers_of(column.texts)
         if np.isnan(by_code).any() and is_logical(column):
             by_code = np.array([float(text.lower() == "true") for text in column.texts])

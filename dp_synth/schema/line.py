@@ -15,6 +15,9 @@ from dp_synth.schema.grid import Floats, Grid
 MAX_BINS = 100_000
 """More public cells than this are refused: each is a code of the column."""
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Numbers beyond this count as infinite: their squares, or narrow floats of them, may be none."""
+
 Codes = NDArray[np.int32]
 
 
@@ -58,10 +61,15 @@ def codes(column: Line, cells: Cells, grid: Grid) -> Codes:
 
 def decode(column: Line, codes: Codes, rng: np.random.Generator) -> pd.Series:
     """Return a number for each code, uniform inside its cell, or the missing mark."""
-    ordinary = len(column.grid)
-    drawn = column.grid.draw(np.where(codes < ordinary, codes, 0), rng)
-    places = np.where(codes < ordinary, -1, codes - ordinary)
-    return _with_marks(column, column.written(drawn), places)
+    numbers, places = draw(column.grid, codes, rng)
+    return with_marks(column, column.written(numbers), places)
+
+
+def draw(grid: Grid, codes: Codes, rng: np.random.Generator) -> tuple[Floats, Codes]:
+    """Return a number for each code, one draw each, and its place in ``missing``, -1 for values."""
+    ordinary = len(grid)
+    numbers = grid.draw(np.where(codes < ordinary, codes, 0), rng)
+    return numbers, np.where(codes < ordinary, -1, codes - ordinary)
 
 
 def typed(column: Line, series: pd.Series) -> pd.Series:
@@ -70,7 +78,7 @@ def typed(column: Line, series: pd.Series) -> pd.Series:
     numbers = column.numbers(cells)
     places = _mark_lookup(column, cells, numbers)
     written = column.written(np.nan_to_num(_finite(column, numbers), nan=column.grid.lower))
-    return _with_marks(column, written[cells.positions], places[cells.positions])
+    return with_marks(column, written[cells.positions], places[cells.positions])
 
 
 def values(column: Line, series: pd.Series) -> Floats:
@@ -116,14 +124,15 @@ def written_marks(column: Line, cells: Cells, numbers: Floats) -> NDArray[np.int
 
 
 def _finite(column: Line, numbers: Floats) -> Floats:
-    """Return numbers with the nearer bound in place of infinite ones."""
+    """Return numbers, but the nearer bound in place of those beyond `LARGEST`."""
     lower, upper = column.grid.lower, column.grid.upper
-    return np.where(np.isinf(numbers), np.where(numbers > 0, upper, lower), numbers)
+    return np.where(np.abs(numbers) > LARGEST, np.where(numbers > 0, upper, lower), numbers)
 
 
-def _with_marks(
+def with_marks(
     column: Line, written: NDArray[np.generic], places: NDArray[np.integer]
 ) -> pd.Series:
+    """Return cells as a table holds them: those of a place in ``missing`` are that mark."""
     if not column.missing:
         return pd.Series(written, name=column.name, dtype=written.dtype)
     texts = np.array(column.missing, dtype=object)

@@ -40,9 +40,12 @@ class Misfits:
         """Count the cells of a block of records in one column."""
         counts = counts_of(cells)
         for what, chosen in faults_of(column, cells).items():
-            if found := int(counts[chosen].sum()):
-                key = (column.name, what)
-                self._found[key] = self._found.get(key, 0) + found
+            self.note(column.name, what, int(counts[chosen].sum()))
+
+    def note(self, name: str, what: str, count: int) -> None:
+        """Count so many cells more of the column ``name`` with one fault."""
+        if count:
+            self._found[name, what] = self._found.get((name, what), 0) + count
 
     def counts(self) -> Mapping[tuple[str, str], int]:
         """Return the number of cells by column and by what is wrong."""

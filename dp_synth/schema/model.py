@@ -29,6 +29,7 @@ from dp_synth.errors import SchemaError
 from dp_synth.extensions import listed, nearest, unknown
 from dp_synth.files import written_whole
 from dp_synth.frames import ArrowTable, as_frame, column_of
+from dp_synth.readers import read_json
 from dp_synth.schema import line
 from dp_synth.schema.cells import Cells
 from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn, Text
@@ -42,6 +43,7 @@ from dp_synth.schema.constraints import (
     supports_of,
 )
 from dp_synth.schema.dates import DatetimeColumn
+from dp_synth.schema.decoding import checked
 from dp_synth.schema.draft import BOUNDS_FROM
 from dp_synth.schema.explain import Parts, first_fault
 from dp_synth.schema.fine import FineGrid
@@ -86,10 +88,10 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Text
-    label: str | None = None
+    label: Text | None = None
     positive: int | str | None = None
-    unit_of_privacy: str | None = None
-    bounds_from: str | None = None
+    unit_of_privacy: Text | None = None
+    bounds_from: Text | None = None
     dialect: Dialect | None = None
     constraints: tuple[Constraint, ...] = ()
     columns: tuple[Annotated[Column, Field(discriminator="type")], ...] = Field(min_length=1)
@@ -176,15 +178,7 @@ class Schema(BaseModel):
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Schema:
         """Return the schema in the JSON file at ``path``; SchemaError says what is wrong in it."""
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise SchemaError(f"{path}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise SchemaError(f"{path}: must be UTF-8 text") from None
-        except json.JSONDecodeError as error:
-            raise SchemaError(f"{path}: must be JSON: {error}") from None
-        return cls.from_dict(content, source=str(path))
+        return cls.from_dict(read_json(path, SchemaError), source=str(path))
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, object], source: str = "schema") -> Schema:
@@ -246,7 +240,7 @@ class Schema(BaseModel):
         Of a column whose cells a fit chooses it tells how many histograms that takes, and it
         names those to which a fit adds categories.
         """
-        columns = self._synthesized()
+        columns = self.synthesized()
         ordered = (0 if c.type == "categorical" else c.size - len(c.missing) for c in columns)
         depths = (self.fine[name].depth if name in self.fine else 0 for name in self.names)
         sizes = tuple(c.size for c in columns)
@@ -316,10 +310,14 @@ class Schema(BaseModel):
 
     def column(self, name: str) -> Column:
         """Return the column called ``name``; SchemaError when there is none."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise SchemaError(f"schema {self.name!r} has {unknown('column', name, self.names)}")
+        column = self._by_name.get(name)
+        if column is None:
+            raise SchemaError(f"schema {self.name!r} has {unknown('column', name, self.names)}")
+        return column
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
 
     def discrete(self, name: str) -> DiscreteColumn:
         """Return the column called ``name``; SchemaError when it has no categories."""
@@ -367,7 +365,7 @@ class Schema(BaseModel):
         Cells may be text or typed, of a frame or an Arrow table. Columns that the schema does not
         name are ignored; a value outside the schema takes the nearest code, it never raises.
         """
-        columns, frame = self._synthesized(), as_frame(frame)
+        columns, frame = self.synthesized(), as_frame(frame)
         codes = np.empty((len(frame), len(columns)), dtype=np.int32, order="F")
         for i, column in enumerate(columns):
             codes[:, i] = column.codes(self.cells(frame, column.name))
@@ -393,17 +391,9 @@ class Schema(BaseModel):
         numeric column with missing marks objects, its marks as the schema writes them.
         `in_kinds` makes values of them.
         """
-        columns = self._synthesized()
-        codes = np.asarray(codes)
-        if codes.ndim != 2 or codes.shape[1] != len(columns):
-            raise ValueError(f"codes must have shape (records, {len(columns)}), got {codes.shape}")
-        series = {}
-        for i, column in enumerate(columns):
-            own = codes[:, i].astype(np.int32)
-            if len(own) and not 0 <= own.min() <= own.max() < column.size:
-                raise ValueError(f"codes of {column.name!r} must lie in [0, {column.size})")
-            series[column.name] = column.decode(own, rng)
-        return pd.DataFrame(series)
+        columns = self.synthesized()
+        own = checked(columns, codes)
+        return pd.DataFrame({c.name: c.decode(own[:, i], rng) for i, c in enumerate(columns)})
 
     def in_kinds(self, frame: pd.DataFrame | ArrowTable, kinds: Kinds = "schema") -> pd.DataFrame:
         """Return ``frame`` in the kinds that the schema tells, missing cells absent.
@@ -434,7 +424,8 @@ class Schema(BaseModel):
             series[column.name] = cells if isinstance(column, IdColumn) else column.typed(cells)
         return pd.DataFrame(series)
 
-    def _synthesized(self) -> tuple[DiscreteColumn | NumericColumn | DatetimeColumn, ...]:
+    def synthesized(self) -> tuple[DiscreteColumn | NumericColumn | DatetimeColumn, ...]:
+        """Return the columns; SchemaError where one is an identifier."""
         kept = tuple(column for column in self.columns if not isinstance(column, IdColumn))
         if len(kept) < len(self.columns):
             identifiers = [column.name for column in self.columns if isinstance(column, IdColumn)]

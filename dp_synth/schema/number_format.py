@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dp_synth.dialect import Dialect
 from dp_synth.schema.cells import numbers_of
+from dp_synth.schema.columns import Text
 
 Floats = NDArray[np.float64]
-Sign = Annotated[str, Field(strict=True, max_length=8)]
+Sign = Annotated[Text, Field(max_length=8)]
 
 
 class NumberFormat(BaseModel):

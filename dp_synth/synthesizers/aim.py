@@ -86,6 +86,8 @@ class AIM(Synthesizer):
 
         InputError when not even the one-way marginals fit into ``max_cells``.
         """
+        for size in range(1, min(self.degree, len(domain)) + 1):
+            domain.check_workload(size)
         JunctionTree.of(domain, (), max_cells=self.max_cells)
         ones = self.alpha / self.rounds
         in_gdp = self.all_gaussian or self.alpha >= LEAST_ALPHA_IN_GDP

@@ -56,6 +56,7 @@ class CliqueTree(Synthesizer):
 
     def plan(self, domain: Domain) -> Plan:
         """One filter of Gaussian DP; InputError when columns alone exceed ``max_cells``."""
+        domain.check_workload(2)
         JunctionTree.of(domain, (), max_cells=self.max_cells)
         return Plan({"answers": Filtered("gdp")})
 

@@ -38,8 +38,8 @@ class DPCTGAN(Synthesizer):
     -------
     One Gaussian measurement an attribute, then one noisy sum of clipped gradients of Poisson-
     sampled records a step (``SampledGradients``). Gradients on generated rows, all of the
-    generator's training, and raking see noisy values only. Holds for add/remove adjacency
-    and units of one record.
+    generator's training, and raking see noisy values only. Of a unit of several records
+    each tosses its own coin.
     """
 
     name: ClassVar[str] = "dpctgan"

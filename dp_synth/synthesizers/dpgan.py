@@ -30,8 +30,7 @@ class DPGAN(Synthesizer):
     -------
     As in ``DPCTGAN``: one Gaussian measurement an attribute, then one noisy sum of clipped
     gradients of Poisson-sampled records a step (``SampledGradients``), all of which the charge
-    covers, so that rows of every step are post-processing. Holds for add/remove adjacency and
-    units of one record.
+    covers, so that rows of every step are post-processing.
     """
 
     name: ClassVar[str] = "dpgan"

@@ -179,7 +179,7 @@ class Request:
 
     def _resumed(self, kept: Kept) -> Slice:
         ((name, (charges, _)),) = self._plans.items()
-        plan, at = kept.plan(charges), kept.reserved_at
+        plan, at = kept.plan(charges.under(self.root.budget)), kept.reserved_at
         why = reason_of(self.schema)
         return self.root.resume(name, plan, randomness=self.randomness, reserved_at=at, why=why)
 

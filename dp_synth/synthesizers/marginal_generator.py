@@ -47,6 +47,8 @@ class MarginalGenerator(Synthesizer):
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression
     max_cells: int = 1_000_000  # of one pair
 
+    LARGEST: ClassVar = {"steps": 10_000_000, "rows": 2**17, "width": 2**13, "learning_rate": 1e6}
+
     def __post_init__(self) -> None:
         super().__post_init__()
         least = {"steps": self.steps, "rows": self.rows, "width": self.width}
@@ -61,6 +63,7 @@ class MarginalGenerator(Synthesizer):
 
     def plan(self, domain: Domain) -> Plan:
         """One filter of Gaussian DP; InputError for constraints, which rows cannot keep."""
+        domain.check_workload(2)
         if domain.supports:
             raise InputError(
                 f"{self.name} cannot keep the schema's constraints; use clique_tree or mst, or "

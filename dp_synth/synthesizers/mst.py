@@ -61,7 +61,11 @@ class MST(Synthesizer):
             raise InputError(f"coarseness must be a finite number from 0, got {self.coarseness}")
 
     def plan(self, domain: Domain) -> Plan:
-        """One filter of Gaussian DP; as published, equal shares (Algorithm 1, line 1)."""
+        """One filter of Gaussian DP; as published, equal shares (Algorithm 1, line 1).
+
+        InputError for more pairs of columns than can be chosen among.
+        """
+        domain.check_workload(2)
         if not self.as_published:
             return Plan({"answers": Filtered("gdp")})
         d = len(domain)

@@ -48,6 +48,8 @@ class MWEM(Synthesizer):
     rounds: int | None = None  # as many as there are attributes when None
     max_cells: int = 300_000  # of the model's cliques together
 
+    LARGEST: ClassVar = {"rounds": 1_000}  # each is two parts of the plan
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.degree < 1 or (self.rounds is not None and self.rounds < 1):
@@ -60,6 +62,7 @@ class MWEM(Synthesizer):
 
         InputError when not even the one-way marginals fit into ``max_cells``.
         """
+        domain.check_workload(self.degree)
         JunctionTree.of(domain, (), max_cells=self.max_cells)
         rounds = self._rounds(domain)
         parts: dict[str, Gaussians | Selections] = {}

@@ -77,6 +77,7 @@ class PrivBayes(Synthesizer):
 
         InputError when not even the one-way marginals fit into ``max_cells``.
         """
+        domain.check_workload(self.degree)
         JunctionTree.of(domain, (), max_cells=self.max_cells)
         d, rest = len(domain), 1 - TOTAL_SHARE
         return Plan(

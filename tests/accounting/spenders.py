@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
@@ -25,6 +26,12 @@ def spend_adaptively(path: Path, tries: int) -> int:
         payer.charge(part, part.event(), 1, why="test")
         paid += 1
     return paid
+
+
+def spend_privately(path: Path, tries: int, folder: Path) -> int:
+    """Spend as above in a process whose temporary folder is ``folder``, and nobody else's."""
+    tempfile.tempdir = str(folder)
+    return spend_adaptively(path, tries)
 
 
 def take_the_plan(path: Path) -> bool:

@@ -20,6 +20,7 @@ from dp_synth.accounting.events import (
     Laplace,
     NoGuarantee,
     NoisyVote,
+    PartitionSelection,
     Public,
     Pure,
     Round,
@@ -44,6 +45,7 @@ ONE_EACH: dict[str, Event] = {
     "sampled_gaussian": SampledGaussian(1.1, 0.01, 500),
     "truncated_gaussian": TruncatedGaussian(1.1, 0.01, 500, 90, 5000),
     "thresholded_gaussian": ThresholdedGaussian(1.1, 2.0, 1e-7),
+    "partition_selection": PartitionSelection(1.1, 1e-7),
     "noisy_vote": NoisyVote("laplace", 12.5, 100),
     "pure": Pure(0.3),
     "approximate": Approximate(0.0, 1e-7),
@@ -179,6 +181,7 @@ def test_only_events_with_a_known_zcdp_cost_state_one() -> None:
         "sampled_gaussian",
         "truncated_gaussian",
         "thresholded_gaussian",
+        "partition_selection",
         "approximate",
         "no_guarantee",
     }

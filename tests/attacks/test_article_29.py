@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from made_people import SCHEMA, people
 
+from dp_synth.attacks import neighbours
 from dp_synth.attacks.attribute import GUESSES, Secret, attribute_inference, guess_bayes
 from dp_synth.attacks.linkability import chance_of_link, linkability, linked
 from dp_synth.attacks.points import MISSING, Points, nearest
@@ -116,7 +117,12 @@ def test_a_guess_of_nothing_is_refused():
         Guessing(columns=0)
 
 
-def test_the_nearest_records_are_those_of_a_slow_search():
+@pytest.fixture(params=[neighbours.FEW_PAIRS, -1], ids=["all pairs", "runs"])
+def each_way(request, monkeypatch):
+    monkeypatch.setattr(neighbours, "FEW_PAIRS", request.param)
+
+
+def test_the_nearest_records_are_those_of_a_slow_search(each_way):
     few, many = Points.of(MEMBERS.head(20), SCHEMA), Points.of(FRESH, SCHEMA)
     found = nearest(few, many, 3, np.random.default_rng(0))
     for row, chosen in enumerate(found):
@@ -132,7 +138,7 @@ def test_the_nearest_records_are_those_of_a_slow_search():
         np.testing.assert_allclose(distance[chosen], np.sort(distance)[:3], atol=1e-5)
 
 
-def test_equal_records_are_found_in_an_order_of_chance():
+def test_equal_records_are_found_in_an_order_of_chance(each_way):
     same = Points.of(pd.concat([MEMBERS.head(1)] * 50), SCHEMA)
     found = nearest(same, same, 1, np.random.default_rng(0))
     assert len(np.unique(found)) > 10

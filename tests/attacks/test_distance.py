@@ -8,8 +8,8 @@ from dp_synth.attacks import (
     DistanceDifference,
     NearestRecords,
     RecordsWithinRadius,
-    distance,
     isolation,
+    neighbours,
 )
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
@@ -70,7 +70,7 @@ def test_isolation_is_the_mean_distance_to_the_five_nearest_reference_records():
 def test_blocks_change_nothing(monkeypatch):
     frame, reference = people(50, 0), people(30, 1)
     whole = isolation(frame, SCHEMA, reference)
-    monkeypatch.setattr(distance, "BLOCK_CELLS", 70)
+    monkeypatch.setattr(neighbours, "BLOCK_CELLS", 70)
     np.testing.assert_array_equal(isolation(frame, SCHEMA, reference), whole)
 
 

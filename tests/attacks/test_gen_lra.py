@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from dp_synth.attacks import AttackerView, GenLRA, gen_lra
-from dp_synth.attacks.gen_lra import likelihood_gains
+from dp_synth.attacks.gen_lra import _largest, likelihood_gains
 from dp_synth.attacks.kernel_density import KernelDensity, squares
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
@@ -28,10 +28,19 @@ def test_the_gain_is_that_of_fitting_again(nearest):
     np.testing.assert_allclose(gains, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("count", [1, 3, 50])
+@pytest.mark.parametrize("few", [2, 1000])
+def test_the_largest_of_each_row_are_those_of_sorting(count, few):
+    values = np.random.default_rng(0).integers(0, few, (20, 997)).astype(float)
+    found = np.take_along_axis(values, _largest(values, count), axis=1)
+    np.testing.assert_array_equal(np.sort(found), np.sort(values)[:, -count:])
+    assert all(len(set(places)) == count for places in _largest(values, count).tolist())
+
+
 def test_blocks_change_nothing(monkeypatch):
     density = KernelDensity.of(REFERENCE)
     whole = likelihood_gains(POINTS, ROWS, density, 20)
-    monkeypatch.setattr(gen_lra, "BLOCK_CELLS", 130)
+    monkeypatch.setattr(gen_lra, "HELD", 130)
     np.testing.assert_allclose(likelihood_gains(POINTS, ROWS, density, 20), whole, rtol=1e-12)
 
 

@@ -1,9 +1,14 @@
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import logsumexp
 from scipy.stats import gaussian_kde
 
-from dp_synth.attacks import AttackerView, KernelDensityRatio, kernel_density
+from dp_synth.attacks import AttackerView, GenLRA, KernelDensityRatio, kernel_density
 from dp_synth.attacks.kernel_density import KernelDensity, Standardised
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
@@ -41,6 +46,58 @@ def test_blocks_change_nothing(monkeypatch):
     whole = KernelDensity.of(points).log_density(targets)
     monkeypatch.setattr(kernel_density, "BLOCK_CELLS", 70)
     np.testing.assert_allclose(KernelDensity.of(points).log_density(targets), whole, rtol=1e-12)
+
+
+def plain_log_density(density, points):
+    """The definition: the squared distance of each point to each kernel, in its metric."""
+    away = density.whiten(points)[:, None] - density.whitened
+    peaks = density.log_peak - np.log(len(density.whitened))
+    return logsumexp(-(away**2).sum(axis=2) / 2, axis=1) + peaks
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    st.lists(st.sampled_from(["number", "few", "constant", "category"]), min_size=1, max_size=5),
+    st.integers(0, 60),
+    st.integers(1, 80),
+    st.sampled_from([50, 200_000]),
+    st.integers(0, 2**32),
+)
+def test_densities_of_mixed_points_are_those_of_all_pairs(kinds, targets, records, block, seed):
+    rng = np.random.default_rng(seed)
+    draw = {
+        "number": lambda n: rng.standard_normal((n, 1)),
+        "few": lambda n: rng.integers(-1, 2, (n, 1)).astype(float),
+        "constant": lambda n: np.ones((n, 1)),
+        "category": lambda n: np.eye(5)[rng.integers(0, 5, n)],
+    }
+    points, centres = (
+        np.concatenate([draw[kind](n) for kind in kinds], axis=1) for n in (targets, records)
+    )
+    density = KernelDensity.of(centres)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel_density, "ALIKE", 7)
+        patch.setattr(kernel_density, "BLOCK_CELLS", block)
+        found = density.log_density(points)
+    np.testing.assert_allclose(found, plain_log_density(density, points), rtol=1e-9, atol=1e-9)
+
+
+def test_a_point_far_from_all_kernels_has_a_density_all_the_same():
+    density = KernelDensity.of(np.random.default_rng(0).standard_normal((50, 3)))
+    points = np.array([[0.0, 0.0, 0.0], [1e3, 0.0, 0.0], [20.0, 20.0, 20.0]])
+    expected = plain_log_density(density, points)
+    np.testing.assert_allclose(density.log_density(points), expected, rtol=1e-9)
+
+
+def test_a_density_holds_no_table_of_all_pairs():
+    rng = np.random.default_rng(0)
+    points, centres = rng.standard_normal((2, 3000, 4))
+    density = KernelDensity.of(centres)
+    tracemalloc.start()
+    density.log_density(points)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 9_000_000  # a byte for each pair
 
 
 def test_numbers_are_standardised_by_one_table_and_categories_are_one_hot():
@@ -81,3 +138,13 @@ def test_a_category_that_only_the_synthetic_table_has_scores_high():
 def test_a_ridge_of_nothing_is_refused():
     with pytest.raises(InputError, match="ridge must be above 0, got 0"):
         KernelDensityRatio(ridge=0.0)
+
+
+def test_equal_targets_have_equal_scores_in_their_places():
+    targets = table(6, 0)
+    view = AttackerView(table(40, 1), SCHEMA, table(50, 2))
+    order = np.random.default_rng(0).integers(0, 6, 30)
+    again = targets.iloc[order]
+    for attack in (KernelDensityRatio(), GenLRA(nearest=3)):
+        expected = attack.scores(targets, view)[order]
+        np.testing.assert_allclose(attack.scores(again, view), expected, rtol=1e-9)

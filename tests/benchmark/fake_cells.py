@@ -6,6 +6,7 @@
 import json
 import os
 import signal
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -31,6 +32,12 @@ def work(cell):
     folder = Path(options["folder"])
     (folder / f"{cell.seed}-{uuid.uuid4().hex}").touch()
     mishap = options["mishap"]
+    if mishap.startswith("leaves"):
+        (Path(tempfile.mkdtemp(prefix="left")) / "table.csv").write_text("private")
+        if mishap == "leaves_and_hangs":
+            time.sleep(600)
+        if mishap == "leaves_and_crashes":
+            os.kill(os.getpid(), signal.SIGKILL)
     if mishap == "raises" and not (folder / "mended").exists():
         raise ValueError("the first line\nand the second")
     if mishap == "exits":

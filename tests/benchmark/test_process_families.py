@@ -11,7 +11,7 @@ from dp_synth.benchmark import processes
 from dp_synth.benchmark.processes import Family
 
 SLEEP = "import time; time.sleep(600)"
-WITH_CHILD = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]).wait()"
+WITH_CHILD = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); {SLEEP}"
 
 
 def test_no_stranger_is_met_who_has_the_number_of_a_child_of_before(monkeypatch):
@@ -56,7 +56,7 @@ def test_the_list_of_processes_is_that_of_psutil(monkeypatch):
     try:
         mine = (os.getpid(), child.pid)
         assert mine in set(processes._parents())
-        monkeypatch.setattr(processes, "PROCESSES", processes.Path("/nowhere"))
+        monkeypatch.setattr(processes, "OWN", processes.Path("/nowhere"))
         assert mine in set(processes._parents())
     finally:
         child.kill()

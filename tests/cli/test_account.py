@@ -104,7 +104,7 @@ def test_a_plot_is_written(tmp_path, ending, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["absent.yaml", "--delta", "1e-6"], "absent.yaml: No such file"),
+        (["absent.yaml", "--delta", "1e-6"], "absent.yaml: cannot be read: No such file"),
         (["--delta", "1e-6"], "give a file of events, or events as --gaussian or --selection"),
         (["--gaussian", "2"], "give --delta for epsilon, --epsilon for delta, or --plot"),
         (["--gaussian", "2", "--delta", "1"], "--delta must lie in [0, 1), got 1.0"),

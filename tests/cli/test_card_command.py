@@ -112,7 +112,9 @@ def test_a_holdout_that_shares_rows_costs_the_internal_part_alone(files, tmp_pat
     copy.write_bytes((files / "train.csv").read_bytes())
     assert synthesize(files, "--internal", holdout=copy, **paths) == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("dp-synth: all was written, but for the internal part of the card: ")
+    assert last.startswith(f"dp-synth: the internal part of {tmp_path / 'c.json'}: ")
+    assert "; all else was written; what the fit cost stays spent, epsilon 1 of 1" in last
+    assert f"the release is kept in {tmp_path / 'kept-release-1.npz'}: " in last
     assert DataCard.load(tmp_path / "c.json").internal is None
 
 

@@ -1,13 +1,15 @@
 import json
+import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from dp_synth import display
 from dp_synth.accounting import PrivacyBudget
-from dp_synth.attacks import ATTACKS
-from dp_synth.cli import main
+from dp_synth.attacks import ATTACKS, neighbours
+from dp_synth.cli import main, progress
 from dp_synth.datasets import load, write_table
 from dp_synth.metrics import METRICS
 from dp_synth.metrics.regression import SCORES as OF_NUMBERS
@@ -332,3 +334,31 @@ def test_what_is_printed_fits_a_terminal_and_titles_say_what_follows(files, caps
     (title,) = [line for line in lines if line.startswith("range queries: ")]
     assert title.endswith("lower is better")
     assert lines[lines.index(title) + 1].startswith("  range queries  ")
+
+
+def test_a_long_attack_says_what_it_takes_and_nothing_of_the_rows(files, monkeypatch, capsys):
+    named = ("--attack", "closest_record", "--json", "-")
+    assert attack(files, *named) == 0
+    quiet = capsys.readouterr()
+    assert "takes about" not in quiet.err
+    monkeypatch.setattr(neighbours, "FEW_PAIRS", -1)  # as it is done on large tables
+    for name in ("LONG", "SURE"):
+        monkeypatch.setattr(progress, name, 0.0)
+    assert attack(files, *named) == 0
+    told = capsys.readouterr()
+    assert told.out == quiet.out
+    assert re.search(r"^dp-synth: attack 'closest_record' takes about \d+ seconds$", told.err, re.M)
+    assert "800" not in told.err
+
+
+@pytest.mark.parametrize(("steps", "said"), [(80, "40 seconds"), (800, "7 minutes"), (20, None)])
+def test_the_time_of_all_is_told_from_that_of_a_part(steps, said, monkeypatch, capsys):
+    clock = iter(np.arange(0, 900, 0.5))  # half a second a step
+    monkeypatch.setattr(progress, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(display, "TOLD", 1000)
+    with progress.shown_work("counting"):
+        for half in range(2):
+            with display.part_of_work(half, 2):
+                list(display.told(range(steps // 2)))
+    line = f"dp-synth: counting takes about {said}\n" if said else ""
+    assert capsys.readouterr().err == line

@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from dp_synth.accounting import Gaussian, PrivacyBudget, Selection, compose, read_ledger
+from dp_synth.accounting import (
+    Gaussian,
+    PrivacyBudget,
+    Selection,
+    compose,
+    ledger_lines,
+    read_ledger,
+)
 from dp_synth.accounting.events import Approximate, SampledGaussian
 from dp_synth.accounting.ledger import Entry, Ledger
 from dp_synth.accounting.ledger_file import LedgerFile
@@ -56,6 +63,15 @@ def test_a_new_ledger_is_an_adaptive_root_and_is_never_overwritten(tmp_path, cap
     assert path.read_bytes() == before
 
 
+def test_of_two_who_open_one_ledger_at_once_the_second_is_refused(tmp_path, capsys, monkeypatch):
+    arguments = ["new", tmp_path / "ledger.jsonl", "--epsilon", "3", "--delta", "1e-6"]
+    assert run(capsys, *arguments)[0] == 0
+    monkeypatch.setattr(ledger_lines, "is_begun", lambda _: False)  # as it was when it looked
+    code, printed = run(capsys, *arguments)
+    assert (code, printed.out) == (2, "")
+    assert "a ledger is never overwritten" in printed.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -85,7 +101,7 @@ def test_a_sound_ledger_verifies_with_its_certified_epsilon(ledger, capsys):
     ("damage", "number"),
     [
         (lambda text: text.replace('"noise_multiplier": 40.0', '"noise_multiplier": 80.0', 1), 2),
-        (lambda text: text[:-20], 7),
+        (lambda text: text[:-20] + "\n", 7),
         (lambda text: "\n".join(text.split("\n")[:2] + text.split("\n")[3:]), 3),
         (lambda text: text.replace('"version": 2', '"version": 99', 1), 1),
         (lambda text: text.replace('"type": "selection"', '"type": "magic"', 1), 3),

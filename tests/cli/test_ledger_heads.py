@@ -56,6 +56,29 @@ def test_what_fits_is_found_in_either_currency_to_four_digits(currency):
     assert accountant.amount(left) <= accountant.left() < accountant.amount(left * 1.001)
 
 
+@pytest.mark.parametrize("left", [b"", b'{"format": "dp_synth.led'])
+def test_a_run_begins_a_ledger_whose_first_line_a_crash_left_unfinished(shared, capsys, left):
+    shared.write_bytes(left)
+    assert run(0.5) == 0
+    assert main(["ledger", "verify", "l.jsonl"]) == 0
+    assert (f"line 2 says that {len(left)} bytes" in capsys.readouterr().out) == bool(left)
+
+
+def test_a_run_goes_on_with_a_ledger_whose_last_line_was_never_finished(shared, capsys):
+    assert run(0.5) == 0
+    before = read_ledger(shared)
+    with shared.open("ab") as file:
+        file.write(b'{"kind": "reservation", "reci')
+    assert main(["ledger", "show", "l.jsonl", "--head"]) == 0
+    assert capsys.readouterr().out == before.head + "\n"
+    assert run(0.5) == 0
+    after = read_ledger(shared)
+    assert after.entries[: len(before.entries)] == before.entries
+    assert len(after.plans) == 2
+    assert main(["ledger", "verify", "l.jsonl", "--head", before.head]) == 0
+    assert "29 bytes of an unfinished line were cut" in capsys.readouterr().out
+
+
 def test_a_planned_ledger_has_room_for_nothing_more():
     assert Ledger(PrivacyBudget(1, 1e-6)).epsilon_left == 0
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from dp_synth import Independent, PrivacyBudget
 from dp_synth.cli import main
 from dp_synth.datasets import load, read_table, write_table
 from dp_synth.release import Release
@@ -171,3 +172,37 @@ def test_an_index_that_pandas_wrote_is_said_and_left_out(
     said = f"{tmp_path / 'part.parquet'}: '__index_level_0__' is an index of pandas"
     assert printed.err.count(said) == 1
     assert "Warning" not in printed.err
+
+
+@pytest.mark.parametrize(
+    ("given", "column", "values"),
+    [
+        ("a=b=x", "a=b", ["x"]),
+        ("a=b=x=y", "a=b", ["x=y"]),
+        ("a=b=c", "a", ["b=c"]),
+        ("n=1=3..4", "n=1", [3, 4]),
+        ("n=1=..", "n=1", [".."]),
+        ("n=1=0..9", "n=1", list(range(10))),
+        ("a=b=p..q", "a=b", ["p..q"]),
+    ],
+)
+def test_names_and_values_that_hold_the_signs_between_them(
+    given: str, column: str, values: list[object], tmp_path: Path
+) -> None:
+    columns = [
+        {"name": "a=b", "type": "categorical", "categories": ["x", "x=y", "p..q"]},
+        {"name": "a", "type": "categorical", "categories": ["b=x", "b=c"]},
+        {"name": "n=1", "type": "integer", "lower": 0, "upper": 9, "missing": [".."]},
+    ]
+    schema = Schema.from_dict({"name": "t", "columns": columns})
+    frame = pd.DataFrame(
+        {
+            "a=b": ["x", "x=y", "p..q"] * 100,
+            "a": ["b=x", "b=c", "b=c"] * 100,
+            "n=1": [3, "..", 9] * 100,
+        }
+    )
+    Independent().fit(frame, schema, PrivacyBudget(50, 1e-6), seed=0).save(tmp_path / "r.npz")
+    out = tmp_path / "out.csv"
+    assert sample(tmp_path, out, "--rows", 40, "--given", given) == 0
+    assert set(read_table(out)[column]) <= set(map(str, values))

@@ -228,7 +228,9 @@ def test_a_full_disk_at_the_end_leaves_the_output_before_it(files, tmp_path, cap
     out.write_text("as it was")
     monkeypatch.setattr(os, "replace", full)
     assert synthesize(files, out=out) == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith("No space left on device")
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"dp-synth: {out}: No space left on device; what the fit cost stays ")
+    assert last.endswith("the release could not be kept anywhere either")
     assert out.read_text() == "as it was"
     assert os.listdir(tmp_path) == ["synth.csv"]
 

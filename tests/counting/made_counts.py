@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from dp_synth.counting.texts import Block
 from dp_synth.domain import Clique, Codes, Domain
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -35,3 +37,9 @@ def slow_marginal(codes: Codes, domain: Domain, clique: Clique) -> NDArray[np.fl
 def halved(domain: Domain, attribute: str) -> Codes:
     """Groups of two neighbouring codes each."""
     return (np.arange(domain.size(attribute)) // 2).astype(np.int32)
+
+
+def frame_of(block: Block) -> pd.DataFrame:
+    """The cells of a block as text."""
+    cells = {name: np.array(texts.distinct, dtype=object) for name, texts in block.items()}
+    return pd.DataFrame({name: cells[name][texts.places] for name, texts in block.items()})

@@ -19,7 +19,7 @@ from dp_synth.domain import Codes, Domain
 def _on_disk(codes: Codes, domain: Domain, folder: Path) -> DiskColumns:
     columns = DiskColumns(domain.sizes, folder)
     for part in np.array_split(codes, 3):
-        columns.append(part)
+        columns.append(list(part.T))
     return columns
 
 
@@ -43,7 +43,7 @@ def test_counts_on_disk_are_those_in_memory(seed: int, tmp_path: Path) -> None:
 
 def test_a_code_takes_the_bytes_that_its_attribute_needs(tmp_path: Path) -> None:
     columns = DiskColumns((256, 257, 65_537), tmp_path)
-    columns.append(np.array([[255, 256, 65_536]], dtype=np.int32))
+    columns.append([np.array([code]) for code in (255, 256, 65_536)])
     read = columns.read([2, 0, 1], 0, 10)
     assert [column.dtype.itemsize for column in read] == [4, 1, 2]
     assert [column.tolist() for column in read] == [[65_536], [255], [256]]
@@ -54,7 +54,7 @@ def test_a_code_takes_the_bytes_that_its_attribute_needs(tmp_path: Path) -> None
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere the file has a name until it is closed")
 def test_nobody_else_can_open_the_files(tmp_path: Path) -> None:
     columns = DiskColumns((5, 5), tmp_path)
-    columns.append(np.zeros((1000, 2), dtype=np.int32))
+    columns.append([np.zeros(1000, dtype=np.int32)] * 2)
     assert list(tmp_path.iterdir()) == []
     for file in columns._files:
         assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == 0o600

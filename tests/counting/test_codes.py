@@ -38,7 +38,7 @@ def test_counting_in_blocks_over_several_passes_changes_nothing(
     expected = CodeCounts.of(codes, domain).marginals(cliques)
     monkeypatch.setattr(dense, "block_length", lambda axes: 37)
     monkeypatch.setattr(dense, "CELLS_A_PASS", 50)
-    monkeypatch.setattr(dense, "WIDENED_CODES", int(rng.integers(0, 200)))
+    monkeypatch.setattr(dense, "FEW_LINES", int(rng.integers(1, 200)))
     found = CodeCounts(MemoryColumns(list(codes.T), len(codes)), domain).marginals(cliques)
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_counts import frame_of
 
 from dp_synth.counting import duckdb, read_records
 from dp_synth.counting.records import Records
@@ -23,7 +24,7 @@ pytest.importorskip("duckdb", reason="the extra 'bigdata' is not installed")
 def both(path: Path, names: list[str], dialect: Dialect = COMMON) -> pd.DataFrame:
     """Return the cells, which both readers read alike."""
     memory = read_table(path, dialect)[names]
-    streamed = [frame.astype(object) for frame in duckdb._read(path, names, dialect, list)]
+    streamed = list(map(frame_of, duckdb._read(path, names, dialect, list)))
     read = pd.concat(streamed) if streamed else memory.head(0)
     assert read.to_dict("list") == memory.to_dict("list")
     return memory

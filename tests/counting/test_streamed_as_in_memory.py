@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_counts import frame_of
 from pyarrow import parquet
 
 from dp_synth.counting import Records, duckdb, read_records
@@ -211,8 +212,7 @@ def test_a_csv_file_that_both_readers_take_has_equal_cells(
         path.write_bytes(before + text.getvalue().encode())
         try:
             memory = read_table(path)
-            batches = duckdb._read(path, ["x", "y"], COMMON, list)
-            streamed = [batch.astype(object) for batch in batches]
+            streamed = list(map(frame_of, duckdb._read(path, ["x", "y"], COMMON, list)))
         except InputError:
             return  # one of them refuses it, and neither reads it wrongly
         read = pd.concat(streamed) if streamed else memory.head(0)

@@ -20,7 +20,7 @@ from dp_synth.accounting import (
     ThresholdedGaussians,
     compose,
 )
-from dp_synth.accounting.events import ThresholdedGaussian
+from dp_synth.accounting.events import PartitionSelection, ThresholdedGaussian
 from dp_synth.domain import Domain
 from dp_synth.errors import BudgetExceeded
 from dp_synth.mechanisms import marginal_sensitivity, partitions
@@ -143,6 +143,39 @@ def _outputs(
         law = np.diff(below, prepend=0.0, append=1.0) if count else np.eye(len(seen) + 1)[0]
         joint = np.multiply.outer(joint, law)
     return joint.ravel()
+
+
+@pytest.mark.parametrize("most", [1, 2, 9])
+def test_which_texts_are_released_tells_no_more_than_a_bit_of_one_count(most: int) -> None:
+    """Exact chances of all sets of texts, where the largest of too many are kept and elsewhere."""
+    event = PartitionSelection(1.2, 0.02)
+    curve, tight = compose([(event, 1)]), 0.0
+    for others in ((3, 2), (4, 4), (5,)):
+        for count in (0, 1, 2, 3, 5):
+            p, q = (_released_sets((*others, c), event, most) for c in (count, count + 1))
+            for epsilon in (0.0, 0.1, 0.5, 1.0, 2.0):
+                exact = max(
+                    np.maximum(a - np.exp(epsilon) * b, 0).sum() for a, b in ((p, q), (q, p))
+                )
+                assert exact <= curve.delta(epsilon) + 1e-12
+                tight = max(tight, exact / curve.delta(epsilon))
+    assert tight > 0.8
+
+
+def _released_sets(
+    counts: Sequence[int], event: PartitionSelection, most: int
+) -> NDArray[np.float64]:
+    """The chance of each set of texts, of which at most so many of the largest are kept."""
+    least = least_count(event.stddev, event.delta)
+    values = np.arange(least - 1, least + 9)  # all below the least are alike
+    chances, places = np.ones(()), np.indices((len(values),) * len(counts)).reshape(len(counts), -1)
+    for count in counts:
+        below = ndtr((values[1:] - 0.5 - count) / event.stddev)
+        law = np.diff(below, prepend=0.0, append=1.0) if count else np.eye(len(values))[0]
+        chances = np.multiply.outer(chances, law)
+    order = np.argsort(-places, axis=0, kind="stable")[:most]
+    kept = np.take_along_axis(places, order, axis=0) > 0
+    return np.bincount((kept << order).sum(axis=0), chances.ravel(), 2 ** len(counts))
 
 
 def test_of_too_many_texts_the_largest_are_kept_in_alphabetical_order(

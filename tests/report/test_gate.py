@@ -1,6 +1,9 @@
 """The gate: every key of a policy can pass and fail, and people sign what no number says."""
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -20,6 +23,7 @@ from made_card import (
 import dp_synth as dps
 from dp_synth.metrics import METRICS, Compared, RealTables
 from dp_synth.release import Release
+from dp_synth.report import card_signatures
 from dp_synth.report.card import DataCard, data_card
 from dp_synth.report.card_measured import Measured
 from dp_synth.report.card_signatures import (
@@ -285,6 +289,35 @@ def test_signatures_are_added_beside_the_card_which_stays_as_it_is(tmp_path):
     digest = digest_of(card)
     card.write_bytes(before + b" ")
     assert digest_of(card) != digest
+
+
+def test_of_twelve_who_sign_at_once_all_signatures_are_kept(tmp_path, monkeypatch):
+    place = tmp_path / "card.signatures.json"
+    signed = [signature(f"role {number}", "s") for number in range(12)]
+    start = threading.Barrier(12)
+
+    def read_slowly(path):
+        found = read_signatures(path)
+        time.sleep(0.02)
+        return found
+
+    def sign(one):
+        start.wait(60)
+        add_signatures(place, [one])
+
+    monkeypatch.setattr(card_signatures, "read_signatures", read_slowly)
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(sign, signed))
+    assert sorted(read_signatures(place), key=lambda one: signed.index(one)) == signed
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_file_of_signatures_that_somebody_has_just_made_holds_none(tmp_path):
+    place = tmp_path / "card.signatures.json"
+    place.touch(0o444)
+    assert read_signatures(place) == ()
+    add_signatures(place, [signature("owner", "s")])
+    assert len(read_signatures(place)) == 1
 
 
 @pytest.mark.parametrize(

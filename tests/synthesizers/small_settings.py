@@ -16,7 +16,7 @@ from dp_synth.synthesizers import (
     Synthesizer,
 )
 
-SAMPLED = ("dpgan", "dpctgan")  # certified under add_remove and for units of one record only
+SAMPLED = ("dpgan", "dpctgan")  # by networks that sampled sums train
 SETTINGS = {"steps": 20, "rate": 0.1, "fakes": 32, "critic_width": 8, "generator_width": 8}
 VOTES = {"votes": 20, "teachers": 41, "rounds": 2, "steps": 20, "rows": 32}
 SMALL: dict[str, Synthesizer] = {

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from small_settings import SAMPLED, SMALL, small, small_classrooms  # noqa: F401
+from small_settings import SMALL, small, small_classrooms  # noqa: F401
 
 from dp_synth.accounting import (
     ADJACENCIES,
@@ -17,7 +17,7 @@ from dp_synth.accounting import (
     Round,
 )
 from dp_synth.accounting.currency import cost
-from dp_synth.errors import BudgetExceeded, InputError, SchemaError, UnsupportedEvent
+from dp_synth.errors import BudgetExceeded, InputError, SchemaError
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS
 from dp_synth.table import PrivateTable
@@ -139,18 +139,12 @@ def test_fitting_twice_is_as_fitting_once(synthesizer):
 @pytest.mark.parametrize("epsilon", [0.01, 1.0, 20.0])
 def test_a_fit_spends_at_most_its_budget_and_at_least_99_percent(synthesizer, epsilon, adjacency):
     budget = PrivacyBudget(epsilon, 1e-6, adjacency)
-    if adjacency == "replace_one" and synthesizer.name in SAMPLED:
-        with pytest.raises(UnsupportedEvent, match="add_remove only"):
-            synthesizer.fit(people(60), SCHEMA, budget, seed=0)
-        return
     release = synthesizer.fit(people(60), SCHEMA, budget, seed=0)
     assert 0.99 * epsilon <= release.epsilon <= epsilon
     check_shape(release.sample(20, seed=0), SCHEMA)
 
 
 def test_replacing_a_record_needs_noise_on_a_larger_sensitivity(synthesizer):
-    if synthesizer.name in SAMPLED:
-        pytest.skip("certified under add_remove only")
     moved, noise = [], []
     for adjacency in ADJACENCIES:
         budget = PrivacyBudget(1.0, 1e-6, adjacency)

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dp_synth.accounting import Accountant, PrivacyBudget
+from dp_synth.accounting import ADJACENCIES, Accountant, Adjacency, PrivacyBudget
 from dp_synth.accounting.events import Gaussian, SampledGaussian
-from dp_synth.errors import InputError, UnsupportedEvent
+from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import DPCTGAN, Independent, fit_jointly
 
@@ -80,11 +80,15 @@ def test_one_seed_gives_one_model_and_another_seed_another() -> None:
     assert first.model.total == again.model.total != other.model.total
 
 
-def test_records_replaced_are_refused_before_anything_is_charged() -> None:
-    accountant = Accountant(PrivacyBudget(1.0, 1e-6, "replace_one"))
-    with pytest.raises(UnsupportedEvent, match="add_remove only"):
-        SMALL.fit(made_frame(50), SCHEMA, accountant, seed=0)
-    assert not accountant.ledger.entries
+@pytest.mark.parametrize("adjacency", ADJACENCIES)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_steps_are_paid_for_all_rows_of_a_unit(adjacency: Adjacency, rows: int) -> None:
+    frame = made_frame(90).assign(person=[str(place // 3) for place in range(90)])
+    budget = PrivacyBudget(1.0, 1e-6, adjacency, "person" if rows > 1 else None, rows)
+    ledger = SMALL.fit(frame, SCHEMA, budget, seed=0).ledger
+    events = {e.event for e in ledger if isinstance(e.event, SampledGaussian)}
+    assert {(e.rows, e.replaced) for e in events} == {(rows, adjacency == "replace_one")}
+    assert 0.99 <= ledger.epsilon <= 1.0
 
 
 def test_constraints_are_refused_from_the_schema_alone() -> None:

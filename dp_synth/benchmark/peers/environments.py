@@ -15,6 +15,7 @@ from dp_synth._version import __version__
 from dp_synth.benchmark.peers.errors import PeerError
 from dp_synth.benchmark.peers.registry import OURS, PEERS, Peer, peer_named
 from dp_synth.files import written_whole
+from dp_synth.readers import parse_json
 
 FOLDER_VARIABLE = "DP_SYNTH_PEERS"
 """The environment variable that names the folder of the environments."""
@@ -76,7 +77,7 @@ def install(name: str, folder: Path | None = None) -> Environment:
         pins = ["--constraint", str(peer.pins)] if peer.pins else []
         command = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", *pins]
         _run([python, *command, *peer.requirements], f"peer {name!r} could not be installed")
-    versions = json.loads(_run([python, "-c", PACKAGES], f"peer {name!r} does not run"))
+    versions = parse_json(_run([python, "-c", PACKAGES], f"peer {name!r} does not run"))
     marker = {
         "format": FORMAT,
         "peer": name,
@@ -98,7 +99,7 @@ def environment(name: str, folder: Path | None = None) -> Environment:
     place = (folder or root()) / name
     how = f"run `dp-synth peers install {name}`"
     try:
-        marker = json.loads((place / MARKER).read_text(encoding="utf-8"))
+        marker = parse_json((place / MARKER).read_bytes())
         kept = (marker["format"], marker["peer"], marker["digest"])
         python, versions = str(marker["python"]), dict(marker["versions"])
     except OSError:

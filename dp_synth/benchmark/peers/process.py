@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -14,9 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
+from dp_synth.benchmark import subreaper
 from dp_synth.benchmark.peers.errors import PeerError
 from dp_synth.benchmark.processes import MEGABYTE, Family
-from dp_synth.benchmark.worker import LOOK, THREAD_VARIABLES, Limits
+from dp_synth.benchmark.worker import LOOK, PATIENCE, THREAD_VARIABLES, Limits
+from dp_synth.readers import parse_json
 
 # JAX does not read the variables that other numerical libraries read.
 ONE_THREAD = {
@@ -29,15 +30,14 @@ FIRST_LOOK = 0.005  # seconds; each wait for the end is longer than the one befo
 KEPT = 8192  # bytes of standard error that are kept, from its end
 LONGEST_REASON = 300
 SHARE_OF_LOOKING = 0.05  # at most this part of a core watches
-RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes, of ru_maxrss
 
 
 @dataclass(frozen=True)
 class Used:
     """What a process took, its children included.
 
-    ``seconds`` are of the processor, of the children that it waited for as well; ``peak_mb`` is
-    the largest resident memory that was seen of all of them together.
+    ``seconds`` are of the processor, of all of them; ``peak_mb`` is the largest resident memory
+    that was seen of all of them together.
     """
 
     seconds: float
@@ -50,55 +50,53 @@ def run_limited(
 ) -> Used:
     """Run ``command`` on one thread to its end and return what it took.
 
-    It has no standard input, and a session of its own: whatever happens, none of the processes
-    that it started outlives it. PeerError, with the last line of its standard error, where it
-    does not end well or takes more than its limits.
+    It has no standard input, and a session of its own. A `subreaper` stands between: whatever
+    happens, be it to this process, none of the processes that the command started outlives it.
+    PeerError, with the last line of its standard error, where it does not end well or takes more
+    than its limits.
     """
-    variables = {**(os.environ if environment is None else environment), **ONE_THREAD}
-    own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.monotonic()
-    try:
-        process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=variables,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise PeerError(f"{command[0]}: cannot be started: {error.strerror}") from None
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", subreaper.__file__, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**(os.environ if environment is None else environment), **ONE_THREAD},
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
     assert process.stderr is not None
-    family = Family(process.pid)
+    family = Family(process.pid, leader_counts=False)
     tail = _Tail(process.stderr)
     try:
-        usage, seen = _until_the_end(process, family, limits, started)
-        wall_seconds = time.monotonic() - started
+        peak = _until_the_end(process, family, limits)
+        report = process.stdout.read(KEPT)
     finally:
+        process.stdin.close()  # upon which all of them are ended
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
         family.kill()
-        if process.returncode is None:
-            process.wait()
+        process.wait()
+        process.stdout.close()
         said = tail.close()
-    if process.returncode != 0:
+    if not report:
         raise PeerError(_reason(process.returncode, said))
-    # A child begins with its parent's largest memory: a smaller number tells nothing of its own.
-    resident = usage.ru_maxrss * RESIDENT_UNIT / MEGABYTE if usage.ru_maxrss > own_peak else 0.0
-    return Used(usage.ru_utime + usage.ru_stime, wall_seconds, max(seen, resident))
+    took = parse_json(report)
+    if took["failure"]:
+        raise PeerError(f"{command[0]}: cannot be started: {took['failure']}")
+    if took["code"] != 0:
+        raise PeerError(_reason(took["code"], said))
+    return Used(took["seconds"], took["wall_seconds"], max(peak, took["resident"] / MEGABYTE))
 
 
-def _until_the_end(
-    process: subprocess.Popen[bytes], family: Family, limits: Limits, started: float
-) -> tuple[resource.struct_rusage, float]:
-    """Wait for the process and return its usage and the most megabytes that were seen.
+def _until_the_end(process: subprocess.Popen[bytes], family: Family, limits: Limits) -> float:
+    """Wait for the process and return the most megabytes that were seen.
 
     PeerError where it takes more than its limits.
     """
+    started = time.monotonic()
     wait, next_look, peak = FIRST_LOOK, started, 0.0
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return usage, peak
+    while process.poll() is None:
         now = time.monotonic()
         if now >= next_look:
             began = time.thread_time()  # not the clock: on a busy machine looks would grow rare
@@ -110,6 +108,7 @@ def _until_the_end(
             raise PeerError(f"took more than {limits.memory_mb:g} MB")
         time.sleep(wait)
         wait = min(2 * wait, LOOK)
+    return peak
 
 
 class _Tail:

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +23,13 @@ from dp_synth.accounting import PrivacyBudget
 from dp_synth.benchmark.peers.errors import PeerError
 from dp_synth.datasets.files import parse_csv
 from dp_synth.errors import InputError
+from dp_synth.readers import LARGEST_TEXT, JsonFault, parse_json
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
 from dp_synth.schema.cells import Cells, numbers_of
 from dp_synth.schema.constraints import Column
 
 FORMAT = 1
-LARGEST_ANSWER = 2**30  # bytes
+LARGEST_ANSWER = 2**30  # bytes of the rows
 SLACK = 1e-9  # relative: what printing and reading a number may change
 
 Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -118,7 +122,7 @@ def read_answer(folder: Path, request: PeerRequest) -> tuple[pd.DataFrame, Told]
     """
     told = _told(folder / "answer.json", request.budget)
     coded = folder / "rows.codes.csv"
-    if coded.exists():
+    if os.path.lexists(coded):
         rows = _decoded(_table(coded, request), request)
     else:
         rows = _cast(_table(folder / "rows.csv", request), request.schema)
@@ -127,11 +131,11 @@ def read_answer(folder: Path, request: PeerRequest) -> tuple[pd.DataFrame, Told]
 
 def _told(path: Path, budget: PrivacyBudget) -> Told:
     try:
-        told = Told.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError:
+        told = Told.model_validate(parse_json(_read(path, LARGEST_TEXT)))
+    except FileNotFoundError:
         raise PeerError("wrote no answer.json") from None
-    except UnicodeDecodeError:
-        raise PeerError("answer.json: must be UTF-8 text") from None
+    except JsonFault as fault:
+        raise PeerError(f"answer.json: {fault}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -149,14 +153,36 @@ def _told(path: Path, budget: PrivacyBudget) -> Told:
     return told
 
 
+def _read(path: Path, most: int) -> bytes:
+    """Return a file that a peer wrote; PeerError for a link, a pipe, a device, or a larger one.
+
+    FileNotFoundError where there is none.
+    """
+    try:
+        # Opening a pipe would wait for whoever writes to it.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(handle, "rb") as file:
+            if stat.S_ISREG(os.fstat(handle).st_mode):
+                content = file.read(most + 1)
+                if len(content) > most:
+                    raise PeerError(f"{path.name}: is larger than {most:,} bytes")
+                return content
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise PeerError(f"{path.name}: cannot be read: {error.strerror}") from None
+    raise PeerError(f"{path.name}: must be a regular file, no link, folder, pipe or device")
+
+
 def _table(path: Path, request: PeerRequest) -> pd.DataFrame:
     """Return the texts of as many rows as were asked for."""
     try:
-        if path.stat().st_size > LARGEST_ANSWER:
-            raise PeerError(f"{path.name}: is larger than {LARGEST_ANSWER} bytes")
-        frame = parse_csv(path.read_bytes(), path.name)
-    except OSError:
+        frame = parse_csv(_read(path, LARGEST_ANSWER), path.name)
+    except FileNotFoundError:
         raise PeerError("wrote no rows.csv") from None
+    except PeerError:
+        raise
     except InputError as error:
         raise PeerError(str(error)) from None
     missing = [name for name in request.schema.names if name not in frame.columns]

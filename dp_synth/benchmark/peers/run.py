@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import pandas as pd
@@ -19,6 +18,7 @@ from dp_synth.benchmark.peers.errors import PeerError
 from dp_synth.benchmark.peers.process import run_limited
 from dp_synth.benchmark.peers.protocol import PeerRequest, read_answer, write_request
 from dp_synth.benchmark.peers.registry import OURS, check_name, peer_named
+from dp_synth.benchmark.scratch import Scratch
 from dp_synth.benchmark.worker import Limits
 
 
@@ -45,11 +45,11 @@ def run_peer(request: PeerRequest) -> PeerAnswer:
     """Return what the peer answers; PeerError, in one line, for whatever else it does."""
     try:
         command, variables, versions = _launch(request)
-        with TemporaryDirectory(prefix="dp-synth-peer-", ignore_cleanup_errors=True) as place:
-            folder = Path(place)
+        with Scratch() as scratch:
+            folder = scratch.path
             write_request(folder, request)
             used = run_limited(
-                [*command, place],
+                [*command, str(folder)],
                 Limits(request.seconds, request.memory_mb),
                 environment=variables,
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable
 from dataclasses import dataclass
 from math import inf, isnan
@@ -16,6 +15,7 @@ from dp_synth.benchmark.statistics.direction import better
 from dp_synth.benchmark.statistics.intervals import over_seeds
 from dp_synth.benchmark.statistics.methods import of_task
 from dp_synth.errors import InputError
+from dp_synth.readers import parse_json
 
 WHOLE = "real_rows"  # a sample of 100 %
 BASELINES = (SAMPLE_OF_ROWS, WHOLE)
@@ -89,7 +89,7 @@ def _scale(baselines: pd.DataFrame, sign: int) -> Scale | None:
     from sklearn.isotonic import isotonic_regression
 
     samples = baselines[baselines["synthesizer"] == SAMPLE_OF_ROWS]
-    shares = [float(json.loads(text)["share"]) for text in samples["settings"]]
+    shares = [float(parse_json(text)["share"]) for text in samples["settings"]]
     if 1.0 not in shares:
         whole = baselines[baselines["synthesizer"] == WHOLE]
         samples = pd.concat([samples, whole])

@@ -8,6 +8,7 @@ import pandas as pd
 
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
+from dp_synth.readers import parse_json
 
 BLOCK = ("dataset", "epsilon", "delta", "adjacency")  # what methods are compared within
 SERIES = ("dataset", "task", "synthesizer", "settings", "epsilon", "delta", "adjacency")
@@ -74,7 +75,7 @@ def method_names(records: pd.DataFrame) -> dict[tuple[str, str], str]:
         rows = of_one[["dataset", "settings"]].drop_duplicates()
         fields = _differing(rows)
         for text in rows["settings"].unique():
-            choice = json.loads(text)
+            choice = parse_json(text)
             said = ", ".join(f"{field}={choice.get(field)}" for field in fields)
             names[str(synthesizer), text] = f"{synthesizer} ({said})" if said else str(synthesizer)
     return names
@@ -89,7 +90,7 @@ def with_method(rows: pd.DataFrame, names: dict[tuple[str, str], str]) -> pd.Dat
 def _differing(rows: pd.DataFrame) -> list[str]:
     differing: set[str] = set()
     for _, texts in rows.groupby("dataset")["settings"]:
-        choices = [json.loads(text) for text in texts]
+        choices = [parse_json(text) for text in texts]
         for field in {field for choice in choices for field in choice}:
             if len({json.dumps(choice.get(field)) for choice in choices}) > 1:
                 differing.add(field)

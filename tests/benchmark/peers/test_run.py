@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from asking import ROWS, SCHEMA, TABLE, request, script
 
 from dp_synth import PrivacyBudget
-from dp_synth.benchmark.peers import PeerError, code_of, run_peer
+from dp_synth.benchmark.peers import PeerError, code_of, protocol, run_peer
 
 GOOD = "answer(good)"
 
@@ -186,6 +189,100 @@ answer(good)
     run_peer(request(script(tmp_path, body)))
     pid = int((tmp_path / "pid").read_text())
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+
+
+# Starts a process twice removed, with nothing of ours in its session, its pipes or its variables.
+DETACHED = """
+import signal
+gone = "import os, sys, time; os.fork() and os._exit(0); os.setsid();" \\
+    "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+pid = pathlib.Path(__file__).with_name("pid")
+subprocess.run([sys.executable, "-c", gone, pid], env={}, start_new_session=True,
+    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+while not (pid.exists() and pid.read_text()): time.sleep(0.01)
+"""
+
+
+def has_ended(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="subreapers are of Linux")
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("answer(good)", ""),
+        ("sys.exit('no more')", "no more"),
+        ("os.kill(os.getpid(), 9)", "SIGKILL"),
+        ("time.sleep(600)", "took more than 2 s"),
+    ],
+)
+def test_what_has_left_a_peer_does_not_outlive_it(tmp_path: Path, end: str, said: str) -> None:
+    if said:
+        assert said in refusal(tmp_path, DETACHED + end, seconds=2.0)
+    else:
+        run_peer(request(script(tmp_path, DETACHED + end)))
+    assert has_ended(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="subreapers are of Linux")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_peer_ends_with_whoever_asked_it(tmp_path: Path, number: int) -> None:
+    command = script(tmp_path, DETACHED + "time.sleep(600)")
+    asks = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import sys; from asking import request; from dp_synth.benchmark.peers import run_peer\n"
+        "run_peer(request(tuple(sys.argv[1:])))\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    made = tmp_path / "made"
+    made.mkdir()
+    asking = subprocess.Popen(
+        [sys.executable, "-c", asks, *command],
+        env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(made)},
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 60
+    while not (tmp_path / "pid").exists():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    asking.send_signal(number)
+    asking.wait(60)
+    while not has_ended(int((tmp_path / "pid").read_text())):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    marked = [p for p in psutil.process_iter(["cmdline"]) if command[1] in str(p.info["cmdline"])]
+    psutil.wait_procs(marked, timeout=60)
+    left = [path.name for folder in made.iterdir() for path in folder.iterdir()]
+    assert ("table.csv" in left) == (number == signal.SIGKILL)  # which the next run sweeps
+
+
+@pytest.mark.parametrize("name", ["answer.json", "rows.csv", "rows.codes.csv"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        "os.symlink(__file__, path)",
+        "os.symlink('/dev/zero', path)",
+        "os.symlink('/nowhere', path)",
+        "os.mkfifo(path)",
+        "os.mkdir(path)",
+        "import socket; os.chdir(folder); socket.socket(socket.AF_UNIX).bind(path.name)",
+    ],
+)
+def test_an_answer_is_a_regular_file_or_none(tmp_path: Path, name: str, make: str) -> None:
+    body = f"answer(good); path = folder / {name!r}; path.unlink(missing_ok=True); {make}"
+    wanted = f"{name}: must be a regular file, no link, folder, pipe or device"
+    assert refusal(tmp_path, body) == wanted
+
+
+def test_an_answer_that_is_too_large_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "LARGEST_WORD", 1000)
+    said = "answer.json: is larger than 1,000 bytes"
+    assert refusal(tmp_path, "answer(good, notes=['.' * 1000])") == said
+    monkeypatch.setattr(protocol, "LARGEST_ANSWER", 100)
+    assert refusal(tmp_path, GOOD) == "rows.csv: is larger than 100 bytes"
 
 
 def test_a_peer_that_takes_too_much_memory_is_killed(tmp_path: Path) -> None:

@@ -1,0 +1,279 @@
+"""Table files written in blocks: CSV, as pandas writes it, and Parquet."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from os import PathLike
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dp_synth.datasets.files import kind_of
+from dp_synth.dialect import COMMON, Dialect
+from dp_synth.errors import InputError
+from dp_synth.files import named_in_errors, written_whole
+from dp_synth.schema import Column, DiscreteColumn, IdColumn, Schema
+from dp_synth.schema.number_format import NumberFormat
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Content = bytes | memoryview
+
+BLOCK = 2**17
+"""Records that are written at one time."""
+
+GZIP = 31  # what zlib calls windows of the largest size in a file of gzip
+PLAIN_FROM, PLAIN_BELOW = 1e-4, 1e10  # here Arrow and Python write the same digits of a number
+
+
+def write_table(
+    frame: pd.DataFrame, path: str | PathLike[str], dialect: Dialect | None = None
+) -> None:
+    """Write ``frame`` to ``path`` all at once, or leave what was there as it was.
+
+    The ending and ``dialect`` are as in `read_table`, an index is not written; ``-`` writes CSV to
+    standard output, as UTF-8.
+    """
+    if os.fspath(path) != "-" and kind_of(path) == "parquet":
+        write_blocks([frame], path)
+        return
+    # What pandas writes of dates depends on all that stand in a column.
+    others = [i for i, kind in enumerate(frame.dtypes) if not _is_plain(kind)]
+    frame = frame.copy(deep=False)
+    for i in others:
+        frame.isetitem(i, _texts(frame.iloc[:, i]).to_numpy())
+    starts = range(0, max(len(frame), 1), BLOCK)
+    write_blocks((frame.iloc[start : start + BLOCK] for start in starts), path, dialect)
+
+
+def write_blocks(
+    blocks: Iterable[pd.DataFrame],
+    path: str | PathLike[str],
+    dialect: Dialect | None = None,
+    *,
+    lossy: bool = False,
+) -> None:
+    """Write frames of the same columns, one or more, below one another, as `write_table` does.
+
+    No more than one of them is held. The columns of a Parquet file have the kinds that they have
+    in the first frame. In a ``lossy`` file signs that its encoding lacks stand as "?".
+    """
+    dialect = dialect or COMMON
+    if os.fspath(path) == "-":
+        with named_in_errors("standard output"):
+            _print(_csv(blocks, dialect))
+        return
+    kind = kind_of(path)
+    with written_whole(path) as passing, passing.open("wb") as file:
+        if kind == "parquet":
+            _write_parquet(blocks, file)
+            return
+        content = _encoded(_csv(blocks, dialect), dialect, path, lossy=lossy)
+        for part in _zipped(content) if kind == "csv.gz" else content:
+            file.write(part)
+
+
+def lacking_signs(schema: Schema, path: str | PathLike[str]) -> list[str]:
+    """Return the names of columns with a text that the encoding of a table file cannot write."""
+    said = None if schema.dialect is None else schema.dialect.encoding
+    if os.fspath(path) == "-" or kind_of(path) == "parquet" or said is None:
+        return []
+    return [column.name for column in schema.columns if not _can_write(column, said)]
+
+
+def _can_write(column: Column, encoding: str) -> bool:
+    texts = column.texts if isinstance(column, DiscreteColumn) else ()
+    form = "" if isinstance(column, (DiscreteColumn, IdColumn)) else column.format
+    if isinstance(form, NumberFormat):
+        form = f"{form.prefix}{form.thousands or ''}{form.suffix}"
+    try:
+        "".join((column.name, *texts, *column.missing, form or "")).encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _print(content: Iterable[Content]) -> None:
+    if sys.stdout.isatty():  # where what acts on a terminal is spelled out
+        for part in content:
+            sys.stdout.write(str(part, "utf-8"))
+        return
+    sys.stdout.flush()
+    for part in content:
+        sys.stdout.buffer.write(part)
+    sys.stdout.buffer.flush()
+
+
+def _encoded(
+    content: Iterable[Content], dialect: Dialect, path: str | PathLike[str], *, lossy: bool
+) -> Iterator[Content]:
+    """Give UTF-8 in the encoding of the dialect; InputError where it lacks a sign."""
+    encoding = dialect.encoding or "utf-8"
+    made = codecs.getincrementalencoder(encoding)("replace" if lossy else "strict")
+    try:
+        for part in content:
+            yield part if dialect.encoding is None else made.encode(str(part, "utf-8"))
+    except UnicodeEncodeError:
+        raise InputError(f"{path}: {encoding} has no sign for a text of the schema") from None
+
+
+def _zipped(content: Iterable[Content]) -> Iterator[Content]:
+    """Give a file of gzip without a time: the same table gives the same bytes."""
+    made = zlib.compressobj(9, zlib.DEFLATED, GZIP)
+    for part in content:
+        yield made.compress(part)
+    yield made.flush()
+
+
+def _write_parquet(blocks: Iterable[pd.DataFrame], file: IO[bytes]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rest = iter(blocks)
+    first = pa.Table.from_pandas(_plain(next(rest)), preserve_index=False)
+    with parquet.ParquetWriter(file, first.schema) as writer:
+        for table in chain([first], (_table_like(first.schema, frame) for frame in rest)):
+            writer.write_table(table)
+
+
+def _table_like(kinds: pa.Schema, frame: pd.DataFrame) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_pandas(_plain(frame), schema=kinds, preserve_index=False)
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with values beside missing marks as text: a column has one type."""
+    mixed = {
+        name: frame[name].map(str, na_action="ignore").astype(object)
+        for name in frame.columns
+        if frame[name].dtype == object
+    }
+    return frame.assign(**mixed)
+
+
+def _csv(blocks: Iterable[pd.DataFrame], dialect: Dialect) -> Iterator[Content]:
+    """Give the lines of a CSV file as UTF-8, block by block, the header first."""
+    has_header = dialect.has_header
+    for frame in blocks:
+        if has_header:
+            yield _header(list(frame.columns), dialect.delimiter)
+            has_header = False
+        yield _lines(frame, dialect.delimiter)
+
+
+def _header(names: list[Any], delimiter: str) -> bytes:
+    import pyarrow as pa
+
+    texts = pa.array(list(map(str, names)), pa.large_string())
+    quoted = _quoted(texts, delimiter, is_alone=len(names) == 1).to_pylist()
+    return f"{delimiter.join(quoted)}\n".encode()
+
+
+def _lines(frame: pd.DataFrame, delimiter: str) -> Content:
+    """Return the lines of a frame, which lie one after another in the memory of Arrow's array."""
+    from pyarrow import compute
+
+    if not len(frame):
+        return b""
+    is_alone = frame.shape[1] == 1
+    columns = [_cells(frame.iloc[:, i], delimiter, is_alone) for i in range(frame.shape[1])]
+    columns[-1] = compute.binary_join_element_wise(columns[-1], *_scalars("", "\n"))
+    lines = compute.binary_join_element_wise(*columns, *_scalars(delimiter))
+    ends = np.frombuffer(lines.buffers()[1], dtype=np.int64)
+    return memoryview(lines.buffers()[2])[: ends[len(lines)]]
+
+
+def _cells(column: pd.Series, delimiter: str, is_alone: bool) -> pa.Array:
+    """Return the cells of a column as a CSV file holds them; absent ones are empty."""
+    import pyarrow as pa
+
+    kind = column.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        own = _cells(column.cat.categories.to_series(), delimiter, is_alone)
+        empty = _quoted(pa.array([""], own.type), delimiter, is_alone=is_alone)
+        codes = column.cat.codes.to_numpy().astype(np.int64)
+        return pa.concat_arrays([own, empty]).take(pa.array(np.where(codes < 0, len(own), codes)))
+    if kind.kind in "iu" and isinstance(kind, np.dtype):
+        texts = pa.array(column.to_numpy()).cast(pa.large_string())
+    elif kind == np.float64:
+        texts = _float_texts(column.to_numpy())
+    else:
+        texts = _text_array(column if _is_plain(kind) else _texts(column))
+    return _quoted(texts, delimiter, is_alone=is_alone)
+
+
+def _is_plain(kind: Any) -> bool:
+    """Tell whether what is written of a cell depends on nothing but the cell."""
+    if isinstance(kind, (pd.CategoricalDtype, pd.StringDtype)):
+        return True
+    return isinstance(kind, np.dtype) and (kind.kind in "iuO" or kind == np.float64)
+
+
+def _text_array(column: pd.Series) -> pa.Array:
+    import pyarrow as pa
+
+    cells = column.tolist()
+    if not all(type(cell) is str for cell in cells):
+        absent = column.isna().tolist()
+        cells = ["" if no else str(cell) for cell, no in zip(cells, absent, strict=True)]
+    return pa.array(cells, pa.large_string())
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    """Return what pandas writes of cells of another kind, such as dates."""
+    written = column.to_csv(index=False, header=False, lineterminator="\n")
+    rows = [row[0] if row else "" for row in csv.reader(io.StringIO(written, newline=""))]
+    return pd.Series(rows, dtype=object)
+
+
+def _float_texts(numbers: NDArray[np.float64]) -> pa.Array:
+    """Return numbers with as few digits as tell them apart, as Python writes them; NaN is empty."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    texts = pa.array(numbers).cast(pa.large_string())
+    is_whole = numbers == np.rint(numbers)
+    if is_whole.any():
+        pointed = compute.binary_join_element_wise(texts, *_scalars("", ".0"))
+        texts = compute.if_else(pa.array(is_whole), pointed, texts)
+    size = np.abs(numbers)
+    odd = np.flatnonzero(~((size >= PLAIN_FROM) & (size < PLAIN_BELOW)) & (numbers != 0))
+    if not len(odd):
+        return texts
+    said = ["" if number != number else repr(number) for number in numbers[odd].tolist()]
+    at = np.zeros(len(numbers), dtype=bool)
+    at[odd] = True
+    return compute.replace_with_mask(texts, pa.array(at), pa.array(said, texts.type))
+
+
+def _scalars(*texts: str) -> list[pa.Scalar]:
+    import pyarrow as pa
+
+    return [pa.scalar(text, pa.large_string()) for text in texts]
+
+
+def _quoted(texts: pa.Array, delimiter: str, *, is_alone: bool) -> pa.Array:
+    """Return texts in quotes where they need them: an empty one where nothing stands beside it."""
+    from pyarrow import compute
+
+    signs = "".join(f"\\x{{{ord(sign):x}}}" for sign in f'"\r\n{delimiter}')
+    needed = compute.match_substring_regex(texts, f"[{signs}]")
+    if is_alone:
+        needed = compute.or_(needed, compute.equal(texts, ""))
+    if not compute.any(needed).as_py():
+        return texts
+    quote, empty = _scalars('"', "")
+    doubled = compute.replace_substring(texts, '"', '""')
+    inside = compute.binary_join_element_wise(quote, doubled, quote, empty)
+    return compute.if_else(needed, inside, texts)
