@@ -123,9 +123,7 @@ def gate(
         typer.echo(sample_policy(), nl=False)
         return
     if card_file is None or policy is None:
-        raise InputError(
-            "a card and --policy must be given; --show-policy prints one to start from"
-        )
+        raise InputError("a card and --policy must be given; --show-policy prints a first one")
     check_writable(json_out, read=(card_file, policy, release, signature_file(card_file)))
     asked, judged = Policy.load(policy), DataCard.load(card_file)
     kept = None if release is None else Release.load(release)

@@ -135,7 +135,7 @@ def synthesize(
         recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint, validation=asked)
     with stopped_gently():  # from here on files are private
         with shown_training(synthesizer), _remarks(check=check), charged_for(payer):
-            fresh, table = _fresh(chosen, holdout), _table(data, chosen)
+            fresh, table = _fresh(chosen, holdout), _table(data, chosen, whole=internal)
             how = asked if asked is None or fresh is None else asked.against(fresh)
             fitted = recipe.fit(
                 table, chosen, payer, seed=seed, checkpoint=checkpoint, validation=how
@@ -316,6 +316,7 @@ def _check_internal(
 ) -> None:
     """Raise InputError where the internal part of a card cannot be made of these files."""
     from dp_synth.counting import is_larger_than_memory
+    from dp_synth.counting.size import memory_limit
 
     if internal and card is None:
         raise InputError("--internal is a part of the data card; say where it goes with --card")
@@ -323,7 +324,7 @@ def _check_internal(
         raise InputError("--internal and --holdout go together; give both or none")
     if holdout is not None and not (internal or validate):
         raise InputError("--holdout is for --internal or for --validate; give one of them")
-    if internal and is_larger_than_memory(data):
+    if internal and is_larger_than_memory(data, memory_limit()):
         raise InputError(
             f"{data}: is too large for --internal; make that card of a part of it, with "
             "`dp-synth card`"
@@ -421,12 +422,12 @@ def _split(columns: str) -> list[str]:
         raise InputError(f"{columns!r} is no list of columns by comma: {error}") from None
 
 
-def _table(data: str, schema: Schema) -> pd.DataFrame | str:
-    """Return the private table, or its path where it is too large to be held as text."""
+def _table(data: str, schema: Schema, *, whole: bool) -> pd.DataFrame | str:
+    """Return the private table, or its path where it is too large and need not be held whole."""
     from dp_synth.counting import column_names, is_larger_than_memory
     from dp_synth.datasets import read_table
 
-    if is_larger_than_memory(data):
+    if not whole and is_larger_than_memory(data):
         _name_left_out(column_names(data, schema.dialect), schema)
         return data
     frame = read_table(data, schema.dialect)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from os import PathLike
 from types import TracebackType
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns, MemoryColumns
-from dp_synth.counting.size import FITTED, PROBE, asked_memory, most_text, size_of
+from dp_synth.counting.size import FITTED, PROBE, asked_memory, memory_limit, most_text, size_of
 from dp_synth.domain import Codes, Domain
 from dp_synth.errors import InputError
 from dp_synth.frames import ArrowTable, as_frame, column_of
@@ -164,11 +166,14 @@ def kept_of_units(units: Units, most: int, rng: np.random.Generator) -> NDArray[
 def is_larger_than_memory(path: str | PathLike[str], most: int | None = None) -> bool:
     """Say whether the table in a file takes more than ``most`` bytes of memory in a fit.
 
-    That is `LARGEST_IN_MEMORY` by default. How long a compressed file is, it says itself
+    That is `LARGEST_IN_MEMORY` by default; where nothing is installed that streams the file, as much
+    as tables may take (`memory_limit`). How long a compressed file is, it says itself
     (Parquet), or its text is counted (CSV) until it is too long. One that cannot be looked at is
     not: reading it says why.
     """
-    most = asked_memory() or LARGEST_IN_MEMORY if most is None else most
+    if most is None:
+        streams = os.fspath(path).lower().endswith(".parquet") or find_spec("duckdb") is not None
+        most = asked_memory() or (LARGEST_IN_MEMORY if streams else memory_limit())
     try:
         return size_of(path, most=max(most_text(most), PROBE)).memory(FITTED) > most
     except (OSError, InputError):

@@ -93,6 +93,8 @@ def test_a_file_larger_than_memory_goes_by_as_a_stream_with_the_same_rows(
     assert capsys.readouterr().err.split("\n")[0] == said.split("\n")[0]  # columns left out
     assert large.read_bytes() == small.read_bytes()
     monkeypatch.setitem(sys.modules, "duckdb", None)
+    assert synthesize(files, out=large) == 0  # read as a whole while there is room for it
+    monkeypatch.setenv("DP_SYNTH_MEMORY", "10B")
     assert synthesize(files, out=large, ledger=tmp_path / "ledger.jsonl", columns="age") == 2
     assert "pip install '.[bigdata]'" in capsys.readouterr().err.splitlines()[-1]
 
