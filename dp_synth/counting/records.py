@@ -166,8 +166,8 @@ def kept_of_units(units: Units, most: int, rng: np.random.Generator) -> NDArray[
 def is_larger_than_memory(path: str | PathLike[str], most: int | None = None) -> bool:
     """Say whether the table in a file takes more than ``most`` bytes of memory in a fit.
 
-    That is `LARGEST_IN_MEMORY` by default; where nothing is installed that streams the file, as much
-    as tables may take (`memory_limit`). How long a compressed file is, it says itself
+    That is `LARGEST_IN_MEMORY` by default; where nothing is installed that streams the file, all
+    that tables may take (`memory_limit`). How long a compressed file is, it says itself
     (Parquet), or its text is counted (CSV) until it is too long. One that cannot be looked at is
     not: reading it says why.
     """

@@ -57,6 +57,14 @@ class DataCard:
         written = json.dumps(_fields(self.publishable), sort_keys=True, allow_nan=False)
         return hashlib.sha256(written.encode()).hexdigest()
 
+    def differs_from(self, other: DataCard) -> str | None:
+        """Return the first field in which the publishable parts differ; None where none does."""
+        mine, its = (
+            parse_json(json.dumps(_fields(card.publishable), allow_nan=False))
+            for card in (self, other)
+        )
+        return _first_difference(mine, its, "publishable")
+
     def to_dict(self) -> dict[str, object]:
         """Return the card as a JSON object, its internal part left out where there is none."""
         head = {"format": FORMAT, "version": VERSION, "dp_synth": self.dp_synth}

@@ -131,8 +131,9 @@ def _release_check(card: DataCard, release: Release) -> Check:
         intended=part.intended,
         not_intended=part.not_intended,
     )
-    same = again.digest == card.digest
-    return Check("release", "makes this card", "does" if same else "makes another", same)
+    other = again.differs_from(card)
+    found = "does" if other is None else f"other {other}: write the card again"
+    return Check("release", "makes this card", found, other is None)
 
 
 def _public_checks(card: DataCard, policy: Policy) -> Iterator[Check]:

@@ -250,7 +250,9 @@ def test_a_card_that_was_changed_is_not_that_of_its_release():
     better = replace(CARD.publishable, promise=replace(CARD.publishable.promise, epsilon=0.1))
     forged = replace(CARD, publishable=better)
     assert judge(forged, Policy(epsilon_at_most=0.5)).passed
-    assert not judge(forged, Policy(epsilon_at_most=0.5), release=RELEASE).passed
+    verdict = judge(forged, Policy(epsilon_at_most=0.5), release=RELEASE)
+    assert not verdict.passed
+    assert "publishable.promise.epsilon" in verdict.checks[0].value  # what is to be looked at
 
 
 POLICY = Policy.model_validate(
