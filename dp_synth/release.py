@@ -247,7 +247,7 @@ class Release:
         n = _whole("the number of records", n)
         if given is None or isinstance(given, Mapping):
             sampler = Sampler.of(self.schema, self.model, given or {}, balance)
-            records = _default_rows(self.model.total) if n is None else n
+            records = _default_rows(sampler.model.total) if n is None else n
             if isinstance(kinds, str) and kinds in get_args(Style):
                 return sampler.frames(records, rng, size, kinds)
             rows = sampler.frames(records, rng, size, "written")

@@ -12,6 +12,7 @@ from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.closed_forms import gaussian_delta
 from dp_synth.accounting.currency import NO_DELTA, Currency, cost, limit
 from dp_synth.accounting.events import (
+    MOST_ROWS,
     Event,
     Gaussian,
     NoGuarantee,
@@ -350,7 +351,7 @@ class Plan:
         """Return the plan without answers that the budget makes public: numbers of records.
 
         Its thresholds tell one bit where a unit moves one count, and its sampled sums are moved
-        by all rows of one.
+        by all rows of one. UnsupportedEvent for more rows than their curve is for.
         """
         replaced = budget.adjacency != "add_remove"
         found = dict(self.parts)
@@ -361,6 +362,11 @@ class Plan:
                 one_bit = not replaced and budget.max_rows == 1 and part.count <= MOST_BITS
                 found[name] = replace(part, one_bit=one_bit)
             if isinstance(part, SampledGaussians):
+                if budget.max_rows > MOST_ROWS:
+                    raise UnsupportedEvent(
+                        f"sampled sums are certified for units of at most {MOST_ROWS} records, "
+                        f"got {budget.max_rows}"
+                    )
                 found[name] = replace(part, rows=budget.max_rows, replaced=replaced)
         return Plan(found)
 

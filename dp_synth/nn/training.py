@@ -55,7 +55,7 @@ class Training:
         "generator_width": LARGEST_LAYER,
         "fakes": MOST_ROWS,
         "components": MOST_ROWS,
-        "learning_rate": 1e6,
+        "learning_rate": 3e38,
     }
 
     @classmethod

@@ -81,7 +81,7 @@ class DataCard:
         """Write the card to ``path`` and its page beside it; return both places.
 
         Each is there whole or not at all, and both or none. With an internal part its owner alone
-        can read them. InputError for another ending.
+        can read them. InputError for another ending, and for texts that no file can hold.
         """
         from dp_synth.report.card_page import page_of
 
@@ -91,9 +91,14 @@ class DataCard:
             written_whole(page, private=private) as passing_page,
             written_whole(target, private=private) as passing,
         ):
-            # What UTF-8 cannot write, such as of an option's bytes, stands as JSON escapes it.
-            for place, text in ((passing_page, page_of(self)), (passing, self.to_json())):
-                place.write_text(text, encoding="utf-8", errors="backslashreplace")
+            try:
+                passing_page.write_text(page_of(self), encoding="utf-8")
+                passing.write_text(self.to_json(), encoding="utf-8")
+            except UnicodeEncodeError:
+                raise InputError(
+                    f"{path}: a text of the card holds half of a surrogate pair, which no file can "
+                    "hold; give it whole"
+                ) from None
         return target, page
 
     @classmethod

@@ -47,7 +47,7 @@ class MarginalGenerator(Synthesizer):
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression
     max_cells: int = 1_000_000  # of one pair
 
-    LARGEST: ClassVar = {"steps": 10_000_000, "rows": 2**17, "width": 2**13, "learning_rate": 1e6}
+    LARGEST: ClassVar = {"steps": 10_000_000, "rows": 2**17, "width": 2**13, "learning_rate": 3e38}
 
     def __post_init__(self) -> None:
         super().__post_init__()

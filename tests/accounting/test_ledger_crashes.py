@@ -219,7 +219,7 @@ def test_a_line_that_is_nested_deeply_is_refused_in_a_line(path: Path, depth: in
     with path.open("a") as file:
         file.write(f'{{"kind": {"[" * depth}{"]" * depth}}}\n')
     for read in (read_ledger, repair):
-        with pytest.raises(LedgerError, match=r"line 11: (nested too deeply|was changed after)"):
+        with pytest.raises(LedgerError, match=r"line 11: not JSON"):
             read(path)
 
 

@@ -93,7 +93,7 @@ def test_a_stopped_run_is_written_down(tmp_path, monkeypatch):
         (CONTENT, 0, "jobs must be 1 or more, got 0"),
         ({**CONTENT, "sedes": 1}, 1, "unknown key; did you mean 'seeds'?"),
         (["adult"], 1, "must be a mapping with the keys name"),
-        ("absent.yaml", 1, "absent.yaml cannot be read"),
+        ("absent.yaml", 1, "absent.yaml: cannot be read"),
     ],
 )
 def test_what_cannot_be_run_is_one_line_before_a_store_is_made(tmp_path, grid, jobs, line):

@@ -20,8 +20,9 @@ from dp_synth import release as releases
 from dp_synth.accounting import read_ledger
 from dp_synth.cli import main, outputs
 from dp_synth.datasets import read_table, write_table
+from dp_synth.errors import InputError
 from dp_synth.release import Release
-from dp_synth.report.card import DataCard
+from dp_synth.report.card import DataCard, data_card
 from dp_synth.synthesizers import Independent
 
 COLUMNS = [
@@ -291,18 +292,20 @@ def test_texts_that_no_file_can_hold_are_refused_before_anything_is_spent(
     assert synthesize(tmp_path, **where) == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
-    assert "holds half of a sign, which no file can hold" in printed
+    assert "a text in it holds half of a surrogate pair" in printed
     assert results(tmp_path) == []
 
 
-def test_an_option_of_other_bytes_is_written_into_a_card_as_json_escapes_it(
+def test_what_utf_8_cannot_write_is_refused_for_a_card_and_leaves_none(
     tmp_path: Path,
 ) -> None:
     release = tmp_path / "out" / "r.npz"
     assert synthesize(tmp_path, release=release) == 0
     made = ["card", str(release), f"--out={tmp_path / 'out' / 'c.json'}", "--title=a\udcff"]
-    assert main(made) == 0
-    assert DataCard.load(tmp_path / "out" / "c.json").publishable.title == "a\udcff"
+    assert main(made) == 2
+    with pytest.raises(InputError, match="half of a surrogate pair"):
+        data_card(Release.load(release), title="a\udcff").write(tmp_path / "out" / "c.json")
+    assert not (tmp_path / "out" / "c.json").exists()
 
 
 @pytest.mark.parametrize("cell", ["1e300", "-1e300", "3e38"])

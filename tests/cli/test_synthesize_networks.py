@@ -62,6 +62,14 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     return said
 
 
+def line_after_the_charge(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what is said of a fit that failed, below the table of what it was charged."""
+    charged, said = capsys.readouterr().err.split("dp-synth: ")
+    assert charged.startswith("the fit did not end; what it was charged stays spent:\n")
+    assert said.count("\n") == 1
+    return said
+
+
 def steps_charged(ledger: Ledger) -> int:
     return sum(entry.count for entry in ledger.charges if entry.part == "steps")
 
@@ -72,7 +80,7 @@ def test_a_training_that_comes_to_no_number_ends_with_one_line_and_no_file(
     release = folder / "release.npz"
     words = command(folder, f"--release={release}", steps=60, learning_rate=1e38)
     assert main(words) == 2
-    assert "loss is not finite" in (said := one_line(capsys))
+    assert "loss is not finite" in (said := line_after_the_charge(capsys))
     assert "lower learning_rate" in said
     assert not (folder / "synth.csv").exists()
     assert not release.exists()
@@ -86,7 +94,7 @@ def test_a_generator_of_marginals_that_comes_to_no_number_ends_alike(
 ) -> None:
     settings = {"steps": 20, "rows": 32, "width": 16, "learning_rate": 1e38}
     assert main(command(folder, "--seed=0", synthesizer="marginal_generator", **settings)) == 2
-    assert "loss is not finite" in one_line(capsys)
+    assert "loss is not finite" in line_after_the_charge(capsys)
     assert not (folder / "synth.csv").exists()
     assert len(read_ledger(folder / "ledger.jsonl")) > 0
 

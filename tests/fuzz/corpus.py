@@ -144,7 +144,7 @@ def make(folder: Path) -> Path:
     (folder / "table.csv.gz").write_bytes(gzip.compress(packed, mtime=0))
     typed = frame.assign(age=frame["age"].replace("?", "-1").astype(int))
     typed.to_parquet(folder / "table.parquet", index=False)
-    frame.head(5).assign(job="", rank="").to_csv(folder / "given.csv", index=False)
+    frame.head(5).assign(job="", rank="", paid="", day="").to_csv(folder / "given.csv", index=False)
     accountant = Accountant(BUDGET, ledger=folder / "ledger.jsonl")
     Independent().fit(frame, schema, accountant, seed=0)
     released = MST().fit(frame, schema, BUDGET, seed=0)

@@ -85,8 +85,7 @@ PAIRS = PrivacyBudget(1.0, 1e-6, unit="person", max_rows=2)
 UNPAYABLE = [
     ("independent", PrivacyBudget(1e-13, 1e-14), "too small"),
     ("independent", PrivacyBudget(float("inf"), 1e-6), "no guarantee is wanted"),
-    ("dpgan", PrivacyBudget(1.0, 1e-6, "replace_one"), "add_remove only"),
-    ("dpctgan", PAIRS, "units of one record only"),
+    ("dpgan", PrivacyBudget(1.0, 1e-6, unit="person", max_rows=201), "units of at most 200"),
     ("pategan", PAIRS, "units of one record only"),
     ("patectgan", PAIRS, "units of one record only"),
 ]

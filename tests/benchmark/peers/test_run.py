@@ -278,7 +278,7 @@ def test_an_answer_is_a_regular_file_or_none(tmp_path: Path, name: str, make: st
 def test_an_answer_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "LARGEST_WORD", 1000)
+    monkeypatch.setattr(protocol, "LARGEST_TEXT", 1000)
     said = "answer.json: is larger than 1,000 bytes"
     assert refusal(tmp_path, "answer(good, notes=['.' * 1000])") == said
     monkeypatch.setattr(protocol, "LARGEST_ANSWER", 100)
