@@ -14,6 +14,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ LARGEST_ARRAYS = 2**29
 """Bytes of the arrays of an archive that is smaller than they are, 8 a number at least."""
 
 _MANY_DIGITS = re.compile(rf"\d{{{MOST_DIGITS + 1}}}")
+_MANY_POWERS = re.compile(r"[eE]\+?\d{3}|\d{250}")  # of numbers that no float may hold
 _HALF_OF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 # As numpy writes it, and nothing that has to be evaluated; no object, no record, no text.
 _ARRAY_HEADER = re.compile(
@@ -110,7 +112,8 @@ def parse_json(text: str | bytes, constant: Callable[[str], object] | None = Non
     """Return what a JSON text holds; JsonFault where it is none, or beyond the limits above.
 
     No key stands twice in one object, and no text is half of a surrogate pair. ``constant`` is
-    called with a NaN or Infinity, which JSON has no number for; without it they are floats.
+    called with a NaN or Infinity, which JSON has no number for, also where a number is as large;
+    without it they are floats.
 
     >>> parse_json('{"a": [1, 2.5, null]}')
     {'a': [1, 2.5, None]}
@@ -124,8 +127,15 @@ def parse_json(text: str | bytes, constant: Callable[[str], object] | None = Non
             most = f"{LARGEST_TEXT:,} characters or {MOST_VALUES:,} values"
             raise JsonFault(f"is of more than {most}")
         whole = _whole_number if _MANY_DIGITS.search(text) else None
+        real = (
+            None if constant is None or not _MANY_POWERS.search(text) else partial(_real, constant)
+        )
         content = json.loads(
-            text, parse_int=whole, parse_constant=constant, object_pairs_hook=_object
+            text,
+            parse_int=whole,
+            parse_float=real,
+            parse_constant=constant,
+            object_pairs_hook=_object,
         )
         if _HALF_OF_A_PAIR.search(text):
             json.dumps(content, ensure_ascii=False).encode("utf-8")
@@ -142,6 +152,14 @@ def parse_json(text: str | bytes, constant: Callable[[str], object] | None = Non
     if text.count("[") + text.count("{") > DEEPEST:
         _check_depth(content)
     return content
+
+
+def _real(constant: Callable[[str], object], text: str) -> object:
+    """Return the float that a text writes; one beyond all floats is as `constant` has Infinity."""
+    number = float(text)
+    if math.isfinite(number):
+        return number
+    return constant("Infinity" if number > 0 else "-Infinity")
 
 
 def read_arrays(

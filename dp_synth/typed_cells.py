@@ -152,10 +152,26 @@ def parquet_batches(
         try:
             batches = file.iter_batches(most, columns=list(names), use_threads=False)
             for batch in batches:
-                yield batch.select(list(names))
+                chosen = batch.select(list(names))
+                _check_places(chosen)
+                yield chosen
         except (pa.ArrowException, OSError):
             # Their own messages may quote the record, which is private.
             raise InputError(f"{path}: {NO_PARQUET}") from None
+
+
+def _check_places(batch: pa.RecordBatch) -> None:
+    """Raise ArrowInvalid where a cell is a place that its list of distinct ones has not."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            ends = compute.min_max(column.indices).as_py()
+            if ends["max"] is not None and not 0 <= ends["min"] <= ends["max"] < len(
+                column.dictionary
+            ):
+                raise pa.ArrowInvalid("a place is beyond the list")
 
 
 def _comes_listed(kind: pa.DataType) -> bool:

@@ -207,3 +207,14 @@ def test_a_byte_that_changed_is_noticed(tmp_path: Path) -> None:
         except ArchiveFault:
             continue
         assert (header, found["x"].tolist()) == ({"a": 1}, list(range(50)))
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 250 + "e99"])
+def test_a_number_that_no_float_holds_is_refused_where_infinity_is(number: str) -> None:
+    def refuse(name: str) -> object:
+        raise JsonFault(f"{name} is no number of JSON")
+
+    assert abs(parse_json(f"[{number}]")[0]) == float("inf")
+    with pytest.raises(JsonFault, match="Infinity is no number of JSON"):
+        parse_json(f'{{"a": {number}}}', refuse)
+    assert parse_json('{"a": 1e300, "b": 1.5e-999}', refuse) == {"a": 1e300, "b": 0.0}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from dp_synth.counting import texts
 from dp_synth.counting.texts import TextReader, Texts, encoders_of
+from dp_synth.errors import InputError
 from dp_synth.schema import Misfits, Schema
-from dp_synth.typed_cells import texts_of
+from dp_synth.typed_cells import parquet_batches, texts_of
 
 INTEGERS = [getattr(pa, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)]
 
@@ -56,3 +60,18 @@ def test_only_cells_that_occur_are_counted_as_misfits() -> None:
     for cells in ([0, 9], [1, 2], [9, 9, 5], [None]):  # 4 to 8 are written, and do not occur
         encoder.encode(reader.read(pa.array(cells, pa.int64())))
     assert misfits.counts() == {("a", "unseen category"): 5}
+
+
+@pytest.mark.parametrize("place", [2, -1])
+def test_a_cell_that_is_no_place_of_its_list_is_a_damaged_file(
+    place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "t.parquet"
+    parquet.write_table(pa.table({"a": ["x", "y", None]}), file)
+    places = pa.array([0, None, place], pa.int32())
+    damaged = pa.DictionaryArray.from_arrays(places, pa.array(["x", "y"]), safe=False)
+    batch = pa.RecordBatch.from_arrays([damaged], ["a"])
+    assert [len(one) for one in parquet_batches(file, ["a"], 10)] == [3]
+    monkeypatch.setattr(parquet.ParquetFile, "iter_batches", lambda *_, **__: iter([batch]))
+    with pytest.raises(InputError, match=r"t\.parquet: "):
+        list(parquet_batches(file, ["a"], 10))
