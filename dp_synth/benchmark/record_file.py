@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,7 +79,9 @@ def _is_of(value: object, kind: type) -> bool:
     """Tell whether a value of JSON is of a column's kind; whole numbers are numbers too."""
     if kind is int:
         return type(value) is int and abs(value) < 2**63
-    return type(value) in ((float, int) if kind is float else (kind,))
+    if kind is float:
+        return type(value) in (float, int) and math.isfinite(float(value))  # type: ignore[arg-type]
+    return type(value) is kind
 
 
 def _before_added(row: Mapping[str, object]) -> Record:

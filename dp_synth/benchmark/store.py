@@ -199,6 +199,7 @@ def read_records(store: Store) -> pd.DataFrame:
 
 def _records_in(content: bytes) -> pd.DataFrame:
     """Return the table in the bytes of a Parquet file; InputError where it is of other columns."""
+    import numpy as np
     from pyarrow import BufferReader, parquet
 
     # Without helper threads, which may outlive a short command.
@@ -212,6 +213,9 @@ def _records_in(content: bytes) -> pd.DataFrame:
         if file.metadata.num_rows > MOST_RECORDS:
             raise InputError(f"holds more than {MOST_RECORDS:,} records")
         table: pd.DataFrame = file.read(use_threads=False).to_pandas(use_threads=False)
+    for name, kind in RECORD_COLUMNS.items():
+        if kind is float and name in table and np.isinf(table[name].to_numpy(float)).any():
+            raise InputError(f"column {name!r} holds a number that is not finite")
     return table
 
 

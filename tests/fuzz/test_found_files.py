@@ -242,7 +242,14 @@ def test_records_of_before_they_had_a_digest_are_read(files: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"settings": "["}, {"settings": "[]"}, {"seed": "a"}, {"value": "b"}]
+    "wrong",
+    [
+        {"settings": "["},
+        {"settings": "[]"},
+        {"seed": "a"},
+        {"value": "b"},
+        {"value": float("inf")},
+    ],
 )
 def test_records_of_other_kinds_are_refused_though_they_are_parquet(
     wrong: dict[str, object], files: Path
