@@ -94,6 +94,9 @@ def test_a_small_file_is_read_into_memory_without_duckdb(
     monkeypatch.setattr(records, "LARGEST_IN_MEMORY", 0)
     accountant = Accountant(BUDGET)
     write_table(visits(300), tmp_path / "t.csv")
+    whole = Independent().fit(tmp_path / "t.csv", SCHEMA, BUDGET, seed=0)
+    assert whole.sample(20, seed=0).equals(release.sample(20, seed=0))
+    monkeypatch.setenv("DP_SYNTH_MEMORY", "10B")  # no room for it as a whole either
     with pytest.raises(InputError, match=r"pip install '\.\[bigdata\]'"):
         Independent().fit(tmp_path / "t.csv", SCHEMA, accountant)
     assert accountant.ledger.entries == ()
