@@ -20,7 +20,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
         *("dialect", "display", "extensions", "files", "rounding", "settings"),
         *("typed_cells", "yaml_lines"),
     },
-    {"frames"},
+    {"frames", "records"},
     {"accounting", "domain"},
     {"schema", "measurement", "transcript"},
     {"counting", "comparison", "validation_bounds"},
@@ -46,7 +46,7 @@ NEVER = {  # beyond the order
     "datasets": {"accounting"},
     "metrics": {"accounting", "table", "mechanisms", "inference", "synthesizers", "release"},
     "attacks": {"accounting", "table", "mechanisms", "inference", "synthesizers", "release"},
-    "figures": set().union(*LAYERS) - {"errors", "files", "readers", "rounding"},
+    "figures": set().union(*LAYERS) - {"errors", "files", "readers", "records", "rounding"},
 }
 FITTERS = {  # of attacks: those that rehearse a fit, or play games of them; others see a view alone
     "games.py",
@@ -127,7 +127,7 @@ READERS = {  # who may take a text or a file apart, and with what: the limits st
     "parquet.ParquetFile": {"typed_cells.py", "store.py"},
     "model_validate_json": set(),
     "pickle.load": set(),
-    "pickle.loads": {"extensions.py", "worker.py"},  # of own processes, over a pipe
+    "pickle.loads": {"extensions.py", "executor.py"},  # of own processes, over a pipe
 }
 
 

@@ -8,14 +8,16 @@ import pytest
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks import ClosestRecord
-from dp_synth.benchmark.baselines import (
+from dp_synth.benchmark.cell_run import (
     bootstrap_of_members,
+    dataset,
     fresh_rows,
+    game,
     independent_without_noise,
+    plan,
+    run_cell,
 )
 from dp_synth.benchmark.grid import Grid
-from dp_synth.benchmark.sources import dataset, game, plan
-from dp_synth.benchmark.tasks import run_cell
 from dp_synth.errors import GridError
 from dp_synth.synthesizers import MST
 

@@ -14,8 +14,9 @@ import psutil
 import pytest
 from misdeeds import FINE, cell_of, work
 
-from dp_synth.benchmark import worker as module
-from dp_synth.benchmark.worker import CLOSED, Limits, Worker, attempt, died
+from dp_synth.benchmark import executor as module
+from dp_synth.benchmark.cell import Limits
+from dp_synth.benchmark.executor import CLOSED, Worker, attempt, died
 
 PATIENCE = 60.0  # seconds until a wait is given up; nothing is timed
 
@@ -193,7 +194,7 @@ def test_modules_are_found_where_this_process_finds_them_or_the_cell_is_a_row(
 
 def test_a_process_loads_what_cells_need_and_no_fit_metric_or_table_for_nothing():
     code = (
-        "import sys; from dp_synth.benchmark.worker import serve; loaded = {*sys.modules};"
+        "import sys; from dp_synth.benchmark.executor import serve; loaded = {*sys.modules};"
         " print(loaded & {'pandas', 'scipy', 'sklearn', 'torch', 'dp_synth.accounting'})"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.benchmark.baselines import SAMPLE_OF_ROWS
+from dp_synth.benchmark.cell import SAMPLE_OF_ROWS
 from dp_synth.benchmark.statistics.direction import better
 from dp_synth.benchmark.statistics.intervals import over_seeds
 from dp_synth.benchmark.statistics.methods import of_task
