@@ -8,13 +8,14 @@ from typing import Any, cast
 
 import pandas as pd
 from cells import Record, read
-from measured import Spread, markdown
+from measured import markdown
 from pate_worst_case import PUBLISHED, PUBLISHED_RUNS
 
 from dp_synth.audit import ceiling
 from dp_synth.figures.audits import bounds_of
 from dp_synth.figures.power import factor_text
 from dp_synth.figures.style import named
+from dp_synth.records import Spread
 from dp_synth.rounding import at_least, at_most
 
 POWER = 0.8  # share of audits that must alarm

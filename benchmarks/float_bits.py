@@ -27,8 +27,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from measured import Spread, markdown
+from measured import markdown
 from numpy.typing import NDArray
+
+from dp_synth.records import Spread
 
 RESULTS = Path(__file__).with_name("results") / "float_bits.jsonl"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

@@ -5,38 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from cells import Record
-from scipy import stats
+
+from dp_synth.records import Spread
 
 NAMES = {
     ("mst", "as_published"): "mst, as published",
     ("aim", "all_gaussian"): "aim, all Gaussian",
     ("held-out rows", ""): "fresh real rows",
 }
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A mean over seeds and the half width of its 95 % t-interval; NaN of one seed."""
-
-    mean: float
-    half: float
-    seeds: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """Return the spread of one value a seed."""
-        count = len(values)
-        if count < 2:
-            return cls(float(np.mean(values)), float("nan"), count)
-        error = float(np.std(values, ddof=1)) / np.sqrt(count)
-        return cls(float(np.mean(values)), float(stats.t.ppf(0.975, count - 1) * error), count)
-
-    def shown(self, decimals: int, *, sign: bool = False) -> str:
-        """Return the mean with its interval, or alone where no interval is known."""
-        mean = f"{self.mean:{'+' if sign else ''}.{decimals}f}"
-        return mean if np.isnan(self.half) else f"{mean} ± {self.half:.{decimals}f}"
 
 
 @dataclass(frozen=True)

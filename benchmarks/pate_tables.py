@@ -8,9 +8,9 @@ from typing import cast
 
 import numpy as np
 from cells import RECORDS, Record, read
-from measured import Spread
 from study import PUBLISHED, PUBLISHED_REAL, TABLES, Score, place, statistic
 
+from dp_synth.records import Spread
 from dp_synth.rounding import at_least
 
 PROTOCOL, LEAKS = "pate_protocol.jsonl", "pate_leaks.jsonl"

@@ -16,9 +16,10 @@ import sys
 
 import numpy as np
 from inputs import Parts, Source, load
-from measured import Spread, markdown
+from measured import markdown
 
 import dp_synth as dps
+from dp_synth.records import Spread
 from dp_synth.validation import Validation, _chances, model_groups
 
 SHARES = (0.0, 0.02, 0.05, 0.1)

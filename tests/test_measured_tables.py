@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import deep_tables
 import tables
-from measured import Spread
+
+from dp_synth.records import Spread
 
 Draw = Callable[[Path], None]
 
