@@ -20,8 +20,8 @@ from time import process_time
 
 import numpy as np
 import pandas as pd
-from cells import RECORDS as RESULTS_FOLDER
-from cells import Record, read
+from measured import RECORDS as RESULTS_FOLDER
+from measured import Record, read
 from threadpoolctl import threadpool_limits
 
 import dp_synth as dps

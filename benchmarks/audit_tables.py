@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
-from cells import Record, read
-from measured import markdown
+from measured import Record, markdown, read
 from pate_worst_case import PUBLISHED, PUBLISHED_RUNS
 
 from dp_synth.audit import ceiling

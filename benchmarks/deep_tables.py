@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from cells import read
-from measured import Results, markdown
+from measured import Results, markdown, read
 from numpy.typing import NDArray
 from scipy import stats
 

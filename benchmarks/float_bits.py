@@ -172,7 +172,7 @@ def float_sum(critic, rows):  # type: ignore[no-untyped-def]
 def fit(seeds: int, **settings: int) -> Iterator[Line]:
     """Yield the line of each training of DP-CTGAN on Adult, done in this process."""
     import torch
-    from cells import boosted_auc, numbers_of
+    from inputs import boosted_auc, numbers_of
 
     import dp_synth as dps
 

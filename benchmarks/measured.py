@@ -1,19 +1,38 @@
-"""Lines of results as means over seeds, and as tables of a document."""
+"""Lines of results: read, as means over seeds, and as tables of a document."""
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from cells import Record
+from pathlib import Path
 
 from dp_synth.records import Spread
+
+Record = dict[str, object]
+
+RECORDS = Path(__file__).with_name("results")
 
 NAMES = {
     ("mst", "as_published"): "mst, as published",
     ("aim", "all_gaussian"): "aim, all Gaussian",
     ("held-out rows", ""): "fresh real rows",
 }
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return what all measuring scripts are told: where to keep results, and how many seeds."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", type=Path, default=RECORDS, help="folder for lines of JSON")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--resume", action="store_true", help="keep what is there already")
+    return parser
+
+
+def read(results: Path) -> list[Record]:
+    """Return the lines of a file of results; none when it is not there."""
+    return [json.loads(x) for x in results.read_text().splitlines()] if results.exists() else []
 
 
 @dataclass(frozen=True)

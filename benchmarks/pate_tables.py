@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from cells import RECORDS, Record, read
+from measured import RECORDS, Record, read
 from study import PUBLISHED, PUBLISHED_REAL, TABLES, Score, place, statistic
 
 from dp_synth.records import Spread

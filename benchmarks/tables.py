@@ -16,8 +16,7 @@ from pathlib import Path
 import audit_tables
 import deep_tables
 import pate_tables
-from cells import RECORDS, read
-from measured import Results, markdown
+from measured import RECORDS, Results, markdown, read
 
 from dp_synth.records import Spread
 

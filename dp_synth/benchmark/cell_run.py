@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from dp_synth import datasets, extensions
-from dp_synth.accounting import Accountant, PrivacyBudget
+from dp_synth.accounting import Accountant, PrivacyBudget, calibrate
 from dp_synth.attacks import AttackerView, Pool, attack_named, has_marginals, split_pool
 from dp_synth.audit import Roc
 from dp_synth.benchmark.cell import SAMPLE_OF_ROWS, Cell, Measured, Outcome, measured
+from dp_synth.benchmark.executor import peak_mb
 from dp_synth.benchmark.grid import TABLE_ENDINGS, Grid
 from dp_synth.benchmark.peers import PeerRequest, names_peer, run_peer, split_name
 from dp_synth.errors import DatasetUnavailable, GridError
@@ -234,7 +235,8 @@ class Rows:
     """The rows that a cell measures; a baseline's come from no fit, and a peer's from its own.
 
     ``seconds`` is the processor time of the fit, ``budget`` who vouches for epsilon, ``peak_mb``
-    the memory of a peer's process, ``ledger`` the text of a fit's ledger.
+    the memory of a peer's process, ``ledger`` the text of a fit's ledger, ``costs`` what a fit
+    took, where that was asked.
     """
 
     frame: pd.DataFrame
@@ -243,6 +245,7 @@ class Rows:
     budget: str = ""
     peak_mb: float | None = None
     ledger: str = ""
+    costs: Mapping[str, float] = field(default_factory=dict)
 
 
 def rows_of(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
@@ -291,16 +294,29 @@ def _from_peer(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
 def _fitted(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
     kind = synthesizer_named(cell.synthesizer)
     recipe: Synthesizer = TypeAdapter(kind).validate_json(cell.settings)
-    accountant = Accountant(budget, simulate=True)
-    started = time.process_time()
-    release = recipe.fit(
-        fitted, dataset(cell.dataset).schema, accountant, seed=child_seed(cell.seed, "fit")
-    )
-    seconds = time.process_time() - started
+    accountant, schema = Accountant(budget, simulate=True), dataset(cell.dataset).schema
+    asked = parse_json(cell.options)
+    before, started = peak_mb(), time.process_time()
+    if asked.get("costs"):  # found in memory by the fit, whose time is then its own
+        calibrate({recipe.name: (recipe.charges(schema.domain), 1.0)}, budget)
+    calibrated = time.process_time()
+    release = recipe.fit(fitted, schema, accountant, seed=child_seed(cell.seed, "fit"))
+    ended, costs = time.process_time(), {}
+    if asked.get("costs"):
+        costs = {
+            "calibration_seconds": calibrated - started,
+            "fit_seconds": ended - calibrated,
+            "mb_before_fit": before,
+            "fit_peak_mb": peak_mb(),
+        }
+    if asked.get("drawn"):
+        release.sample(asked["drawn"], seed=child_seed(cell.seed, "sample"))
+        costs["draw_seconds"] = time.process_time() - ended
     # A benchmark's tables are public, so the number of their rows may be used.
     frame = release.sample(len(fitted), seed=child_seed(cell.seed, "sample"), kinds="written")
     ledger = json.dumps(release.ledger.to_fields())
-    return Rows(frame, Fit(recipe, budget, release), seconds, "ledger", ledger=ledger)
+    fit = Fit(recipe, budget, release)
+    return Rows(frame, fit, ended - started, "ledger", ledger=ledger, costs=costs)
 
 
 def run_cell(cell: Cell) -> Outcome:
@@ -336,7 +352,8 @@ def _unpack(packed: bytes) -> None:
 def run_utility(cell: Cell) -> Outcome:
     """Take rows of the training part, as many as it has, and measure them by each metric asked.
 
-    What a metric cannot measure on the table it leaves out.
+    What a metric cannot measure on the table it leaves out. ``cost:fit_seconds`` and so on are what
+    the fit took, where that was asked: processor time, and megabytes of the process.
     """
     data = dataset(cell.dataset)
     rows = rows_of(cell, data.train, data.reference)
@@ -346,6 +363,7 @@ def run_utility(cell: Cell) -> Outcome:
         for metric in parse_json(cell.options)["metrics"]
         for name, estimate in extensions.find("metrics", metric, METRICS)(compared).items()
     ]
+    values += [Measured(f"cost:{name}", cost, None, None) for name, cost in rows.costs.items()]
     return _outcome(values, rows)
 
 

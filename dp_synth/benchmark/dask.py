@@ -36,16 +36,20 @@ GROWTH = 1.0  # seconds between two looks at how many threads the cluster has
 IDLE = 60.0  # seconds without a cell until a process ends: its run may have been killed
 
 
-def dask_executor(work: Work, address: str, limits: Limits = UNLIMITED) -> Executor:
+def dask_executor(
+    work: Work, address: str, limits: Limits = UNLIMITED, *, fresh: bool = False
+) -> Executor:
     """Return an executor on the Dask scheduler at ``address``, or in a scheduler file.
 
+    With ``fresh`` there is a new process for each cell.
     InputError where no scheduler answers, or it goes away, or a worker has another code than this
     process.
     """
 
     def executor(cells: Iterator[Cell]) -> Completed:
         """Give cells with their outcomes, as the cluster's workers end them."""
-        client, plugin = _connected(address), CellProcesses(work, limits, code_digest())
+        plugin = CellProcesses(work, limits, code_digest(), fresh=fresh)
+        client = _connected(address)
         try:
             client.register_plugin(plugin)
             yield from _in_flight(client, cells, plugin.name)
@@ -63,10 +67,10 @@ def dask_executor(work: Work, address: str, limits: Limits = UNLIMITED) -> Execu
 class CellProcesses(distributed.WorkerPlugin):
     """Plugin of a Dask worker: the processes in which it runs the cells of one run."""
 
-    def __init__(self, work: Work, limits: Limits, code: str) -> None:
+    def __init__(self, work: Work, limits: Limits, code: str, *, fresh: bool = False) -> None:
         """Prepare to run ``work`` where the package has the digest ``code``."""
         self.name = f"dp_synth-{uuid.uuid4().hex}"
-        self._work, self._limits, self._code = work, limits, code
+        self._work, self._limits, self._code, self._fresh = work, limits, code, fresh
         self._workers: list[Worker] = []
         self._free: list[Worker] = []  # to append and to pop is atomic
         self._ended = False
@@ -90,7 +94,7 @@ class CellProcesses(distributed.WorkerPlugin):
         try:
             worker = self._free.pop()
         except IndexError:
-            worker = Worker(self._work, self._limits, idle=IDLE)
+            worker = Worker(self._work, self._limits, idle=IDLE, fresh=self._fresh)
             self._workers.append(worker)
         try:
             return CLOSED if self._ended else worker.run(cell)

@@ -60,14 +60,19 @@ serve(int(sys.argv[1]), float(sys.argv[2] or "inf"))
 """
 
 
-def local_executor(work: Work, jobs: int, limits: Limits = UNLIMITED) -> Executor:
-    """Return an executor of ``jobs`` processes on this machine, of one thread each."""
+def local_executor(
+    work: Work, jobs: int, limits: Limits = UNLIMITED, *, fresh: bool = False
+) -> Executor:
+    """Return an executor of ``jobs`` processes on this machine, of one thread each.
+
+    With ``fresh`` there is a new process for each cell.
+    """
 
     def executor(cells: Iterator[Cell]) -> Completed:
         """Give cells with their outcomes, from threads that each own a process."""
         # All of them before the first thread: none can start a process once they are closed. The
         # last that was free is the first to go on: processes start only where they are needed.
-        workers = [Worker(work, limits) for _ in range(jobs)]
+        workers = [Worker(work, limits, fresh=fresh) for _ in range(jobs)]
         free: LifoQueue[Worker] = LifoQueue()
         for worker in workers:
             free.put(worker)
@@ -126,13 +131,19 @@ class Worker:
     """One process at a time, started when the first cell comes."""
 
     def __init__(
-        self, work: Work, limits: Limits = UNLIMITED, *, idle: float | None = None
+        self,
+        work: Work,
+        limits: Limits = UNLIMITED,
+        *,
+        idle: float | None = None,
+        fresh: bool = False,
     ) -> None:
         """Prepare to run ``work``, which must be importable by its name, under ``limits``.
 
-        The process ends by itself after ``idle`` seconds without a cell.
+        The process ends by itself after ``idle`` seconds without a cell; a ``fresh`` one after
+        each cell, for those of which time and memory are to tell of nothing before.
         """
-        self._work, self._limits, self._idle = work, limits, idle
+        self._work, self._limits, self._idle, self._fresh = work, limits, idle, fresh
         self._server: _Server | None = None
         self._closed = False
         self._starting = threading.Lock()  # so that close() misses no process
@@ -145,6 +156,8 @@ class Worker:
             for _ in range(ATTEMPTS):
                 outcome = self._attempt(cell)
                 if outcome is not None:
+                    if self._fresh:
+                        self._end()
                     return outcome
                 code = self._end(patience=PATIENCE)
                 if self._closed:

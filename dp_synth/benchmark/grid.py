@@ -284,11 +284,21 @@ class UtilityTask(Part):
     """Cells that fit on the whole training part and are scored.
 
     ``samples`` adds real rows: random shares of the training part, as a scale to read methods on.
+    ``costs`` adds what a fit of ours takes in a process of its own, its calibration apart, and
+    ``drawn`` the time that so many rows take to be sampled.
     """
 
     epsilons: Epsilons
     metrics: Annotated[tuple[MetricName, ...], AfterValidator(distinct)] = DEFAULT_METRICS
     samples: Annotated[tuple[Share, ...], AfterValidator(unrepeated)] = ()
+    costs: Annotated[bool, Field(strict=True)] = False
+    drawn: Annotated[Count, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _drawn_is_a_cost(self) -> UtilityTask:
+        if self.drawn is not None and not self.costs:
+            raise ValueError("drawn: is one of the costs; set costs: true beside it")
+        return self
 
 
 class LeakageTask(Part):
@@ -437,7 +447,8 @@ def _baselines(part: UtilityTask | LeakageTask) -> Iterable[tuple[str, str]]:
 def _options(part: UtilityTask | LeakageTask) -> dict[str, object]:
     """Return what decides a cell of this task beside its epsilon; the order of names does not."""
     if isinstance(part, UtilityTask):
-        return {"metrics": sorted(part.metrics)}
+        costs = {"costs": True, "drawn": part.drawn or 0} if part.costs else {}
+        return {"metrics": sorted(part.metrics), **costs}
     return {
         "members": part.members,
         "isolated": part.isolated,

@@ -215,14 +215,15 @@ def _executor(grid: Grid, jobs: int, scheduler: str) -> Executor:
     from dp_synth.benchmark.cell_run import SessionCells, run_cell
 
     limits, objects = grid.cell_limits(), extensions.packed(grid.named())
+    fresh = grid.utility is not None and grid.utility.costs
     work: Work = SessionCells(objects) if objects else run_cell
     if not scheduler:
-        return local_executor(work, jobs, limits)
+        return local_executor(work, jobs, limits, fresh=fresh)
     try:
         from dp_synth.benchmark.dask import dask_executor
     except ImportError:
         raise missing_extra("a cluster", "dask", "cluster") from None
-    return dask_executor(work, scheduler, limits)
+    return dask_executor(work, scheduler, limits, fresh=fresh)
 
 
 @dataclass(frozen=True)

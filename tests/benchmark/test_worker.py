@@ -61,8 +61,8 @@ def start(monkeypatch):
     monkeypatch.setattr(module, "ATTEMPTS", 1)
     workers = []
 
-    def start(limits=Limits()):  # noqa: B008  # frozen
-        workers.append(Worker(work, limits))
+    def start(limits=Limits(), **settings):  # noqa: B008  # frozen
+        workers.append(Worker(work, limits, **settings))
         return workers[-1]
 
     others = set(psutil.Process().children(recursive=True))  # of tests that ran before
@@ -91,6 +91,13 @@ def test_what_a_cell_raises_or_gives_by_mistake_is_its_row_and_costs_no_process(
         assert outcome.measured == ()
         assert is_fine(worker)
     assert process_of(worker) == first
+
+
+def test_a_fresh_worker_has_a_new_process_for_each_cell_and_keeps_none(start):
+    worker = start(fresh=True)
+    first = process_of(worker)
+    assert is_gone(first)
+    assert process_of(worker) != first
 
 
 def test_what_a_cell_prints_is_no_answer_and_there_is_nothing_to_read(start, capfd):

@@ -107,7 +107,7 @@ def better(metric: str, task: str = "utility") -> Better:
     """
     if task == "leakage" and metric.startswith("auc"):
         return "higher" if _is_model(metric) else "lower"
-    if metric.startswith("tpr_at_fpr"):
+    if metric.startswith(("tpr_at_fpr", "cost:")):
         return "lower"
     return _said_by_itself(metric)
 
