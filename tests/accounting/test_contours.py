@@ -165,3 +165,11 @@ def test_weights_of_transforms_are_exact_enough_for_the_bound(bins: int) -> None
         angle = 2 * PI * turns / bins
         error = np.abs(fft.rfft(unit) - (np.cos(angle) - 1j * np.sin(angle)))
         assert float(error.max()) <= passes * (math.sqrt(5) + 8) * UNIT / 2
+
+
+def test_ends_that_lie_apart_are_sought_again_with_more_digits() -> None:
+    found = contours(((SampledGaussian(2.464, 0.002, 101), 1),))
+    low, high = found.epsilons(1e-11)
+    rough = [one.epsilons(math.log(1e-11)) for one in found.sums]
+    assert max(high for _, high in rough) - max(low for low, _ in rough) > 5e-6 * high
+    assert high - low < 1e-6 * high
