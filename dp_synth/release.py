@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
-from dp_synth.datasets.writing import BLOCK, lacking_signs, write_blocks
+from dp_synth.datasets.tables import BLOCK, lacking_signs, write_blocks
 from dp_synth.display import ROWS, html_table
 from dp_synth.errors import InputError, ReleaseError, warn
 from dp_synth.evidence import Given, attribute_of

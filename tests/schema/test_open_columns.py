@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dp_synth.counting import Records, read_records
+from dp_synth.counting import PrivateRecords, read_records
 from dp_synth.errors import SchemaError
 from dp_synth.schema import Schema
 
@@ -79,7 +79,7 @@ def test_unlisted_texts_are_coded_apart_and_fall_back_when_they_are_not_released
 ) -> None:
     schema = schema_of({**JOB, "missing": marks})
     cells = pd.Series(["x", "b", "5.0", "a", "x", "", None, "b "], dtype=object)
-    records = Records.of(pd.DataFrame({"job": cells}), schema)
+    records = PrivateRecords.of(pd.DataFrame({"job": cells}), schema)
     assert records.unlisted == {"job": ("a", "b ", "x")}  # as read; an empty cell is no text
     first = len(schema.discrete("job").texts) + len(marks)
     otherwise = 2 if marks else 0
