@@ -52,7 +52,7 @@ from dp_synth.inference.junction_tree import MAX_CELLS
 from dp_synth.readers import LARGEST_ARRAYS, parse_json, read_arrays
 from dp_synth.sampled_rows import Sampler, completed
 from dp_synth.schema import Kinds, Schema
-from dp_synth.schema.decoding import Style
+from dp_synth.schema.kinds import Style
 from dp_synth.settings import checked
 from dp_synth.standard_errors import MarginalEstimate, replicas, standard_errors
 from dp_synth.transcript import Answer, from_fields, names_of, to_fields

@@ -5,8 +5,9 @@ from dp_synth.counting.duckdb import column_names, read_counts, read_records
 from dp_synth.counting.marginals import LARGEST_DENSE, CodeCounts, Counts, dense_shape
 from dp_synth.counting.records import PrivateRecords, is_larger_than_memory, kept_of_units
 
-Records, RememberedCounts = PrivateRecords, CachedCounts
-"""Names of version 0.1, which this version still takes."""
+# Names of version 0.1, which this version still takes.
+Records = PrivateRecords
+RememberedCounts = CachedCounts
 
 __all__ = [
     "LARGEST_DENSE",

@@ -38,10 +38,10 @@ import pandas as pd
 
 from dp_synth.domain import Domain
 from dp_synth.schema import DiscreteColumn, IdColumn
-from dp_synth.schema.cells import Cells
+from dp_synth.schema.bins import Bins
+from dp_synth.schema.check import faults_of
 from dp_synth.schema.constraints import Column as SchemaColumn
-from dp_synth.schema.grid import Grid
-from dp_synth.schema.misfits import faults_of
+from dp_synth.schema.parsing import Cells
 from dp_synth.typed_cells import texts_of
 
 if TYPE_CHECKING:
@@ -438,7 +438,7 @@ class Encoder:
     """
 
     def __init__(
-        self, column: SchemaColumn, size: int, grid: Grid | None, misfits: Misfits | None
+        self, column: SchemaColumn, size: int, grid: Bins | None, misfits: Misfits | None
     ) -> None:
         self._column, self._grid, self._misfits = column, grid, misfits
         self._dtype = np.min_scalar_type(size - 1)
