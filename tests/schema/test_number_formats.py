@@ -61,7 +61,7 @@ def test_whole_numbers_keep_their_spelling():
     [
         ({"thousands": "."}, "must not be the decimal sign"),
         ({"prefix": "5$"}, "must hold no digit"),
-        ({"decimal": ";"}, "input should be"),
+        ({"decimal": ";"}, "must be"),
         ({"prefx": "$"}, "did you mean 'prefix'"),
     ],
 )

@@ -44,7 +44,7 @@ def test_an_open_column_is_written_read_and_named_by_the_domain(tmp_path: Path) 
         ({**JOB, "type": "ordinal"}, "column 'job': field 'open'|must stand in a categorical"),
         ({"name": "job", "type": "categorical", "size": 3, "open": True}, "must stand in a categ"),
         ({**JOB, "open": "yes"}, "column 'job': field 'open'"),
-        ({**AGE, "open": True}, "field 'open': is not a field that is known"),
+        ({**AGE, "open": True}, "field 'open': unknown key"),
     ],
 )
 def test_only_a_list_of_categories_can_be_open(column: object, fault: str) -> None:
