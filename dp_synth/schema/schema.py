@@ -27,11 +27,11 @@ from dp_synth.display import ROWS, html_table
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import SchemaError
 from dp_synth.extensions import listed, nearest, unknown
+from dp_synth.faults import Fault, Parts, first_fault
 from dp_synth.files import written_whole
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.readers import read_json
-from dp_synth.schema import line
-from dp_synth.schema.cells import Cells
+from dp_synth.schema.bins import FineBins
 from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn, Text
 from dp_synth.schema.constraints import (
     Case,
@@ -42,14 +42,11 @@ from dp_synth.schema.constraints import (
     cuts_of,
     supports_of,
 )
-from dp_synth.schema.dates import DatetimeColumn
-from dp_synth.schema.decoding import checked
 from dp_synth.schema.draft import BOUNDS_FROM
-from dp_synth.schema.explain import Parts, first_fault
-from dp_synth.schema.fine import FineGrid
-from dp_synth.schema.kinds import Kinds, in_kinds
-from dp_synth.schema.number_format import NumberFormat, moved_to_columns
-from dp_synth.schema.numeric import NumericColumn
+from dp_synth.schema.formats import NumberFormat, moved_to_columns
+from dp_synth.schema.kinds import Kinds, checked, in_kinds
+from dp_synth.schema.numeric import DatetimeColumn, LineColumn, NumericColumn
+from dp_synth.schema.parsing import Cells
 
 RECORD_WORDS = ("row", "record", "line")  # for a unit that is one record
 
@@ -126,9 +123,7 @@ class Schema(BaseModel):
     ) -> tuple[Column, ...]:
         rules: tuple[Constraint, ...] = info.data.get("constraints", ())
         return tuple(
-            column.cut_at(cuts_of(rules, column))
-            if isinstance(column, (NumericColumn, DatetimeColumn))
-            else column
+            column.cut_at(cuts_of(rules, column)) if isinstance(column, LineColumn) else column
             for column in columns
         )
 
@@ -188,8 +183,8 @@ class Schema(BaseModel):
         try:
             return cls.model_validate(dict(mapping))
         except ValidationError as error:
-            fault = first_fault(error, mapping, cls, parts=_PARTS)
-        raise SchemaError(f"{source}: {fault}")
+            fault = first_fault(error, cls, _PARTS, shows_input=True)
+        raise SchemaError(f"{source}: {_told(fault, mapping)}")
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the schema to a new JSON file, whole or not at all, for `load` to read.
@@ -267,8 +262,8 @@ class Schema(BaseModel):
         try:
             return self._with({"columns": columns})
         except ValidationError as error:
-            fault = first_fault(error, {}, type(self), parts=_PARTS)
-        raise SchemaError(f"with as many categories as a fit may add: {fault}")
+            fault = first_fault(error, type(self), _PARTS)
+        raise SchemaError(f"with as many categories as a fit may add: {_told(fault, {})}")
 
     def widest(self) -> Schema:
         """Return the schema with as many categories in open columns as a fit may add."""
@@ -276,9 +271,9 @@ class Schema(BaseModel):
         return self.opened(dict.fromkeys(self.open, others)) if self.open else self
 
     @cached_property
-    def fine(self) -> dict[str, FineGrid]:
+    def fine(self) -> dict[str, FineBins]:
         """The fine cells of those columns whose own a fit chooses, by noisy counts that it pays."""
-        lines = [c for c in self.columns if isinstance(c, (NumericColumn, DatetimeColumn))]
+        lines = [c for c in self.columns if isinstance(c, LineColumn)]
         return {column.name: column.fine for column in lines if column.fine is not None}
 
     @cached_property
@@ -297,7 +292,7 @@ class Schema(BaseModel):
         """
         columns = []
         for column in self.columns:
-            if isinstance(column, (NumericColumn, DatetimeColumn)) and column.name in groups:
+            if isinstance(column, LineColumn) and column.name in groups:
                 fine = self.fine[column.name]
                 column = column.with_cells(fine.merged(groups[column.name][: len(fine.grid)]))
             columns.append(column)
@@ -380,8 +375,8 @@ class Schema(BaseModel):
         codes = np.empty((len(frame), len(self.fine)), dtype=np.int32, order="F")
         for i, (name, fine) in enumerate(self.fine.items()):
             column = self.column(name)
-            assert isinstance(column, (NumericColumn, DatetimeColumn))
-            codes[:, i] = line.codes(column, self.cells(frame, name), fine.grid)
+            assert isinstance(column, LineColumn)
+            codes[:, i] = column.codes(self.cells(frame, name), fine.grid)
         return codes
 
     def decode(self, codes: NDArray[np.integer], rng: np.random.Generator) -> pd.DataFrame:
@@ -435,3 +430,32 @@ class Schema(BaseModel):
                 "schema.without(...)"
             )
         return kept
+
+
+def _told(fault: Fault, mapping: Mapping[str, object]) -> str:
+    """Return a fault in one line that names column or constraint, and field, of a schema."""
+    said, where = [], list(fault.where)
+    if len(where) >= 2 and where[0] == "columns":
+        said.append(f"column {_column_name(mapping, int(where[1]))}")
+        # Behind the place stands the tag of the column's type, where it has one.
+        where = where[2:] if fault.kind.startswith("union_tag") else where[3:]
+    elif len(where) >= 2 and where[0] == "constraints":
+        said.append(f"constraint {int(where[1]) + 1}")
+        if where[2:3] == ["impossible"] and len(where) > 3:
+            said.append(f"column {where[3]!r}")
+        where = [] if len(said) > 1 else where[2:][-1:]
+    elif where == ["columns"] and fault.kind == "value_error":
+        where = []  # the message names the column
+    if where:
+        said.append(f"field {str(where[0])!r}")
+    return ": ".join([*said, fault.what])
+
+
+def _column_name(mapping: Mapping[str, object], place: int) -> str:
+    """Return the quoted name of a column, or its place where it has none."""
+    columns = mapping.get("columns")
+    if isinstance(columns, Sequence) and place < len(columns):
+        column = columns[place]
+        if isinstance(column, Mapping) and isinstance(column.get("name"), str):
+            return repr(column["name"])
+    return f"number {place + 1}"

@@ -1,11 +1,11 @@
-"""Remembered counts: the same numbers as a store that counts anew, counted once."""
+"""Cached counts: the same numbers as a store that counts anew, counted once."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from dp_synth.counting import CodeCounts, RememberedCounts, remembered
+from dp_synth.counting import CachedCounts, CodeCounts, cache
 from dp_synth.domain import Domain
 
 DOMAIN = Domain(("a", "b", "c"), (6, 4, 5))
@@ -22,15 +22,15 @@ def made_groups(rng: np.random.Generator, size: int) -> np.ndarray:
     return np.unique(rng.integers(0, 3, size), return_inverse=True)[1].astype(np.int32)
 
 
-@pytest.mark.parametrize("most", [remembered.FOLDED_CELLS, 25, 0])
+@pytest.mark.parametrize("most", [cache.MAX_SUMMED_CELLS, 25, 0])
 @pytest.mark.parametrize("seed", range(20))
 def test_coarse_marginals_are_those_of_relabelled_records(seed, most, monkeypatch) -> None:
-    monkeypatch.setattr(remembered, "FOLDED_CELLS", most)
+    monkeypatch.setattr(cache, "MAX_SUMMED_CELLS", most)
     rng, plain = np.random.default_rng(seed), made_counts(seed)
     groups = {
         name: made_groups(rng, DOMAIN.size(name)) for name in rng.permutation(DOMAIN.attributes)[:2]
     }
-    known = RememberedCounts(plain)
+    known = CachedCounts(plain)
     coarse, wanted = known.coarsened(groups), plain.coarsened(groups)
     assert coarse.domain == wanted.domain
     assert len(coarse) == len(wanted)
@@ -54,7 +54,7 @@ def test_records_are_counted_once_and_what_is_kept_cannot_be_changed(monkeypatch
         "marginals",
         lambda self, cliques: counted.extend(cliques) or plain(self, cliques),
     )
-    known = RememberedCounts(made_counts(0))
+    known = CachedCounts(made_counts(0))
     for _ in range(3):
         table = known.marginal(("a", "b"))
         known.coarsened({"a": np.zeros(6, np.int32)}).marginal(("a", "b"))
@@ -64,8 +64,8 @@ def test_records_are_counted_once_and_what_is_kept_cannot_be_changed(monkeypatch
 
 
 def test_what_does_not_fit_is_counted_each_time(monkeypatch) -> None:
-    monkeypatch.setattr(remembered, "MOST_CELLS", 10)
-    known = RememberedCounts(made_counts(1))
+    monkeypatch.setattr(cache, "MAX_CACHED_CELLS", 10)
+    known = CachedCounts(made_counts(1))
     for _ in range(2):
         assert np.array_equal(known.marginal(("a", "b")), made_counts(1).marginal(("a", "b")))
-    assert not known._known
+    assert not known._cached

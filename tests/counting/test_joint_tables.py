@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 import pytest
 
-from dp_synth.counting.covers import LEAST_LINES, MOST_CELLS, cover
+from dp_synth.counting.marginals import MAX_SHARED_CELLS, MIN_JOINT_LINES, cover
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -27,13 +27,15 @@ def test_each_clique_is_summed_from_one_table_that_contains_it(seed: int) -> Non
             assert chosen.axes == cliques[chosen.members[0]]
         elif any(len(chosen.axes) > len(cliques[position]) for position in chosen.members):
             largest = max(prod(sizes[a] for a in cliques[i]) for i in chosen.members)
-            assert prod(sizes[axis] for axis in chosen.axes) <= max(MOST_CELLS, largest)
+            assert prod(sizes[axis] for axis in chosen.axes) <= max(MAX_SHARED_CELLS, largest)
 
 
 def test_more_records_make_fewer_and_larger_tables() -> None:
     sizes = (85, 9, 100, 16, 7, 15, 6, 5, 2, 100, 100, 99, 42, 2)
     pairs = list(combinations(range(14), 2))
-    tables = [len(cover(pairs, sizes, lines)) for lines in (LEAST_LINES - 1, 50_000, 10_000_000)]
+    tables = [
+        len(cover(pairs, sizes, lines)) for lines in (MIN_JOINT_LINES - 1, 50_000, 10_000_000)
+    ]
     assert tables[0] == 91
     assert 91 > tables[1] > tables[2] > 9
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from pyarrow import parquet
 
-from dp_synth.datasets import read_table, write_blocks, write_table, writing
+from dp_synth.datasets import read_table, tables, write_blocks, write_table
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
@@ -58,7 +58,7 @@ def by_pandas(frame: pd.DataFrame, separator: str = ",") -> bytes:
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "BLOCK", 64)
+    monkeypatch.setattr(tables, "BLOCK", 64)
 
 
 @pytest.mark.parametrize("name", FRAME.columns)
@@ -215,5 +215,5 @@ def test_what_an_encoding_cannot_write_is_known_from_the_schema(
         "columns": [{"name": "x", **column}],
     }
     schema = Schema.from_dict(content)
-    assert writing.lacking_signs(schema, "t.csv") == ["x"] * lacks
-    assert writing.lacking_signs(schema, "t.parquet") == writing.lacking_signs(schema, "-") == []
+    assert tables.lacking_signs(schema, "t.csv") == ["x"] * lacks
+    assert tables.lacking_signs(schema, "t.parquet") == tables.lacking_signs(schema, "-") == []
