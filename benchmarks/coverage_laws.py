@@ -20,7 +20,7 @@ from deep_tables import correlations, lower_limits
 from scipy.special import expit, ndtr
 
 from dp_synth.accounting import PrivacyBudget
-from dp_synth.attacks.excess import excess
+from dp_synth.attacks.excess_risk import excess
 from dp_synth.attacks.scores import Cluster, Scores
 from dp_synth.audit import Roc
 from dp_synth.benchmark.live import LiveCell

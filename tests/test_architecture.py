@@ -49,8 +49,8 @@ NEVER = {  # beyond the order
     "figures": set().union(*LAYERS) - {"errors", "files", "readers", "rounding"},
 }
 FITTERS = {  # of attacks: those that rehearse a fit, or play games of them; others see a view alone
-    "games.py",
     "marginal_ratio.py",
+    "membership_game.py",
     "view.py",  # says which synthesizer and budget an attacker knows of
 }
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.attacks.excess import ExcessRisk
-from dp_synth.attacks.points import Points, nearest
+from dp_synth.attacks.distance import Points, nearest
+from dp_synth.attacks.excess_risk import ExcessRisk
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
 from dp_synth.metrics.classifiers import short_seed

@@ -15,7 +15,7 @@ from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
 from dp_synth.metrics.classifiers import MODELS, features_of, learn_and_predict
 
-LEAST = 1e-12  # of a probability, so that its logit is finite
+MIN_PROBABILITY = 1e-12  # of a probability, so that its logit is finite
 
 
 @dataclass(frozen=True)
@@ -46,5 +46,5 @@ class SyntheticClassifier(Attack):
         labels = np.repeat(np.array([1, 0], dtype=np.int32), [len(table) for table in tables])
         model = MODELS[self.model](kinds, self.seed)
         chances = learn_and_predict(model, np.concatenate(features), labels, aims)[:, 1]
-        odds: NDArray[np.float64] = logit(np.clip(chances, LEAST, 1 - LEAST))
+        odds: NDArray[np.float64] = logit(np.clip(chances, MIN_PROBABILITY, 1 - MIN_PROBABILITY))
         return odds

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks.base import Aimed, Attack
-from dp_synth.attacks.frequencies import (
+from dp_synth.attacks.density import (
     Axes,
     Cells,
     Floats,

@@ -12,7 +12,7 @@ from dp_synth.attacks.attribute import GUESSES, Secret, attribute_inference
 from dp_synth.attacks.base import Attack
 from dp_synth.attacks.density import DensityRatio
 from dp_synth.attacks.distance import ClosestRecord
-from dp_synth.attacks.excess import ExcessRisk
+from dp_synth.attacks.excess_risk import ExcessRisk
 from dp_synth.attacks.linkability import linkability
 from dp_synth.attacks.reconstruction import linear_reconstruction
 from dp_synth.attacks.singling_out import MULTIVARIATE, UNIVARIATE, singling_out

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.attacks.games import Played
+from dp_synth.attacks.membership_game import Played
 from dp_synth.attacks.scores import Scores
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dp_synth.attacks.base import Attack
-from dp_synth.attacks.frequencies import Floats, expected_counts, log_odds
+from dp_synth.attacks.density import Floats, expected_counts, log_odds
 from dp_synth.attacks.marginal_ratio import DIRECTED
 from dp_synth.attacks.view import AttackerView
 from dp_synth.domain import Clique, Codes
