@@ -15,8 +15,8 @@ from dp_synth.attacks.distance import Points, nearest
 from dp_synth.attacks.excess_risk import ExcessRisk
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
-from dp_synth.metrics.classifiers import short_seed
-from dp_synth.metrics.columns import attributes_of
+from dp_synth.metrics.fidelity import attributes_of
+from dp_synth.metrics.models import short_seed
 from dp_synth.schema import Schema
 
 Method = Literal["nearest", "bayes", "predictor"]

@@ -13,7 +13,7 @@ from scipy.special import logit
 from dp_synth.attacks.base import Attack
 from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
-from dp_synth.metrics.classifiers import MODELS, features_of, learn_and_predict
+from dp_synth.metrics.models import MODELS, features_of, learn_and_predict
 
 MIN_PROBABILITY = 1e-12  # of a probability, so that its logit is finite
 

@@ -23,7 +23,7 @@ from dp_synth.attacks.neighbours import (
 from dp_synth.attacks.view import AttackerView
 from dp_synth.display import part_of_work
 from dp_synth.errors import InputError
-from dp_synth.metrics.columns import Attribute, attributes_of, cells_of
+from dp_synth.metrics.fidelity import Attribute, attributes_of, cells_of
 from dp_synth.schema import Schema
 
 NEIGHBOURS = 5

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dp_synth.attacks.distance import Points, nearest
 from dp_synth.attacks.excess_risk import ExcessRisk
 from dp_synth.errors import InputError
-from dp_synth.metrics.columns import attributes_of
+from dp_synth.metrics.fidelity import attributes_of
 from dp_synth.schema import Schema
 
 

@@ -18,8 +18,8 @@ from dp_synth.attacks.reconstruction import linear_reconstruction
 from dp_synth.attacks.singling_out import MULTIVARIATE, UNIVARIATE, singling_out
 from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
-from dp_synth.metrics.columns import attributes_of
-from dp_synth.metrics.ranking import area_under_roc
+from dp_synth.metrics.auc import area_under_roc
+from dp_synth.metrics.fidelity import attributes_of
 from dp_synth.schema import DiscreteColumn, Schema
 
 INTERNAL = "internal: computed from private rows"

@@ -16,7 +16,7 @@ from dp_synth.attacks.membership_game import Played
 from dp_synth.attacks.scores import Scores
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
-from dp_synth.metrics.classifiers import short_seed
+from dp_synth.metrics.models import short_seed
 from dp_synth.schema import Schema
 
 Floats = NDArray[np.float64]

@@ -12,7 +12,7 @@ import pandas as pd
 from dp_synth.accounting import Adjacency
 from dp_synth.attacks.distance import isolation
 from dp_synth.errors import InputError
-from dp_synth.metrics.classifiers import short_seed
+from dp_synth.metrics.models import short_seed
 from dp_synth.schema import Schema
 
 CONTRAST_RECORDS = 100  # so many that noise hardly hides which cells are fuller than expected

@@ -11,7 +11,7 @@ from dp_synth.audit.auditor import check_design, watch
 from dp_synth.audit.neighbours import NeighbouringTables, contrast, worst_case
 from dp_synth.audit.stages import total_scores
 from dp_synth.errors import InputError
-from dp_synth.metrics.ranking import placements
+from dp_synth.metrics.auc import placements
 from dp_synth.synthesizers.base import Synthesizer
 
 

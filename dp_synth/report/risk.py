@@ -22,8 +22,8 @@ from dp_synth.attacks.risk import INTERNAL, MOST_RECORDS, privacy_risks
 from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
 from dp_synth.files import PRIVATE, passing_name
+from dp_synth.metrics.auc import area_under_roc
 from dp_synth.metrics.estimate import TAIL, Estimate
-from dp_synth.metrics.ranking import area_under_roc
 from dp_synth.release import Release
 from dp_synth.report.words import QUESTIONS, SEES, UNKNOWN_QUESTION, of_guess, of_membership
 from dp_synth.rounding import at_most
