@@ -132,12 +132,22 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Return a public name, loaded now (PEP 562); AttributeError for any other."""
     if name in _PACKAGES:
-        return import_module(f"dp_synth.{name}")
+        package = import_module(f"dp_synth.{name}")
+        if name == "figures":
+            package.label_by(_label_of)
+        return package
     if name not in _HOMES:
         raise AttributeError(f"module 'dp_synth' has no attribute {name!r}")
     found: object = getattr(import_module(f"dp_synth.{_HOMES[name]}"), name)
     globals()[name] = found
     return found
+
+
+def _label_of(name: str) -> str | None:
+    """Return what figures call a method; it is for methods to say, which they are told alone."""
+    from dp_synth.citation import label_of
+
+    return label_of(name)
 
 
 def __dir__() -> list[str]:

@@ -21,7 +21,7 @@ from dp_synth.attacks.reconstruction import (
     linear_reconstruction,
     reconstruct,
 )
-from dp_synth.attacks.risk import privacy_risks
+from dp_synth.attacks.risk_table import privacy_risks
 from dp_synth.attacks.score_calibration import lira, rmia
 from dp_synth.attacks.scores import Scores
 from dp_synth.attacks.shadow import GroundhogFeatures, TargetedCounts, Together, shadow_scores
@@ -48,6 +48,19 @@ ATTACKS: dict[str, type[Attack]] = {
         TranscriptRatio,
     )
 }
+
+CITABLE = (  # what is neither in ATTACKS nor a guess
+    lira,
+    rmia,
+    TargetedCounts,
+    GroundhogFeatures,
+    attribute_inference,
+    singling_out,
+    linkability,
+    linear_reconstruction,
+    ReconSyn,
+    vulnerability,
+)
 
 
 def attack_named(name: str) -> Attack:

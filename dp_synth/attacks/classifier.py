@@ -29,6 +29,11 @@ class SyntheticClassifier(Attack):
     model: str = "gradient_boosting"
     seed: int = 0
     name: ClassVar[str] = "classifier"
+    figure_label: ClassVar[str] = "classifier"
+    question: ClassVar[str] = (
+        "Does a model that tells the table from other people know fitted records?"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("hayes2019",)
     needs_reference: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -153,6 +153,11 @@ class DensityRatio(Attack):
     degree: int = 2
     smoothing: float = 0.05
     name: ClassVar[str] = "density_ratio"
+    figure_label: ClassVar[str] = "density ratio"
+    question: ClassVar[str] = (
+        "Are fitted records likelier in the table than elsewhere (pairs of columns)?"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("breugel2023",)
     needs_reference: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -329,6 +334,11 @@ class KernelDensityRatio(Attack):
 
     ridge: float = RIDGE
     name: ClassVar[str] = "domias"
+    figure_label: ClassVar[str] = "DOMIAS"
+    question: ClassVar[str] = (
+        "Are fitted records likelier in the table than elsewhere (kernel densities)?"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("breugel2023",)
     needs_reference: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -398,6 +408,11 @@ class GenLRA(Attack):
     nearest: int = 200
     ridge: float = RIDGE
     name: ClassVar[str] = "gen_lra"
+    figure_label: ClassVar[str] = "Gen-LRA"
+    question: ClassVar[str] = (
+        "Would the table be likelier, had the record been among the fitted ones?"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("ward2025",)
     needs_reference: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

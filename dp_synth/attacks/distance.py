@@ -42,6 +42,9 @@ class ClosestRecord(Attack):
     """
 
     name: ClassVar[str] = "closest_record"
+    figure_label: ClassVar[str] = "closest record"
+    question: ClassVar[str] = "Are fitted records closer to the synthetic table?"
+    cites: ClassVar[tuple[str, ...]] = ("yao2025",)
     measures: ClassVar[Measures] = "similarity, not privacy"
 
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
@@ -61,6 +64,9 @@ class NearestRecords(Attack):
 
     neighbours: int = NEIGHBOURS
     name: ClassVar[str] = "nearest_records"
+    figure_label: ClassVar[str] = "nearest records"
+    question: ClassVar[str] = "Are fitted records close to several synthetic ones?"
+    cites: ClassVar[tuple[str, ...]] = ("hilprecht2019",)
     measures: ClassVar[Measures] = "similarity, not privacy"
 
     def __post_init__(self) -> None:
@@ -86,6 +92,9 @@ class RecordsWithinRadius(Attack):
     """
 
     name: ClassVar[str] = "records_within_radius"
+    figure_label: ClassVar[str] = "records within a radius"
+    question: ClassVar[str] = "Do more synthetic records lie around fitted records?"
+    cites: ClassVar[tuple[str, ...]] = ("hilprecht2019",)
     measures: ClassVar[Measures] = "similarity, not privacy"
 
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
@@ -111,6 +120,9 @@ class DistanceDifference(Attack):
     """
 
     name: ClassVar[str] = "distance_difference"
+    figure_label: ClassVar[str] = "difference of distances"
+    question: ClassVar[str] = "Are fitted records closer to the table than to other people?"
+    cites: ClassVar[tuple[str, ...]] = ("meeus2023",)
     measures: ClassVar[Measures] = "similarity, not privacy"
     needs_reference: ClassVar[bool] = True
 

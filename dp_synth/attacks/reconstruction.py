@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.attacks.attribute import Secret
-from dp_synth.attacks.excess_risk import ExcessRisk
+from dp_synth.attacks.attribute import Secret, secret_of
+from dp_synth.attacks.excess_risk import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
 from dp_synth.settings import check_settings
@@ -28,6 +28,7 @@ LEAST_STDDEV = 0.5  # of a query: synthetic counts are whole numbers
 ITERATIONS = 300
 
 
+@cites("annamalai2024")
 def linear_reconstruction(
     members: pd.DataFrame,
     controls: pd.DataFrame,
@@ -166,6 +167,9 @@ class ReconSyn:
     tables of their own making, as any user of such metrics may.
     """
 
+    name: ClassVar[str] = "reconsyn"
+    cites: ClassVar[tuple[str, ...]] = ("ganev2023",)
+
     sizes: tuple[int, ...]  # of the attributes, public
     furthest: int = 4  # near misses at most so many attributes away are walked from
 
@@ -222,3 +226,22 @@ def _copies(table: Codes, oracle: MetricOracle) -> Codes:
         return table
     middle = len(table) // 2
     return np.concatenate([_copies(table[:middle], oracle), _copies(table[middle:], oracle)])
+
+
+def _run(tables: AttackedTables) -> ExcessRisk | None:
+    secret = secret_of(tables)
+    if secret is None:
+        return None
+    given = (tables.members, tables.controls, secret)
+    return linear_reconstruction(*given, value=secret.commonest())
+
+
+RECONSTRUCTION = Guess(
+    "reconstruction",
+    "reconstruction",
+    "Do all counts together tell every fitted person's secret?",
+    "The secret of a {who} record was reconstructed from counts",
+    _run,
+    sees="the synthetic table, all records without the secret",
+    cites=("annamalai2024",),
+)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dp_synth.attacks.distance import LOWEST_KNOWN, MISSING, Points
-from dp_synth.attacks.excess_risk import ExcessRisk
+from dp_synth.attacks.excess_risk import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.attacks.neighbours import public_range
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
@@ -97,6 +97,7 @@ class Predicates:
         return result
 
 
+@cites("giomi2023")
 def singling_out(
     members: pd.DataFrame,
     controls: pd.DataFrame,
@@ -205,3 +206,26 @@ def _predicates(rows: Sequence[tuple[int, float, float]], columns: int) -> Predi
         return Predicates(nothing.astype(np.intp), nothing, nothing.copy())
     places, low, high = (np.array(part)[:, None] for part in zip(*rows, strict=True))
     return Predicates(places.astype(np.intp), low.astype(np.float64), high.astype(np.float64))
+
+
+def _run(tables: AttackedTables, guessing: Guessing) -> ExcessRisk:
+    given = (tables.members, tables.controls, tables.synthetic, tables.schema)
+    return singling_out(*given, guessing=guessing, seed=tables.seed)
+
+
+ONE_VALUE = Guess(
+    "singling_out_univariate",
+    "singling out, one value",
+    "Does one value that is rare here single out a fitted record?",
+    "A guess of one rare value singled out exactly one {who} record",
+    lambda tables: _run(tables, UNIVARIATE),
+    cites=("giomi2023",),
+)
+THREE_VALUES = Guess(
+    "singling_out_multivariate",
+    "singling out, three values",
+    "Do three values that are unique here single out a fitted record?",
+    "A guess of three values singled out exactly one {who} record",
+    lambda tables: _run(tables, MULTIVARIATE),
+    cites=("giomi2023",),
+)

@@ -65,6 +65,9 @@ class TranscriptRatio(Attack):
 
     smoothing: float = 0.5
     name: ClassVar[str] = "transcript_ratio"
+    figure_label: ClassVar[str] = "ratio of the transcript"
+    question: ClassVar[str] = "Do the released noisy counts tell who was fitted?"
+    cites: ClassVar[tuple[str, ...]] = ("neyman1933",)
     needs_reference: ClassVar[bool] = True
     needs_transcript: ClassVar[bool] = True
     uses: ClassVar[tuple[str, ...]] = ("algorithm", "records")

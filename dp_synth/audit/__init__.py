@@ -20,6 +20,7 @@ from dp_synth.audit.roc import Roc
 from dp_synth.audit.search import candidates, search_design
 from dp_synth.audit.stages import Stage, stages_of, total_scores
 
+CITABLE = (audit, one_run_bound)
 Design = NeighbouringTables  # its name of version 0.1
 
 __all__ = [

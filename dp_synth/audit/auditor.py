@@ -17,6 +17,7 @@ from dp_synth.accounting import (
     Selections,
     Votes,
 )
+from dp_synth.attacks.excess_risk import cites
 from dp_synth.audit.auc_test import AreaTest, area_test
 from dp_synth.audit.bounds import (
     PROVING_SHARE,
@@ -118,6 +119,7 @@ class AuditReport:
         return "\n".join(lines)
 
 
+@cites("annamalai2024audit", "neyman1933", "delong1988", "clopper1934")
 def audit(
     synthesizer: Synthesizer,
     budget: PrivacyBudget,

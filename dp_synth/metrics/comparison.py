@@ -152,6 +152,8 @@ class Metric:
     better: Literal["lower", "higher"]
     measure: Callable[[Compared], Mapping[str, Estimate]]
     needs: str = "records of either table"
+    figure_label: str = ""  # the name where it is empty
+    cites: tuple[str, ...] = ()  # keys of references.bib, or whole BibTeX entries
 
     def __call__(self, compared: Compared) -> Mapping[str, Estimate]:
         """Return the values by name, with their intervals."""
