@@ -42,6 +42,12 @@ class CliqueTree(Synthesizer):
     """
 
     name: ClassVar[str] = "clique_tree"
+    figure_label: ClassVar[str] = "clique tree"
+    title: ClassVar[str] = "a tree of cliques, chosen at once by noisy scores of all pairs"
+    reference: ClassVar[str] = (
+        "no paper of its own; in the line of MST (arXiv:2108.04978) and AIM (arXiv:2201.12677)"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("mckenna2021", "mckenna2022")
 
     max_cells: int = 200_000  # of the junction tree's tables together
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression

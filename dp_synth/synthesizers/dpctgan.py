@@ -43,6 +43,20 @@ class DPCTGAN(Synthesizer):
     """
 
     name: ClassVar[str] = "dpctgan"
+    figure_label: ClassVar[str] = "DP-CTGAN"
+    title: ClassVar[str] = (
+        "a conditional generator network against a critic trained on noisy gradients"
+    )
+    reference: ClassVar[str] = (
+        "Xu et al. 2019, arXiv:1907.00503; Rosenblatt et al. 2020, arXiv:2011.05537"
+    )
+    cites: ClassVar[tuple[str, ...]] = (
+        "xu2019",
+        "rosenblatt2020",
+        "fang2022",
+        "bie2023",
+        "abadi2016",
+    )
     resumable: ClassVar[bool] = True
 
     steps: int = 1500

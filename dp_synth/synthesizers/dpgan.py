@@ -34,6 +34,10 @@ class DPGAN(Synthesizer):
     """
 
     name: ClassVar[str] = "dpgan"
+    figure_label: ClassVar[str] = "DPGAN"
+    title: ClassVar[str] = "a generator network against a critic trained on noisy gradients"
+    reference: ClassVar[str] = "Xie, Lin, Wang, Wang & Zhou 2018, arXiv:1802.06739"
+    cites: ClassVar[tuple[str, ...]] = ("xie2018", "abadi2016")
     resumable: ClassVar[bool] = True
 
     steps: int = 1500

@@ -39,6 +39,10 @@ class MarginalGenerator(Synthesizer):
     """
 
     name: ClassVar[str] = "marginal_generator"
+    figure_label: ClassVar[str] = "marginal generator"
+    title: ClassVar[str] = "a generator network trained on noisy marginals"
+    reference: ClassVar[str] = "in the line of Liu, Vietri & Wu 2021, arXiv:2106.07153"
+    cites: ClassVar[tuple[str, ...]] = ("liu2021", "chen2025")
 
     steps: int = 1000
     rows: int = 512  # of probabilities: components of the mixture

@@ -51,6 +51,10 @@ class MST(Synthesizer):
     """
 
     name: ClassVar[str] = "mst"
+    figure_label: ClassVar[str] = "MST"
+    title: ClassVar[str] = "a maximum spanning tree of noisy pairs of columns"
+    reference: ClassVar[str] = "McKenna, Miklau & Sheldon 2021, arXiv:2108.04978"
+    cites: ClassVar[tuple[str, ...]] = ("mckenna2021",)
 
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression
     as_published: bool = False

@@ -40,6 +40,10 @@ class PATECTGAN(Synthesizer):
     """
 
     name: ClassVar[str] = "patectgan"
+    figure_label: ClassVar[str] = "PATE-CTGAN"
+    title: ClassVar[str] = "a conditional generator network taught by noisy votes of teachers"
+    reference: ClassVar[str] = "Rosenblatt et al. 2020, arXiv:2011.05537"
+    cites: ClassVar[tuple[str, ...]] = ("rosenblatt2020", "xu2019", "papernot2017")
 
     votes: int = 1000
     teachers: int = 1001

@@ -47,6 +47,10 @@ class PATEGAN(Synthesizer):
     """
 
     name: ClassVar[str] = "pategan"
+    figure_label: ClassVar[str] = "PATE-GAN"
+    title: ClassVar[str] = "a generator network taught by noisy votes of teachers"
+    reference: ClassVar[str] = "Jordon, Yoon & van der Schaar 2019, ICLR"
+    cites: ClassVar[tuple[str, ...]] = ("jordon2019", "papernot2017")
 
     votes: int = 1000
     teachers: int = 1001

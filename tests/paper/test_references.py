@@ -12,7 +12,7 @@ import yaml
 
 import dp_synth
 from dp_synth.attacks import ATTACKS
-from dp_synth.citation import KEYS, TITLE, YEAR, cite
+from dp_synth.citation import TITLE, YEAR, cite, methods
 from dp_synth.datasets import names
 from dp_synth.errors import InputError
 from dp_synth.synthesizers import SYNTHESIZERS
@@ -103,8 +103,8 @@ def test_each_synthesizer_attack_and_table_can_be_cited() -> None:
         text = cite(name)
         assert "@misc{dp_synth," in text, name
         assert text.count("{") == text.count("}"), name
-    for keys in KEYS.values():
-        assert set(keys) <= set(ENTRIES)
+    for name, method in methods().items():
+        assert set(method.cites) <= set(ENTRIES), name
 
 
 def test_a_citation_holds_the_method_first_and_the_version() -> None:

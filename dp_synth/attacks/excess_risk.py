@@ -1,15 +1,20 @@
-"""What an attack gains over records that were never fitted, with an interval."""
+"""Attacks by guesses: what each is called, and its excess risk over records never fitted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, log, sqrt
+from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from dp_synth.metrics.estimate import NORMAL_QUANTILE, Estimate, share
+from dp_synth.schema import Schema
+
+Made = TypeVar("Made", bound=Callable[..., object])
 
 LARGEST_LOG_RATIO = 30.0  # beyond a ratio of 1e13 an end of an interval is taken as infinite
 
@@ -43,6 +48,48 @@ class ExcessRisk:
             baseline,
             excess(wins, trials, control_wins, control_trials),
         )
+
+
+def cites(*keys: str, name: str | None = None) -> Callable[[Made], Made]:
+    """Return a decorator that notes whom to cite for a function, which may go by another name.
+
+    ``keys`` are those of references.bib, or whole BibTeX entries.
+    """
+
+    def noted(made: Made) -> Made:
+        vars(made).update({"cites": keys} | ({} if name is None else {"name": name}))
+        return made
+
+    return noted
+
+
+@dataclass(frozen=True, eq=False)
+class AttackedTables:
+    """What guesses are about: fitted and fresh records, and the synthetic table, of one schema."""
+
+    members: pd.DataFrame
+    controls: pd.DataFrame
+    synthetic: pd.DataFrame
+    schema: Schema
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Guess:
+    """An attack by guesses: how it is run, and what figures, tables and reports say of it.
+
+    ``run`` gives None where the tables are not of its kind. ``did`` is the beginning of a
+    sentence about a {who} record, and ``fresh`` what stands for that of a fresh one after it.
+    """
+
+    name: str
+    figure_label: str
+    question: str
+    did: str
+    run: Callable[[AttackedTables], ExcessRisk | None]
+    sees: str = "the synthetic table"
+    fresh: str = "a fresh one"
+    cites: tuple[str, ...] = ()  # keys of references.bib, or whole BibTeX entries
 
 
 def excess(wins: int, trials: int, control_wins: int, control_trials: int) -> Estimate:

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from dp_synth.accounting import Gaussian, Selection, compose
-from dp_synth.audit.planted_base import Floats, Plant
-from dp_synth.audit.planted_noise import COLUMNS, MU, NoisyCounts, one_way_change
+from dp_synth.audit.planted.base import Floats, PlantedBug
+from dp_synth.audit.planted.noise import COLUMNS, MU, NoisyCounts, one_way_change
 from dp_synth.mechanisms.exact_choice import exact_choice
 from dp_synth.mechanisms.exact_noise import rounded_gaussian
 
@@ -110,10 +110,10 @@ _TREE = compose(
     ]
 )
 
-DATA_PLANTS = (
-    Plant("P0 exponential mechanism", "", "", _CHOICE, edge_choice, 1000),
-    Plant("P0 MST-like release", "", "", _TREE, tree_release, 1000),
-    Plant(
+DATA_BUGS = (
+    PlantedBug("P0 exponential mechanism", "", "", _CHOICE, edge_choice, 1000),
+    PlantedBug("P0 MST-like release", "", "", _TREE, tree_release, 1000),
+    PlantedBug(
         "P5 categories seen",
         "the domain is what occurs in the data",
         "synthcity PrivBayes and AIM, smartnoise MST and AIM, dpmm before 2026 (dpmm#19)",
@@ -121,7 +121,7 @@ DATA_PLANTS = (
         values_seen,
         100,
     ),
-    Plant(
+    PlantedBug(
         "P6 bounds seen",
         "bounds are the least and the largest value of the data",
         "smartnoise PATE-GAN, synthcity PATE-GAN (synthcity#278)",
@@ -129,7 +129,7 @@ DATA_PLANTS = (
         bounds_seen,
         100,
     ),
-    Plant(
+    PlantedBug(
         "P7 empty cells without noise",
         "cells without records stay zero",
         "synthcity PrivBayes",
@@ -137,7 +137,7 @@ DATA_PLANTS = (
         noise_where_counted,
         100,
     ),
-    Plant(
+    PlantedBug(
         "P14 exact argmax",
         "the edge of the largest exact score is chosen",
         "synthcity PrivBayes",
@@ -145,7 +145,7 @@ DATA_PLANTS = (
         exact_argmax,
         100,
     ),
-    Plant(
+    PlantedBug(
         "P14 exact threshold",
         "a noisy choice is dropped when its exact score is below a threshold",
         "synthcity PrivBayes",
@@ -153,7 +153,7 @@ DATA_PLANTS = (
         exact_threshold,
         100,
     ),
-    Plant(
+    PlantedBug(
         "P15 exact number of records",
         "the synthetic table has as many rows as the private one",
         "smartnoise MST and AIM",

@@ -14,7 +14,7 @@ from scipy.special import bdtrc, betaincinv, expit, logit, ndtr, ndtri
 from dp_synth.accounting import PrivacyCurve, with_noise
 from dp_synth.audit.bounds import Worlds
 from dp_synth.errors import InputError, UnsupportedEvent
-from dp_synth.metrics.ranking import placements
+from dp_synth.metrics.auc import placements
 from dp_synth.rounding import at_least, at_most
 
 Floats = NDArray[np.float64]

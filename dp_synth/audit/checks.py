@@ -1,7 +1,7 @@
 """Checks of a mechanism that need no attack: what it draws, charges, shares and lets out.
 
-Each function returns a `Finding`. They work on anyone's mechanism; one that draws its noise from
-a constant seed is found in two calls:
+Each function returns a `CheckResult`. They work on anyone's mechanism; one that draws its noise
+from a constant seed is found in two calls:
 
 >>> import numpy as np
 >>> def my_release() -> np.ndarray:
@@ -34,7 +34,7 @@ FALSE_ALARM = 1e-6  # chance that a right sampler is called a wrong one
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What a check found, in one sentence."""
 
     check: str
@@ -45,7 +45,7 @@ class Finding:
         return f"{'passed' if self.passed else 'FAILED'} {self.check}: {self.sentence}"
 
 
-def fresh_randomness(run: Callable[[], object], *, calls: int = 2) -> Finding:
+def fresh_randomness(run: Callable[[], object], *, calls: int = 2) -> CheckResult:
     """Return whether calls without a seed differ, as those that draw fresh noise do.
 
     The output must hold enough noise that two of them agree by chance almost never.
@@ -55,10 +55,10 @@ def fresh_randomness(run: Callable[[], object], *, calls: int = 2) -> Finding:
     first, *others = [run() for _ in range(calls)]
     same = any(_same(first, other) for other in others)
     what = "gave the same output" if same else "gave different outputs"
-    return Finding("fresh randomness", not same, f"{calls} calls without a seed {what}")
+    return CheckResult("fresh randomness", not same, f"{calls} calls without a seed {what}")
 
 
-def schema_ignores_data(facts_of: Callable[[T], object], here: T, there: T) -> Finding:
+def schema_ignores_data(facts_of: Callable[[T], object], here: T, there: T) -> CheckResult:
     """Return whether what is released as public is the same for two neighbouring tables.
 
     ``facts_of`` gives it for a table: categories, bounds, cells, the number of records.
@@ -69,12 +69,12 @@ def schema_ignores_data(facts_of: Callable[[T], object], here: T, there: T) -> F
         if same
         else "they differ between two neighbouring tables, so records were read for them"
     )
-    return Finding("public facts", same, sentence)
+    return CheckResult("public facts", same, sentence)
 
 
 def sampled_by_poisson(
     drawn: ArrayLike, rate: float, *, false_alarm: float = FALSE_ALARM
-) -> Finding:
+) -> CheckResult:
     """Return whether records seem to have tossed a coin of chance ``rate`` at every step.
 
     ``drawn`` has shape (steps, records): who took part. Looked at are the number of all draws
@@ -98,34 +98,38 @@ def sampled_by_poisson(
     wrong = [name for name, tail in tails.items() if tail < false_alarm / (2 * len(tails))]
     if wrong:
         sentence = f"{' and '.join(wrong)} are not those of coins of chance {rate:g}"
-        return Finding("sampling", False, sentence)
-    return Finding("sampling", True, f"{steps} steps look like coins of chance {rate:g}")
+        return CheckResult("sampling", False, sentence)
+    return CheckResult("sampling", True, f"{steps} steps look like coins of chance {rate:g}")
 
 
-def teachers_are_disjoint(parts: Sequence[ArrayLike], teachers: Sequence[object] = ()) -> Finding:
+def teachers_are_disjoint(
+    parts: Sequence[ArrayLike], teachers: Sequence[object] = ()
+) -> CheckResult:
     """Return whether no record reached two teachers, and no two teachers are one object.
 
     ``parts`` are the row numbers that each teacher was fitted to, over all rounds.
     """
     if len({id(teacher) for teacher in teachers}) < len(teachers):
-        return Finding("teachers", False, f"some of {len(teachers)} teachers are the same object")
+        return CheckResult(
+            "teachers", False, f"some of {len(teachers)} teachers are the same object"
+        )
     rows = [np.unique(np.asarray(part, dtype=np.int64)) for part in parts]
     shared = sum(map(len, rows)) - len(np.unique(np.concatenate(rows))) if rows else 0
     if shared:
-        return Finding("teachers", False, "some records were seen by several teachers")
-    return Finding("teachers", True, f"{len(parts)} teachers have seen disjoint records")
+        return CheckResult("teachers", False, "some records were seen by several teachers")
+    return CheckResult("teachers", True, f"{len(parts)} teachers have seen disjoint records")
 
 
-def one_record_moves_one_teacher(here: ArrayLike, there: ArrayLike) -> Finding:
+def one_record_moves_one_teacher(here: ArrayLike, there: ArrayLike) -> CheckResult:
     """Return whether the votes about two neighbouring tables differ in one teacher at most.
 
     Votes have shape (teachers, questions) and were cast with the same coins.
     """
     moved = int(np.any(np.asarray(here) != np.asarray(there), axis=1).sum())
-    return Finding("votes", moved <= 1, f"one record moved the votes of {moved} teachers")
+    return CheckResult("votes", moved <= 1, f"one record moved the votes of {moved} teachers")
 
 
-def on_a_fixed_grid(values: ArrayLike, unit: float = 1.0) -> Finding:
+def on_a_fixed_grid(values: ArrayLike, unit: float = 1.0) -> CheckResult:
     """Return whether all outputs are multiples of one ``unit``, whatever the exact values are.
 
     Floating-point noise has last bits that depend on the value it was added to, so that some
@@ -134,7 +138,7 @@ def on_a_fixed_grid(values: ArrayLike, unit: float = 1.0) -> Finding:
     scaled = np.asarray(values, dtype=np.float64) / unit
     right = bool(np.all(scaled == np.rint(scaled)))
     sentence = f"are multiples of {unit:g}" if right else f"are no multiples of {unit:g}"
-    return Finding("grid of outputs", right, f"outputs {sentence}")
+    return CheckResult("grid of outputs", right, f"outputs {sentence}")
 
 
 def _same(first: object, second: object) -> bool:

@@ -1,4 +1,4 @@
-"""What metrics are given: two real tables, prepared once, and a synthetic one beside them."""
+"""Comparisons of a synthetic table with two real ones, prepared once, and metrics of them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.metrics.classifiers import MODELS, Factory
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.metrics.fidelity import Binning, cliques_of, mean_total_variation
-from dp_synth.metrics.prediction import Examples, LabelTask, Predicted
+from dp_synth.metrics.models import MODELS, Factory
 from dp_synth.metrics.regression import regression_scores
-from dp_synth.metrics.utility import scores_of
+from dp_synth.metrics.utility import Examples, LabelTask, Predicted, scores_of
 from dp_synth.schema import Schema
 
 Made = TypeVar("Made")
 Part = Literal["train", "holdout"]
+LABEL_NEEDED = "a categorical or ordinal label, and a column beside it"
 REFERENCE_SEED = 0  # of models that learn from real records: the same beside every table
 
 
@@ -152,6 +152,8 @@ class Metric:
     better: Literal["lower", "higher"]
     measure: Callable[[Compared], Mapping[str, Estimate]]
     needs: str = "records of either table"
+    figure_label: str = ""  # the name where it is empty
+    cites: tuple[str, ...] = ()  # keys of references.bib, or whole BibTeX entries
 
     def __call__(self, compared: Compared) -> Mapping[str, Estimate]:
         """Return the values by name, with their intervals."""

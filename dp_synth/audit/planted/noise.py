@@ -9,7 +9,7 @@ import numpy as np
 
 from dp_synth.accounting import Gaussian, PrivacyCurve, compose
 from dp_synth.accounting.events import DiscreteLaplace, Laplace
-from dp_synth.audit.planted_base import Floats, Plant
+from dp_synth.audit.planted.base import Floats, PlantedBug
 from dp_synth.mechanisms import marginal_sensitivity
 from dp_synth.mechanisms.exact_noise import discrete_laplace, rounded_gaussian
 
@@ -75,14 +75,14 @@ def noise_used_twice(inside: bool, runs: int, rng: np.random.Generator) -> Float
 _REPLACED = one_way_change(TARGET, OTHER)
 _TOO_FEW = "noise of standard deviation sigma / {} where sigma is needed"
 
-NOISE_PLANTS = (
-    Plant("P0 Gaussian", "", "", gaussian_claim(1), counts_with(1), 1500),
-    Plant("P0 Gaussian, epsilon 4", "", "", gaussian_claim(4), counts_with(4), 250),
-    Plant(
+NOISE_BUGS = (
+    PlantedBug("P0 Gaussian", "", "", gaussian_claim(1), counts_with(1), 1500),
+    PlantedBug("P0 Gaussian, epsilon 4", "", "", gaussian_claim(4), counts_with(4), 250),
+    PlantedBug(
         "P0 Gaussian, common noise", "", "", gaussian_claim(1), counts_with(1), 100, "common_noise"
     ),
-    Plant("P0 Laplace", "", "", compose([(DiscreteLaplace(1.0, 1), 1)]), laplace_count, 1000),
-    Plant(
+    PlantedBug("P0 Laplace", "", "", compose([(DiscreteLaplace(1.0, 1), 1)]), laplace_count, 1000),
+    PlantedBug(
         "P0 Gaussian, replace one",
         "",
         "",
@@ -91,7 +91,7 @@ NOISE_PLANTS = (
         1500,
         adjacency="replace_one",
     ),
-    Plant(
+    PlantedBug(
         "P1 sigma / sqrt 2",
         _TOO_FEW.format("sqrt(2)"),
         "a factor lost where a budget is shared",
@@ -99,7 +99,7 @@ NOISE_PLANTS = (
         counts_with(1, math.sqrt(0.5)),
         1500,
     ),
-    Plant(
+    PlantedBug(
         "P1 sigma / sqrt 2, epsilon 4",
         _TOO_FEW.format("sqrt(2)"),
         "a factor lost where a budget is shared",
@@ -107,7 +107,7 @@ NOISE_PLANTS = (
         counts_with(4, math.sqrt(0.5)),
         250,
     ),
-    Plant(
+    PlantedBug(
         "P1 sigma / sqrt 2, common noise",
         _TOO_FEW.format("sqrt(2)"),
         "a factor lost where a budget is shared",
@@ -116,7 +116,7 @@ NOISE_PLANTS = (
         100,
         "common_noise",
     ),
-    Plant(
+    PlantedBug(
         "P2 sigma / 2",
         _TOO_FEW.format(2),
         "a sensitivity of 1 that is 2",
@@ -124,7 +124,7 @@ NOISE_PLANTS = (
         counts_with(1, 0.5),
         250,
     ),
-    Plant(
+    PlantedBug(
         "P3 sigma / 4",
         _TOO_FEW.format(4),
         "a sensitivity of 1 that is 4",
@@ -132,7 +132,7 @@ NOISE_PLANTS = (
         counts_with(1, 0.25),
         250,
     ),
-    Plant(
+    PlantedBug(
         "P3 sigma / 4, by a threshold",
         _TOO_FEW.format(4),
         "a sensitivity of 1 that is 4",
@@ -141,7 +141,7 @@ NOISE_PLANTS = (
         1000,
         "clopper_pearson",
     ),
-    Plant(
+    PlantedBug(
         "P3 scale / n",
         "the noise of counts is divided by the number of records twice",
         "DataSynthesizer up to 0.1.4 (DataSynthesizer#34), synthcity PrivBayes",
@@ -149,7 +149,7 @@ NOISE_PLANTS = (
         laplace_frequency,
         250,
     ),
-    Plant(
+    PlantedBug(
         "P4 histogram",
         "noise for a record added, where a record replaced moves two cells",
         "adjacency confused",
@@ -158,7 +158,7 @@ NOISE_PLANTS = (
         1500,
         adjacency="replace_one",
     ),
-    Plant(
+    PlantedBug(
         "P4 sum",
         "noise for a record added, where a record replaced moves a sum twice as far",
         "adjacency confused",
@@ -167,7 +167,7 @@ NOISE_PLANTS = (
         250,
         adjacency="replace_one",
     ),
-    Plant(
+    PlantedBug(
         "P9 noise used twice",
         "two marginals get the same noise, so that their difference has none",
         "one generator made anew from one seed",

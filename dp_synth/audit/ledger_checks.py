@@ -1,6 +1,6 @@
 """Checks of what was charged: answers beside the ledger, its sums, an accountant's bounds.
 
-Each returns a `Finding`, as those of `structural` do:
+Each returns a `CheckResult`, as those of `checks` do:
 
 >>> from dp_synth.accounting.closed_forms import gaussian_epsilon
 >>> print(shares_sum_to_one({"ones": 1 / 3, "tree": 1 / 3, "pairs": 2 / 3}))
@@ -22,7 +22,7 @@ from dp_synth.accounting.events import (
     NoisyVote,
     SampledGaussian,
 )
-from dp_synth.audit.structural import Finding
+from dp_synth.audit.checks import CheckResult
 from dp_synth.errors import UnsupportedEvent
 from dp_synth.rounding import rounded_down, rounded_up
 from dp_synth.transcript import (
@@ -46,7 +46,7 @@ REGIMES: tuple[tuple[Event, int], ...] = (  # few and many answers, with much an
 )
 
 
-def answers_are_charged(ledger: Ledger, transcript: Iterable[Answer]) -> Finding:
+def answers_are_charged(ledger: Ledger, transcript: Iterable[Answer]) -> CheckResult:
     """Return whether the ledger has a charge for each answer, of no more noise than it says.
 
     Charges are found by part and reason; noisy gradients and thresholded counts leave no answer
@@ -63,45 +63,45 @@ def answers_are_charged(ledger: Ledger, transcript: Iterable[Answer]) -> Finding
         paid = charged[part, why]
         if len(noises) > len(paid):
             sentence = f"part {part!r} has {len(noises)} answers ({why}) and {len(paid)} charges"
-            return Finding("answers charged", False, sentence)
+            return CheckResult("answers charged", False, sentence)
         pairs = zip(sorted(noises), sorted(paid), strict=False)
         if any(own < least * (1 - ROUNDING) for own, least in pairs):
             sentence = f"part {part!r} ({why}) has answers with less noise than was charged for"
-            return Finding("answers charged", False, sentence)
+            return CheckResult("answers charged", False, sentence)
     total = sum(map(len, answered.values()))
-    return Finding("answers charged", True, f"each of {total} answers has a charge of its own")
+    return CheckResult("answers charged", True, f"each of {total} answers has a charge of its own")
 
 
-def ledger_adds_up(ledger: Ledger, *, epsilon: float | None = None) -> Finding:
+def ledger_adds_up(ledger: Ledger, *, epsilon: float | None = None) -> CheckResult:
     """Return whether charges stay within what was reserved, and that within the budget.
 
     The bound is computed anew; ``epsilon``, where it is given, is what was stated elsewhere.
     """
     if ledger.uncovered:
-        return Finding("ledger arithmetic", False, ledger.uncovered)
+        return CheckResult("ledger arithmetic", False, ledger.uncovered)
     found, most = ledger.epsilon, ledger.budget.epsilon
     stated = most if epsilon is None else min(epsilon, most)
     sentence = f"the entries cost epsilon {rounded_up(found)}, stated are {rounded_up(stated)}"
-    return Finding("ledger arithmetic", found <= stated * (1 + ROUNDING), sentence)
+    return CheckResult("ledger arithmetic", found <= stated * (1 + ROUNDING), sentence)
 
 
-def shares_sum_to_one(shares: Mapping[str, float]) -> Finding:
+def shares_sum_to_one(shares: Mapping[str, float]) -> CheckResult:
     """Return whether the shares of a budget that stages take add up to all of it, and no more."""
     total = sum(shares.values())
     right = abs(total - 1) <= ROUNDING and min(shares.values(), default=0.0) >= 0
-    return Finding("shares", right, f"shares of {len(shares)} stages add up to {total:.6g}")
+    return CheckResult("shares", right, f"shares of {len(shares)} stages add up to {total:.6g}")
 
 
 def stages_within(
     stages: Mapping[str, Iterable[tuple[Event, int]]], epsilon: float, delta: float
-) -> Finding:
+) -> CheckResult:
     """Return whether the events of all stages, composed in order, cost at most ``epsilon``."""
     found = compose(pair for events in stages.values() for pair in events).epsilon(delta)
     sentence = (
         f"{len(stages)} stages cost epsilon {rounded_up(found, 6)} at delta {rounded_up(delta)}, "
         f"stated are {rounded_up(epsilon, 6)}"
     )
-    return Finding("stages", found <= epsilon * (1 + ROUNDING), sentence)
+    return CheckResult("stages", found <= epsilon * (1 + ROUNDING), sentence)
 
 
 def accountant_is_certified(
@@ -109,7 +109,7 @@ def accountant_is_certified(
     regimes: Sequence[tuple[Event, int]] = REGIMES,
     *,
     delta: float = 1e-5,
-) -> Finding:
+) -> CheckResult:
     """Return whether an accountant's epsilon is never below the least that is possible.
 
     ``epsilon_of(event, count, delta)`` is asked in all ``regimes``: faults may show in few of
@@ -122,8 +122,10 @@ def accountant_is_certified(
         if found < least * (1 - ROUNDING):
             stated, needed = rounded_up(found, 6), rounded_down(least, 6)
             sentence = f"{stated} for {count} of {event}, which cost {needed} at least"
-            return Finding("accountant", False, sentence)
-    return Finding("accountant", True, f"never below what is possible in {len(regimes)} regimes")
+            return CheckResult("accountant", False, sentence)
+    return CheckResult(
+        "accountant", True, f"never below what is possible in {len(regimes)} regimes"
+    )
 
 
 def least_epsilon(event: Event, count: int, delta: float) -> float:

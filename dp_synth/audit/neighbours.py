@@ -12,14 +12,14 @@ import pandas as pd
 from dp_synth.accounting import Adjacency
 from dp_synth.attacks.distance import isolation
 from dp_synth.errors import InputError
-from dp_synth.metrics.classifiers import short_seed
+from dp_synth.metrics.models import short_seed
 from dp_synth.schema import Schema
 
 CONTRAST_RECORDS = 100  # so many that noise hardly hides which cells are fuller than expected
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
+class NeighbouringTables:
     """Two neighbouring tables: ``inside`` has the target, ``outside`` has not.
 
     InputError unless they differ by one record more inside, or in the values of one record.
@@ -49,7 +49,7 @@ class Design:
 
 def worst_case(
     adjacency: Adjacency = "add_remove", *, columns: int = 3, categories: int = 3
-) -> Design:
+) -> NeighbouringTables:
     """Return two records, and the target once more inside: no two kinds agree in a column.
 
     The "repeat" design of Annamalai, Ganev & De Cristofaro 2024 (arXiv:2405.10994): the target
@@ -68,7 +68,7 @@ def worst_case(
 
 def contrast(
     adjacency: Adjacency = "add_remove", *, columns: int = 4, records: int = CONTRAST_RECORDS
-) -> Design:
+) -> NeighbouringTables:
     """Return columns in two halves, equal within a half and opposite between them, and a target.
 
     The target has the same code in all columns. So it takes pairs of one half further from
@@ -96,7 +96,7 @@ def of_table(
     *,
     target: int | None = None,
     seed: int = 0,
-) -> Design:
+) -> NeighbouringTables:
     """Return a table with and without one record: the most isolated one unless it is named.
 
     Under replace_one the target gets the values of another record, drawn at random among those
@@ -117,19 +117,19 @@ def of_table(
         if others.empty:
             raise InputError("all records are equal: none differs from the target")
         outside = pd.concat([outside, others.sample(1, random_state=short_seed(seed))])
-    return Design(f"table(row {place})", schema, whole, outside.reset_index(drop=True))
+    return NeighbouringTables(f"table(row {place})", schema, whole, outside.reset_index(drop=True))
 
 
 def _made(
     name: str, categories: int, inside: Sequence[list[int]], outside: Sequence[list[int]]
-) -> Design:
+) -> NeighbouringTables:
     """Return tables of categorical columns, given by codes."""
     columns = [f"c{number + 1}" for number in range(len(inside[0]))]
     texts = [str(code) for code in range(categories)]
     fields = [{"name": name, "type": "categorical", "categories": texts} for name in columns]
     schema = Schema.from_dict({"name": "made", "columns": fields})
     tables = (pd.DataFrame(codes, columns=columns).astype(str) for codes in (inside, outside))
-    return Design(name, schema, *tables)
+    return NeighbouringTables(name, schema, *tables)
 
 
 def _differences(

@@ -9,7 +9,7 @@ import numpy as np
 
 from dp_synth.accounting import compose
 from dp_synth.accounting.events import NoisyVote, SampledGaussian
-from dp_synth.audit.planted_base import Floats, Plant
+from dp_synth.audit.planted.base import Floats, PlantedBug
 from dp_synth.comparison import reached
 from dp_synth.mechanisms.exact_noise import rounded_gaussian
 from dp_synth.mechanisms.noisy_votes import winners
@@ -85,11 +85,11 @@ class LowBits:
 _VOTES = compose([(VOTE, VOTES)])
 _STEPS = compose([(STEPS, 1)])
 
-TEACHER_PLANTS = (
-    Plant("P0 votes of teachers", "", "", _VOTES, NoisyVotes(1), 1000),
-    Plant("P0 sampled gradients", "", "", _STEPS, CanaryGradients(), 1000),
-    Plant("P0 whole sums of gradients", "", "", _STEPS, LowBits(exact=True), 100),
-    Plant(
+TEACHER_BUGS = (
+    PlantedBug("P0 votes of teachers", "", "", _VOTES, NoisyVotes(1), 1000),
+    PlantedBug("P0 sampled gradients", "", "", _STEPS, CanaryGradients(), 1000),
+    PlantedBug("P0 whole sums of gradients", "", "", _STEPS, LowBits(exact=True), 100),
+    PlantedBug(
         "P10 teachers share records",
         f"one record reaches {SHARED} teachers",
         "smartnoise PATECTGAN, synthcity PATE-GAN (synthcity#275), mlforhealthlabpub (#29)",
@@ -97,7 +97,7 @@ TEACHER_PLANTS = (
         NoisyVotes(SHARED),
         100,
     ),
-    Plant(
+    PlantedBug(
         "P12 no clipping",
         "gradients are summed at whatever norm they have",
         "akin to synthcity DPGAN, smartnoise DPGAN",
@@ -105,7 +105,7 @@ TEACHER_PLANTS = (
         CanaryGradients(NEVER_CUT),
         100,
     ),
-    Plant(
+    PlantedBug(
         "P12 clipping after averaging",
         "the mean gradient of a batch is clipped, with noise for one record's share of it",
         "akin to synthcity DPGAN, smartnoise DPGAN",
@@ -113,7 +113,7 @@ TEACHER_PLANTS = (
         CanaryGradients(float(BATCH)),
         100,
     ),
-    Plant(
+    PlantedBug(
         "P12 clipping by layer",
         f"each of {LAYERS} layers is clipped to the norm that all of them may have",
         "smartnoise DPGAN and DPCTGAN (smartnoise-sdk#569)",
@@ -121,7 +121,7 @@ TEACHER_PLANTS = (
         CanaryGradients(math.sqrt(LAYERS)),
         250,
     ),
-    Plant(
+    PlantedBug(
         "P13 rare class over-sampled",
         "records of a rare class take part ten times as often as is charged",
         "smartnoise DPCTGAN",
@@ -129,7 +129,7 @@ TEACHER_PLANTS = (
         CanaryGradients(rate=10 * STEPS.rate),
         100,
     ),
-    Plant(
+    PlantedBug(
         "P19 right noise, float bits",
         "sums of gradients get noise of the right scale in single precision",
         "Opacus (opacus#616), and whatever adds torch.normal to a sum",

@@ -12,21 +12,21 @@ from dataclasses import replace
 import numpy as np
 
 from dp_synth.accounting import Accountant, Event, Gaussian, Gaussians, Plan, PrivacyBudget, Votes
-from dp_synth.audit.planted_base import DELTA, Oversight
-from dp_synth.audit.structural import (
-    Finding,
+from dp_synth.audit.checks import (
+    CheckResult,
     fresh_randomness,
     on_a_fixed_grid,
     sampled_by_poisson,
     schema_ignores_data,
     teachers_are_disjoint,
 )
-from dp_synth.audit.structural_ledger import (
+from dp_synth.audit.ledger_checks import (
     accountant_is_certified,
     answers_are_charged,
     ledger_adds_up,
     stages_within,
 )
+from dp_synth.audit.planted.base import DELTA, StructuralBug
 from dp_synth.mechanisms.exact_noise import rounded_gaussian
 from dp_synth.transcript import VoteAnswer
 
@@ -40,7 +40,7 @@ TEACHERS = 5
 ANSWERS = 12  # of Gaussian noise, in an ordinary regime of accounting and in one of little noise
 
 
-def noise_of_a_seed(faulty: bool, rng: np.random.Generator) -> Finding:
+def noise_of_a_seed(faulty: bool, rng: np.random.Generator) -> CheckResult:
     """Examine two releases of noise from the seed 0, or from fresh seeds."""
 
     def release() -> object:
@@ -50,7 +50,7 @@ def noise_of_a_seed(faulty: bool, rng: np.random.Generator) -> Finding:
     return fresh_randomness(release)
 
 
-def categories_seen(faulty: bool, rng: np.random.Generator) -> Finding:
+def categories_seen(faulty: bool, rng: np.random.Generator) -> CheckResult:
     """Examine the categories of a release: those that occur, or those of a schema."""
 
     def facts(values: Sequence[float]) -> object:
@@ -59,7 +59,7 @@ def categories_seen(faulty: bool, rng: np.random.Generator) -> Finding:
     return schema_ignores_data(facts, OTHERS, (*OTHERS, TARGET))
 
 
-def bounds_seen(faulty: bool, rng: np.random.Generator) -> Finding:
+def bounds_seen(faulty: bool, rng: np.random.Generator) -> CheckResult:
     """Examine the bounds of a release: those of the data, or those of a schema."""
 
     def facts(values: Sequence[float]) -> object:
@@ -68,7 +68,7 @@ def bounds_seen(faulty: bool, rng: np.random.Generator) -> Finding:
     return schema_ignores_data(facts, OTHERS, (*OTHERS, TARGET))
 
 
-def shared_records(faulty: bool, rng: np.random.Generator) -> Finding:
+def shared_records(faulty: bool, rng: np.random.Generator) -> CheckResult:
     """Examine the rows of teachers over two rounds: parted anew in each, or once for all."""
     parts = np.array_split(rng.permutation(100), TEACHERS)
     again = np.array_split(rng.permutation(100), TEACHERS) if faulty else parts
@@ -76,14 +76,14 @@ def shared_records(faulty: bool, rng: np.random.Generator) -> Finding:
     return teachers_are_disjoint(both)
 
 
-def one_teacher(faulty: bool, rng: np.random.Generator) -> Finding:
+def one_teacher(faulty: bool, rng: np.random.Generator) -> CheckResult:
     """Examine whether teachers are objects of their own, or one that stands for all."""
     teacher = object()
     teachers = [teacher if faulty else object() for _ in range(TEACHERS)]
     return teachers_are_disjoint(np.array_split(np.arange(100), TEACHERS), teachers)
 
 
-def uncharged_votes(faulty: bool, rng: np.random.Generator) -> Finding:
+def uncharged_votes(faulty: bool, rng: np.random.Generator) -> CheckResult:
     """Examine votes of which the clear ones return before they are charged, or none does."""
     accountant = Accountant(BUDGET)
     payer = accountant.admit("pategan", Plan({"votes": Votes(ASKED, 11)}))
@@ -106,7 +106,7 @@ def uncharged_votes(faulty: bool, rng: np.random.Generator) -> Finding:
     return answers_are_charged(accountant.ledger, [answer])
 
 
-def shuffled_batches(faulty: bool, rng: np.random.Generator) -> Finding:
+def shuffled_batches(faulty: bool, rng: np.random.Generator) -> CheckResult:
     """Examine who took part in each step: a shuffled epoch's batches, or whose coin fell so."""
     records = BATCHES * BATCH
     drawn = rng.random((EPOCHS * BATCHES, records)) < 1 / BATCHES
@@ -119,7 +119,7 @@ def shuffled_batches(faulty: bool, rng: np.random.Generator) -> Finding:
     return sampled_by_poisson(drawn, 1 / BATCHES)
 
 
-def rare_class(faulty: bool, rng: np.random.Generator) -> Finding:
+def rare_class(faulty: bool, rng: np.random.Generator) -> CheckResult:
     """Examine who took part where a rare class is always drawn, or as often as others."""
     chances = np.full(BATCHES * BATCH, 1 / BATCHES)
     if faulty:
@@ -127,7 +127,7 @@ def rare_class(faulty: bool, rng: np.random.Generator) -> Finding:
     return sampled_by_poisson(rng.random((EPOCHS * BATCHES, len(chances))) < chances, 1 / BATCHES)
 
 
-def one_epoch_more(faulty: bool, rng: np.random.Generator) -> Finding:
+def one_epoch_more(faulty: bool, rng: np.random.Generator) -> CheckResult:
     """Examine a ledger whose budget was looked at before each epoch, or before each step."""
     accountant = Accountant(BUDGET)
     payer = accountant.admit("dpgan", Plan({"steps": Gaussians(EPOCHS * BATCHES)}))
@@ -140,7 +140,7 @@ def one_epoch_more(faulty: bool, rng: np.random.Generator) -> Finding:
     return ledger_adds_up(ledger)
 
 
-def shares_too_large(faulty: bool, rng: np.random.Generator) -> Finding:
+def shares_too_large(faulty: bool, rng: np.random.Generator) -> CheckResult:
     """Examine stages of one third, one third and two thirds of a budget, or of thirds."""
     rho = 0.035914  # Gaussian DP of epsilon 1 at delta 1e-5: half the square of mu = 0.26801
     shares = {"ones": 1 / 3, "tree": 1 / 3, "pairs": (2 if faulty else 1) / 3}
@@ -151,7 +151,7 @@ def shares_too_large(faulty: bool, rng: np.random.Generator) -> Finding:
     return stages_within(stages, BUDGET.epsilon, DELTA)
 
 
-def orders_from_zero(faulty: bool, rng: np.random.Generator) -> Finding:
+def orders_from_zero(faulty: bool, rng: np.random.Generator) -> CheckResult:
     """Examine a moments accountant in which one bracket counts orders from 0, or from 1."""
     orders = np.arange(1, 200)
 
@@ -165,80 +165,80 @@ def orders_from_zero(faulty: bool, rng: np.random.Generator) -> Finding:
     return accountant_is_certified(epsilon_of, regimes, delta=DELTA)
 
 
-def floating_point(faulty: bool, rng: np.random.Generator) -> Finding:
+def floating_point(faulty: bool, rng: np.random.Generator) -> CheckResult:
     """Examine counts with noise in floating point, or in whole numbers."""
     noise = rng.laplace(0.0, STDDEV, 50) if faulty else rounded_gaussian(STDDEV, (50,), rng.bytes)
     return on_a_fixed_grid(len(OTHERS) + noise)
 
 
-OVERSIGHTS = (
-    Oversight(
+LOGIC_BUGS = (
+    StructuralBug(
         "P5 categories seen, structural",
         "the domain is what occurs in the data",
         "synthcity PrivBayes and AIM, smartnoise MST and AIM, dpmm before 2026 (dpmm#19)",
         categories_seen,
     ),
-    Oversight(
+    StructuralBug(
         "P6 bounds seen, structural",
         "bounds are the least and the largest value of the data",
         "smartnoise PATE-GAN, synthcity PATE-GAN (synthcity#278)",
         bounds_seen,
     ),
-    Oversight(
+    StructuralBug(
         "P8 fixed seed",
         "every fit draws its noise from the seed 0",
         "all plugins of synthcity, PRIVBAYES of reprosyn (tapas#101)",
         noise_of_a_seed,
     ),
-    Oversight(
+    StructuralBug(
         "P10 parted anew",
         "records are parted among teachers anew in each round",
         "synthcity PATE-GAN (synthcity#275), mlforhealthlabpub (#29)",
         shared_records,
     ),
-    Oversight(
+    StructuralBug(
         "P10 one teacher",
         "all teachers are one and the same object",
         "smartnoise PATECTGAN",
         one_teacher,
     ),
-    Oversight(
+    StructuralBug(
         "P11 uncharged votes",
         "clear votes are answered before the line that charges for them",
         "synthcity PATE-GAN",
         uncharged_votes,
     ),
-    Oversight(
+    StructuralBug(
         "P13 shuffled batches",
         "batches of a fixed size from a shuffled epoch are charged as Poisson samples",
         "synthcity DPGAN, smartnoise DPGAN",
         shuffled_batches,
     ),
-    Oversight(
+    StructuralBug(
         "P13 rare class, structural",
         "records of a rare class take part ten times as often as others",
         "smartnoise DPCTGAN",
         rare_class,
     ),
-    Oversight(
+    StructuralBug(
         "P16 one epoch more",
         "the budget is looked at before an epoch, so that the last one is trained past it",
         "smartnoise DPGAN and DPCTGAN (smartnoise-sdk#569)",
         one_epoch_more,
     ),
-    Oversight(
+    StructuralBug(
         "P16 shares of 4/3",
         "the shares of three stages add up to 1.33",
         "akin to smartnoise DPCTGAN: a budget split by hand",
         shares_too_large,
     ),
-    Oversight(
+    StructuralBug(
         "P17 orders from 0",
         "a bracket of the moments bound counts orders from 0",
         "synthcity PATE-GAN",
         orders_from_zero,
     ),
-    Oversight(
+    StructuralBug(
         "P18 floating-point noise",
         "the last bits of a float tell which value the noise was added to",
         "noise of np.random",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from dp_synth.accounting import Adjacency, Gaussian, PrivacyCurve, compose
-from dp_synth.audit.structural import Finding
+from dp_synth.audit.checks import CheckResult
 
 Floats = NDArray[np.float64]
 Scores = Callable[[bool, int, np.random.Generator], Floats]
@@ -23,7 +23,7 @@ DELTA = 1e-5  # at which claims are stated
 
 
 @dataclass(frozen=True)
-class Plant:
+class PlantedBug:
     """A mechanism that an attack scores: with a ``fault``, or, to test the auditor, with none.
 
     ``scores(inside, runs, rng)`` draws as many independent runs at once about the table with the
@@ -60,11 +60,11 @@ class Plant:
 
 
 @dataclass(frozen=True)
-class Oversight:
+class StructuralBug:
     """A fault that no attack is needed for: ``examine(faulty, rng)`` checks it, or its absence."""
 
     name: str
     fault: str
     twin_of: str
-    examine: Callable[[bool, np.random.Generator], Finding]
+    examine: Callable[[bool, np.random.Generator], CheckResult]
     caught_by: CaughtBy = "structural"

@@ -1,23 +1,31 @@
-"""The classifiers that utility is measured with, and the features they are given."""
+"""Classifiers that utility is measured with, and the features they are given."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.metrics.columns import attributes_of, cells_of, codes_of
+from dp_synth.metrics.fidelity import attributes_of, cells_of, codes_of
 from dp_synth.schema import Schema
 
 BOOSTING_ROUNDS = 100
 MOST_SPLIT_CATEGORIES = 255  # histogram boosting bins no more; wider columns are split by code
 MOST_DENSE_CATEGORIES = 255  # of a column, as numbers that are all held: memory grows with them
 MOST_LOGISTIC_STEPS = 300  # of L-BFGS; stopping there is part of what the metric is
+MOST_RECORDS = 10_000  # that a neighbour is looked for among, the first of them
+NEIGHBOURS = 25
+TREES = 50
+SMALLEST_LEAF = 20  # of a tree of the forest, and of a tree alone
+PASSES = 20  # of the network through the records
+UNITS = 32
+STEP = 0.01  # large, for a network that sees few records few times
 
 Categories = tuple[int, ...]  # number of codes of each feature, 0 for a numeric one
 
@@ -98,12 +106,6 @@ def logistic_regression(categories: Categories, seed: int) -> Classifier:
     return LogisticRegression(categories)
 
 
-MODELS: dict[str, Factory] = {
-    "gradient_boosting": gradient_boosting,
-    "logistic_regression": logistic_regression,
-}
-
-
 def features_of(frame: pd.DataFrame, schema: Schema) -> tuple[NDArray[np.float64], Categories]:
     """Return all columns but the label as numbers, and how many categories each has.
 
@@ -176,3 +178,106 @@ def _logistic_pipeline(categories: Categories) -> Classifier:
         Regression(max_iter=MOST_LOGISTIC_STEPS, tol=1e-3),
     )
     return pipeline
+
+
+@dataclass
+class OnNumbers:
+    """A model that is given one-hot categories and standardised numbers, none of them missing."""
+
+    categories: Categories
+    model: Classifier
+
+    def fit(self, features: NDArray[np.float64], labels: NDArray[np.int32]) -> OnNumbers:
+        """Learn from ``features``; a network stops after twenty passes, converged or not."""
+        from sklearn.exceptions import ConvergenceWarning
+
+        self._numbers = features_as_numbers(self.categories)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.model.fit(self._numbers.fit_transform(features), labels)
+        return self
+
+    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities of shape (records, labels), labels in ascending order."""
+        return self.model.predict_proba(self._numbers.transform(features))
+
+
+@dataclass
+class NearestNeighbours:
+    """The vote of the nearest among the first records: a class that is not there has no vote."""
+
+    categories: Categories
+
+    def fit(self, features: NDArray[np.float64], labels: NDArray[np.int32]) -> NearestNeighbours:
+        """Keep the first 10,000 of ``features``; where they are few, all of them vote."""
+        from sklearn.neighbors import KNeighborsClassifier
+
+        kept = labels[:MOST_RECORDS]
+        self._voting = np.isin(np.unique(labels), kept)
+        model = KNeighborsClassifier(min(NEIGHBOURS, len(kept)), algorithm="brute")
+        self._model = OnNumbers(self.categories, model).fit(features[:MOST_RECORDS], kept)
+        return self
+
+    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities of shape (records, labels), labels in ascending order."""
+        shares = np.zeros((len(features), len(self._voting)))
+        shares[:, self._voting] = self._model.predict_proba(features)
+        return shares
+
+
+def random_forest(categories: Categories, seed: int) -> Classifier:
+    """Return fifty trees, which split categories by code."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    model: Classifier = RandomForestClassifier(
+        TREES, min_samples_leaf=SMALLEST_LEAF, random_state=short_seed(seed)
+    )
+    return model
+
+
+def decision_tree(categories: Categories, seed: int) -> Classifier:
+    """Return one tree, which splits categories by code."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    model: Classifier = DecisionTreeClassifier(
+        min_samples_leaf=SMALLEST_LEAF, random_state=short_seed(seed)
+    )
+    return model
+
+
+def naive_bayes(categories: Categories, seed: int) -> Classifier:
+    """Return Gaussian naive Bayes; it draws nothing."""
+    from sklearn.naive_bayes import GaussianNB
+
+    return OnNumbers(categories, GaussianNB())
+
+
+def network(categories: Categories, seed: int) -> Classifier:
+    """Return a perceptron of one hidden layer."""
+    from sklearn.neural_network import MLPClassifier
+
+    model = MLPClassifier(
+        (UNITS,), learning_rate_init=STEP, max_iter=PASSES, random_state=short_seed(seed)
+    )
+    return OnNumbers(categories, model)
+
+
+def nearest_neighbours(categories: Categories, seed: int) -> Classifier:
+    """Return the vote of 25 neighbours among the first 10,000 records; it draws nothing."""
+    return NearestNeighbours(categories)
+
+
+MODELS: dict[str, Factory] = {
+    "gradient_boosting": gradient_boosting,
+    "logistic_regression": logistic_regression,
+}
+SEVERAL: Mapping[str, Factory] = MappingProxyType(
+    {
+        **MODELS,
+        "random_forest": random_forest,
+        "naive_bayes": naive_bayes,
+        "network": network,
+        "nearest_neighbours": nearest_neighbours,
+        "decision_tree": decision_tree,
+    }
+)

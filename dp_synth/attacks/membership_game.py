@@ -1,4 +1,4 @@
-"""Membership games over many runs: coins decide who is fitted, attacks look at what comes out."""
+"""Membership games: coins decide who is fitted, over many runs, and attacks see what comes out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dp_synth.accounting import Accountant, Adjacency, PrivacyBudget
 from dp_synth.attacks.base import Aimed, Attack
+from dp_synth.attacks.distance import isolation
 from dp_synth.attacks.scores import Scores
 from dp_synth.attacks.view import AttackerView
 from dp_synth.datasets.overlap import overlap
@@ -33,6 +34,67 @@ Other = TypeVar("Other")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # What the fit of a table may raise. It is an outcome of the run: not retried, and not passed on.
 FAILURES = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Equally many members, to be fitted, and non-members of one population, split at random.
+
+    The flags say which records are among the most isolated ones.
+    """
+
+    members: pd.DataFrame
+    non_members: pd.DataFrame
+    member_isolated: NDArray[np.bool_]
+    non_member_isolated: NDArray[np.bool_]
+
+
+def split_pool(
+    frame: pd.DataFrame,
+    schema: Schema,
+    reference: pd.DataFrame,
+    *,
+    members: int,
+    isolated: int,
+    rng: np.random.Generator,
+) -> Pool:
+    """Return a pool of 2 x ``members`` records of ``frame``, one half of them members.
+
+    The pool holds the ``isolated`` records that lie farthest from ``reference`` (see
+    ``isolation``) and others drawn at random. Keep ``reference`` apart from ``frame``: an attack
+    may then use it. InputError when ``frame`` has too few records.
+    """
+    if members < 1 or not 0 <= isolated <= 2 * members:
+        raise InputError(
+            "members must be at least 1 and isolated between 0 and 2 x members, "
+            f"got {members} and {isolated}"
+        )
+    if len(frame) < 2 * members:
+        raise InputError(f"{members} members need a table of at least {2 * members} records")
+    chosen = _most_isolated(frame, schema, reference, isolated, rng)
+    others = np.setdiff1d(np.arange(len(frame)), chosen)
+    pool = np.concatenate([chosen, rng.choice(others, 2 * members - isolated, replace=False)])
+    order = rng.permutation(2 * members)
+    inside, outside = order[:members], order[members:]
+    return Pool(
+        frame.iloc[pool[inside]].reset_index(drop=True),
+        frame.iloc[pool[outside]].reset_index(drop=True),
+        inside < isolated,
+        outside < isolated,
+    )
+
+
+def _most_isolated(
+    frame: pd.DataFrame,
+    schema: Schema,
+    reference: pd.DataFrame,
+    count: int,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    if not count:
+        return np.empty(0, dtype=np.intp)
+    ties = rng.random(len(frame))
+    return np.lexsort((ties, -isolation(frame, schema, reference)))[:count]
 
 
 @dataclass(frozen=True, eq=False)

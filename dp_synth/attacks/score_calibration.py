@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dp_synth.attacks.excess_risk import cites
 from dp_synth.attacks.scores import Scores
 from dp_synth.errors import InputError
 
@@ -16,6 +17,7 @@ Floats = NDArray[np.float64]
 LEAST_RUNS = 2  # in which a target was out (and, online, in): fewer give no spread to speak of
 
 
+@cites("carlini2022")
 def lira(
     scores: Scores, training: Scores, mode: Literal["offline", "online"] = "offline"
 ) -> Scores:
@@ -38,6 +40,7 @@ def lira(
     return replace(scores, score=ratio)
 
 
+@cites("zarifzadeh2024")
 def rmia(
     scores: Scores,
     bystanders: Floats,
