@@ -8,7 +8,7 @@ import pytest
 from dp_synth.domain import Domain
 from dp_synth.measurement import Measurement
 from dp_synth.mechanisms.noisy_votes import Questions
-from dp_synth.nn.student import Student, independent_records
+from dp_synth.nn.pate_queries import Student, independent_records
 
 REFERENCE = [np.array([0.5, 0.3, 0.2]), np.array([0.6, 0.4])]
 
@@ -61,8 +61,8 @@ def test_sweeps_keep_the_frequencies_of_the_reference() -> None:
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
-from dp_synth.nn.asking import Wanted, any_two_values, conditioned_values  # noqa: E402
-from dp_synth.nn.teachers import few_groups  # noqa: E402
+from dp_synth.nn.pate_queries import Wanted, any_two_values, conditioned_values  # noqa: E402
+from dp_synth.nn.pate_training import few_groups  # noqa: E402
 
 
 @pytest.mark.parametrize("ask", [any_two_values, conditioned_values])

@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from dp_synth.accounting import Gaussians, Plan, ThresholdedGaussians
 from dp_synth.domain import Clique, Codes, Domain
 from dp_synth.inference import Compression, Model, estimate_total, independent_model
-from dp_synth.inference.columns import cautious_histogram
 from dp_synth.inference.mixture import MixtureModel
+from dp_synth.inference.one_way import cautious_histogram
 from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import measure
 from dp_synth.mechanisms.noisy_votes import Questions, StoppingRule, Teachers
-from dp_synth.nn.asking import Asker, Wanted
-from dp_synth.nn.lessons import Lessons
-from dp_synth.nn.product_rows import MarginalTargets, RowGenerator, Training
-from dp_synth.nn.student import Student, independent_records
+from dp_synth.nn.marginal_network import MarginalTargets, RowGenerator, Training
+from dp_synth.nn.pate_queries import Asker, Student, Wanted, independent_records
+from dp_synth.nn.settings import Lessons
 from dp_synth.table import PrivateTable
 
 Floats = NDArray[np.float64]

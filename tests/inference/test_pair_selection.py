@@ -10,7 +10,7 @@ from whole_tables import random_domain
 
 from dp_synth.domain import Domain
 from dp_synth.inference import JunctionTree
-from dp_synth.inference.structure import (
+from dp_synth.inference.pair_selection import (
     Allocation,
     choose_pairs,
     expected_distance,

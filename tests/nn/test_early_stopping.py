@@ -11,7 +11,7 @@ import pytest
 from dp_synth.accounting import Accountant, Plan, PrivacyBudget, SampledGaussians
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
-from dp_synth.nn.patience import LEAST_GAIN, Patience
+from dp_synth.nn.gan import LEAST_GAIN, Patience
 from dp_synth.synthesizers.dpctgan import DPCTGAN
 from dp_synth.synthesizers.dpgan import DPGAN
 from dp_synth.table import PrivateTable
@@ -19,8 +19,8 @@ from dp_synth.table import PrivateTable
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
 from dp_synth.mechanisms import sampled_gradients  # noqa: E402
-from dp_synth.nn import adversarial  # noqa: E402
-from dp_synth.nn.training import Training  # noqa: E402
+from dp_synth.nn import gan  # noqa: E402
+from dp_synth.nn.settings import Training  # noqa: E402
 
 DOMAIN = Domain(("a", "b"), (3, 2))
 FREQUENCIES = np.array([0.5, 0.25, 0.25, 0.5, 0.5])
@@ -34,7 +34,7 @@ STEPS = 6 * BLOCK
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampled_gradients, "CHARGED_AT_ONCE", BLOCK)
-    monkeypatch.setattr(adversarial, "WARM_UP", 5)
+    monkeypatch.setattr(gan, "WARM_UP", 5)
 
 
 def made_table(records: int = 100) -> PrivateTable:
@@ -46,11 +46,11 @@ def made_table(records: int = 100) -> PrivateTable:
 
 def trained(table: PrivateTable, training: Training):  # type: ignore[no-untyped-def]
     part, rng = table.payer.plan.sampled("steps"), np.random.default_rng(0)
-    return adversarial.train(table, part, FREQUENCIES, training, records=100.0, rng=rng)
+    return gan.train(table, part, FREQUENCIES, training, records=100.0, rng=rng)
 
 
-def made_game(training: Training = TRAINING) -> adversarial._Game:
-    return adversarial._Game(DOMAIN, FREQUENCIES, training, np.random.default_rng(0))
+def made_game(training: Training = TRAINING) -> gan._Game:
+    return gan._Game(DOMAIN, FREQUENCIES, training, np.random.default_rng(0))
 
 
 def charged(table: PrivateTable) -> int:
@@ -75,7 +75,7 @@ def test_a_training_stops_and_charges_no_step_that_it_does_not_take(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     misfits = iter([0.5, 0.4, 0.4, 0.4])
-    monkeypatch.setattr(adversarial._Game, "misfit", lambda _game: next(misfits))
+    monkeypatch.setattr(gan._Game, "misfit", lambda _game: next(misfits))
     table = made_table()
     rows = trained(table, replace(TRAINING, patience=2))
     assert charged(table) == 4 * BLOCK < STEPS
@@ -135,9 +135,9 @@ def test_misfits_of_other_records_are_equal_until_noisy_steps_make_them_differ(
 ) -> None:
     """One table has no record: the same noisy sums must give the same misfits."""
     seen: list[list[float]] = []
-    misfit = adversarial._Game.misfit
+    misfit = gan._Game.misfit
 
-    def remembered(game: adversarial._Game) -> float:
+    def remembered(game: gan._Game) -> float:
         seen[-1].append(misfit(game))
         return seen[-1][-1]
 
@@ -145,9 +145,9 @@ def test_misfits_of_other_records_are_equal_until_noisy_steps_make_them_differ(
         step(gradients, critic, loss)
         return [torch.full_like(p, 0.01) for p in critic.parameters()]
 
-    step = adversarial.SampledGradients.step
-    monkeypatch.setattr(adversarial._Game, "misfit", remembered)
-    monkeypatch.setattr(adversarial.SampledGradients, "step", noise_alone)
+    step = gan.SampledGradients.step
+    monkeypatch.setattr(gan._Game, "misfit", remembered)
+    monkeypatch.setattr(gan.SampledGradients, "step", noise_alone)
     for records in (0, 500):
         seen.append([])
         trained(made_table(records), replace(TRAINING, patience=99))

@@ -1,4 +1,4 @@
-"""Which pairs to measure, and how finely, once noisy scores of all of them are known."""
+"""Selection of pairs to measure, and of their precision, by noisy scores of all pairs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def shrink_scores(scores: Floats, stddev: float) -> Floats:
 
 @dataclass(frozen=True)
 class Allocation:
-    """How a precision, 1 / stddev^2, is shared among one-way marginals and pairs, by weight."""
+    """Allocation of a precision, 1 / stddev^2, among one-way marginals and pairs, by weight."""
 
     weights: Mapping[Clique, float]
     precision: float

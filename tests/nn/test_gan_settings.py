@@ -10,8 +10,8 @@ import pytest
 from dp_synth.accounting import Accountant, Gaussians, PrivacyBudget, SampledGaussians
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import InputError
-from dp_synth.nn import extra
-from dp_synth.nn.training import Columns, Training, gan_plan
+from dp_synth.nn import settings
+from dp_synth.nn.settings import Columns, Training, gan_plan
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.dpctgan import DPCTGAN
 from dp_synth.synthesizers.dpgan import DPGAN
@@ -59,7 +59,7 @@ def test_constraints_are_refused_by_name() -> None:
 
 
 def test_without_torch_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extra, "find_spec", lambda _name: None)
+    monkeypatch.setattr(settings, "find_spec", lambda _name: None)
     with pytest.raises(InputError, match=r"pip install '\.\[deep\]'"):
         made_plan(DOMAIN)
 

@@ -1,4 +1,4 @@
-"""What one-way measurements alone say: histograms, and codes too rare to be told apart."""
+"""One-way estimates: histograms of single attributes, and the merging of codes too rare."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from numpy.typing import NDArray
 
 from dp_synth.domain import Domain
 from dp_synth.inference.estimation import estimate, estimate_total
+from dp_synth.inference.expanded_model import RefinedModel
+from dp_synth.inference.graphical_model import JunctionTreeModel
+from dp_synth.inference.histograms import project_to_simplex, simplex_mean, smooth_ordered
 from dp_synth.inference.junction_tree import JunctionTree
-from dp_synth.inference.model import JunctionTreeModel
-from dp_synth.inference.refinement import RefinedModel
-from dp_synth.inference.simplex import project_to_simplex, simplex_mean
-from dp_synth.inference.smoothing import smooth_ordered
 from dp_synth.measurement import Measurement
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
-RARE = 3.0  # in standard deviations of the noise, as in the paper of MST
+RARE_DEVIATIONS = 3.0  # in standard deviations of the noise, as in the paper of MST
 
 
 def histogram(one: Measurement, ordered: int, total: float) -> Floats:
@@ -95,11 +94,11 @@ class Compression:
             ordered = domain.ordered[domain.axis(attribute)]
             counts = histogram(one, ordered, total)
             alike = domain.alike(attribute)
-            least = max(RARE * stddev, coarseness * math.sqrt(total * stddev))
+            least = max(RARE_DEVIATIONS * stddev, coarseness * math.sqrt(total * stddev))
             group = np.empty(counts.size, dtype=np.int32)
             group[:ordered] = _merge_neighbours(counts[:ordered], alike[:ordered], least)
             first = int(group[:ordered].max()) + 1 if ordered else 0
-            kept = one.values[ordered:] >= RARE * stddev
+            kept = one.values[ordered:] >= RARE_DEVIATIONS * stddev
             group[ordered:] = first + _merge_rare(kept, alike[ordered:])
             groups[attribute] = group
             shares[attribute] = _shares(group, counts)

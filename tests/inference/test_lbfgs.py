@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dp_synth.inference.descent import minimise
+from dp_synth.inference._lbfgs import minimise
 
 
 def valley(rng, size=30):

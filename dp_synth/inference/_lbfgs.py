@@ -1,4 +1,7 @@
-"""The minimum of a smooth convex function, from a good guess of its curvature."""
+"""L-BFGS with a preconditioner: the minimum of a smooth convex function.
+
+scipy's L-BFGS-B takes no preconditioner, which is what makes few iterations enough here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables summed onto some of their axes and scaled along them, at the speed of memory.
+"""Factor operations: tables summed onto some of their axes and scaled along them.
 
 Plain numpy needs ten times as long where the last axis of a table is short, as it is wherever the
 last attribute is a label of two classes: its inner loops are as long as that axis.
@@ -6,7 +6,7 @@ last attribute is a label of two classes: its inner loops are as long as that ax
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dp_synth.domain import Clique, Domain
 
 Floats = NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -24,9 +26,10 @@ MATRIX_CELLS = 16_384  # the largest matrix of zeros and ones kept for one produ
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """How tables of one shape fold onto the axes in ``kept``: messages have a cell for each left.
+    """Sum of tables of one shape onto the axes in ``kept``, and the way back from a message.
 
-    Tables are C-contiguous; messages are flat, in C order of the axes that are kept.
+    A message has a cell for each that is left. Tables are C-contiguous; messages are flat, in C
+    order of the axes that are kept.
 
     >>> fold = Fold((2, 3), (1,))
     >>> table = np.arange(6.0).reshape(2, 3)
@@ -140,3 +143,50 @@ def _summing(before: int, size: int, after: int) -> Floats:
     if before > 1 and 1 < after <= SHORT and size * after * after <= MATRIX_CELLS:
         return np.tile(np.eye(after), (size, 1))
     return np.ones(size if before * after > 1 else 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Projections:
+    """Marginals of one table over ``shape``: subsets asked of it as it is, and those of its sums.
+
+    Subsets share their sums: the attribute that the fewest of them need is summed out once for
+    all that can do without it. The largest table is so read two or three times and not once a
+    subset; the log potential of a clique, a sum over its subsets, is put together the same way.
+    """
+
+    shape: tuple[int, ...]
+    here: tuple[int, ...]
+    below: tuple[tuple[Fold, Projections], ...]
+
+    @classmethod
+    def of(cls, domain: Domain, clique: Clique, wanted: Mapping[int, Clique]) -> Projections:
+        """Return the projections of ``clique`` onto numbered subsets, each in its own order."""
+        here = tuple(number for number, subset in wanted.items() if subset == clique)
+        left = {number: subset for number, subset in wanted.items() if subset != clique}
+        below = []
+        while left:
+            least = max(
+                clique, key=lambda a: (sum(a not in s for s in left.values()), domain.size(a))
+            )
+            without = {number: s for number, s in left.items() if least not in s}
+            left = {number: s for number, s in left.items() if least in s}
+            rest = tuple(a for a in clique if a != least)
+            kept = tuple(i for i, a in enumerate(clique) if a != least)
+            below.append((Fold(domain.shape(clique), kept), cls.of(domain, rest, without)))
+        return cls(domain.shape(clique), here, tuple(below))
+
+    def collect(self, table: Floats, into: list[Floats]) -> None:
+        """Write the sums of ``table`` into the list, flat, at the numbers of their subsets."""
+        for number in self.here:
+            into[number] = table.reshape(-1)
+        for fold, smaller in self.below:
+            smaller.collect(fold.sum(table), into)
+
+    def spread(self, parameters: Sequence[Floats]) -> Floats:
+        """Return the table whose cells are the sums of their subsets' parameters, given flat."""
+        table = np.zeros(self.shape)
+        for number in self.here:
+            table += parameters[number].reshape(self.shape)
+        for fold, smaller in self.below:
+            fold.add(table, smaller.spread(parameters).reshape(-1))
+        return table

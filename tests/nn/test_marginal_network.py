@@ -12,7 +12,7 @@ from dp_synth.measurement import Measurement
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
-from dp_synth.nn.product_rows import MarginalTargets, RowGenerator, Training, fit_rows  # noqa: E402
+from dp_synth.nn.marginal_network import MarginalTargets, RowGenerator, Training, fit_rows  # noqa: E402
 
 DOMAIN = Domain(("a", "b", "c"), (3, 2, 4))
 TRAINING = Training(rows=64, width=32, steps=500)

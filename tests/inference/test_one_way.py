@@ -11,7 +11,7 @@ from dp_synth.inference import (
     JunctionTreeModel,
     independent_model,
 )
-from dp_synth.inference.columns import histogram
+from dp_synth.inference.one_way import histogram
 from dp_synth.measurement import Measurement
 
 

@@ -1,4 +1,4 @@
-"""How the log-partition function of measured marginals bends, were all attributes independent."""
+"""Preconditioner of the estimation: the Hessian of measured marginals under independence."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dp_synth.domain import Clique, Domain
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-LEAST = 1e-9  # stiffness: what has no noise at all would not bend
+MIN_STIFFNESS = 1e-9  # stiffness: what has no noise at all would not bend
 
 
 @dataclass(frozen=True, eq=False)
 class Effects:
-    """The cells of several marginals, and the levels of their axes that each cell belongs to.
+    """Incidence of the cells of several marginals with the levels of their axes.
 
     A block is one marginal, a level one code of one of its axes. ``cell`` and ``level`` list the
     memberships; ``axis``, ``block`` and ``code`` say of each level whose it is, ``home`` of each
@@ -65,7 +65,7 @@ class Effects:
 
 @dataclass(frozen=True, eq=False)
 class Curvature:
-    """An approximate Hessian of N log Z(theta) + 1/2 sum of k s^2 theta^2, easily inverted.
+    """Approximate Hessian of N log Z(theta) + 1/2 sum of k s^2 theta^2, easily inverted.
 
     Of independent attributes the covariance of marginals falls apart by effects (the analysis of
     variance): the constant of a block, one main effect an axis, and the interaction that is left.
@@ -97,7 +97,7 @@ class Curvature:
 
         ``values`` and ``stiffness`` (k s^2) have a number for each cell.
         """
-        stiff = np.maximum(stiffness, LEAST)
+        stiff = np.maximum(stiffness, MIN_STIFFNESS)
         blocks = int(effects.home.max(initial=-1)) + 1
         constant = _sums(effects.home, stiff, blocks)
         total = np.bincount(effects.axis, expected[effects.code])

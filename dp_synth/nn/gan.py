@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dp_synth.accounting import SampledGaussians, Slice, compose
+from dp_synth.accounting import Plan, SampledGaussians, Slice, compose
 from dp_synth.checkpoint import State, current_keeper
 from dp_synth.domain import Domain
 from dp_synth.errors import CheckpointError
+from dp_synth.inference import Compression, estimate_total
+from dp_synth.inference.mixture import MixtureModel
+from dp_synth.inference.one_way import histogram
+from dp_synth.measurement import Measurement
+from dp_synth.mechanisms import measure
 from dp_synth.mechanisms.clipped_gradients import Critic, clipped_sum
 from dp_synth.mechanisms.sampled_gradients import SampledGradients
-from dp_synth.nn.encoding import Encoding
 from dp_synth.nn.generator import (
     LATENT,
     Averaged,
     Conditions,
+    Encoding,
     Generator,
     check_rows,
     diverged,
     probabilities,
+    raked,
 )
-from dp_synth.nn.patience import Patience
 from dp_synth.nn.progress import tell
-from dp_synth.nn.state import arrays_of, restore
-from dp_synth.nn.training import Training
+from dp_synth.nn.settings import Columns, Training
+from dp_synth.nn.state_dict import arrays_of, restore
 from dp_synth.table import PrivateTable
+from dp_synth.transcript import MarginalAnswer
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +49,8 @@ KEPT = 0.99  # of the averaged weights, at every step of the generator
 WARM_UP = 100  # steps of the generator towards the frequencies before there is a critic
 REAL, FAKE = -1.0, 1.0  # slopes of the critic's loss in its scores
 JUDGED_BY = 0  # seed of the latent numbers by which a generator is judged, always the same
+LEAST = 1e-6  # frequency of a group, so that none is out of reach
+LEAST_GAIN = 0.01  # of the best misfit so far: less is none
 
 
 def device_of(wish: str) -> torch.device:
@@ -328,3 +336,81 @@ class _Game:
         mean = self.encoding.softmax(logits).mean(dim=0).clamp(min=1e-7)
         ours = self.frequencies
         return (ours * (torch.log(ours.clamp(min=1e-7)) - torch.log(mean))).sum()
+
+
+def fit_gan(
+    table: PrivateTable,
+    plan: Plan,
+    training: Training,
+    rng: np.random.Generator,
+    *,
+    columns: Columns,
+) -> MixtureModel:
+    """Return the rows of a generator, trained on what the parts "ones" and "steps" pay for.
+
+    One-way marginals say which codes are one input of the networks (``Compression``), and how a
+    group is shared out among its codes. Unless ``training`` gives their frequencies no weight,
+    the rows are raked to them at the end.
+    """
+    cliques = [(attribute,) for attribute in table.domain]
+    ones = _paid(table) or measure(
+        table, cliques, plan.gaussians("ones"), rng, why="one-way marginals"
+    )
+    total = estimate_total(ones)
+    compression = Compression.of(table.domain, ones, coarseness=columns.coarseness)
+    frequencies = _frequencies(table.domain, ones, compression)
+    coarse = table.coarsen(compression.groups)
+    rows = train(coarse, plan.sampled("steps"), frequencies, training, records=total, rng=rng)
+    weights = np.full(len(rows), 1 / len(rows))
+    sizes = compression.domain.sizes
+    tables = (
+        raked(rows, frequencies, sizes)
+        if training.frequencies_weight
+        else tuple(np.split(rows, np.cumsum(sizes)[:-1], axis=1))
+    )
+    model = MixtureModel(compression.domain, weights, tables, total)
+    return model.refined(table.domain, compression.groups, compression.shares)
+
+
+def _paid(table: PrivateTable) -> list[Measurement]:
+    """Return the one-way marginals that an earlier run of this fit has paid for, if one has."""
+    return [
+        Measurement(answer.clique, answer.values, answer.stddev)
+        for answer in table.transcript
+        if isinstance(answer, MarginalAnswer) and answer.part == "ones"
+    ]
+
+
+def _frequencies(domain: Domain, ones: Sequence[Measurement], compression: Compression) -> Floats:
+    """Return the frequencies of all attributes' groups, side by side, summing to 1 in each."""
+    total = estimate_total(ones)
+    parts = []
+    for one, ordered in zip(ones, domain.ordered, strict=True):
+        counts = histogram(one, ordered, total)
+        held = np.bincount(compression.groups[one.clique[0]], weights=counts)
+        held = np.maximum(held / max(held.sum(), 1e-300), LEAST)
+        parts.append(held / held.sum())
+    return np.concatenate(parts)
+
+
+@dataclass
+class Patience:
+    """Counts blocks of steps without a gain; ``blocks`` says after how many it ends, 0 for never.
+
+    >>> patience = Patience(blocks=2)
+    >>> [patience.is_over(lambda: misfit) for misfit in (0.5, 0.4, 0.4, 0.41)]
+    [False, False, False, True]
+    """
+
+    blocks: int
+    best: float = math.inf
+    since: int = 0
+
+    def is_over(self, misfit: Callable[[], float]) -> bool:
+        """Whether no block of the last few was better; ``misfit`` is asked only where it counts."""
+        if not self.blocks:
+            return False
+        found = misfit()
+        self.since = 0 if found < self.best * (1 - LEAST_GAIN) else self.since + 1
+        self.best = min(self.best, found)
+        return self.since >= self.blocks

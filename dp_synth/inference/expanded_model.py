@@ -1,4 +1,4 @@
-"""A model over groups of codes, and how each group is shared out among its codes."""
+"""Expanded model: a graphical model over groups of codes, and each code's share of its group."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.domain import Clique, Domain
+from dp_synth.inference.graphical_model import JunctionTreeModel
 from dp_synth.inference.junction_tree import MAX_CELLS, JunctionTree
-from dp_synth.inference.model import JunctionTreeModel
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
