@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from scipy import fft, special
 
 from dp_synth.accounting import compose
-from dp_synth.accounting.contours import contours
-from dp_synth.accounting.curves import CONTOUR
-from dp_synth.accounting.domination import ROUNDING
-from dp_synth.accounting.dots import ROUGH, UNIT
+from dp_synth.accounting.contour_integrals import contours
+from dp_synth.accounting.discretization import ROUGH, UNIT
+from dp_synth.accounting.dominating_gaussian import ROUNDING
 from dp_synth.accounting.events import (
     Gaussian,
     Pure,
@@ -23,7 +22,8 @@ from dp_synth.accounting.events import (
     ThresholdedGaussian,
     TruncatedGaussian,
 )
-from dp_synth.accounting.sampled_moments import Step, log_transforms, rectangles, tilted
+from dp_synth.accounting.privacy_profile import CONTOUR
+from dp_synth.accounting.subsampled_moments import Step, log_transforms, rectangles, tilted
 from dp_synth.errors import UnsupportedEvent
 
 PI = np.longdouble("3.14159265358979323846264338328")
