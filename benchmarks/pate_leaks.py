@@ -26,7 +26,7 @@ from scipy import stats
 
 import dp_synth as dps
 from dp_synth.accounting import Plan, Votes
-from dp_synth.accounting.closed_forms import gaussian_epsilon
+from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.audit import Worlds, clopper_pearson_bound
 from dp_synth.domain import Codes, Domain
 from dp_synth.mechanisms.noisy_votes import (

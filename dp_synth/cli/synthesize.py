@@ -376,8 +376,7 @@ def _payer(
 ) -> Accountant | Portion:
     """Return an accountant of its own, or a portion of the adaptive one whose ledger is there."""
     from dp_synth.accounting import Accountant, read_ledger
-    from dp_synth.accounting.ledger_file import difference
-    from dp_synth.accounting.ledger_lines import is_begun
+    from dp_synth.accounting.ledger_file import difference, is_begun
 
     if checkpoint and not ledger:
         raise InputError("--checkpoint needs --ledger, which says what is left to go on with")

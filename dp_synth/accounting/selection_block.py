@@ -1,4 +1,4 @@
-"""A block of adaptive selections: one privacy curve for all of them, given what comes after.
+"""Blocks of adaptive selections: one privacy curve for all of them, given what comes after.
 
 A selection whose privacy loss has range E is dominated by pairs of distributions on two outcomes
 with losses t and t - E, for some t between 0 and E that may depend on all earlier outputs. The

@@ -1,12 +1,13 @@
-"""Sums of losses from below: an epsilon that some mechanism of these events surely exceeds.
+"""Lower bounds on what events cost: with the certified upper ones, an interval about the truth.
 
-Outcomes whose losses lie about one point of the lattice are merged, which is post-processing. The
-merged loss is that point but for the square of the spacing: how far it falls short at most is a
-shift, which all losses of an event are moved by. Chances are rounded down, what lies outside a
-window is left out, and what a transform may have got wrong is taken off.
+The events describe mechanisms, and the truth is the cost of the worst of them, against the worst
+adversary. A lower bound shows one mechanism, and one adversary, whose cost is larger: of a
+selection one of two outcomes is taken, of a vote an even split.
 
-Of events that describe many mechanisms one is taken: of a selection one of two outcomes, of a vote
-an even split.
+Sums of losses are bounded so: outcomes whose losses lie about one point of the lattice are merged,
+which is post-processing. The merged loss is that point but for the square of the spacing: how far
+it falls short at most is a shift, which all losses of an event are moved by. Chances are rounded
+down, what lies outside a window is left out, and what a transform may have got wrong is taken off.
 """
 
 from __future__ import annotations
@@ -18,9 +19,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting import losses
-from dp_synth.accounting.closed_forms import ROUNDING
-from dp_synth.accounting.dots import NODES, SLACK, UNIT, WEIGHTS, Dots, Floats
+from dp_synth.accounting.contour_integrals import contours
+from dp_synth.accounting.conversions import ROUNDING, gaussian_bounds, gaussian_epsilon
+from dp_synth.accounting.discretization import (
+    LARGEST_LOSS,
+    NODES,
+    PIECES,
+    SLACK,
+    UNIT,
+    WEIGHTS,
+    Dots,
+    Floats,
+)
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteGaussian,
@@ -29,22 +39,32 @@ from dp_synth.accounting.events import (
     Gaussian,
     Laplace,
     NoisyVote,
-    Public,
+    NoOp,
     Pure,
     SampledGaussian,
     Selection,
+    ThresholdedGaussian,
+    TruncatedGaussian,
+    ZeroConcentrated,
 )
-from dp_synth.accounting.tilting import OUTSIDE, LossSum, _Tilted
-from dp_synth.accounting.transforms import (
+from dp_synth.accounting.fft_composition import (
+    OUTSIDE,
     SLACK_OF_SUMS,
     Level,
+    LossSum,
+    _Tilted,
     norm_of_shares,
     undone,
 )
-from dp_synth.accounting.votes import log_chances
+from dp_synth.accounting.pate import log_chances
+from dp_synth.accounting.pld import TAIL, check_gaussian, check_size, event_by_event
+from dp_synth.accounting.subsampled_gaussian import REACH, log_ratio, pieces
 from dp_synth.errors import UnsupportedEvent
 
 SHORT = 1 / 16  # of the spacing: a merged loss that falls further short counts one point lower
+Sequence = tuple[tuple[Event, int], ...]
+NEAR = np.geomspace(1e-15, 1e-3, 49)  # of an upper bound, by which a lower one falls short of it
+SHARES = (0.5, 0.6, 0.65)  # of a selection's range, that an adversary may gain at every choice
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +140,7 @@ def low_dots(
             return ([(_discrete_gaussian(event, step), 1)],)
         case DiscreteLaplace():
             rate, shift = 1 / event.scale, event.sensitivity
-            losses._check_size(rate * shift, shift)
+            check_size(rate * shift, shift)
             noise = np.arange(shift + 1, dtype=np.float64)
             chances = np.exp(-rate * noise)
             chances[1:-1] *= -math.expm1(-rate)
@@ -164,11 +184,11 @@ def _vote(event: NoisyVote, share: float, step: float) -> LowDots:
 
 def _discrete_gaussian(event: DiscreteGaussian, step: float) -> LowDots:
     shift, variance = event.sensitivity, event.stddev**2
-    reach = math.ceil((losses.TAIL_STDDEVS + 1) * event.stddev) + 1
-    losses._check_size(shift * (shift + 2 * reach) / (2 * variance), 2 * reach)
+    reach = math.ceil((REACH + 1) * event.stddev) + 1
+    check_size(shift * (shift + 2 * reach) / (2 * variance), 2 * reach)
     noise = np.arange(-reach, reach + 1, dtype=np.float64)
     chances = np.exp(-(noise**2) / (2 * variance))
-    chances *= (1 - ROUNDING) / chances.sum() * (1 - losses.TAIL)
+    chances *= (1 - ROUNDING) / chances.sum() * (1 - TAIL)
     return of_atoms(shift * (shift - 2 * noise) / (2 * variance), chances, 0.0, step)
 
 
@@ -179,29 +199,29 @@ def _gaussian(
     if isinstance(event, SampledGaussian) and not event.is_simple:
         raise UnsupportedEvent("nothing bounds sums of several rows of a unit from below")
     mu = 1 / event.noise_multiplier
-    losses._check_gaussian(mu, rate, steps, step / 2)
+    check_gaussian(mu, rate, steps, step / 2)
 
     def removed(y: Floats) -> tuple[Floats, Floats]:
-        values = losses._log_ratio(mu, rate, y)
+        values = log_ratio(mu, rate, y)
         return values, np.exp(values - y * y / 2) / math.sqrt(2 * math.pi)
 
     def added(y: Floats) -> tuple[Floats, Floats]:
-        return -losses._log_ratio(mu, rate, -y), np.exp(-y * y / 2) / math.sqrt(2 * math.pi)
+        return -log_ratio(mu, rate, -y), np.exp(-y * y / 2) / math.sqrt(2 * math.pi)
 
-    points, halves = losses._pieces(mu, rate, step / 2, mu + losses.TAIL_STDDEVS)
+    points, halves = pieces(mu, rate, step / 2, mu + REACH)
     first = [(of_density(points, halves, removed, step), steps)]
     if rate == 1:
         return (first,)
-    points, halves = losses._pieces(mu, rate, step / 2, losses.TAIL_STDDEVS)
+    points, halves = pieces(mu, rate, step / 2, REACH)
     return first, [(of_density(-points[::-1], -halves[::-1] - 1, added, step), steps)]
 
 
 def _laplace(event: Laplace, step: float) -> list[tuple[LowDots, int]]:
     """One of three laws, told which: both ends, or between them."""
     most = event.sensitivity / event.scale
-    losses._check_size(most, 4 * most / step)
+    check_size(most, 4 * most / step)
     inner = np.arange(math.ceil(-2 * most / step), math.floor(2 * most / step) + 1) * step / 2
-    even = np.linspace(-most, most, math.ceil(2 * most * losses.PIECES) + 1)
+    even = np.linspace(-most, most, math.ceil(2 * most * PIECES) + 1)
     points = np.unique(np.concatenate([even, np.clip(inner, -most, most)]))
     halves = np.floor((points[1:] + points[:-1]) / step).astype(np.int64)
     between = of_density(points, halves, lambda x: (x, np.exp((x - most) / 2) / 4), step)
@@ -278,7 +298,7 @@ def from_below(
     precision = 0.0
     for event, count in sequence:
         match event:
-            case Public():
+            case NoOp():
                 continue
             case Gaussian():
                 precision += count / event.noise_multiplier**2
@@ -287,7 +307,89 @@ def from_below(
                 for way, parts in zip(directions, (found[0], found[-1]), strict=True):
                     way += [(dots, times * count) for dots, times in parts]
     if precision:
-        pieces = math.ceil(precision / losses.LARGEST_LOSS)
-        (parts,) = low_dots(Gaussian(math.sqrt(pieces / precision) * (1 + 8 * UNIT), 1.0), step)
-        directions = [[*way, (parts[0][0], pieces)] for way in directions]
+        shares = math.ceil(precision / LARGEST_LOSS)
+        (parts,) = low_dots(Gaussian(math.sqrt(shares / precision) * (1 + 8 * UNIT), 1.0), step)
+        directions = [[*way, (parts[0][0], shares)] for way in directions]
     return [LowSum(way) for way in directions if way]
+
+
+def least_epsilon(sequence: Sequence, delta: float, upper: float) -> float:
+    """Return a lower bound on epsilon at ``delta``, whose certified upper bound is ``upper``.
+
+    UnsupportedEvent, in one line, where nothing bounds the events from below.
+    """
+    sequence = _attained(sequence)
+    mu = _mu(sequence)
+    if mu is not None:
+        return min(_least_of_gaussian(mu, delta, upper), upper)
+    if delta:
+        try:
+            return min(contours(sequence).epsilons(delta)[0], upper)
+        except UnsupportedEvent:
+            pass
+    return min(max(each.low_epsilon(delta) for each in _sums(sequence)), upper)
+
+
+def least_delta(sequence: Sequence, epsilon: float, upper: float) -> float:
+    """Return a lower bound on delta at ``epsilon``, whose certified upper bound is ``upper``.
+
+    UnsupportedEvent as in ``least_epsilon``.
+    """
+    sequence = _attained(sequence)
+    mu = _mu(sequence)
+    if mu is not None:
+        found = float(gaussian_bounds(mu, np.array([epsilon]))[0][0]) if mu else 0.0
+        return min(max(found, 0.0), upper)
+    try:
+        return min(float(contours(sequence).intervals(np.array([epsilon]))[0][0]), upper)
+    except UnsupportedEvent:
+        return min(max(each.low_delta(epsilon) for each in _sums(sequence)), upper)
+
+
+def _attained(sequence: Sequence) -> Sequence:
+    """Return events of a known law in place of those that describe many mechanisms.
+
+    For a zCDP cost a Gaussian, for released values their noisy counts, and for cut batches those
+    of a table that is too small to be cut.
+    """
+    found: list[tuple[Event, int]] = []
+    for event, count in sequence:
+        match event:
+            case ThresholdedGaussian():
+                found.append((event.counted, count))
+            case TruncatedGaussian():
+                found.append((event.sampled, count))
+            case ZeroConcentrated():
+                found.append((Gaussian(1 / math.sqrt(2 * event.rho) * (1 + 1e-15), 1.0), count))
+            case _:
+                found.append((event, count))
+    return tuple(found)
+
+
+def _mu(sequence: Sequence) -> float | None:
+    """Return what all events amount to as one Gaussian, rounded down; None if not all do."""
+    precision = 0.0
+    for event, count in sequence:
+        if isinstance(event, Gaussian):
+            precision += count / event.noise_multiplier / event.noise_multiplier
+        elif not isinstance(event, NoOp):
+            return None
+    return math.sqrt(precision) * (1 - 1e-15 * (2 + len(sequence)))
+
+
+def _least_of_gaussian(mu: float, delta: float, upper: float) -> float:
+    if not mu or not delta or not math.isfinite(upper):
+        return 0.0 if not mu else upper
+    tried = gaussian_epsilon(mu, delta) * (1 - NEAR)
+    larger = gaussian_bounds(mu, tried)[0] > delta
+    return float(tried[np.argmax(larger)]) if larger.any() else 0.0
+
+
+def _sums(sequence: Sequence) -> list[LowSum]:
+    several = any(isinstance(event, Selection | NoisyVote) for event, _ in sequence)
+    try:
+        step = event_by_event(sequence).step
+        shares = SHARES if several else SHARES[:1]
+        return [each for share in shares for each in from_below(sequence, step, share)]
+    except UnsupportedEvent as error:
+        raise UnsupportedEvent(f"cannot be certified from below: {error}") from None

@@ -1,4 +1,4 @@
-"""The exact privacy curve of one noisy vote of teachers between two classes.
+"""PATE: the exact privacy curve of one noisy vote of teachers between two classes.
 
 Composing this curve as often as there are votes bounds the whole transcript under these
 conditions, which are the caller's duty:
@@ -27,7 +27,7 @@ from dp_synth.accounting.events import NoisyVote
 from dp_synth.errors import InputError
 
 if TYPE_CHECKING:
-    from dp_synth.accounting.closed_forms import Floats
+    from dp_synth.accounting.conversions import Floats
 
 ROUNDING = 2.0**-48  # bounds the relative rounding error of one special function, and to spare
 ORDERS = np.arange(1, 101)  # of moments

@@ -1,4 +1,4 @@
-"""Which values of a table reach a threshold: one privacy curve with all that is released beside it.
+"""Partition selection: which values of a table reach a threshold, and all released beside them.
 
 A record holds one value, so that its absence changes one count by one. Given the noise on all
 other counts, what is released tells one bit of that value's: whether its count plus Gaussian noise
@@ -8,10 +8,10 @@ privacy curve of everything else, then the largest over all such pairs (q, p) of
 
     p D(epsilon - log(p / q)) + (1 - p) D(epsilon - log((1 - p) / (1 - q)))
 
-is one of everything, as in `blocks`: the supremum is taken at every epsilon. A new value and one
-that others hold are alternatives here, so that the worst table pays for one of them, where a
-``ThresholdedGaussian`` pays for both and for counts that nobody sees. `docs/accounting.md` has the
-proof.
+is one of everything, as in `selection_block`: the supremum is taken at every epsilon. A new value
+and one that others hold are alternatives here, so that the worst table pays for one of them, where
+a ``ThresholdedGaussian`` pays for both and for counts that nobody sees. `docs/accounting.md` has
+the proof.
 """
 
 from __future__ import annotations

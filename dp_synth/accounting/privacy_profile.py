@@ -1,4 +1,4 @@
-"""Privacy curves: certified upper bounds on what a fixed sequence of events costs.
+"""Privacy profiles: certified upper bounds on what a fixed sequence of events costs.
 
 Gaussians alone have the exact curve of one Gaussian mechanism. Anything else is composed as
 privacy-loss distributions, rounded to the pessimistic side; runs of selections are taken as
@@ -22,33 +22,33 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from dp_synth.accounting.certification import least_delta, least_epsilon
-from dp_synth.accounting.closed_forms import (
+from dp_synth.accounting.contour_integrals import Contours, contours
+from dp_synth.accounting.conversions import (
     gaussian_delta,
     gaussian_epsilon,
     zcdp_delta,
     zcdp_epsilon,
 )
-from dp_synth.accounting.composition import ENGINES
-from dp_synth.accounting.contours import Contours, contours
+from dp_synth.accounting.discretization import LARGEST_LOSS
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteLaplace,
     Event,
     Gaussian,
     Laplace,
-    NoGuarantee,
+    NonPrivate,
+    NoOp,
     PartitionSelection,
-    Public,
     Pure,
     Round,
     SampledGaussian,
     Selection,
     ThresholdedGaussian,
 )
-from dp_synth.accounting.losses import LARGEST_LOSS
-from dp_synth.accounting.partition_curve import MOST_BITS, MOST_SHIFT, PartitionCurve
-from dp_synth.accounting.tilting import LossDistribution
+from dp_synth.accounting.fft_composition import LossDistribution
+from dp_synth.accounting.lower_bounds import least_delta, least_epsilon
+from dp_synth.accounting.partition_selection import MOST_BITS, MOST_SHIFT, PartitionCurve
+from dp_synth.accounting.pld import ENGINES
 from dp_synth.errors import UnsupportedEvent
 
 Floats = NDArray[np.float64]
@@ -109,7 +109,7 @@ class PrivacyCurve:
             return None
         costs = [self.mu**2 / 2]
         for event, count in self.events:
-            if isinstance(event, (Gaussian, Public)):
+            if isinstance(event, (Gaussian, NoOp)):
                 continue
             cost = _rho(event)
             if cost is None:
@@ -297,13 +297,13 @@ class PrivacyCurve:
 
     @property
     def _is_free(self) -> bool:
-        public = all(isinstance(event, Public) for event, _ in self.events)
+        public = all(isinstance(event, NoOp) for event, _ in self.events)
         return not self.selected and (public or self.rho == 0)
 
     @cached_property
     def is_gaussian(self) -> bool:
         """Whether the closed form of one Gaussian mechanism holds."""
-        gaussian = all(isinstance(event, (Gaussian, Public)) for event, _ in self.events)
+        gaussian = all(isinstance(event, (Gaussian, NoOp)) for event, _ in self.events)
         return gaussian and not self.selected
 
     def _by_losses(self, ask: Callable[[Losses], Answer]) -> Iterator[tuple[str, Answer]]:
@@ -367,7 +367,7 @@ class PrivacyCurve:
         return [
             (event, count)
             for event, count in self.events
-            if not isinstance(event, (Gaussian, Public))
+            if not isinstance(event, (Gaussian, NoOp))
         ]
 
 
@@ -385,7 +385,7 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
     for event, count in _apart(events):
         if not isinstance(event, Event):
             raise UnsupportedEvent(f"no certified engine bounds {event!r}")
-        if isinstance(event, NoGuarantee) and count:
+        if isinstance(event, NonPrivate) and count:
             return PrivacyCurve((), 1.0)
         if isinstance(event, PartitionSelection):
             bits = sum(selected.values()) + count
@@ -400,7 +400,7 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
             event, count = replace(event, steps=event.steps * count), 1
         if sequence and sequence[-1][0] == event:
             sequence[-1] = (event, sequence[-1][1] + count)
-        elif count and not isinstance(event, Public):  # it would only part a block in two
+        elif count and not isinstance(event, NoOp):  # it would only part a block in two
             sequence.append((event, count))
     beside = (0.0 - math.expm1(kept)) * (1 + ROUNDING)
     chosen = tuple((event, count) for event, count in selected.items() if count)

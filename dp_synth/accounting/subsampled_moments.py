@@ -1,4 +1,4 @@
-"""Moments of one sampled Gaussian's loss at complex arguments, with bounds on every error.
+"""Moments of the subsampled Gaussian's loss at complex arguments, with bounds on every error.
 
 The proof is in `docs/accounting.md`.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from dp_synth.accounting.dots import ROUGH, UNIT, Floats
+from dp_synth.accounting.discretization import ROUGH, UNIT, Floats
 from dp_synth.errors import UnsupportedEvent
 
 DIGITS = 27.0  # logarithm of the inverse relative error that is aimed at

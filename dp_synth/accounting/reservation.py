@@ -1,4 +1,4 @@
-"""What an accountant reserved for one plan, and how charges to it are checked."""
+"""Reservations: what an accountant set aside for one plan, and how charges to it are checked."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from dp_synth.accounting.balance import no_dearer, times
 from dp_synth.accounting.budget import Adjacency, PrivacyBudget
-from dp_synth.accounting.currency import cost, paid_for
 from dp_synth.accounting.events import Event, Gaussian, Round
+from dp_synth.accounting.filters import cost, paid_for
 from dp_synth.accounting.ledger import PLANNED, Entry, Randomness, Sampler
 from dp_synth.accounting.plan import Filtered, FilteredGaussian, FilteredSelection, Part, Plan
 from dp_synth.errors import BudgetExceeded
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dp_synth.accounting.accountant import Accountant
 
 
-class Slice:
+class Reservation:
     """What an accountant reserved for one plan; pays for what the plan names, once."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Closed forms: one Gaussian, zero-concentrated DP, one selection. All are upper bounds."""
+"""Conversions in closed form: of one Gaussian, of zero-concentrated DP, of one selection."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfcx, ndtr
+from scipy.special import erfcx, log_ndtr, ndtr
 
 Floats = NDArray[np.float64]
 
+FAR = 1e3  # standard deviations, beyond which all is 0
 ROUNDING = 2.0**-48  # bounds the relative rounding error of one special function, and to spare
 
 
@@ -50,6 +51,36 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     while gaussian_delta(mu, root) > delta:
         root, step = math.nextafter(root * (1 + step), math.inf), 2 * step
     return root
+
+
+def gaussian_deltas(mu: float, epsilons: Floats, *, up: bool) -> Floats:
+    """Return the privacy curve of one Gaussian mechanism at epsilons of either sign.
+
+    Rounded up, or down (Balle & Wang 2018, Thm 8, as in `gaussian_delta`).
+    """
+    size = np.abs(epsilons)
+    near, far = np.minimum(size / mu - mu / 2, FAR), size / mu + mu / 2
+    density = np.exp(-near * near / 2) / 2
+    tail = density * erfcx(np.maximum(near, 0.0) / math.sqrt(2))
+    gain = np.where(near > 0, tail, ndtr(-near))
+    error = ROUNDING * (2 + np.maximum(near, 0.0) * np.minimum(far, FAR)) * gain
+    positive = gain - density * erfcx(far / math.sqrt(2)) + (error if up else -error)
+    mirror = np.exp(np.minimum(epsilons, 0.0))
+    return np.asarray(np.where(epsilons >= 0, positive, 1 - mirror + mirror * positive))
+
+
+def gaussian_bounds(mu: float, epsilons: Floats) -> tuple[Floats, Floats]:
+    """Return lower bounds on a Gaussian's deltas, and upper ones on log(1 - delta)."""
+    near, far = epsilons / mu - mu / 2, epsilons / mu + mu / 2
+    rough = ROUNDING * (1 + np.abs(near)) * (1 + far)
+    with np.errstate(under="ignore", over="ignore"):
+        density = np.exp(-near * near / 2) / 2
+        loss = erfcx(far / math.sqrt(2))
+        small = density * (erfcx(np.maximum(near, 0.0) / math.sqrt(2)) * (1 - rough) - loss)
+        large = ndtr(-near) - density * loss - rough
+        least = np.where(near > 0, small * (1 - rough), large)
+        logs = np.logaddexp(log_ndtr(near), log_ndtr(-far) + epsilons)
+        return least, logs + rough * (1 + np.abs(logs)) + ROUNDING * (1 + epsilons)
 
 
 def zcdp_delta(rho: float, epsilon: float) -> float:

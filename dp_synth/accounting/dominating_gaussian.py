@@ -1,4 +1,6 @@
-"""The least Gaussian that a privacy curve lies below: what an adaptive budget is charged.
+"""Dominating Gaussians: the least mu whose curve is nowhere below another privacy curve.
+
+It is what a filter in Gaussian DP charges for a mechanism, or for a plan by its composed curve.
 
 With a chance left out or without one: neighbouring tables then give no more away than a coin that
 tells all with that chance, and else one Gaussian mechanism. Between the points at which a curve
@@ -14,41 +16,22 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import erfcx, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
-from dp_synth.accounting.closed_forms import ROUNDING
-from dp_synth.accounting.curves import PrivacyCurve
-
-Floats = NDArray[np.float64]
+from dp_synth.accounting.conversions import ROUNDING, Floats, gaussian_bounds, gaussian_deltas
+from dp_synth.accounting.privacy_profile import PrivacyCurve
 
 POINTS_OF_ROUND = 400  # at which a choice and its answer are
 POINTS = 500  # at which a composed curve is compared with a Gaussian's
 STEPS_OF_CHOICE = 300  # within the range of a choice, between which its worst loss is rounded up
 SLACK = 1e-14  # relative, by which bounds are held apart
 FARTHEST = 36.0  # standard deviations at which a Gaussian's delta is still a normal number
-FAR = 1e3  # standard deviations, beyond which all is 0
 CLOSE = 1e-7  # relative, to which an amount is found
 BESIDE = 1e-3  # relative, by which more is left out than thresholds give away
 MOST_TRIES = 24  # each 1.5 times as far, in logarithms, as the last
 MOST_EPSILON = 600.0  # whose exp() is far from overflow
 LEAST_DELTA = 1e-250  # to which curves are followed
-
-
-def gaussian_deltas(mu: float, epsilons: Floats, *, up: bool) -> Floats:
-    """Return the privacy curve of one Gaussian mechanism at epsilons of either sign.
-
-    Rounded up, or down (Balle & Wang 2018, Thm 8, as in `closed_forms.gaussian_delta`).
-    """
-    size = np.abs(epsilons)
-    near, far = np.minimum(size / mu - mu / 2, FAR), size / mu + mu / 2
-    density = np.exp(-near * near / 2) / 2
-    tail = density * erfcx(np.maximum(near, 0.0) / math.sqrt(2))
-    gain = np.where(near > 0, tail, ndtr(-near))
-    error = ROUNDING * (2 + np.maximum(near, 0.0) * np.minimum(far, FAR)) * gain
-    positive = gain - density * erfcx(far / math.sqrt(2)) + (error if up else -error)
-    mirror = np.exp(np.minimum(epsilons, 0.0))
-    return np.asarray(np.where(epsilons >= 0, positive, 1 - mirror + mirror * positive))
+NARROW = 1e-4  # relative width at which a search for mu ends
 
 
 def is_below(epsilons: Floats, deltas: Floats, mu: float, left_out: float = 0.0) -> bool:
@@ -106,7 +89,7 @@ def amount_of_round(range_: float, multiplier: float) -> float:
     """Return the least square of mu whose Gaussian dominates a choice and the answer after it.
 
     A choice of range ``range_``, then a Gaussian answer with a noise ``multiplier`` that was
-    fixed before the choice: one mechanism (`blocks`), rounded up.
+    fixed before the choice: one mechanism (`selection_block`), rounded up.
 
     >>> 1.11 < amount_of_round(0.2, 10 / 3) * (10 / 3) ** 2 < 1.12
     True
@@ -161,3 +144,63 @@ def _least(enough: Callable[[float], bool], low: float) -> float:
         middle = (low + high) / 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
+
+
+def dominating_mu(epsilons: Floats, deltas: Floats, log_complements: Floats | None = None) -> float:
+    """Return the least mu whose Gaussian curve is nowhere below a curve, rounded up.
+
+    ``deltas`` are upper bounds on the curve at rising ``epsilons``, which start at 0; between two
+    points both curves fall, so that comparing the curve's value at the left one with the
+    Gaussian's at the right one is enough. Beyond the last point nothing is compared: the curve
+    must be 0 there, or be bounded otherwise. Negative epsilons follow by symmetry of the two
+    directions. ``log_complements`` are lower bounds on log(1 - delta), for deltas so near to 1
+    that doubles do not hold them. Infinite when no mu that numbers can hold is large enough.
+
+    >>> epsilons = np.linspace(0.0, 2.0, 2001)
+    >>> 1.5 < dominating_mu(epsilons, -np.expm1(epsilons - 2.0) / (1 + np.exp(-2.0))) < 2.5
+    True
+    """
+    if log_complements is None:
+        with np.errstate(divide="ignore"):
+            log_complements = np.log1p(-np.minimum(deltas, 1.0)) * (1 + ROUNDING) - ROUNDING
+    right, left = epsilons[1:], deltas[:-1]
+
+    def dominates(mu: float) -> bool:
+        least, log_complement = gaussian_bounds(mu, right)
+        return bool(np.all((least >= left) | (log_complement <= log_complements[:-1])))
+
+    low, high = 0.0, float(epsilons[-1])
+    while not dominates(high):
+        low, high = high, 2 * high
+        if high > 1e100:
+            return math.inf
+    while high - low > NARROW * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if dominates(middle) else (middle, high)
+    return high
+
+
+def pure_mu(epsilon: float, points: int) -> float:
+    """Return the least mu that dominates every ``epsilon``-DP mechanism, compared at so many."""
+    at = np.linspace(0.0, epsilon, points + 1)
+    scale = 1 + math.exp(-epsilon)
+    deltas = -np.expm1(at - epsilon) / scale * (1 + ROUNDING)
+    logs = np.logaddexp(-epsilon, at - epsilon) - math.log(scale)
+    return dominating_mu(at, deltas, logs - ROUNDING * (1 + epsilon))
+
+
+def selection_mu(range_: float, points: int) -> float:
+    """Return the least mu that dominates every selection of this range, compared at so many.
+
+    Its delta is (1 - x)**2 / (1 - exp(-range)) with x = exp((e - range) / 2), so that the
+    complement is (x * (2 - x) - exp(-range)) / (1 - exp(-range)).
+    """
+    at = np.linspace(0.0, range_, points + 1)
+    x, whole = np.exp((at - range_) / 2), -math.expm1(-range_)
+    deltas = np.expm1((at - range_) / 2) ** 2 / whole * (1 + ROUNDING)
+    # x * (2 - x) - exp(-range) with both factors of exp(-range) taken apart: x >= exp(-range / 2)
+    rest = (2 - x) - np.exp(-range_ - (at - range_) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = (at - range_) / 2 + np.log(rest * (1 - ROUNDING) - ROUNDING) - math.log(whole)
+    logs = np.where(np.isfinite(logs), logs - ROUNDING * (1 + range_), -np.inf)
+    return dominating_mu(at, deltas, logs)

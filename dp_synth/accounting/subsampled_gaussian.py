@@ -1,10 +1,11 @@
-"""Losses of sampled sums in which one unit has several rows, or others in their place.
+"""The subsampled Gaussian mechanism: losses of one noisy sum over records that toss coins.
 
-Each of a unit's ``k`` rows joins the sum by a coin of its own and moves it by one clip at most, in
-whatever direction. The worst are rows that all move it along one line: a sum moved by Binomial
-(k, rate) clips, against one that is not moved; and under replace_one one that is moved as far
-the other way. Ganesh 2024 (arXiv:2401.10294) has the mixtures of the first kind;
-`docs/accounting.md` proves both, by Kahane's inequality between Gaussian processes.
+With one record in question the sum is moved by one clip at most, or not at all. Of a unit of ``k``
+rows each joins the sum by a coin of its own and moves it by one clip at most, in whatever
+direction. The worst are rows that all move it along one line: a sum moved by Binomial (k, rate)
+clips, against one that is not moved; and under replace_one one that is moved as far the other way.
+Ganesh 2024 (arXiv:2401.10294) has the mixtures of the first kind; `docs/accounting.md` proves both,
+by Kahane's inequality between Gaussian processes.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from dp_synth.accounting.closed_forms import ROUNDING
-from dp_synth.accounting.dots import SLACK, Dots, Floats, of_density
+from dp_synth.accounting.conversions import ROUNDING
+from dp_synth.accounting.discretization import LARGEST_LOSS, PIECES, SLACK, Dots, Floats, of_density
 from dp_synth.accounting.events import SampledGaussian
 
 REACH = 11.5  # standard deviations, beyond which a Gaussian has a chance below 1e-30
-PIECES = 100  # of an outcome's scale, between which its density is integrated
 NEWTON = 5  # steps to the outcome of a loss, from between two that are near
 FARTHEST = 300.0  # exponent up to which a chi-squared distance is computed
 
@@ -140,3 +140,77 @@ class GroupLosses:
             rise = self.slope(found) + (self.slope(-found) if self.replaced else 0.0)
             found = np.clip(found - (self.loss(found) - losses) / rise, low, high)
         return np.maximum.accumulate(found)
+
+
+def losses_removed(mu: float, rate: float, step: float) -> Dots:
+    """Losses where the record is there: its coin tossed, or the mean moved by ``mu``.
+
+    Of outcomes in standard deviations, log(1 - rate + rate * exp(mu * y - mu**2 / 2)).
+    """
+    points, cells = pieces(mu, rate, step, mu + REACH)
+
+    def loss(y: Floats) -> tuple[Floats, Floats]:
+        losses = log_ratio(mu, rate, y)
+        return losses, np.exp(losses - y * y / 2) / math.sqrt(2 * math.pi)
+
+    beyond = rate * float(ndtr(mu - points[-1])) + (1 - rate) * float(ndtr(-points[-1]))
+    below = float(ndtr(points[0])) * (1 + ROUNDING)
+    return of_density(
+        points,
+        cells,
+        loss,
+        step,
+        largest=mu * float(np.abs(points).max()) + mu * mu,
+        tails=(beyond * (1 + ROUNDING), int(cells[0]) + 1, below),
+    )
+
+
+def losses_added(mu: float, rate: float, step: float) -> Dots:
+    """Losses where the record is not there: the ratio turned about, outcomes around 0."""
+    points, cells = pieces(mu, rate, step, REACH)
+
+    def loss(y: Floats) -> tuple[Floats, Floats]:
+        return -log_ratio(mu, rate, -y), np.exp(-y * y / 2) / math.sqrt(2 * math.pi)
+
+    tail = float(ndtr(points[0])) * (1 + ROUNDING)
+    beyond = float(ndtr(-REACH)) * (1 + ROUNDING)
+    return of_density(
+        -points[::-1],
+        -cells[::-1] - 1,
+        loss,
+        step,
+        largest=mu * float(np.abs(points).max()) + mu * mu,
+        tails=(tail, int(-cells[-1]), beyond),
+    )
+
+
+def log_ratio(mu: float, rate: float, y: Floats) -> Floats:
+    """Return the logarithm of the sampled density over the other at each outcome."""
+    power = mu * y - mu * mu / 2
+    return np.log1p(rate * np.expm1(power)) if rate < 1 else power
+
+
+def pieces(mu: float, rate: float, step: float, last: float) -> tuple[Floats, NDArray[np.int64]]:
+    """Return outcomes up to ``last`` so that between two of them all losses share a cell."""
+    ends = log_ratio(mu, rate, np.array([-REACH, last])) / step
+    inner = np.arange(math.floor(ends[0]) + 1, math.ceil(ends[1]), dtype=float)
+    turned = np.expm1(inner * step) / rate
+    at_dots = (np.log1p(turned) if rate < 1 else inner * step) / mu + mu / 2
+    width = min(1.0, 1 / mu) / PIECES
+    even = np.linspace(-REACH, last, math.ceil((last + REACH) / width) + 1)
+    points = np.sort(np.concatenate([np.clip(at_dots, even[0], even[-1]), even]))
+    below = np.searchsorted(at_dots, (points[1:] + points[:-1]) / 2)
+    return points, math.floor(ends[0]) + below.astype(np.int64)
+
+
+def width_of_step(mu: float, rate: float) -> float:
+    """Return how far apart the losses of one step of one record lie."""
+    if mu * (mu + REACH) > LARGEST_LOSS:
+        return mu * mu + 2 * REACH * mu
+    least, most = log_ratio(mu, rate, np.array([-REACH, mu + REACH]))
+    return float(most - least)
+
+
+def mean_loss(mu: float, rate: float) -> float:
+    """Upper bound on the mean loss of one sampled step: convexity, or the chi-squared distance."""
+    return min(rate * mu * mu / 2, rate * rate * math.expm1(min(mu * mu, 700.0)))

@@ -1,4 +1,4 @@
-"""Sums of Gaussians and sampled Gaussians by contour integrals, from above and from below.
+"""Contour integrals through the saddle point: sums of sampled Gaussians, from above and below.
 
 With M(z) = E exp(z * loss) of the sum, and t > 0, delta(e) is the integral of
 M(z) exp(-z e) / (z (z + 1)) over the line z = t + iw, by 2 pi i. No lattice of losses is involved:
@@ -23,15 +23,15 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting.dots import ROUGH, UNIT, Floats
+from dp_synth.accounting.discretization import ROUGH, UNIT, Floats
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
-    Public,
+    NoOp,
     SampledGaussian,
     TruncatedGaussian,
 )
-from dp_synth.accounting.sampled_moments import (
+from dp_synth.accounting.subsampled_moments import (
     DIGITS,
     FAR,
     Rectangles,
@@ -400,7 +400,7 @@ def contours(sequence: tuple[tuple[Event, int], ...]) -> Contours:
     kinds: dict[Event, int] = {}
     for event, count in sequence:
         match event:
-            case Public():
+            case NoOp():
                 continue
             case SampledGaussian(is_simple=False):
                 raise UnsupportedEvent("the transform of several rows of a unit is not known")

@@ -1,4 +1,4 @@
-"""Losses of one event on a lattice: a measure that is nowhere below the true one.
+"""Discretized losses of one event: a measure on a lattice that is nowhere below the true one.
 
 Privacy curves are convex in exp(epsilon), so that chords between points of the lattice never fall
 below them ("connect the dots", Doroshenko et al. 2022, arXiv:2207.04380): the chance of a loss
@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 UNIT = 2.0**-53  # relative rounding error of one operation
 ROUGH = 8 * UNIT  # of one elementary function of the platform, far more than it is wrong by
 SLACK = 2 * ROUGH  # of a few operations and such a function
+LARGEST_LOSS = 400.0  # its exp() is still far from overflow
+PIECES = 100  # of an outcome's scale, between which its density is integrated
 HARDLY = 1e-6  # of an infinite loss's chance, which may grow by as much
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(4)
 
