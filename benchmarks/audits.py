@@ -41,8 +41,8 @@ from dp_synth.audit import (
 from dp_synth.comparison import GaussianComparison
 from dp_synth.counting import CodeCounts
 from dp_synth.files import written_whole
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.rounding import at_least, at_most
-from dp_synth.table import PrivateTable
 
 DELTA, SEED = 1e-5, 20_261_122
 EPSILONS = (1.0, 4.0, 10.0)

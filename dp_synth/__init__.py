@@ -45,9 +45,9 @@ if TYPE_CHECKING:
         MarginalGenerator,
         PrivBayes,
         Synthesizer,
+        Validation,
         fit_jointly,
     )
-    from dp_synth.validation import Validation
 
 _PACKAGES = (
     *("accounting", "attacks", "audit", "benchmark", "datasets", "figures", "inference"),
@@ -81,7 +81,7 @@ _HOMES = {
     "PrivBayes": "synthesizers",
     "Synthesizer": "synthesizers",
     "fit_jointly": "synthesizers",
-    "Validation": "validation",
+    "Validation": "synthesizers",
 }
 
 __all__ = [

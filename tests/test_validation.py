@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 import dp_synth as dps
-from dp_synth import validation as module
 from dp_synth.accounting import ADJACENCIES, Accountant, Adjacency, Gaussians, Plan, PrivacyBudget
 from dp_synth.audit.structural_ledger import answers_are_charged, ledger_adds_up
 from dp_synth.comparison import GaussianComparison
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError, SchemaError
 from dp_synth.inference import JunctionTreeModel, independent_model
-from dp_synth.measurement import Measurement
-from dp_synth.table import PrivateTable
-from dp_synth.validation import Validation, model_groups, validate
+from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.synthesizers import validation as module
+from dp_synth.synthesizers.validation import Validation, model_groups, validate
+from dp_synth.transcript import Measurement
 from dp_synth.validation_bounds import PARTS, bounds_of
 
 Codes = NDArray[np.int32]

@@ -16,7 +16,7 @@ from dp_synth.inference.model import JunctionTreeModel
 from dp_synth.inference.refinement import RefinedModel
 from dp_synth.inference.simplex import project_to_simplex, simplex_mean
 from dp_synth.inference.smoothing import smooth_ordered
-from dp_synth.measurement import Measurement
+from dp_synth.transcript import Measurement
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]

@@ -16,7 +16,7 @@ from dp_synth.inference.junction_tree import JunctionTree
 from dp_synth.inference.model import JunctionTreeModel
 from dp_synth.inference.projections import Projections
 from dp_synth.inference.simplex import project_to_simplex
-from dp_synth.measurement import Measurement
+from dp_synth.transcript import Measurement
 
 Floats = NDArray[np.float64]
 

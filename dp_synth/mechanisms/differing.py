@@ -8,7 +8,7 @@ import numpy as np
 
 from dp_synth.domain import Codes
 from dp_synth.errors import UnsupportedEvent
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.table import PrivateTable
 
 
 def differing(table: PrivateTable) -> tuple[Codes, Codes]:

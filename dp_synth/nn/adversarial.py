@@ -16,8 +16,8 @@ from dp_synth.accounting import SampledGaussians, Slice, compose
 from dp_synth.checkpoint import State, current_keeper
 from dp_synth.domain import Domain
 from dp_synth.errors import CheckpointError
-from dp_synth.mechanisms.clipped_gradients import Critic, clipped_sum
-from dp_synth.mechanisms.sampled_gradients import SampledGradients
+from dp_synth.mechanisms.dp_sgd import Critic, SampledGradients, clipped_sum
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.encoding import Encoding
 from dp_synth.nn.generator import (
     LATENT,
@@ -32,7 +32,6 @@ from dp_synth.nn.patience import Patience
 from dp_synth.nn.progress import tell
 from dp_synth.nn.state import arrays_of, restore
 from dp_synth.nn.training import Training
-from dp_synth.table import PrivateTable
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.domain import Codes
-from dp_synth.mechanisms.noisy_votes import Questions
+from dp_synth.mechanisms.pate import Questions
 from dp_synth.transcript import HIDDEN
 
 Floats = NDArray[np.float64]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dp_synth.errors import TrainingError
-from dp_synth.mechanisms.clipped_gradients import linear
+from dp_synth.mechanisms.dp_sgd import linear
 from dp_synth.nn.encoding import Encoding
 
 Floats = NDArray[np.float64]

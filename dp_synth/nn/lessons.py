@@ -10,7 +10,7 @@ from dp_synth.accounting import Gaussians, Plan, Unbounded, Votes
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
-from dp_synth.mechanisms.noisy_votes import check_teachers
+from dp_synth.mechanisms.pate import check_teachers
 from dp_synth.nn.extra import require_torch
 from dp_synth.nn.training import MOST_ROWS
 

@@ -12,13 +12,12 @@ from dp_synth.domain import Domain
 from dp_synth.inference import Compression, estimate_total
 from dp_synth.inference.columns import histogram
 from dp_synth.inference.mixture import MixtureModel
-from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import measure
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.adversarial import train
 from dp_synth.nn.generator import raked
 from dp_synth.nn.training import Columns, Training
-from dp_synth.table import PrivateTable
-from dp_synth.transcript import MarginalAnswer
+from dp_synth.transcript import MarginalAnswer, Measurement
 
 Floats = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from dp_synth.nn.extra import require_device, require_torch
 from dp_synth.settings import check_settings
 
 DEVICES = ("auto", "cpu", "cuda")
-# Of a critic whose sums in whole numbers are exact: see `dp_synth.mechanisms.clipped_gradients`.
+# Of a critic whose sums in whole numbers are exact: see `dp_synth.mechanisms.dp_sgd`.
 LARGEST_WEIGHT, LARGEST_WIDTH = 16, 2**16
 LEAST_RATE = 1e-9
 LARGEST_LAYER, MOST_ROWS = 2**13, 2**17  # of a generator, and of one batch of its rows

@@ -23,18 +23,27 @@ from dp_synth.accounting import (
 from dp_synth.accounting.plan import Part
 from dp_synth.checkpoint import Checkpoint
 from dp_synth.comparison import Comparison
+from dp_synth.counting import Data
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
-from dp_synth.intake import Data, check_schema, refuse_unfit
-from dp_synth.mechanisms.cells import BINS, CATEGORIES
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings
-from dp_synth.synthesizers.fitting import Fitted, Payer, Request, fit_all, simulated
-from dp_synth.table import PrivateTable
+from dp_synth.synthesizers.fitting import (
+    BINS,
+    CATEGORIES,
+    Fitted,
+    Payer,
+    Request,
+    check_schema,
+    fit_all,
+    refuse_unfit,
+    simulated,
+)
+from dp_synth.synthesizers.validation import Asked, Validation, taken_apart
 from dp_synth.transcript import Answer, chosen
-from dp_synth.validation import Asked, Validation, taken_apart
 
 BINNING_SHARE = 0.07
 """Part of a fit's zCDP cost that finds the cells of columns which declare none."""

@@ -20,7 +20,8 @@ from dp_synth.audit import (
 from dp_synth.audit.stages import stages_of
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
-from dp_synth.mechanisms import Distances, gaussian, selection
+from dp_synth.mechanisms import Distances, exponential, gaussian
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import (
     AIM,
@@ -31,7 +32,6 @@ from dp_synth.synthesizers import (
     PrivBayes,
 )
 from dp_synth.synthesizers.base import Watched
-from dp_synth.table import PrivateTable
 
 BUDGET = PrivacyBudget(4.0, 1e-5)
 SMALL = worst_case(columns=2)
@@ -107,7 +107,7 @@ def choices(inside, runs):
         twin = PrivateTable(there, domain, payer)
         table = PrivateTable(here, domain, payer, twin=twin)
         distances = Distances(table, expected.__getitem__)
-        selection.select(distances, list(expected), piece.plan.selections("one"), rng)
+        exponential.select(distances, list(expected), piece.plan.selections("one"), rng)
         found.append(Watched(tuple(table.comparisons), payer.accountant.ledger))
     return found
 
@@ -118,8 +118,8 @@ def test_choices_of_too_wide_a_range_are_caught_by_their_stage(monkeypatch):
     correct = area_test(stage.worlds, stage.claim, 1e-5, level=NULL_LEVEL, rng=coins)
     assert correct.passed
     assert correct.area == pytest.approx(correct.permitted, abs=5 / np.sqrt(300))
-    exact = selection.exact_choice
-    monkeypatch.setattr(selection, "exact_choice", lambda odds, bits: exact(2 * odds, bits))
+    exact = exponential.exact_choice
+    monkeypatch.setattr(exponential, "exact_choice", lambda odds, bits: exact(2 * odds, bits))
     (stage,) = stages_of(choices(True, 300), choices(False, 300))
     assert not area_test(stage.worlds, stage.claim, 1e-5, rng=coins).passed
 

@@ -7,8 +7,8 @@ from dp_synth.audit import contrast, worst_case
 from dp_synth.comparison import ChoiceComparison, GaussianComparison
 from dp_synth.domain import Domain
 from dp_synth.mechanisms import Distances, measure, measure_distances, select
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers import MST, Independent
-from dp_synth.table import PrivateTable
 
 DOMAIN = Domain(("a", "b", "c"), (2, 3, 2))
 HERE = np.array([[0, 1, 0], [1, 2, 1], [1, 2, 0]], dtype=np.int32)

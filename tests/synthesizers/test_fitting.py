@@ -14,9 +14,9 @@ from small_settings import small
 from dp_synth.accounting import Accountant, Portion, PrivacyBudget, read_ledger
 from dp_synth.accounting import accountant as accountants
 from dp_synth.errors import BudgetExceeded, CheckpointError, InputError, UnsupportedEvent
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, SYNTHESIZERS, Independent, Synthesizer, fit_jointly, fitting
-from dp_synth.table import PrivateTable
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
 SCHEMA = Schema.from_dict(

@@ -1,4 +1,4 @@
-"""Votes of teachers, each of which has seen a part of the records that no other has seen."""
+"""PATE aggregation: noisy votes of teachers, each with a part of the records of its own."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from dp_synth.comparison import VoteComparison
 from dp_synth.domain import Codes, Domain
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.mechanisms.differing import differing
-from dp_synth.mechanisms.exact_noise import LARGEST_SCALE, Bits, rounded_gaussian
-from dp_synth.mechanisms.randomness import random_bits
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.transcript import HIDDEN, VoteAnswer
 
 Floats = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Private choice among public candidates by the exponential mechanism."""
+"""Exponential mechanism: a private choice among public candidates by private scores."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from dp_synth.accounting import FilteredSelection, Selections
 from dp_synth.comparison import ChoiceComparison
 from dp_synth.domain import Clique, Domain
-from dp_synth.mechanisms.exact_choice import exact_choice
-from dp_synth.mechanisms.randomness import random_bits
-from dp_synth.mechanisms.sensitivity import dependence_sensitivity, l1_distance_sensitivity
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.noise import exact_choice, random_bits
+from dp_synth.mechanisms.table import PrivateTable, dependence_sensitivity, l1_distance_sensitivity
 from dp_synth.transcript import ChoiceAnswer
 
 Floats = NDArray[np.float64]
