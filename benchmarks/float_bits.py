@@ -43,7 +43,7 @@ def scores(records: int, runs: int, *, floating: bool, seed: int) -> Floats:
     import torch
 
     from dp_synth.accounting import Accountant, Plan, PrivacyBudget, SampledGaussians
-    from dp_synth.comparison import reached
+    from dp_synth.audit.likelihood_ratio import reached
     from dp_synth.domain import Domain
     from dp_synth.mechanisms.dp_sgd import Critic, SampledGradients, whole_sums
     from dp_synth.mechanisms.table import PrivateTable

@@ -9,8 +9,8 @@ import numpy as np
 
 from dp_synth.accounting import compose
 from dp_synth.accounting.events import NoisyVote, SampledGaussian
+from dp_synth.audit.likelihood_ratio import reached
 from dp_synth.audit.planted_base import Floats, Plant
-from dp_synth.comparison import reached
 from dp_synth.mechanisms.noise import rounded_gaussian
 from dp_synth.mechanisms.pate import winners
 

@@ -23,7 +23,8 @@ Needs torch, so that only the modules of networks import it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
 from itertools import pairwise
@@ -35,10 +36,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dp_synth.accounting import SampledGaussians
-from dp_synth.comparison import SampledComparison, reached
 from dp_synth.domain import Codes
 from dp_synth.errors import InputError
-from dp_synth.mechanisms.differing import one_more
 from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
 from dp_synth.mechanisms.table import PrivateTable
 
@@ -98,6 +97,33 @@ def lattice_bits(noise_multiplier: float) -> int:
     return bits
 
 
+@dataclass(frozen=True, eq=False)
+class SampledSumLaw:
+    """A noisy sum over a batch of records that tossed coins of chance ``rate``, and its parts.
+
+    ``known`` are the distinct records and how often each occurs, ``records`` reads those of any
+    table; ``batch`` are the drawn ones, ``rows`` their encodings, ``noisy`` their sum with noise of
+    ``noise_multiplier`` times the clip, ``released`` that sum as it left. ``encode`` draws coins
+    for records, ``summed`` sums clipped gradients, ``noise`` and ``uniform`` are drawn afresh.
+    """
+
+    part: str
+    why: str
+    rate: float
+    noise_multiplier: float
+    clip: float
+    records: Callable[[PrivateTable], tuple[Codes, NDArray[np.int64]]]
+    encode: Callable[[Tensor], Tensor]
+    summed: Callable[[Tensor], list[WholeSum]]
+    noise: Callable[[Sequence[WholeSum]], list[WholeSum]]
+    uniform: Callable[[], float]
+    known: tuple[Codes, NDArray[np.int64]]
+    batch: Tensor
+    rows: Tensor
+    noisy: Sequence[WholeSum]
+    released: Sequence[Tensor]
+
+
 class SampledGradients:
     """Steps down the gradient of private records: each charged before a record is read.
 
@@ -138,7 +164,6 @@ class SampledGradients:
         self._multiplier = part.event().noise_multiplier
         self._lattice_bits = lattice_bits(self._multiplier)
         self._paid = 0
-        self._more: tuple[Codes, bool] | None = None
 
     @property
     def settled(self) -> bool:
@@ -152,12 +177,28 @@ class SampledGradients:
             self._pay()
         self._paid -= 1
         codes = torch.from_numpy(self._drawn()).to(device, torch.int64)
-        rows = self._encode(codes, self._coins(codes))
+        rows = self._encoded(codes)
         summed = partial(whole_sums, network, loss=loss, clip=self._clip, bits=self._lattice_bits)
         noisy = self._with_noise(summed(rows))
         released = [total.times(self._clip).float() for total in noisy]
-        if self._table.twin is not None:
-            self._compare(summed, codes, rows, noisy, released)
+        law = SampledSumLaw(
+            self._part.name,
+            WHY,
+            self._part.rate,
+            self._multiplier,
+            self._clip,
+            PrivateTable.exact_records,
+            self._encoded,
+            summed,
+            self._noise,
+            self._uniform,
+            self._records,
+            codes,
+            rows,
+            noisy,
+            released,
+        )
+        self._table.record_answers(law)
         return released
 
     def _pay(self) -> None:
@@ -181,6 +222,9 @@ class SampledGradients:
     def _ends(self) -> NDArray[np.int64]:
         """How many records there are of each kind and of all kinds before it."""
         return np.cumsum(self._records[1])
+
+    def _encoded(self, codes: Tensor) -> Tensor:
+        return self._encode(codes, self._coins(codes))
 
     def _coins(self, codes: Tensor) -> Tensor:
         """Return a coin for each record, for what its encoding draws.
@@ -210,67 +254,6 @@ class SampledGradients:
             own, drawn[bits] = drawn[bits][: total.numel()], drawn[bits][total.numel() :]
             found.append(WholeSum(own.reshape(total.shape), bits))
         return found
-
-    def _compare(
-        self,
-        summed: Callable[[Tensor], list[WholeSum]],
-        codes: Tensor,
-        rows: Tensor,
-        noisy: Sequence[WholeSum],
-        released: Sequence[Tensor],
-    ) -> None:
-        """Keep what the step says of the one record that only one of the two tables has."""
-        if self._more is None:
-            self._more = one_more(self._table)
-        record, here_has_it = self._more
-        target = torch.from_numpy(record).to(codes.device, torch.int64)
-        alike = torch.nonzero((codes == target).all(dim=1))[:, 0]
-        # Which of several equal records is meant is a coin: each was drawn with the same chance.
-        every, counts = self._records
-        equal = int((every == record).all(axis=1) @ counts)
-        drawn = here_has_it and self._uniform() * equal < len(alike)
-        others = torch.ones(len(codes), dtype=torch.bool, device=codes.device)
-        if drawn:
-            others[alike[0]] = False
-        own = rows[~others] if drawn else self._encode(target, self._coins(target))
-        step, base = summed(own), summed(rows[others])
-        size = math.sqrt(sum(float(part.times(1.0).square().sum()) for part in step))
-
-        def along(parts: Iterable[Tensor]) -> float:
-            inner = sum(float((a * b.times(1.0)).sum()) for a, b in zip(parts, step, strict=True))
-            return inner / max(size, 1e-30) / self._multiplier
-
-        fresh = self._noise(step)
-        self._table.comparisons.append(
-            SampledComparison(
-                self._part.name,
-                WHY,
-                self._part.rate,
-                size / self._multiplier,
-                along(a.times(1.0) - b.times(1.0) for a, b in zip(noisy, base, strict=True)),
-                bool(self._uniform() < self._part.rate),
-                along(noise.times(1.0) for noise in fresh),
-                here_has_it,
-                self._low_bits(released, base, step),
-            )
-        )
-
-    def _low_bits(
-        self, released: Sequence[Tensor], base: Sequence[WholeSum], step: Sequence[WholeSum]
-    ) -> int:
-        """Return 1 where only the sum with the record leads to what was released, -1 without."""
-        starts = [
-            [total.times(self._clip) for total in base],
-            [a.times(self._clip) + b.times(self._clip) for a, b in zip(base, step, strict=True)],
-        ]
-        without, with_it = (
-            all(
-                bool(reached(value.cpu().numpy(), start.float().cpu().numpy()).all())
-                for value, start in zip(released, sums, strict=True)
-            )
-            for sums in starts
-        )
-        return int(with_it) - int(without)
 
     def _uniform(self) -> float:
         return int.from_bytes(self._bits(8), "little") * 2.0**-64

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting import FilteredGaussian, Gaussians
-from dp_synth.comparison import GaussianComparison
+from dp_synth.accounting import FilteredGaussian, Gaussian, Gaussians
 from dp_synth.domain import Clique, Codes
 from dp_synth.errors import InputError
 from dp_synth.mechanisms.exponential import Distances
@@ -19,8 +19,25 @@ from dp_synth.mechanisms.table import PrivateTable, marginal_sensitivity
 from dp_synth.transcript import HistogramAnswer, MarginalAnswer, Measurement, ScoresAnswer
 
 Floats = NDArray[np.float64]
+CellsOf = Callable[[Codes], NDArray[np.integer]]
 
 EXACT = 1e-6  # the stddev of a number that is known, in place of 0
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianLaw:
+    """Arrays with Gaussian noise of ``stddev``: the exact ones ``here``, and the noisy ``values``.
+
+    ``exact`` reads the former of any table, and ``draw`` adds fresh noise to them.
+    """
+
+    part: str
+    why: str
+    exact: Callable[[PrivateTable], Sequence[Floats]]
+    draw: Callable[[Sequence[Floats]], Sequence[Floats]]
+    stddev: float
+    here: Sequence[Floats]
+    values: Sequence[Floats]
 
 
 def measure(
@@ -47,27 +64,16 @@ def measure(
     number of records public, each table is moved onto it, which reads nothing else.
     """
     event = gaussians.event(marginal_sensitivity(table.adjacency, table.payer.budget.max_rows))
-    if event.stddev > LARGEST_SCALE:
-        raise InputError(f"noise of stddev {event.stddev:.3g} says nothing; raise epsilon")
+    _refuse_drowned(event)
     table.shapes(cliques)
     table.payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
-    bits, exact = random_bits(table.payer, rng), table.exact_marginals(cliques)
-    noisy = [
-        Measurement(clique, values, event.stddev)
-        for clique, values in zip(cliques, _with_noise(exact, event.stddev, bits), strict=True)
+    law = _law(table, lambda one: one.exact_marginals(cliques), gaussians.name, event, rng, why=why)
+    noisy = [Measurement(c, v, event.stddev) for c, v in zip(cliques, law.values, strict=True)]
+    answers = [
+        MarginalAnswer(law.part, why, one.clique, one.values, event.stddev, table.groups)
+        for one in noisy
     ]
-    table.transcript.extend(
-        MarginalAnswer(gaussians.name, why, m.clique, m.values, event.stddev, table.groups)
-        for m in noisy
-    )
-    if table.twin is not None:
-        others = table.twin.exact_marginals(cliques)
-        fresh = _with_noise(others, event.stddev, bits)
-        answers = zip(exact, others, noisy, fresh, strict=True)
-        table.comparisons.extend(
-            GaussianComparison(gaussians.name, why, here, there, m.values, other, event.stddev)
-            for here, there, m, other in answers
-        )
+    table.record_answers(law, answers)
     records = table.public_records
     return noisy if records is None else [_of_total(one, records) for one in noisy]
 
@@ -89,14 +95,6 @@ def _of_total(measurement: Measurement, records: float) -> Measurement:
     """Return the nearest table whose cells add up to the number of records."""
     values = measurement.values
     return replace(measurement, values=values + (records - values.sum()) / values.size)
-
-
-def _with_noise(exact: Sequence[Floats], stddev: float, bits: Bits) -> list[Floats]:
-    """Return the counts with noise, all of it drawn at once."""
-    sizes = [counts.size for counts in exact]
-    noise = rounded_gaussian(stddev, (sum(sizes),), bits)
-    parts = np.split(noise, list(accumulate(sizes))[:-1]) if sizes else []
-    return [counts + part.reshape(counts.shape) for counts, part in zip(exact, parts, strict=True)]
 
 
 def measure_distances(
@@ -123,33 +121,19 @@ def measure_distances(
     """
     if distances._weights is not None:  # fractions would show through noise on whole numbers
         raise ValueError("weighted distances are not whole numbers; measure them without weights")
-    event = gaussians.event(distances.sensitivity)
-    if event.stddev * distances.fineness > LARGEST_SCALE:
-        raise InputError(f"noise of stddev {event.stddev:.3g} says nothing; raise epsilon")
+    event, table = gaussians.event(distances.sensitivity), distances.table
+    _refuse_drowned(event, distances.fineness)
     distances.refuse_foreign(cliques)
-    payer = distances.table.payer
-    payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
-    bits, shape = random_bits(payer, rng), (len(cliques),)
-    exact, table = distances._qualities(cliques), distances.table
-    scores = exact + _noise(event.stddev, shape, bits, distances.fineness)
-    table.transcript.append(
-        ScoresAnswer(gaussians.name, why, tuple(cliques), scores, event.stddev, table.groups)
-    )
-    if table.twin is not None:
-        there = distances._about(table.twin)._qualities(cliques)
-        other = there + _noise(event.stddev, shape, bits, distances.fineness)
-        table.comparisons.append(
-            GaussianComparison(gaussians.name, why, exact, there, scores, other, event.stddev)
-        )
+    table.payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
+
+    def exact(any_table: PrivateTable) -> list[Floats]:
+        return [distances._about(any_table)._qualities(cliques)]
+
+    law = _law(table, exact, gaussians.name, event, rng, why=why, fineness=distances.fineness)
+    (scores,) = law.values
+    answer = ScoresAnswer(law.part, why, tuple(cliques), scores, event.stddev, table.groups)
+    table.record_answers(law, [answer])
     return scores.copy()
-
-
-def _noise(stddev: float, shape: tuple[int, ...], bits: Bits, fineness: int) -> Floats:
-    """Return Gaussian noise rounded to multiples of 1 / ``fineness``, a power of two: exact."""
-    return rounded_gaussian(stddev * fineness, shape, bits) / fineness
-
-
-CellsOf = Callable[[Codes], NDArray[np.integer]]
 
 
 def measure_histogram(
@@ -173,18 +157,15 @@ def measure_histogram(
     one Gaussian event, noised and rounded as in `measure`.
     """
     event = gaussians.event(marginal_sensitivity(table.adjacency, table.payer.budget.max_rows))
-    if event.stddev > LARGEST_SCALE:
-        raise InputError(f"noise of stddev {event.stddev:.3g} says nothing; raise epsilon")
+    _refuse_drowned(event)
     table.payer.charge(gaussians, event, 1, why=why, sampler="exact")
-    bits, exact = random_bits(table.payer, rng), _counted(table, cells_of, size)
-    noisy = exact + rounded_gaussian(event.stddev, (size,), bits)
-    table.transcript.append(HistogramAnswer(gaussians.name, why, noisy, event.stddev, table.groups))
-    if table.twin is not None:
-        there = _counted(table.twin, cells_of, size)
-        other = there + rounded_gaussian(event.stddev, (size,), bits)
-        table.comparisons.append(
-            GaussianComparison(gaussians.name, why, exact, there, noisy, other, event.stddev)
-        )
+
+    def exact(any_table: PrivateTable) -> list[Floats]:
+        return [_counted(any_table, cells_of, size)]
+
+    law = _law(table, exact, gaussians.name, event, rng, why=why)
+    (noisy,) = law.values
+    table.record_answers(law, [HistogramAnswer(law.part, why, noisy, event.stddev, table.groups)])
     return noisy.copy()
 
 
@@ -192,3 +173,38 @@ def _counted(table: PrivateTable, cells_of: CellsOf, size: int) -> Floats:
     codes, counts = table.exact_records()
     cells = np.clip(cells_of(codes), 0, size - 1)
     return np.bincount(cells, weights=counts, minlength=size).astype(np.float64)
+
+
+def _refuse_drowned(event: Gaussian, fineness: int = 1) -> None:
+    if event.stddev * fineness > LARGEST_SCALE:
+        raise InputError(f"noise of stddev {event.stddev:.3g} says nothing; raise epsilon")
+
+
+def _law(
+    table: PrivateTable,
+    exact: Callable[[PrivateTable], list[Floats]],
+    part: str,
+    event: Gaussian,
+    rng: np.random.Generator,
+    *,
+    why: str,
+    fineness: int = 1,
+) -> GaussianLaw:
+    """Read what was charged for, and return it with noise, and by what law that was drawn."""
+    bits = random_bits(table.payer, rng)
+    draw = partial(_with_noise, stddev=event.stddev, bits=bits, fineness=fineness)
+    here = exact(table)
+    return GaussianLaw(part, why, exact, draw, event.stddev, here, draw(here))
+
+
+def _with_noise(
+    exact: Sequence[Floats], *, stddev: float, bits: Bits, fineness: int
+) -> list[Floats]:
+    """Return the numbers with noise, all of it drawn at once, in multiples of 1 / ``fineness``.
+
+    That is a power of two, so that quotients and sums are exact.
+    """
+    sizes = [counts.size for counts in exact]
+    noise = rounded_gaussian(stddev * fineness, (sum(sizes),), bits) / fineness
+    parts = np.split(noise, list(accumulate(sizes))[:-1]) if sizes else []
+    return [counts + part.reshape(counts.shape) for counts, part in zip(exact, parts, strict=True)]

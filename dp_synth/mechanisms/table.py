@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import Adjacency, Slice
-from dp_synth.comparison import Comparison
 from dp_synth.counting import CodeCounts, Counts, dense_shape
 from dp_synth.domain import Clique, Codes, Domain
 from dp_synth.transcript import Answer
+
+
+class Law(Protocol):
+    """How a mechanism drew its answer from a table, by which it could draw one from another."""
+
+    @property
+    def part(self) -> str:
+        """The part of the plan that paid."""
+
+    @property
+    def why(self) -> str:
+        """What the answer was for."""
+
+
+class Auditor(Protocol):
+    """Who holds a neighbouring table in a simulation, and is told the law of every answer."""
+
+    def hear(self, law: Law) -> None:
+        """Take note of an answer about the table that is audited."""
+
+    def follow(self, change: Callable[[PrivateTable], PrivateTable]) -> Auditor:
+        """Return the auditor of that table after a public change of its codes."""
 
 
 class PrivateTable:
@@ -21,12 +42,11 @@ class PrivateTable:
 
     ``codes`` are integers of shape (records, attributes), or a store that counts. Only mechanisms
     may call ``exact_marginal`` and ``exact_marginals``, and only after their charge; ``reads``
-    counts the marginals that were handed out. They append to ``transcript`` what they answered;
+    counts the marginals that were handed out. They record in ``transcript`` what they answered;
     coarsened copies share it, and ``groups`` are the codes' group numbers in such a copy.
 
-    An auditor who holds a neighbouring table gives it as ``twin``; mechanisms then append to
-    ``comparisons`` what each answer says between the two. ValueError for a twin outside of a
-    simulation.
+    ``auditor`` hears by what law each answer was drawn. ValueError for one outside of a
+    simulation: what is told between two tables is private.
     """
 
     def __init__(
@@ -37,7 +57,7 @@ class PrivateTable:
         *,
         transcript: list[Answer] | None = None,
         groups: Mapping[str, Codes] | None = None,
-        twin: PrivateTable | None = None,
+        auditor: Auditor | None = None,
     ) -> None:
         self._counts = CodeCounts.of(codes, domain) if isinstance(codes, np.ndarray) else codes
         known = self._counts.domain
@@ -48,10 +68,9 @@ class PrivateTable:
         self.transcript = [] if transcript is None else transcript
         self.groups = groups or {}
         self.reads = 0
-        if twin is not None and not payer.accountant.ledger.simulation:
+        if auditor is not None and not payer.accountant.ledger.simulation:
             raise ValueError("only a simulation may be watched: comparisons are private")
-        self.twin = twin
-        self.comparisons: list[Comparison] = []
+        self._auditor = auditor
 
     @property
     def adjacency(self) -> Adjacency:
@@ -87,6 +106,12 @@ class PrivateTable:
         codes, counts = self._counts.occupied(self.domain.attributes)
         return codes, counts.astype(np.int64)
 
+    def record_answers(self, law: Law, answers: Sequence[Answer] = ()) -> None:
+        """Append answers to the transcript, and tell an auditor by what law they were drawn."""
+        self.transcript.extend(answers)
+        if self._auditor is not None:
+            self._auditor.hear(law)
+
     def coarsen(self, groups: Mapping[str, Codes]) -> PrivateTable:
         """Return the table with codes of some attributes relabelled by public group numbers.
 
@@ -100,12 +125,28 @@ class PrivateTable:
             both[attribute] = group if known is None else group[known]
         same = self._counts.domain is self.domain
         domain = coarse.domain if same else self.domain.coarsened(groups)
-        twin = None if self.twin is None else self.twin.coarsen(groups)
-        copy = PrivateTable(
-            coarse, domain, self.payer, transcript=self.transcript, groups=both, twin=twin
+        return self._recounted(coarse, domain, both, lambda other: other.coarsen(groups))
+
+    def recoded(self, groups: Mapping[str, Codes], domain: Domain) -> PrivateTable:
+        """Return the table over ``domain``, whose code ``groups`` give for each code of some.
+
+        These are codes of their own, which no answer is said to be coarser than.
+        """
+        counts = self._counts.coarsened(groups) if groups else self._counts
+        return self._recounted(counts, domain, {}, lambda other: other.recoded(groups, domain))
+
+    def _recounted(
+        self,
+        counts: Counts,
+        domain: Domain,
+        groups: Mapping[str, Codes],
+        change: Callable[[PrivateTable], PrivateTable],
+    ) -> PrivateTable:
+        auditor = None if self._auditor is None else self._auditor.follow(change)
+        shared = self.transcript
+        return PrivateTable(
+            counts, domain, self.payer, transcript=shared, groups=groups, auditor=auditor
         )
-        copy.comparisons = self.comparisons
-        return copy
 
     def __repr__(self) -> str:
         return f"PrivateTable({len(self.domain)} attributes, paid by {self.payer.name!r})"

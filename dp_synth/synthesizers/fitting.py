@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import Field, asdict, dataclass
 from os import PathLike
@@ -36,7 +36,7 @@ from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
 from dp_synth.inference.triangulation import total_cells
 from dp_synth.mechanisms.binning import bin_columns
 from dp_synth.mechanisms.partition_selection import release_texts
-from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.mechanisms.table import Auditor, PrivateTable
 from dp_synth.rounding import rounded_up
 from dp_synth.schema import Misfits, Schema
 from dp_synth.schema.cells import Cells
@@ -136,6 +136,13 @@ class Request:
                 "an accountant with planned recipes has no room for a validation; fit jointly, or "
                 "from an adaptive accountant"
             )
+
+    @classmethod
+    def of_simulation(
+        cls, recipe: Recipe, schema: Schema, budget: PrivacyBudget, seed: int | None
+    ) -> Request:
+        """Return the request of a single recipe whose fit nobody will publish."""
+        return cls({recipe: 1.0}, schema, Accountant(budget, simulate=True), seed)
 
     @property
     def root(self) -> Accountant:
@@ -280,8 +287,9 @@ def _fit_one(
 def _held_out(records: Records, cells: DiscoveredDomain, table: PrivateTable) -> PrivateTable:
     """Return the records of a hold-out over the codes of ``table``, with the same payer."""
     schema, groups = apply_domain(records, cells)
-    counts = records.counts.coarsened(groups) if groups else records.counts
-    return PrivateTable(counts, schema.domain, table.payer, transcript=table.transcript)
+    counts, payer = records.counts, table.payer
+    finest = PrivateTable(counts, counts.domain, payer, transcript=table.transcript)
+    return finest.recoded(groups, schema.domain)
 
 
 def table_of(
@@ -290,60 +298,50 @@ def table_of(
     rng: np.random.Generator,
     *,
     counts: Counts | None = None,
-    twin: Counts | None = None,
+    auditor: Auditor | None = None,
     kept: Kept | None = None,
 ) -> tuple[Schema, DiscoveredDomain, PrivateTable]:
     """Return the schema with its cells, these cells, and the private table over their codes.
 
     Part "categories" pays for categories that are not listed, part "bins" for cells; they are
     those of ``kept`` where an earlier run of the fit has paid for them. ``counts`` are taken in
-    place of those of the records, and ``twin`` counts the table that an auditor compares with.
+    place of those of the records.
     """
     counts = records.counts if counts is None else counts
-    other = None if twin is None else PrivateTable(twin, counts.domain, piece)
-    finest = PrivateTable(counts, counts.domain, piece, twin=other)
+    finest = PrivateTable(counts, counts.domain, piece, auditor=auditor)
     cells = kept.cells if kept else discover_domain(finest, records, rng)
     schema, groups = apply_domain(records, cells)
-    if groups:
-        counts = counts.coarsened(groups)
-        other = None if twin is None else PrivateTable(twin.coarsened(groups), schema.domain, piece)
-    answers = list(kept.transcript) if kept else finest.transcript
-    table = PrivateTable(counts, schema.domain, piece, transcript=answers, twin=other)
-    table.comparisons = finest.comparisons
+    table = finest.recoded(groups, schema.domain)
+    if kept:
+        table.transcript.extend(kept.transcript)
     return schema, cells, table
 
 
 def simulated(
-    request: Request, data: Data, *, runs: int, twin: Data | None = None
+    request: Request,
+    data: Data,
+    *,
+    runs: int,
+    auditor: Callable[[Slice], Auditor] | None = None,
 ) -> Iterator[tuple[PrivateTable, Plan, np.random.Generator]]:
     """Yield a table, a plan and a generator for each run of a simulation of a single recipe.
 
     Each run has the whole budget of an accountant that simulates; the noise is calibrated and the
-    records are read and counted once. ``twin`` is the table that an auditor compares with.
+    records are read and counted once. ``auditor`` makes who watches a run, of what pays for it.
     """
     if runs < 0:
         raise InputError(f"the number of runs must be 0 or more, got {runs}")
     request.check()
-    accountant, schema, seed = request.root, request.schema, request.seed
-    *streams, drawn = np.random.SeedSequence(seed).spawn(runs + 1)
-    with ExitStack() as opened:
-        beside = None
-        records = opened.enter_context(_read(data, schema, accountant.budget, drawn))
+    accountant, schema = request.root, request.schema
+    *streams, drawn = np.random.SeedSequence(request.seed).spawn(runs + 1)
+    with records_of(data, schema, accountant.budget, np.random.default_rng(drawn)) as records:
         counts = RememberedCounts(records.counts)
-        if twin is not None:
-            other = opened.enter_context(_read(twin, schema, accountant.budget, seed))
-            beside = RememberedCounts(other.counts)
         (piece,) = request.reserve(None)
         plan = own_parts(piece.plan)
         for stream in streams:
             rng, again = np.random.default_rng(stream), accountant.repeat(piece)
-            yield table_of(records, again, rng, counts=counts, twin=beside)[2], plan, rng
-
-
-def _read(
-    data: Data, schema: Schema, budget: PrivacyBudget, seed: int | np.random.SeedSequence | None
-) -> AbstractContextManager[Records]:
-    return records_of(data, schema, budget, np.random.default_rng(seed))
+            watching = None if auditor is None else auditor(again)
+            yield table_of(records, again, rng, counts=counts, auditor=watching)[2], plan, rng
 
 
 @contextmanager

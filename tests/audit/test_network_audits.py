@@ -12,8 +12,13 @@ from dp_synth.accounting import Accountant, Plan, PrivacyBudget, Votes, compose
 from dp_synth.accounting.events import NoisyVote
 from dp_synth.accounting.votes import log_chances
 from dp_synth.audit import AreaTest, AuditReport, Worlds, area_test, audit
+from dp_synth.audit.likelihood_ratio import (
+    LikelihoodRatios,
+    SampledComparison,
+    VoteComparison,
+    reached,
+)
 from dp_synth.audit.stages import LOW_BITS
-from dp_synth.comparison import SampledComparison, VoteComparison, reached
 from dp_synth.domain import Domain
 from dp_synth.errors import UnsupportedEvent
 from dp_synth.mechanisms import pate
@@ -31,12 +36,13 @@ def voted(here: np.ndarray, there: np.ndarray, seed: int = 0) -> tuple[VoteCompa
     """Return what eight votes on the last record's values say between the tables."""
     accountant = Accountant(OF_VOTES, simulate=True)
     payer = accountant.admit("votes", Plan({"votes": Votes(8, 5)}), randomness="seeded")
-    table = PrivateTable(here, DOMAIN, payer, twin=PrivateTable(there, DOMAIN, payer))
+    ratios = LikelihoodRatios(PrivateTable(there, DOMAIN, payer))
+    table = PrivateTable(here, DOMAIN, payer, auditor=ratios)
     part, rng = payer.plan.votes("votes"), np.random.default_rng(seed)
     Teachers(table, part, [np.full(3, 1 / 3)] * 2, rng).vote(
         Questions(np.full((8, 2), 2, dtype=np.int32), np.zeros(8, int), np.ones(8, int))
     )
-    (compared,) = table.comparisons
+    (compared,) = ratios.comparisons
     assert isinstance(compared, VoteComparison)
     return compared, part.event()
 

@@ -57,7 +57,7 @@ def votes_of(codes: np.ndarray, teacher: np.ndarray) -> np.ndarray:
 
 def test_every_record_has_exactly_one_teacher() -> None:
     codes = made_codes(500)
-    held, teacher = made_teachers(made_table(codes))._records()
+    held, teacher = made_teachers(made_table(codes))._voters
     assert len(held) == len(teacher) == len(codes)
     assert Counter(map(tuple, held.tolist())) == Counter(map(tuple, codes.tolist()))
     assert teacher.min() >= 0
