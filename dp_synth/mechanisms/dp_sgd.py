@@ -1,9 +1,10 @@
-"""Sums of clipped gradients in whole numbers: each record's part depends on that record alone.
+"""DP-SGD: noisy sums of clipped gradients, over records that each toss a coin of their own.
 
-Numbers are whole multiples of public units, held in float64. Every sum of their products stays
-below 2^53 in size, so that it is exact in any order: neither the blocks into which a processor cuts
-a product, nor its instructions, nor what else is in a batch can change a bit of it. That holds
-because all factors are cut to public limits:
+Sums are taken in whole numbers, and each record's part depends on that record alone. Numbers are
+whole multiples of public units, held in float64. Every sum of their products stays below 2^53 in
+size, so that it is exact in any order: neither the blocks into which a processor cuts a product,
+nor its instructions, nor what else is in a batch can change a bit of it. That holds because all
+factors are cut to public limits:
 
 | quantity | unit | limit |
 |---|---|---|
@@ -21,17 +22,38 @@ Needs torch, so that only the modules of networks import it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dp_synth.accounting import SampledGaussians
+from dp_synth.domain import Codes
 from dp_synth.errors import InputError
+from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
+from dp_synth.mechanisms.table import PrivateTable
+
+Encode = Callable[[Tensor, Tensor], Tensor]
+"""Codes of shape (records, attributes) to inputs of shape (records, inputs), row by row.
+
+With each record comes a coin of its own, a whole number of 62 random bits, of shape (records,):
+what is drawn for a record is a function of it, and of nothing else.
+"""
 
 Loss = Callable[[Tensor], Tensor] | float
 """Scores of shape (records,) to losses of the same shape, row by row; a number: times the score."""
+
+WHY = "gradients of the critic"
+CHARGED_AT_ONCE = 50  # steps: a ledger on disk is written before each charge, not at every step
+LEAST_BITS = 4  # of a clipped slope, so that a gradient is more than a few numbers
 
 SLOPE = 0.2  # of the leaky rectifier below zero
 INPUT_LIMIT = 2.0**8
@@ -46,6 +68,195 @@ ROWS_AT_ONCE = 2**16  # each adds at most 2^(CLIP_BITS + OUTPUT_BITS): 2^42 toge
 # n layers meets fewer than 4 n + 8 of them. 2^-40 allows for two thousand layers.
 _MARGIN = 2.0**-40
 _LEAST = 1e-300  # length by which a gradient of zero is divided, whatever the clip
+
+
+def poisson_sample(records: int, rate: float, bits: Bits) -> NDArray[np.int64]:
+    """Return which of so many records take part, each by a coin of its own, of chance ``rate``.
+
+    A coin is 64 random bits below ``rate`` times 2^64, rounded down: never more often than the
+    real ``rate`` says, by less than 2^-64. The last 48 bits are drawn where the first 16 do not
+    decide.
+    """
+    threshold = math.floor(Fraction(rate) * 2**64)
+    high, low = divmod(threshold, 2**48)
+    first = np.frombuffer(bits(2 * records), dtype="<u2").astype(np.int32)
+    taken = first < high
+    tied = np.flatnonzero(first == high)
+    rest = np.frombuffer(bits(8 * len(tied)), dtype="<u8") >> np.uint64(16)
+    taken[tied] = rest < np.uint64(low)
+    return np.flatnonzero(taken)
+
+
+def lattice_bits(noise_multiplier: float) -> int:
+    """Return how fine clipped slopes are, so that their noise can be drawn; InputError for none."""
+    bits = min(CLIP_BITS, math.floor(math.log2(LARGEST_SCALE / noise_multiplier)) - OUTPUT_BITS)
+    if bits < LEAST_BITS:
+        raise InputError(
+            f"noise of {noise_multiplier:.3g} times the clip says nothing; raise epsilon"
+        )
+    return bits
+
+
+@dataclass(frozen=True, eq=False)
+class SampledSumLaw:
+    """A noisy sum over a batch of records that tossed coins of chance ``rate``, and its parts.
+
+    ``known`` are the distinct records and how often each occurs, ``records`` reads those of any
+    table; ``batch`` are the drawn ones, ``rows`` their encodings, ``noisy`` their sum with noise of
+    ``noise_multiplier`` times the clip, ``released`` that sum as it left. ``encode`` draws coins
+    for records, ``summed`` sums clipped gradients, ``noise`` and ``uniform`` are drawn afresh.
+    """
+
+    part: str
+    why: str
+    rate: float
+    noise_multiplier: float
+    clip: float
+    records: Callable[[PrivateTable], tuple[Codes, NDArray[np.int64]]]
+    encode: Callable[[Tensor], Tensor]
+    summed: Callable[[Tensor], list[WholeSum]]
+    noise: Callable[[Sequence[WholeSum]], list[WholeSum]]
+    uniform: Callable[[], float]
+    known: tuple[Codes, NDArray[np.int64]]
+    batch: Tensor
+    rows: Tensor
+    noisy: Sequence[WholeSum]
+    released: Sequence[Tensor]
+
+
+class SampledGradients:
+    """Steps down the gradient of private records: each charged before a record is read.
+
+    ``part`` names the rate and the noise of each step; ``encode`` may treat a record with coins
+    of its own, but must treat each alone. Steps are charged ``CHARGED_AT_ONCE``; BudgetExceeded,
+    with nothing read, when the part has none left.
+
+    Privacy
+    -------
+    At every step each record takes part by a coin of its own, of chance ``rate`` at most (Poisson
+    sampling). The gradient of its loss over all parameters together is clipped to norm ``clip``,
+    and the sum gets Gaussian noise of ``noise_multiplier`` times that: one `SampledGaussian`
+    step (Abadi et al. 2016, arXiv:1607.00133), whose loss grows with the rate. All ``max_rows``
+    records of a unit may be drawn, each by its own coin, and replaced ones stand against as many
+    others: the event says so (`sampled_groups`). Sums are exact, in
+    whole numbers of a unit, and a record's part is a function of that record and its coin alone
+    (`whole_sums`). Noise is whole as well: a sum plus a rounded Gaussian is the rounding of the
+    sum plus that Gaussian, post-processing of the continuous mechanism, drawn exactly in law
+    (`rounded_gaussian`). What leaves is these whole numbers, scaled. All coins and noise are bits
+    of the operating system, unless the payer is seeded; batch sizes, clip factors and losses
+    stay here.
+    """
+
+    def __init__(
+        self,
+        table: PrivateTable,
+        part: SampledGaussians,
+        rng: np.random.Generator,
+        *,
+        clip: float,
+        encode: Encode,
+    ) -> None:
+        self._table = table
+        self._part = part
+        self._clip = clip
+        self._encode = encode
+        self._bits = random_bits(table.payer, rng)
+        self._multiplier = part.event().noise_multiplier
+        self._lattice_bits = lattice_bits(self._multiplier)
+        self._paid = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether every step that was charged is taken, so that the next one needs a charge."""
+        return not self._paid
+
+    def step(self, network: nn.Module, loss: Loss) -> list[Tensor]:
+        """Return the noisy sum of the clipped gradients of ``loss``, one a parameter."""
+        device = next(network.parameters()).device
+        if self.settled:
+            self._pay()
+        self._paid -= 1
+        codes = torch.from_numpy(self._drawn()).to(device, torch.int64)
+        rows = self._encoded(codes)
+        summed = partial(whole_sums, network, loss=loss, clip=self._clip, bits=self._lattice_bits)
+        noisy = self._with_noise(summed(rows))
+        released = [total.times(self._clip).float() for total in noisy]
+        law = SampledSumLaw(
+            self._part.name,
+            WHY,
+            self._part.rate,
+            self._multiplier,
+            self._clip,
+            PrivateTable.exact_records,
+            self._encoded,
+            summed,
+            self._noise,
+            self._uniform,
+            self._records,
+            codes,
+            rows,
+            noisy,
+            released,
+        )
+        self._table.record_answers(law)
+        return released
+
+    def _pay(self) -> None:
+        """Charge the next steps."""
+        payer, event = self._table.payer, self._part.event()
+        steps = max(1, min(CHARGED_AT_ONCE, int(payer.left(self._part))))
+        payer.charge(self._part, event, steps, why=WHY, sampler="exact")
+        self._paid = steps
+
+    def _drawn(self) -> Codes:
+        """Return the records whose coins fell so, each as often as it was drawn."""
+        codes, counts = self._records
+        taken = poisson_sample(int(counts.sum()), self._part.rate, self._bits)
+        return codes[np.searchsorted(self._ends, taken, side="right")]
+
+    @cached_property
+    def _records(self) -> tuple[Codes, NDArray[np.int64]]:
+        return self._table.exact_records()
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """How many records there are of each kind and of all kinds before it."""
+        return np.cumsum(self._records[1])
+
+    def _encoded(self, codes: Tensor) -> Tensor:
+        return self._encode(codes, self._coins(codes))
+
+    def _coins(self, codes: Tensor) -> Tensor:
+        """Return a coin for each record, for what its encoding draws.
+
+        As secret as the noise: that neighbouring sums differ by one part needs that nobody knows
+        which coin is whose, for a record more hands all after it other coins of the same law.
+        """
+        words = np.frombuffer(self._bits(8 * len(codes)), dtype="<u8") >> np.uint64(2)
+        return torch.from_numpy(words.astype(np.int64)).to(codes.device)
+
+    def _with_noise(self, sums: Sequence[WholeSum]) -> list[WholeSum]:
+        """Return the sums with noise of the charged scale, in their own units."""
+        return [
+            WholeSum(total + drawn.whole, bits)
+            for (total, bits), drawn in zip(sums, self._noise(sums), strict=True)
+        ]
+
+    def _noise(self, sums: Sequence[WholeSum]) -> list[WholeSum]:
+        """Return noise for each of the sums; that of one unit is drawn at once."""
+        drawn: dict[int, Tensor] = {}
+        for unit in dict.fromkeys(bits for _, bits in sums):
+            cells = sum(total.numel() for total, bits in sums if bits == unit)
+            noise = rounded_gaussian(self._multiplier * 2.0**unit, (cells,), self._bits)
+            drawn[unit] = torch.from_numpy(noise).to(sums[0].whole.device)
+        found = []
+        for total, bits in sums:
+            own, drawn[bits] = drawn[bits][: total.numel()], drawn[bits][total.numel() :]
+            found.append(WholeSum(own.reshape(total.shape), bits))
+        return found
+
+    def _uniform(self) -> float:
+        return int.from_bytes(self._bits(8), "little") * 2.0**-64
 
 
 class Critic(nn.Module):

@@ -1,4 +1,4 @@
-"""Private categories: texts that the schema does not list, where enough records hold them."""
+"""Partition selection: categories that no schema lists, where enough records hold them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import ThresholdedGaussians
 from dp_synth.errors import InputError
-from dp_synth.mechanisms.exact_noise import LARGEST_SCALE, rounded_gaussian
-from dp_synth.mechanisms.randomness import random_bits
-from dp_synth.mechanisms.sensitivity import marginal_sensitivity
+from dp_synth.mechanisms.noise import LARGEST_SCALE, random_bits, rounded_gaussian
+from dp_synth.mechanisms.table import PrivateTable, marginal_sensitivity
 from dp_synth.schema.columns import MAX_OPEN
-from dp_synth.table import PrivateTable
 
 
 def release_texts(
@@ -27,7 +25,7 @@ def release_texts(
 
     ``unlisted`` are private: the texts of the last codes of each column. At most ``MAX_OPEN`` of
     the largest noisy counts are kept. Each column is charged as one event of ``part``, whatever
-    it holds, before any is read; BudgetExceeded as in `gaussian.measure`.
+    it holds, before any is read; BudgetExceeded as in `measure`.
 
     Privacy
     -------

@@ -1,20 +1,19 @@
-"""Private choice among public candidates by the exponential mechanism."""
+"""Exponential mechanism: a private choice among public candidates by private scores."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import FilteredSelection, Selections
-from dp_synth.comparison import ChoiceComparison
 from dp_synth.domain import Clique, Domain
-from dp_synth.mechanisms.exact_choice import exact_choice
-from dp_synth.mechanisms.randomness import random_bits
-from dp_synth.mechanisms.sensitivity import dependence_sensitivity, l1_distance_sensitivity
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.noise import exact_choice, random_bits
+from dp_synth.mechanisms.table import PrivateTable, dependence_sensitivity, l1_distance_sensitivity
 from dp_synth.transcript import ChoiceAnswer
 
 Floats = NDArray[np.float64]
@@ -23,6 +22,21 @@ MARGIN = 2.0**-20  # relative; distances up to LARGEST have log-odds that are ri
 LARGEST = 2.0**30  # larger distances count as this; nothing moves further by being cut
 CELLS_TOGETHER = 2**22  # of marginals that are counted in one go
 DEPENDENCE_MARGIN = 2.0**-15  # a dependence is a sum of products that are rounded themselves
+
+
+@dataclass(frozen=True, eq=False)
+class ChoiceLaw:
+    """A choice by the exponential mechanism: the log odds ``here`` of all, and which was chosen.
+
+    ``log_odds`` reads the former of any table, and ``draw`` chooses afresh by them.
+    """
+
+    part: str
+    why: str
+    log_odds: Callable[[PrivateTable], Floats]
+    draw: Callable[[Floats], int]
+    here: Floats
+    chosen: int
 
 
 class Distances:
@@ -69,7 +83,9 @@ class Distances:
         self.table.shapes([clique for clique in cliques if clique not in self._known])
 
     def _about(self, table: PrivateTable) -> Distances:
-        """Return the same expectations about another table."""
+        """Return the same expectations about any table."""
+        if table is self.table:
+            return self
         return Distances(
             table,
             self._expected,
@@ -145,8 +161,8 @@ class Dependences:
         self.table.shapes([clique for clique in cliques if clique not in self._known])
 
     def _about(self, table: PrivateTable) -> Dependences:
-        """Return the same scores of another table."""
-        return Dependences(table)
+        """Return the same scores of any table."""
+        return self if table is self.table else Dependences(table)
 
     def _qualities(self, cliques: Sequence[Clique]) -> Floats:
         return np.minimum([self._of(clique) for clique in cliques], 2 * LARGEST)
@@ -187,29 +203,24 @@ def select(
         raise ValueError("there must be at least one candidate to choose from")
     event = selections.event()
     scores.refuse_foreign(candidates)
-    payer = scores.table.payer
-    payer.charge(selections, event, 1, why=why, sampler="exact")
+    table = scores.table
+    table.payer.charge(selections, event, 1, why=why, sampler="exact")
     margin = MARGIN if isinstance(scores, Distances) else DEPENDENCE_MARGIN
     per_score = event.epsilon * (1 - margin) / (2 * scores.sensitivity)
-    log_odds = per_score * scores._qualities(candidates)
-    bits = random_bits(payer, rng)
-    place = exact_choice(log_odds, bits)
-    chosen, table = candidates[place], scores.table
-    table.transcript.append(
-        ChoiceAnswer(
-            selections.name,
-            why,
-            tuple(candidates),
-            chosen,
-            event.epsilon * (1 - margin),
-            scores.sensitivity,
-            table.groups,
-        )
+
+    def log_odds(any_table: PrivateTable) -> Floats:
+        return per_score * scores._about(any_table)._qualities(candidates)
+
+    draw, here = partial(exact_choice, bits=random_bits(table.payer, rng)), log_odds(table)
+    law = ChoiceLaw(selections.name, why, log_odds, draw, here, draw(here))
+    answer = ChoiceAnswer(
+        law.part,
+        why,
+        tuple(candidates),
+        candidates[law.chosen],
+        event.epsilon * (1 - margin),
+        scores.sensitivity,
+        table.groups,
     )
-    if table.twin is not None:
-        there = per_score * scores._about(table.twin)._qualities(candidates)
-        again, other = exact_choice(log_odds, bits), exact_choice(there, bits)
-        table.comparisons.append(
-            ChoiceComparison(selections.name, why, log_odds, there, place, other, again)
-        )
-    return chosen
+    table.record_answers(law, [answer])
+    return answer.chosen

@@ -1,4 +1,4 @@
-"""How far the noise may have moved what a model says: a parametric bootstrap."""
+"""Parametric bootstrap: how far the noise may have moved what a model says."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from dp_synth.inference import (
     estimate,
     independent_model,
 )
-from dp_synth.measurement import Measurement
-from dp_synth.transcript import Answer, MarginalAnswer
+from dp_synth.transcript import Answer, MarginalAnswer, Measurement
 
 Floats = NDArray[np.float64]
 

@@ -1,4 +1,7 @@
-"""What to measure, decided as one goes from Gaussian answers alone, all from one purse."""
+"""One-shot fits: one-way marginals, pairs selected by noisy scores, and what is left on both.
+
+All answers are Gaussian, and one filter of Gaussian DP pays for them.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,6 @@ from dp_synth.inference import (
     independent_model,
 )
 from dp_synth.inference.pair_selection import Allocation, expected_distance, shrink_scores
-from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import (
     Distances,
     l1_distance_sensitivity,
@@ -32,11 +34,12 @@ from dp_synth.mechanisms import (
     measure,
     measure_distances,
 )
-from dp_synth.mechanisms.exact_noise import LARGEST_SCALE
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.noise import LARGEST_SCALE
+from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.transcript import Measurement
 
-FIRST_LOOK = 0.1  # of the purse: one-way marginals, before anything is decided
-LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the purse, for the scores of all pairs
+FIRST_LOOK = 0.1  # of the budget: one-way marginals, before anything is decided
+LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all pairs
 FINE_SCORES = 0.01  # of the records: scores need no less noise than this
 BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
@@ -46,8 +49,8 @@ Chooser = Callable[[Domain, Mapping[Clique, float], float], list[Clique]]
 
 
 @dataclass(frozen=True)
-class Look:
-    """What is known before pairs are measured: columns, their groups of codes, chosen pairs."""
+class Selected:
+    """One-way marginals, compression and selected pairs of a one-shot fit."""
 
     compression: Compression
     ones: Sequence[Measurement]
@@ -55,8 +58,8 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was measured: columns as they are, and pairs over groups of their codes."""
+class Measured:
+    """Measurements of a one-shot fit: of columns as they are, of pairs over groups of codes."""
 
     compression: Compression
     ones: Sequence[Measurement]
@@ -71,24 +74,26 @@ class Found:
         return compression.refine(estimate(compression.domain, [*ones, *self.pairs]), domain)
 
 
-def look(table: PrivateTable, purse: Purse, choose: Chooser, *, coarseness: float) -> Look:
-    """Look at every column, merge codes that noise would drown, and choose pairs by their scores.
+def select_pairs(
+    table: PrivateTable, budget: FilterBudget, choose: Chooser, *, coarseness: float
+) -> Selected:
+    """Measure every column, merge codes that noise would drown, and select pairs by scores.
 
     ``choose`` is given the domain of the groups, a score for each pair and the precision that is
     left; it sees noisy values only.
     """
     columns: list[Clique] = [(attribute,) for attribute in table.domain]
     first = _first_look(table.domain)
-    ones = purse.measure(table, dict.fromkeys(columns, first / len(columns)), "a first look")
+    ones = budget.measure(table, dict.fromkeys(columns, first / len(columns)), "a first look")
     compression = Compression.of(table.domain, ones, coarseness=coarseness)
     coarse = table.coarsen(compression.groups)
-    scores = _score_pairs(coarse, [compression.compress(one) for one in ones], purse)
-    pairs = choose(coarse.domain, scores, purse.precision_left) if scores else []
-    return Look(compression, ones, pairs)
+    scores = _score_pairs(coarse, [compression.compress(one) for one in ones], budget)
+    pairs = choose(coarse.domain, scores, budget.precision_left) if scores else []
+    return Selected(compression, ones, pairs)
 
 
 def check_first_look(part: Filtered, domain: Domain, budget: PrivacyBudget) -> None:
-    """Raise InputError where the noise of `look` at the columns would be too large to be drawn."""
+    """Raise InputError where noise of the first answers of `select_pairs` could not be drawn."""
     sensitivity = marginal_sensitivity(budget.adjacency, budget.max_rows)
     each = _first_look(domain) / len(domain) * (part.amount or 0.0)
     noise = sensitivity / math.sqrt(each) if each else math.inf
@@ -101,11 +106,11 @@ def check_first_look(part: Filtered, domain: Domain, budget: PrivacyBudget) -> N
 
 
 def _first_look(domain: Domain) -> float:
-    """Return the part of the purse that a first look at all columns costs."""
+    """Return the part of the budget that a first look at all columns costs."""
     return FIRST_LOOK if len(domain) > 1 else CLEAR_OF_ROUNDING
 
 
-def measure_chosen(table: PrivateTable, seen: Look, purse: Purse) -> Found:
+def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> Measured:
     """Spend what is left on the chosen pairs and on columns; on columns alone without pairs.
 
     What would get more noise than can be drawn is not measured: it would say nothing. One-way
@@ -113,20 +118,20 @@ def measure_chosen(table: PrivateTable, seen: Look, purse: Purse) -> Found:
     """
     columns = [one.clique for one in seen.ones]
     if not seen.pairs and len(columns) == 1:
-        return Found(seen.compression, seen.ones, [])
+        return Measured(seen.compression, seen.ones, [])
     coarse = table.coarsen(seen.compression.groups)
-    allocation = Allocation.of(coarse.domain, seen.pairs, purse.left)
+    allocation = Allocation.of(coarse.domain, seen.pairs, budget.left)
     parts = {clique: allocation.of_clique(clique) for clique in (*columns, *seen.pairs)}
     if not seen.pairs:
-        parts = dict.fromkeys(columns, purse.left / len(columns))
+        parts = dict.fromkeys(columns, budget.left / len(columns))
     again = {column: parts[column] for column in columns}
-    ones = combine([*seen.ones, *purse.measure(table, again, "one-way marginals")])
-    pairs = purse.measure(coarse, {pair: parts[pair] for pair in seen.pairs}, "chosen pairs")
-    return Found(seen.compression, ones, pairs)
+    ones = combine([*seen.ones, *budget.measure(table, again, "one-way marginals")])
+    pairs = budget.measure(coarse, {pair: parts[pair] for pair in seen.pairs}, "chosen pairs")
+    return Measured(seen.compression, ones, pairs)
 
 
 def _score_pairs(
-    table: PrivateTable, ones: Sequence[Measurement], purse: Purse
+    table: PrivateTable, ones: Sequence[Measurement], budget: FilterBudget
 ) -> dict[Clique, float]:
     """Return how far each pair seems from independent; nothing where noise would hide it all.
 
@@ -137,13 +142,13 @@ def _score_pairs(
     every: list[Clique] = list(combinations(domain, 2))
     pairs = [pair for pair in every if domain.cells(pair) <= LARGEST_PAIR]
     total = estimate_total(ones)
-    part = min(MOST_SCORES, max(LEAST_SCORES, purse.part_for(len(pairs), FINE_SCORES * total)))
-    stddev = purse.score_stddev(len(pairs), part)
+    part = min(MOST_SCORES, max(LEAST_SCORES, budget.part_for(len(pairs), FINE_SCORES * total)))
+    stddev = budget.score_stddev(len(pairs), part)
     if not pairs or stddev > min(BLIND_SCORES * total, LARGEST_SCALE):
         return {}
     independent = independent_model(table.domain, ones)
     expected = _pair_counts(independent)
-    scores = purse.score(Distances(table, expected), pairs, part)
+    scores = budget.score(Distances(table, expected), pairs, part)
     scores -= [expected_distance(expected(pair)) for pair in pairs]
     return dict(zip(pairs, shrink_scores(scores, stddev).tolist(), strict=True))
 
@@ -162,7 +167,7 @@ def _pair_counts(model: JunctionTreeModel) -> Callable[[Clique], NDArray[np.floa
 
 
 @dataclass(frozen=True)
-class Purse:
+class FilterBudget:
     """A filter of Gaussian DP that pays for answers about one table, in parts of the whole."""
 
     table: PrivateTable

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.accounting.plan import Part
+from dp_synth.counting import Data
 from dp_synth.domain import Clique, Codes, Domain
 from dp_synth.errors import InputError, warn
 from dp_synth.extensions import unknown
 from dp_synth.inference import Model
-from dp_synth.intake import Data
 from dp_synth.mechanisms import (
     Distances,
     l1_distance_sensitivity,
@@ -24,8 +24,8 @@ from dp_synth.mechanisms import (
     measure_distances,
     measure_histogram,
 )
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.settings import check_settings
-from dp_synth.table import PrivateTable
 from dp_synth.validation_bounds import (
     COUNT,
     DISTANCES,

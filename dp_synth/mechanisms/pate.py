@@ -1,24 +1,22 @@
-"""Votes of teachers, each of which has seen a part of the records that no other has seen."""
+"""PATE aggregation: noisy votes of teachers, each with a part of the records of its own."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import PrivacyBudget, Sampler, Votes
 from dp_synth.accounting.events import NoisyVote
-from dp_synth.accounting.pate import ORDERS, estimates, log_chances, vote_moments
-from dp_synth.comparison import VoteComparison
+from dp_synth.accounting.pate import ORDERS, estimates, vote_moments
 from dp_synth.domain import Codes, Domain
-from dp_synth.errors import InputError, UnsupportedEvent
-from dp_synth.mechanisms.differing import differing
-from dp_synth.mechanisms.exact_noise import LARGEST_SCALE, Bits, rounded_gaussian
-from dp_synth.mechanisms.randomness import random_bits
-from dp_synth.table import PrivateTable
+from dp_synth.errors import InputError
+from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.transcript import HIDDEN, VoteAnswer
 
 Floats = NDArray[np.float64]
@@ -62,6 +60,27 @@ class Questions:
     def first(self, count: int) -> Questions:
         """Return so many of them, from the first on."""
         return self.among(slice(count))
+
+
+@dataclass(frozen=True, eq=False)
+class VoteLaw:
+    """Noisy votes: by how many the first class leads ``here``, and where it won.
+
+    ``voters`` are the records and the teacher of each; ``records`` reads those of any table,
+    ``assign`` draws teachers for so many more, ``leads`` counts the votes of any voters, and
+    ``draw`` adds fresh noise to them.
+    """
+
+    part: str
+    why: str
+    event: NoisyVote
+    records: Callable[[PrivateTable], Codes]
+    assign: Callable[[int], Integers]
+    leads: Callable[[Codes, Integers], Integers]
+    draw: Callable[[Integers], Ballots]
+    voters: tuple[Codes, Integers]
+    here: Integers
+    won: Ballots
 
 
 class StoppingRule:
@@ -125,8 +144,6 @@ class Teachers:
         self._stop = stop
         self._bits = random_bits(table.payer, rng)
         self._sorting, self._coins = (_generator(self._bits) for _ in range(2))
-        self._known: tuple[Codes, Integers] | None = None
-        self._twin: tuple[Codes, Integers] | None = None
 
     @property
     def domain(self) -> Domain:
@@ -149,69 +166,59 @@ class Teachers:
         sampler: Sampler = "exact" if exact else "float"
         self._table.payer.charge(self._part, event, len(questions), why=why, sampler=sampler)
         coins = self._coins.random((event.teachers, len(questions)))
-        votes = ballots(*self._records(), questions, self._reference, coins)
-        gaps = 2 * votes.sum(axis=0, dtype=np.int64) - event.teachers
+        gaps = self._leads(*self._voters, questions=questions, coins=coins)
         if self._stop:
             questions = questions.first(self._stop.allowed(gaps, event.scale))
-        gaps = gaps[: len(questions)]
-        won = winners(gaps, event, self._bits)
-        self._table.transcript.append(self._answer(questions, won, event, why))
-        if self._table.twin is not None:
-            self._compare(gaps, self._gaps_of_twin(questions, coins), won, event, why)
-        return won
-
-    def _gaps_of_twin(self, questions: Questions, coins: Floats) -> Integers:
-        """Return the leads in the twin, whose common records have the same teachers."""
-        codes, teacher = self._records()
-        if self._twin is None:
-            fewer, more = differing(self._table)
-            if max(len(fewer), len(more)) > 1:
-                raise UnsupportedEvent("votes are compared between tables that differ by a record")
-            place = [int(np.flatnonzero((codes == record).all(axis=1))[0]) for record in fewer]
-            own = self._sorting.integers(self._part.teachers, size=len(more))
-            self._twin = (
-                np.concatenate([np.delete(codes, place, axis=0), more]),
-                np.concatenate([np.delete(teacher, place), own]),
-            )
-        votes = ballots(*self._twin, questions, self._reference, coins[:, : len(questions)])
-        return np.asarray(2 * votes.sum(axis=0, dtype=np.int64) - self._part.teachers)
-
-    def _compare(
-        self, gaps: Integers, there: Integers, won: Ballots, event: NoisyVote, why: str
-    ) -> None:
-        self._table.comparisons.append(
-            VoteComparison(
-                self._part.name,
-                why,
-                log_chances(event, gaps.astype(np.float64)),
-                log_chances(event, there.astype(np.float64)),
-                won,
-                winners(gaps, event, self._bits),
-                winners(there, event, self._bits),
-            )
-        )
-
-    def _answer(self, questions: Questions, won: Ballots, event: NoisyVote, why: str) -> VoteAnswer:
-        return VoteAnswer(
+        gaps, coins = gaps[: len(questions)], coins[:, : len(questions)]
+        draw = partial(winners, event=event, bits=self._bits)
+        law = VoteLaw(
             self._part.name,
             why,
+            event,
+            _records,
+            self._assigned,
+            partial(self._leads, questions=questions, coins=coins),
+            draw,
+            self._voters,
+            gaps,
+            draw(gaps),
+        )
+        self._table.record_answers(law, [self._answer(questions, law)])
+        return law.won
+
+    def _answer(self, questions: Questions, law: VoteLaw) -> VoteAnswer:
+        return VoteAnswer(
+            law.part,
+            law.why,
             questions.records.astype(np.int32),
             questions.attributes.astype(np.int32),
             questions.others.astype(np.int32),
-            won.copy(),
-            event.noise,
-            event.scale,
-            event.teachers,
+            law.won.copy(),
+            law.event.noise,
+            law.event.scale,
+            law.event.teachers,
             self._table.groups,
         )
 
-    def _records(self) -> tuple[Codes, Integers]:
-        """Return the private records and the teacher of each, drawn at the first vote."""
-        if self._known is None:
-            codes, counts = self._table.exact_records()
-            teacher = self._sorting.integers(self._part.teachers, size=int(counts.sum()))
-            self._known = np.repeat(codes, counts, axis=0), teacher
-        return self._known
+    def _leads(
+        self, codes: Codes, teacher: Integers, *, questions: Questions, coins: Floats
+    ) -> Integers:
+        votes = ballots(codes, teacher, questions, self._reference, coins)
+        return np.asarray(2 * votes.sum(axis=0, dtype=np.int64) - self._part.teachers)
+
+    @cached_property
+    def _voters(self) -> tuple[Codes, Integers]:
+        """The private records and the teacher of each, drawn at the first vote."""
+        codes = _records(self._table)
+        return codes, self._assigned(len(codes))
+
+    def _assigned(self, records: int) -> Integers:
+        return self._sorting.integers(self._part.teachers, size=records)
+
+
+def _records(table: PrivateTable) -> Codes:
+    codes, counts = table.exact_records()
+    return np.repeat(codes, counts, axis=0)
 
 
 def check_teachers(teachers: int) -> None:
