@@ -26,8 +26,8 @@ from dp_synth.benchmark.cell import SAMPLE_OF_ROWS, Cell, Limits, canonical_json
 from dp_synth.errors import GridError
 from dp_synth.extensions import nearest
 from dp_synth.metrics import METRICS
+from dp_synth.readers import Lines, YamlFault, line_of, parse_yaml, read_yaml
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer, synthesizer_named
-from dp_synth.yaml_lines import Lines, YamlFault, line_of, parse_yaml, read_yaml
 
 MOST_CELLS = 1_000_000
 """Cells of one grid, each a file of its store; no grid has more seeds than that either."""
