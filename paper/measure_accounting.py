@@ -21,8 +21,8 @@ from scipy.special import ndtr
 
 import dp_synth as dps
 from dp_synth.accounting import Event, Gaussian, Selection, compose
+from dp_synth.accounting.calibration import noise_factor
 from dp_synth.accounting.conversions import zcdp_rho
-from dp_synth.accounting.event_file import noise_factor
 from dp_synth.accounting.events import NoisyVote, SampledGaussian
 from dp_synth.files import written_whole
 

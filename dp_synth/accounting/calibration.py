@@ -12,16 +12,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NoReturn
 
 from dp_synth._version import __version__
 from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.conversions import zcdp_rho
-from dp_synth.accounting.events import (
-    Event,
-)
+from dp_synth.accounting.events import Event, NoOp
 from dp_synth.accounting.filters import Filter
 from dp_synth.accounting.plan import (
     Part,
@@ -42,6 +40,10 @@ WELL_USED = 1 - 1e-4  # a cached scale that uses less of the budget is searched 
 
 Weighted = tuple[tuple[tuple[Part, ...], float], ...]
 Events = tuple[tuple[Event, int], ...]
+FACTOR_TOLERANCE = 1e-8  # of the logarithm of a noise factor
+MOST_EVALUATIONS = 60  # of the composed curve, on the way to a bracket
+FARTHEST = 100.0  # logarithm of the largest and of the smallest factor tried
+LEAST_SHARE, MOST_SHARE = 1e-6, 1e12  # epsilons of the search are cut to these parts of its target
 CACHE_VARIABLE = "DP_SYNTH_CACHE"
 """The environment variable that names another folder; empty, nothing is kept."""
 LARGEST_KEPT = 1e12  # a cost that no budget of use comes to; more is damage
@@ -302,6 +304,63 @@ def min_feasible_rho(plans: Sequence[tuple[Plan, float]], budget: PrivacyBudget)
     return least
 
 
+def noise_factor(events: Iterable[tuple[Event, int]], epsilon: float, delta: float) -> float:
+    """Return the least factor of all noise at which the events meet (epsilon, delta).
+
+    The target is met from below, never passed. InputError when no amount of noise meets it, when
+    events cost nothing, or when they hold ``Approximate`` ones.
+
+    >>> from dp_synth.accounting.events import Pure
+    >>> round(noise_factor([(Pure(2.0), 10)], 1.0, 0.0), 6)
+    20.0
+    """
+    PrivacyBudget(epsilon, delta)
+    if math.isinf(epsilon):
+        raise InputError("epsilon must be a finite number above 0, got inf")
+    given = scaled(events, 1.0)
+    if all(isinstance(event, NoOp) for event, _ in given):
+        raise InputError("the events cost nothing, so that there is no noise to scale")
+    if not delta and math.isinf(compose(given).epsilon(delta)):
+        raise InputError(
+            f"no amount of noise meets epsilon {epsilon:g} at delta 0; give a delta above 0"
+        )
+
+    @cache
+    def excess(log_factor: float) -> float:
+        try:
+            cost = compose(scaled(given, math.exp(log_factor))).epsilon(delta) / epsilon
+        except OverflowError:  # so little noise that its cost is no floating-point number
+            cost = math.inf
+        return math.log(min(max(cost, LEAST_SHARE), MOST_SHARE))
+
+    return _least_factor(excess)
+
+
+def _least_factor(excess: Callable[[float], float]) -> float:
+    """Return exp of the least point at which a falling function is 0 or below.
+
+    Near its root a cost falls about as fast as the noise rises, so that the excess itself is the
+    next step, taken a hair too far in order to find a bracket.
+    """
+    from scipy import optimize
+
+    points = {0.0: excess(0.0)}
+    here = 0.0
+    while not min(points.values()) <= 0 < max(points.values()):
+        step = points[here] + math.copysign(1e-3 * 4 ** (len(points) - 1), points[here] or -1.0)
+        here += math.copysign(min(abs(step), 7.0), step)
+        if len(points) >= MOST_EVALUATIONS or abs(here) > FARTHEST:
+            raise InputError("no factor of the noise meets this epsilon at this delta")
+        points[here] = excess(here)
+    low = max(x for x, value in points.items() if value > 0)
+    high = min(x for x, value in points.items() if value <= 0)
+    root = float(optimize.brentq(excess, low, high, xtol=FACTOR_TOLERANCE))
+    back = FACTOR_TOLERANCE
+    while root < high and excess(root) > 0:  # the root may lie a hair on the wrong side
+        root, back = root + back, 2 * back
+    return math.exp(min(root, high))
+
+
 def read_kept(key: str) -> float | None:
     """Return what was kept under ``key``; None when nothing readable was."""
     path = _kept_path(key)
@@ -344,6 +403,7 @@ def scaled(events: Iterable[tuple[Event, int]], factor: float) -> list[tuple[Eve
     The epsilon of selections and pure events is divided by it, a rho by its square. InputError
     for ``Approximate`` events, which say nothing of their noise.
 
+    >>> from dp_synth.accounting import Selection
     >>> scaled([(Selection(0.4), 14)], 2.0)
     [(Selection(epsilon=0.2), 14)]
     """
@@ -357,7 +417,7 @@ def with_noise(curve: PrivacyCurve, factor: float) -> PrivacyCurve:
 
     InputError as in `scaled`.
 
-    >>> from dp_synth.accounting.privacy_profile import compose
+    >>> from dp_synth.accounting import Gaussian
     >>> curve = compose([(Gaussian(2.0, 1.0), 4)])
     >>> curve.mu, with_noise(curve, 0.5).mu
     (1.0, 2.0)

@@ -161,7 +161,7 @@ def test_more_rows_and_replaced_ones_cost_more_and_never_more_than_unsampled_one
         moved = event.rows * (2 if event.replaced else 1)
         whole = [(Gaussian(9.0 / moved, 1.0), 200), *others]
         assert 0 < epsilon < compose(whole).epsilon(1e-6)
-        assert events[0].covers(event) == (not event.replaced)
+        assert event.covers(events[0]) == (not event.replaced)
     assert compose([(events[1], 1)]).epsilon(1e-6) < 2 * compose([(base, 1)]).epsilon(1e-6) * 1.5
 
 

@@ -20,7 +20,7 @@ from dp_synth.accounting import (
     calibrate,
     compose,
 )
-from dp_synth.accounting.event_file import noise_factor, parse_events
+from dp_synth.accounting.calibration import noise_factor, parse_events
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
