@@ -13,16 +13,21 @@ from pydantic import BaseModel
 
 from dp_synth.accounting import event_file, events
 from dp_synth.accounting.ledger import Entry
-from dp_synth.benchmark.cell import RECORD_COLUMNS
-from dp_synth.benchmark.choice import SynthesizerChoice
-from dp_synth.benchmark.grid import Grid, LeakageTask, LimitsOfCells, UtilityTask
+from dp_synth.benchmark.grid import (
+    Grid,
+    LeakageTask,
+    LimitsOfCells,
+    SynthesizerSpec,
+    UtilityTask,
+)
 from dp_synth.dialect import Dialect
+from dp_synth.records import RECORD_COLUMNS
 from dp_synth.report.card_internal import InternalPart
 from dp_synth.report.card_public import Publishable
 from dp_synth.report.policy import Policy, Required, sample_policy
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, IdColumn, NumericColumn, Schema
 from dp_synth.schema.constraints import Constraint, Function
-from dp_synth.schema.number_format import NumberFormat
+from dp_synth.schema.formats import NumberFormat
 
 HEAD = "| key | what it takes | default |\n|---|---|---|"
 WORDS = {
@@ -36,7 +41,7 @@ Json = Mapping[str, object]
 
 GRID: Mapping[str, type[BaseModel]] = {
     "The file": Grid,
-    "Each of `synthesizers`": SynthesizerChoice,
+    "Each of `synthesizers`": SynthesizerSpec,
     "`utility`": UtilityTask,
     "`leakage`": LeakageTask,
     "`limits`": LimitsOfCells,

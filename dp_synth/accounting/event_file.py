@@ -25,8 +25,8 @@ from dp_synth.accounting.events import (
 )
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
-from dp_synth.readers import read_text
-from dp_synth.yaml_lines import LARGEST, YamlFault, parse_yaml
+from dp_synth.faults import Fault, first_fault
+from dp_synth.readers import LARGEST_YAML, YamlFault, parse_yaml, read_text
 
 Events = list[tuple[Event, int]]
 
@@ -87,7 +87,7 @@ def read_events(path: str | Path) -> tuple[Adjacency, Events]:
     if str(path) != "-":
         return parse_events(read_text(path), str(path))
     try:
-        return parse_events(sys.stdin.read(LARGEST + 1), "standard input")
+        return parse_events(sys.stdin.read(LARGEST_YAML + 1), "standard input")
     except UnicodeDecodeError:
         raise InputError("standard input: must be UTF-8 text") from None
 
@@ -158,10 +158,8 @@ def _event(kind: str, values: object, where: str) -> Event:
         made = TypeAdapter(KINDS[kind]).validate_python(values)
         return made.event() if isinstance(made, (_WrittenGaussian, _WrittenVote)) else made
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "".join(f"{part}: " for part in first["loc"][:1])
-        reason = " ".join(first["msg"].removeprefix("Value error, ").split())
-        raise InputError(f"{where}: {name}{reason}") from None
+        fault = first_fault(error)
+        raise InputError(f"{where}: {Fault(fault.where[:1], fault.what).line()}") from None
 
 
 def _refuse_unknown(given: Mapping[object, object], known: Iterable[str], where: str) -> None:
