@@ -19,7 +19,7 @@ from dp_synth.accounting.ledger import Entry, describe, describe_all
 from dp_synth.cli import main
 from dp_synth.report.card import data_card
 from dp_synth.report.card_page import page_of
-from dp_synth.report.card_promise import upward
+from dp_synth.report.guarantee import upward
 from dp_synth.rounding import at_least, at_most, percent_at_most, rounded_down, rounded_up
 from dp_synth.schema import Schema
 

@@ -17,9 +17,9 @@ from dp_synth.benchmark.cell import RECORD_COLUMNS
 from dp_synth.benchmark.choice import SynthesizerChoice
 from dp_synth.benchmark.grid import Grid, LeakageTask, LimitsOfCells, UtilityTask
 from dp_synth.dialect import Dialect
-from dp_synth.report.card_internal import InternalPart
-from dp_synth.report.card_public import Publishable
-from dp_synth.report.policy import Policy, Required, sample_policy
+from dp_synth.report.gate import Policy, Required, sample_policy
+from dp_synth.report.internal import InternalPart
+from dp_synth.report.publishable import Publishable
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, IdColumn, NumericColumn, Schema
 from dp_synth.schema.constraints import Constraint, Function
 from dp_synth.schema.number_format import NumberFormat

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.arguments import find_modules_here, table_of
-from dp_synth.cli.dialect import takes_dialect
+from dp_synth.cli.arguments import find_modules_here, table_of, takes_dialect
 from dp_synth.cli.outputs import Outputs, write_each, write_text
 from dp_synth.cli.progress import shown_work
 from dp_synth.dialect import Dialect

@@ -26,8 +26,8 @@ from dp_synth.errors import InputError
 from dp_synth.files import written_whole
 from dp_synth.readers import parse_json, read_json
 from dp_synth.release import Release
-from dp_synth.report.card_internal import InternalPart
-from dp_synth.report.card_public import Publishable, publishable_part
+from dp_synth.report.internal import InternalPart
+from dp_synth.report.publishable import Publishable, publishable_part
 
 FORMAT, VERSION = "dp_synth.card", 1
 

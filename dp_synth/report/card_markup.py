@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from dp_synth.report.card_measured import Measured
+from dp_synth.report.publishable import Measured
 from dp_synth.rounding import at_most
 
 WIDTH, HEIGHT = 120, 16  # of an interval's drawing

@@ -8,8 +8,6 @@ from string import Template
 
 from dp_synth.accounting.budget import CHANGES
 from dp_synth.report.card import DataCard
-from dp_synth.report.card_internal import MARK, InternalPart
-from dp_synth.report.card_ledger import Asked, Step
 from dp_synth.report.card_markup import (
     LINE_BREAK,
     UNKNOWN,
@@ -24,10 +22,10 @@ from dp_synth.report.card_markup import (
     section,
     table,
 )
-from dp_synth.report.card_promise import ENGINES, Promise, odds, upward
-from dp_synth.report.card_public import PublicColumn, Publishable
-from dp_synth.report.card_validation import ADVANTAGE
+from dp_synth.report.guarantee import ENGINES, Promise, odds, upward
 from dp_synth.report.html_document import html_document, template, themed
+from dp_synth.report.internal import MARK, InternalPart
+from dp_synth.report.publishable import ADVANTAGE, Asked, PublicColumn, Publishable, Step
 from dp_synth.rounding import rounded_up
 
 SHOWN = 12  # categories and marginals of a cell; the card's JSON has all of them

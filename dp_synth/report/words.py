@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from dp_synth.metrics.estimate import Estimate
-from dp_synth.report.card_promise import upward
+from dp_synth.report.guarantee import upward
 
 SEES = {
     "closest_record": "the synthetic table",

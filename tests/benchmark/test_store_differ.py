@@ -11,7 +11,7 @@ from dp_synth.benchmark.cell import Outcome, measured
 from dp_synth.benchmark.differ import MetricChange, diff
 from dp_synth.benchmark.machine import Machine
 from dp_synth.benchmark.store import open_store, save, store_at
-from dp_synth.cli import store as command
+from dp_synth.cli import benchmark as command
 from dp_synth.errors import InputError
 
 

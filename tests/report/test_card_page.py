@@ -8,10 +8,10 @@ import pytest
 from made_card import CARD, FULL, RELEASE, column, released, with_schema
 
 from dp_synth.report.card import data_card
-from dp_synth.report.card_internal import MARK
 from dp_synth.report.card_markup import Html, drawn, markup, measured_table, table
-from dp_synth.report.card_measured import Measured
 from dp_synth.report.card_page import page_of
+from dp_synth.report.internal import MARK
+from dp_synth.report.publishable import Measured
 
 VOID = {"meta", "br", "path", "circle"}
 

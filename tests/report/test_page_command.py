@@ -10,7 +10,7 @@ from made_page import MANIFEST, made_records
 from typer.testing import CliRunner
 
 from dp_synth.benchmark import write_record_file
-from dp_synth.cli.page import report
+from dp_synth.cli.benchmark import report
 from dp_synth.errors import InputError
 
 app = typer.Typer()
