@@ -347,8 +347,8 @@ def report(
 
     It holds all that it needs, asks nobody for anything and opens without a network.
     """
+    from dp_synth.report.benchmark_page import write_page
     from dp_synth.report.card import DataCard
-    from dp_synth.report.page import write_page
 
     records = records_of(sources)
     stores = [source for source in sources if not source.endswith(".jsonl")]
