@@ -84,7 +84,7 @@ class SampledGradients:
     and the sum gets Gaussian noise of ``noise_multiplier`` times that: one `SampledGaussian`
     step (Abadi et al. 2016, arXiv:1607.00133), whose loss grows with the rate. All ``max_rows``
     records of a unit may be drawn, each by its own coin, and replaced ones stand against as many
-    others: the event says so (`sampled_groups`). Sums are exact, in
+    others: the event says so (`subsampled_gaussian`). Sums are exact, in
     whole numbers of a unit, and a record's part is a function of that record and its coin alone
     (`whole_sums`). Noise is whole as well: a sum plus a rounded Gaussian is the rounding of the
     sum plus that Gaussian, post-processing of the continuous mechanism, drawn exactly in law

@@ -39,14 +39,13 @@ from dp_synth.accounting import Adjacency
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
 from dp_synth.files import locked, written_whole
-from dp_synth.readers import JsonFault, parse_json, read_text
+from dp_synth.readers import JsonFault, Lines, YamlFault, line_of, parse_json, parse_yaml, read_text
 from dp_synth.release import Release
 from dp_synth.report.card import DataCard, data_card
 from dp_synth.report.findings import ColumnKind
 from dp_synth.report.internal import AUC_GAP, InternalPart
 from dp_synth.report.publishable import ADVANTAGE, TV2, WORST, Measured
 from dp_synth.rounding import as_given, rounded_up
-from dp_synth.yaml_lines import Lines, YamlFault, line_of, parse_yaml
 
 PRIVATE = ("tv2_at_most", "auc_gap_at_most", "attack_auc_at_most", "copies_excess_at_most")
 """Thresholds of exact numbers of private rows: of a card's internal part."""

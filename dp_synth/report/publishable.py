@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger, compose
-from dp_synth.accounting.currency import cost
 from dp_synth.accounting.events import Event
+from dp_synth.accounting.filters import cost
 from dp_synth.accounting.ledger import Entry, describe_all
 from dp_synth.datasets.sources import Source
 from dp_synth.domain import Clique
@@ -21,10 +21,10 @@ from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.readers import parse_json
 from dp_synth.release import Release
-from dp_synth.report.card_method import DESCRIPTIONS, ELSEWHERE, Method
 from dp_synth.report.findings import Finding, findings_of
 from dp_synth.report.guarantee import Promise, promise_of
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
+from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 from dp_synth.transcript import Answer, ChoiceAnswer, MarginalAnswer
 from dp_synth.validation_bounds import Interval
 
@@ -118,6 +118,17 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Method:
+    """How the rows were made: a synthesizer, its settings, and where it was described."""
+
+    name: str
+    title: str
+    reference: str
+    settings: Mapping[str, object]
+    dp_synth: str
+
+
+@dataclass(frozen=True)
 class PublicColumn:
     """What was declared about one column; ``cells_from`` tells who cut it into its cells."""
 
@@ -194,7 +205,7 @@ def publishable_part(
 
 
 def _method(release: Release) -> Method:
-    known = DESCRIPTIONS.get(release.synthesizer, ELSEWHERE)
+    known = SYNTHESIZERS.get(release.synthesizer, Synthesizer)
     settings = parse_json(json.dumps(dict(release.settings)))  # as a kept release has them
     return Method(release.synthesizer, known.title, known.reference, settings, __version__)
 
