@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dp_synth.figures.curves import UTILITY_PANELS, leakage_curves, utility_curves
+from dp_synth.figures.curves import ATTACK, UTILITY_PANELS, leakage_curves, tradeoff, utility_curves
 from dp_synth.figures.style import SETTINGS
 from dp_synth.figures.summary import attacks_of, ended
-from dp_synth.figures.tradeoff import ATTACK, tradeoff
 from dp_synth.files import written_whole
 
 if TYPE_CHECKING:

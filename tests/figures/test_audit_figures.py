@@ -9,11 +9,15 @@ from matplotlib.colors import to_rgb
 from dp_synth.errors import InputError
 from dp_synth.figures import audit_bounds, bounds_of, power_curves, risk_bars, roc_curves
 from dp_synth.figures.accounting import save
-from dp_synth.figures.audits import CEILING_LABEL, CLAIM_LABEL, REFUTED_LABEL
-from dp_synth.figures.power import LEVEL_LABEL
-from dp_synth.figures.risks import BASELINE_LABEL, CONTROL_LABEL
-from dp_synth.figures.risks import CEILING_LABEL as LARGEST_AUC_LABEL
-from dp_synth.figures.roc import CHANCE_LABEL, ENVELOPE_LABEL, FORBIDDEN_LABEL
+from dp_synth.figures.attacks import (
+    BASELINE_LABEL,
+    CHANCE_LABEL,
+    CONTROL_LABEL,
+    ENVELOPE_LABEL,
+    FORBIDDEN_LABEL,
+)
+from dp_synth.figures.attacks import CEILING_LABEL as LARGEST_AUC_LABEL
+from dp_synth.figures.audits import CEILING_LABEL, CLAIM_LABEL, LEVEL_LABEL, REFUTED_LABEL
 
 
 def lines_of(axes, label):

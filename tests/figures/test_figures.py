@@ -10,7 +10,7 @@ import pytest
 from made_records import EPSILONS, SEEDS, made_records, metrics_of, record
 from scipy import stats
 
-from dp_synth.figures import SETTINGS, draw_all, leakage_curves, look, tradeoff, utility_curves
+from dp_synth.figures import SETTINGS, curves, draw_all, leakage_curves, look, utility_curves
 from dp_synth.figures.curves import CEILING_LABEL
 from dp_synth.figures.files import FIGURES
 from dp_synth.figures.style import LIVE_LABEL, NAMES, NETWORKS, lines_of

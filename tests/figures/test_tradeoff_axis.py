@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.figure import Figure
 
-from dp_synth.figures.tradeoff import _space_out
+from dp_synth.figures.curves import _space_out
 
 
 def test_an_interval_that_nearly_reaches_zero_does_not_stretch_the_axis():
