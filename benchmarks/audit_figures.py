@@ -30,7 +30,7 @@ from dp_synth import figures
 from dp_synth.attacks import AttackerView, ClosestRecord, DensityRatio
 from dp_synth.audit import Design, Roc, total_scores, worst_case
 from dp_synth.audit.auditor import watch
-from dp_synth.figures.accounting import save
+from dp_synth.figures.files import save
 from dp_synth.files import written_whole
 from dp_synth.mechanisms import gaussian
 from dp_synth.mechanisms.exact_noise import rounded_gaussian

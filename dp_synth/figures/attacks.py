@@ -1,8 +1,10 @@
-"""ROC curves of attacks on logarithmic axes, under what the guarantee permits."""
+"""ROC curves under what a guarantee permits, and what attacks gain beside fresh records."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from dp_synth.figures.style import (
     FULL_WIDTH,
@@ -10,6 +12,8 @@ from dp_synth.figures.style import (
     INK,
     MARKERS,
     PALETTE,
+    SMALL,
+    below,
     named,
     new_figure,
 )
@@ -17,9 +21,6 @@ from dp_synth.figures.style import (
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-import numpy as np
-
-from dp_synth.figures.style import below
 
 FORBIDDEN_LABEL = "above what the guarantee permits"
 CHANCE_LABEL = "coin"
@@ -52,7 +53,7 @@ def roc_curves(
     axes.set_aspect("equal")
     axes.set_title("what attacks reach")
     note = f"under {claim}; bands: 95 % at each false-positive rate"
-    figure.suptitle(note, fontsize=7.5, color=GREY, x=0.01, ha="left")
+    figure.suptitle(note, fontsize=SMALL, color=GREY, x=0.01, ha="left")
     figure.legend(loc="outside right center", handlelength=2.6)
     return (axes,)
 
@@ -118,7 +119,7 @@ def risk_bars(table: pd.DataFrame, *, largest_auc: float | None = None) -> tuple
         panel.set_yticks(range(len(rows)), [_words(name) for name in rows["attack"]])
         panel.invert_yaxis()
         panel.grid(visible=False, axis="y")
-    below(figure, axes, INTERNAL + "; 95 % intervals", series=())
+    below(figure, axes, INTERNAL + "; 95 % intervals")
     return axes
 
 

@@ -282,7 +282,7 @@ def draw() -> Figure:
     _draw_fits(lower[1], records, "mst", "auc")
     _draw_fits(lower[2], records, "clique_tree", "tv")
     note = f"δ = {DELTA:g}; below: Adult, mean and 95 % t-interval over {_seeds(records)} seeds"
-    below(figure, [*upper, *lower], note, series=())
+    below(figure, [*upper, *lower], note)
     return figure
 
 

@@ -18,6 +18,7 @@ from dp_synth.figures.style import (
     FULL_WIDTH,
     GREY,
     INK,
+    SMALL,
     below,
     lines_of,
     named,
@@ -168,7 +169,7 @@ def draw() -> Figure:
     ):
         axes.set_ylabel(label)
     note = "ε = 1; mean and 95 % t-interval over seeds; memory is the largest of all seeds"
-    below(figure, [*upper, *lower], note, series=())
+    below(figure, [*upper, *lower], note)
     return figure
 
 
@@ -225,7 +226,7 @@ def _draw_others(axes: Axes, records: Sequence[Record], value: str) -> None:
             xytext=(0, -10),
             textcoords="offset points",
             ha="center",
-            fontsize=6.5,
+            fontsize=SMALL,
             color=GREY,
         )
 

@@ -111,7 +111,7 @@ def draw() -> Figure:
         axes.set_xlabel("ε")
     panels[0].set_ylabel("TV of pairs (low is good)")
     panels[1].set_ylabel("AUC of gradient boosting")
-    below(figure, panels, "coded Adult; bars are the tolerance of a rerun", series=())
+    below(figure, panels, "coded Adult; bars are the tolerance of a rerun")
     return figure
 
 

@@ -237,7 +237,7 @@ def draw() -> Figure:
         axes.set_xlabel("ε that the audit proves")
     note = f"Adult, claimed ε = {EPSILON:g}, δ = {DELTA:g}; mean and 95 % t-interval over seeds"
     note += "; marks at the ceiling stand side by side"
-    below(figure, grid.ravel(), note, series=())
+    below(figure, grid.ravel(), note)
     return figure
 
 

@@ -287,7 +287,7 @@ def draw() -> Figure:
     lower[0].set_title("whom a release serves worse")
     seeds = len({r["seed"] for r in records})
     note = f"Adult, δ = 1e-5; mean and 95 % t-interval over up to {seeds} seeds; low is good"
-    below(figure, [*upper, *lower], note, series=())
+    below(figure, [*upper, *lower], note)
     return figure
 
 
