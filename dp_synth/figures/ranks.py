@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dp_synth.figures.files import KINDS, save_all
-from dp_synth.figures.style import FULL_WIDTH, GREY, INK, NAMES, SMALL, TEXT, named, new_figure
+from dp_synth.figures.style import FULL_WIDTH, GREY, INK, SMALL, TEXT, label, named, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,7 +148,7 @@ def _draw_method(axes: Axes, ranking: Ranked, method: str, *, height: float, edg
 def _note(ranking: Ranked) -> str:
     over = "1 block" if ranking.blocks == 1 else f"{ranking.blocks} blocks"
     name, colon, rest = ranking.metric.partition(":")
-    parts = [f"{name}{colon} {NAMES.get(rest, rest)}".strip(), f"mean ranks over {over}"]
+    parts = [f"{name}{colon} {label(rest)}".strip(), f"mean ranks over {over}"]
     if ranking.critical_difference is None:
         parts.append("no test of so few blocks or methods")
     else:

@@ -14,7 +14,7 @@ from dp_synth.accounting import Filtered, Gaussians, Plan, PrivacyBudget, Select
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Compression, JunctionTreeModel, Model, independent_model
-from dp_synth.inference.structure import choose_forest
+from dp_synth.inference.pair_selection import choose_forest
 from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import Distances, measure, select
 from dp_synth.one_shot import Found, Look, Purse, check_first_look, look, measure_chosen
@@ -51,6 +51,10 @@ class MST(Synthesizer):
     """
 
     name: ClassVar[str] = "mst"
+    figure_label: ClassVar[str] = "MST"
+    title: ClassVar[str] = "a maximum spanning tree of noisy pairs of columns"
+    reference: ClassVar[str] = "McKenna, Miklau & Sheldon 2021, arXiv:2108.04978"
+    cites: ClassVar[tuple[str, ...]] = ("mckenna2021",)
 
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression
     as_published: bool = False

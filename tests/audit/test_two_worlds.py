@@ -12,7 +12,7 @@ import pytest
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.domain import Domain
 from dp_synth.mechanisms import gaussian, measure
-from dp_synth.metrics.ranking import area_under_roc
+from dp_synth.metrics.auc import area_under_roc
 from dp_synth.table import PrivateTable
 
 RUNS = 500

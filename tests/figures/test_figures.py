@@ -15,11 +15,12 @@ from scipy import stats
 from dp_synth.figures import SETTINGS, draw_all, leakage_curves, look, tradeoff, utility_curves
 from dp_synth.figures.curves import CEILING_LABEL, GHOST_LABEL, _space_out
 from dp_synth.figures.files import FIGURES
-from dp_synth.figures.style import GHOST, LIVE_LABEL, NAMES, NETWORKS, SMALL, TEXT, lines_of
+from dp_synth.figures.style import GHOST, LIVE_LABEL, SMALL, TEXT, is_network, lines_of, named
 from dp_synth.figures.summary import attacks_of, ended, spread
 from dp_synth.synthesizers import SYNTHESIZERS
 
 # The values of a metric over the three seeds lie at -0.01, 0 and 0.01 around their mean.
+NETWORKS = sorted(filter(is_network, SYNTHESIZERS))
 HALF_WIDTH = stats.t.ppf(0.975, 2) * 0.01 / np.sqrt(3)
 
 
@@ -58,9 +59,9 @@ def test_a_curve_is_the_mean_over_seeds_and_its_band_the_t_interval(records):
 def test_baselines_are_level_lines_at_their_means(records):
     tv, boosting, _ = utility_curves(records)
     level = metrics_of("utility", "fresh_rows", None)["tv2"]
-    assert curve(tv, NAMES["fresh_rows"])[1] == pytest.approx([level] * 2)
+    assert curve(tv, named("fresh_rows"))[1] == pytest.approx([level] * 2)
     level = metrics_of("utility", "real_rows", None)["auc:gradient_boosting"]
-    assert curve(boosting, NAMES["real_rows"])[1] == pytest.approx([level] * 2)
+    assert curve(boosting, named("real_rows"))[1] == pytest.approx([level] * 2)
 
 
 def test_the_ceiling_is_the_largest_over_synthesizers(records):
@@ -104,7 +105,7 @@ def test_each_panel_of_leakage_shows_its_own_metric(records, position, metric):
     expected = [metrics_of("leakage", "independent", e)[metric] for e in EPSILONS]
     assert curve(axes, "Independent")[1] == pytest.approx(expected)
     anchor = metrics_of("leakage", "no_privacy", None)[metric]
-    assert curve(axes, NAMES["no_privacy"])[1] == pytest.approx([anchor] * 2)
+    assert curve(axes, named("no_privacy"))[1] == pytest.approx([anchor] * 2)
 
 
 def bars_of(axes, series):
@@ -146,13 +147,13 @@ def test_the_larger_epsilon_the_deeper_its_colour_in_the_trade_off(records):
 def test_what_is_far_from_all_methods_is_an_arrow_that_says_where_it_is(records):
     axes = tradeoff(records)[0]
     row = metrics_of("leakage", "no_privacy", None)
-    label = f"{NAMES['no_privacy']}: attack AUC {row['auc:density_ratio']:.2f}"
+    label = f"{named('no_privacy')}: attack AUC {row['auc:density_ratio']:.2f}"
     assert curve(axes, label)[1] == pytest.approx([row["auc:gradient_boosting"]])
     assert axes.get_xlim()[1] < row["auc:density_ratio"]
     near = records.assign(
         value=records["value"].where(records["synthesizer"] != "no_privacy", 0.55)
     )
-    assert curve(tradeoff(near)[0], NAMES["no_privacy"])[0] == pytest.approx([0.55])
+    assert curve(tradeoff(near)[0], named("no_privacy"))[0] == pytest.approx([0.55])
 
 
 def test_the_trade_off_does_not_mix_in_releases_that_were_not_attacked(records):
@@ -267,7 +268,7 @@ def drawn_crowd():
 
 
 def test_a_live_cell_is_an_open_marker_and_moves_no_mean():
-    records, said = crowd(), set(NAMES.values())
+    records, said = crowd(), {named(name) for name in FAMILIES}
     panels = utility_curves(records)
     for with_live, without in zip(panels, utility_curves(records[~records["live"]]), strict=True):
         before, after = (
@@ -296,10 +297,10 @@ def test_networks_have_a_column_with_the_others_in_grey_behind_them(drawn_crowd)
     for left, right in zip(drawn_crowd["utility"][::2], drawn_crowd["utility"][1::2], strict=True):
         for panel, shown in ((left, FAMILIES[:3]), (right, NETWORKS)):
             labels = panel.get_legend_handles_labels()[1]
-            assert {name for name in FAMILIES if NAMES[name] in labels} == set(shown)
+            assert {name for name in FAMILIES if named(name) in labels} == set(shown)
             ghosts = [line for line in panel.lines if line.get_color() == GHOST]
             assert len(ghosts) == len(FAMILIES) - len(shown)
-            assert {text.get_text() for text in panel.texts} == {NAMES[name] for name in shown}
+            assert {text.get_text() for text in panel.texts} == set(map(named, shown))
 
 
 def test_names_at_the_ends_of_lines_cover_each_other_nowhere_and_stay_out_of_the_legend(
@@ -373,7 +374,7 @@ def test_an_attack_of_ones_own_has_panels_of_its_own_with_its_values(records):
     titles = [panel.get_title() for panel in axes]
     assert [title.split(", ")[0].split("\n")[0] for title in titles[2::3]] == [own] * 3
     for ours, theirs in zip(axes[::3], axes[2::3], strict=True):
-        for name in ("MST", NAMES["no_privacy"]):
+        for name in ("MST", named("no_privacy")):
             np.testing.assert_array_equal(curve(ours, name)[1], curve(theirs, name)[1])
 
 
