@@ -16,10 +16,16 @@ import numpy as np
 from dp_synth.figures import audit_bounds, bounds_of
 from dp_synth.figures.style import is_network, named
 from dp_synth.rounding import at_least
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from outline import RESULTS, ROOT, RUN_TIME, Experiment, Record, in_words, main, markdown, read
+from experiments.outline import (
+    RESULTS,
+    ROOT,
+    RUN_TIME,
+    Experiment,
+    Record,
+    in_words,
+    read,
+)
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,6 +132,3 @@ def draw() -> Figure:
 
 
 EXPERIMENT = Experiment(HERE, (AUDITS,), texts, draw, measure)
-
-if __name__ == "__main__":
-    main(EXPERIMENT)

@@ -28,10 +28,8 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from outline import RESULTS, ROOT, RUN_TIME, Experiment, interval, main, markdown, shown
+from experiments.outline import RESULTS, ROOT, RUN_TIME, Experiment, interval, shown
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -342,6 +340,3 @@ def _short(reason: str) -> str:
 
 
 EXPERIMENT = Experiment(HERE, (FILE,), texts, draw, measure)
-
-if __name__ == "__main__":
-    main(EXPERIMENT)

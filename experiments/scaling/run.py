@@ -24,21 +24,17 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from outline import (
+from experiments.outline import (
     RESULTS,
     ROOT,
     RUN_TIME,
     Experiment,
     Record,
     interval,
-    main,
-    markdown,
     read,
     shown,
 )
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -250,6 +246,3 @@ def _log(axes: Axes, value: str) -> None:
 
 
 EXPERIMENT = Experiment(HERE, (SCALING, NETWORKS), texts, draw, measure)
-
-if __name__ == "__main__":
-    main(EXPERIMENT)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from outline import RECORDS, RUN_TIME, Record, interval, markdown, read, shown
 
 from dp_synth.figures.style import FULL_WIDTH, GREY, INK, METHODS, below, named, new_figure
+from experiments.outline import RECORDS, RUN_TIME, Record, interval, read, shown
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -39,10 +39,8 @@ from dp_synth.figures.style import (
     new_figure,
 )
 from dp_synth.figures.summary import ended, spread
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from outline import RECORDS, RESULTS, ROOT, Experiment, main, markdown, timed
+from experiments.outline import RECORDS, RESULTS, ROOT, Experiment, timed
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +50,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 NETWORKS = RESULTS / "deep.jsonl"
 GRIDS = ("grid", "grid_bank", "grid_nist", "grid_networks")
-COMMAND = "python experiments/tradeoff/run.py"
+COMMAND = "python -m experiments tradeoff"
 JOBS = 2
 SEEDS = 5
 TV, AUC = "tv2", "auc:gradient_boosting"
@@ -283,6 +281,3 @@ def _draw_panel(
 
 
 EXPERIMENT = Experiment(HERE, (HERE / RECORDS, NETWORKS), texts, draw, measure)
-
-if __name__ == "__main__":
-    main(EXPERIMENT)
