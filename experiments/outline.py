@@ -83,6 +83,15 @@ def main(experiment: Experiment, arguments: Sequence[str]) -> None:
     redraw(experiment)
 
 
+def arguments() -> argparse.ArgumentParser:
+    """Return what scripts are told that measure: where to keep records, and how many seeds."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for lines of JSON")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--resume", action="store_true", help="keep what is there already")
+    return parser
+
+
 def redraw(experiment: Experiment) -> None:
     """Fill the README and write the figure."""
     readme, figure = experiment.folder / README, experiment.folder / FIGURE

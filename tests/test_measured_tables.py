@@ -7,15 +7,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import deep_tables
 import numpy as np
 import pytest
-from scipy import stats
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import deep_tables
 import tables
 from measured import Spread
+from scipy import stats
 
 Draw = Callable[[Path], None]
 

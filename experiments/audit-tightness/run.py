@@ -1,6 +1,6 @@
 """How near audits come to what is claimed: every method, at three claims, beside their ceilings.
 
-The records are those of ``benchmarks/audits.py``; nothing is measured here that is not there.
+The records are those of ``audits.py``, beside this; nothing is measured that is not there.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ PROVEN, GAUSSIAN, IF_CURVE = "clopper_pearson", "gaussian_threshold", "area_if_c
 
 def measure(resume: bool) -> None:
     """Audit every method anew, or those of which there is no record."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "audits.py")]
-    subprocess.run([*command, *(["--resume"] if resume else [])], check=True)
+    command = [sys.executable, "-m", "experiments.audit_tightness.audits"]
+    subprocess.run([*command, *(["--resume"] if resume else [])], check=True, cwd=ROOT)
 
 
 def bounds() -> pd.DataFrame:
