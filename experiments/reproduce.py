@@ -18,12 +18,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
-import cells
 
 from dp_synth.benchmark import read_record_file
 from experiments.tradeoff_small.covered import (
@@ -32,10 +30,10 @@ from experiments.tradeoff_small.covered import (
     SEEDS,
     Covered,
     Key,
+    fits,
     means,
     of_curves,
     of_paper,
-    tasks,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -47,12 +45,8 @@ Line = Mapping[str, object]
 
 
 def coded(seeds: int, folder: Path) -> list[Line]:
-    """Return the lines of the fits to coded Adult, one process a method."""
-    each = list(tasks(seeds))
-    files = [folder / f"{place}.jsonl" for place in range(len(each))]
-    with ThreadPoolExecutor(JOBS) as threads:
-        list(threads.map(cells.run, each, files))
-    return [line for file in files for line in cells.read(file)]
+    """Return the lines of the fits to coded Adult."""
+    return list(fits(seeds).lines(folder / "coded", jobs=JOBS))
 
 
 def bundled(seeds: int, folder: Path) -> list[Line]:

@@ -11,7 +11,8 @@ import attacks
 import audit_tables
 import pytest
 from experiments.audit_tightness import audits
-from measured import Spread
+
+from dp_synth.records import Spread
 
 
 def stage(found: float, claimed: float) -> dict[str, object]:
