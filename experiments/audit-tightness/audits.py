@@ -1,6 +1,6 @@
 """Audits synthesizers at three epsilons: what was audited, beside the ledger.
 
-    python benchmarks/audits.py [--only mst] [--resume]
+    python -m experiments.audit_tightness.audits [--only mst] [--resume]
 
 Each audit has the design that a search of other runs liked best, those of networks the worst
 case. Networks are small, with few steps or votes: what is audited is how each is sampled, clipped,
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measured import Record, arguments, read
 from scipy.optimize import brentq
 
 import dp_synth as dps
@@ -43,6 +42,7 @@ from dp_synth.counting import CodeCounts
 from dp_synth.files import written_whole
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.rounding import at_least, at_most
+from experiments.outline import Record, arguments, read
 
 DELTA, SEED = 1e-5, 20_261_122
 EPSILONS = (1.0, 4.0, 10.0)

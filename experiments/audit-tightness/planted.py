@@ -33,7 +33,7 @@ from dp_synth.metrics.estimate import clopper_pearson
 AUDITS = 400
 MOST_ALARMS, LEAST_CAUGHT = 44, 0.8
 SEED = 20260101
-RESULTS = Path(__file__).parent / "results" / "planted.jsonl"
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "planted.jsonl"
 
 MST_AUDITS, MST_RUNS, MST_EPSILON = 40, 250, 4.0
 MOST_MST_ALARMS = 10  # of 40; a true 5 % has more with a chance of 3e-6
@@ -155,7 +155,7 @@ def main() -> int:
     for record in map(of_mst, (1.0, 0.5)) if own else works_on_plants(asked.only):
         print_record(record)
         records.append(record)
-    store(records, "python benchmarks/planted.py" + (" --mst" if own else ""))
+    store(records, "python -m experiments.audit_tightness.planted" + (" --mst" if own else ""))
     missed = [str(record["name"]) for record in records if not record["met"]]
     print(f"missed: {', '.join(missed)}" if missed else "all met")
     return 1 if missed else 0

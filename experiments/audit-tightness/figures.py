@@ -1,7 +1,7 @@
 """Draws the figures of docs/auditing.md from committed records; ``--measure`` makes these anew.
 
-Records: ``audit_bounds.png`` from ``audits.jsonl`` (benchmarks/audits.py), ``audit_power.png``
-from ``audit_runs.jsonl``, ``roc.png`` from ``roc.jsonl`` and ``risks.png`` from ``risks.jsonl``,
+Records: ``audit_bounds.png`` from ``audits.jsonl`` (``audits.py``), ``audit_power.png`` from
+``audit_runs.jsonl``, ``roc.png`` from ``roc.jsonl`` and ``risks.png`` from ``risks.jsonl``,
 which are measured here with fixed seeds: some minutes of one core. A figure whose records are
 not there is left out, with a word about the command that makes them. ``--pdf`` writes PDF too. The
 document's tables are drawn by tables.py.
@@ -21,7 +21,7 @@ from unittest import mock
 
 import numpy as np
 import pandas as pd
-from audit_power import DELTA, LEVEL, Row, alarms
+from experiments.audit_tightness.power import DELTA, LEVEL, Row, alarms
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -30,7 +30,7 @@ from dp_synth import figures
 from dp_synth.attacks import AttackerView, ClosestRecord, DensityRatio
 from dp_synth.audit import NeighbouringTables, Roc, total_scores, worst_case
 from dp_synth.audit.auditor import watch
-from dp_synth.figures.accounting import save
+from dp_synth.figures.files import save
 from dp_synth.files import written_whole
 from dp_synth.mechanisms import gaussian
 from dp_synth.mechanisms.noise import rounded_gaussian
@@ -40,7 +40,7 @@ from dp_synth.report import risk_report
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SEED = 20_261_122
 BUDGET = dps.PrivacyBudget(4.0, DELTA)
 RUNS, BLACK_BOX_RUNS, SYNTHETIC = 4000, 500, 100  # releases and fits a world, rows of a sample
@@ -53,7 +53,7 @@ RATES = {
     "clopper_pearson": (100, 250, 500, 1000, 2000, 4000),
 }
 FACTORS = (1.0, math.sqrt(2), 2.0, 4.0)
-MADE_BY = "python benchmarks/audit_figures.py --measure"
+MADE_BY = "python -m experiments.audit_tightness.figures --measure"
 
 Record = dict[str, object]
 Worlds = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -169,7 +169,7 @@ def draw_bounds(records: Sequence[Record]) -> tuple[Axes, ...]:
 Draw = Callable[[Sequence[Record]], "tuple[Axes, ...]"]
 DRAWN: Mapping[str, tuple[str, Draw, str]] = {
     "roc": ("roc", draw_roc, MADE_BY),
-    "audit_bounds": ("audits", draw_bounds, "python benchmarks/audits.py"),
+    "audit_bounds": ("audits", draw_bounds, "python -m experiments.audit_tightness.audits"),
     "risks": ("risks", draw_risks, MADE_BY),
     "audit_power": ("audit_runs", draw_power, MADE_BY),
 }

@@ -1,6 +1,6 @@
 """One training of DPGAN with canaries: what its noisy gradients prove, as it is and with a fault.
 
-    python benchmarks/canaries.py [--canaries 100] [--runs 3]
+    python -m experiments.audit_tightness.canaries [--canaries 100] [--runs 3]
 
 Each canary is a record of random codes in many columns, which hardly any other record resembles,
 put into a small table by a coin of its own. The auditor knows all other records and sees every
@@ -22,7 +22,6 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import torch
-from measured import Record, arguments
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -38,6 +37,7 @@ from dp_synth.mechanisms.dp_sgd import (
     clipped_sum,
 )
 from dp_synth.nn import gan
+from experiments.outline import Record, arguments
 
 BUDGET = dps.PrivacyBudget(2.0, 1e-5)
 COLUMNS, CATEGORIES, OTHERS = 100, 4, 800

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from measured import arguments
 from scipy.optimize import brentq
 
 from dp_synth.accounting import Gaussian, compose
@@ -20,6 +19,7 @@ from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.audit import Worlds, area_test, clopper_pearson_bound, gaussian_bound
 from dp_synth.files import written_whole
 from dp_synth.metrics.estimate import clopper_pearson
+from experiments.outline import arguments
 
 DELTA, LEVEL, SEED = 1e-5, 0.05, 20_261_122
 AUDITS = 400
