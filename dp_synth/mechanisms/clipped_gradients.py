@@ -21,30 +21,31 @@ Needs torch, so that only the modules of networks import it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from dp_synth.errors import InputError
-
-Loss = Callable[[Tensor], Tensor] | float
-"""Scores of shape (records,) to losses of the same shape, row by row; a number: times the score."""
+from dp_synth.mechanisms.per_sample_gradients import (
+    CLIP_BITS,
+    MARGIN,
+    Loss,
+    WholeSum,
+    module_sums,
+)
 
 SLOPE = 0.2  # of the leaky rectifier below zero
 INPUT_LIMIT = 2.0**8
 WEIGHT_BITS, WEIGHT_LIMIT = 12, 2.0**4
 OUTPUT_BITS, OUTPUT_LIMIT = 10, 2.0**8
 SLOPE_BITS, SLOPE_LIMIT = 14, 2.0**4
-CLIP_BITS = 16  # of a clipped slope, in clips
 MOST_INPUTS, LARGEST_WIDTH = 2**24, 2**16
 ROWS_AT_ONCE = 2**16  # each adds at most 2^(CLIP_BITS + OUTPUT_BITS): 2^42 together
 
 # Square roots, quotients and products are rounded, each by 2^-53 of itself; a row of a network of
-# n layers meets fewer than 4 n + 8 of them. 2^-40 allows for two thousand layers.
-_MARGIN = 2.0**-40
+# n layers meets fewer than 4 n + 8 of them. `MARGIN`, 2^-40, allows for two thousand layers.
 _LEAST = 1e-300  # length by which a gradient of zero is divided, whatever the clip
 
 
@@ -79,17 +80,6 @@ class Critic(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
 
-class WholeSum(NamedTuple):
-    """A sum of clipped gradients of one parameter: ``whole`` times 2^-``bits`` clips."""
-
-    whole: Tensor  # int64, of the parameter's shape
-    bits: int
-
-    def times(self, clip: float) -> Tensor:
-        """Return the real numbers that are meant, as float64."""
-        return self.whole.double() * (clip * 2.0**-self.bits)
-
-
 def linear(inputs: int, outputs: int, coins: torch.Generator) -> nn.Linear:
     """Return a layer drawn from ``coins``, weights of variance 1 / ``inputs``, no bias yet."""
     # skip_init: a plain layer would draw from torch's global generator first.
@@ -106,65 +96,33 @@ def clipped_sum(network: nn.Module, rows: Tensor, loss: Loss, clip: float) -> li
 
 
 def whole_sums(
-    network: nn.Module, rows: Tensor, loss: Loss, clip: float, bits: int = CLIP_BITS
+    network: nn.Module,
+    rows: Tensor,
+    loss: Loss,
+    clip: float,
+    bits: int = CLIP_BITS,
+    coins: Tensor | None = None,
 ) -> list[WholeSum]:
     """Return the exact sum of the rows' parts, a parameter each: whole numbers of norm <= clip.
 
     A part is the gradient of one row's loss over all parameters together, scaled down to ``clip``
     where it is longer, in multiples of 2^-``bits`` clips (finer at weights between layers) rounded
-    towards zero. It depends on the network and on that row alone. Rows that are not finite, or
-    whose gradient is not, add nothing.
+    towards zero. It depends on the network, that row and its coin alone. Rows that are not finite,
+    or whose gradient is not, add nothing.
 
     A `Critic` whose loss is a number times its score takes all rows at once; it sees them, and its
-    own weights, rounded to the units of this module. Any other network is asked for one row at a
-    time, in floating point: nothing of the batch can then be in a row's gradient, whose rounding
-    is that of one row's products. Per-sample gradients made together, as opacus' are, do not
-    have this property. InputError for a network with buffers, which would keep what it has seen.
+    own weights, rounded to the units of this module, and needs no coins. The gradients of any
+    other network are those of opacus, row by row (`module_sums`).
     """
-    if isinstance(network, Critic) and not callable(loss):
-        layers = [
-            _critic_sums(network, few, float(loss), clip, bits)
-            for few in torch.split(rows, ROWS_AT_ONCE)
-        ]
-        return [
-            WholeSum(sum((part.whole for part in parts[1:]), parts[0].whole), parts[0].bits)
-            for parts in zip(*layers, strict=True)
-        ]
-    return _row_by_row(network, rows, loss, clip, bits)
-
-
-def on_lattice(gradients: Tensor, clip: float, bits: int = CLIP_BITS) -> Tensor:
-    """Return rows of gradients as whole multiples of 2^-``bits`` clips, of norm at most ``clip``.
-
-    Shape (records, parameters), int64. Each is scaled down where it is longer, by a norm that is
-    rounded upwards (n + 1 roundings, in whatever order n squares are summed), and rounded towards
-    zero. Rows that are not finite are zero.
-    """
-    scaled = gradients.double() / clip
-    finite = torch.isfinite(scaled).all(dim=1, keepdim=True)
-    scaled = torch.where(finite, scaled, 0.0)
-    norms = scaled.square().sum(dim=1, keepdim=True).sqrt()
-    margin = 1 - _MARGIN - scaled.shape[1] * 2.0**-52
-    return (scaled * (margin * 2.0**bits / norms.clamp(min=1.0))).trunc().long()
-
-
-def _row_by_row(
-    network: nn.Module, rows: Tensor, loss: Loss, clip: float, bits: int
-) -> list[WholeSum]:
-    if any(True for _ in network.buffers()):
-        raise InputError("a network with buffers keeps what it has seen; give one without")
-    parameters = [one for one in network.parameters() if one.requires_grad]
-    total = torch.zeros(sum(map(torch.numel, parameters)), dtype=torch.int64, device=rows.device)
-    for row in torch.split(rows, 1) if len(rows) else ():
-        score = network(row)
-        lost = loss(score) if callable(loss) else loss * score
-        each = torch.autograd.grad(
-            lost.sum(), parameters, allow_unused=True, materialize_grads=True
-        )
-        total += on_lattice(torch.cat([one.reshape(1, -1) for one in each], 1), clip, bits)[0]
-    parts = torch.split(total, [one.numel() for one in parameters])
+    if callable(loss) or not isinstance(network, Critic):
+        return module_sums(network, rows, loss, clip, bits, coins)
+    layers = [
+        _critic_sums(network, few, float(loss), clip, bits)
+        for few in torch.split(rows, ROWS_AT_ONCE)
+    ]
     return [
-        WholeSum(part.reshape(one.shape), bits) for part, one in zip(parts, parameters, strict=True)
+        WholeSum(sum((part.whole for part in parts[1:]), parts[0].whole), parts[0].bits)
+        for parts in zip(*layers, strict=True)
     ]
 
 
@@ -189,7 +147,7 @@ def _critic_sums(
         size = (values * values).sum(1) * 4.0**-unit + 1
         squares += size * ((own * own).sum(1) * 4.0**-SLOPE_BITS)
     longest = squares.sqrt().clamp(min=max(clip, _LEAST)).unsqueeze(1)
-    factors = (1 - _MARGIN) * 2.0 ** (bits - SLOPE_BITS) / longest
+    factors = (1 - MARGIN) * 2.0 ** (bits - SLOPE_BITS) / longest
     sums = []
     for values, unit, own in zip(given, units, slopes, strict=True):
         clipped = (own * factors).to(torch.int32).double()  # a cast rounds towards zero

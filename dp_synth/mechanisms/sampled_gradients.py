@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,15 +19,16 @@ from dp_synth.accounting import SampledGaussians
 from dp_synth.comparison import SampledComparison, reached
 from dp_synth.domain import Codes
 from dp_synth.errors import InputError
-from dp_synth.mechanisms.clipped_gradients import (
-    CLIP_BITS,
-    OUTPUT_BITS,
-    Loss,
-    WholeSum,
-    whole_sums,
-)
+from dp_synth.mechanisms.clipped_gradients import OUTPUT_BITS, Critic, whole_sums
 from dp_synth.mechanisms.differing import one_more
 from dp_synth.mechanisms.exact_noise import LARGEST_SCALE, Bits, rounded_gaussian
+from dp_synth.mechanisms.per_sample_gradients import (
+    BLOCK,
+    CLIP_BITS,
+    Loss,
+    WholeSum,
+    check_network,
+)
 from dp_synth.mechanisms.randomness import random_bits
 from dp_synth.table import PrivateTable
 
@@ -84,12 +85,13 @@ class SampledGradients:
     and the sum gets Gaussian noise of ``noise_multiplier`` times that: one `SampledGaussian`
     step (Abadi et al. 2016, arXiv:1607.00133), whose loss grows with the rate. All ``max_rows``
     records of a unit may be drawn, each by its own coin, and replaced ones stand against as many
-    others: the event says so (`sampled_groups`). Sums are exact, in
-    whole numbers of a unit, and a record's part is a function of that record and its coin alone
-    (`whole_sums`). Noise is whole as well: a sum plus a rounded Gaussian is the rounding of the
-    sum plus that Gaussian, post-processing of the continuous mechanism, drawn exactly in law
-    (`rounded_gaussian`). What leaves is these whole numbers, scaled. All coins and noise are bits
-    of the operating system, unless the payer is seeded; batch sizes, clip factors and losses
+    others: the event says so (`sampled_groups`). Sums are exact, in whole numbers of a unit, and
+    a record's part is a function of that record and its coin alone (`whole_sums`): a network of
+    which that does not hold is refused, with nothing charged. Noise is whole as well: a sum plus a
+    rounded Gaussian is the rounding of the sum plus that Gaussian, post-processing of the
+    continuous mechanism, drawn exactly in law (`rounded_gaussian`). What leaves is these whole
+    numbers, scaled. All coins and noise are bits of the operating system, unless the payer is
+    seeded; batch sizes, clip factors and losses
     stay here.
     """
 
@@ -111,6 +113,7 @@ class SampledGradients:
         self._lattice_bits = lattice_bits(self._multiplier)
         self._paid = 0
         self._more: tuple[Codes, bool] | None = None
+        self._checked: nn.Module | None = None
 
     @property
     def settled(self) -> bool:
@@ -120,17 +123,36 @@ class SampledGradients:
     def step(self, network: nn.Module, loss: Loss) -> list[Tensor]:
         """Return the noisy sum of the clipped gradients of ``loss``, one a parameter."""
         device = next(network.parameters()).device
+        if network is not self._checked:
+            self._check(network, device)
         if self.settled:
             self._pay()
         self._paid -= 1
         codes = torch.from_numpy(self._drawn()).to(device, torch.int64)
-        rows = self._encode(codes, self._coins(codes))
-        summed = partial(whole_sums, network, loss=loss, clip=self._clip, bits=self._lattice_bits)
-        noisy = self._with_noise(summed(rows))
+        coins = self._coins(codes)
+        rows = self._encode(codes, coins)
+
+        def summed(rows: Tensor, coins: Tensor) -> list[WholeSum]:
+            return whole_sums(network, rows, loss, self._clip, self._lattice_bits, coins)
+
+        noisy = self._with_noise(summed(rows, coins))
         released = [total.times(self._clip).float() for total in noisy]
         if self._table.twin is not None:
-            self._compare(summed, codes, rows, noisy, released)
+            self._compare(summed, codes, rows, coins, noisy, released)
         return released
+
+    def _check(self, network: nn.Module, device: torch.device) -> None:
+        """Raise InputError for a network whose gradients are not each of one record alone.
+
+        It is tried with records that a public seed draws from the domain.
+        """
+        if not isinstance(network, Critic):
+            public = np.random.default_rng(0)
+            sizes = self._table.domain.sizes
+            codes = torch.from_numpy(public.integers(0, sizes, (BLOCK, len(sizes)))).to(device)
+            coins = torch.from_numpy(public.integers(0, 2**62, BLOCK)).to(device)
+            check_network(network, self._encode(codes, coins))
+        self._checked = network
 
     def _pay(self) -> None:
         """Charge the next steps."""
@@ -185,9 +207,10 @@ class SampledGradients:
 
     def _compare(
         self,
-        summed: Callable[[Tensor], list[WholeSum]],
+        summed: Callable[[Tensor, Tensor], list[WholeSum]],
         codes: Tensor,
         rows: Tensor,
+        coins: Tensor,
         noisy: Sequence[WholeSum],
         released: Sequence[Tensor],
     ) -> None:
@@ -204,8 +227,9 @@ class SampledGradients:
         others = torch.ones(len(codes), dtype=torch.bool, device=codes.device)
         if drawn:
             others[alike[0]] = False
-        own = rows[~others] if drawn else self._encode(target, self._coins(target))
-        step, base = summed(own), summed(rows[others])
+        own = coins[~others] if drawn else self._coins(target)
+        step = summed(rows[~others] if drawn else self._encode(target, own), own)
+        base = summed(rows[others], coins[others])
         size = math.sqrt(sum(float(part.times(1.0).square().sum()) for part in step))
 
         def along(parts: Iterable[Tensor]) -> float:

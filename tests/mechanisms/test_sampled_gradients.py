@@ -16,11 +16,8 @@ from dp_synth.table import PrivateTable
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
 from dp_synth.mechanisms import sampled_gradients  # noqa: E402
-from dp_synth.mechanisms.clipped_gradients import (  # noqa: E402
-    CLIP_BITS,
-    Critic,
-    clipped_sum,
-)
+from dp_synth.mechanisms.clipped_gradients import Critic, clipped_sum  # noqa: E402
+from dp_synth.mechanisms.per_sample_gradients import CLIP_BITS  # noqa: E402
 from dp_synth.mechanisms.sampled_gradients import (  # noqa: E402
     CHARGED_AT_ONCE,
     SampledGradients,

@@ -20,7 +20,7 @@ from dp_synth.nn.progress import Progress, watching  # noqa: E402
 
 DOMAIN = Domain(("a", "b"), (3, 2))
 FREQUENCIES = np.array([0.5, 0.25, 0.25, 0.5, 0.5])
-TRAINING = DPCTGAN(steps=8, fakes=32, critic_width=8, generator_width=8, components=64)._training()
+TRAINING = DPCTGAN(steps=8, fakes=32, critic_width=8, generator_width=8, components=64)
 
 
 def made_table(steps: int = 8) -> PrivateTable:
@@ -79,14 +79,14 @@ def test_a_loss_that_is_no_number_stops_the_training_and_what_was_spent_stays_so
 
 def late(share: float, components: int = 64):  # type: ignore[no-untyped-def]
     plain = DPGAN(steps=8, fakes=32, critic_width=8, generator_width=8, late_share=share)
-    return replace(plain, components=components)._training()
+    return replace(plain, components=components)
 
 
 def test_released_rows_are_those_that_late_generators_made_on_the_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: list[np.ndarray] = []
-    fakes = gan._Game._fakes
+    fakes = gan._Trainer._fakes
 
     def remembered(game):  # type: ignore[no-untyped-def]
         found = fakes(game)
@@ -94,7 +94,7 @@ def test_released_rows_are_those_that_late_generators_made_on_the_way(
             made.append(game.encoding.softmax(found[1].detach()).numpy())
         return found
 
-    monkeypatch.setattr(gan._Game, "_fakes", remembered)
+    monkeypatch.setattr(gan._Trainer, "_fakes", remembered)
     rows = trained(training=late(0.5))
     assert len(made) == 8
     expected = np.concatenate([one[:16] for one in made[4:]])
@@ -111,13 +111,13 @@ def test_which_rows_are_released_changes_no_step_of_the_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ends: list[bytes] = []
-    rows = gan._Game.rows
+    rows = gan._Trainer.rows
 
     def remembered(game):  # type: ignore[no-untyped-def]
         ends.append(game.generator.last.weight.detach().numpy().tobytes())
         return rows(game)
 
-    monkeypatch.setattr(gan._Game, "rows", remembered)
+    monkeypatch.setattr(gan._Trainer, "rows", remembered)
     first, other = (trained(training=late(share)) for share in (0.0, 0.8))
     assert ends[0] == ends[1]
     assert first.shape == other.shape
@@ -125,14 +125,14 @@ def test_which_rows_are_released_changes_no_step_of_the_training(
 
 
 def test_the_critics_weights_stay_within_their_limit() -> None:
-    game = gan._Game(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
+    game = gan._Trainer(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
     game.move_critic([torch.full_like(p, 100.0) for p in game.critic.parameters()])
     largest = max(float(p.detach().abs().max()) for p in game.critic.parameters())
     assert 0 < largest <= TRAINING.weight_limit * (1 + 1e-6)
 
 
 def test_a_step_of_the_generator_leaves_the_critic_as_it_was() -> None:
-    game = gan._Game(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
+    game = gan._Trainer(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
     before = [p.detach().clone() for p in game.critic.parameters()]
     made = game.generator.last.bias.detach().clone()
     game.move_generator(against_critic=True)
@@ -141,7 +141,7 @@ def test_a_step_of_the_generator_leaves_the_critic_as_it_was() -> None:
 
 
 def test_coins_of_records_do_not_move_those_of_generated_rows() -> None:
-    game = gan._Game(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
+    game = gan._Trainer(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
     before = game.coins.get_state()
     game.encode(torch.tensor([[0, 1], [2, 0]]), torch.tensor([5, 8]))
     assert torch.equal(before, game.coins.get_state())
