@@ -27,7 +27,7 @@ FREQUENCIES = np.array([0.5, 0.25, 0.25, 0.5, 0.5])
 SIZES = {"fakes": 32, "critic_width": 8, "generator_width": 8, "components": 64}
 TRAINING = DPCTGAN(**SIZES)
 PLAIN = DPGAN(**SIZES)
-BLOCK = 10
+BLOCK = 4
 STEPS = 6 * BLOCK
 
 

@@ -15,12 +15,18 @@ from dp_synth.table import PrivateTable
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
+from dp_synth.mechanisms import sampled_gradients  # noqa: E402
 from dp_synth.nn import gan  # noqa: E402
 from dp_synth.nn.progress import Progress, watching  # noqa: E402
 
 DOMAIN = Domain(("a", "b"), (3, 2))
 FREQUENCIES = np.array([0.5, 0.25, 0.25, 0.5, 0.5])
 TRAINING = DPCTGAN(steps=8, fakes=32, critic_width=8, generator_width=8, components=64)
+
+
+@pytest.fixture(autouse=True)
+def few_first_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gan, "WARM_UP", 5)
 
 
 def made_table(steps: int = 8) -> PrivateTable:
@@ -56,13 +62,16 @@ def test_the_global_generator_of_torch_is_left_alone() -> None:
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_a_watcher_sees_steps_the_generators_loss_and_a_growing_epsilon() -> None:
+def test_a_watcher_sees_steps_the_generators_loss_and_a_growing_epsilon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sampled_gradients, "CHARGED_AT_ONCE", 4)
     seen: list[Progress] = []
-    table = made_table(60)
+    table = made_table()
     with watching(seen.append):
         trained(table=table)
     trained()  # nobody watches any more
-    assert [progress.step for progress in seen] == list(range(1, 61))
+    assert [progress.step for progress in seen] == list(range(1, 9))
     epsilons = [progress.epsilon for progress in seen]
     assert epsilons == sorted(epsilons)
     assert 0 < epsilons[0] < epsilons[-1]
