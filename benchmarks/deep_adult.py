@@ -64,8 +64,8 @@ def time_steps(
     """Return what a critic's step takes on records and generated rows, without privacy and with."""
     import torch
 
-    from dp_synth.mechanisms.clipped_gradients import Critic, whole_sums
-    from dp_synth.mechanisms.exact_noise import rounded_gaussian
+    from dp_synth.mechanisms.dp_sgd import Critic, whole_sums
+    from dp_synth.mechanisms.noise import rounded_gaussian
 
     torch.set_num_threads(1)
     coins = torch.Generator().manual_seed(seed)

@@ -19,7 +19,7 @@ from inputs import Parts, Source, load
 from measured import Spread, markdown
 
 import dp_synth as dps
-from dp_synth.validation import Validation, _chances, model_groups
+from dp_synth.synthesizers.validation import Validation, _chances, model_groups
 
 SHARES = (0.0, 0.02, 0.05, 0.1)
 RECIPES: tuple[dps.Synthesizer, ...] = (dps.CliqueTree(), dps.MST())

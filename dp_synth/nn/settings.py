@@ -13,14 +13,14 @@ from dp_synth.accounting.events import VoteNoise
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError, missing_extra
 from dp_synth.extensions import find, name_of, unknown
-from dp_synth.mechanisms.noisy_votes import check_teachers
+from dp_synth.mechanisms.pate import check_teachers
 from dp_synth.settings import check_settings
 
 if TYPE_CHECKING:
     from torch import nn
 
 DEVICES = ("auto", "cpu", "cuda")
-# Of a critic whose sums in whole numbers are exact: see `dp_synth.mechanisms.clipped_gradients`.
+# Of a critic whose sums in whole numbers are exact: see `dp_synth.mechanisms.dp_sgd`.
 LARGEST_WEIGHT, LARGEST_WIDTH = 16, 2**16
 LEAST_RATE = 1e-9
 LARGEST_LAYER, MOST_ROWS = 2**13, 2**17  # of a generator, and of one batch of its rows

@@ -9,9 +9,9 @@ import numpy as np
 
 from dp_synth.accounting import Plan
 from dp_synth.inference import Model
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.settings import GanSettings
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,20 @@ class DPCTGAN(GanSettings, Synthesizer):
     """
 
     name: ClassVar[str] = "dpctgan"
+    figure_label: ClassVar[str] = "DP-CTGAN"
+    title: ClassVar[str] = (
+        "a conditional generator network against a critic trained on noisy gradients"
+    )
+    reference: ClassVar[str] = (
+        "Xu et al. 2019, arXiv:1907.00503; Rosenblatt et al. 2020, arXiv:2011.05537"
+    )
+    cites: ClassVar[tuple[str, ...]] = (
+        "xu2019",
+        "rosenblatt2020",
+        "fang2022",
+        "bie2023",
+        "abadi2016",
+    )
     resumable: ClassVar[bool] = True
     conditional: ClassVar[bool] = True
 

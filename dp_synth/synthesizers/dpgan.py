@@ -9,9 +9,9 @@ import numpy as np
 
 from dp_synth.accounting import Plan
 from dp_synth.inference import Model
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.settings import GanSettings
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class DPGAN(GanSettings, Synthesizer):
     """
 
     name: ClassVar[str] = "dpgan"
+    figure_label: ClassVar[str] = "DPGAN"
+    title: ClassVar[str] = "a generator network against a critic trained on noisy gradients"
+    reference: ClassVar[str] = "Xie, Lin, Wang, Wang & Zhou 2018, arXiv:1802.06739"
+    cites: ClassVar[tuple[str, ...]] = ("xie2018", "abadi2016")
     resumable: ClassVar[bool] = True
 
     late_share: float = 0.8  # of the steps, whose generators' rows are released

@@ -9,9 +9,9 @@ import numpy as np
 
 from dp_synth.accounting import Plan
 from dp_synth.inference import Model
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.settings import PateSettings
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,10 @@ class PATECTGAN(PateSettings, Synthesizer):
     """
 
     name: ClassVar[str] = "patectgan"
+    figure_label: ClassVar[str] = "PATE-CTGAN"
+    title: ClassVar[str] = "a conditional generator network taught by noisy votes of teachers"
+    reference: ClassVar[str] = "Rosenblatt et al. 2020, arXiv:2011.05537"
+    cites: ClassVar[tuple[str, ...]] = ("rosenblatt2020", "xu2019", "papernot2017")
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         from dp_synth.nn.pate_queries import conditional_queries

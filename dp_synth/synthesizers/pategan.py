@@ -9,9 +9,9 @@ import numpy as np
 
 from dp_synth.accounting import Plan
 from dp_synth.inference import Model
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.settings import PateSettings
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class PATEGAN(PateSettings, Synthesizer):
     """
 
     name: ClassVar[str] = "pategan"
+    figure_label: ClassVar[str] = "PATE-GAN"
+    title: ClassVar[str] = "a generator network taught by noisy votes of teachers"
+    reference: ClassVar[str] = "Jordon, Yoon & van der Schaar 2019, ICLR"
+    cites: ClassVar[tuple[str, ...]] = ("jordon2019", "papernot2017")
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         from dp_synth.nn.pate_queries import pairwise_queries

@@ -16,7 +16,8 @@ from dp_synth.table import PrivateTable
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 opacus = pytest.importorskip("opacus", reason="the extra deep is not installed")
 
-from dp_synth.mechanisms import per_sample_gradients, sampled_gradients  # noqa: E402
+from dp_synth.mechanisms import dp_sgd, per_sample_gradients  # noqa: E402
+from dp_synth.mechanisms.dp_sgd import SampledGradients  # noqa: E402
 from dp_synth.mechanisms.per_sample_gradients import (  # noqa: E402
     BLOCK,
     CLIP_BITS,
@@ -25,7 +26,6 @@ from dp_synth.mechanisms.per_sample_gradients import (  # noqa: E402
     module_sums,
     on_lattice,
 )
-from dp_synth.mechanisms.sampled_gradients import SampledGradients  # noqa: E402
 
 nn = torch.nn
 INPUTS = 12
@@ -276,7 +276,7 @@ def test_a_step_is_the_sum_of_the_parts_of_records_at_the_places_of_their_coins(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        sampled_gradients, "rounded_gaussian", lambda _scale, shape, _bits: np.zeros(shape, int)
+        dp_sgd, "rounded_gaussian", lambda _scale, shape, _bits: np.zeros(shape, int)
     )
     coins: list[torch.Tensor] = []
     gradients, critic = made_gradients(coins), made(perceptron)

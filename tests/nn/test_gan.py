@@ -9,13 +9,13 @@ import pytest
 
 from dp_synth.accounting import Accountant, Plan, PrivacyBudget, SampledGaussians
 from dp_synth.domain import Domain
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers.dpctgan import DPCTGAN
 from dp_synth.synthesizers.dpgan import DPGAN
-from dp_synth.table import PrivateTable
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
-from dp_synth.mechanisms import sampled_gradients  # noqa: E402
+from dp_synth.mechanisms import dp_sgd  # noqa: E402
 from dp_synth.nn import gan  # noqa: E402
 from dp_synth.nn.progress import Progress, watching  # noqa: E402
 
@@ -65,7 +65,7 @@ def test_the_global_generator_of_torch_is_left_alone() -> None:
 def test_a_watcher_sees_steps_the_generators_loss_and_a_growing_epsilon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sampled_gradients, "CHARGED_AT_ONCE", 4)
+    monkeypatch.setattr(dp_sgd, "CHARGED_AT_ONCE", 4)
     seen: list[Progress] = []
     table = made_table()
     with watching(seen.append):
