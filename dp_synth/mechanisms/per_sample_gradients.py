@@ -5,7 +5,8 @@ What one record adds to a sum must depend on that record alone. Two things could
 - The network: one that centres its batch, or normalises it, mixes records. `opacus` differentiates
   it for one record at a time (its functorch mode, ``vmap`` of ``grad``): whatever the network
   computes, it computes of a batch of one. Its hooks, and ghost clipping with them, run the network
-  on the whole batch and sum in floating point, which lets others in twice; they are not used.
+  on the whole batch and sum in floating point, which lets others in twice: they are for rows that
+  are public (`ghost_sum`).
 - The arithmetic: products of many records at once are cut into blocks, and how they are cut, and so
   how a record's product is rounded, depends on how many records there are, and on its place. Here
   a product is always of `BLOCK` records, and a record's place in it follows from its own coin. What
@@ -149,6 +150,49 @@ def check_network(network: nn.Module, rows: Tensor) -> None:
             f"on {rows.device} the gradient of a record depends on the others of its block; use "
             "another device or other layers"
         )
+
+
+def ghost_sum(network: nn.Module, rows: Tensor, slope: float, clip: float) -> list[Tensor]:
+    """Return the sum of clipped gradients of ``slope`` times the scores of rows that are public.
+
+    Ghost clipping (Goodfellow 2015, arXiv:1510.01799; Li et al. 2022, arXiv:2110.05679): norms by
+    opacus' hooks, without gradients of single rows, then a weighted gradient of all. For the layers
+    that the hooks know; `knows_ghosts` tells.
+    """
+    from opacus.grad_sample import GradSampleModuleFastGradientClipping
+
+    trained = [one for one in network.parameters() if one.requires_grad]
+    hooked = GradSampleModuleFastGradientClipping(
+        network, loss_reduction="sum", max_grad_norm=clip, use_ghost_clipping=True
+    )
+    try:
+        given = rows.detach().requires_grad_()  # without it torch warns of the hooks
+        losses = slope * network(given).reshape(len(rows))
+        losses.sum().backward(retain_graph=True)
+        factors = hooked.get_clipping_coef().detach()
+        hooked.disable_hooks()
+        return list(torch.autograd.grad((factors * losses).sum(), trained))
+    finally:
+        hooked.remove_hooks()
+        for one in trained:
+            one.grad = None
+
+
+def knows_ghosts(network: nn.Module, rows: Tensor) -> bool:
+    """Whether `ghost_sum` of the network is what `module_sums` gives, tried on public rows."""
+    from opacus.grad_sample import GradSampleModule
+
+    for layer in network.modules():
+        own = any(True for _ in layer.parameters(recurse=False))
+        if own and type(layer) not in GradSampleModule.GRAD_SAMPLERS:
+            return False
+    clip = 1.0
+    slow = torch.cat([one.times(clip).flatten() for one in module_sums(network, rows, 1.0, clip)])
+    try:
+        found = ghost_sum(network, rows, 1.0, clip)
+    except (AttributeError, RuntimeError, ValueError):  # of layers that are used in other ways
+        return False
+    return _alike(torch.cat([one.flatten() for one in found]).double(), slow)
 
 
 class _PerSample:

@@ -22,7 +22,12 @@ from dp_synth.inference.mixture import MixtureModel
 from dp_synth.inference.one_way import histogram
 from dp_synth.mechanisms import measure
 from dp_synth.mechanisms.dp_sgd import Critic, SampledGradients, clipped_sum
-from dp_synth.mechanisms.per_sample_gradients import BLOCK, check_network
+from dp_synth.mechanisms.per_sample_gradients import (
+    BLOCK,
+    check_network,
+    ghost_sum,
+    knows_ghosts,
+)
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.generator import (
     LATENT,
@@ -325,6 +330,10 @@ class _Trainer:
         start = torch.log(self.frequencies.cpu()) * bool(settings.frequencies_weight)
         self.generator, self.critic = _networks(settings, start, first, device)
         self._trained = [one for one in self.critic.parameters() if one.requires_grad]
+        inputs = codes + codes * settings.conditional
+        public = torch.ones(2, inputs, device=device).triu()
+        by_ghosts = settings.critic and knows_ghosts(self.critic, public)
+        self._public_sum = ghost_sum if by_ghosts else clipped_sum
         self.averaged = Averaged(self.generator, AVERAGING)
         rate = settings.learning_rate
         self._down = torch.optim.Adam(self._trained, lr=rate, betas=CRITIC_BETAS)
@@ -354,7 +363,7 @@ class _Trainer:
         """
         with torch.no_grad():
             fakes = self._fakes()[0]
-        made = clipped_sum(self.critic, fakes, FAKE, self.settings.clip)
+        made = self._public_sum(self.critic, fakes, FAKE, self.settings.clip)
         for parameter, ours, other in zip(self._trained, real, made, strict=True):
             parameter.grad = ours + other.float() / len(fakes)
         self._down.step()

@@ -23,6 +23,8 @@ from dp_synth.mechanisms.per_sample_gradients import (  # noqa: E402
     CLIP_BITS,
     WholeSum,
     check_network,
+    ghost_sum,
+    knows_ghosts,
     module_sums,
     on_lattice,
 )
@@ -183,6 +185,34 @@ def test_parameters_that_are_not_trained_have_no_sum() -> None:
     sums = module_sums(critic, made_rows(3), -1.0, 1.0)
     trained = [one.shape for one in critic.parameters() if one.requires_grad]
     assert [total.whole.shape for total in sums] == trained
+
+
+class Borrowed(nn.Module):
+    """A network that uses a layer's weights and not the layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(INPUTS, 1)
+
+    def forward(self, rows):  # type: ignore[no-untyped-def]
+        return rows @ self.layer.weight.T
+
+
+@pytest.mark.parametrize("network", [perceptron, convolution])
+def test_ghost_clipping_of_public_rows_gives_the_same_sum_and_leaves_no_trace(network) -> None:  # type: ignore[no-untyped-def]
+    critic, rows = made(network), made_rows(50)
+    assert knows_ghosts(critic, rows[:4])
+    found = torch.cat([one.flatten() for one in ghost_sum(critic, rows, -1.0, 0.3)])
+    slow = module_sums(critic, rows, -1.0, 0.3)
+    expected = torch.cat([one.times(0.3).flatten() for one in slow])
+    assert float((found - expected).norm()) < 1e-3 * float(expected.norm())
+    assert not any(layer._forward_hooks or layer._backward_hooks for layer in critic.modules())
+    assert all(one.grad is None for one in critic.parameters())
+
+
+@pytest.mark.parametrize("network", [pytest.param(attention, marks=SLOW), Borrowed])
+def test_layers_that_ghost_clipping_does_not_know_are_left_to_the_slower_sum(network) -> None:  # type: ignore[no-untyped-def]
+    assert not knows_ghosts(made(network), made_rows(4))
 
 
 class Centred(nn.Linear):
