@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from dp_synth.errors import InputError
+
+if TYPE_CHECKING:
+    import yaml
 
 LARGEST_TEXT = 2**26
 """Characters of a JSON text."""
@@ -319,6 +321,8 @@ def parse_yaml(text: str) -> tuple[object, Lines]:
     Traceback (most recent call last):
     dp_synth.readers.YamlFault: line 1: a part that has a name must not stand within itself
     """
+    import yaml
+
     if len(text) > LARGEST_YAML:
         raise YamlFault(f"is of more than {LARGEST_YAML:,} characters")
     try:
@@ -360,6 +364,8 @@ def _lines(
     node: yaml.Node | None, where: Where, within: list[yaml.Node]
 ) -> Iterator[tuple[Where, int]]:
     """Yield the line of every key and item below ``node``, which stands ``within`` others."""
+    import yaml
+
     if not isinstance(node, yaml.CollectionNode):
         return
     if len(within) >= DEEPEST:
@@ -376,6 +382,8 @@ def _lines(
 
 
 def _new_key(key: yaml.Node, known: set[str]) -> str:
+    import yaml
+
     if not isinstance(key, yaml.ScalarNode):
         _refuse("a key must be a text", key)
     if key.value in known:
@@ -387,6 +395,8 @@ def _new_key(key: yaml.Node, known: set[str]) -> str:
 
 def _check_scalar(node: yaml.Node | None) -> None:
     """Refuse a number of more digits than one has, and what no file or path can be written with."""
+    import yaml
+
     if not isinstance(node, yaml.ScalarNode):
         return
     if node.tag == "tag:yaml.org,2002:int" and len(node.value) > MOST_DIGITS:
@@ -396,4 +406,6 @@ def _check_scalar(node: yaml.Node | None) -> None:
 
 
 def _refuse(problem: str, node: yaml.Node) -> NoReturn:
+    import yaml
+
     raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)

@@ -20,7 +20,7 @@ from dp_synth.report.card_internal import internal_part
 from dp_synth.report.card_method import DESCRIPTIONS
 from dp_synth.report.card_promise import FPRS, upward
 from dp_synth.report.card_warnings import WIDE, looks_identifying
-from dp_synth.schema.draft import BOUNDS_FROM
+from dp_synth.schema.schema import BOUNDS_FROM
 from dp_synth.synthesizers import SYNTHESIZERS
 
 
