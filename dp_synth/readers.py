@@ -326,7 +326,7 @@ def parse_yaml(text: str) -> tuple[object, Lines]:
     if len(text) > LARGEST_YAML:
         raise YamlFault(f"is of more than {LARGEST_YAML:,} characters")
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _yaml_loader(text)
         node = loader.get_single_node()
         _check_scalar(node)
         lines: dict[Where, int] = {}
@@ -347,6 +347,29 @@ def parse_yaml(text: str) -> tuple[object, Lines]:
     except _ODD_TAGS:
         raise YamlFault("not a YAML text: a value is not what its tag says") from None
     return content, lines
+
+
+def _yaml_loader(text: str) -> yaml.SafeLoader:
+    """Return a loader of a YAML text that stops at the first part that is nested too deeply.
+
+    PyYAML's scanner takes a time that grows with the square of the depth.
+    """
+    import yaml
+
+    class Shallow(yaml.SafeLoader):
+        within = 0
+
+        def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+            if self.within > DEEPEST:
+                mark = self.peek_event().start_mark
+                problem = f"is nested more than {DEEPEST} deep"
+                raise yaml.composer.ComposerError(None, None, problem, mark)
+            self.within += 1
+            node = super().compose_node(parent, index)
+            self.within -= 1
+            return node
+
+    return Shallow(text)
 
 
 def line_of(path: Iterable[object], lines: Lines) -> int | None:
