@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from corpus import FIT, TARGETS, make
+from corpus import FIT, TARGETS
 from mutations import claimed, of_cell
 from trials import read
 
@@ -32,11 +32,6 @@ VALUES = {
 }
 JSON = ["schema", "card", "signatures", "ledger", "records"]
 YAML = ["policy", "grid", "events"]
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make(tmp_path_factory.mktemp("valid") / "files")
 
 
 @pytest.fixture

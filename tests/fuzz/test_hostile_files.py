@@ -9,18 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from corpus import TARGETS, make
+from corpus import TARGETS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutations import CHANGES, changed
 from trials import Fault, trial
 
 EXAMPLES = 6  # of each format and command
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make(tmp_path_factory.mktemp("valid") / "files")
 
 
 @pytest.mark.parametrize("name", TARGETS)
