@@ -14,10 +14,17 @@ from dp_synth.accounting import Filtered, Plan, PrivacyBudget
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, Model
-from dp_synth.inference.structure import choose_pairs
-from dp_synth.one_shot import Found, Look, Purse, check_first_look, look, measure_chosen
+from dp_synth.inference.pair_selection import choose_pairs
+from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.synthesizers._one_shot import (
+    FilterBudget,
+    Measured,
+    Selected,
+    check_first_look,
+    measure_pairs,
+    select_pairs,
+)
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,12 @@ class CliqueTree(Synthesizer):
     """
 
     name: ClassVar[str] = "clique_tree"
+    figure_label: ClassVar[str] = "clique tree"
+    title: ClassVar[str] = "a tree of cliques, chosen at once by noisy scores of all pairs"
+    reference: ClassVar[str] = (
+        "no paper of its own; in the line of MST (arXiv:2108.04978) and AIM (arXiv:2201.12677)"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("mckenna2021", "mckenna2022")
 
     max_cells: int = 200_000  # of the junction tree's tables together
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression
@@ -67,15 +80,15 @@ class CliqueTree(Synthesizer):
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         return self._release(table, plan, rng).model(table.domain)
 
-    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Found:
-        purse = Purse(table, plan.filtered("answers"), rng)
-        return measure_chosen(table, self._look(table, purse), purse)
+    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Measured:
+        budget = FilterBudget(table, plan.filtered("answers"), rng)
+        return measure_pairs(table, self._select_pairs(table, budget), budget)
 
     def _decide(
         self, table: PrivateTable, plan: Plan, rng: np.random.Generator
     ) -> Sequence[Clique]:
-        return self._look(table, Purse(table, plan.filtered("answers"), rng)).pairs
+        return self._select_pairs(table, FilterBudget(table, plan.filtered("answers"), rng)).pairs
 
-    def _look(self, table: PrivateTable, purse: Purse) -> Look:
+    def _select_pairs(self, table: PrivateTable, budget: FilterBudget) -> Selected:
         choose = partial(choose_pairs, max_cells=self.max_cells)
-        return look(table, purse, choose, coarseness=self.coarseness)
+        return select_pairs(table, budget, choose, coarseness=self.coarseness)

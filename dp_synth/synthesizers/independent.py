@@ -10,10 +10,10 @@ import numpy as np
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.domain import Domain
 from dp_synth.inference import JunctionTreeModel, independent_model
-from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import measure
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
+from dp_synth.transcript import Measurement
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,10 @@ class Independent(Synthesizer):
     """
 
     name: ClassVar[str] = "independent"
+    figure_label: ClassVar[str] = "Independent"
+    title: ClassVar[str] = "noisy histograms of single columns, sampled independently"
+    reference: ClassVar[str] = "a baseline without a paper"
+    cites: ClassVar[tuple[str, ...]] = ()
 
     def plan(self, domain: Domain) -> Plan:
         """One measurement an attribute."""

@@ -16,10 +16,10 @@ from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, JunctionTreeModel, estimate, estimate_total
 from dp_synth.inference.triangulation import total_cells
-from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import Distances, count_records, measure, select
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
+from dp_synth.transcript import Measurement
 
 TOTAL_SHARE = 0.01  # of the cost, for the number of records
 
@@ -43,6 +43,13 @@ class MWEM(Synthesizer):
     """
 
     name: ClassVar[str] = "mwem"
+    figure_label: ClassVar[str] = "MWEM"
+    title: ClassVar[str] = "the worst marginal of a workload, a fixed number of times"
+    reference: ClassVar[str] = (
+        "Hardt, Ligett & McSherry 2012, arXiv:1012.4763; McKenna, Sheldon & Miklau 2019, "
+        "arXiv:1901.09136"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("hardt2012", "mckenna2019")
 
     degree: int = 2  # the workload: all marginals of this many attributes
     rounds: int | None = None  # as many as there are attributes when None
