@@ -361,7 +361,7 @@ def _yaml_loader(text: str) -> yaml.SafeLoader:
 
         def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
             if self.within > DEEPEST:
-                mark = self.peek_event().start_mark
+                mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
                 problem = f"is nested more than {DEEPEST} deep"
                 raise yaml.composer.ComposerError(None, None, problem, mark)
             self.within += 1
