@@ -32,7 +32,7 @@ from dp_synth.audit import guesses, one_run_bound
 from dp_synth.files import written_whole
 from dp_synth.mechanisms.clipped_gradients import Critic, Loss, WholeSum, clipped_sum
 from dp_synth.mechanisms.sampled_gradients import SampledGradients
-from dp_synth.nn import adversarial
+from dp_synth.nn import gan
 
 BUDGET = dps.PrivacyBudget(2.0, 1e-5)
 COLUMNS, CATEGORIES, OTHERS = 100, 4, 800
@@ -144,7 +144,7 @@ def watched(watcher: Watcher, factor: float) -> Iterator[None]:
             drawn = super()._noise(sums)
             return [WholeSum((factor * one).round().long(), bits) for one, bits in drawn]
 
-    with mock.patch.object(adversarial, "SampledGradients", Watched):
+    with mock.patch.object(gan, "SampledGradients", Watched):
         yield
 
 

@@ -115,7 +115,7 @@ LEAKS: dict[str, type[Teachers]] = {
 
 def fit_record(leak: str, seed: int) -> dict[str, float]:
     """Return the TV of pairs and the AUC of one fit whose teachers leak so."""
-    from dp_synth.nn import teachers as lessons
+    from dp_synth.nn import pate_training as lessons
 
     lessons.Teachers = LEAKS[leak]  # type: ignore[attr-defined]
     parts = load(Source("adult_discrete"))

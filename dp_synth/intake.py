@@ -24,7 +24,7 @@ from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
 from dp_synth.inference.triangulation import total_cells
 from dp_synth.rounding import rounded_up
 from dp_synth.schema import Misfits, Schema
-from dp_synth.schema.cells import Cells
+from dp_synth.schema.parsing import Cells
 
 Data = pd.DataFrame | ArrowTable | str | PathLike[str] | Records
 """A private table: in memory, the path of a file, or read by `counting.read_records`.

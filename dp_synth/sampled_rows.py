@@ -13,7 +13,7 @@ from dp_synth.errors import InputError
 from dp_synth.evidence import SHOWN, Given, attribute_of, read_given, read_given_rows
 from dp_synth.inference import Model
 from dp_synth.schema import Schema
-from dp_synth.schema.decoding import Coded, Draw, Style, decoded
+from dp_synth.schema.kinds import Coded, Draw, Style, decoded
 
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]

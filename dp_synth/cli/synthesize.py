@@ -231,7 +231,7 @@ def _write_rows(
     balance: str | None = None,
 ) -> None:
     """Write sampled rows; what sampling warns of is a line each on stderr."""
-    from dp_synth.datasets.writing import lacking_signs
+    from dp_synth.datasets.tables import lacking_signs
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -251,7 +251,7 @@ def _write_card(release: Release, card: Path) -> None:
 
 def _writable(schema: Schema, out: str, rows: int | None) -> Schema:
     """Return the schema; InputError where the file cannot hold a text of it, or so many rows."""
-    from dp_synth.datasets.writing import lacking_signs
+    from dp_synth.datasets.tables import lacking_signs
 
     check_room(schema, rows, out)
     for name in lacking_signs(schema, out):

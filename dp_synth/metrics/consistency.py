@@ -14,7 +14,7 @@ from dp_synth.metrics.comparison import Compared, Metric, RealTables
 from dp_synth.metrics.estimate import Estimate, share
 from dp_synth.metrics.fidelity import Attribute, cells_of
 from dp_synth.schema import DiscreteColumn, NumericColumn, Schema
-from dp_synth.schema.cells import Cells
+from dp_synth.schema.parsing import Cells
 
 MOST_VALUES = 2_000  # columns of more distinct cells are in no dependency
 FEWEST_SURPRISES = 20  # records that would break a dependency if the columns were independent

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from dp_synth.frames import column_of
 from dp_synth.metrics.estimate import Estimate, gap_of_means
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, NumericColumn, Schema
-from dp_synth.schema.cells import SECONDS_PER_DAY
-from dp_synth.schema.date_format import to_units
+from dp_synth.schema.formats import to_units
+from dp_synth.schema.parsing import SECONDS_PER_DAY
 
 BINS = 20  # columns of more distinct values than this are cut at so many quantiles
 SAMPLED_CLIQUES = 100  # of degree 3 and more; of degree 1 and 2 all are taken

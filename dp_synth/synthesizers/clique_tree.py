@@ -14,7 +14,7 @@ from dp_synth.accounting import Filtered, Plan, PrivacyBudget
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, Model
-from dp_synth.inference.structure import choose_pairs
+from dp_synth.inference.pair_selection import choose_pairs
 from dp_synth.one_shot import Found, Look, Purse, check_first_look, look, measure_chosen
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable

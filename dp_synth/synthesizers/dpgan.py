@@ -10,7 +10,7 @@ import numpy as np
 from dp_synth.accounting import Plan
 from dp_synth.domain import Domain
 from dp_synth.inference import Model
-from dp_synth.nn.training import Columns, Training, gan_plan
+from dp_synth.nn.settings import Columns, Training, gan_plan
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
 
@@ -66,7 +66,7 @@ class DPGAN(Synthesizer):
         return gan_plan(self.name, domain, self._training(), self._columns())
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
-        from dp_synth.nn.table_gan import fit_gan
+        from dp_synth.nn.gan import fit_gan
 
         return fit_gan(table, plan, self._training(), rng, columns=self._columns())
 

@@ -13,8 +13,8 @@ from dp_synth.accounting import Filtered, Plan, PrivacyBudget
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
-from dp_synth.inference.structure import ROUNDS, Allocation
-from dp_synth.nn.extra import require_torch
+from dp_synth.inference.pair_selection import ROUNDS, Allocation
+from dp_synth.nn.settings import require_torch
 from dp_synth.one_shot import Found, Look, Purse, check_first_look, look, measure_chosen
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
@@ -84,7 +84,7 @@ class MarginalGenerator(Synthesizer):
         found = self._release(table, plan, rng)
         if not found.pairs:
             return found.model(table.domain)
-        from dp_synth.nn.product_rows import Training, fit_rows
+        from dp_synth.nn.marginal_network import Training, fit_rows
 
         compression = found.compression.shared_by(table.domain, found.ones)
         ones = [compression.compress(one) for one in found.ones]

@@ -14,7 +14,7 @@ from dp_synth.accounting import Filtered, Gaussians, Plan, PrivacyBudget, Select
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Compression, JunctionTreeModel, Model, independent_model
-from dp_synth.inference.structure import choose_forest
+from dp_synth.inference.pair_selection import choose_forest
 from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import Distances, measure, select
 from dp_synth.one_shot import Found, Look, Purse, check_first_look, look, measure_chosen

@@ -11,7 +11,7 @@ from dp_synth.accounting import Plan, Votes
 from dp_synth.accounting.events import VoteNoise
 from dp_synth.domain import Domain
 from dp_synth.inference import Model
-from dp_synth.nn.lessons import Accounting, Lessons
+from dp_synth.nn.settings import Accounting, Lessons
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.table import PrivateTable
 
@@ -75,14 +75,14 @@ class PATEGAN(Synthesizer):
         return self._lessons().plan(self.name, domain)
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
-        from dp_synth.nn.asking import any_two_values
-        from dp_synth.nn.teachers import fit_by_votes
+        from dp_synth.nn.pate_queries import any_two_values
+        from dp_synth.nn.pate_training import fit_by_votes
 
         return fit_by_votes(table, plan, self._lessons(), any_two_values, rng)
 
     def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> None:
-        from dp_synth.nn.asking import any_two_values
-        from dp_synth.nn.teachers import only_votes
+        from dp_synth.nn.pate_queries import any_two_values
+        from dp_synth.nn.pate_training import only_votes
 
         only_votes(table, plan, self._lessons(), any_two_values, rng)
 
