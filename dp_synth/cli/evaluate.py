@@ -132,7 +132,7 @@ def _write_page(
     import pandas as pd
 
     from dp_synth.figures.histograms import svg_of
-    from dp_synth.metrics.worst import histogram
+    from dp_synth.metrics.evaluation import histogram
     from dp_synth.report.evaluation_page import page
     from dp_synth.report.evaluation_table import SHOWN, sections
 

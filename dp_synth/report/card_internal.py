@@ -13,8 +13,8 @@ import pandas as pd
 
 from dp_synth.metrics import METRICS, MODELS, Compared, Estimate, RealTables
 from dp_synth.metrics.estimate import difference
+from dp_synth.metrics.evaluation import Marginal, worst_marginals
 from dp_synth.metrics.utility import auc_gain
-from dp_synth.metrics.worst import Marginal, worst_marginals
 from dp_synth.release import Release
 from dp_synth.report.card_data import data_warnings
 from dp_synth.report.card_measured import Measured

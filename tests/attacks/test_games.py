@@ -119,22 +119,24 @@ def test_bystanders_among_the_targets_are_refused():
         Panel(PANEL.attacks, POOL, VIEW, POOL.tail(20))
 
 
-def test_processes_share_the_runs_without_changing_them():
-    alone, shared = (
-        PANEL.scores(MembershipGame(copies, POOL).play(PANEL, 5, seed=0, jobs=jobs))
-        for jobs in (1, 2)
-    )
+@pytest.fixture(scope="module")
+def shared():
+    """What two processes played together, and the children of this one that they left behind."""
+    before = set(psutil.Process().children(recursive=True))
+    played = MembershipGame(copies, POOL).play(PANEL, 5, seed=0, jobs=2)
+    return PANEL.scores(played), set(psutil.Process().children(recursive=True)) - before
+
+
+def test_processes_share_the_runs_without_changing_them(shared):
+    alone, shared = PANEL.scores(MembershipGame(copies, POOL).play(PANEL, 5, seed=0)), shared[0]
     for one, other in zip(alone.values(), shared.values(), strict=True):
         np.testing.assert_array_equal(one.score, other.score)
         np.testing.assert_array_equal(one.member, other.member)
 
 
-def test_no_process_is_left_of_a_game():
-    before = set(psutil.Process().children(recursive=True))
-    MembershipGame(copies, POOL).play(PANEL, 4, seed=0, jobs=2)
-    left = set(psutil.Process().children(recursive=True)) - before
+def test_no_process_is_left_of_a_game(shared):
     # What cleans up behind this process, should it be killed, stays; it has nothing to clean.
-    assert all("resource_tracker" in " ".join(process.cmdline()) for process in left)
+    assert all("resource_tracker" in " ".join(process.cmdline()) for process in shared[1])
 
 
 def test_a_game_leaves_nothing_to_be_cleaned_up_when_its_process_ends(tmp_path):

@@ -24,7 +24,7 @@ from dp_synth.table import PrivateTable
 BUDGET, OF_VOTES = PrivacyBudget(10.0, 1e-5), PrivacyBudget(1.0, 1e-5)
 DOMAIN = Domain(("a", "b"), (3, 3))
 RECORDS = np.array([[0, 0], [0, 1], [1, 1], [2, 2], [2, 2]], dtype=np.int32)
-RUNS, VOTED = 60, 120
+RUNS, VOTED = 30, 60
 
 
 def voted(here: np.ndarray, there: np.ndarray, seed: int = 0) -> tuple[VoteComparison, NoisyVote]:

@@ -12,8 +12,8 @@ from dp_synth import metrics
 from dp_synth.errors import InputError
 from dp_synth.metrics import METRICS, MODELS, Compared, Estimate, RealTables
 from dp_synth.metrics.estimate import difference
+from dp_synth.metrics.evaluation import worst_marginals
 from dp_synth.metrics.utility import auc_gain
-from dp_synth.metrics.worst import worst_marginals
 from dp_synth.report import risk_report
 from dp_synth.report.card_data import data_warnings, rare_shares, record_keys
 from dp_synth.report.card_internal import internal_part
