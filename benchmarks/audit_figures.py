@@ -33,7 +33,7 @@ from dp_synth.audit.auditor import watch
 from dp_synth.figures.accounting import save
 from dp_synth.files import written_whole
 from dp_synth.mechanisms import gaussian
-from dp_synth.mechanisms.exact_noise import rounded_gaussian
+from dp_synth.mechanisms.noise import rounded_gaussian
 from dp_synth.metrics.estimate import clopper_pearson
 from dp_synth.report import risk_report
 

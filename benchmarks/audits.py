@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cells import Record, arguments, read
+from measured import Record, arguments, read
 from scipy.optimize import brentq
 
 import dp_synth as dps
 from dp_synth.accounting import Accountant
-from dp_synth.accounting.closed_forms import zcdp_epsilon
+from dp_synth.accounting.conversions import zcdp_epsilon
 from dp_synth.audit import (
     AuditReport,
     Worlds,
@@ -38,11 +38,11 @@ from dp_synth.audit import (
     search_design,
     worst_case,
 )
-from dp_synth.comparison import GaussianComparison
+from dp_synth.audit.likelihood_ratio import GaussianComparison, LikelihoodRatios
 from dp_synth.counting import CodeCounts
 from dp_synth.files import written_whole
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.rounding import at_least, at_most
-from dp_synth.table import PrivateTable
 
 DELTA, SEED = 1e-5, 20_261_122
 EPSILONS = (1.0, 4.0, 10.0)
@@ -224,10 +224,10 @@ def _gaussian_scores(
         worlds.append([])
         for _ in range(runs):
             payer = accountant.repeat(piece)
-            twin = PrivateTable(counts[1], domain, payer)
-            table = PrivateTable(counts[0], domain, payer, twin=twin)
+            ratios = LikelihoodRatios(PrivateTable(counts[1], domain, payer))
+            table = PrivateTable(counts[0], domain, payer, auditor=ratios)
             recipe._release(table, piece.plan, np.random.default_rng())
-            found = [c for c in table.comparisons if isinstance(c, GaussianComparison)]
+            found = [c for c in ratios.comparisons if isinstance(c, GaussianComparison)]
             worlds[-1].append(sign * math.fsum(c.log_ratio() for c in found))
             apart.append(math.sqrt(math.fsum(c.distance**2 for c in found)))
     return Worlds.of(*worlds), float(np.max(apart))

@@ -22,7 +22,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import torch
-from cells import Record, arguments
+from measured import Record, arguments
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,8 +30,13 @@ import dp_synth as dps
 from dp_synth.accounting import Accountant
 from dp_synth.audit import guesses, one_run_bound
 from dp_synth.files import written_whole
-from dp_synth.mechanisms.clipped_gradients import Critic, Loss, WholeSum, clipped_sum
-from dp_synth.mechanisms.sampled_gradients import SampledGradients
+from dp_synth.mechanisms.dp_sgd import (
+    Critic,
+    Loss,
+    SampledGradients,
+    WholeSum,
+    clipped_sum,
+)
 from dp_synth.nn import gan
 
 BUDGET = dps.PrivacyBudget(2.0, 1e-5)

@@ -27,7 +27,7 @@ from dp_synth.audit import audit
 from dp_synth.audit.planted import PLANTED, audit_planted
 from dp_synth.audit.planted.base import DELTA, PlantedBug, StructuralBug
 from dp_synth.mechanisms import gaussian
-from dp_synth.mechanisms.exact_noise import rounded_gaussian
+from dp_synth.mechanisms.noise import rounded_gaussian
 from dp_synth.metrics.estimate import clopper_pearson
 
 AUDITS = 400

@@ -13,7 +13,7 @@ from typing import cast
 from pydantic import TypeAdapter, ValidationError
 
 from dp_synth.accounting.budget import ADJACENCIES, Adjacency, PrivacyBudget
-from dp_synth.accounting.curves import compose
+from dp_synth.accounting.calibration import scaled
 from dp_synth.accounting.events import (
     MOST_COUNTED,
     Approximate,
@@ -23,8 +23,8 @@ from dp_synth.accounting.events import (
     Gaussian,
     Laplace,
     NoisyVote,
+    NoOp,
     PartitionSelection,
-    Public,
     Pure,
     SampledGaussian,
     Selection,
@@ -33,7 +33,7 @@ from dp_synth.accounting.events import (
     VoteNoise,
     ZeroConcentrated,
 )
-from dp_synth.accounting.noise_factor import scaled
+from dp_synth.accounting.privacy_profile import compose
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
 from dp_synth.faults import Fault, first_fault
@@ -104,7 +104,7 @@ KINDS: dict[str, type[_Written]] = {
     "pure": Pure,
     "approximate": Approximate,
     "zcdp": ZeroConcentrated,
-    "public": Public,
+    "public": NoOp,
 }
 
 
@@ -167,7 +167,7 @@ def noise_factor(events: Iterable[tuple[Event, int]], epsilon: float, delta: flo
     if math.isinf(epsilon):
         raise InputError("epsilon must be a finite number above 0, got inf")
     given = scaled(events, 1.0)
-    if all(isinstance(event, Public) for event, _ in given):
+    if all(isinstance(event, NoOp) for event, _ in given):
         raise InputError("the events cost nothing, so that there is no noise to scale")
     if not delta and math.isinf(compose(given).epsilon(delta)):
         raise InputError(

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from scipy import fft, special
 
 from dp_synth.accounting import compose
-from dp_synth.accounting.contours import ContourSum, contours
-from dp_synth.accounting.curves import CONTOUR
-from dp_synth.accounting.domination import ROUNDING
-from dp_synth.accounting.dots import ROUGH, UNIT
+from dp_synth.accounting.contour_integrals import ContourSum, contours
+from dp_synth.accounting.discretization import ROUGH, UNIT
+from dp_synth.accounting.dominating_gaussian import ROUNDING
 from dp_synth.accounting.events import (
     Gaussian,
     Pure,
@@ -23,7 +22,8 @@ from dp_synth.accounting.events import (
     ThresholdedGaussian,
     TruncatedGaussian,
 )
-from dp_synth.accounting.sampled_moments import Step, Tilted, log_transforms, rectangles, tilted
+from dp_synth.accounting.privacy_profile import CONTOUR
+from dp_synth.accounting.subsampled_moments import Step, Tilted, log_transforms, rectangles, tilted
 from dp_synth.errors import UnsupportedEvent
 
 Floats = NDArray[np.float64]
@@ -189,7 +189,7 @@ def test_what_a_transform_may_be_wrong_by_is_in_both_ends(
         logs, sizes, errors = log_transforms(law, w, careful=careful)
         return logs + wrong, sizes, errors + abs(wrong) * (1 + 1e-6)
 
-    monkeypatch.setattr("dp_synth.accounting.contours.log_transforms", perturbed)
+    monkeypatch.setattr("dp_synth.accounting.contour_integrals.log_transforms", perturbed)
     least, most = ContourSum(0.0, steps).epsilons(log_delta)
     assert least <= low <= high <= most
     assert 1e-8 * high < most - least < 1e-4 * high

@@ -10,7 +10,7 @@ import pytest
 
 import dp_synth as dps
 from dp_synth.accounting import Accountant, Entry, Event, Gaussian, Ledger, PrivacyBudget, compose
-from dp_synth.accounting.closed_forms import gaussian_epsilon
+from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.accounting.events import Laplace, NoisyVote, SampledGaussian
 from dp_synth.audit import worst_case
 from dp_synth.audit.checks import (
@@ -31,7 +31,7 @@ from dp_synth.audit.ledger_checks import (
     stages_within,
 )
 from dp_synth.errors import InputError, UnsupportedEvent
-from dp_synth.mechanisms.noisy_votes import Questions, ballots
+from dp_synth.mechanisms.pate import Questions, ballots
 from dp_synth.transcript import MarginalAnswer
 
 BUDGET = PrivacyBudget(1.0, 1e-5)

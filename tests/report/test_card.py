@@ -11,7 +11,7 @@ from made_release import people
 
 from dp_synth import PrivacyBudget, Release
 from dp_synth.accounting import Ledger
-from dp_synth.accounting.events import NoGuarantee, Pure
+from dp_synth.accounting.events import NonPrivate, Pure
 from dp_synth.accounting.ledger import Entry
 from dp_synth.datasets.sources import ADULT
 from dp_synth.errors import InputError
@@ -102,7 +102,7 @@ def test_steps_share_the_whole_cost_and_name_what_was_measured():
 
 
 def test_shares_are_unknown_where_a_cost_is():
-    steps = data_card(with_event(NoGuarantee("a test"))).publishable.steps
+    steps = data_card(with_event(NonPrivate("a test"))).publishable.steps
     assert {step.share for step in steps} == {None}
     more = data_card(with_event(Pure(0.1))).publishable.steps
     assert sum(step.share for step in more) == pytest.approx(1)
@@ -133,7 +133,7 @@ def test_what_is_not_for_release_is_a_blocking_finding():
     assert not CARD.publishable.blocking
     cases = {
         "seeded": released(seed=0),
-        "no_guarantee": with_event(NoGuarantee("a test")),
+        "no_guarantee": with_event(NonPrivate("a test")),
         "simulation": replace(
             RELEASE, ledger=Ledger(RELEASE.ledger.budget, RELEASE.ledger.entries, simulation=True)
         ),
