@@ -172,10 +172,10 @@ HIGHER = ("auc:gradient_boosting", "equivalent_sample", "rare_combinations:preci
 
 def test_better_says_which_way_a_metric_points():
     data = load("adult")
-    real = RealTables(data.train.head(2500), data.holdout.head(1500), data.schema)
+    real = RealTables(data.train.head(1500), data.holdout.head(1000), data.schema)
     rng = np.random.default_rng(0)
     shuffled = pd.DataFrame({name: rng.permutation(real.train[name]) for name in real.train})
-    good, bad = Compared(real, data.reference.head(2500)), Compared(real, shuffled)
+    good, bad = Compared(real, data.reference.head(1500)), Compared(real, shuffled)
     for keys, better in ((LOWER, "lower"), (HIGHER, "higher")):
         for key in keys:
             metric = METRICS[key.split(":")[0]]
