@@ -21,6 +21,7 @@ YEAR = "2026"  # of this version
 KEYS: Mapping[str, tuple[str, ...]] = {  # name: entries of references.bib, nearest first
     "independent": (),
     "mst": ("mckenna2021",),
+    "published_mst": ("mckenna2021",),
     "aim": ("mckenna2022",),
     "clique_tree": ("mckenna2021", "mckenna2022"),
     "privbayes": ("zhang2017",),

@@ -33,6 +33,10 @@ DESCRIPTIONS = {
         "a maximum spanning tree of noisy pairs of columns",
         "McKenna, Miklau & Sheldon 2021, arXiv:2108.04978",
     ),
+    "published_mst": Description(
+        "a spanning tree of pairs of columns, chosen edge by edge",
+        "McKenna, Miklau & Sheldon 2021, arXiv:2108.04978",
+    ),
     "aim": Description(
         "an adaptive and iterative choice of marginals",
         "McKenna, Mullins, Sheldon & Miklau 2022, arXiv:2201.12677",
