@@ -27,7 +27,7 @@ def measure() -> None:
     """Print a line for each plan and target."""
     os.environ["DP_SYNTH_CACHE"] = ""
     began = time()
-    from dp_synth.accounting import PrivacyBudget, calibrate, calibration, compose, composition
+    from dp_synth.accounting import PrivacyBudget, calibrate, calibration, compose, pld
     from dp_synth.datasets import load
     from dp_synth.synthesizers import SYNTHESIZERS
 
@@ -35,8 +35,8 @@ def measure() -> None:
     domain = load("adult").schema.domain
 
     def forget() -> None:
-        caches = [composition.event_by_event, composition.with_blocks, calibration._total_rho]
-        contours = sys.modules.get("dp_synth.accounting.contours")
+        caches = [pld.event_by_event, pld.with_blocks, calibration._total_rho]
+        contours = sys.modules.get("dp_synth.accounting.contour_integrals")
         for cached in caches + ([contours.contours] if contours else []):
             cached.cache_clear()
 

@@ -32,7 +32,7 @@ Line = dict[str, float | int | str]
 def bought() -> str:
     """Return the table of rounds of equal noise, those of a zCDP filter as 1."""
     from dp_synth.accounting import PrivacyBudget, Round, cost
-    from dp_synth.accounting.currency import limit
+    from dp_synth.accounting.filters import limit
 
     rows = []
     for epsilon, delta in BUDGETS:

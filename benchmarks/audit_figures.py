@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 import dp_synth as dps
 from dp_synth import figures
 from dp_synth.attacks import AttackerView, ClosestRecord, DensityRatio
-from dp_synth.audit import Design, Roc, total_scores, worst_case
+from dp_synth.audit import NeighbouringTables, Roc, total_scores, worst_case
 from dp_synth.audit.auditor import watch
 from dp_synth.figures.accounting import save
 from dp_synth.files import written_whole
@@ -95,13 +95,13 @@ def measure_roc() -> Iterator[Record]:
         yield {"attack": "", "fpr": float(fpr), "tpr": float(tpr)}
 
 
-def _claim(design: Design) -> dps.accounting.PrivacyCurve:
+def _claim(design: NeighbouringTables) -> dps.accounting.PrivacyCurve:
     accountant = dps.Accountant(BUDGET, simulate=True)
     accountant.admit("mst", dps.MST().charges(design.schema.domain))
     return accountant.ledger.curve
 
 
-def _transcript_scores(design: Design, factor: float) -> Worlds:
+def _transcript_scores(design: NeighbouringTables, factor: float) -> Worlds:
     """Return log-likelihood ratios of releases whose noise is ``factor`` times what is claimed."""
 
     def other(
@@ -115,7 +115,7 @@ def _transcript_scores(design: Design, factor: float) -> Worlds:
     return np.array(total_scores(inside)), -np.array(total_scores(outside))
 
 
-def _black_box_scores(design: Design) -> dict[str, Worlds]:
+def _black_box_scores(design: NeighbouringTables) -> dict[str, Worlds]:
     """Return what two attacks on synthetic rows say of the target, who know all other records."""
     attacks = {"density ratio of synthetic rows": DensityRatio(), "closest record": ClosestRecord()}
     target = design.inside.tail(1)

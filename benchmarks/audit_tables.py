@@ -12,10 +12,13 @@ from measured import Spread, markdown
 from pate_worst_case import PUBLISHED, PUBLISHED_RUNS
 
 from dp_synth.audit import ceiling
+from dp_synth.citation import label_of
 from dp_synth.figures.audits import bounds_of
 from dp_synth.figures.power import factor_text
-from dp_synth.figures.style import named
+from dp_synth.figures.style import label_by, named
 from dp_synth.rounding import at_least, at_most
+
+label_by(label_of)
 
 POWER = 0.8  # share of audits that must alarm
 ATTACKED_AT, FRESH_FROM = 1000.0, 100  # the epsilon, and the first seed that chose nothing

@@ -37,7 +37,7 @@ from dp_synth.mechanisms.dp_sgd import (
     WholeSum,
     clipped_sum,
 )
-from dp_synth.nn import adversarial
+from dp_synth.nn import gan
 
 BUDGET = dps.PrivacyBudget(2.0, 1e-5)
 COLUMNS, CATEGORIES, OTHERS = 100, 4, 800
@@ -149,7 +149,7 @@ def watched(watcher: Watcher, factor: float) -> Iterator[None]:
             drawn = super()._noise(sums)
             return [WholeSum((factor * one).round().long(), bits) for one, bits in drawn]
 
-    with mock.patch.object(adversarial, "SampledGradients", Watched):
+    with mock.patch.object(gan, "SampledGradients", Watched):
         yield
 
 

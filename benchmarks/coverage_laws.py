@@ -20,7 +20,7 @@ from deep_tables import correlations, lower_limits
 from scipy.special import expit, ndtr
 
 from dp_synth.accounting import PrivacyBudget
-from dp_synth.attacks.excess import excess
+from dp_synth.attacks.excess_risk import excess
 from dp_synth.attacks.scores import Cluster, Scores
 from dp_synth.audit import Roc
 from dp_synth.benchmark.live import LiveCell
@@ -33,13 +33,12 @@ from dp_synth.metrics.correlation import correlation
 from dp_synth.metrics.equivalent_sample import equivalent_sample
 from dp_synth.metrics.estimate import difference, paired_difference, share, weighted_mean
 from dp_synth.metrics.fidelity import mean_total_variation
-from dp_synth.metrics.prediction import Predicted
 from dp_synth.metrics.propensity import propensity_mse
 from dp_synth.metrics.range_queries import range_queries
 from dp_synth.metrics.rare_combinations import rare_combinations
 from dp_synth.metrics.regression import Errors
 from dp_synth.metrics.several_models import intervals_over_models, rank_agreement
-from dp_synth.metrics.utility import auc_gain, auc_of, scores_of
+from dp_synth.metrics.utility import Predicted, auc_gain, auc_of, scores_of
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, CliqueTree, Independent, Synthesizer
 from dp_synth.transcript import measured

@@ -201,10 +201,10 @@ def cost(steps: int) -> Iterator[Line]:
     import torch
 
     import dp_synth as dps
-    from dp_synth.nn import adversarial
+    from dp_synth.nn import gan
 
     torch.set_num_threads(1)
-    adversarial.WARM_UP = 1  # steps of the generator alone, which are not asked about
+    gan.WARM_UP = 1  # steps of the generator alone, which are not asked about
     data, budget = dps.datasets.load("adult"), dps.PrivacyBudget(EPSILON, DELTA)
     for count in (2, 2, 2 + steps):  # the first loads and compiles what is loaded once
         accountant = dps.Accountant(budget, simulate=True)

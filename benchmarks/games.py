@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 import dp_synth as dps
 from dp_synth.attacks import AttackerView, ClosestRecord, DensityRatio, MarginalRatio
-from dp_synth.attacks.calibrated import lira, rmia
-from dp_synth.attacks.games import Fitted, MembershipGame, Panel, Played
+from dp_synth.attacks.membership_game import Fitted, MembershipGame, Panel, Played
+from dp_synth.attacks.score_calibration import lira, rmia
 from dp_synth.attacks.scores import Scores
 from dp_synth.synthesizers import MST
 

@@ -16,8 +16,7 @@ from scipy.stats import gaussian_kde
 from threadpoolctl import threadpool_limits
 
 import dp_synth as dps
-from dp_synth.attacks.gen_lra import likelihood_gains
-from dp_synth.attacks.kernel_density import Floats, KernelDensity, Standardised, squares
+from dp_synth.attacks.density import Floats, KernelDensity, Standardised, likelihood_gains, squares
 
 TARGETS, ROWS, REFITTED, NEAREST = 1000, 1000, 5, 200
 

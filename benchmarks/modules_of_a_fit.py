@@ -1,7 +1,7 @@
 """Print the modules and classes of dp_synth whose code runs in a fit of a table in memory.
 
 ``modules_of_a_fit.py [NAME ...]``: by default of ``mst`` and ``independent``. Whoever reads the
-path of a fit has to open these modules. Counted are functions and methods that are called by `fit`, a
+path of a fit has to open these. Counted are functions and methods that are called by `fit`, a
 second one, which imports nothing; code that dataclasses write is not. ``--list`` names them.
 """
 

@@ -36,9 +36,9 @@ def thresholds(epsilon: float, delta: float, columns: int) -> list[float]:
     from scipy.special import ndtri
 
     from dp_synth.accounting import Gaussians, Plan, PrivacyBudget, ThresholdedGaussians, compose
-    from dp_synth.accounting.closed_forms import gaussian_delta
-    from dp_synth.accounting.currency import limit
+    from dp_synth.accounting.conversions import gaussian_delta
     from dp_synth.accounting.events import Gaussian, PartitionSelection, ThresholdedGaussian
+    from dp_synth.accounting.filters import limit
 
     kept = (1 - TENTH) * delta / (1 - TENTH * delta)
     rest = limit(PrivacyBudget(epsilon, kept), "gdp") * (1 - SHARE)

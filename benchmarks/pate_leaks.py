@@ -26,7 +26,7 @@ from scipy import stats
 
 import dp_synth as dps
 from dp_synth.accounting import Plan, Votes
-from dp_synth.accounting.closed_forms import gaussian_epsilon
+from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.audit import Worlds, clopper_pearson_bound
 from dp_synth.domain import Codes, Domain
 from dp_synth.mechanisms.pate import (
@@ -115,7 +115,7 @@ LEAKS: dict[str, type[Teachers]] = {
 
 def fit_record(leak: str, seed: int) -> dict[str, float]:
     """Return the TV of pairs and the AUC of one fit whose teachers leak so."""
-    from dp_synth.nn import teachers as lessons
+    from dp_synth.nn import pate_training as lessons
 
     lessons.Teachers = LEAKS[leak]  # type: ignore[attr-defined]
     parts = load(Source("adult_discrete"))

@@ -23,7 +23,7 @@ from cells import Record, arguments
 import dp_synth as dps
 from dp_synth.accounting import Accountant, PrivacyCurve
 from dp_synth.audit import (
-    Design,
+    NeighbouringTables,
     Worlds,
     area_test,
     clopper_pearson_bound,
@@ -50,14 +50,14 @@ PUBLISHED = {
 PUBLISHED_RUNS = 400  # a world, that each of these is bounded on
 
 
-def worst_data() -> Design:
+def worst_data() -> NeighbouringTables:
     """Return five records of zeros, and these with one of ones."""
     fields = [{"name": n, "type": "categorical", "categories": ["0", "1"]} for n in "ABC"]
     schema = dps.Schema.from_dict({"name": "worst", "columns": fields})
     outside = pd.DataFrame([["0"] * 3] * ALIKE, columns=list("ABC"))
     target = pd.DataFrame([["1"] * 3], columns=list("ABC"))
     inside = pd.concat([outside, target], ignore_index=True)
-    return Design("worst data", schema, inside, outside)
+    return NeighbouringTables("worst data", schema, inside, outside)
 
 
 def played(teachers: int, runs: int) -> Record:
@@ -84,7 +84,7 @@ def played(teachers: int, runs: int) -> Record:
     return {**settings, **claim, **about, "values": found}
 
 
-def claim_of(recipe: dps.PATEGAN, design: Design) -> PrivacyCurve:
+def claim_of(recipe: dps.PATEGAN, design: NeighbouringTables) -> PrivacyCurve:
     """Return the curve of the ledger that a fit would have."""
     accountant = Accountant(BUDGET, simulate=True)
     accountant.admit(recipe.name, recipe.charges(design.schema.domain))

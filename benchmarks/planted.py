@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from dp_synth import MST, PrivacyBudget, __version__
 from dp_synth.audit import audit
-from dp_synth.audit.planted import PLANTED, audit_plant
-from dp_synth.audit.planted_base import DELTA, Oversight, Plant
+from dp_synth.audit.planted import PLANTED, audit_planted
+from dp_synth.audit.planted.base import DELTA, PlantedBug, StructuralBug
 from dp_synth.mechanisms import gaussian
 from dp_synth.mechanisms.noise import rounded_gaussian
 from dp_synth.metrics.estimate import clopper_pearson
@@ -63,7 +63,7 @@ def judged(record: Record, passes: Passes, audits: int, *, most: int | None) -> 
     }
 
 
-def of_plant(plant: Plant) -> Record:
+def of_plant(plant: PlantedBug) -> Record:
     record: Record = {
         "name": plant.name,
         "twin_of": plant.twin_of,
@@ -71,10 +71,10 @@ def of_plant(plant: Plant) -> Record:
         "runs": plant.runs,
     }
     most = MOST_ALARMS if plant.is_correct else None
-    return judged(record, lambda rng: audit_plant(plant, rng).passed, AUDITS, most=most)
+    return judged(record, lambda rng: audit_planted(plant, rng).passed, AUDITS, most=most)
 
 
-def of_oversight(oversight: Oversight, *, faulty: bool) -> Record:
+def of_oversight(oversight: StructuralBug, *, faulty: bool) -> Record:
     """Return how often a check fails; without the fault it may hardly ever."""
     record: Record = {
         "name": oversight.name if faulty else f"{oversight.name}, mended",
@@ -124,7 +124,7 @@ def works_on_plants(part: str) -> Iterator[Record]:
     for plant in PLANTED.values():
         if part not in plant.name:
             continue
-        if isinstance(plant, Plant):
+        if isinstance(plant, PlantedBug):
             yield of_plant(plant)
         else:
             yield of_oversight(plant, faulty=True)

@@ -29,13 +29,13 @@ from dp_synth.accounting import (
     calibrate,
     compose,
 )
-from dp_synth.accounting.blocks import block_curve
-from dp_synth.accounting.closed_forms import gaussian_delta, gaussian_epsilon, zcdp_delta
-from dp_synth.accounting.composition import event_by_event
-from dp_synth.accounting.currency import cost
+from dp_synth.accounting.conversions import gaussian_delta, gaussian_epsilon, zcdp_delta
 from dp_synth.accounting.events import NoisyVote, Pure, SampledGaussian, ZeroConcentrated
-from dp_synth.accounting.tilting import LossSum
-from dp_synth.accounting.votes import vote_delta
+from dp_synth.accounting.fft_composition import LossSum
+from dp_synth.accounting.filters import cost
+from dp_synth.accounting.pate import vote_delta
+from dp_synth.accounting.pld import event_by_event
+from dp_synth.accounting.selection_block import block_curve
 from dp_synth.audit import Roc, Worlds, area_test, clopper_pearson_bound, gaussian_bound
 from dp_synth.domain import Domain
 from dp_synth.mechanisms.exponential import Dependences

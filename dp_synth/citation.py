@@ -1,4 +1,4 @@
-"""Whom to cite: BibTeX of every method, attack and table, and of the toolkit beside it."""
+"""Methods by name: whom to cite for each, in BibTeX, and what figures call it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 
+from dp_synth import attacks, audit
 from dp_synth._version import __version__
+from dp_synth.attacks import ATTACKS
+from dp_synth.attacks.risk_table import GUESSES
 from dp_synth.datasets.sources import ADULT, NAMED
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
+from dp_synth.metrics import METRICS
+from dp_synth.synthesizers import SYNTHESIZERS
 
 TOOLKIT = "dp_synth"
 TITLE = (
@@ -18,42 +23,6 @@ TITLE = (
 )
 AUTHOR = "{The dp_synth developers}"
 YEAR = "2026"  # of this version
-KEYS: Mapping[str, tuple[str, ...]] = {  # name: entries of references.bib, nearest first
-    "independent": (),
-    "mst": ("mckenna2021",),
-    "published_mst": ("mckenna2021",),
-    "aim": ("mckenna2022",),
-    "clique_tree": ("mckenna2021", "mckenna2022"),
-    "privbayes": ("zhang2017",),
-    "mwem": ("hardt2012", "mckenna2019"),
-    "marginal_generator": ("liu2021", "chen2025"),
-    "dpgan": ("xie2018", "abadi2016"),
-    "dpctgan": ("xu2019", "rosenblatt2020", "fang2022", "bie2023", "abadi2016"),
-    "pategan": ("jordon2019", "papernot2017"),
-    "patectgan": ("rosenblatt2020", "xu2019", "papernot2017"),
-    "closest_record": ("yao2025",),
-    "density_ratio": ("breugel2023",),
-    "nearest_records": ("hilprecht2019",),
-    "records_within_radius": ("hilprecht2019",),
-    "distance_difference": ("meeus2023",),
-    "domias": ("breugel2023",),
-    "gen_lra": ("ward2025",),
-    "classifier": ("hayes2019",),
-    "marginal_ratio": ("golob2024", "golob2024marginals"),
-    "transcript_ratio": ("neyman1933",),
-    "lira": ("carlini2022",),
-    "rmia": ("zarifzadeh2024",),
-    "targeted_counts": ("houssiau2022",),
-    "groundhog": ("stadler2022",),
-    "attribute_inference": ("giomi2023",),
-    "singling_out": ("giomi2023",),
-    "linkability": ("giomi2023",),
-    "linear_reconstruction": ("annamalai2024",),
-    "reconsyn": ("ganev2023",),
-    "vulnerability": ("meeus2023",),
-    "audit": ("annamalai2024audit", "neyman1933", "delong1988", "clopper1934"),
-    "one_run": ("steinke2023", "mahloujifar2025"),
-}
 
 
 def cite(what: object) -> str:
@@ -68,16 +37,33 @@ def cite(what: object) -> str:
     >>> cite("dp_synth").count("@")
     1
     """
-    entries, name = _entries(), _name_of(what)
-    if name in KEYS:
-        return "\n\n".join([*(entries[key] for key in KEYS[name]), _toolkit()])
+    known, name = methods(), _name_of(what)
+    own = known.get(name, what)  # of what is not known by its name, what it says of itself
+    if (keys := getattr(own, "cites", None)) is not None:
+        return "\n\n".join([*map(_entry, keys), _toolkit()])
     if name == TOOLKIT:
         return _toolkit()
     tables = {"adult": ADULT, **NAMED}
     if name in tables:
         return "\n\n".join([_table(name, tables[name].citation), _toolkit()])
-    known = sorted([*KEYS, *tables, TOOLKIT])
-    raise InputError(f"nothing to cite is called {name!r}; {nearest(name, known)}")
+    there = sorted([*known, *tables, TOOLKIT])
+    raise InputError(f"nothing to cite is called {name!r}; {nearest(name, there)}")
+
+
+def methods() -> dict[str, object]:
+    """Return synthesizers, attacks, metrics and further citable functions, by name."""
+    classes = (*SYNTHESIZERS.values(), *ATTACKS.values(), *GUESSES.values(), *METRICS.values())
+    return {_name_of(one): one for one in (*classes, *attacks.CITABLE, *audit.CITABLE)}
+
+
+def label_of(name: str) -> str | None:
+    """Return what figures call a method: its label or name; None for what is not known.
+
+    >>> label_of("pategan"), label_of("tv1"), label_of("no_such_method")
+    ('PATE-GAN', 'tv1', None)
+    """
+    known = methods()
+    return (getattr(known[name], "figure_label", "") or name) if name in known else None
 
 
 def _name_of(what: object) -> str:
@@ -85,9 +71,11 @@ def _name_of(what: object) -> str:
     if isinstance(what, str):
         return what
     called = (getattr(what, where, None) for where in ("name", "synthesizer", "__name__"))
-    name = next((name for name in called if isinstance(name, str)), type(what).__name__)
-    plain = {key.replace("_", ""): key for key in KEYS}  # TargetedCounts is targeted_counts
-    return plain.get(name.lower(), name)
+    return next((name for name in called if isinstance(name, str)), type(what).__name__)
+
+
+def _entry(key: str) -> str:
+    return key if key.startswith("@") else _entries()[key]
 
 
 @lru_cache(maxsize=1)

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
-from dp_synth.datasets.writing import BLOCK, lacking_signs, write_blocks
+from dp_synth.datasets.tables import BLOCK, lacking_signs, write_blocks
 from dp_synth.display import ROWS, html_table
 from dp_synth.errors import InputError, ReleaseError, warn
 from dp_synth.extensions import listed
@@ -52,7 +52,7 @@ from dp_synth.inference.junction_tree import MAX_CELLS
 from dp_synth.readers import LARGEST_ARRAYS, parse_json, read_arrays
 from dp_synth.sampling import Given, Sampler, attribute_of, completed
 from dp_synth.schema import Kinds, Schema
-from dp_synth.schema.decoding import Style
+from dp_synth.schema.kinds import Style
 from dp_synth.settings import checked
 from dp_synth.transcript import Answer, from_fields, names_of, to_fields
 from dp_synth.validation_bounds import ValidationBounds, bounds_of

@@ -13,13 +13,12 @@ from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.inference import Model
-from dp_synth.schema import Schema, line
-from dp_synth.schema.cells import Cells, numbers_of
+from dp_synth.schema import Schema, numeric
+from dp_synth.schema.bins import Bins, after
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
-from dp_synth.schema.dates import DatetimeColumn
-from dp_synth.schema.decoding import Coded, Draw, Style, decoded
-from dp_synth.schema.grid import Grid, after
-from dp_synth.schema.numeric import NumericColumn
+from dp_synth.schema.kinds import Coded, Draw, Style, decoded
+from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
+from dp_synth.schema.parsing import Cells, numbers_of
 
 Value = str | int | float | None
 Given = Value | Sequence[Value] | Set[Value] | NDArray[np.generic] | pd.Series | pd.Index
@@ -52,18 +51,18 @@ class Drawn:
     """
 
     column: Line
-    grid: Grid
+    grid: Bins
     pieces: Mapping[int, NDArray[np.intp]]
     shares: Mapping[int, Floats]
 
     def draw(self, codes: Codes, rng: np.random.Generator) -> tuple[Floats, Codes]:
-        """Return what `line.draw` does, of the pieces of each cell."""
+        """Return what `numeric.draw` does, of the pieces of each cell."""
         ordinary = len(self.column.grid)
         own = codes - ordinary + len(self.grid)
         for code, pieces in self.pieces.items():
             here = np.flatnonzero(codes == code)
             own[here] = rng.choice(pieces, len(here), p=self.shares[code])
-        return line.draw(self.grid, own.astype(np.int32), rng)
+        return numeric.draw(self.grid, own.astype(np.int32), rng)
 
 
 def read_given(schema: Schema, given: Mapping[str, Given]) -> list[Evidence]:
@@ -221,7 +220,7 @@ def _drawn(column: Line, begins: Floats, ends: Floats, parts: Floats) -> Drawn:
     grid = column.grid
     beyond = max(grid.upper, float(ends.max(initial=grid.upper))) + 1.0  # the last cell stays empty
     cuts = np.unique([grid.lower, *begins, *ends, beyond, beyond + 1.0])
-    narrow = Grid(grid.lower, beyond + 1.0, cuts, grid.whole, grid.decimals)
+    narrow = Bins(grid.lower, beyond + 1.0, cuts, grid.whole, grid.decimals)
     cells, places = grid.cells(begins), np.searchsorted(cuts, begins)
     pieces = {int(cell): places[cells == cell] for cell in np.unique(cells)}
     shares = {cell: parts[cells == cell] / parts[cells == cell].sum() for cell in pieces}

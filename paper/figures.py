@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from dp_synth import figures
+from dp_synth.citation import label_of
 from dp_synth.figures.style import (
     FULL_WIDTH,
     GREY,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+figures.label_by(label_of)
 
 COMMITTED = PAPER / "figures"
 SOURCE = "drawn from"

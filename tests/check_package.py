@@ -9,6 +9,7 @@ from pathlib import Path
 
 WANTED = (
     "dp_synth/py.typed",
+    "dp_synth/__init__.pyi",
     "dp_synth/datasets/adult.csv.gz",
     "dp_synth/datasets/adult.meta.json",
     "dp_synth/datasets/LICENSES",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dp_synth.accounting import cache
+from dp_synth.accounting import calibration
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,5 +16,5 @@ def calibration_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     base = tmp_path_factory.getbasetemp()
     run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(cache.VARIABLE, str(run / "calibration"))
+        patch.setenv(calibration.CACHE_VARIABLE, str(run / "calibration"))
         yield

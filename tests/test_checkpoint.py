@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 from dp_synth import checkpoint as checkpoints  # noqa: E402
 from dp_synth.checkpoint import Checkpoint  # noqa: E402
 from dp_synth.mechanisms import dp_sgd  # noqa: E402
-from dp_synth.nn import adversarial  # noqa: E402
+from dp_synth.nn import gan  # noqa: E402
 from dp_synth.nn.progress import Progress, watching  # noqa: E402
 
 SETTINGS = {"steps": 26, "rate": 0.1, "fakes": 32, "critic_width": 8, "generator_width": 8}
@@ -43,7 +43,7 @@ PLAIN = SCHEMA.select(["a"])
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charge 10 steps at once, so that 26 steps are three blocks."""
     monkeypatch.setattr(dp_sgd, "CHARGED_AT_ONCE", 10)
-    monkeypatch.setattr(adversarial, "WARM_UP", 5)
+    monkeypatch.setattr(gan, "WARM_UP", 5)
 
 
 class Stopped(Exception):

@@ -19,8 +19,7 @@ from dp_synth.benchmark import Grid, run_grid
 from dp_synth.cli import main
 from dp_synth.domain import MOST_CLIQUES, Domain
 from dp_synth.errors import GridError, InputError, SchemaError
-from dp_synth.inference.spanning import spanning_parents
-from dp_synth.inference.triangulation import total_cells
+from dp_synth.inference.triangulation import spanning_parents, total_cells
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings
 from dp_synth.synthesizers import SYNTHESIZERS

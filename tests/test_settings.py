@@ -10,7 +10,7 @@ import pytest
 
 from dp_synth.accounting import PrivacyBudget, events
 from dp_synth.attacks import ATTACKS
-from dp_synth.attacks.oracle import ReconSyn
+from dp_synth.attacks.reconstruction import ReconSyn
 from dp_synth.attacks.singling_out import Guessing
 from dp_synth.checkpoint import Checkpoint
 from dp_synth.errors import InputError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dp_synth.yaml_lines import YamlFault, line_of, parse_yaml
+from dp_synth.readers import YamlFault, line_of, parse_yaml
 
 
 def test_each_key_and_item_has_its_line():

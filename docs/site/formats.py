@@ -22,7 +22,7 @@ from dp_synth.report.card_public import Publishable
 from dp_synth.report.policy import Policy, Required, sample_policy
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, IdColumn, NumericColumn, Schema
 from dp_synth.schema.constraints import Constraint, Function
-from dp_synth.schema.number_format import NumberFormat
+from dp_synth.schema.formats import NumberFormat
 
 HEAD = "| key | what it takes | default |\n|---|---|---|"
 WORDS = {

@@ -1,14 +1,12 @@
 """Budget, events, plans, curves and the accountant: what a release costs, never too little."""
 
-from dp_synth.accounting.accountant import Accountant, Recipe
+from dp_synth.accounting.accountant import Accountant, Recipe, SubAccountant
 from dp_synth.accounting.budget import ADJACENCIES, Adjacency, PrivacyBudget
-from dp_synth.accounting.calibration import calibrate
-from dp_synth.accounting.currency import CURRENCIES, Currency, cost
-from dp_synth.accounting.curves import PrivacyCurve, compose
-from dp_synth.accounting.events import Event, Gaussian, Round, Selection
+from dp_synth.accounting.calibration import calibrate, with_noise
+from dp_synth.accounting.events import Event, Gaussian, NonPrivate, NoOp, Round, Selection
+from dp_synth.accounting.filters import FILTER_KINDS, FilterKind, cost
 from dp_synth.accounting.ledger import Entry, Ledger, Randomness, Sampler
-from dp_synth.accounting.ledger_lines import read_ledger
-from dp_synth.accounting.noise_factor import with_noise
+from dp_synth.accounting.ledger_file import read_ledger
 from dp_synth.accounting.plan import (
     Filtered,
     FilteredGaussian,
@@ -21,35 +19,47 @@ from dp_synth.accounting.plan import (
     Unbounded,
     Votes,
 )
-from dp_synth.accounting.portion import Portion
-from dp_synth.accounting.slices import Slice
+from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
+from dp_synth.accounting.reservation import Reservation
+
+# Names of before: they go with the next version.
+CURRENCIES = FILTER_KINDS
+Currency = FilterKind
+Portion = SubAccountant
+Slice = Reservation
 
 __all__ = [
     "ADJACENCIES",
     "CURRENCIES",
+    "FILTER_KINDS",
     "Accountant",
     "Adjacency",
     "Currency",
     "Entry",
     "Event",
+    "FilterKind",
     "Filtered",
     "FilteredGaussian",
     "FilteredSelection",
     "Gaussian",
     "Gaussians",
     "Ledger",
+    "NoOp",
+    "NonPrivate",
     "Plan",
     "Portion",
     "PrivacyBudget",
     "PrivacyCurve",
     "Randomness",
     "Recipe",
+    "Reservation",
     "Round",
     "SampledGaussians",
     "Sampler",
     "Selection",
     "Selections",
     "Slice",
+    "SubAccountant",
     "ThresholdedGaussians",
     "Unbounded",
     "Votes",

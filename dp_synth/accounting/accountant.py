@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +13,10 @@ from typing import Any, NoReturn, Protocol
 from dp_synth.accounting.balance import Balance
 from dp_synth.accounting.budget import PrivacyBudget
 from dp_synth.accounting.calibration import at_cost, calibrate
-from dp_synth.accounting.currency import Currency
-from dp_synth.accounting.curves import compose
 from dp_synth.accounting.events import Event, NoisyVote, SampledGaussian, TruncatedGaussian
-from dp_synth.accounting.filters import APART_SHARE, Filter
+from dp_synth.accounting.filters import APART_SHARE, Filter, FilterKind
 from dp_synth.accounting.ledger import (
-    CRUMBS,
+    NEGLIGIBLE,
     PLANNED,
     Entry,
     Ledger,
@@ -27,10 +25,12 @@ from dp_synth.accounting.ledger import (
 )
 from dp_synth.accounting.ledger_file import LedgerFile
 from dp_synth.accounting.plan import Plan
-from dp_synth.accounting.portion import Plans, Portion
-from dp_synth.accounting.slices import Slice, reservations
+from dp_synth.accounting.privacy_profile import compose
+from dp_synth.accounting.reservation import Reservation, reservations
 from dp_synth.errors import BudgetExceeded, UnsupportedEvent
 from dp_synth.rounding import rounded_up
+
+Plans = Mapping[str, tuple[Plan, float]]
 
 
 class Recipe(Protocol):
@@ -65,13 +65,13 @@ class Accountant:
         *,
         ledger: str | Path | None = None,
         planned: Sequence[tuple[Recipe, float]] = (),
-        adaptive: bool | Currency = False,
+        adaptive: bool | FilterKind = False,
         simulate: bool = False,
     ) -> None:
         self.budget = budget
         self.planned = _checked(tuple(planned), budget)
-        self.currency: Currency | None = _currency(adaptive, planned)
-        self._turns: list[Slice] = []
+        self.currency: FilterKind | None = _currency(adaptive, planned)
+        self._turns: list[Reservation] = []
         self._domain: object = None
         apart = APART_SHARE * budget.delta if self.currency else 0.0
         empty = Ledger(budget, (), self.currency or "planned", simulate, apart)
@@ -82,7 +82,7 @@ class Accountant:
         self._made: Ledger | None = None
         _ = self._filter and self._filter.limit  # InputError where a filter has none
         self._latest: tuple[int, int] = (0, 0)
-        self._admitted: list[Slice] = []
+        self._admitted: list[Reservation] = []
         self._lock = threading.RLock()
         self._process = os.getpid()
 
@@ -137,7 +137,7 @@ class Accountant:
                 "only an adaptive accountant has a filter; open one; nothing was released"
             )
         left = rule.limit - self.ledger.spent(rule.currency)
-        return left if left > CRUMBS * rule.limit else 0.0
+        return left if left > NEGLIGIBLE * rule.limit else 0.0
 
     @property
     def _filter(self) -> Filter | None:
@@ -154,9 +154,9 @@ class Accountant:
             self._file.append([])
             return True
 
-    def portion(self, epsilon: float) -> Portion:
+    def portion(self, epsilon: float) -> SubAccountant:
         """Return as much of an adaptive root's filter as a budget of ``epsilon`` would be."""
-        return Portion(self, None, self.amount(epsilon))
+        return SubAccountant(self, None, self.amount(epsilon))
 
     def amount(self, epsilon: float) -> float:
         """Return what a budget of ``epsilon``, at the root's delta, is in the filter's currency."""
@@ -175,7 +175,7 @@ class Accountant:
         randomness: Randomness = "os",
         amount: float | None = None,
         why: str = PLANNED,
-    ) -> Slice:
+    ) -> Reservation:
         """Reserve the budget for one plan; BudgetExceeded when it cannot be paid.
 
         ``amount`` and ``why`` as in ``admit_jointly``.
@@ -190,7 +190,7 @@ class Accountant:
         randomness: Randomness = "os",
         amount: float | None = None,
         why: str = PLANNED,
-    ) -> dict[str, Slice]:
+    ) -> dict[str, Reservation]:
         """Reserve the budget for several plans, each with the weight of its share.
 
         Plans without noise are calibrated together: until their composition meets the budget,
@@ -206,7 +206,7 @@ class Accountant:
         with self._alone():
             return self._of_its_kind(self._ready(plans, amount))
 
-    def repeat(self, piece: Slice) -> Slice:
+    def repeat(self, piece: Reservation) -> Reservation:
         """Return what ``piece`` was granted once more, charged to a ledger of its own.
 
         Nothing is calibrated anew. ValueError unless this is a simulation, whose repeats are
@@ -226,7 +226,7 @@ class Accountant:
         randomness: Randomness = "os",
         reserved_at: int = 0,
         why: str = PLANNED,
-    ) -> Slice:
+    ) -> Reservation:
         """Return what is left of a reservation that the ledger file of a planned root holds.
 
         For a fit that goes on where an earlier process ended: nothing is reserved, and all that
@@ -242,7 +242,7 @@ class Accountant:
                     f"no planned ledger on disk holds this reservation of {name!r}, so that it "
                     "cannot go on; nothing was released"
                 )
-            piece = Slice(self, name, plan, randomness, reserved_at=reserved_at)
+            piece = Reservation(self, name, plan, randomness, reserved_at=reserved_at)
             piece.count_in(entries)
             self._admitted = [*(p for p in self._admitted if p.reserved_at != reserved_at), piece]
             return piece
@@ -254,7 +254,7 @@ class Accountant:
         *,
         randomness: Randomness = "os",
         why: str = PLANNED,
-    ) -> Slice:
+    ) -> Reservation:
         """Return the slice of the next planned recipe, which must be this one.
 
         The first turn calibrates and reserves for all of them over ``domain``; later ones must
@@ -379,7 +379,7 @@ class Accountant:
 
     def _reserve(
         self, plans: dict[str, Plan], randomness: Randomness, why: str = PLANNED
-    ) -> dict[str, Slice]:
+    ) -> dict[str, Reservation]:
         """Write the plans down, then hand out what charges to them."""
         self._of_its_kind(plans)
         called = self._names(plans)
@@ -391,7 +391,7 @@ class Accountant:
         self._write(lines)
         pieces = {}
         for position, (name, plan) in enumerate(plans.items(), len(self._admitted)):
-            pieces[name] = Slice(
+            pieces[name] = Reservation(
                 self, called[name], plan, randomness, position=position, reserved_at=place
             )
             place += len(each[name])
@@ -478,7 +478,7 @@ def _checked(
     return planned
 
 
-def _currency(adaptive: bool | Currency, planned: Sequence[object]) -> Currency | None:
+def _currency(adaptive: bool | FilterKind, planned: Sequence[object]) -> FilterKind | None:
     if adaptive is False:
         return None
     if planned:
@@ -486,3 +486,54 @@ def _currency(adaptive: bool | Currency, planned: Sequence[object]) -> Currency 
     if adaptive not in (True, "zcdp", "gdp"):
         raise ValueError(f"adaptive must be True, 'zcdp' or 'gdp', got {adaptive!r}")
     return "gdp" if adaptive is True else adaptive
+
+
+class SubAccountant:
+    """Part of an adaptive root's filter, to be spent by fits or handed on in portions."""
+
+    def __init__(self, root: Accountant, parent: SubAccountant | None, amount: float) -> None:
+        self.root = root
+        self._parent = parent
+        self._amount = amount
+        self._left = amount
+
+    def left(self) -> float:
+        """Return what is left of it, in the filter's currency: no more than of what it is part."""
+        above = self._parent.left() if self._parent else self.root.left()
+        return min(self._left, above) if self._left > NEGLIGIBLE * self._amount else 0.0
+
+    def portion(self, epsilon: float) -> SubAccountant:
+        """Return as much of this as a budget of ``epsilon`` would be."""
+        return SubAccountant(self.root, self, self.root.amount(epsilon))
+
+    def admit_jointly(
+        self, plans: Plans, *, randomness: Randomness = "os", why: str = PLANNED
+    ) -> dict[str, Reservation]:
+        """Reserve all that is left of this for several plans; see ``Accountant``.
+
+        BudgetExceeded when what it is a part of no longer has as much.
+        """
+        with self.root._lock:
+            amount = self._whole(plans)
+            pieces = self.root.admit_jointly(plans, randomness=randomness, amount=amount, why=why)
+            rule = self.root.ledger.filter
+            assert rule is not None
+            self._spend(sum(rule.cost(piece.plan.events()) for piece in pieces.values()))
+        return pieces
+
+    def check(self, plans: Plans) -> dict[str, Plan]:
+        """Return what ``admit_jointly`` would grant, or raise as it would; write nothing."""
+        with self.root._lock:
+            return self.root.check(plans, amount=self._whole(plans))
+
+    def _whole(self, plans: Plans) -> float:
+        """Return all that is left of this; BudgetExceeded when the rest of it is gone."""
+        left = self.left()
+        if left < self._left * (1 - 1e-9):
+            raise BudgetExceeded(self.root._no_room(plans, self._left))
+        return left
+
+    def _spend(self, amount: float) -> None:
+        self._left -= amount
+        if self._parent:
+            self._parent._spend(amount)

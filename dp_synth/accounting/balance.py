@@ -1,7 +1,7 @@
 """What reservations have left as charges come: nothing is certified of what nobody reserved.
 
 A reservation pays for as many answers as it says, each of its kind and no dearer. One that stands
-for a filter pays for whatever its amount allows instead (`currency`): a Gaussian event counts
+for a filter pays for whatever its amount allows instead (`filters`): a Gaussian event counts
 squares of mu, a zero-concentrated one rho.
 """
 
@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dp_synth.accounting.currency import Currency, cost, paid_for
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
@@ -26,6 +25,7 @@ from dp_synth.accounting.events import (
     TruncatedGaussian,
     ZeroConcentrated,
 )
+from dp_synth.accounting.filters import FilterKind, cost, paid_for
 from dp_synth.errors import InputError, UnsupportedEvent
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class _Filter:
     ``due`` are the noise multipliers of answers that rounds have paid for.
     """
 
-    currency: Currency
+    currency: FilterKind
     whole: float = 0.0
     left: float = 0.0
     due: list[float] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Balance:
 
     def __init__(self) -> None:
         self._granted: dict[tuple[str, str], list[_Granted]] = defaultdict(list)
-        self._filters: dict[tuple[str, str], dict[Currency, _Filter]] = defaultdict(dict)
+        self._filters: dict[tuple[str, str], dict[FilterKind, _Filter]] = defaultdict(dict)
         self._counted = 0
 
     def follow(self, entries: Sequence[Entry]) -> None:
@@ -166,7 +166,7 @@ def uncovered(entries: Iterable[Entry]) -> Iterable[tuple[int, str]]:
         balance.add(entry)
 
 
-def filter_of(reservation: Entry) -> Currency | None:
+def filter_of(reservation: Entry) -> FilterKind | None:
     """Return what the filter counts in that a reservation stands for; None where it is none."""
     if reservation.count != 1:
         return None

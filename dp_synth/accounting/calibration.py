@@ -1,22 +1,56 @@
-"""The noise scale at which a whole plan, or several together, meets (epsilon, delta)."""
+"""Calibration: the noise at which plans together meet (epsilon, delta), and where none does.
+
+Scales are kept on disk between runs: public numbers, checked again when read.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from decimal import ROUND_CEILING, Context
 from functools import lru_cache
+from pathlib import Path
 from typing import NoReturn
 
-from dp_synth.accounting import cache
-from dp_synth.accounting.audible import drowned, least_rho, rounded_up
+from dp_synth._version import __version__
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.currency import zcdp_rho
-from dp_synth.accounting.curves import compose
-from dp_synth.accounting.events import Event
-from dp_synth.accounting.filters import Filter
-from dp_synth.accounting.plan import Part, Plan
+from dp_synth.accounting.events import (
+    MOST_COUNTED,
+    DiscreteGaussian,
+    DiscreteLaplace,
+    Event,
+    Gaussian,
+    Laplace,
+    NoisyVote,
+    NonPrivate,
+    NoOp,
+    PartitionSelection,
+    Pure,
+    Round,
+    SampledGaussian,
+    Selection,
+    ThresholdedGaussian,
+    TruncatedGaussian,
+    ZeroConcentrated,
+)
+from dp_synth.accounting.filters import Filter, zcdp_rho
+from dp_synth.accounting.plan import (
+    Gaussians,
+    Part,
+    Plan,
+    SampledGaussians,
+    ThresholdedGaussians,
+    Votes,
+)
+from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
 from dp_synth.errors import InputError, UnsupportedEvent
+from dp_synth.files import written_whole
+from dp_synth.readers import read_json
 
 LEAST_RHO = 1e-60  # less is never charged
 RELATIVE_TOLERANCE = 1e-9  # of the zCDP cost; at large delta epsilon is far more sensitive
@@ -27,6 +61,11 @@ WELL_USED = 1 - 1e-4  # a cached scale that uses less of the budget is searched 
 
 Weighted = tuple[tuple[tuple[Part, ...], float], ...]
 Events = tuple[tuple[Event, int], ...]
+LARGEST_NOISE = 2.0**32  # in units of an answer: more is never drawn
+MIN_SIGNAL = 0.01  # standard deviations by which all answers of a part must be able to move
+CACHE_VARIABLE = "DP_SYNTH_CACHE"
+"""The environment variable that names another folder; empty, nothing is kept."""
+LARGEST_KEPT = 1e12  # a cost that no budget of use comes to; more is damage
 
 
 def calibrate(
@@ -63,11 +102,11 @@ def calibrate(
         events = [event for plan in _shared(rho, plans).values() for event in plan.events()]
         return compose([*before, *events]).epsilon(budget.delta)
 
-    if drowned(ready, budget):
-        rho = least_rho(tuple(plans.values()), budget) * (1 + RELATIVE_TOLERANCE)
+    if infeasible_part(ready, budget):
+        rho = min_feasible_rho(tuple(plans.values()), budget) * (1 + RELATIVE_TOLERANCE)
         if least(rho) <= budget.epsilon:  # an engine gave up below it, and misled the search
             return _shared(rho, plans)
-        _refuse_drowned(ready, budget, least(rho))
+        _refuse_infeasible(ready, budget, least(rho))
     return ready
 
 
@@ -99,17 +138,17 @@ def at_cost(
             return math.inf  # of this noise
 
     key = repr((COMPOSITION, "filter", plans, amount, rule))
-    kept = cache.read(key)
+    kept = read_kept(key)
     if kept is None or not WELL_USED * amount <= cost(kept) <= amount:
         kept = _rho_at(cost, amount)
-        cache.write(key, kept)
+        keep(key, kept)
     ready = _shared(kept, plans)
-    if drowned(ready, budget) and (amount or not rule.limit):
-        rho = least_rho(tuple(plans.values()), budget)
+    if infeasible_part(ready, budget) and (amount or not rule.limit):
+        rho = min_feasible_rho(tuple(plans.values()), budget)
         for _ in range(3):  # what may be left out depends on the epsilon
             least = rule.epsilon_for(cost(rho, rule))
             rule = replace(rule, budget=replace(budget, epsilon=least))
-        _refuse_drowned(ready, budget, least)
+        _refuse_infeasible(ready, budget, least)
     return ready
 
 
@@ -154,8 +193,8 @@ def check_guarantees(plans: Mapping[str, Plan], budget: PrivacyBudget) -> None:
             )
 
 
-def _refuse_drowned(ready: Mapping[str, Plan], budget: PrivacyBudget, least: float) -> NoReturn:
-    found = drowned(ready, budget)
+def _refuse_infeasible(ready: Mapping[str, Plan], budget: PrivacyBudget, least: float) -> NoReturn:
+    found = infeasible_part(ready, budget)
     assert found is not None
     name, part, noise = found
     raise InputError(
@@ -224,11 +263,11 @@ def _total_rho(plans: Weighted, before: Events, epsilon: float, delta: float) ->
         return compose([*before, *events]).epsilon(delta)
 
     key = repr((COMPOSITION, plans, before, epsilon, delta))
-    kept = cache.read(key)
+    kept = read_kept(key)
     if kept is not None and WELL_USED * epsilon <= spent(kept) <= epsilon:
         return kept
     found = _search(spent, epsilon, delta, alone=not before)
-    cache.write(key, found)
+    keep(key, found)
     return found
 
 
@@ -258,3 +297,167 @@ def _search(spent: Callable[[float], float], epsilon: float, delta: float, *, al
     while rho > low and spent(rho) > epsilon:  # the root may lie a hair on the wrong side
         rho, back = rho * (1 - back), back * 4
     return max(rho, low)
+
+
+def max_noise(part: Part, budget: PrivacyBudget) -> float:
+    """Return the noise from which on a part cannot say anything; infinite for choices.
+
+    Votes that all teachers cast alike, or steps down a gradient on which as many records agree
+    as there can be, must move their mean by a hundredth of its standard deviation.
+    """
+    alike = math.sqrt(part.count) / MIN_SIGNAL
+    match part:
+        case Votes():
+            return min(LARGEST_NOISE, part.teachers * alike)
+        case SampledGaussians():
+            return min(LARGEST_NOISE, MOST_COUNTED * part.rate * alike)
+        case Gaussians() | ThresholdedGaussians():
+            moved = 1.0 if budget.adjacency == "add_remove" else math.sqrt(2.0)
+            return LARGEST_NOISE / (moved * budget.max_rows)
+    return math.inf
+
+
+def infeasible_part(
+    plans: Mapping[str, Plan], budget: PrivacyBudget
+) -> tuple[str, str, float] | None:
+    """Return the first part whose noise is too much: its plan, its name and its noise."""
+    for name, plan in plans.items():
+        for part in plan.parts.values():
+            if part.count and _noise(part) > max_noise(part, budget):
+                return name, part.name, _noise(part)
+    return None
+
+
+def min_feasible_rho(plans: Sequence[tuple[Plan, float]], budget: PrivacyBudget) -> float:
+    """Return the least zCDP cost, shared by weight, at which no part has too much noise."""
+    whole = math.fsum(weight for _, weight in plans)
+    least = 0.0
+    for plan, weight in plans:
+        active = [part for part in plan.parts.values() if part.count]
+        shares = math.fsum(part.share for part in active)
+        for part in active:
+            cost = _cost_of(part, max_noise(part, budget))
+            least = max(least, cost * shares / part.share * whole / weight if cost else 0.0)
+    return least
+
+
+def rounded_up(epsilon: float) -> str:
+    """Return an epsilon in three digits, a little above it: calibration is not exact.
+
+    >>> rounded_up(0.00012341), rounded_up(2.0)
+    ('0.000124', '2.01')
+    """
+    short = Context(prec=3, rounding=ROUND_CEILING).create_decimal_from_float(epsilon * 1.002)
+    return f"{float(short):.3g}"
+
+
+def _noise(part: Part) -> float:
+    match part:
+        case Votes():
+            return part.event().scale
+        case Gaussians() | SampledGaussians() | ThresholdedGaussians():
+            return part.noise_multiplier or math.inf
+    return 0.0
+
+
+def _cost_of(part: Part, noise: float) -> float:
+    """Return what a part's ``at`` turns into this noise."""
+    if math.isinf(noise):
+        return 0.0
+    if isinstance(part, SampledGaussians):
+        rate = part.rate * part.rows * (2 if part.replaced else 1)
+        return rate**2 * part.count / 2 * math.expm1(noise**-2)
+    return (_noise(part.at(1.0)) / noise) ** 2
+
+
+def read_kept(key: str) -> float | None:
+    """Return what was kept under ``key``; None when nothing readable was."""
+    path = _kept_path(key)
+    if path is None:
+        return None
+    try:
+        kept = read_json(path)
+        text = kept.get("value") if isinstance(kept, dict) and kept.get("key") == key else None
+        value = float.fromhex(text) if isinstance(text, str) else 0.0
+    except (ValueError, OverflowError):
+        return None
+    return value if 0 < value < LARGEST_KEPT else None
+
+
+def keep(key: str, value: float) -> None:
+    """Keep ``value`` under ``key``; a disk that refuses is no reason to stop."""
+    path = _kept_path(key)
+    if path is None:
+        return
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as passing:
+            passing.write_text(json.dumps({"key": key, "value": value.hex()}), encoding="utf-8")
+
+
+def _kept_path(key: str) -> Path | None:
+    folder = os.environ.get(CACHE_VARIABLE)
+    if folder is None:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = str(Path(home) / "dp_synth" / "calibration")
+    if not folder:
+        return None
+    digest = hashlib.sha256(f"{__version__}\0{key}".encode()).hexdigest()
+    return Path(folder) / f"{digest}.json"
+
+
+def scaled(events: Iterable[tuple[Event, int]], factor: float) -> list[tuple[Event, int]]:
+    """Return the events with all noise multiplied by ``factor``.
+
+    The epsilon of selections and pure events is divided by it, a rho by its square. InputError
+    for ``Approximate`` events, which say nothing of their noise.
+
+    >>> scaled([(Selection(0.4), 14)], 2.0)
+    [(Selection(epsilon=0.2), 14)]
+    """
+    if not (math.isfinite(factor) and factor > 0):
+        raise ValueError(f"factor must be a finite number above 0, got {factor}")
+    return [(_scaled(event, factor), count) for event, count in events]
+
+
+def with_noise(curve: PrivacyCurve, factor: float) -> PrivacyCurve:
+    """Return the curve if the noise of every event were ``factor`` times what it is.
+
+    InputError as in `scaled`.
+
+    >>> from dp_synth.accounting.privacy_profile import compose
+    >>> curve = compose([(Gaussian(2.0, 1.0), 4)])
+    >>> curve.mu, with_noise(curve, 0.5).mu
+    (1.0, 2.0)
+    """
+    selected = tuple(
+        (replace(event, noise_multiplier=event.noise_multiplier * factor), count)
+        for event, count in curve.selected
+    )
+    return replace(curve, events=tuple(scaled(curve.events, factor)), selected=selected)
+
+
+def _scaled(event: Event, factor: float) -> Event:
+    match event:
+        case (
+            Gaussian()
+            | SampledGaussian()
+            | TruncatedGaussian()
+            | ThresholdedGaussian()
+            | PartitionSelection()
+        ):
+            return replace(event, noise_multiplier=event.noise_multiplier * factor)
+        case Laplace() | DiscreteLaplace() | NoisyVote():
+            return replace(event, scale=event.scale * factor)
+        case DiscreteGaussian():
+            return replace(event, stddev=event.stddev * factor)
+        case Round():
+            multiplier = event.noise_multiplier * factor
+            return Round(event.epsilon / factor, multiplier)
+        case Selection() | Pure():
+            return replace(event, epsilon=event.epsilon / factor)
+        case ZeroConcentrated():
+            return replace(event, rho=event.rho / factor / factor)
+        case NoOp() | NonPrivate():
+            return event
+    raise InputError("an approximate event says nothing of its noise, which cannot be scaled")

@@ -13,7 +13,7 @@ from typing import cast
 from pydantic import TypeAdapter, ValidationError
 
 from dp_synth.accounting.budget import ADJACENCIES, Adjacency, PrivacyBudget
-from dp_synth.accounting.curves import compose
+from dp_synth.accounting.calibration import scaled
 from dp_synth.accounting.events import (
     MOST_COUNTED,
     Approximate,
@@ -23,8 +23,8 @@ from dp_synth.accounting.events import (
     Gaussian,
     Laplace,
     NoisyVote,
+    NoOp,
     PartitionSelection,
-    Public,
     Pure,
     SampledGaussian,
     Selection,
@@ -33,11 +33,11 @@ from dp_synth.accounting.events import (
     VoteNoise,
     ZeroConcentrated,
 )
-from dp_synth.accounting.noise_factor import scaled
+from dp_synth.accounting.privacy_profile import compose
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
-from dp_synth.readers import read_text
-from dp_synth.yaml_lines import LARGEST, YamlFault, parse_yaml
+from dp_synth.faults import Fault, first_fault
+from dp_synth.readers import LARGEST_YAML, YamlFault, parse_yaml, read_text
 
 Events = list[tuple[Event, int]]
 
@@ -104,7 +104,7 @@ KINDS: dict[str, type[_Written]] = {
     "pure": Pure,
     "approximate": Approximate,
     "zcdp": ZeroConcentrated,
-    "public": Public,
+    "public": NoOp,
 }
 
 
@@ -117,7 +117,7 @@ def read_events(path: str | Path) -> tuple[Adjacency, Events]:
     if str(path) != "-":
         return parse_events(read_text(path), str(path))
     try:
-        return parse_events(sys.stdin.read(LARGEST + 1), "standard input")
+        return parse_events(sys.stdin.read(LARGEST_YAML + 1), "standard input")
     except UnicodeDecodeError:
         raise InputError("standard input: must be UTF-8 text") from None
 
@@ -167,7 +167,7 @@ def noise_factor(events: Iterable[tuple[Event, int]], epsilon: float, delta: flo
     if math.isinf(epsilon):
         raise InputError("epsilon must be a finite number above 0, got inf")
     given = scaled(events, 1.0)
-    if all(isinstance(event, Public) for event, _ in given):
+    if all(isinstance(event, NoOp) for event, _ in given):
         raise InputError("the events cost nothing, so that there is no noise to scale")
     if not delta and math.isinf(compose(given).epsilon(delta)):
         raise InputError(
@@ -241,10 +241,8 @@ def _event(kind: str, values: object, where: str) -> Event:
         made = TypeAdapter(KINDS[kind]).validate_python(values)
         return made.event() if isinstance(made, (_WrittenGaussian, _WrittenVote)) else made
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "".join(f"{part}: " for part in first["loc"][:1])
-        reason = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where}: {name}{_one_line(reason)}") from None
+        fault = first_fault(error)
+        raise InputError(f"{where}: {Fault(fault.where[:1], fault.what).line()}") from None
 
 
 def _count(value: object, where: str) -> int:
@@ -260,7 +258,3 @@ def _refuse_unknown(given: Mapping[object, object], known: Iterable[str], where:
     for name in given:
         if name not in names:
             raise InputError(f"{where}: {unknown('key', name, names)}")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -8,6 +8,7 @@ where no useful one is known.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import MISSING, asdict, dataclass, fields
 from numbers import Real
 from typing import Literal, get_args
@@ -283,7 +284,7 @@ class PartitionSelection:
 
     A unit moves the count of one value at most, by one; ``noise_multiplier`` is the standard
     deviation of the Gaussian noise on each. ``delta`` bounds the chance that a value is released
-    which the neighbouring table does not hold. Its curve is that of `partition_curve`.
+    which the neighbouring table does not hold. Its curve is that of `partition_selection`.
     """
 
     noise_multiplier: float
@@ -316,7 +317,7 @@ class NoisyVote:
     Neighbouring tables change the vote of one teacher at most, so that one count rises by one
     and the other falls by one. ``scale`` is the standard deviation of ``gaussian`` noise and
     the scale of ``laplace`` and ``gumbel`` noise. Only the winner is seen. What else must be
-    true of the teachers is said in ``dp_synth.accounting.votes``.
+    true of the teachers is said in ``dp_synth.accounting.pate``.
     """
 
     noise: VoteNoise
@@ -387,7 +388,7 @@ class ZeroConcentrated:
 
 
 @dataclass(frozen=True)
-class NoGuarantee:
+class NonPrivate:
     """Something that nothing bounds, with the ``reason``; whatever it is part of has no epsilon."""
 
     reason: str
@@ -399,7 +400,7 @@ class NoGuarantee:
 
 
 @dataclass(frozen=True)
-class Public:
+class NoOp:
     """Something read that no private record can change; it costs nothing."""
 
     @property
@@ -423,8 +424,8 @@ Event = (
     | Pure
     | Approximate
     | ZeroConcentrated
-    | NoGuarantee
-    | Public
+    | NonPrivate
+    | NoOp
 )
 EVENTS: dict[str, type[Event]] = {
     "gaussian": Gaussian,
@@ -441,10 +442,18 @@ EVENTS: dict[str, type[Event]] = {
     "pure": Pure,
     "approximate": Approximate,
     "zero_concentrated": ZeroConcentrated,
-    "no_guarantee": NoGuarantee,
-    "public": Public,
+    "no_guarantee": NonPrivate,
+    "public": NoOp,
 }
 _TYPES = {kind: name for name, kind in EVENTS.items()}
+
+
+def __getattr__(name: str) -> type:
+    """Return an event by the name that it had before."""
+    if name not in (before := {"NoGuarantee": NonPrivate, "Public": NoOp}):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"{name} is now {before[name].__name__}", DeprecationWarning, stacklevel=2)
+    return before[name]
 
 
 def event_to_fields(event: Event) -> Fields:

@@ -1,4 +1,10 @@
-"""A filter: how much of a currency an adaptive root may spend, and what each plan costs of it.
+"""Privacy filters, in zero-concentrated or Gaussian DP: what may be spent, and what plans cost.
+
+A filter stops when the amounts of all that was released, each chosen with knowledge of what came
+before, would exceed a limit fixed at the start; the whole then keeps the guarantee of the limit.
+That holds for zero-concentrated DP (Feldman & Zrnic 2021, arXiv:2008.11193; Whitehouse, Ramdas,
+Rogers & Wu 2023, arXiv:2203.05481) and for Gaussian DP, where it counts squares of mu (Smith &
+Thakurta 2022, arXiv:2210.17520). It does not hold for composed loss distributions.
 
 A plan is one mechanism, whose parameters are fixed when it is admitted, so that it is charged by
 its composed curve: the least rho, or square of mu, of which it is. A part of delta is set apart
@@ -9,31 +15,46 @@ that all plans together leave out no more than that part. `docs/accounting.md` h
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal, get_args
 
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.currency import Currency, cost, epsilon_of, epsilon_within, limit
-from dp_synth.accounting.curves import PrivacyCurve, compose
+from dp_synth.accounting.conversions import (
+    ROUNDING,
+    gaussian_delta,
+    gaussian_epsilon,
+    zcdp_delta,
+    zcdp_epsilon,
+)
+from dp_synth.accounting.dominating_gaussian import (
+    amount_of_round,
+    least_amount,
+    pure_mu,
+    selection_mu,
+)
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
-    NoGuarantee,
-    Public,
+    NonPrivate,
+    NoOp,
+    PartitionSelection,
     Pure,
+    Round,
     Selection,
+    ThresholdedGaussian,
     ZeroConcentrated,
 )
-from dp_synth.accounting.least_gaussian import least_amount
-from dp_synth.errors import UnsupportedEvent
+from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
+from dp_synth.errors import InputError, UnsupportedEvent
 
 APART_SHARE = 0.02
 """Part of an adaptive root's delta for what its plans leave out beside their amounts."""
 
 THRESHOLDS = 0.5  # of what a plan may leave out, that its thresholds may take
 LOOSE = 1.5  # times what zCDP would say, from where a composed curve lost something on its way
-CHEAP_ALONE = {Gaussian, Selection, Pure, Public}  # events whose own amounts are known in GDP
+CHEAP_ALONE = {Gaussian, Selection, Pure, NoOp}  # events whose own amounts are known in GDP
 STEPS = 20  # of an odometer, equal ones of mu
 NOTHING_APART = (
     "its ledger has no part of delta set apart, as one that an earlier version opened; open a new "
@@ -41,6 +62,13 @@ NOTHING_APART = (
 )
 
 Events = tuple[tuple[Event, int], ...]
+FilterKind = Literal["zcdp", "gdp"]
+FILTER_KINDS: tuple[str, ...] = get_args(FilterKind)
+NO_DELTA = (
+    "releasing categories of open columns has a delta of its own, which a filter cannot pay; list "
+    "their categories, or use a planned budget; nothing was released"
+)
+POINTS = 2000  # at which a Gaussian curve is compared with another
 
 
 @dataclass(frozen=True)
@@ -48,7 +76,7 @@ class Filter:
     """The limit of an adaptive root in its currency, and beside it a part ``apart`` of delta."""
 
     budget: PrivacyBudget
-    currency: Currency
+    currency: FilterKind
     apart: float = 0.0
 
     @property
@@ -108,16 +136,16 @@ class Filter:
 
 
 @lru_cache(maxsize=1024)
-def plan_cost(events: Events, currency: Currency, allowance: float) -> float:
+def plan_cost(events: Events, currency: FilterKind, allowance: float) -> float:
     """Return the least amount of events that are fixed in advance, rounded up.
 
     The sum of their own where nothing may be left out, or where no other amount is less: of
     Gaussians, and in zCDP of choices. UnsupportedEvent where no bound is known.
     """
     kinds = {type(event) for event, count in events if count}
-    if NoGuarantee in kinds:
-        cost(next(event for event, _ in events if isinstance(event, NoGuarantee)), currency)
-    summed = (Gaussian, Public, *((Selection, ZeroConcentrated) if currency == "zcdp" else ()))
+    if NonPrivate in kinds:
+        cost(next(event for event, _ in events if isinstance(event, NonPrivate)), currency)
+    summed = (Gaussian, NoOp, *((Selection, ZeroConcentrated) if currency == "zcdp" else ()))
     if all(issubclass(kind, summed) for kind in kinds):
         return math.fsum(cost(event, currency) * count for event, count in events)
     if not allowance:
@@ -134,7 +162,7 @@ def plan_cost(events: Events, currency: Currency, allowance: float) -> float:
     return found
 
 
-def _apart(events: Events, currency: Currency, composed: float) -> float:
+def _apart(events: Events, currency: FilterKind, composed: float) -> float:
     """Return the sum of the events' own amounts where it may be below ``composed``, or infinity."""
     costs = [(event.rho, count) for event, count in events]
     if any(rho is None for rho, _ in costs):
@@ -147,8 +175,127 @@ def _apart(events: Events, currency: Currency, composed: float) -> float:
     return _summed(events, currency)
 
 
-def _summed(events: Events, currency: Currency) -> float:
+def _summed(events: Events, currency: FilterKind) -> float:
     try:
         return math.fsum(cost(event, currency) * count for event, count in events)
     except UnsupportedEvent as error:
         raise UnsupportedEvent(f"{error}: {NOTHING_APART}") from None
+
+
+def cost(event: Event, currency: FilterKind) -> float:
+    """Return the amount that one event costs: rho, or the square of mu.
+
+    UnsupportedEvent when none is known.
+    """
+    if isinstance(event, NoOp):
+        return 0.0
+    if isinstance(event, ThresholdedGaussian | PartitionSelection):
+        raise UnsupportedEvent(NO_DELTA)
+    if isinstance(event, NonPrivate):
+        raise InputError(
+            f"{event.reason} has no guarantee, so that no filter can pay for it; give a budget of "
+            "epsilon inf, which says that none is wanted"
+        )
+    amount = event.rho if currency == "zcdp" else _squared_mu(event)
+    if amount is None:
+        raise UnsupportedEvent(f"no {currency} cost is known of {event!r}")
+    return amount
+
+
+def paid_for(event: Gaussian, due: Sequence[float]) -> int:
+    """Return the place of the answer, among those that rounds have paid for, that this one is.
+
+    -1 when there is none of as little noise.
+    """
+    places = (i for i, least in enumerate(due) if event.noise_multiplier >= least)
+    return next(places, -1)
+
+
+@lru_cache(maxsize=256)
+def limit(budget: PrivacyBudget, currency: FilterKind, apart: float = 0.0) -> float:
+    """Return the largest amount that keeps the budget, rounded down.
+
+    A part ``apart`` of its delta is for what is left out beside the amount. InputError at delta
+    0, to which neither currency converts, and at an infinite epsilon.
+    """
+    if math.isinf(budget.epsilon):
+        raise InputError("epsilon must be a finite number above 0 for a filter, got inf")
+    if not budget.delta:
+        raise InputError("an adaptive accountant needs a delta above 0, got 0")
+    delta = _without(apart, budget.delta)
+    if currency == "zcdp":
+        return zcdp_rho(budget.epsilon, delta)
+    low, high = 0.0, 1.0
+    while gaussian_delta(high, budget.epsilon) < delta:
+        high *= 2
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        above = gaussian_delta(middle, budget.epsilon) > delta
+        low, high = (low, middle) if above else (middle, high)
+    return (low * (1 - 1e-9)) ** 2  # clear of rounding on the way back to epsilon
+
+
+def epsilon_within(amount: float, delta: float, currency: FilterKind, apart: float = 0.0) -> float:
+    """Return an epsilon whose `limit` at ``delta`` is at most ``amount``, the largest but for 1e-5.
+
+    >>> round(epsilon_within(limit(PrivacyBudget(1.0, 1e-6), "zcdp"), 1e-6, "zcdp"), 4)
+    1.0
+    """
+    whole, back = epsilon_of(amount, delta, currency, apart), 1e-6
+    while (found := whole * (1 - back)) and (
+        limit(PrivacyBudget(found, delta), currency, apart) > amount
+    ):
+        back *= 2
+    return found
+
+
+def epsilon_of(amount: float, delta: float, currency: FilterKind, apart: float = 0.0) -> float:
+    """Return the epsilon that an amount costs at ``delta``, with ``apart`` of it, rounded up."""
+    left = _without(apart, delta)
+    if currency == "zcdp":
+        return zcdp_epsilon(amount, left)
+    return gaussian_epsilon(math.sqrt(amount), left)
+
+
+def _without(apart: float, delta: float) -> float:
+    """Return what of ``delta`` is left beside a part that is set apart, rounded down."""
+    return (delta - apart) / (1 - apart) * (1 - ROUNDING) if apart else delta
+
+
+def zcdp_rho(epsilon: float, delta: float) -> float:
+    """Return the zCDP cost whose optimal conversion meets the target, rounded down."""
+    low, high = 0.0, epsilon + math.log(1 / delta)
+    while zcdp_delta(high, epsilon) < delta:
+        high *= 2
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if zcdp_delta(middle, epsilon) > delta else (middle, high)
+    return low * (1 - 1e-6)  # clear of the search tolerance of the conversion back to epsilon
+
+
+def _squared_mu(event: Event) -> float | None:
+    match event:
+        case Gaussian():
+            return event.noise_multiplier**-2
+        case Round():
+            return _amount_of_round(event)
+        case Selection():
+            return _dominating_mu(event.epsilon, pure=False) ** 2
+        case Pure():
+            return _dominating_mu(event.epsilon, pure=True) ** 2
+    return None
+
+
+def _amount_of_round(event: Round) -> float:
+    """Return the least amount that is known of a round: of both together, or of each apart."""
+    together = amount_of_round(event.epsilon, event.noise_multiplier)
+    alone = cost(event.answer, "gdp")
+    if alone < 1 and together < alone + 1.5 * 2 * event.choice.rho:  # a choice alone costs more
+        return together
+    return min(together, alone + cost(event.choice, "gdp"))
+
+
+@lru_cache(maxsize=256)
+def _dominating_mu(epsilon: float, *, pure: bool) -> float:
+    """Return the least mu whose Gaussian curve is nowhere below that of an event, rounded up."""
+    return pure_mu(epsilon, POINTS) if pure else selection_mu(epsilon, POINTS)

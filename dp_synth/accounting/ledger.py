@@ -11,12 +11,10 @@ from typing import Literal, get_args
 from dp_synth._version import __version__
 from dp_synth.accounting.balance import filter_of, uncovered
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.currency import CURRENCIES, Currency, cost
-from dp_synth.accounting.curves import PrivacyCurve, compose
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
-    NoGuarantee,
+    NonPrivate,
     PartitionSelection,
     Round,
     Selection,
@@ -24,14 +22,15 @@ from dp_synth.accounting.events import (
     event_from_fields,
     event_to_fields,
 )
-from dp_synth.accounting.filters import Filter
+from dp_synth.accounting.filters import FILTER_KINDS, Filter, FilterKind, cost
+from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
 from dp_synth.display import ROWS, html_table, one_line
 from dp_synth.errors import LedgerError, UnsupportedEvent
 from dp_synth.rounding import rounded_down
 from dp_synth.rounding import rounded_up as rounded_up  # for whoever prints a total
 
 COLUMNS = ("recipe", "part", "count", "event", "why")
-CRUMBS = 1e-5  # of a filter or a portion: calibration leaves less unused, and it buys nothing
+NEGLIGIBLE = 1e-5  # of a filter or a portion: calibration leaves less unused, and it buys nothing
 
 PLANNED = "plan"
 UNCONFIRMED = "bounds read from the records: not certified"
@@ -140,7 +139,7 @@ class Ledger:
         Infinite where more was charged than was reserved.
         """
         if self.uncovered:
-            return compose([(NoGuarantee(self.uncovered), 1)])
+            return compose([(NonPrivate(self.uncovered), 1)])
         rule = self.filter
         if rule is None or not self.reservations:
             return compose((entry.event, entry.count) for entry in self.reservations)
@@ -185,7 +184,7 @@ class Ledger:
                 plans.append([entry])
         return tuple(tuple(plan) for plan in plans if plan)
 
-    def spent(self, currency: Currency) -> float:
+    def spent(self, currency: FilterKind) -> float:
         """Return the amount that was reserved, in a filter's currency.
 
         That of each plan's composed curve in the ledger of such a filter, else of its events.
@@ -223,7 +222,7 @@ class Ledger:
         if not self.reservations:
             return self.budget.epsilon
         left = rule.limit - self.spent(rule.currency)
-        if left <= CRUMBS * rule.limit:
+        if left <= NEGLIGIBLE * rule.limit:
             return 0.0
         return float(rounded_down(rule.epsilon_within(left)))
 
@@ -286,7 +285,7 @@ class Ledger:
         if header.get("format") != FORMAT or version not in (VERSION, APART_VERSION):
             raise LedgerError(f"not a {FORMAT} of version {VERSION} or {APART_VERSION}")
         rule, simulation = header.get("rule"), header.get("simulation")
-        if rule not in ("planned", *CURRENCIES) or not isinstance(simulation, bool):
+        if rule not in ("planned", *FILTER_KINDS) or not isinstance(simulation, bool):
             raise LedgerError(f"unknown rule {rule!r} or simulation {simulation!r} in its head")
         try:
             given = {name: header[name] for name in PrivacyBudget.__dataclass_fields__}
@@ -428,7 +427,7 @@ class Ledger:
     def _reasons(self) -> tuple[str, ...]:
         """Why nothing is certified; empty where something is."""
         events = [entry.event for entry in self.reservations]
-        reasons = [event.reason for event in events if isinstance(event, NoGuarantee)]
+        reasons = [event.reason for event in events if isinstance(event, NonPrivate)]
         return tuple(dict.fromkeys([*reasons, *filter(None, [self.uncovered])]))
 
     def _warnings(self) -> list[str]:
@@ -462,7 +461,7 @@ def describe(event: Event) -> str:
         return f"selected by {describe(event.thresholded)}"
     if isinstance(event, ThresholdedGaussian):
         return f"thresholded {describe(event.counted)}, delta {rounded_up(event.delta)}"
-    if isinstance(event, NoGuarantee):
+    if isinstance(event, NonPrivate):
         return f"no guarantee: {event.reason}"
     kind, *numbers = event_to_fields(event).items()
     return ", ".join([str(kind[1]), *(f"{name} {value}" for name, value in numbers)])

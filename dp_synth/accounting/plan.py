@@ -9,14 +9,13 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.closed_forms import gaussian_delta
-from dp_synth.accounting.currency import NO_DELTA, Currency, cost, limit
+from dp_synth.accounting.conversions import gaussian_delta
 from dp_synth.accounting.events import (
     MOST_ROWS,
     Event,
     Gaussian,
-    NoGuarantee,
     NoisyVote,
+    NonPrivate,
     PartitionSelection,
     Round,
     SampledGaussian,
@@ -25,7 +24,8 @@ from dp_synth.accounting.events import (
     VoteNoise,
     ZeroConcentrated,
 )
-from dp_synth.accounting.partition_curve import MOST_BITS
+from dp_synth.accounting.filters import NO_DELTA, FilterKind, cost, limit
+from dp_synth.accounting.partition_selection import MOST_BITS
 from dp_synth.errors import InputError, UnsupportedEvent
 
 BITS_GAIN = 1.5
@@ -170,7 +170,7 @@ class Votes:
     """``count`` noisy votes of ``teachers`` between two classes, calibrated when ``scale`` is None.
 
     ``share`` as in ``Gaussians``. Which conditions the teachers must meet is said in
-    ``dp_synth.accounting.votes``.
+    ``dp_synth.accounting.pate``.
     """
 
     count: int
@@ -205,7 +205,7 @@ class Filtered:
     (rho, or the square of mu) and found by calibration when None. ``share`` as in ``Gaussians``.
     """
 
-    currency: Currency = "zcdp"
+    currency: FilterKind = "zcdp"
     share: float = 1.0
     amount: float | None = None
     name: str = ""
@@ -247,9 +247,9 @@ class Unbounded:
         """Return this part as it is: it has no noise."""
         return self
 
-    def event(self) -> NoGuarantee:
+    def event(self) -> NonPrivate:
         """Return what its reservation makes of the ledger: that nothing is certified."""
-        return NoGuarantee(self.reason)
+        return NonPrivate(self.reason)
 
 
 @dataclass(frozen=True)
@@ -331,7 +331,7 @@ class Plan:
         """Cost of a fixed plan in zCDP."""
         return self.cost("zcdp")
 
-    def cost(self, currency: Currency) -> float:
+    def cost(self, currency: FilterKind) -> float:
         """Cost of a fixed plan in a filter's currency; UnsupportedEvent when there is none."""
         if any(isinstance(part, ThresholdedGaussians) for part in self._active()):
             raise UnsupportedEvent(NO_DELTA)

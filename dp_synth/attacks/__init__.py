@@ -2,9 +2,8 @@
 
 from dp_synth.attacks.attribute import Secret, attribute_inference
 from dp_synth.attacks.base import Attack, refuse_overlap, set_scores
-from dp_synth.attacks.calibrated import lira, rmia
 from dp_synth.attacks.classifier import SyntheticClassifier
-from dp_synth.attacks.density import DensityRatio
+from dp_synth.attacks.density import DensityRatio, GenLRA, KernelDensityRatio
 from dp_synth.attacks.distance import (
     ClosestRecord,
     DistanceDifference,
@@ -12,16 +11,18 @@ from dp_synth.attacks.distance import (
     RecordsWithinRadius,
     isolation,
 )
-from dp_synth.attacks.excess import ExcessRisk
-from dp_synth.attacks.game import Pool, split_pool
-from dp_synth.attacks.games import Fitted, MembershipGame, Panel, Played
-from dp_synth.attacks.gen_lra import GenLRA
-from dp_synth.attacks.kernel_density import KernelDensityRatio
+from dp_synth.attacks.excess_risk import ExcessRisk
 from dp_synth.attacks.linkability import linkability
 from dp_synth.attacks.marginal_ratio import MarginalRatio, focal_points
-from dp_synth.attacks.oracle import MetricOracle, ReconSyn
-from dp_synth.attacks.reconstruction import linear_reconstruction, reconstruct
-from dp_synth.attacks.risk import privacy_risks
+from dp_synth.attacks.membership_game import Fitted, MembershipGame, Panel, Played, Pool, split_pool
+from dp_synth.attacks.reconstruction import (
+    MetricOracle,
+    ReconSyn,
+    linear_reconstruction,
+    reconstruct,
+)
+from dp_synth.attacks.risk_table import privacy_risks
+from dp_synth.attacks.score_calibration import lira, rmia
 from dp_synth.attacks.scores import Scores
 from dp_synth.attacks.shadow import GroundhogFeatures, TargetedCounts, Together, shadow_scores
 from dp_synth.attacks.singling_out import Guessing, singling_out
@@ -47,6 +48,19 @@ ATTACKS: dict[str, type[Attack]] = {
         TranscriptRatio,
     )
 }
+
+CITABLE = (  # what is neither in ATTACKS nor a guess
+    lira,
+    rmia,
+    TargetedCounts,
+    GroundhogFeatures,
+    attribute_inference,
+    singling_out,
+    linkability,
+    linear_reconstruction,
+    ReconSyn,
+    vulnerability,
+)
 
 
 def attack_named(name: str) -> Attack:

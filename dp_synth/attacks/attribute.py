@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.attacks.excess import ExcessRisk
-from dp_synth.attacks.points import Points, nearest
+from dp_synth.attacks.distance import Points, nearest
+from dp_synth.attacks.excess_risk import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
-from dp_synth.metrics.classifiers import short_seed
-from dp_synth.metrics.columns import attributes_of
-from dp_synth.schema import Schema
+from dp_synth.metrics.fidelity import attributes_of
+from dp_synth.metrics.models import short_seed
+from dp_synth.schema import DiscreteColumn, Schema
 
 Method = Literal["nearest", "bayes", "predictor"]
 Integers = NDArray[np.int64]
@@ -125,6 +125,7 @@ GUESSES: dict[Method, Callable[[pd.DataFrame, Secret, int], Integers]] = {
 }
 
 
+@cites("giomi2023")
 def attribute_inference(
     members: pd.DataFrame,
     controls: pd.DataFrame,
@@ -150,3 +151,51 @@ def attribute_inference(
     ]
     baseline = float(np.mean(truths[0] == secret.commonest())) if len(members) else 0.0
     return ExcessRisk.of(right[0], right[1], baseline)
+
+
+def secret_of(tables: AttackedTables) -> Secret | None:
+    """Return the label as the secret, else the last categorical column; None without either."""
+    columns = attributes_of(tables.schema)
+    named = [column.name for column in columns if isinstance(column, DiscreteColumn)]
+    column = tables.schema.label or (named[-1] if named else None)
+    if column is None or len(columns) < 2:
+        return None
+    return Secret(column, tables.schema, tables.synthetic)
+
+
+def _run(tables: AttackedTables, method: Method) -> ExcessRisk | None:
+    secret = secret_of(tables)
+    if secret is None:
+        return None
+    given = (tables.members, tables.controls, secret)
+    return attribute_inference(*given, method=method, seed=tables.seed)
+
+
+SEES = "the synthetic table, the record without the secret"
+NEAREST = Guess(
+    "inference_nearest",
+    "inference, nearest record",
+    "Does the most similar synthetic record tell a fitted person's secret?",
+    "The secret of a {who} record was guessed from the most similar one",
+    lambda tables: _run(tables, "nearest"),
+    sees=SEES,
+    cites=("giomi2023",),
+)
+BAYES = Guess(
+    "inference_bayes",
+    "inference, pairs of columns",
+    "Do pairs of columns tell a fitted person's secret?",
+    "The secret of a {who} record was guessed from pairs of columns",
+    lambda tables: _run(tables, "bayes"),
+    sees=SEES,
+    cites=("giomi2023",),
+)
+PREDICTOR = Guess(
+    "inference_predictor",
+    "inference, trained model",
+    "Does a model of the synthetic table tell a fitted person's secret?",
+    "The secret of a {who} record was guessed by a trained model",
+    lambda tables: _run(tables, "predictor"),
+    sees=SEES,
+    cites=("giomi2023",),
+)

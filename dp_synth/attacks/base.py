@@ -34,6 +34,9 @@ class Attack(ABC):
     """
 
     name: ClassVar[str]
+    figure_label: ClassVar[str] = ""  # the name where it is empty
+    question: ClassVar[str] = "Are fitted records scored higher than fresh ones?"
+    cites: ClassVar[tuple[str, ...]] = ()  # keys of references.bib, or whole BibTeX entries
     measures: ClassVar[Measures] = "membership"
     needs_reference: ClassVar[bool] = False
     needs_transcript: ClassVar[bool] = False

@@ -13,9 +13,9 @@ from scipy.special import logit
 from dp_synth.attacks.base import Attack
 from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
-from dp_synth.metrics.classifiers import MODELS, features_of, learn_and_predict
+from dp_synth.metrics.models import MODELS, features_of, learn_and_predict
 
-LEAST = 1e-12  # of a probability, so that its logit is finite
+MIN_PROBABILITY = 1e-12  # of a probability, so that its logit is finite
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class SyntheticClassifier(Attack):
     model: str = "gradient_boosting"
     seed: int = 0
     name: ClassVar[str] = "classifier"
+    figure_label: ClassVar[str] = "classifier"
+    question: ClassVar[str] = (
+        "Does a model that tells the table from other people know fitted records?"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("hayes2019",)
     needs_reference: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -46,5 +51,5 @@ class SyntheticClassifier(Attack):
         labels = np.repeat(np.array([1, 0], dtype=np.int32), [len(table) for table in tables])
         model = MODELS[self.model](kinds, self.seed)
         chances = learn_and_predict(model, np.concatenate(features), labels, aims)[:, 1]
-        odds: NDArray[np.float64] = logit(np.clip(chances, LEAST, 1 - LEAST))
+        odds: NDArray[np.float64] = logit(np.clip(chances, MIN_PROBABILITY, 1 - MIN_PROBABILITY))
         return odds

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.attacks.excess import ExcessRisk
-from dp_synth.attacks.points import Points, nearest
+from dp_synth.attacks.distance import Points, nearest
+from dp_synth.attacks.excess_risk import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.errors import InputError
-from dp_synth.metrics.columns import attributes_of
+from dp_synth.metrics.fidelity import attributes_of
 from dp_synth.schema import Schema
 
 
+@cites("giomi2023")
 def linkability(
     members: pd.DataFrame,
     controls: pd.DataFrame,
@@ -87,3 +88,22 @@ def _refuse_unfit(first: tuple[str, ...], second: tuple[str, ...], schema: Schem
             raise InputError(f"halves: {name!r} is no attribute of the schema")
     if not first or not second or set(first) & set(second):
         raise InputError("halves must be two lists of columns that share none, of one or more")
+
+
+def _run(tables: AttackedTables) -> ExcessRisk | None:
+    if len(attributes_of(tables.schema)) < 2:
+        return None
+    given = (tables.members, tables.controls, tables.synthetic, tables.schema)
+    return linkability(*given, seed=tables.seed)
+
+
+LINKABILITY = Guess(
+    "linkability",
+    "linkability",
+    "Do two halves of a fitted record lead to the same synthetic record?",
+    "The two halves of a {who} record were linked",
+    _run,
+    sees="the synthetic table, the record in two halves",
+    fresh="those of a fresh one",
+    cites=("giomi2023",),
+)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks.base import Aimed, Attack
-from dp_synth.attacks.frequencies import (
+from dp_synth.attacks.density import (
     Axes,
     Cells,
     Floats,
@@ -66,6 +66,11 @@ class MarginalRatio(Attack):
     smoothing: float = 0.5
     seed: int = 0
     name: ClassVar[str] = "marginal_ratio"
+    figure_label: ClassVar[str] = "marginal ratio"
+    question: ClassVar[str] = (
+        "Are the counts that the method keeps higher where fitted records are?"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("golob2024", "golob2024marginals")
     needs_reference: ClassVar[bool] = True
     uses: ClassVar[tuple[str, ...]] = ("synthesizer", "records")
 

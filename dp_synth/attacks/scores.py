@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.errors import InputError
-from dp_synth.metrics.estimate import Estimate, clopper_pearson
-from dp_synth.metrics.jackknife import variance_of
-from dp_synth.metrics.ranking import members_above, on_logit_scale, placements, share_above
+from dp_synth.metrics.auc import members_above, on_logit_scale, placements, share_above
+from dp_synth.metrics.estimate import Estimate, clopper_pearson, variance_of
 
 RESAMPLES = 1000
 THRESHOLDS = 1000  # more distinct scores than this are looked at on a grid, for intervals alone

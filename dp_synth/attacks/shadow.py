@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.attacks.games import Played
+from dp_synth.attacks.membership_game import Played
 from dp_synth.attacks.scores import Scores
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
-from dp_synth.metrics.classifiers import short_seed
+from dp_synth.metrics.models import short_seed
 from dp_synth.schema import Schema
 
 Floats = NDArray[np.float64]
@@ -44,6 +44,9 @@ class TargetedCounts:
     The targeted counting queries of TAPAS (Houssiau et al. 2022, arXiv:2211.06550), as shares of
     the table. Numbers are equal where they lie in the same cell of ``binning``.
     """
+
+    name: ClassVar[str] = "targeted_counts"
+    cites: ClassVar[tuple[str, ...]] = ("houssiau2022",)
 
     binning: Binning
     target: NDArray[np.int32]
@@ -90,6 +93,9 @@ class GroundhogFeatures:
     ``binning``: mean, median and variance of each column ("naive"), the share of each value
     ("histogram"), the correlations of all pairs ("correlations").
     """
+
+    name: ClassVar[str] = "groundhog"
+    cites: ClassVar[tuple[str, ...]] = ("stadler2022",)
 
     binning: Binning
     kind: Groundhog

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.attacks.excess import ExcessRisk
+from dp_synth.attacks.distance import LOWEST_KNOWN, MISSING, Points
+from dp_synth.attacks.excess_risk import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.attacks.neighbours import public_range
-from dp_synth.attacks.points import LEAST, MISSING, Points
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings
@@ -97,6 +97,7 @@ class Predicates:
         return result
 
 
+@cites("giomi2023")
 def singling_out(
     members: pd.DataFrame,
     controls: pd.DataFrame,
@@ -158,7 +159,7 @@ def random_predicates(points: Points, guessing: Guessing, rng: np.random.Generat
         least, most = public_range(column)
         value = rng.uniform(least, most, draws)
         upward = rng.random(draws) < 0.5
-        low[here] = np.where(upward, value, LEAST)
+        low[here] = np.where(upward, value, LOWEST_KNOWN)
         high[here] = np.where(upward, np.inf, value)
     return Predicates(chosen, low, high)
 
@@ -171,7 +172,7 @@ def _univariate(points: Points, wanted: int, rng: np.random.Generator) -> Predic
         known = values != MISSING
         if ordered and known.any():
             least, most = int(known.argmax()), len(values) - 1
-            rows += [(place, LEAST, values[least])] if counts[least] == 1 else []
+            rows += [(place, LOWEST_KNOWN, values[least])] if counts[least] == 1 else []
             rows += [(place, values[most], np.inf)] if counts[most] == 1 else []
         by_column.append([rows[i] for i in rng.permutation(len(rows))])
     longest = max(map(len, by_column))
@@ -186,7 +187,7 @@ def _around_records(
     values = points.values[rng.integers(0, len(points.values), len(columns))[:, None], columns]
     ranged = points.ordered[columns] & (values != MISSING)
     above = values > medians[columns]
-    low = np.where(ranged & ~above, LEAST, values)
+    low = np.where(ranged & ~above, LOWEST_KNOWN, values)
     high = np.where(ranged & above, np.inf, values)
     return Predicates(columns, low, high)
 
@@ -205,3 +206,26 @@ def _predicates(rows: Sequence[tuple[int, float, float]], columns: int) -> Predi
         return Predicates(nothing.astype(np.intp), nothing, nothing.copy())
     places, low, high = (np.array(part)[:, None] for part in zip(*rows, strict=True))
     return Predicates(places.astype(np.intp), low.astype(np.float64), high.astype(np.float64))
+
+
+def _run(tables: AttackedTables, guessing: Guessing) -> ExcessRisk:
+    given = (tables.members, tables.controls, tables.synthetic, tables.schema)
+    return singling_out(*given, guessing=guessing, seed=tables.seed)
+
+
+ONE_VALUE = Guess(
+    "singling_out_univariate",
+    "singling out, one value",
+    "Does one value that is rare here single out a fitted record?",
+    "A guess of one rare value singled out exactly one {who} record",
+    lambda tables: _run(tables, UNIVARIATE),
+    cites=("giomi2023",),
+)
+THREE_VALUES = Guess(
+    "singling_out_multivariate",
+    "singling out, three values",
+    "Do three values that are unique here single out a fitted record?",
+    "A guess of three values singled out exactly one {who} record",
+    lambda tables: _run(tables, MULTIVARIATE),
+    cites=("giomi2023",),
+)

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dp_synth.attacks.density import counts_at, likely_cells
 from dp_synth.attacks.distance import NEIGHBOURS, mean_nearest_distance
-from dp_synth.attacks.frequencies import counts_at, likely_cells
+from dp_synth.attacks.excess_risk import cites
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import InputError
 from dp_synth.schema import IdColumn, Schema
@@ -29,6 +30,7 @@ def rank_vulnerable(
     return np.argsort(-vulnerability(frame, schema, method), kind="stable")
 
 
+@cites("meeus2023")
 def vulnerability(
     frame: pd.DataFrame, schema: Schema, method: Method = "isolation"
 ) -> NDArray[np.float64]:

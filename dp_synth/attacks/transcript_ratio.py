@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dp_synth.attacks.base import Attack
-from dp_synth.attacks.frequencies import Floats, expected_counts, log_odds
+from dp_synth.attacks.density import Floats, expected_counts, log_odds
 from dp_synth.attacks.marginal_ratio import DIRECTED
 from dp_synth.attacks.view import AttackerView
 from dp_synth.domain import Clique, Codes
@@ -65,6 +65,9 @@ class TranscriptRatio(Attack):
 
     smoothing: float = 0.5
     name: ClassVar[str] = "transcript_ratio"
+    figure_label: ClassVar[str] = "ratio of the transcript"
+    question: ClassVar[str] = "Do the released noisy counts tell who was fitted?"
+    cites: ClassVar[tuple[str, ...]] = ("neyman1933",)
     needs_reference: ClassVar[bool] = True
     needs_transcript: ClassVar[bool] = True
     uses: ClassVar[tuple[str, ...]] = ("algorithm", "records")

@@ -17,7 +17,8 @@ from dp_synth.accounting import (
     Selections,
     Votes,
 )
-from dp_synth.audit.area import AreaTest, area_test
+from dp_synth.attacks.excess_risk import cites
+from dp_synth.audit.auc_test import AreaTest, area_test
 from dp_synth.audit.bounds import (
     PROVING_SHARE,
     Bound,
@@ -26,8 +27,8 @@ from dp_synth.audit.bounds import (
     clopper_pearson_bound,
     gaussian_bound,
 )
-from dp_synth.audit.designs import Design, worst_case
 from dp_synth.audit.likelihood_ratio import ComparedRun, compare
+from dp_synth.audit.neighbours import NeighbouringTables, worst_case
 from dp_synth.audit.stages import low_bits_of, stages_of, total_scores
 from dp_synth.errors import InputError
 from dp_synth.rounding import at_least, at_most, rounded_up
@@ -119,11 +120,12 @@ class AuditReport:
         return "\n".join(lines)
 
 
+@cites("annamalai2024audit", "neyman1933", "delong1988", "clopper1934")
 def audit(
     synthesizer: Synthesizer,
     budget: PrivacyBudget,
     *,
-    design: Design | None = None,
+    design: NeighbouringTables | None = None,
     runs: int = 1000,
     level: float = 0.05,
     seed: int | None = None,
@@ -172,7 +174,11 @@ def audit(
 
 
 def _check(
-    synthesizer: Synthesizer, budget: PrivacyBudget, design: Design, runs: int, level: float
+    synthesizer: Synthesizer,
+    budget: PrivacyBudget,
+    design: NeighbouringTables,
+    runs: int,
+    level: float,
 ) -> None:
     if not 0 < level < 1:
         raise InputError(f"level must lie in (0, 1), got {level}")
@@ -187,7 +193,9 @@ def _check(
     check_design(synthesizer, budget, design)
 
 
-def check_design(synthesizer: Synthesizer, budget: PrivacyBudget, design: Design) -> None:
+def check_design(
+    synthesizer: Synthesizer, budget: PrivacyBudget, design: NeighbouringTables
+) -> None:
     """Raise InputError where no audit of this claim on these tables could be valid."""
     if budget.unit is not None:
         raise InputError("an audit is of tables that differ in one record; give no unit")
@@ -206,7 +214,7 @@ def check_design(synthesizer: Synthesizer, budget: PrivacyBudget, design: Design
 
 def watch(
     synthesizer: Synthesizer,
-    design: Design,
+    design: NeighbouringTables,
     budget: PrivacyBudget,
     *,
     runs: int,
@@ -221,7 +229,9 @@ def watch(
     )
 
 
-def _claim(synthesizer: Synthesizer, design: Design, budget: PrivacyBudget) -> PrivacyCurve:
+def _claim(
+    synthesizer: Synthesizer, design: NeighbouringTables, budget: PrivacyBudget
+) -> PrivacyCurve:
     """Return the curve that a fit to the design's tables is certified by."""
     accountant = Accountant(budget, simulate=True)
     accountant.admit(synthesizer.name, synthesizer.charges(design.schema.domain))

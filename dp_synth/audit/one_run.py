@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtrc, ndtr, ndtri
 
-from dp_synth.accounting.closed_forms import gaussian_epsilon
+from dp_synth.accounting.conversions import gaussian_epsilon
+from dp_synth.attacks.excess_risk import cites
 from dp_synth.audit.bounds import Bound
 from dp_synth.errors import InputError
 
@@ -42,6 +43,7 @@ def guesses(scores: ArrayLike, included: ArrayLike, share: float) -> tuple[int, 
     return right, 2 * each
 
 
+@cites("steinke2023", "mahloujifar2025", name="one_run")
 def one_run_bound(
     right: int, made: int, canaries: int, delta: float, *, level: float = 0.05
 ) -> Bound:

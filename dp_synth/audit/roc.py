@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dp_synth.metrics.auc import area_under_roc, members_above, share_above
 from dp_synth.metrics.estimate import Estimate
-from dp_synth.metrics.ranking import area_under_roc, members_above, share_above
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -48,7 +48,7 @@ class Roc:
     def auc(self) -> Estimate:
         """Return the chance that a member scores above a non-member, ties counted half.
 
-        See ``dp_synth.metrics.ranking.area_under_roc`` for the interval.
+        See ``dp_synth.metrics.auc.area_under_roc`` for the interval.
         """
         rng = np.random.default_rng(self.seed)
         return area_under_roc(self._members, self._non_members, rng)
@@ -56,7 +56,7 @@ class Roc:
     def tpr_at_fpr(self, fpr: float) -> Estimate:
         """Return the share of members above the threshold that a share ``fpr`` of others pass.
 
-        See ``dp_synth.metrics.ranking.share_above`` for the interval.
+        See ``dp_synth.metrics.auc.share_above`` for the interval.
         """
         if not 0 < fpr < 1:
             raise ValueError(f"fpr must lie in (0, 1), got {fpr}")

@@ -8,14 +8,14 @@ import numpy as np
 
 from dp_synth.accounting import Adjacency, PrivacyBudget
 from dp_synth.audit.auditor import check_design, watch
-from dp_synth.audit.designs import Design, contrast, worst_case
+from dp_synth.audit.neighbours import NeighbouringTables, contrast, worst_case
 from dp_synth.audit.stages import total_scores
 from dp_synth.errors import InputError
-from dp_synth.metrics.ranking import placements
+from dp_synth.metrics.auc import placements
 from dp_synth.synthesizers.base import Synthesizer
 
 
-def candidates(adjacency: Adjacency = "add_remove") -> list[Design]:
+def candidates(adjacency: Adjacency = "add_remove") -> list[NeighbouringTables]:
     """Return the designs that a search tries unless it is given others."""
     return [
         *(worst_case(adjacency, columns=columns) for columns in (1, 2, 3, 5)),
@@ -28,10 +28,10 @@ def search_design(
     synthesizer: Synthesizer,
     budget: PrivacyBudget,
     *,
-    designs: Sequence[Design] | None = None,
+    designs: Sequence[NeighbouringTables] | None = None,
     runs: int = 100,
     seed: int | None = None,
-) -> Design:
+) -> NeighbouringTables:
     """Return the design with the largest area of likelihood ratios in so many runs a world.
 
     These runs choose and prove nothing: audit the design with a seed of its own. InputError as
@@ -53,7 +53,7 @@ def search_design(
 def _area(
     synthesizer: Synthesizer,
     budget: PrivacyBudget,
-    design: Design,
+    design: NeighbouringTables,
     runs: int,
     stream: np.random.SeedSequence,
 ) -> float:

@@ -41,7 +41,7 @@ from dp_synth.benchmark.grid_types import (
 from dp_synth.benchmark.worker import Limits
 from dp_synth.errors import GridError
 from dp_synth.metrics import METRICS
-from dp_synth.yaml_lines import Lines
+from dp_synth.readers import Lines
 
 DEFAULT_METRICS = ("tv1", "tv2", "tv3", "kmarginal", "auc", "average_precision", "f1")
 DEFAULT_ATTACKS = ("closest_record", "density_ratio")

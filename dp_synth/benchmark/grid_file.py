@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from dp_synth.errors import GridError
 from dp_synth.extensions import nearest
-from dp_synth.yaml_lines import Lines, YamlFault, line_of, parse_yaml, read_yaml
+from dp_synth.readers import Lines, YamlFault, line_of, parse_yaml, read_yaml
 
 
 def read_grid(path: str | Path) -> tuple[object, Lines]:

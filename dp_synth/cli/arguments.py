@@ -63,7 +63,7 @@ def table_of(path: str | Path, schema: Schema) -> pd.DataFrame:
     from dp_synth.datasets import read_table
     from dp_synth.errors import SchemaError
     from dp_synth.frames import column_of
-    from dp_synth.metrics.columns import attributes_of
+    from dp_synth.metrics.fidelity import attributes_of
 
     table = read_table(path, schema.dialect)
     for column in attributes_of(schema):

@@ -22,7 +22,7 @@ from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
     from dp_synth.accounting import Adjacency, PrivacyBudget
-    from dp_synth.audit import Design
+    from dp_synth.audit import NeighbouringTables
     from dp_synth.schema import Schema
     from dp_synth.synthesizers import Synthesizer
 
@@ -88,7 +88,9 @@ def audit(
         raise typer.Exit(EXIT_VIOLATED)
 
 
-def _made(recipe: Synthesizer, budget: PrivacyBudget, design: str, *, seed: int) -> Design:
+def _made(
+    recipe: Synthesizer, budget: PrivacyBudget, design: str, *, seed: int
+) -> NeighbouringTables:
     from dp_synth.audit import search_design, worst_case
 
     if design not in DESIGNS:
@@ -100,7 +102,7 @@ def _made(recipe: Synthesizer, budget: PrivacyBudget, design: str, *, seed: int)
 
 def _own(
     data: Path | None, schema: Schema | None, design: str, adjacency: Adjacency, *, seed: int
-) -> Design:
+) -> NeighbouringTables:
     """Return a user's own table with and without its most isolated record."""
     from dp_synth.audit import of_table
     from dp_synth.datasets import read_table

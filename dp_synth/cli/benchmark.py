@@ -170,8 +170,10 @@ def plot(
     exported records as well are live: open markers beside the records, and a line each that says
     what both found, with a warning where the live value is not one that another seed could give.
     """
-    from dp_synth.figures import draw_all, not_shown
+    from dp_synth.citation import label_of
+    from dp_synth.figures import draw_all, label_by, not_shown
 
+    label_by(label_of)
     audits, sources = audits_among(sources)
     records = records_of(sources)
     stores = [source for source in sources if not source.endswith(".jsonl")]

@@ -45,7 +45,7 @@ def new(
     whatever comes next. `ledger show` says what was spent so far.
     """
     from dp_synth.accounting import Accountant, PrivacyBudget
-    from dp_synth.accounting.ledger_lines import is_begun
+    from dp_synth.accounting.ledger_file import is_begun
 
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
@@ -73,7 +73,7 @@ def verify(
     A last line that a crash left unfinished is no entry: it is on disk before data are read, so
     that nothing was released for it. It is said, and so is each that was cut.
     """
-    from dp_synth.accounting.ledger_lines import entries_since, examine
+    from dp_synth.accounting.ledger_file import entries_since, examine
 
     ledger = _verified(file)
     later = None if head is None else entries_since(file, head)
@@ -168,7 +168,7 @@ def costs_of(ledger: Ledger) -> pd.DataFrame:
 
 def _cost(entry: Entry, delta: float) -> float:
     from dp_synth.accounting import compose
-    from dp_synth.accounting.currency import zcdp_rho
+    from dp_synth.accounting.filters import zcdp_rho
 
     if entry.event.rho is not None:
         return entry.event.rho * entry.count
@@ -179,7 +179,7 @@ def _cost(entry: Entry, delta: float) -> float:
 def _verified(file: Path) -> Ledger:
     """Return the ledger in a file whose entries stay within the budget in its head."""
     from dp_synth.accounting import read_ledger
-    from dp_synth.accounting.currency import limit
+    from dp_synth.accounting.filters import limit
 
     ledger = read_ledger(file)
     budget, rule = ledger.budget, ledger.rule
@@ -230,10 +230,13 @@ def _check_places(file: Path, out: str | None, plot: Path | None) -> None:
 
 
 def _draw(ledger: Ledger, plot: Path) -> None:
+    from dp_synth.citation import label_of
     from dp_synth.figures.accounting import save, waterfall
+    from dp_synth.figures.style import label_by
 
     rows = costs_of(ledger)
     if rows.empty:
         raise InputError("the ledger holds no charge yet, so that there is nothing to draw")
+    label_by(label_of)
     points, auc = tradeoff_points(ledger.curve), ledger.curve.largest_auc()
     save(lambda: waterfall(rows, points, auc=auc), plot)

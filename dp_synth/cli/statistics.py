@@ -78,9 +78,11 @@ def compare(
 
 
 def _write(found: statistics.Ranking, folder: Path) -> list[Path]:
-    from dp_synth.figures import write_ranks
+    from dp_synth.citation import label_of
+    from dp_synth.figures import label_by, write_ranks
     from dp_synth.files import written_whole
 
+    label_by(label_of)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder} is a file; name a folder")
     written = write_ranks(found, folder)

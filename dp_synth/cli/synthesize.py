@@ -231,7 +231,7 @@ def _write_rows(
     balance: str | None = None,
 ) -> None:
     """Write sampled rows; what sampling warns of is a line each on stderr."""
-    from dp_synth.datasets.writing import lacking_signs
+    from dp_synth.datasets.tables import lacking_signs
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -251,7 +251,7 @@ def _write_card(release: Release, card: Path) -> None:
 
 def _writable(schema: Schema, out: str, rows: int | None) -> Schema:
     """Return the schema; InputError where the file cannot hold a text of it, or so many rows."""
-    from dp_synth.datasets.writing import lacking_signs
+    from dp_synth.datasets.tables import lacking_signs
 
     check_room(schema, rows, out)
     for name in lacking_signs(schema, out):
@@ -376,8 +376,7 @@ def _payer(
 ) -> Accountant | Portion:
     """Return an accountant of its own, or a portion of the adaptive one whose ledger is there."""
     from dp_synth.accounting import Accountant, read_ledger
-    from dp_synth.accounting.ledger_file import difference
-    from dp_synth.accounting.ledger_lines import is_begun
+    from dp_synth.accounting.ledger_file import difference, is_begun
 
     if checkpoint and not ledger:
         raise InputError("--checkpoint needs --ledger, which says what is left to go on with")

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.counting.codes import CodeCounts
 from dp_synth.counting.columns import DiskColumns, MemoryColumns
+from dp_synth.counting.marginals import CodeCounts
 from dp_synth.counting.size import FITTED, PROBE, asked_memory, memory_limit, most_text, size_of
 from dp_synth.domain import Codes, Domain
 from dp_synth.errors import InputError
@@ -30,7 +30,7 @@ One that takes more as text, and as codes beside, goes by as a stream.
 """
 
 
-class Records:
+class PrivateRecords:
     """Private records, encoded once: by declared cells, by fine ones where a fit chooses cells.
 
     ``unit`` is the column that names the unit of each record, and ``units`` its numbers; None
@@ -57,7 +57,7 @@ class Records:
         self._units = units
 
     @classmethod
-    def of(cls, frame: pd.DataFrame | ArrowTable, schema: Schema) -> Records:
+    def of(cls, frame: pd.DataFrame | ArrowTable, schema: Schema) -> PrivateRecords:
         """Return the records of a table; SchemaError when it lacks a column of the schema."""
         frame, misfits = as_frame(frame), Misfits()
         codes = encode_finest(schema, frame, misfits)
@@ -90,22 +90,22 @@ class Records:
             groups[name] = schema.discrete(name).codes_of((*known.texts, *known.missing, *others))
         return schema, groups
 
-    def at_most(self, most: int, rng: np.random.Generator) -> Records:
+    def at_most(self, most: int, rng: np.random.Generator) -> PrivateRecords:
         """Return at most so many records of each unit, chosen at random (`kept_of_units`)."""
         if self._units is None:
             raise ValueError("these records were read without their units")
         kept = kept_of_units(self._units, most, rng)
         columns = self._columns.where(kept)
-        return Records(self.schema, columns, unlisted=self.unlisted, misfits=self.misfits)
+        return PrivateRecords(self.schema, columns, unlisted=self.unlisted, misfits=self.misfits)
 
     def close(self) -> None:
         """Give memory and files back."""
         self._columns.close()
 
     def __repr__(self) -> str:
-        return f"Records({self.schema.name!r})"
+        return f"PrivateRecords({self.schema.name!r})"
 
-    def __enter__(self) -> Records:
+    def __enter__(self) -> PrivateRecords:
         return self
 
     def __exit__(
@@ -117,7 +117,7 @@ class Records:
         self.close()
 
 
-Data = pd.DataFrame | ArrowTable | str | PathLike[str] | Records
+Data = pd.DataFrame | ArrowTable | str | PathLike[str] | PrivateRecords
 """A private table: in memory, the path of a file, or read by `read_records`.
 
 In memory it is a frame of pandas, or a table that `frames.as_frame` takes: of Arrow, polars.

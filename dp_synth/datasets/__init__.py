@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dp_synth.datasets.files import parse_csv, read_table
 from dp_synth.datasets.sources import ADULT, NAMED, Source
-from dp_synth.datasets.writing import write_blocks, write_table
+from dp_synth.datasets.tables import parse_csv, read_table, write_blocks, write_table
 from dp_synth.dialect import COMMON, Dialect
 from dp_synth.display import ROWS, html_table
 from dp_synth.errors import DatasetUnavailable, InputError

@@ -9,7 +9,7 @@ from dp_synth.figures.power import power_curves
 from dp_synth.figures.ranks import draw_ranks, write_ranks
 from dp_synth.figures.risks import risk_bars
 from dp_synth.figures.roc import roc_curves
-from dp_synth.figures.style import PALETTE, SETTINGS, look
+from dp_synth.figures.style import PALETTE, SETTINGS, label_by, look
 from dp_synth.figures.tradeoff import tradeoff
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "draw_ranks",
     "histograms",
     "is_audit",
+    "label_by",
     "leakage_curves",
     "look",
     "not_shown",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dp_synth.figures.files import DOTS_PER_INCH, KINDS
-from dp_synth.figures.style import FULL_WIDTH, GREY, INK, NAMES, SETTINGS, named, new_figure
+from dp_synth.figures.style import FULL_WIDTH, GREY, INK, SETTINGS, label, named, new_figure
 from dp_synth.files import written_whole
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _draw_method(axes: Axes, ranking: Ranked, method: str, *, height: float, edg
 def _note(ranking: Ranked) -> str:
     over = "1 block" if ranking.blocks == 1 else f"{ranking.blocks} blocks"
     name, colon, rest = ranking.metric.partition(":")
-    parts = [f"{name}{colon} {NAMES.get(rest, rest)}".strip(), f"mean ranks over {over}"]
+    parts = [f"{name}{colon} {label(rest)}".strip(), f"mean ranks over {over}"]
     if ranking.critical_difference is None:
         parts.append("no test of so few blocks or methods")
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from textwrap import wrap
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 # Okabe and Ito (2008), "Color universal design": told apart with any colour vision.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-# Networks are dashed.
-NETWORKS = ("dpctgan", "dpgan", "marginal_generator", "patectgan", "pategan")
 NETWORK_DASHES = (0, (3, 1.2))
 Dashes = str | tuple[float, tuple[float, ...]]
 INK = "#222222"
@@ -100,38 +98,12 @@ BASELINES: MappingProxyType[str, Line] = MappingProxyType(
         "no_privacy": Line(INK, "--", "*"),
     }
 )
-NAMES: MappingProxyType[str, str] = MappingProxyType(
+WORDS: MappingProxyType[str, str] = MappingProxyType(
     {
-        "independent": "Independent",
-        "mst": "MST",
-        "published_mst": "MST as published",
-        "clique_tree": "clique tree",
-        "aim": "AIM",
-        "mwem": "MWEM",
-        "privbayes": "PrivBayes",
-        "dpctgan": "DP-CTGAN",
-        "dpgan": "DPGAN",
-        "marginal_generator": "marginal generator",
-        "patectgan": "PATE-CTGAN",
-        "pategan": "PATE-GAN",
         "real_rows": "real rows",
         "fresh_rows": "fresh real rows",
         "independent_without_noise": "independent columns, no noise",
         "no_privacy": "no privacy (bootstrap of members)",
-        "closest_record": "closest record",
-        "density_ratio": "density ratio",
-        "marginal_ratio": "marginal ratio",
-        "transcript_ratio": "ratio of the transcript",
-        "nearest_records": "nearest records",
-        "records_within_radius": "records within a radius",
-        "distance_difference": "difference of distances",
-        "domias": "DOMIAS",
-        "gen_lra": "Gen-LRA",
-        "singling_out_univariate": "singling out, one value",
-        "singling_out_multivariate": "singling out, three values",
-        "inference_nearest": "inference, nearest record",
-        "inference_bayes": "inference, pairs of columns",
-        "inference_predictor": "inference, trained model",
         "area": "area under the ROC curve",
         "common_noise": "area, common noise",
         "gaussian_threshold": "Gaussian threshold",
@@ -140,6 +112,9 @@ NAMES: MappingProxyType[str, str] = MappingProxyType(
         "logistic_regression": "logistic regression",
     }
 )
+"""What is no method with a label of its own: baselines, tests of audits, models of utility."""
+
+_labels: list[Callable[[str], str | None]] = []  # asked for a method's label, by its name
 
 
 @contextmanager
@@ -159,20 +134,33 @@ def look() -> Iterator[None]:
         yield
 
 
-def named(series: str) -> str:
-    """Return the words for a series, attack or model; its own name where there are none.
+def label_by(label_of: Callable[[str], str | None]) -> None:
+    """Let figures call methods as ``label_of`` says, which gives None for names it lacks."""
+    if label_of not in _labels:
+        _labels.append(label_of)
 
-    >>> named("no_privacy"), named("mst (degree=2)"), named("__main__:Mine")
-    ('no privacy (bootstrap of members)', 'MST (degree=2)', 'Mine')
+
+def label(name: str) -> str:
+    """Return the words for a method, attack or model; its own name where there are none."""
+    said = (label_of(name) for label_of in _labels)
+    return next((words for words in said if words), WORDS.get(name, name))
+
+
+def named(series: str) -> str:
+    """Return the words for a series: its method's, and the settings that stand behind them.
+
+    >>> named("no_privacy"), named("mine (degree=2)"), named("__main__:Mine")
+    ('no privacy (bootstrap of members)', 'mine (degree=2)', 'Mine')
     """
     name, blank, rest = series.removeprefix("__main__:").partition(" ")
-    words = NAMES.get(name, name) + blank + rest
+    words = label(name) + blank + rest
     return f" {words}" if words.startswith("_") else words  # which legends would leave out
 
 
 def is_network(series: str) -> bool:
-    """Tell whether a series is of the deep family, by its name."""
-    return method_of(series) in NETWORKS
+    """Tell whether a series is of the deep family, whose lines are dashed."""
+    line = METHODS.get(method_of(series))
+    return line is not None and line.dashes == NETWORK_DASHES
 
 
 def lines_of(series: Sequence[str]) -> dict[str, Line]:

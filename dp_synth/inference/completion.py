@@ -1,4 +1,4 @@
-"""Partial rows completed: the gaps of each drawn from a distribution given all else in it."""
+"""Completion of partial rows: the gaps of each drawn from a distribution given all else in it."""
 
 from __future__ import annotations
 

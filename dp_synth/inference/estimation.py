@@ -1,4 +1,4 @@
-"""The distribution over a junction tree that agrees best with noisy marginals."""
+"""Estimation of the distribution over a junction tree that agrees best with noisy marginals."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.domain import Clique, Domain
-from dp_synth.inference.curvature import Curvature, Effects, expected_counts
-from dp_synth.inference.descent import minimise
+from dp_synth.inference._lbfgs import minimise
+from dp_synth.inference._preconditioner import Curvature, Effects, expected_counts
+from dp_synth.inference.factors import Projections
+from dp_synth.inference.graphical_model import JunctionTreeModel
+from dp_synth.inference.histograms import project_to_simplex
 from dp_synth.inference.junction_tree import JunctionTree
-from dp_synth.inference.model import JunctionTreeModel
-from dp_synth.inference.projections import Projections
-from dp_synth.inference.simplex import project_to_simplex
 from dp_synth.transcript import Measurement
 
 Floats = NDArray[np.float64]

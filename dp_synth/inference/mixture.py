@@ -1,4 +1,4 @@
-"""A distribution over records as a mixture of rows whose attributes are independent."""
+"""Mixture model: a distribution over records as rows whose attributes are independent."""
 
 from __future__ import annotations
 

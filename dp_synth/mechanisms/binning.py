@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dp_synth.accounting import Gaussians
 from dp_synth.mechanisms.gaussian import measure
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.schema.fine import FineGrid
+from dp_synth.schema.bins import FineBins
 
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ MERGE_NOISE = 1.2
 
 def bin_columns(
     table: PrivateTable,
-    fine: Mapping[str, FineGrid],
+    fine: Mapping[str, FineBins],
     gaussians: Gaussians,
     rng: np.random.Generator,
 ) -> dict[str, Codes]:
@@ -102,7 +102,7 @@ class _Partition:
             stddev**2 * (1 - part[self.parents]),
         )
 
-    def split(self, grid: FineGrid, level: int) -> _Partition:
+    def split(self, grid: FineBins, level: int) -> _Partition:
         """Return the partition in which runs of many records are cut as fine as the level is."""
         least = np.maximum(self.counts.sum() / TARGET_CELLS, SPLIT_NOISE * np.sqrt(self.variances))
         many = (self.counts >= least) | np.isinf(self.variances)
@@ -110,7 +110,7 @@ class _Partition:
         return _Partition(begins, self.groups[begins], self.counts, self.variances)
 
 
-def _merged(partition: _Partition, grid: FineGrid) -> Codes:
+def _merged(partition: _Partition, grid: FineBins) -> Codes:
     """Number the cells that remain: runs joined until they hold enough, never across a wall.
 
     A run that holds enough alone stays alone, so that a spike stays one. ``most`` bounds the

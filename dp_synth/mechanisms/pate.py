@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import PrivacyBudget, Sampler, Votes
 from dp_synth.accounting.events import NoisyVote
-from dp_synth.accounting.votes import ORDERS, estimates, vote_moments
+from dp_synth.accounting.pate import ORDERS, estimates, vote_moments
 from dp_synth.domain import Codes, Domain
 from dp_synth.errors import InputError
 from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
@@ -123,7 +123,7 @@ class Teachers:
     teacher without records, or without a preference, votes by a coin that was tossed for it
     before, and the medians that it has to pass are those of made-up records. Winners alone
     leave; each is charged before its votes are counted, as one `NoisyVote`, whose curve is exact
-    (`dp_synth.accounting.votes`). Gaussian noise is drawn exactly; other noise in floating point,
+    (`dp_synth.accounting.pate`). Gaussian noise is drawn exactly; other noise in floating point,
     and the ledger says so.
     """
 

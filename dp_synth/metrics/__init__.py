@@ -4,9 +4,8 @@ Every metric looks at real records: what it returns is internal to the data hold
 differentially private.
 """
 
-from dp_synth.metrics.catalogue import METRICS
-from dp_synth.metrics.classifiers import MODELS
-from dp_synth.metrics.compared import Compared, Metric, RealTables
+from dp_synth.metrics.auc import area_under_roc
+from dp_synth.metrics.comparison import Compared, Metric, RealTables
 from dp_synth.metrics.equivalent_sample import equivalent_sample
 from dp_synth.metrics.estimate import Estimate, clopper_pearson
 from dp_synth.metrics.evaluation import evaluate
@@ -18,7 +17,8 @@ from dp_synth.metrics.fidelity import (
     mean_total_variation,
     workload_error,
 )
-from dp_synth.metrics.ranking import area_under_roc
+from dp_synth.metrics.models import MODELS
+from dp_synth.metrics.registry import METRICS
 from dp_synth.metrics.utility import utility
 
 __all__ = [

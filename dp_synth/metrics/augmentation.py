@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.metrics.classifiers import MODELS
-from dp_synth.metrics.compared import Compared
+from dp_synth.metrics.comparison import Compared, Metric
 from dp_synth.metrics.estimate import Estimate, paired_difference, share
-from dp_synth.metrics.prediction import Examples
-from dp_synth.metrics.utility import auc_gain
+from dp_synth.metrics.models import MODELS
+from dp_synth.metrics.utility import Examples, auc_gain
 
 MODEL = "gradient_boosting"
 RARE_SHARE = 0.5  # of the commonest class: a class of fewer training records is rare
@@ -72,3 +71,12 @@ def _fill(
         places = rng.permutation(np.flatnonzero(synthetic.labels == label))
         chosen.append(places[: int(counts.max() - counts[label])])
     return synthetic.at(np.concatenate(chosen))
+
+
+AUGMENTATION = Metric(
+    "augmentation",
+    "gain of a model by synthetic records of rare classes beside the real ones",
+    "higher",
+    augmentation,
+    needs="a categorical or ordinal label with a rare class",
+)

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.metrics.columns import Attribute, cells_of
-from dp_synth.metrics.compared import Compared, RealTables
+from dp_synth.metrics.comparison import Compared, Metric, RealTables
 from dp_synth.metrics.estimate import Estimate, share
+from dp_synth.metrics.fidelity import Attribute, cells_of
 from dp_synth.schema import DiscreteColumn, NumericColumn, Schema
-from dp_synth.schema.cells import Cells
+from dp_synth.schema.parsing import Cells
 
 MOST_VALUES = 2_000  # columns of more distinct cells are in no dependency
 FEWEST_SURPRISES = 20  # records that would break a dependency if the columns were independent
@@ -183,3 +183,11 @@ def _impossible(schema: Schema, frame: pd.DataFrame) -> list[Mask]:
 
 def _any(masks: list[Mask]) -> int:
     return int(np.logical_or.reduce(masks).sum()) if masks else 0
+
+
+CONSISTENCY = Metric(
+    "consistency",
+    "share of records that break a bound, a category list, a constraint or a dependency",
+    "lower",
+    consistency,
+)

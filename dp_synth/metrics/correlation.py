@@ -10,11 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.metrics.columns import cells_of, codes_of
-from dp_synth.metrics.compared import Compared, RealTables
-from dp_synth.metrics.estimate import Estimate, degrees_of_sum
-from dp_synth.metrics.fidelity import joint_keys, present_cells
-from dp_synth.metrics.jackknife import degrees_of, random_groups, variance_of, without_each
+from dp_synth.metrics.comparison import Compared, Metric, RealTables
+from dp_synth.metrics.estimate import (
+    Estimate,
+    degrees_of,
+    degrees_of_sum,
+    random_groups,
+    variance_of,
+    without_each,
+)
+from dp_synth.metrics.fidelity import cells_of, codes_of, joint_keys, present_cells
 
 GROUPING_SEED = 0  # of the jackknife's groups
 
@@ -234,3 +239,12 @@ def _correlation_ratio(table: _Table, numeric: int, categorical: int) -> NDArray
     told = (total > 1e-9 * n) & (left > 0)
     unexplained = (1 - between / np.where(told, total, 1.0)) * (n - 1) / np.maximum(left, 1)
     return np.where(told, np.sqrt(np.clip(1 - unexplained, 0.0, 1.0)), 0.0)
+
+
+CORRELATION = Metric(
+    "correlation",
+    "mean absolute error of Pearson's, Cramer's V and the correlation ratio of pairs",
+    "lower",
+    correlation,
+    needs="two columns",
+)

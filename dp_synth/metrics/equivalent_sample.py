@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from dp_synth.metrics.compared import Compared, RealTables
+from dp_synth.metrics.comparison import Compared, Metric, RealTables
 from dp_synth.metrics.estimate import TAIL, Estimate
 from dp_synth.metrics.fidelity import cliques_of, mean_total_variation, total_variation_influences
 
@@ -119,3 +119,12 @@ def _falling(distances: NDArray[np.float64]) -> NDArray[np.float64]:
         means.append(mean)
         sizes.append(size)
     return np.repeat(means, sizes)
+
+
+EQUIVALENT_SAMPLE = Metric(
+    "equivalent_sample",
+    "share of the training records whose random sample is as near to hold-out pairs",
+    "higher",
+    equivalent_share,
+    needs="two columns, and records of both real tables",
+)

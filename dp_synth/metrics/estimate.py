@@ -1,4 +1,4 @@
-"""A measured value with its 95 % interval, and the exact interval of a binomial share."""
+"""Estimates: values with 95 % intervals, exact, of Student or by a delete-a-group jackknife."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from scipy.special import betaincinv, ndtri, stdtrit
 
 TAIL = 0.025  # chance of missing the truth on either side of a 95 % interval
 NORMAL_QUANTILE = float(ndtri(1 - TAIL))
+GROUPS = 40  # of a jackknife
+FEWEST_RECORDS = 30  # below it the values left out say too little of clipped statistics
 
 
 @dataclass(frozen=True)
@@ -182,3 +184,42 @@ def clopper_pearson(successes: int, trials: int, tail: float = TAIL) -> tuple[fl
     low = float(betaincinv(successes, failures + 1, tail)) if successes else 0.0
     high = float(betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0
     return low, high
+
+
+def degrees_of(groups: int, records: int) -> int:
+    """Return the degrees of freedom of a jackknife, 0 where it is of too few records."""
+    return groups - 1 if records >= FEWEST_RECORDS else 0
+
+
+def random_groups(records: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return a random group of each record, 40 of equal size or as many as there are records."""
+    return rng.permutation(np.arange(records) % min(GROUPS, max(records, 1)))
+
+
+def without_each(by_group: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sums over all groups, and then over all but each one, along the first axis.
+
+    >>> without_each(np.array([[1.0], [2.0], [4.0]])).ravel().tolist()
+    [7.0, 6.0, 5.0, 3.0]
+    """
+    whole = by_group.sum(axis=0, keepdims=True)
+    return np.concatenate([whole, whole - by_group])
+
+
+def variance_of(left_out: NDArray[np.float64]) -> float:
+    """Return the variance of a statistic from its values with each group left out.
+
+    (G - 1) / G times their sum of squares about the mean (Kott 2001).
+    """
+    groups = len(left_out)
+    return float((groups - 1) * left_out.var()) if groups > 1 else float("inf")
+
+
+def left_out(groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how often each record counts: all of them first, then all but each group.
+
+    >>> left_out(np.array([0, 1, 0])).tolist()
+    [[1.0, 1.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
+    """
+    kept = groups != np.arange(groups.max(initial=-1) + 1)[:, None]
+    return np.concatenate([np.ones((1, len(groups))), kept])

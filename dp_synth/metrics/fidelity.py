@@ -1,4 +1,4 @@
-"""How far the marginals of a synthetic table lie from those of a real one."""
+"""Fidelity: columns and their cells, and distances between marginals of two tables."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.metrics.columns import Attribute, attributes_of, cells_of, codes_of
+from dp_synth.frames import column_of
 from dp_synth.metrics.estimate import Estimate, gap_of_means
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, NumericColumn, Schema
-from dp_synth.schema.cells import SECONDS_PER_DAY
-from dp_synth.schema.date_format import to_units
+from dp_synth.schema.formats import to_units
+from dp_synth.schema.parsing import SECONDS_PER_DAY
 
 BINS = 20  # columns of more distinct values than this are cut at so many quantiles
 SAMPLED_CLIQUES = 100  # of degree 3 and more; of degree 1 and 2 all are taken
@@ -23,6 +23,25 @@ MOST_CELLS = 2_000_000  # joint keys beyond this are renumbered, so that countin
 K_MARGINAL_SCALE = 1000.0
 
 Axes = tuple[int, ...]  # positions of the attributes of a clique
+Attribute = DiscreteColumn | NumericColumn | DatetimeColumn
+
+
+def attributes_of(schema: Schema) -> tuple[Attribute, ...]:
+    """Return the columns of ``schema`` that are no identifiers: those are never compared."""
+    return tuple(column for column in schema.columns if isinstance(column, Attribute))
+
+
+def cells_of(frame: pd.DataFrame, column: Attribute) -> pd.Series:
+    """Return the cells of ``column``; SchemaError when ``frame`` lacks it."""
+    return column_of(frame, column.name)
+
+
+def codes_of(column: Attribute, cells: pd.Series) -> NDArray[np.int32]:
+    """Return the code of each cell, that of the first mark for all missing ones.
+
+    Typed tables have one kind of missing cell, whatever marks the schema has.
+    """
+    return np.minimum(column.encode(cells), np.int32(column.size - len(column.missing)))
 
 
 @dataclass(frozen=True)

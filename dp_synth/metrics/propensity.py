@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.metrics.classifiers import (
+from dp_synth.metrics.comparison import Compared, Metric
+from dp_synth.metrics.estimate import Estimate, quantile
+from dp_synth.metrics.models import (
     MOST_LOGISTIC_STEPS,
     Categories,
     Classifier,
@@ -18,8 +20,6 @@ from dp_synth.metrics.classifiers import (
     learn_and_predict,
     short_seed,
 )
-from dp_synth.metrics.compared import Compared
-from dp_synth.metrics.estimate import Estimate, quantile
 
 FOLDS = 3
 SHUFFLES = 5  # of which records are said to be synthetic, for the null expectation
@@ -132,3 +132,12 @@ def _terms(
         told = learn_and_predict(model, features[~inside], labels[~inside], features[inside])
         chances[inside] = told[:, 1]
     return (chances - 0.5) ** 2
+
+
+PROPENSITY_MSE = Metric(
+    "propensity_mse",
+    "how well a model tells synthetic from hold-out records, and that beside chance",
+    "lower",
+    propensity_mse,
+    needs="a known value, and thirty hold-out and synthetic records",
+)

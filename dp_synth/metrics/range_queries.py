@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.metrics.compared import Compared, RealTables
+from dp_synth.metrics.comparison import Compared, Metric, RealTables
 from dp_synth.metrics.estimate import Estimate, gap_of_means
 from dp_synth.metrics.fidelity import Axes, Binning
 
@@ -132,3 +132,12 @@ def _gap(of_real: NDArray[np.float64], of_other: NDArray[np.float64]) -> Estimat
 
 def _shares(codes: NDArray[np.int32], size: int) -> NDArray[np.float64]:
     return np.bincount(codes, minlength=size) / len(codes)
+
+
+RANGE_QUERIES = Metric(
+    "range_queries",
+    "mean absolute error of 1,000 counting queries on three attributes, and of prefixes",
+    "lower",
+    range_queries,
+    needs="a column, and records of either table",
+)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.metrics.compared import Compared, RealTables
-from dp_synth.metrics.estimate import Estimate, mean_within
+from dp_synth.metrics.comparison import Compared, Metric, RealTables
+from dp_synth.metrics.estimate import Estimate, degrees_of, mean_within, random_groups, variance_of
 from dp_synth.metrics.fidelity import Axes, cliques_of, present_cells
-from dp_synth.metrics.jackknife import degrees_of, random_groups, variance_of
 
 MOST_SHARE = 0.001  # of the training records: a cell that holds no more is rare
 GROUPING_SEED = 0  # of the jackknife's groups
@@ -107,3 +106,12 @@ def _hits(
     cells, first, times = np.unique(both // count, return_index=True, return_counts=True)
     alone = both[first[times == 1]] % count
     return len(cells), np.bincount(alone, minlength=count).astype(np.float64)
+
+
+RARE_COMBINATIONS = Metric(
+    "rare_combinations",
+    "share of rare pairs of values that are there, and of records in pairs that are real",
+    "higher",
+    rare_combinations,
+    needs="two columns, and synthetic records",
+)

@@ -10,16 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.metrics.classifiers import (
+from dp_synth.metrics.estimate import Estimate, left_out, random_groups, variance_of
+from dp_synth.metrics.fidelity import attributes_of, cells_of
+from dp_synth.metrics.models import (
     BOOSTING_ROUNDS,
     MOST_SPLIT_CATEGORIES,
     Categories,
     features_as_numbers,
     features_of,
 )
-from dp_synth.metrics.columns import attributes_of, cells_of
-from dp_synth.metrics.estimate import Estimate
-from dp_synth.metrics.jackknife import left_out, random_groups, variance_of
 from dp_synth.schema import NumericColumn, Schema
 
 TINY = 1e-12  # a variance this far below what is missed of it is one but for rounding

@@ -2,137 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.metrics.classifiers import (
-    MODELS,
-    Categories,
-    Classifier,
-    Factory,
-    features_as_numbers,
-    short_seed,
-)
-from dp_synth.metrics.compared import Compared
-from dp_synth.metrics.estimate import Estimate
-from dp_synth.metrics.jackknife import left_out, random_groups, variance_of
-from dp_synth.metrics.prediction import Predicted
-from dp_synth.metrics.ranking import of_few
-from dp_synth.metrics.utility import auc_of, tellable
+from dp_synth.metrics.auc import of_few
+from dp_synth.metrics.comparison import LABEL_NEEDED, Compared, Metric
+from dp_synth.metrics.estimate import Estimate, left_out, random_groups, variance_of
+from dp_synth.metrics.models import SEVERAL
+from dp_synth.metrics.utility import Predicted, auc_of, tellable
 
 RESAMPLES = 100
 FEWEST_TRIALS = 5  # records of the rarer class, from which an order of models is told
-MOST_RECORDS = 10_000  # that a neighbour is looked for among, the first of them
-NEIGHBOURS = 25
-TREES = 50
-SMALLEST_LEAF = 20  # of a tree of the forest, and of a tree alone
-PASSES = 20  # of the network through the records
-UNITS = 32
-STEP = 0.01  # large, for a network that sees few records few times
-
-
-@dataclass
-class OnNumbers:
-    """A model that is given one-hot categories and standardised numbers, none of them missing."""
-
-    categories: Categories
-    model: Classifier
-
-    def fit(self, features: NDArray[np.float64], labels: NDArray[np.int32]) -> OnNumbers:
-        """Learn from ``features``; a network stops after twenty passes, converged or not."""
-        from sklearn.exceptions import ConvergenceWarning
-
-        self._numbers = features_as_numbers(self.categories)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model.fit(self._numbers.fit_transform(features), labels)
-        return self
-
-    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return probabilities of shape (records, labels), labels in ascending order."""
-        return self.model.predict_proba(self._numbers.transform(features))
-
-
-@dataclass
-class NearestNeighbours:
-    """The vote of the nearest among the first records: a class that is not there has no vote."""
-
-    categories: Categories
-
-    def fit(self, features: NDArray[np.float64], labels: NDArray[np.int32]) -> NearestNeighbours:
-        """Keep the first 10,000 of ``features``; where they are few, all of them vote."""
-        from sklearn.neighbors import KNeighborsClassifier
-
-        kept = labels[:MOST_RECORDS]
-        self._voting = np.isin(np.unique(labels), kept)
-        model = KNeighborsClassifier(min(NEIGHBOURS, len(kept)), algorithm="brute")
-        self._model = OnNumbers(self.categories, model).fit(features[:MOST_RECORDS], kept)
-        return self
-
-    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return probabilities of shape (records, labels), labels in ascending order."""
-        shares = np.zeros((len(features), len(self._voting)))
-        shares[:, self._voting] = self._model.predict_proba(features)
-        return shares
-
-
-def random_forest(categories: Categories, seed: int) -> Classifier:
-    """Return fifty trees, which split categories by code."""
-    from sklearn.ensemble import RandomForestClassifier
-
-    model: Classifier = RandomForestClassifier(
-        TREES, min_samples_leaf=SMALLEST_LEAF, random_state=short_seed(seed)
-    )
-    return model
-
-
-def decision_tree(categories: Categories, seed: int) -> Classifier:
-    """Return one tree, which splits categories by code."""
-    from sklearn.tree import DecisionTreeClassifier
-
-    model: Classifier = DecisionTreeClassifier(
-        min_samples_leaf=SMALLEST_LEAF, random_state=short_seed(seed)
-    )
-    return model
-
-
-def naive_bayes(categories: Categories, seed: int) -> Classifier:
-    """Return Gaussian naive Bayes; it draws nothing."""
-    from sklearn.naive_bayes import GaussianNB
-
-    return OnNumbers(categories, GaussianNB())
-
-
-def network(categories: Categories, seed: int) -> Classifier:
-    """Return a perceptron of one hidden layer."""
-    from sklearn.neural_network import MLPClassifier
-
-    model = MLPClassifier(
-        (UNITS,), learning_rate_init=STEP, max_iter=PASSES, random_state=short_seed(seed)
-    )
-    return OnNumbers(categories, model)
-
-
-def nearest_neighbours(categories: Categories, seed: int) -> Classifier:
-    """Return the vote of 25 neighbours among the first 10,000 records; it draws nothing."""
-    return NearestNeighbours(categories)
-
-
-SEVERAL: Mapping[str, Factory] = MappingProxyType(
-    {
-        **MODELS,
-        "random_forest": random_forest,
-        "naive_bayes": naive_bayes,
-        "network": network,
-        "nearest_neighbours": nearest_neighbours,
-        "decision_tree": decision_tree,
-    }
-)
 
 
 def several_models(compared: Compared) -> Mapping[str, Estimate]:
@@ -231,3 +113,12 @@ def rank_agreement(first: NDArray[np.float64], second: NDArray[np.float64]) -> N
     scale = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
     product = (centred[0] * centred[1]).sum(axis=1)
     return np.asarray(np.where(scale > 0, product / np.where(scale > 0, scale, 1.0), 0.0))
+
+
+SEVERAL_MODELS = Metric(
+    "several_models",
+    "AUC of seven kinds of models trained on synthetic records, and their order",
+    "higher",
+    several_models,
+    needs=LABEL_NEEDED,
+)

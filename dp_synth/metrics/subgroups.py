@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from dp_synth.metrics.classifiers import MODELS
-from dp_synth.metrics.compared import Compared, RealTables
+from dp_synth.metrics.comparison import Compared, Metric, RealTables
 from dp_synth.metrics.estimate import (
     NORMAL_QUANTILE,
     TAIL,
@@ -22,8 +21,8 @@ from dp_synth.metrics.estimate import (
     weighted_mean,
 )
 from dp_synth.metrics.fidelity import mean_total_variation
-from dp_synth.metrics.prediction import Predicted
-from dp_synth.metrics.utility import auc_gain, auc_of
+from dp_synth.metrics.models import MODELS
+from dp_synth.metrics.utility import Predicted, auc_gain, auc_of
 from dp_synth.schema import DiscreteColumn
 
 MOST_GROUPS = 10  # categories of an attribute, missing marks included
@@ -210,3 +209,12 @@ def mean(attributes: Sequence[Scored]) -> Estimate:
     means = [weighted_mean([e for _, e in scored], [n for n, _ in scored]) for scored in attributes]
     value, low, high = np.mean([(one.value, one.low, one.high) for one in means], axis=0)
     return Estimate(float(value), float(low), float(high))
+
+
+SUBGROUPS = Metric(
+    "subgroups",
+    "errors of columns and classifiers by group: worst, mean, and gap between groups",
+    "lower",
+    subgroups,
+    needs="a column of few categories beside the label, and 100 hold-out records of one",
+)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dp_synth.metrics.compared import Compared
+from dp_synth.metrics.comparison import Compared
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.metrics.fidelity import Axes, cliques_of, mean_total_variation
 

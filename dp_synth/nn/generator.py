@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dp_synth.domain import Domain
 from dp_synth.errors import TrainingError
 from dp_synth.mechanisms.dp_sgd import linear
-from dp_synth.nn.encoding import Encoding
 
 Floats = NDArray[np.float64]
 
@@ -20,6 +21,7 @@ LATENT = 64  # numbers that a row is made from, beside its condition
 TIMID = 0.3  # of the usual weights at the last layer, so that rows start near the frequencies
 RAKING_ROUNDS = 50  # of iterative proportional fitting
 ROWS_AT_ONCE = 2048
+LEAST = 1e-7  # probability whose logarithm is taken
 
 
 class Generator(nn.Module):
@@ -129,3 +131,56 @@ def raked(rows: Floats, frequencies: Floats, sizes: tuple[int, ...]) -> tuple[Fl
 
 def _state(network: Generator) -> list[Tensor]:
     return [value for value in network.state_dict().values() if value.is_floating_point()]
+
+
+class Encoding:
+    """Blocks of one-hot inputs for the codes of a domain, side by side.
+
+    Networks' outputs in the same places are logits; a softmax is one of each block.
+    """
+
+    def __init__(self, domain: Domain, device: torch.device | str = "cpu") -> None:
+        self.sizes = domain.sizes
+        self.width = sum(domain.sizes)
+        self.starts = torch.tensor(
+            list(accumulate(domain.sizes, initial=0))[:-1], device=device, dtype=torch.int64
+        )
+        # Blocks padded to one width make a softmax of all of them one call.
+        self._widest = max(domain.sizes)
+        places = [
+            torch.arange(size) + number * self._widest for number, size in enumerate(domain.sizes)
+        ]
+        self._places = torch.cat(places).to(device)
+
+    def one_hot(self, codes: Tensor) -> Tensor:
+        """Return a one in the place of each code: (records, attributes) to (records, width)."""
+        return self.marks(codes + self.starts)
+
+    def marks(self, places: Tensor) -> Tensor:
+        """Return a one in each of the places: shape (records, any) to (records, width)."""
+        empty = torch.zeros(len(places), self.width, device=places.device)
+        return empty.scatter_(1, places, 1.0)
+
+    def softmax(self, logits: Tensor) -> Tensor:
+        """Return the probabilities of each block's codes, shape (records, width)."""
+        blocks = torch.softmax(self._padded(logits), dim=2)
+        return blocks.reshape(len(logits), -1)[:, self._places]
+
+    def straight_through(self, logits: Tensor, coins: torch.Generator, heat: float) -> Tensor:
+        """Return one-hot draws of each block, with the gradient of a softmax at ``heat``.
+
+        Gumbel-softmax, straight through (Jang, Gu & Poole 2017, arXiv:1611.01144).
+        """
+        waits = torch.empty_like(logits).exponential_(generator=coins)
+        noisy = logits - torch.log(waits.clamp(min=1e-30))
+        drawn = self.one_hot(self._padded(noisy.detach()).argmax(dim=2))
+        soft = self.softmax(noisy / heat)
+        return drawn + soft - soft.detach()
+
+    def log_softmax(self, logits: Tensor) -> Tensor:
+        """Return the logarithms of `softmax`, bounded from below."""
+        return torch.log(self.softmax(logits).clamp(min=LEAST))
+
+    def _padded(self, logits: Tensor) -> Tensor:
+        empty = logits.new_full((len(logits), len(self.sizes) * self._widest), -torch.inf)
+        return empty.index_copy(1, self._places, logits).reshape(len(logits), -1, self._widest)

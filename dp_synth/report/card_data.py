@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.metrics.columns import attributes_of, cells_of
 from dp_synth.metrics.estimate import Estimate, difference, share
-from dp_synth.metrics.fidelity import Binning, cliques_of
+from dp_synth.metrics.fidelity import Binning, attributes_of, cells_of, cliques_of
 from dp_synth.report.card_measured import Measured
 from dp_synth.schema import Schema
 

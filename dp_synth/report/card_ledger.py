@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dp_synth.accounting import Ledger, compose
-from dp_synth.accounting.currency import cost
 from dp_synth.accounting.events import Event
+from dp_synth.accounting.filters import cost
 from dp_synth.accounting.ledger import Entry, describe_all
 from dp_synth.domain import Clique
 from dp_synth.errors import InputError, UnsupportedEvent

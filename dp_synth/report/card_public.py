@@ -15,11 +15,11 @@ from dp_synth.readers import parse_json
 from dp_synth.release import Release
 from dp_synth.report.card_ledger import Step, steps_of
 from dp_synth.report.card_measured import Measured
-from dp_synth.report.card_method import DESCRIPTIONS, ELSEWHERE, Method
 from dp_synth.report.card_promise import Promise, promise_of
 from dp_synth.report.card_validation import validation_of
 from dp_synth.report.card_warnings import Finding, findings_of
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
+from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 from dp_synth.transcript import Answer, MarginalAnswer
 
 BINS = "bins"  # the part that pays for the cells that a fit finds
@@ -33,6 +33,17 @@ LIMITS = (
     "What the model does not measure (relations of many columns at once) is not in the rows.",
 )
 """What holds of every table that was made in this way."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How the rows were made: a synthesizer, its settings, and where it was described."""
+
+    name: str
+    title: str
+    reference: str
+    settings: Mapping[str, object]
+    dp_synth: str
 
 
 @dataclass(frozen=True)
@@ -112,7 +123,7 @@ def publishable_part(
 
 
 def _method(release: Release) -> Method:
-    known = DESCRIPTIONS.get(release.synthesizer, ELSEWHERE)
+    known = SYNTHESIZERS.get(release.synthesizer, Synthesizer)
     settings = parse_json(json.dumps(dict(release.settings)))  # as a kept release has them
     return Method(release.synthesizer, known.title, known.reference, settings, __version__)
 

@@ -21,9 +21,8 @@ from pydantic import (
 from dp_synth.accounting import Adjacency
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
-from dp_synth.readers import read_text
+from dp_synth.readers import Lines, YamlFault, line_of, parse_yaml, read_text
 from dp_synth.report.card_warnings import ColumnKind
-from dp_synth.yaml_lines import Lines, YamlFault, line_of, parse_yaml
 
 PRIVATE = ("tv2_at_most", "auc_gap_at_most", "attack_auc_at_most", "copies_excess_at_most")
 """Thresholds of exact numbers of private rows: of a card's internal part."""

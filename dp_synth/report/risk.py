@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,20 @@ import pandas as pd
 
 from dp_synth._version import __version__
 from dp_synth.attacks import ATTACKS, Attack, AttackerView
-from dp_synth.attacks.risk import INTERNAL, MOST_RECORDS, privacy_risks
+from dp_synth.attacks.excess_risk import Guess
+from dp_synth.attacks.risk_table import (
+    INTERNAL,
+    Risk,
+    attacked_tables,
+    guess_risks,
+    membership_risk,
+)
 from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
 from dp_synth.files import PRIVATE, passing_name
 from dp_synth.metrics.estimate import TAIL, Estimate
-from dp_synth.metrics.ranking import area_under_roc
 from dp_synth.release import Release
-from dp_synth.report.words import QUESTIONS, SEES, UNKNOWN_QUESTION, of_guess, of_membership
+from dp_synth.report.card_promise import upward
 from dp_synth.rounding import at_most
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
@@ -187,26 +194,20 @@ def risk_report(
     """
     release = public if isinstance(public, Release) else None
     schema = public if isinstance(public, Schema) else public.schema
-    tables = {"train": train, "holdout": holdout}
-    refuse_shared(tables if reference is None else tables | {"reference": reference})
+    given = {"train": train, "holdout": holdout}
+    refuse_shared(given if reference is None else given | {"reference": reference})
     guarantee = None if release is None else Guarantee.of(release)
-    risks = privacy_risks(train, holdout, synthetic, schema, reference, seed=seed)
-    view = _view(synthetic, schema, reference, release)
-    rng = np.random.default_rng(seed)
-    targets = [
-        frame.iloc[rng.permutation(len(frame))[:MOST_RECORDS]].reset_index(drop=True)
-        for frame in (train, holdout)
-    ]
+    tables = attacked_tables(train, holdout, synthetic, schema, seed=seed)
+    view = _view(tables.synthetic, schema, reference, release)
     rows, left_out = [], {}
     for name, attack in ATTACKS.items():
-        known = risks[risks["attack"] == name]
         try:
-            area = _area(attack(), view, targets, seed) if known.empty else _estimate(known.iloc[0])
+            risk = membership_risk(attack(), tables, view)
         except InputError as error:  # it lacks what it needs; no message holds a private value
             left_out[name] = str(error)
             continue
-        rows.append(_membership_row(attack, area, view, guarantee))
-    rows += [_guess_row(row) for _, row in risks.iterrows() if row["attack"] not in ATTACKS]
+        rows.append(_row(risk, view, guarantee))
+    rows += [_row(risk, view, guarantee) for risk in guess_risks(tables)]
     return RiskReport(pd.DataFrame(rows, columns=COLUMNS), guarantee, left_out, seed)
 
 
@@ -245,36 +246,37 @@ def _recipe(release: Release) -> Synthesizer | None:
     return recipe
 
 
-def _area(attack: Attack, view: AttackerView, targets: list[pd.DataFrame], seed: int) -> Estimate:
-    members, others = (attack.scores(frame, view) for frame in targets)
-    return area_under_roc(members, others, np.random.default_rng(seed))
-
-
-def _estimate(row: pd.Series[float]) -> Estimate:
-    return Estimate(row["value"], row["low"], row["high"])
-
-
-def _membership_row(
-    attack: type[Attack], area: Estimate, view: AttackerView, guarantee: Guarantee | None
-) -> dict[str, object]:
+def _row(risk: Risk, view: AttackerView, guarantee: Guarantee | None) -> dict[str, object]:
+    attack, value, control = risk.attack, risk.value, risk.control
+    row = {
+        "attack": attack.name,
+        "question": attack.question,
+        **asdict(value),
+        "control": control,
+        "baseline": risk.baseline,
+        "note": INTERNAL,
+    }
+    if isinstance(attack, Guess):
+        attacked = control + (value.value * (1 - control) if control < 1 else 0.0)
+        return row | {
+            "kind": "guess",
+            "sees": attack.sees,
+            "attacked": attacked,
+            "found": value.low > 0,
+            "sentence": of_guess(attack, attacked, control, value),
+        }
     similarity = attack.measures == SIMILARITY
     ceiling = None if guarantee is None else guarantee.ceiling
-    return {
-        "attack": attack.name,
+    return row | {
         "kind": "membership",
         "sees": _seen(attack, view),
-        "question": QUESTIONS.get(attack.name, UNKNOWN_QUESTION),
-        **asdict(area),
         "attacked": np.nan,
-        "control": np.nan,
-        "baseline": 0.5,
-        "found": area.low > 0.5,
-        "sentence": of_membership(area, similarity=similarity, largest_auc=ceiling),
-        "note": INTERNAL,
+        "found": value.low > 0.5,
+        "sentence": of_membership(value, similarity=similarity, largest_auc=ceiling),
     }
 
 
-def _seen(attack: type[Attack], view: AttackerView) -> str:
+def _seen(attack: Attack, view: AttackerView) -> str:
     words = {
         "synthetic": "the synthetic table",
         "reference": "records of other people",
@@ -286,22 +288,56 @@ def _seen(attack: type[Attack], view: AttackerView) -> str:
     return ", ".join(parts)
 
 
-def _guess_row(row: pd.Series[float]) -> dict[str, object]:
-    name, risk, control = str(row["attack"]), _estimate(row), float(row["control"])
-    gained = risk.value * (1 - control) if control < 1 else 0.0
-    return {
-        "attack": name,
-        "kind": "guess",
-        "question": row["question"],
-        **asdict(risk),
-        "control": control,
-        "baseline": row["baseline"],
-        "note": row["note"],
-        "sees": SEES.get(name, "the synthetic table"),
-        "attacked": control + gained,
-        "found": risk.low > 0,
-        "sentence": of_guess(name, control + gained, control, risk),
-    }
+def of_membership(area: Estimate, *, similarity: bool, largest_auc: float | None) -> str:
+    """Return what an AUC says to somebody who has to decide.
+
+    >>> print(of_membership(Estimate(0.62, 0.6, 0.64), similarity=False, largest_auc=None))
+    Shown a fitted and a fresh record, the attack picks the fitted one in 62.0 % of cases \
+(60.0 to 64.0 %); a coin in 50 %. It tells them apart.
+    """
+    shares = f"{_share(area.value)} of cases ({_range(area.low, area.high)}); a coin in 50 %."
+    text = f"Shown a fitted and a fresh record, the attack picks the fitted one in {shares}"
+    if largest_auc is not None and area.low > largest_auc:
+        text += (
+            f" That is more than the ledger permits ({upward(largest_auc)}): look for a defect, or "
+            "for a holdout of other people than those who were fitted."
+        )
+    elif area.low > 0.5:
+        text += " It tells them apart."
+    else:
+        text += " It did no better than a coin, which proves nothing."
+    return text + (" This is similarity, not privacy." if similarity else "")
+
+
+def of_guess(guess: Guess, attacked: float, control: float, risk: Estimate) -> str:
+    """Return what a guess was worth on fitted records, beside records that were never fitted.
+
+    >>> from dp_synth.attacks.linkability import LINKABILITY
+    >>> print(of_guess(LINKABILITY, 0.3, 0.1, Estimate(0.2222, 0.1, 0.3)))
+    The two halves of a fitted record were linked in 30.0 % of tries, those of a fresh one in \
+10.0 %. Being fitted adds 22.2 % (10.0 to 30.0 %) of what was left to gain.
+    """
+    did = guess.did.format(who="fitted")
+    text = f"{did} in {_share(attacked)} of tries, {guess.fresh} in {_share(control)}."
+    if not isfinite(risk.low) and not isfinite(risk.value):
+        return f"{text} Fresh records left nothing to gain."
+    if risk.low > 0:
+        gain = f"{_share(risk.value)} ({_range(risk.low, risk.high)}) of what was left to gain."
+        return f"{text} Being fitted adds {gain}"
+    within = _range(risk.low, risk.high)
+    return f"{text} Being fitted adds nothing that shows ({within} of what was left to gain)."
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{_number(low)} to {_number(high)} %"
+
+
+def _number(share: float) -> str:
+    return f"{100 * share:.1f}" if isfinite(share) else "less than -1000"
 
 
 def _plain(row: Mapping[str, object]) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from dp_synth.schema.cells import Cells, narrowed, numbers_of, truth_of
+from dp_synth.schema.parsing import Cells, narrowed, numbers_of, truth_of
 from dp_synth.typed_cells import well_formed
 
 ABSENT_MARKS = ("", "nan", "NaN")
@@ -63,6 +63,11 @@ class BaseColumn(BaseModel):
     def _marks_are_distinct(cls, marks: tuple[str, ...]) -> tuple[str, ...]:
         _check_count(len(marks), "missing marks")
         return _distinct(marks)
+
+    def _with(self, update: Mapping[str, object]) -> Self:
+        """Return the column with some of its fields changed."""
+        fields = self.model_dump(by_alias=True, exclude_unset=True)
+        return type(self).model_validate({**fields, **update})
 
     @property
     def absent_mark(self) -> int:
@@ -195,8 +200,7 @@ class DiscreteColumn(BaseColumn):
 
     def opened(self, texts: Sequence[str]) -> Self:
         """Return the column with more categories, after those that it names."""
-        fields = self.model_dump(by_alias=True, exclude_unset=True)
-        return type(self).model_validate({**fields, "categories": (*self.texts, *texts)})
+        return self._with({"categories": (*self.texts, *texts)})
 
     def codes_of(self, texts: Iterable[str]) -> NDArray[np.int32]:
         """Return the code of each text, matched by text alone; unseen ones as in `encode`."""

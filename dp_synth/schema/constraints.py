@@ -12,11 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from dp_synth.domain import Support
 from dp_synth.extensions import unknown
-from dp_synth.schema.cells import numbers_of
+from dp_synth.schema.bins import after
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
-from dp_synth.schema.dates import DatetimeColumn
-from dp_synth.schema.grid import after
-from dp_synth.schema.numeric import NumericColumn
+from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
+from dp_synth.schema.parsing import numbers_of
 
 MAX_CELLS = 1_000_000
 """A constraint over more cells than this is refused: each of them is held in memory."""

@@ -11,10 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from dp_synth.dialect import Dialect, is_number
 from dp_synth.frames import ArrowTable, as_frame, column_of
-from dp_synth.schema.cells import Cells, numbers_of
 from dp_synth.schema.constraints import Column
 from dp_synth.schema.draft_dates import Drafted, dates
 from dp_synth.schema.draft_numbers import MARKS, MIN_ID_VALUES, Texts, numbers
+from dp_synth.schema.parsing import Cells, numbers_of
 
 BOUNDS_FROM = "read from the data: confirm each bound and category"
 

@@ -9,8 +9,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.schema.cells import seconds_of
-from dp_synth.schema.date_format import DateFormat, to_units
+from dp_synth.schema.formats import DateFormat, to_units
+from dp_synth.schema.parsing import seconds_of
 
 Drafted = dict[str, object]
 

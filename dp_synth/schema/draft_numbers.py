@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.schema.cells import numbers_of
 from dp_synth.schema.columns import MAX_MAGNITUDE
 from dp_synth.schema.draft_dates import LAST_YEAR, Drafted, compact_dates
-from dp_synth.schema.number_format import NumberFormat
+from dp_synth.schema.formats import NumberFormat
+from dp_synth.schema.parsing import numbers_of
 
 Floats = NDArray[np.float64]
 

@@ -1,9 +1,10 @@
-"""The kinds of a table's columns: those that its schema tells, or dtypes that are declared."""
+"""Cells in the kinds of a schema or of declared dtypes, and codes decoded in blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,11 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from dp_synth.errors import InputError
-from dp_synth.schema import line
-from dp_synth.schema.cells import numbers_of
+from dp_synth.schema.bins import Floats
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import Column
-from dp_synth.schema.dates import DatetimeColumn
-from dp_synth.schema.grid import Floats
-from dp_synth.schema.numeric import MAX_INT, NumericColumn
+from dp_synth.schema.numeric import MAX_INT, DatetimeColumn, NumericColumn, draw
+from dp_synth.schema.parsing import numbers_of
 
 Kinds = Literal["schema", "written"] | pd.DataFrame | pd.Series | Mapping[str, object]
 """Kinds of columns: those of the schema, cells as a CSV file has them, or dtypes by column.
@@ -28,6 +27,16 @@ A frame stands for its dtypes, and a mapping or ``frame.dtypes`` may leave colum
 Flags = NDArray[np.bool_]
 Mask = Flags | None
 LOGICAL = ("false", "true")
+
+Codes = NDArray[np.int32]
+Numbers = tuple[Floats, Codes]
+"""Numbers of a column, and their places among its missing marks, -1 for values."""
+
+Draw = Callable[[Codes, np.random.Generator], Numbers]
+Style = Literal["written", "listed", "schema"]
+Line = NumericColumn | DatetimeColumn
+Coded = DiscreteColumn | Line
+Source = Callable[[slice, Style], pd.Series]
 
 
 def in_kinds(columns: Iterable[Column], frame: pd.DataFrame, kinds: Kinds) -> pd.DataFrame:
@@ -59,7 +68,7 @@ def of_schema(column: Column, cells: pd.Series) -> pd.Series:
         return cells
     if isinstance(column, DiscreteColumn):
         return of_codes(column, column.encode(cells))
-    return of_numbers(column, line.values(column, cells))
+    return of_numbers(column, column.on_line(cells))
 
 
 def of_codes(column: DiscreteColumn, codes: NDArray[np.int32]) -> pd.Series:
@@ -181,7 +190,7 @@ def _numbers(column: Column, cells: pd.Series) -> pd.Series:
             raise InputError("its categories are no numbers")
         numbers = np.where(absent, np.nan, by_code[codes])
     elif isinstance(column, NumericColumn):
-        numbers = line.values(column, cells)
+        numbers = column.on_line(cells)
         if not column.missing:
             numbers = np.nan_to_num(numbers, nan=column.lower)
     else:
@@ -239,3 +248,118 @@ def _text(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
 def _to(series: pd.Series, dtype: Any) -> pd.Series:
     made: pd.Series = series.astype(dtype)
     return made
+
+
+def checked(columns: Sequence[Coded], codes: NDArray[np.integer]) -> Codes:
+    """Return codes, shape (records, columns), as int32; ValueError where they are none."""
+    codes = np.asarray(codes)
+    if codes.ndim != 2 or codes.shape[1] != len(columns):
+        raise ValueError(f"codes must have shape (records, {len(columns)}), got {codes.shape}")
+    for axis, column in enumerate(columns):
+        own = codes[:, axis]
+        if len(own) and not 0 <= own.min() <= own.max() < column.size:
+            raise ValueError(f"codes of {column.name!r} must lie in [0, {column.size})")
+    return codes.astype(np.int32, copy=False)
+
+
+def decoded(
+    columns: Sequence[Coded],
+    codes: Codes,
+    rng: np.random.Generator,
+    size: int,
+    *,
+    style: Style,
+    given: Mapping[str, Draw],
+) -> Iterator[pd.DataFrame]:
+    """Give the table of ``codes`` in frames of at most ``size`` records, one at least.
+
+    ``rng`` must be of bits that can be advanced, as that of numpy's ``default_rng``; the draws are
+    those of `Schema.decode`.
+    ``written`` cells are as `Schema.decode` gives them, ``listed`` ones the same with categories as
+    categoricals, those of ``schema`` in the kinds of `Schema.in_kinds`. The numbers of ``given``
+    columns are drawn as it says, after all others and all at once.
+    """
+    sources = _sources(columns, checked(columns, codes), rng, given)
+    for start in range(0, max(len(codes), 1), size):
+        part = slice(start, start + size)
+        yield pd.DataFrame(
+            {
+                column.name: _listed(column, codes[part, axis], style)
+                if isinstance(column, DiscreteColumn)
+                else sources[column.name](part, style)
+                for axis, column in enumerate(columns)
+            }
+        )
+
+
+def _sources(
+    columns: Sequence[Coded],
+    codes: Codes,
+    rng: np.random.Generator,
+    given: Mapping[str, Draw],
+) -> dict[str, Source]:
+    """Return what gives the cells of each column of numbers, asked for part after part."""
+    sources: dict[str, Source] = {}
+    lines = [(axis, c) for axis, c in enumerate(columns) if not isinstance(c, DiscreteColumn)]
+    for axis, column in lines:
+        own = deepcopy(rng)
+        cast(np.random.PCG64, rng.bit_generator).advance(len(codes))  # a draw for each record
+        if _is_mixed(column):
+            sources[column.name] = _held(column, *draw(column.grid, codes[:, axis], own))
+        else:
+            sources[column.name] = _streamed(column, codes[:, axis], own)
+    for axis, column in lines:
+        if column.name in given:
+            sources[column.name] = _held(column, *given[column.name](codes[:, axis], rng))
+    return sources
+
+
+def _streamed(column: Line, codes: Codes, rng: np.random.Generator) -> Source:
+    def cells(part: slice, style: Style) -> pd.Series:
+        return _shown(column, *draw(column.grid, codes[part], rng), style)
+
+    return cells
+
+
+def _held(column: Line, numbers: Floats, places: Codes) -> Source:
+    plain = isinstance(column, NumericColumn) and column.format is None
+    kind = column.written(numbers).dtype if plain else None
+
+    def cells(part: slice, style: Style) -> pd.Series:
+        return _shown(column, numbers[part], places[part], style, kind)
+
+    return cells
+
+
+def _is_mixed(column: Line) -> bool:
+    """Tell whether the kind of what is written depends on all numbers: a whole one, or a real one.
+
+    So it is where cells are to have no decimals, and one of them holds no whole number.
+    """
+    if isinstance(column, DatetimeColumn) or column.decimals != 0 or column.format is not None:
+        return False
+    cuts = column.grid.cuts
+    return bool((np.floor(cuts[1:]) - np.ceil(cuts[:-1]) < 1).any())
+
+
+def _shown(
+    column: Line,
+    numbers: Floats,
+    places: Codes,
+    style: Style,
+    kind: np.dtype[np.generic] | None = None,
+) -> pd.Series:
+    if style == "schema":
+        return of_numbers(column, np.where(places >= 0, np.nan, numbers))
+    written = column.written(numbers)
+    return column.with_marks(written if kind is None else written.astype(kind), places)
+
+
+def _listed(column: DiscreteColumn, codes: Codes, style: Style) -> pd.Series:
+    if style == "schema":
+        return of_codes(column, codes)
+    texts = [*column.texts, *column.missing]
+    if style == "written":
+        return pd.Series(np.array(texts, dtype=object)[codes], name=column.name, dtype=object)
+    made = pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(texts))
+    return pd.Series(made, name=column.name)

@@ -26,7 +26,7 @@ from dp_synth.inference import (
     estimate_total,
     independent_model,
 )
-from dp_synth.inference.structure import Allocation, expected_distance, shrink_scores
+from dp_synth.inference.pair_selection import Allocation, expected_distance, shrink_scores
 from dp_synth.mechanisms import (
     Distances,
     l1_distance_sensitivity,

@@ -65,6 +65,10 @@ class AIM(Synthesizer):
     """
 
     name: ClassVar[str] = "aim"
+    figure_label: ClassVar[str] = "AIM"
+    title: ClassVar[str] = "an adaptive and iterative choice of marginals"
+    reference: ClassVar[str] = "McKenna, Mullins, Sheldon & Miklau 2022, arXiv:2201.12677"
+    cites: ClassVar[tuple[str, ...]] = ("mckenna2022",)
 
     degree: int = 2  # the workload: all marginals of this many attributes
     max_cells: int = 300_000  # of the model's cliques together, once all is spent

@@ -59,6 +59,10 @@ class Synthesizer(ABC):
     """
 
     name: ClassVar[str]
+    figure_label: ClassVar[str] = ""  # the name where it is empty
+    title: ClassVar[str] = "a method from outside dp_synth"  # on cards
+    reference: ClassVar[str] = "not known here: ask who made it"  # on cards
+    cites: ClassVar[tuple[str, ...]] = ()  # keys of references.bib, or whole BibTeX entries
     resumable: ClassVar[bool] = False  # whether a fit can keep checkpoints, and go on from one
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from dp_synth.accounting import Filtered, Plan, PrivacyBudget
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, Model
-from dp_synth.inference.structure import choose_pairs
+from dp_synth.inference.pair_selection import choose_pairs
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers._one_shot import (
     FilterBudget,
@@ -49,6 +49,12 @@ class CliqueTree(Synthesizer):
     """
 
     name: ClassVar[str] = "clique_tree"
+    figure_label: ClassVar[str] = "clique tree"
+    title: ClassVar[str] = "a tree of cliques, chosen at once by noisy scores of all pairs"
+    reference: ClassVar[str] = (
+        "no paper of its own; in the line of MST (arXiv:2108.04978) and AIM (arXiv:2201.12677)"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("mckenna2021", "mckenna2022")
 
     max_cells: int = 200_000  # of the junction tree's tables together
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression

@@ -11,7 +11,7 @@ from dp_synth.accounting import Plan
 from dp_synth.domain import Domain
 from dp_synth.inference import Model
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.nn.training import Columns, Training, gan_plan
+from dp_synth.nn.settings import Columns, Training, gan_plan
 from dp_synth.synthesizers.base import Synthesizer
 
 
@@ -43,6 +43,20 @@ class DPCTGAN(Synthesizer):
     """
 
     name: ClassVar[str] = "dpctgan"
+    figure_label: ClassVar[str] = "DP-CTGAN"
+    title: ClassVar[str] = (
+        "a conditional generator network against a critic trained on noisy gradients"
+    )
+    reference: ClassVar[str] = (
+        "Xu et al. 2019, arXiv:1907.00503; Rosenblatt et al. 2020, arXiv:2011.05537"
+    )
+    cites: ClassVar[tuple[str, ...]] = (
+        "xu2019",
+        "rosenblatt2020",
+        "fang2022",
+        "bie2023",
+        "abadi2016",
+    )
     resumable: ClassVar[bool] = True
 
     steps: int = 1500
@@ -72,7 +86,7 @@ class DPCTGAN(Synthesizer):
         return gan_plan(self.name, domain, self._training(), self._columns())
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
-        from dp_synth.nn.table_gan import fit_gan
+        from dp_synth.nn.gan import fit_gan
 
         return fit_gan(table, plan, self._training(), rng, columns=self._columns())
 

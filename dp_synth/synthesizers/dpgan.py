@@ -11,7 +11,7 @@ from dp_synth.accounting import Plan
 from dp_synth.domain import Domain
 from dp_synth.inference import Model
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.nn.training import Columns, Training, gan_plan
+from dp_synth.nn.settings import Columns, Training, gan_plan
 from dp_synth.synthesizers.base import Synthesizer
 
 
@@ -34,6 +34,10 @@ class DPGAN(Synthesizer):
     """
 
     name: ClassVar[str] = "dpgan"
+    figure_label: ClassVar[str] = "DPGAN"
+    title: ClassVar[str] = "a generator network against a critic trained on noisy gradients"
+    reference: ClassVar[str] = "Xie, Lin, Wang, Wang & Zhou 2018, arXiv:1802.06739"
+    cites: ClassVar[tuple[str, ...]] = ("xie2018", "abadi2016")
     resumable: ClassVar[bool] = True
 
     steps: int = 1500
@@ -62,7 +66,7 @@ class DPGAN(Synthesizer):
         return gan_plan(self.name, domain, self._training(), self._columns())
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
-        from dp_synth.nn.table_gan import fit_gan
+        from dp_synth.nn.gan import fit_gan
 
         return fit_gan(table, plan, self._training(), rng, columns=self._columns())
 

@@ -26,6 +26,10 @@ class Independent(Synthesizer):
     """
 
     name: ClassVar[str] = "independent"
+    figure_label: ClassVar[str] = "Independent"
+    title: ClassVar[str] = "noisy histograms of single columns, sampled independently"
+    reference: ClassVar[str] = "a baseline without a paper"
+    cites: ClassVar[tuple[str, ...]] = ()
 
     def plan(self, domain: Domain) -> Plan:
         """One measurement an attribute."""

@@ -13,9 +13,9 @@ from dp_synth.accounting import Filtered, Plan, PrivacyBudget
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
-from dp_synth.inference.structure import ROUNDS, Allocation
+from dp_synth.inference.pair_selection import ROUNDS, Allocation
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.nn.extra import require_torch
+from dp_synth.nn.settings import require_torch
 from dp_synth.synthesizers._one_shot import (
     FilterBudget,
     Measured,
@@ -46,6 +46,10 @@ class MarginalGenerator(Synthesizer):
     """
 
     name: ClassVar[str] = "marginal_generator"
+    figure_label: ClassVar[str] = "marginal generator"
+    title: ClassVar[str] = "a generator network trained on noisy marginals"
+    reference: ClassVar[str] = "in the line of Liu, Vietri & Wu 2021, arXiv:2106.07153"
+    cites: ClassVar[tuple[str, ...]] = ("liu2021", "chen2025")
 
     steps: int = 1000
     rows: int = 512  # of probabilities: components of the mixture
@@ -87,7 +91,7 @@ class MarginalGenerator(Synthesizer):
         found = self._release(table, plan, rng)
         if not found.pairs:
             return found.model(table.domain)
-        from dp_synth.nn.product_rows import Training, fit_rows
+        from dp_synth.nn.marginal_network import Training, fit_rows
 
         compression = found.compression.shared_by(table.domain, found.ones)
         ones = [compression.compress(one) for one in found.ones]

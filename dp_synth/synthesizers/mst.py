@@ -14,7 +14,7 @@ from dp_synth.accounting import Filtered, Gaussians, Plan, PrivacyBudget, Select
 from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError, warn
 from dp_synth.inference import Compression, Model, independent_model
-from dp_synth.inference.structure import choose_forest
+from dp_synth.inference.pair_selection import choose_forest
 from dp_synth.mechanisms import Distances, PrivateTable, measure, select
 from dp_synth.synthesizers._one_shot import (
     FilterBudget,
@@ -54,11 +54,15 @@ class MST(Synthesizer):
     """
 
     name: ClassVar[str] = "mst"
+    figure_label: ClassVar[str] = "MST"
+    title: ClassVar[str] = "a maximum spanning tree of noisy pairs of columns"
+    reference: ClassVar[str] = "a variant of McKenna, Miklau & Sheldon 2021, arXiv:2108.04978"
+    cites: ClassVar[tuple[str, ...]] = ("mckenna2021",)
 
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression
     as_published: bool = False  # gone in the next version: `PublishedMST` is the paper's
 
-    def __new__(cls, coarseness: float = 0.4, as_published: bool = False) -> MST:
+    def __new__(cls, coarseness: float = 0.4, as_published: object = False) -> MST:
         """Return a new instance, or, where an older caller asks for it, the paper's algorithm."""
         if not (isinstance(as_published, bool | np.bool_) and as_published):
             return super().__new__(cls)
@@ -111,6 +115,10 @@ class PublishedMST(Synthesizer):
     """
 
     name: ClassVar[str] = "published_mst"
+    figure_label: ClassVar[str] = "MST as published"
+    title: ClassVar[str] = "a spanning tree of pairs of columns, chosen edge by edge"
+    reference: ClassVar[str] = "McKenna, Miklau & Sheldon 2021, arXiv:2108.04978"
+    cites: ClassVar[tuple[str, ...]] = ("mckenna2021",)
 
     def plan(self, domain: Domain) -> Plan:
         """Equal shares (Algorithm 1, line 1).

@@ -43,6 +43,13 @@ class MWEM(Synthesizer):
     """
 
     name: ClassVar[str] = "mwem"
+    figure_label: ClassVar[str] = "MWEM"
+    title: ClassVar[str] = "the worst marginal of a workload, a fixed number of times"
+    reference: ClassVar[str] = (
+        "Hardt, Ligett & McSherry 2012, arXiv:1012.4763; McKenna, Sheldon & Miklau 2019, "
+        "arXiv:1901.09136"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("hardt2012", "mckenna2019")
 
     degree: int = 2  # the workload: all marginals of this many attributes
     rounds: int | None = None  # as many as there are attributes when None

@@ -12,7 +12,7 @@ from dp_synth.accounting.events import VoteNoise
 from dp_synth.domain import Domain
 from dp_synth.inference import Model
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.nn.lessons import Accounting, Lessons
+from dp_synth.nn.settings import Accounting, Lessons
 from dp_synth.synthesizers.base import Synthesizer
 
 
@@ -40,6 +40,10 @@ class PATECTGAN(Synthesizer):
     """
 
     name: ClassVar[str] = "patectgan"
+    figure_label: ClassVar[str] = "PATE-CTGAN"
+    title: ClassVar[str] = "a conditional generator network taught by noisy votes of teachers"
+    reference: ClassVar[str] = "Rosenblatt et al. 2020, arXiv:2011.05537"
+    cites: ClassVar[tuple[str, ...]] = ("rosenblatt2020", "xu2019", "papernot2017")
 
     votes: int = 1000
     teachers: int = 1001
@@ -64,14 +68,14 @@ class PATECTGAN(Synthesizer):
         return self._lessons().plan(self.name, domain)
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
-        from dp_synth.nn.asking import conditioned_values
-        from dp_synth.nn.teachers import fit_by_votes
+        from dp_synth.nn.pate_queries import conditioned_values
+        from dp_synth.nn.pate_training import fit_by_votes
 
         return fit_by_votes(table, plan, self._lessons(), conditioned_values, rng)
 
     def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> None:
-        from dp_synth.nn.asking import conditioned_values
-        from dp_synth.nn.teachers import only_votes
+        from dp_synth.nn.pate_queries import conditioned_values
+        from dp_synth.nn.pate_training import only_votes
 
         only_votes(table, plan, self._lessons(), conditioned_values, rng)
 

@@ -12,7 +12,7 @@ from dp_synth.accounting.events import VoteNoise
 from dp_synth.domain import Domain
 from dp_synth.inference import Model
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.nn.lessons import Accounting, Lessons
+from dp_synth.nn.settings import Accounting, Lessons
 from dp_synth.synthesizers.base import Synthesizer
 
 
@@ -47,6 +47,10 @@ class PATEGAN(Synthesizer):
     """
 
     name: ClassVar[str] = "pategan"
+    figure_label: ClassVar[str] = "PATE-GAN"
+    title: ClassVar[str] = "a generator network taught by noisy votes of teachers"
+    reference: ClassVar[str] = "Jordon, Yoon & van der Schaar 2019, ICLR"
+    cites: ClassVar[tuple[str, ...]] = ("jordon2019", "papernot2017")
 
     votes: int = 1000
     teachers: int = 1001
@@ -71,14 +75,14 @@ class PATEGAN(Synthesizer):
         return self._lessons().plan(self.name, domain)
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
-        from dp_synth.nn.asking import any_two_values
-        from dp_synth.nn.teachers import fit_by_votes
+        from dp_synth.nn.pate_queries import any_two_values
+        from dp_synth.nn.pate_training import fit_by_votes
 
         return fit_by_votes(table, plan, self._lessons(), any_two_values, rng)
 
     def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> None:
-        from dp_synth.nn.asking import any_two_values
-        from dp_synth.nn.teachers import only_votes
+        from dp_synth.nn.pate_queries import any_two_values
+        from dp_synth.nn.pate_training import only_votes
 
         only_votes(table, plan, self._lessons(), any_two_values, rng)
 

@@ -57,6 +57,12 @@ class PrivBayes(Synthesizer):
     """
 
     name: ClassVar[str] = "privbayes"
+    figure_label: ClassVar[str] = "PrivBayes"
+    title: ClassVar[str] = "a Bayesian network of low degree with noisy conditionals"
+    reference: ClassVar[str] = (
+        "Zhang, Cormode, Procopiuc, Srivastava & Xiao 2017, doi:10.1145/3134428"
+    )
+    cites: ClassVar[tuple[str, ...]] = ("zhang2017",)
 
     degree: int = 3  # the most parents of an attribute
     theta: float = 4.0  # the least mean count of a table's cell over its mean noise

@@ -19,9 +19,9 @@ from dp_synth.accounting import (
     Gaussians,
     Plan,
     PrivacyBudget,
+    Reservation,
     Selection,
     Selections,
-    Slice,
 )
 from dp_synth.errors import BudgetExceeded, InputError
 
@@ -32,7 +32,7 @@ def _fixed(count: int, noise: float = 20.0) -> Plan:
     return Plan({"ones": Gaussians(count, noise_multiplier=noise)})
 
 
-def _charge(payer: Slice, count: int = 1) -> None:
+def _charge(payer: Reservation, count: int = 1) -> None:
     part = payer.plan.gaussians("ones")
     payer.charge(part, part.event(), count, why="test")
 
@@ -43,8 +43,8 @@ def test_a_planned_fit_spends_the_budget_to_the_last_thousandth() -> None:
     assert 0.999 <= accountant.epsilon() <= 1.0
 
 
-def _as_many_as_fit(accountant: Accountant) -> list[Slice]:
-    admitted: list[Slice] = []
+def _as_many_as_fit(accountant: Accountant) -> list[Reservation]:
+    admitted: list[Reservation] = []
     with contextlib.suppress(BudgetExceeded):
         while len(admitted) < 1000:
             admitted.append(accountant.admit(f"fit {len(admitted)}", _fixed(1)))

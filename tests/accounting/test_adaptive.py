@@ -12,23 +12,23 @@ import numpy as np
 import pytest
 
 from dp_synth.accounting import (
-    CURRENCIES,
+    FILTER_KINDS,
     Accountant,
-    Currency,
     Entry,
     Filtered,
+    FilterKind,
     Gaussian,
     Gaussians,
     Ledger,
     Plan,
-    Portion,
     PrivacyBudget,
+    Reservation,
     SampledGaussians,
     Selections,
-    Slice,
+    SubAccountant,
     read_ledger,
 )
-from dp_synth.accounting.currency import limit
+from dp_synth.accounting.filters import limit
 from dp_synth.accounting.ledger_file import LedgerFile
 from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
 
@@ -38,7 +38,7 @@ SELECTING = Plan({"ones": Gaussians(3), "tree": Selections(4)})
 ROUNDING = 1 + 1e-12  # of sums
 
 
-def _admit(payer: Accountant | Portion, name: str, plan: Plan) -> Slice:
+def _admit(payer: Accountant | SubAccountant, name: str, plan: Plan) -> Reservation:
     return payer.admit_jointly({name: (plan, 1.0)})[name]
 
 
@@ -52,10 +52,10 @@ def _limit(accountant: Accountant) -> float:
     return accountant.ledger.filter.limit
 
 
-@pytest.mark.parametrize("currency", CURRENCIES)
+@pytest.mark.parametrize("currency", FILTER_KINDS)
 @pytest.mark.parametrize("plan", [ONES, SELECTING])
 def test_a_fit_takes_all_that_is_left_and_the_next_is_refused(
-    currency: Currency, plan: Plan, tmp_path: Path
+    currency: FilterKind, plan: Plan, tmp_path: Path
 ) -> None:
     path = tmp_path / "ledger.jsonl"
     accountant = Accountant(BUDGET, ledger=path, adaptive=currency)
@@ -72,10 +72,10 @@ def test_a_fit_takes_all_that_is_left_and_the_next_is_refused(
     assert path.read_bytes() == written
 
 
-@pytest.mark.parametrize("currency", CURRENCIES)
+@pytest.mark.parametrize("currency", FILTER_KINDS)
 @pytest.mark.parametrize(("epsilon", "delta"), [(0.05, 1e-9), (1, 1e-9), (1, 1e-5), (10, 1e-6)])
 def test_the_limit_of_a_filter_keeps_the_budget_and_uses_it(
-    currency: Currency, epsilon: float, delta: float
+    currency: FilterKind, epsilon: float, delta: float
 ) -> None:
     budget = PrivacyBudget(epsilon, delta)
     accountant = Accountant(budget, adaptive=currency)
@@ -87,9 +87,9 @@ def test_the_limit_of_a_filter_keeps_the_budget_and_uses_it(
 @pytest.mark.parametrize("seed", range(50))
 def test_no_sequence_of_portions_and_plans_exceeds_the_limit(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    currency: Currency = "gdp" if seed % 2 else "zcdp"
+    currency: FilterKind = "gdp" if seed % 2 else "zcdp"
     accountant = Accountant(BUDGET, adaptive=currency)
-    payers: list[Accountant | Portion] = [accountant]
+    payers: list[Accountant | SubAccountant] = [accountant]
     whole, refused = _limit(accountant), 0
     for i in range(25):
         payer = payers[rng.integers(len(payers))]
@@ -107,8 +107,8 @@ def test_no_sequence_of_portions_and_plans_exceeds_the_limit(seed: int) -> None:
     assert _spent(accountant) > 0
 
 
-@pytest.mark.parametrize("currency", CURRENCIES)
-def test_nested_portions_never_exceed_their_parents(currency: Currency) -> None:
+@pytest.mark.parametrize("currency", FILTER_KINDS)
+def test_nested_portions_never_exceed_their_parents(currency: FilterKind) -> None:
     accountant = Accountant(BUDGET, adaptive=currency)
     parent = accountant.portion(0.5)
     children = [parent.portion(0.3) for _ in range(20)]
@@ -153,7 +153,7 @@ def test_threads_that_share_a_portion_spend_it_once() -> None:
 
 def test_gdp_lets_gaussian_recipes_use_less_noise_than_zcdp() -> None:
     noise = {}
-    for currency in CURRENCIES:
+    for currency in FILTER_KINDS:
         accountant = Accountant(BUDGET, adaptive=currency)  # type: ignore[arg-type]
         part = _admit(accountant, "fit", ONES).plan.gaussians("ones")
         assert part.noise_multiplier is not None
@@ -206,17 +206,17 @@ def test_an_adaptive_ledger_is_continued_and_says_its_rule(tmp_path: Path) -> No
     assert "by a filter in Gaussian differential privacy" in ledger.statement()
 
 
-@pytest.mark.parametrize("currency", CURRENCIES)
+@pytest.mark.parametrize("currency", FILTER_KINDS)
 def test_a_ledger_that_goes_beyond_its_limit_does_not_certify_its_budget(
-    currency: Currency,
+    currency: FilterKind,
 ) -> None:
     entry = Entry("reservation", "forged", "ones", Gaussian(2.0, 1.0), 1, "plan", "os")
     ledger = Ledger(BUDGET, (entry,), currency)
     assert ledger.epsilon > 1.5
 
 
-@pytest.mark.parametrize("currency", CURRENCIES)
-def test_a_filter_needs_a_delta(currency: Currency) -> None:
+@pytest.mark.parametrize("currency", FILTER_KINDS)
+def test_a_filter_needs_a_delta(currency: FilterKind) -> None:
     with pytest.raises(InputError, match="needs a delta above 0"):
         Accountant(PrivacyBudget(1.0, 0.0), adaptive=currency)
 

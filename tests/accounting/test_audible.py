@@ -18,8 +18,13 @@ from dp_synth.accounting import (
     calibration,
     compose,
 )
-from dp_synth.accounting.audible import LARGEST_NOISE, drowned, least_rho, rounded_up
-from dp_synth.accounting.calibration import at_cost
+from dp_synth.accounting.calibration import (
+    LARGEST_NOISE,
+    at_cost,
+    infeasible_part,
+    min_feasible_rho,
+    rounded_up,
+)
 from dp_synth.accounting.filters import Filter
 from dp_synth.errors import BudgetExceeded, InputError
 from dp_synth.mechanisms.noise import LARGEST_SCALE
@@ -53,7 +58,7 @@ def test_the_least_epsilon_that_is_named_works_and_nine_tenths_of_it_do_not(
     least = least_named(error)
     ready = calibrate({"x": (plan, 1.0)}, PrivacyBudget(least, delta))["x"]
     assert 0.9 * least < compose(ready.events()).epsilon(delta) <= least
-    assert drowned({"x": ready}, PrivacyBudget(least, delta)) is None
+    assert infeasible_part({"x": ready}, PrivacyBudget(least, delta)) is None
     with pytest.raises(InputError, match="is too small for 'x'"):
         calibrate({"x": (plan, 1.0)}, PrivacyBudget(0.9 * least, delta))
 
@@ -91,7 +96,7 @@ def test_a_filter_too_small_names_the_least_epsilon_of_one(currency) -> None:
     with pytest.raises(InputError, match="too small for 'x'") as error:
         admitted(epsilon)
     least = least_named(error)
-    assert drowned(admitted(least), PrivacyBudget(least, 1e-15)) is None
+    assert infeasible_part(admitted(least), PrivacyBudget(least, 1e-15)) is None
     with pytest.raises(InputError, match="too small for 'x'"):
         admitted(0.9 * least)
 
@@ -121,7 +126,7 @@ def test_the_noise_that_stands_in_for_a_misled_search_is_itself_within_the_budge
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     budget = PrivacyBudget(1.0, 1e-6)
-    least = least_rho(((ONES, 1.0),), budget)
+    least = min_feasible_rho(((ONES, 1.0),), budget)
 
     class Cliff:
         """A curve that meets the budget at the least cost and at no larger one."""

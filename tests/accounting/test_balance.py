@@ -22,8 +22,8 @@ from dp_synth.accounting import (
     Ledger,
     Plan,
     PrivacyBudget,
+    Reservation,
     Selection,
-    Slice,
     read_ledger,
 )
 from dp_synth.accounting.balance import uncovered
@@ -143,7 +143,7 @@ def test_a_second_slice_cannot_charge_a_reservation_again(
     accountant = Accountant(BUDGET, adaptive=adaptive, ledger=ledger)
     part = {"ones": Gaussians(4), "rest": Filtered()}
     piece = accountant.admit("mine", Plan(part))
-    again = Slice(accountant, "mine", piece.plan, "os")
+    again = Reservation(accountant, "mine", piece.plan, "os")
     ones, rest = piece.plan.gaussians("ones"), piece.plan.filtered("rest")
     piece.charge(ones, ones.event(), 3, why="first")
     with pytest.raises(BudgetExceeded, match="nothing was released"):
@@ -162,7 +162,7 @@ def test_a_second_slice_cannot_charge_a_reservation_again(
 def test_a_slice_of_a_plan_that_was_never_admitted_pays_for_nothing() -> None:
     accountant = Accountant(BUDGET)
     plan = Plan({"ones": Gaussians(4, noise_multiplier=0.1)})
-    forged = Slice(accountant, "mine", plan, "os")
+    forged = Reservation(accountant, "mine", plan, "os")
     part = plan.gaussians("ones")
     with pytest.raises(BudgetExceeded, match="nothing is reserved for part 'ones' of 'mine'"):
         forged.charge(part, part.event(), 1, why="forged")

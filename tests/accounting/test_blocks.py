@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom, norm
 
-from dp_synth.accounting import Event, Gaussian, Selection, blocks, compose
-from dp_synth.accounting.blocks import block_curve
-from dp_synth.accounting.closed_forms import selection_delta
-from dp_synth.accounting.composition import event_by_event, with_blocks
+from dp_synth.accounting import Event, Gaussian, Selection, compose, selection_block
+from dp_synth.accounting.conversions import selection_delta
+from dp_synth.accounting.pld import event_by_event, with_blocks
+from dp_synth.accounting.selection_block import block_curve
 from dp_synth.errors import UnsupportedEvent
 
 Floats = NDArray[np.float64]
@@ -76,7 +76,7 @@ def _block_delta(events: Events, epsilons: Floats) -> Floats:
 def test_a_block_of_one_is_one_selection_with_its_range_rounded_up(range_: float) -> None:
     epsilons, found = block_curve(range_, 1, None, range_)
     exact = selection_delta(range_, epsilons)
-    rounded = selection_delta(range_ * (1 + 1 / blocks.LATTICE), epsilons)
+    rounded = selection_delta(range_ * (1 + 1 / selection_block.LATTICE), epsilons)
     assert (found >= exact - ROUNDING).all()
     assert (found <= rounded + ROUNDING).all()
     assert (found[1:-2] > exact[1:-2]).all()  # the range is rounded up, not down
@@ -251,12 +251,12 @@ def test_a_coarser_lattice_only_raises_the_curve(monkeypatch: pytest.MonkeyPatch
 
     curves = []
     for steps in (600, 120, 24, 12):
-        monkeypatch.setattr(blocks, "LATTICE", steps)
+        monkeypatch.setattr(selection_block, "LATTICE", steps)
         curves.append(curve(steps))
     for finer, coarser in pairwise(curves):
         assert (coarser > finer).all()
-    monkeypatch.setattr(blocks, "LATTICE", 600)
-    monkeypatch.setattr(blocks, "WORK", 1.0)
+    monkeypatch.setattr(selection_block, "LATTICE", 600)
+    monkeypatch.setattr(selection_block, "WORK", 1.0)
     assert (curve(12) == curves[-1]).all()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dp_synth.accounting import Gaussians, Plan, PrivacyBudget, cache, calibrate, compose
+from dp_synth.accounting import Gaussians, Plan, PrivacyBudget, calibrate, calibration, compose
 from dp_synth.accounting.calibration import _total_rho
 
 BUDGET = PrivacyBudget(0.77, 1e-7)
@@ -18,7 +18,7 @@ PLAN = Plan({"ones": Gaussians(11)})
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own."""
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "scales"))
+    monkeypatch.setenv(calibration.CACHE_VARIABLE, str(tmp_path / "scales"))
     return tmp_path / "scales"
 
 
@@ -80,7 +80,7 @@ def test_a_file_that_is_no_scale_is_searched_anew(folder: Path, text: str) -> No
 
 
 def test_another_question_has_another_scale(folder: Path) -> None:
-    found = {cache._path(key) for key in ("a", "b", "")}
+    found = {calibration._kept_path(key) for key in ("a", "b", "")}
     assert len(found) == 3
     before = tuple(PLAN.at(1e-3).events())
     _rho()
@@ -95,16 +95,16 @@ def test_a_disk_that_keeps_nothing_is_no_reason_to_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "file"))
+    monkeypatch.setenv(calibration.CACHE_VARIABLE, str(tmp_path / "file"))
     assert _rho() == _rho() > 0
 
 
 def test_an_empty_name_switches_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cache.VARIABLE, "")
-    cache.write("key", 1.0)
-    assert cache.read("key") is None
-    monkeypatch.delenv(cache.VARIABLE)
+    monkeypatch.setenv(calibration.CACHE_VARIABLE, "")
+    calibration.keep("key", 1.0)
+    assert calibration.read_kept("key") is None
+    monkeypatch.delenv(calibration.CACHE_VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    path = cache._path("key")
+    path = calibration._kept_path("key")
     assert path is not None
     assert path.is_relative_to("/somewhere/dp_synth")

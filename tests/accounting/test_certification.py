@@ -9,22 +9,22 @@ import pytest
 from mpmath import mp, mpf
 
 from dp_synth.accounting import Event, Gaussian, Selection, compose
-from dp_synth.accounting.closed_forms import gaussian_delta
-from dp_synth.accounting.contours import contours
+from dp_synth.accounting.contour_integrals import contours
+from dp_synth.accounting.conversions import gaussian_delta
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteGaussian,
     DiscreteLaplace,
     Laplace,
-    NoGuarantee,
     NoisyVote,
+    NonPrivate,
     Pure,
     SampledGaussian,
     ThresholdedGaussian,
     TruncatedGaussian,
     ZeroConcentrated,
 )
-from dp_synth.accounting.optimistic import from_below
+from dp_synth.accounting.lower_bounds import from_below
 from dp_synth.errors import UnsupportedEvent
 
 Events = list[tuple[Event, int]]
@@ -104,7 +104,7 @@ def test_a_lattice_from_below_stays_below_a_contour_and_one_from_above_above_it(
 
 @pytest.mark.parametrize("reason", ["nothing bounds it"])
 def test_what_has_no_guarantee_is_not_certified_in_one_line(reason: str) -> None:
-    curve = compose([(NoGuarantee(reason), 1)])
+    curve = compose([(NonPrivate(reason), 1)])
     for ask in (curve.epsilon_bounds, curve.delta_bounds):
         with pytest.raises(UnsupportedEvent, match="cannot be certified from below") as error:
             ask(0.5)

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from dp_synth.accounting import Event, Gaussian, Selection, compose
-from dp_synth.accounting.closed_forms import (
+from dp_synth.accounting.conversions import (
     gaussian_delta,
     gaussian_epsilon,
     selection_delta,
     zcdp_delta,
     zcdp_epsilon,
 )
-from dp_synth.accounting.composition import event_by_event
+from dp_synth.accounting.pld import event_by_event
 from dp_synth.errors import UnsupportedEvent
 
 Floats = NDArray[np.float64]

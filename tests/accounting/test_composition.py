@@ -20,7 +20,7 @@ from dp_synth.accounting import (
     calibrate,
     compose,
 )
-from dp_synth.accounting.composition import event_by_event
+from dp_synth.accounting.pld import event_by_event
 from dp_synth.errors import InputError
 
 GRID = 1 + 1e-5  # losses lie on grids that depend on the question: bounds differ by this much

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from scipy import fft, special
 
 from dp_synth.accounting import compose
-from dp_synth.accounting.contours import contours
-from dp_synth.accounting.curves import CONTOUR
-from dp_synth.accounting.domination import ROUNDING
-from dp_synth.accounting.dots import ROUGH, UNIT
+from dp_synth.accounting.contour_integrals import ContourSum, contours
+from dp_synth.accounting.discretization import ROUGH, UNIT
+from dp_synth.accounting.dominating_gaussian import ROUNDING
 from dp_synth.accounting.events import (
     Gaussian,
     Pure,
@@ -23,9 +22,12 @@ from dp_synth.accounting.events import (
     ThresholdedGaussian,
     TruncatedGaussian,
 )
-from dp_synth.accounting.sampled_moments import Step, log_transforms, rectangles, tilted
+from dp_synth.accounting.privacy_profile import CONTOUR
+from dp_synth.accounting.subsampled_moments import Step, Tilted, log_transforms, rectangles, tilted
 from dp_synth.errors import UnsupportedEvent
 
+Floats = NDArray[np.float64]
+Logs = tuple[NDArray[np.complex128], Floats, Floats]
 PI = np.longdouble("3.14159265358979323846264338328")
 
 STEPS = [
@@ -165,3 +167,29 @@ def test_weights_of_transforms_are_exact_enough_for_the_bound(bins: int) -> None
         angle = 2 * PI * turns / bins
         error = np.abs(fft.rfft(unit) - (np.cos(angle) - 1j * np.sin(angle)))
         assert float(error.max()) <= passes * (math.sqrt(5) + 8) * UNIT / 2
+
+
+def test_ends_that_lie_apart_are_sought_again_with_more_digits() -> None:
+    found = contours(((SampledGaussian(2.464, 0.002, 101), 1),))
+    low, high = found.epsilons(1e-11)
+    rough = [one.epsilons(math.log(1e-11)) for one in found.sums]
+    assert max(high for _, high in rough) - max(low for low, _ in rough) > 5e-6 * high
+    assert high - low < 1e-6 * high
+
+
+@pytest.mark.parametrize("wrong", [1e-8, -1e-8])
+def test_what_a_transform_may_be_wrong_by_is_in_both_ends(
+    wrong: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, log_delta = [(Step(((1.0, 1.0),), 0.01, removed=True), 500)], math.log(1e-5)
+    low, high = ContourSum(0.0, steps).epsilons(log_delta)
+    assert high - low < 1e-9 * high
+
+    def perturbed(law: Tilted, w: Floats, *, careful: bool = False) -> Logs:
+        logs, sizes, errors = log_transforms(law, w, careful=careful)
+        return logs + wrong, sizes, errors + abs(wrong) * (1 + 1e-6)
+
+    monkeypatch.setattr("dp_synth.accounting.contour_integrals.log_transforms", perturbed)
+    least, most = ContourSum(0.0, steps).epsilons(log_delta)
+    assert least <= low <= high <= most
+    assert 1e-8 * high < most - least < 1e-4 * high

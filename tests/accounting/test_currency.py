@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from mpmath import erfc, exp, mp, mpf, sqrt
 
-from dp_synth.accounting import CURRENCIES, Currency, Gaussian, Selection, compose
+from dp_synth.accounting import FILTER_KINDS, FilterKind, Gaussian, Selection, compose
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.currency import cost, limit
-from dp_synth.accounting.events import Approximate, Event, Laplace, Public, Pure, SampledGaussian
+from dp_synth.accounting.events import Approximate, Event, Laplace, NoOp, Pure, SampledGaussian
+from dp_synth.accounting.filters import cost, limit
 from dp_synth.errors import UnsupportedEvent
 
 RANGES = [1e-6, 0.01, 0.3, 1.0, 3.0, 8.0]
@@ -59,7 +59,7 @@ def test_the_gaussian_that_is_charged_dominates_the_event_everywhere(
 
 @pytest.mark.parametrize("range_", RANGES)
 def test_a_selection_costs_less_than_what_is_only_known_to_be_pure(range_: float) -> None:
-    for currency in CURRENCIES:
+    for currency in FILTER_KINDS:
         selection = cost(Selection(range_), currency)  # type: ignore[arg-type]
         assert 0 < selection < cost(Pure(range_), currency)  # type: ignore[arg-type]
 
@@ -75,11 +75,11 @@ def test_costs_of_one_event_bound_its_own_curve(event: Event) -> None:
 def test_costs_of_gaussians_are_their_closed_forms() -> None:
     assert cost(Gaussian(4.0, 3.0), "zcdp") == 1 / 32
     assert cost(Gaussian(4.0, 3.0), "gdp") == 1 / 16
-    assert cost(Public(), "gdp") == cost(Public(), "zcdp") == 0
+    assert cost(NoOp(), "gdp") == cost(NoOp(), "zcdp") == 0
 
 
-@pytest.mark.parametrize("currency", CURRENCIES)
-def test_an_event_without_a_cost_is_refused(currency: Currency) -> None:
+@pytest.mark.parametrize("currency", FILTER_KINDS)
+def test_an_event_without_a_cost_is_refused(currency: FilterKind) -> None:
     for event in (SampledGaussian(1.0, 0.1, 5), Approximate(0.1, 1e-6)):
         with pytest.raises(UnsupportedEvent, match=f"no {currency} cost is known"):
             cost(event, currency)
@@ -87,8 +87,8 @@ def test_an_event_without_a_cost_is_refused(currency: Currency) -> None:
         cost(Laplace(1.0, 1.0), "gdp")
 
 
-@pytest.mark.parametrize("currency", CURRENCIES)
-def test_a_limit_grows_with_epsilon_and_with_delta(currency: Currency) -> None:
+@pytest.mark.parametrize("currency", FILTER_KINDS)
+def test_a_limit_grows_with_epsilon_and_with_delta(currency: FilterKind) -> None:
     by_epsilon = [limit(PrivacyBudget(e, 1e-6), currency) for e in (0.01, 0.1, 1, 10, 100)]
     by_delta = [limit(PrivacyBudget(1, d), currency) for d in (1e-12, 1e-6, 1e-3, 0.1)]
     for found in (by_epsilon, by_delta):

@@ -19,10 +19,10 @@ from dp_synth.accounting import (
     compose,
     read_ledger,
 )
-from dp_synth.accounting.currency import zcdp_rho
-from dp_synth.accounting.events import Gaussian, NoGuarantee
+from dp_synth.accounting.events import Gaussian, NonPrivate
+from dp_synth.accounting.filters import zcdp_rho
 from dp_synth.accounting.ledger import Ledger
-from dp_synth.accounting.votes import data_dependent_epsilon, vote_moments
+from dp_synth.accounting.pate import data_dependent_epsilon, vote_moments
 from dp_synth.errors import BudgetExceeded, InputError
 
 REASON = "data-dependent accounting"
@@ -152,7 +152,7 @@ def test_the_ledger_says_that_nothing_is_certified(tmp_path) -> None:
         assert ledger.inexact == ("pategan: votes",)
         for text in (str(ledger), repr(ledger), ledger.statement()):
             assert "noise in floating point: its low bits are not certified (pategan" in text
-        assert ledger.reservations[-1].event == NoGuarantee(REASON)
+        assert ledger.reservations[-1].event == NonPrivate(REASON)
     head = accountant.ledger.header()
     assert json.loads(json.dumps(head, allow_nan=False)) == head
     assert Ledger.opened(head).budget == WITHOUT
@@ -171,7 +171,7 @@ def test_the_target_sets_the_noise_and_votes_get_half_of_what_they_would_need() 
 
 
 def test_one_event_without_a_guarantee_spoils_all_others() -> None:
-    curve = compose([(Gaussian(9.0, 1.0), 2), (NoGuarantee(REASON), 1)])
+    curve = compose([(Gaussian(9.0, 1.0), 2), (NonPrivate(REASON), 1)])
     assert curve.epsilon(0.5) == math.inf
     assert curve.engine(1e-5) == "no guarantee"
-    assert compose([(Gaussian(9.0, 1.0), 2), (NoGuarantee(REASON), 0)]).epsilon(0.1) < 1
+    assert compose([(Gaussian(9.0, 1.0), 2), (NonPrivate(REASON), 0)]).epsilon(0.1) < 1

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from mpmath import erfc, exp, mp, mpf, sqrt
 
-from dp_synth.accounting.currency import cost
-from dp_synth.accounting.domination import dominating_mu
+from dp_synth.accounting.dominating_gaussian import dominating_mu
 from dp_synth.accounting.events import Pure, Selection
+from dp_synth.accounting.filters import cost
 
 
 def _complement(mu: float, epsilon: float) -> mpf:

@@ -14,19 +14,19 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from dp_synth.accounting import Event, Gaussian, PrivacyCurve, Selection, compose
-from dp_synth.accounting.closed_forms import gaussian_delta, gaussian_epsilon, zcdp_epsilon
-from dp_synth.accounting.composition import ENGINES, event_by_event, with_blocks
+from dp_synth.accounting.conversions import gaussian_delta, gaussian_epsilon, zcdp_epsilon
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteGaussian,
     DiscreteLaplace,
     Laplace,
     NoisyVote,
-    Public,
+    NoOp,
     Pure,
     SampledGaussian,
     ZeroConcentrated,
 )
+from dp_synth.accounting.pld import ENGINES, event_by_event, with_blocks
 
 Floats = NDArray[np.float64]
 Events = list[tuple[Event, int]]
@@ -45,7 +45,7 @@ EVERY_KIND: Events = [
     (Pure(0.05), 3),
     (Approximate(0.02, 1e-8), 1),
     (ZeroConcentrated(0.004), 1),
-    (Public(), 2),
+    (NoOp(), 2),
     (Gaussian(10.0, 1.0), 2),
     (Selection(0.3), 2),
     (Gaussian(6.0, 1.0), 1),
@@ -85,7 +85,7 @@ def test_the_least_of_the_certified_engines_is_reported(
 
 
 def test_gaussians_alone_have_their_exact_curve() -> None:
-    curve = compose([(Gaussian(5.0, 1.0), 3), (Public(), 2)])
+    curve = compose([(Gaussian(5.0, 1.0), 3), (NoOp(), 2)])
     assert curve.engine(1e-6) == "gaussian"
     assert curve.epsilon(1e-6) == gaussian_epsilon(math.sqrt(3) / 5, 1e-6)
 
@@ -169,9 +169,9 @@ def test_composing_with_something_public_is_identity(place: int) -> None:
         (Selection(0.3), 3),
         (Gaussian(4.0, 1.0), 1),
     ]
-    with_public = [*events[:place], (Public(), 1), *events[place:]]
+    with_public = [*events[:place], (NoOp(), 1), *events[place:]]
     assert compose(with_public) == compose(events)
-    assert compose([(Public(), 7)]).epsilon(0.0) == 0.0
+    assert compose([(NoOp(), 7)]).epsilon(0.0) == 0.0
 
 
 @pytest.mark.parametrize("start", [0, 7])

@@ -9,6 +9,7 @@ import pytest
 from scipy import optimize, stats
 
 from dp_synth.accounting import compose
+from dp_synth.accounting.calibration import scaled
 from dp_synth.accounting.event_file import noise_factor, parse_events, read_events
 from dp_synth.accounting.events import (
     Approximate,
@@ -17,13 +18,12 @@ from dp_synth.accounting.events import (
     Gaussian,
     Laplace,
     NoisyVote,
-    Public,
+    NoOp,
     Pure,
     SampledGaussian,
     Selection,
     ZeroConcentrated,
 )
-from dp_synth.accounting.noise_factor import scaled
 from dp_synth.errors import InputError
 
 RATE = 256 / 39_000
@@ -79,7 +79,7 @@ def test_every_kind_of_event_is_read_in_order(tmp_path):
             (Pure(1.5), 10),
             (Approximate(0.0, 1e-7), 1),
             (ZeroConcentrated(0.25), 1),
-            (Public(), 1),
+            (NoOp(), 1),
         ],
     )
 
@@ -229,7 +229,7 @@ def test_what_no_noise_can_meet_is_refused():
     with pytest.raises(InputError, match="at delta 0; give a delta above 0"):
         noise_factor(MST, 1.0, 0.0)
     with pytest.raises(InputError, match="cost nothing"):
-        noise_factor([(Public(), 3)], 1.0, 1e-5)
+        noise_factor([(NoOp(), 3)], 1.0, 1e-5)
     with pytest.raises(InputError, match="says nothing of its noise"):
         noise_factor([(Approximate(1.0, 1e-7), 1)], 1.0, 1e-5)
     with pytest.raises(ValueError, match="epsilon must be a finite number above 0"):

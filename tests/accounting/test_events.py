@@ -18,10 +18,10 @@ from dp_synth.accounting.events import (
     Event,
     Gaussian,
     Laplace,
-    NoGuarantee,
     NoisyVote,
+    NonPrivate,
+    NoOp,
     PartitionSelection,
-    Public,
     Pure,
     Round,
     SampledGaussian,
@@ -32,7 +32,7 @@ from dp_synth.accounting.events import (
     event_from_fields,
     event_to_fields,
 )
-from dp_synth.accounting.losses import loss_distribution
+from dp_synth.accounting.pld import loss_distribution
 from dp_synth.errors import UnsupportedEvent
 
 ONE_EACH: dict[str, Event] = {
@@ -50,8 +50,8 @@ ONE_EACH: dict[str, Event] = {
     "pure": Pure(0.3),
     "approximate": Approximate(0.0, 1e-7),
     "zero_concentrated": ZeroConcentrated(0.1 + 0.2),
-    "no_guarantee": NoGuarantee("a rule that looks at the records"),
-    "public": Public(),
+    "no_guarantee": NonPrivate("a rule that looks at the records"),
+    "public": NoOp(),
 }
 
 
@@ -185,7 +185,7 @@ def test_only_events_with_a_known_zcdp_cost_state_one() -> None:
         "approximate",
         "no_guarantee",
     }
-    assert [Public().rho, Pure(2.0).rho, Laplace(1.0, 2.0).rho] == [0.0, 2.0, 2.0]
+    assert [NoOp().rho, Pure(2.0).rho, Laplace(1.0, 2.0).rho] == [0.0, 2.0, 2.0]
 
 
 @pytest.mark.parametrize("name", [name for name in EVENTS if ONE_EACH[name].rho])

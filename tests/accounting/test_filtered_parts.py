@@ -5,29 +5,29 @@ from __future__ import annotations
 import pytest
 
 from dp_synth.accounting import (
-    CURRENCIES,
+    FILTER_KINDS,
     Accountant,
-    Currency,
     Event,
     Filtered,
     FilteredGaussian,
     FilteredSelection,
+    FilterKind,
     Gaussian,
     Gaussians,
     Plan,
     PrivacyBudget,
+    Reservation,
     Round,
     Selection,
-    Slice,
 )
-from dp_synth.accounting.currency import cost
 from dp_synth.accounting.events import SampledGaussian, ZeroConcentrated
+from dp_synth.accounting.filters import cost
 from dp_synth.errors import BudgetExceeded, UnsupportedEvent
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
 
 
-def _admitted(currency: Currency) -> tuple[Slice, Filtered]:
+def _admitted(currency: FilterKind) -> tuple[Reservation, Filtered]:
     plan = Plan({"ones": Gaussians(3), "inside": Filtered(currency, share=2.0)})
     payer = Accountant(BUDGET).admit("fit", plan)
     ones = payer.plan.gaussians("ones")
@@ -35,15 +35,15 @@ def _admitted(currency: Currency) -> tuple[Slice, Filtered]:
     return payer, payer.plan.filtered("inside")
 
 
-def _of_cost(currency: Currency, amount: float, *, selection: bool) -> Event:
+def _of_cost(currency: FilterKind, amount: float, *, selection: bool) -> Event:
     """An event that costs about ``amount``, and no more."""
     if selection:
         return Selection((8 * amount) ** 0.5 * (1.0 if currency == "zcdp" else 0.5))
     return Gaussian(((0.5 if currency == "zcdp" else 1.0) / amount) ** 0.5 * (1 + 1e-9), 1.0)
 
 
-@pytest.mark.parametrize("currency", CURRENCIES)
-def test_inside_anything_is_paid_until_the_amount_is_gone(currency: Currency) -> None:
+@pytest.mark.parametrize("currency", FILTER_KINDS)
+def test_inside_anything_is_paid_until_the_amount_is_gone(currency: FilterKind) -> None:
     payer, part = _admitted(currency)
     whole, spent, paid = payer.left(part), 0.0, 0
     assert whole == part.amount
@@ -65,8 +65,8 @@ def test_inside_anything_is_paid_until_the_amount_is_gone(currency: Currency) ->
     assert spent <= whole * (1 + 1e-12)
 
 
-@pytest.mark.parametrize("currency", CURRENCIES)
-def test_outside_it_is_one_fixed_event_whether_spent_or_not(currency: Currency) -> None:
+@pytest.mark.parametrize("currency", FILTER_KINDS)
+def test_outside_it_is_one_fixed_event_whether_spent_or_not(currency: FilterKind) -> None:
     payer, part = _admitted(currency)
     ledger = payer.accountant.ledger
     kind = ZeroConcentrated if currency == "zcdp" else Gaussian

@@ -9,9 +9,13 @@ import pytest
 from scipy.stats import norm
 
 from dp_synth.accounting import Gaussian, Round, Selection, compose, cost
-from dp_synth.accounting.blocks import block_curve
-from dp_synth.accounting.closed_forms import gaussian_delta
-from dp_synth.accounting.curves import PrivacyCurve
+from dp_synth.accounting.conversions import gaussian_delta
+from dp_synth.accounting.dominating_gaussian import (
+    amount_of_round,
+    gaussian_deltas,
+    is_below,
+    least_amount,
+)
 from dp_synth.accounting.events import (
     Event,
     NoisyVote,
@@ -20,12 +24,8 @@ from dp_synth.accounting.events import (
     ThresholdedGaussian,
     ZeroConcentrated,
 )
-from dp_synth.accounting.least_gaussian import (
-    amount_of_round,
-    gaussian_deltas,
-    is_below,
-    least_amount,
-)
+from dp_synth.accounting.privacy_profile import PrivacyCurve
+from dp_synth.accounting.selection_block import block_curve
 
 PLANS: dict[str, list[tuple[Event, int]]] = {
     "selections between Gaussians": [(Gaussian(9, 1), 3), (Selection(0.2), 9), (Gaussian(9, 1), 3)],

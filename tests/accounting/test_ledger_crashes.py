@@ -10,8 +10,14 @@ from pathlib import Path
 import pytest
 
 from dp_synth.accounting import Accountant, Entry, Gaussian, Ledger, PrivacyBudget, read_ledger
-from dp_synth.accounting.ledger_file import LedgerFile, repair
-from dp_synth.accounting.ledger_lines import entries_since, examine, is_begun, read_bytes
+from dp_synth.accounting.ledger_file import (
+    LedgerFile,
+    entries_since,
+    examine,
+    is_begun,
+    read_bytes,
+    repair,
+)
 from dp_synth.cli import main
 from dp_synth.errors import LedgerError
 
@@ -246,7 +252,7 @@ def test_a_ledger_of_several_names_is_not_parted_by_a_repair(path: Path) -> None
 def test_a_line_about_a_cut_that_makes_no_sense_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], why: str
 ) -> None:
-    from dp_synth.accounting.ledger_lines import Cut
+    from dp_synth.accounting.ledger_file import Cut
 
     made(path)
     path.write_bytes(path.read_bytes() + b'{"kind": "ch')

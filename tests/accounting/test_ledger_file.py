@@ -19,9 +19,9 @@ from dp_synth.accounting import (
     Ledger,
     Plan,
     PrivacyBudget,
+    Reservation,
     Selection,
     Selections,
-    Slice,
     read_ledger,
 )
 from dp_synth.errors import BudgetExceeded, LedgerError
@@ -34,7 +34,7 @@ def _open(path: Path) -> Accountant:
     return Accountant(BUDGET, ledger=path)
 
 
-def _charge(payer: Slice, count: int = 1) -> None:
+def _charge(payer: Reservation, count: int = 1) -> None:
     part = payer.plan.gaussians("ones")
     payer.charge(part, part.event(1 / 3), count, why="ones: \u00fc, \u2028 and \n")
 
@@ -181,7 +181,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: s
 
 def _rewritten(path: Path, line: int, **changes: object) -> None:
     """Change one line as a program would that knows the format, seals and all."""
-    from dp_synth.accounting.ledger_lines import digest, seal
+    from dp_synth.accounting.ledger_file import digest, seal
 
     previous, lines = "", []
     for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

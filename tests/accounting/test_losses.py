@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, signal, stats
 
-from dp_synth.accounting.closed_forms import gaussian_delta, zcdp_delta
+from dp_synth.accounting.conversions import gaussian_delta, zcdp_delta
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteGaussian,
@@ -18,13 +18,13 @@ from dp_synth.accounting.events import (
     Gaussian,
     Laplace,
     NoisyVote,
-    Public,
+    NoOp,
     Pure,
     SampledGaussian,
     Selection,
     ZeroConcentrated,
 )
-from dp_synth.accounting.losses import (
+from dp_synth.accounting.pld import (
     convex_envelope,
     curve_distribution,
     loss_distribution,
@@ -334,7 +334,7 @@ def test_a_coarse_grid_costs_more_than_a_fine_one_and_not_much(event: Event) -> 
 
 
 def test_what_is_public_has_no_losses() -> None:
-    assert loss_distribution(Public(), STEP) is None
+    assert loss_distribution(NoOp(), STEP) is None
 
 
 @pytest.mark.parametrize(

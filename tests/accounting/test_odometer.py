@@ -7,20 +7,20 @@ import math
 import numpy as np
 import pytest
 
-from dp_synth.accounting import CURRENCIES, Accountant, Currency, Gaussians, Plan, PrivacyBudget
-from dp_synth.accounting.closed_forms import gaussian_delta
+from dp_synth.accounting import FILTER_KINDS, Accountant, FilterKind, Gaussians, Plan, PrivacyBudget
+from dp_synth.accounting.conversions import gaussian_delta
 from dp_synth.accounting.filters import STEPS, Filter
 
 BUDGET = PrivacyBudget(2.0, 1e-5)
 
 
-def _rule(currency: Currency) -> Filter:
+def _rule(currency: FilterKind) -> Filter:
     return Filter(BUDGET, currency, 0.02 * BUDGET.delta)
 
 
-@pytest.mark.parametrize("currency", CURRENCIES)
+@pytest.mark.parametrize("currency", FILTER_KINDS)
 def test_it_rises_with_what_is_spent_and_says_less_than_the_filter_for_half_of_it(
-    currency: Currency,
+    currency: FilterKind,
 ) -> None:
     rule = _rule(currency)
     read = [rule.odometer(part * rule.limit) for part in np.linspace(0, 1, 41)]
@@ -63,9 +63,9 @@ def test_whoever_stops_on_what_they_saw_has_no_more_than_the_odometer_says() -> 
     assert 0 < float(single.mean()) < mean  # stopping on what one sees does gain something
 
 
-@pytest.mark.parametrize("currency", CURRENCIES)
+@pytest.mark.parametrize("currency", FILTER_KINDS)
 def test_an_accountant_says_what_was_spent_and_where_the_filter_says_no_less(
-    currency: Currency,
+    currency: FilterKind,
 ) -> None:
     accountant = Accountant(BUDGET, adaptive=currency)
     assert accountant.odometer() == 0

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from dp_synth.accounting import compose
-from dp_synth.accounting.closed_forms import gaussian_delta
-from dp_synth.accounting.curves import PrivacyCurve
+from dp_synth.accounting.conversions import gaussian_delta
+from dp_synth.accounting.dominating_gaussian import is_below, least_amount
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
@@ -22,8 +22,8 @@ from dp_synth.accounting.events import (
     Selection,
     ThresholdedGaussian,
 )
-from dp_synth.accounting.least_gaussian import is_below, least_amount
-from dp_synth.accounting.partition_curve import MOST_BITS, _pairs
+from dp_synth.accounting.partition_selection import MOST_BITS, _pairs
+from dp_synth.accounting.privacy_profile import PrivacyCurve
 
 Floats = NDArray[np.float64]
 Pair = tuple[float, float]  # chances of a bit under both tables

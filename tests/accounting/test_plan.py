@@ -8,8 +8,8 @@ import pytest
 from random_plans import mst_plan
 
 from dp_synth.accounting import (
-    Currency,
     Filtered,
+    FilterKind,
     Gaussian,
     Gaussians,
     Plan,
@@ -98,7 +98,7 @@ def test_a_filtered_part_is_one_event() -> None:
 
 
 @pytest.mark.parametrize("currency", ["zcdp", "gdp"])
-def test_a_filtered_part_costs_its_share_of_a_plan(currency: Currency) -> None:
+def test_a_filtered_part_costs_its_share_of_a_plan(currency: FilterKind) -> None:
     plan = Plan({"ones": Gaussians(3), "inside": Filtered(currency, share=2.0)}).at(0.9)
     costs = [event.rho * count for event, count in plan.events() if event.rho]
     assert costs == pytest.approx([0.3, 0.6], rel=1e-12)

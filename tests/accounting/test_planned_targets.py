@@ -12,8 +12,8 @@ from dp_synth.accounting import (
     Gaussians,
     Plan,
     PrivacyBudget,
+    Reservation,
     Selections,
-    Slice,
     compose,
     read_ledger,
 )
@@ -37,7 +37,7 @@ FIRST, SECOND, THIRD = Asker("first"), Asker("second"), Asker("third")
 PLANNED = [(FIRST, 0.5), (SECOND, 1.0), (THIRD, 3.0)]
 
 
-def _use(payer: Slice) -> None:
+def _use(payer: Reservation) -> None:
     for part in payer.plan.parts.values():
         if part.count:
             payer.charge(part, part.event(), part.count, why="test")

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from mpmath import exp, expm1, fdot, mpf, workdps
 
-from dp_synth.accounting import blocks
-from dp_synth.accounting.closed_forms import gaussian_delta
-from dp_synth.accounting.dots import of_curve
+from dp_synth.accounting import selection_block
+from dp_synth.accounting.conversions import gaussian_delta
+from dp_synth.accounting.discretization import of_curve
 
 Pair = list[tuple[Fraction, Fraction]]
 Curve = Callable[[Fraction], Fraction]
@@ -213,7 +213,7 @@ def test_ratios_no_further_apart_than_a_range_lie_in_an_interval_about_one(seed:
 
 @dataclass
 class Lattice:
-    """The recursion on multiples of h alone, where e^h is ``step``: as `blocks` computes it."""
+    """The recursion on multiples of h alone, where e^h is ``step``, as in `selection_block`."""
 
     step: Fraction
     steps: int  # of a range
@@ -258,13 +258,13 @@ def test_the_recursion_on_a_lattice_is_nowhere_below(seed: int) -> None:
 def test_the_block_curve_is_this_recursion_but_for_rounding(
     after: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "LATTICE", 4)
+    monkeypatch.setattr(selection_block, "LATTICE", 4)
     later = largest_curve([anything(random.Random(5))]) if after else largest_curve([[(ONE, ONE)]])
 
-    def in_floats(epsilons: blocks.Floats) -> blocks.Floats:
+    def in_floats(epsilons: selection_block.Floats) -> selection_block.Floats:
         return np.array([float(later(Fraction(math.exp(e)))) for e in epsilons])
 
-    epsilons, found = blocks.block_curve(0.7, 3, in_floats if after else None, 1.5)
+    epsilons, found = selection_block.block_curve(0.7, 3, in_floats if after else None, 1.5)
     step = Fraction(math.exp(epsilons[1]))
     lattice = Lattice(step, 4, [later(step**k) for k in range(len(epsilons))])
     for _ in range(3):
@@ -276,13 +276,13 @@ def test_the_block_curve_is_this_recursion_but_for_rounding(
 def test_the_dots_of_a_block_are_what_the_certificate_asks_for(
     range_: float, count: int, mu: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "LATTICE", 6)
+    monkeypatch.setattr(selection_block, "LATTICE", 6)
 
-    def after(epsilons: blocks.Floats) -> blocks.Floats:
+    def after(epsilons: selection_block.Floats) -> selection_block.Floats:
         return np.array([gaussian_delta(mu, e) for e in epsilons])
 
     last = count * range_ + 4 * mu
-    epsilons, values = blocks.block_curve(range_, count, after if mu else None, last)
+    epsilons, values = selection_block.block_curve(range_, count, after if mu else None, last)
     dots = of_curve(values, epsilons[1])
     step, infinite = mpf(epsilons[1]), mpf(dots.infinite)
     with workdps(40):

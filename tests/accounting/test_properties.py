@@ -17,7 +17,7 @@ from dp_synth.accounting import (
     calibrate,
     compose,
 )
-from dp_synth.accounting.events import Laplace, NoisyVote, Public, Pure, ZeroConcentrated
+from dp_synth.accounting.events import Laplace, NoisyVote, NoOp, Pure, ZeroConcentrated
 
 FEW = settings(max_examples=25, derandomize=True, deadline=None)
 
@@ -61,7 +61,7 @@ def test_one_event_more_never_costs_less(events, more, delta) -> None:
 @FEW
 @given(sequences, deltas)
 def test_what_is_public_costs_nothing(events, delta) -> None:
-    curve = compose([(Public(), 5), *events, (Public(), 1)])
+    curve = compose([(NoOp(), 5), *events, (NoOp(), 1)])
     assert math.isclose(curve.epsilon(delta), compose(events).epsilon(delta), rel_tol=1e-9)
 
 

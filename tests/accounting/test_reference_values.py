@@ -6,7 +6,7 @@ import pytest
 from random_plans import mst_plan
 
 from dp_synth.accounting import Gaussians, Plan, PrivacyBudget, calibrate, compose
-from dp_synth.accounting.composition import Sequence, event_by_event
+from dp_synth.accounting.pld import Sequence, event_by_event
 
 
 def _mst_noise(epsilon: float, delta: float) -> float:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget, Slice
+from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget, Reservation
 from dp_synth.errors import BudgetExceeded
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
 PLAN = Plan({"ones": Gaussians(3), "pairs": Gaussians(4)})
 
 
-def charge(piece: Slice, name: str, count: int) -> None:
+def charge(piece: Reservation, name: str, count: int) -> None:
     part = piece.plan.gaussians(name)
     piece.charge(part, part.event(), count, why=name)
 
@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.jsonl"
 
 
-def begun(path: Path) -> Slice:
+def begun(path: Path) -> Reservation:
     """A slice of a process that ends after three and one answers."""
     piece = Accountant(BUDGET, ledger=path).admit("fit", PLAN)
     charge(piece, "ones", 3)
@@ -31,7 +31,7 @@ def begun(path: Path) -> Slice:
     return piece
 
 
-def resumed(path: Path, plan: Plan, **options: object) -> Slice:
+def resumed(path: Path, plan: Plan, **options: object) -> Reservation:
     return Accountant(BUDGET, ledger=path).resume("fit", plan, **options)  # type: ignore[arg-type]
 
 

@@ -30,8 +30,8 @@ from dp_synth.accounting.events import (
     event_from_fields,
     event_to_fields,
 )
-from dp_synth.accounting.losses import loss_distribution
-from dp_synth.accounting.sampled_groups import GroupLosses
+from dp_synth.accounting.pld import loss_distribution
+from dp_synth.accounting.subsampled_gaussian import GroupLosses
 from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
 
 Floats = NDArray[np.float64]

@@ -11,10 +11,10 @@ import pytest
 from scipy import fft
 
 from dp_synth.accounting import PrivacyBudget, SampledGaussians, calibrate, compose
-from dp_synth.accounting.composition import event_by_event
-from dp_synth.accounting.dots import UNIT
+from dp_synth.accounting.discretization import UNIT
 from dp_synth.accounting.events import Gaussian, NoisyVote, Pure, SampledGaussian
 from dp_synth.accounting.plan import Plan
+from dp_synth.accounting.pld import event_by_event
 
 DELTAS = (1e-4, 1e-9, 1e-12, 1e-15, 1e-30, 1e-100, 1e-217)
 

@@ -28,8 +28,8 @@ from dp_synth.accounting.events import (
     Selection,
     ThresholdedGaussian,
 )
-from dp_synth.accounting.losses import loss_distribution
 from dp_synth.accounting.plan import SPARE_SHARE
+from dp_synth.accounting.pld import loss_distribution
 from dp_synth.errors import BudgetExceeded, InputError
 from dp_synth.mechanisms.partition_selection import least_count
 

@@ -7,6 +7,7 @@ import pytest
 from scipy import integrate, stats
 
 from dp_synth.accounting import compose
+from dp_synth.accounting.calibration import scaled
 from dp_synth.accounting.event_file import parse_events
 from dp_synth.accounting.events import (
     SampledGaussian,
@@ -14,7 +15,6 @@ from dp_synth.accounting.events import (
     event_from_fields,
     event_to_fields,
 )
-from dp_synth.accounting.noise_factor import scaled
 
 SAMPLED = SampledGaussian(1.1, 256 / 39_000, 1000)
 WIDE = TruncatedGaussian(1.1, 256 / 39_000, 1000, max_batch=600, max_records=50_000)

@@ -9,8 +9,8 @@ import pytest
 from scipy import integrate, special, stats
 
 from dp_synth.accounting.events import NoisyVote, VoteNoise
-from dp_synth.accounting.losses import loss_distribution
-from dp_synth.accounting.votes import largest_loss, vote_delta
+from dp_synth.accounting.pate import largest_loss, vote_delta
+from dp_synth.accounting.pld import loss_distribution
 
 NOISES: tuple[VoteNoise, ...] = ("gaussian", "laplace", "gumbel")
 EPSILONS = np.linspace(-3.0, 6.0, 37)

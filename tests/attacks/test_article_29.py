@@ -7,8 +7,8 @@ from made_people import SCHEMA, people
 
 from dp_synth.attacks import neighbours
 from dp_synth.attacks.attribute import GUESSES, Secret, attribute_inference, guess_bayes
+from dp_synth.attacks.distance import MISSING, Points, nearest
 from dp_synth.attacks.linkability import chance_of_link, linkability, linked
-from dp_synth.attacks.points import MISSING, Points, nearest
 from dp_synth.attacks.singling_out import (
     MULTIVARIATE,
     UNIVARIATE,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dp_synth.attacks.calibrated import lira, rmia
+from dp_synth.attacks.score_calibration import lira, rmia
 from dp_synth.attacks.scores import Scores
 from dp_synth.errors import InputError
 

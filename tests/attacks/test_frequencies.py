@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, poisson
 
-from dp_synth.attacks import frequencies
-from dp_synth.attacks.frequencies import counts_at, expected_counts, likely_cells, log_odds
+from dp_synth.attacks import density
+from dp_synth.attacks.density import counts_at, expected_counts, likely_cells, log_odds
 from dp_synth.schema import Schema
 
 SIZES = (3, 4, 2)
@@ -20,8 +20,8 @@ def slow_counts(targets, table, clique):
 
 def test_counts_are_of_the_targets_own_cells(monkeypatch):
     targets, first, second = codes(20, 0), codes(30, 1), codes(40, 2)
-    for most in (frequencies.MOST_CELLS, 5):  # renumbered where a clique has more cells
-        monkeypatch.setattr(frequencies, "MOST_CELLS", most)
+    for most in (density.MOST_CELLS, 5):  # renumbered where a clique has more cells
+        monkeypatch.setattr(density, "MOST_CELLS", most)
         for clique in ((1,), (2, 0), (0, 1, 2)):
             found = counts_at([targets, first, second], SIZES, clique)
             np.testing.assert_array_equal(found[0], slow_counts(targets, first, clique))

@@ -11,7 +11,7 @@ from scipy.stats import binom
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks import ATTACKS, AttackerView, ClosestRecord
-from dp_synth.attacks.games import Fitted, MembershipGame, Panel, keep
+from dp_synth.attacks.membership_game import Fitted, MembershipGame, Panel, keep
 from dp_synth.errors import InputError
 from dp_synth.synthesizers import Independent
 

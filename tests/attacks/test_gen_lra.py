@@ -2,9 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dp_synth.attacks import AttackerView, GenLRA, gen_lra
-from dp_synth.attacks.gen_lra import _largest, likelihood_gains
-from dp_synth.attacks.kernel_density import KernelDensity, squares
+from dp_synth.attacks import AttackerView, GenLRA
+from dp_synth.attacks.density import KernelDensity, _largest, likelihood_gains, squares
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 
@@ -40,7 +39,7 @@ def test_the_largest_of_each_row_are_those_of_sorting(count, few):
 def test_blocks_change_nothing(monkeypatch):
     density = KernelDensity.of(REFERENCE)
     whole = likelihood_gains(POINTS, ROWS, density, 20)
-    monkeypatch.setattr(gen_lra, "HELD", 130)
+    monkeypatch.setattr("dp_synth.attacks.density.HELD", 130)
     np.testing.assert_allclose(likelihood_gains(POINTS, ROWS, density, 20), whole, rtol=1e-12)
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import gaussian_kde
 
-from dp_synth.attacks import AttackerView, GenLRA, KernelDensityRatio, kernel_density
-from dp_synth.attacks.kernel_density import KernelDensity, Standardised
+from dp_synth.attacks import AttackerView, GenLRA, KernelDensityRatio
+from dp_synth.attacks.density import KernelDensity, Standardised
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 
@@ -44,7 +44,7 @@ def test_without_a_ridge_the_density_is_scipys():
 def test_blocks_change_nothing(monkeypatch):
     points, targets = np.random.default_rng(0).standard_normal((2, 50, 3))
     whole = KernelDensity.of(points).log_density(targets)
-    monkeypatch.setattr(kernel_density, "BLOCK_CELLS", 70)
+    monkeypatch.setattr("dp_synth.attacks.density.BLOCK_CELLS", 70)
     np.testing.assert_allclose(KernelDensity.of(points).log_density(targets), whole, rtol=1e-12)
 
 
@@ -76,8 +76,8 @@ def test_densities_of_mixed_points_are_those_of_all_pairs(kinds, targets, record
     )
     density = KernelDensity.of(centres)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel_density, "ALIKE", 7)
-        patch.setattr(kernel_density, "BLOCK_CELLS", block)
+        patch.setattr("dp_synth.attacks.density.ALIKE", 7)
+        patch.setattr("dp_synth.attacks.density.BLOCK_CELLS", block)
         found = density.log_density(points)
     np.testing.assert_allclose(found, plain_log_density(density, points), rtol=1e-9, atol=1e-9)
 

@@ -6,7 +6,7 @@ import pytest
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks import AttackerView, MarginalRatio, focal_points, marginal_ratio
-from dp_synth.attacks.frequencies import log_odds
+from dp_synth.attacks.density import log_odds
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, Independent, PrivBayes, PublishedMST

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dp_synth.attacks.oracle import MetricOracle, ReconSyn
+from dp_synth.attacks.reconstruction import MetricOracle, ReconSyn
 from dp_synth.errors import InputError
 
 SIZES = (4, 4, 4, 4, 4, 4, 4)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from made_people import SCHEMA, fresh, people
 
-from dp_synth.attacks.games import MembershipGame, Played
+from dp_synth.attacks.membership_game import MembershipGame, Played
 from dp_synth.attacks.shadow import GroundhogFeatures, TargetedCounts, Together, shadow_scores
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning

@@ -4,7 +4,7 @@ import pytest
 
 from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.attacks import AttackerView, TranscriptRatio
-from dp_synth.attacks.frequencies import log_odds
+from dp_synth.attacks.density import log_odds
 from dp_synth.attacks.transcript_ratio import count_records, tables_of
 from dp_synth.audit import Roc
 from dp_synth.errors import InputError

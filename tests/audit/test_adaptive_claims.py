@@ -9,8 +9,8 @@ import pytest
 
 from dp_synth.accounting import Accountant, PrivacyBudget, PrivacyCurve
 from dp_synth.audit import Worlds, area_test
-from dp_synth.audit.designs import worst_case
 from dp_synth.audit.likelihood_ratio import compared
+from dp_synth.audit.neighbours import worst_case
 from dp_synth.synthesizers import DPGAN, Independent, Synthesizer
 from dp_synth.synthesizers.fitting import Request
 

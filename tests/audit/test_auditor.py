@@ -7,7 +7,7 @@ import pytest
 
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget, Selections
 from dp_synth.audit import (
-    Design,
+    NeighbouringTables,
     area_test,
     audit,
     auditor,
@@ -266,4 +266,4 @@ def test_an_own_table_is_audited_with_and_without_its_oddest_record():
     with pytest.raises(InputError, match="none differs"):
         of_table(frame.head(3), schema, "replace_one")
     with pytest.raises(InputError, match="must differ in one record"):
-        Design("none", schema, frame, frame.head(3))
+        NeighbouringTables("none", schema, frame, frame.head(3))

@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from dp_synth.accounting import Accountant, Plan, PrivacyBudget, Votes, compose
 from dp_synth.accounting.events import NoisyVote
-from dp_synth.accounting.votes import log_chances
+from dp_synth.accounting.pate import log_chances
 from dp_synth.audit import AreaTest, AuditReport, Worlds, area_test, audit
 from dp_synth.audit.likelihood_ratio import (
     LikelihoodRatios,

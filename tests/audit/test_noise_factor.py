@@ -10,10 +10,10 @@ from dp_synth.accounting.events import (
     DiscreteLaplace,
     Event,
     Laplace,
-    NoGuarantee,
     NoisyVote,
+    NonPrivate,
+    NoOp,
     PartitionSelection,
-    Public,
     Pure,
     Round,
     SampledGaussian,
@@ -40,7 +40,7 @@ EVENTS = (
     Pure(1.0),
     ZeroConcentrated(0.1),
 )
-WITHOUT_NOISE = (Approximate(1.0, 1e-6), Public(), NoGuarantee("none"))
+WITHOUT_NOISE = (Approximate(1.0, 1e-6), NoOp(), NonPrivate("none"))
 
 
 def test_every_event_is_tried():
@@ -74,6 +74,6 @@ def test_the_parameters_change_as_the_noise_does():
 def test_what_names_no_noise_is_refused_or_stays_as_it_is():
     with pytest.raises(InputError, match="says nothing of its noise"):
         with_noise(compose([(Approximate(1.0, 1e-6), 1)]), 2.0)
-    assert math.isinf(with_noise(compose([(NoGuarantee("none"), 1)]), 2.0).epsilon(1e-5))
-    public = compose([(Public(), 1), (Gaussian(1.0, 1.0), 1)])
+    assert math.isinf(with_noise(compose([(NonPrivate("none"), 1)]), 2.0).epsilon(1e-5))
+    public = compose([(NoOp(), 1), (Gaussian(1.0, 1.0), 1)])
     assert with_noise(public, 2.0).mu == 0.5

@@ -7,27 +7,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dp_synth.audit.planted import PLANTED, audit_plant, draw_worlds
-from dp_synth.audit.planted_base import DELTA, Oversight, Plant
-from dp_synth.audit.planted_noise import COLUMNS, MU, counts_with, one_way_change
-from dp_synth.audit.planted_teachers import STEPS, CanaryGradients
+from dp_synth.audit.planted import PLANTED, audit_planted, draw_worlds
+from dp_synth.audit.planted.base import DELTA, PlantedBug, StructuralBug
+from dp_synth.audit.planted.noise import COLUMNS, MU, counts_with, one_way_change
+from dp_synth.audit.planted.teachers import STEPS, CanaryGradients
 
-PLANTS = {name: plant for name, plant in PLANTED.items() if isinstance(plant, Plant)}
+PLANTS = {name: plant for name, plant in PLANTED.items() if isinstance(plant, PlantedBug)}
 FAULTY = [name for name, plant in PLANTS.items() if not plant.is_correct]
 CORRECT = [name for name, plant in PLANTS.items() if plant.is_correct]
-OVERSIGHTS = {name: plant for name, plant in PLANTED.items() if isinstance(plant, Oversight)}
+LOGIC_BUGS = {name: plant for name, plant in PLANTED.items() if isinstance(plant, StructuralBug)}
 SEED = 0  # fixed; a correct mechanism is accused at one seed of twenty
 
 
 @pytest.mark.parametrize("name", FAULTY)
 def test_a_planted_fault_is_found_at_its_runs(name: str) -> None:
-    finding = audit_plant(PLANTED[name], np.random.default_rng(SEED))
+    finding = audit_planted(PLANTED[name], np.random.default_rng(SEED))
     assert not finding.passed, finding
 
 
 @pytest.mark.parametrize("name", CORRECT)
 def test_a_correct_mechanism_is_not_accused(name: str) -> None:
-    finding = audit_plant(PLANTED[name], np.random.default_rng(SEED))
+    finding = audit_planted(PLANTED[name], np.random.default_rng(SEED))
     assert finding.passed, finding
 
 
@@ -40,21 +40,21 @@ def test_a_fault_is_found_by_a_claim_that_a_correct_mechanism_keeps(name: str) -
     nearest = min(CORRECT, key=lambda other: abs(areas[other] - claimed))
     assert areas[nearest] == pytest.approx(claimed, abs=0.01)
     mended = replace(plant, fault="", scores=PLANTS[nearest].scores)
-    finding = audit_plant(mended, np.random.default_rng(SEED))
+    finding = audit_planted(mended, np.random.default_rng(SEED))
     assert finding.passed, finding
 
 
-@pytest.mark.parametrize("name", list(OVERSIGHTS))
+@pytest.mark.parametrize("name", list(LOGIC_BUGS))
 def test_an_oversight_is_found_and_its_absence_passes(name: str) -> None:
-    oversight = OVERSIGHTS[name]
+    oversight = LOGIC_BUGS[name]
     rng = np.random.default_rng(SEED)
-    assert not audit_plant(oversight, rng).passed
+    assert not audit_planted(oversight, rng).passed
     assert oversight.examine(False, rng).passed
 
 
 def test_every_number_of_the_list_is_planted_and_says_what_it_is() -> None:
     assert {name.split()[0] for name in PLANTED} == {f"P{number}" for number in range(20)}
-    for name in (*FAULTY, *OVERSIGHTS):
+    for name in (*FAULTY, *LOGIC_BUGS):
         assert PLANTED[name].fault
         assert PLANTED[name].twin_of
     for name in CORRECT:
@@ -103,7 +103,7 @@ def test_common_noise_finds_with_100_runs_what_independent_runs_miss() -> None:
     common = PLANTS["P1 sigma / sqrt 2, common noise"]
     apart = replace(common, caught_by="area")
     found = [
-        sum(not audit_plant(plant, np.random.default_rng(seed)).passed for seed in range(4))
+        sum(not audit_planted(plant, np.random.default_rng(seed)).passed for seed in range(4))
         for plant in (common, apart)
     ]
     assert found[0] == 4

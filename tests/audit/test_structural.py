@@ -10,10 +10,10 @@ import pytest
 
 import dp_synth as dps
 from dp_synth.accounting import Accountant, Entry, Event, Gaussian, Ledger, PrivacyBudget, compose
-from dp_synth.accounting.closed_forms import gaussian_epsilon
+from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.accounting.events import Laplace, NoisyVote, SampledGaussian
 from dp_synth.audit import worst_case
-from dp_synth.audit.structural import (
+from dp_synth.audit.checks import (
     fresh_randomness,
     on_a_fixed_grid,
     one_record_moves_one_teacher,
@@ -21,7 +21,7 @@ from dp_synth.audit.structural import (
     schema_ignores_data,
     teachers_are_disjoint,
 )
-from dp_synth.audit.structural_ledger import (
+from dp_synth.audit.ledger_checks import (
     REGIMES,
     accountant_is_certified,
     answers_are_charged,

@@ -11,7 +11,7 @@ from dp_synth.accounting import (
     PrivacyBudget,
     Selection,
     compose,
-    ledger_lines,
+    ledger_file,
     read_ledger,
 )
 from dp_synth.accounting.events import Approximate, SampledGaussian
@@ -66,7 +66,7 @@ def test_a_new_ledger_is_an_adaptive_root_and_is_never_overwritten(tmp_path, cap
 def test_of_two_who_open_one_ledger_at_once_the_second_is_refused(tmp_path, capsys, monkeypatch):
     arguments = ["new", tmp_path / "ledger.jsonl", "--epsilon", "3", "--delta", "1e-6"]
     assert run(capsys, *arguments)[0] == 0
-    monkeypatch.setattr(ledger_lines, "is_begun", lambda _: False)  # as it was when it looked
+    monkeypatch.setattr(ledger_file, "is_begun", lambda _: False)  # as it was when it looked
     code, printed = run(capsys, *arguments)
     assert (code, printed.out) == (2, "")
     assert "a ledger is never overwritten" in printed.err

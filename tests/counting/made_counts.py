@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.counting.texts import Block
+from dp_synth.counting.duckdb import Block
 from dp_synth.domain import Clique, Codes, Domain
 
 NAMES = ("a", "b", "c", "d", "e")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_counts import NAMES, halved, made_table, slow_marginal, some_cliques
 
-from dp_synth.counting import LARGEST_DENSE, CodeCounts, dense
+from dp_synth.counting import LARGEST_DENSE, CodeCounts, marginals
 from dp_synth.counting.columns import MemoryColumns
 from dp_synth.domain import Codes, Domain
 
@@ -36,9 +36,9 @@ def test_counting_in_blocks_over_several_passes_changes_nothing(
     codes, domain = made_table(rng, 500)
     cliques = some_cliques(rng)
     expected = CodeCounts.of(codes, domain).marginals(cliques)
-    monkeypatch.setattr(dense, "block_length", lambda axes: 37)
-    monkeypatch.setattr(dense, "CELLS_A_PASS", 50)
-    monkeypatch.setattr(dense, "FEW_LINES", int(rng.integers(1, 200)))
+    monkeypatch.setattr(marginals, "block_length", lambda axes: 37)
+    monkeypatch.setattr(marginals, "CELLS_A_PASS", 50)
+    monkeypatch.setattr(marginals, "MIN_BLOCK_LINES", int(rng.integers(1, 200)))
     found = CodeCounts(MemoryColumns(list(codes.T), len(codes)), domain).marginals(cliques)
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
 

@@ -12,7 +12,7 @@ import pytest
 from made_counts import frame_of
 
 from dp_synth.counting import duckdb, read_records
-from dp_synth.counting.records import Records
+from dp_synth.counting.records import PrivateRecords
 from dp_synth.datasets import read_table
 from dp_synth.dialect import COMMON, Dialect
 from dp_synth.errors import InputError, SchemaMismatch
@@ -105,7 +105,7 @@ def test_records_of_odd_files_are_those_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(b"a,u\nx,1\ny,\xff\n\xff,2\n" + b"z" * 3_000_000 + b",3\n")
     warnings.simplefilter("ignore", SchemaMismatch)
-    memory = Records.of(read_table(path), schema)
+    memory = PrivateRecords.of(read_table(path), schema)
     with read_records(path, schema, unit="u") as streamed:
         found, expected = (records.counts.marginals([("a",)]) for records in (streamed, memory))
         assert [one.tolist() for one in found] == [one.tolist() for one in expected] == [[1, 1, 2]]

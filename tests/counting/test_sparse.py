@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_counts import made_table, some_cliques
 
-from dp_synth.counting import CodeCounts, codes, sparse
+from dp_synth.counting import CodeCounts, marginals
 from dp_synth.domain import Domain
 
 
@@ -18,11 +18,11 @@ def test_sparse_counts_are_the_dense_ones_without_their_zeros(
     rng = np.random.default_rng(seed)
     table, domain = made_table(rng, 300)
     counts = CodeCounts.of(table, domain)
-    monkeypatch.setattr(codes, "CELLS_A_LINE", 0)  # no clique is small enough to be dense
-    monkeypatch.setattr(sparse, "block_length", lambda axes: 60)
+    monkeypatch.setattr(marginals, "CELLS_A_LINE", 0)  # no clique is small enough to be dense
+    monkeypatch.setattr(marginals, "block_length", lambda axes: 60)
     cliques = [clique for clique in some_cliques(rng) if clique]
     expected = [np.flatnonzero(counts.marginal(clique)) for clique in cliques]
-    monkeypatch.setattr(sparse, "MOST_NUMBERS", most_numbers)
+    monkeypatch.setattr(marginals, "MAX_NUMBERED_CELLS", most_numbers)
     for clique, cells in zip(cliques, expected, strict=True):
         found, sums = counts.occupied(clique)
         shape = domain.shape(clique)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from made_counts import frame_of
 from pyarrow import parquet
 
-from dp_synth.counting import Records, duckdb, read_records
+from dp_synth.counting import PrivateRecords, duckdb, read_records
 from dp_synth.datasets import read_table, write_table
 from dp_synth.dialect import COMMON
 from dp_synth.errors import InputError
@@ -112,7 +112,7 @@ def schema_for(texts: pd.Series) -> Schema:
 
 
 def assert_equal_records(path: Path, schema: Schema) -> None:
-    memory = Records.of(read_table(path), schema)
+    memory = PrivateRecords.of(read_table(path), schema)
     with read_records(path, schema) as streamed:
         records = len(memory.counts)
         axes = range(len(schema.domain))

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from dp_synth.counting import texts
-from dp_synth.counting.texts import TextReader, Texts, encoders_of
+from dp_synth.counting import duckdb
+from dp_synth.counting.duckdb import TextReader, Texts, encoders_of
 from dp_synth.errors import InputError
 from dp_synth.schema import Misfits, Schema
 from dp_synth.typed_cells import parquet_batches, texts_of
@@ -26,7 +26,7 @@ def cells_of(found: Texts) -> list[str]:
 def test_integers_are_written_as_they_are_wherever_they_lie(
     kind: pa.DataType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(texts, "MOST_WHOLE", 12)
+    monkeypatch.setattr(duckdb, "MOST_WHOLE", 12)
     rng, reader = np.random.default_rng(0), TextReader()
     ends = np.iinfo(kind.to_pandas_dtype())
     lows = [int(ends.min), 0, 3, 20, int(ends.max) - 9]

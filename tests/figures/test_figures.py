@@ -13,11 +13,12 @@ from scipy import stats
 from dp_synth.figures import SETTINGS, draw_all, leakage_curves, look, tradeoff, utility_curves
 from dp_synth.figures.curves import CEILING_LABEL
 from dp_synth.figures.files import FIGURES
-from dp_synth.figures.style import LIVE_LABEL, NAMES, NETWORKS, lines_of
+from dp_synth.figures.style import LIVE_LABEL, is_network, lines_of, named
 from dp_synth.figures.summary import attacks_of, ended, spread
 from dp_synth.synthesizers import SYNTHESIZERS
 
 # The values of a metric over the three seeds lie at -0.01, 0 and 0.01 around their mean.
+NETWORKS = sorted(filter(is_network, SYNTHESIZERS))
 HALF_WIDTH = stats.t.ppf(0.975, 2) * 0.01 / np.sqrt(3)
 
 
@@ -51,9 +52,9 @@ def test_a_curve_is_the_mean_over_seeds_and_its_band_the_t_interval(records):
 def test_baselines_are_level_lines_at_their_means(records):
     tv, boosting, _ = utility_curves(records)
     level = metrics_of("utility", "fresh_rows", None)["tv2"]
-    assert curve(tv, NAMES["fresh_rows"])[1] == pytest.approx([level] * 2)
+    assert curve(tv, named("fresh_rows"))[1] == pytest.approx([level] * 2)
     level = metrics_of("utility", "real_rows", None)["auc:gradient_boosting"]
-    assert curve(boosting, NAMES["real_rows"])[1] == pytest.approx([level] * 2)
+    assert curve(boosting, named("real_rows"))[1] == pytest.approx([level] * 2)
 
 
 def test_the_ceiling_is_the_largest_over_synthesizers(records):
@@ -97,7 +98,7 @@ def test_each_panel_of_leakage_shows_its_own_metric(records, position, metric):
     expected = [metrics_of("leakage", "independent", e)[metric] for e in EPSILONS]
     assert curve(axes, "Independent")[1] == pytest.approx(expected)
     anchor = metrics_of("leakage", "no_privacy", None)[metric]
-    assert curve(axes, NAMES["no_privacy"])[1] == pytest.approx([anchor] * 2)
+    assert curve(axes, named("no_privacy"))[1] == pytest.approx([anchor] * 2)
 
 
 def test_a_point_of_the_trade_off_is_one_epsilon_with_bars_both_ways(records):
@@ -112,7 +113,7 @@ def test_a_point_of_the_trade_off_is_one_epsilon_with_bars_both_ways(records):
             assert np.ptp(segment[:, i]) == pytest.approx(2 * HALF_WIDTH)
     labels = [text.get_text() for text in boosting.texts]
     assert sorted(labels) == sorted([f"{epsilon:g}" for epsilon in EPSILONS] * 2)
-    assert NAMES["no_privacy"] in found
+    assert named("no_privacy") in found
     assert "density ratio" in boosting.get_xlabel()
 
 
@@ -218,7 +219,7 @@ def test_a_live_cell_is_an_open_marker_and_moves_no_mean():
     records = crowd()
     panels = utility_curves(records)
     for with_live, without in zip(panels, utility_curves(records[~records["live"]]), strict=True):
-        before, after = (curve(panel, NAMES["dpctgan"])[1] for panel in (without, with_live))
+        before, after = (curve(panel, named("dpctgan"))[1] for panel in (without, with_live))
         assert after.tolist() == before.tolist()
     (marker,) = [line for line in panels[0].lines if line.get_xydata().tolist() == [[1.0, 0.45]]]
     assert marker.get_markerfacecolor() == "none"
@@ -244,7 +245,7 @@ def test_each_family_has_a_column_of_the_legend():
         rows = len(labels) // 3
         columns = [[x for x in labels[i * rows : (i + 1) * rows] if x] for i in range(3)]
         assert columns[1] == ["clique tree", "Independent", "MST"]
-        assert columns[2] == [NAMES[name] for name in NETWORKS]
+        assert columns[2] == [named(name) for name in NETWORKS]
 
 
 def test_many_series_get_more_room_than_few(records):
@@ -299,7 +300,7 @@ def test_an_attack_of_ones_own_has_panels_of_its_own_with_its_values(records):
     titles = [panel.get_title() for panel in axes]
     assert [title.split(", ")[0].split("\n")[0] for title in titles[2::3]] == [own] * 3
     for ours, theirs in zip(axes[::3], axes[2::3], strict=True):
-        for name in ("MST", NAMES["no_privacy"]):
+        for name in ("MST", named("no_privacy")):
             np.testing.assert_array_equal(curve(ours, name)[1], curve(theirs, name)[1])
 
 

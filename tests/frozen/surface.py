@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
+from inspect import ismodule
 from typing import Any
 
 import typer
@@ -18,7 +19,8 @@ from dp_synth.cli import app
 
 def names() -> dict[str, list[str]]:
     """Return the public names of the package and of each package in it."""
-    packages = {name: getattr(dp_synth, name) for name in dp_synth._PACKAGES}
+    public = {name: getattr(dp_synth, name) for name in dp_synth.__all__}
+    packages = {name: part for name, part in public.items() if ismodule(part)}
     return {
         "dp_synth": sorted(dp_synth.__all__),
         **{name: sorted(package.__all__) for name, package in packages.items()},

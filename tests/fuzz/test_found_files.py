@@ -15,7 +15,7 @@ from corpus import FIT, TARGETS, make
 from mutations import claimed, of_cell
 from trials import read
 
-from dp_synth.accounting import cache
+from dp_synth.accounting import calibration
 from dp_synth.benchmark import open_store
 from dp_synth.benchmark.store import gather, read_records, stored
 from dp_synth.cli import main
@@ -312,9 +312,9 @@ def test_a_setting_of_the_command_line_beyond_all_bounds(
 def test_a_kept_scale_that_is_none_is_found_anew(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
-    cache.write("k", 2.5)
+    monkeypatch.setenv(calibration.CACHE_VARIABLE, str(tmp_path))
+    calibration.keep("k", 2.5)
     (path,) = tmp_path.iterdir()
-    assert cache.read("k") == 2.5
+    assert calibration.read_kept("k") == 2.5
     path.write_text(text)
-    assert cache.read("k") is None
+    assert calibration.read_kept("k") is None

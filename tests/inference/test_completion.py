@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import chisquare
-from test_refinement import random_refinement
+from test_expanded_model import random_refinement
 from whole_tables import random_model
 
 from dp_synth.domain import Domain

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dp_synth.errors import InputError
-from dp_synth.nn.training import LARGEST_WEIGHT
-from dp_synth.nn.training import LARGEST_WIDTH as WIDEST_SETTING
+from dp_synth.nn.settings import LARGEST_WEIGHT
+from dp_synth.nn.settings import LARGEST_WIDTH as WIDEST_SETTING
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 

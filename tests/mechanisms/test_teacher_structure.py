@@ -167,8 +167,8 @@ def fitted(monkeypatch, watch=None):
     """A whole fit by votes; ``watch`` is told of every time that the table is read."""
     pytest.importorskip("torch", reason="the extra deep is not installed")
     from dp_synth.accounting import Accountant
-    from dp_synth.nn.asking import any_two_values
-    from dp_synth.nn.teachers import fit_by_votes
+    from dp_synth.nn.pate_queries import any_two_values
+    from dp_synth.nn.pate_training import fit_by_votes
     from dp_synth.synthesizers import PATEGAN
 
     recipe = PATEGAN(votes=VOTES, teachers=TEACHERS, rounds=ROUNDS, steps=10, rows=16)
@@ -216,7 +216,7 @@ def test_the_table_is_read_by_the_two_mechanisms_alone(monkeypatch) -> None:
 
 def test_the_student_is_taught_by_made_records_and_winners_alone(monkeypatch) -> None:
     pytest.importorskip("torch", reason="the extra deep is not installed")
-    from dp_synth.nn.student import Student
+    from dp_synth.nn.pate_queries import Student
 
     lessons = []
     plain = Student.taught.__func__

@@ -4,7 +4,7 @@ import pytest
 from made_comparisons import compare, kinds, number, schema_of
 
 from dp_synth.metrics.augmentation import _fill, augmentation
-from dp_synth.metrics.prediction import Examples
+from dp_synth.metrics.utility import Examples
 
 SCHEMA = schema_of(
     {"x": number(), "z": number(), "y": kinds("common", "rare")}, label="y", positive="rare"

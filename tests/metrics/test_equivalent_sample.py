@@ -1,7 +1,11 @@
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
 from made_comparisons import compare, kinds, schema_of
+from scipy.stats import t
+from sklearn.isotonic import isotonic_regression
 
 from dp_synth.datasets import load
 from dp_synth.metrics import Compared, RealTables, equivalent_sample
@@ -34,6 +38,47 @@ def test_fresh_records_are_worth_as_many_training_records(real, share):
     misses = sum(not one.low <= share <= one.high for one in found)
     assert misses <= 7
     assert np.exp(np.mean(np.log([one.value for one in found]))) == pytest.approx(share, rel=0.35)
+
+
+def distance_of(real, other):
+    """The mean total variation of pairs, with its standard error over records of ``other``."""
+    influences, gaps = np.zeros(len(other)), []
+    for pair in combinations(SCHEMA.names, 2):
+        names, values = list(pair), [f"{a} {b}" for a, b in other[list(pair)].to_numpy()]
+        left = real[names].value_counts(normalize=True)
+        right = other[names].value_counts(normalize=True)
+        gap = right.sub(left, fill_value=0.0)
+        gaps.append(gap.abs().sum() / 2)
+        signs = {f"{a} {b}": np.sign(value) / 2 for (a, b), value in gap.items()}
+        influences += [signs[value] / 3 for value in values]
+    return np.mean(gaps), np.sqrt(influences.var(ddof=1) / len(other))
+
+
+@pytest.mark.parametrize("rows", [80, 1600])
+def test_an_interval_follows_the_curve_of_samples_to_its_ends(real, rows):
+    rng, records = np.random.default_rng(0), len(real.train)
+    shares = np.geomspace(10 / records, 1.0, 10)
+    curves = []
+    for _ in range(5):
+        order = real.train.iloc[rng.permutation(records)]
+        samples = [order.head(round(share * records)) for share in shares]
+        curves.append([distance_of(real.holdout, sample)[0] for sample in samples])
+
+    def log_share(distance, curve):
+        falling = isotonic_regression(curve, increasing=False)
+        return np.interp(-distance, -falling, np.log(shares))
+
+    other, mean = table(rows, 5), np.mean(curves, axis=0)
+    distance, error = distance_of(real.holdout, other)
+    reach = t.ppf(0.975, 4)
+    value = log_share(distance, mean)
+    of_draws = reach * np.std([log_share(distance, one) for one in curves], ddof=1) / np.sqrt(5)
+    far, near = (log_share(distance + side * reach * error, mean) for side in (1, -1))
+    found = equivalent_sample(Compared(real, other))
+    assert found.value == pytest.approx(np.exp(value))
+    assert found.low == pytest.approx(np.exp(value - np.hypot(value - far, of_draws)))
+    assert found.high == pytest.approx(min(np.exp(value + np.hypot(near - value, of_draws)), 1.0))
+    assert error > 0
 
 
 def test_the_training_records_are_worth_all_of_themselves(real):

@@ -17,7 +17,7 @@ from dp_synth.metrics import (
     utility,
     workload_error,
 )
-from dp_synth.metrics.classifiers import features_as_numbers, features_of
+from dp_synth.metrics.models import features_as_numbers, features_of
 from dp_synth.schema import Schema
 
 

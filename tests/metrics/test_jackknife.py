@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dp_synth.metrics.jackknife import GROUPS, random_groups, variance_of, without_each
+from dp_synth.metrics.estimate import GROUPS, random_groups, variance_of, without_each
 
 
 def test_groups_are_of_equal_size():

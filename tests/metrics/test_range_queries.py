@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_comparisons import compare, kinds, number, schema_of
+from scipy.stats import t
 
 from dp_synth.metrics import RealTables
 from dp_synth.metrics.range_queries import DEGREE, QUERIES, Query, range_queries, workload
@@ -48,6 +49,17 @@ def test_the_prefix_error_is_the_mean_gap_of_distribution_functions():
     found = range_queries(compare(schema, real, other))["range_queries:prefix"]
     # Cells begin at 0, 1 and 3; below the second and third lie 2/4 and 3/4, and 0/4 and 1/4.
     assert found.value == pytest.approx((0.5 + 0.5) / 2)
+
+
+def test_few_records_that_are_alike_vary_no_less_than_the_others():
+    schema, real = SCHEMA.select(["a"]), table(1000, 0)[["a"]]
+    found = range_queries(compare(schema, real, {"a": [0] * 5}))["range_queries:prefix"]
+    counted = (9 - real["a"]) / 9  # by so many of the nine prefixes
+    assert found.value == pytest.approx(1 - counted.mean())
+    half = t.ppf(0.975, 4) * counted.std(ddof=1) / np.sqrt(5)
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
+    many = range_queries(compare(schema, real, {"a": [0] * 30}))["range_queries:prefix"]
+    assert many.high - many.low < half
 
 
 def test_without_an_ordered_attribute_there_is_no_prefix():

@@ -8,10 +8,10 @@ import pytest
 
 from dp_synth.attacks.attribute import Secret, guess_predictor
 from dp_synth.attacks.shadow import _classifier
-from dp_synth.audit.designs import of_table
+from dp_synth.audit.neighbours import of_table
 from dp_synth.cli import main
 from dp_synth.metrics import METRICS, evaluate
-from dp_synth.metrics.classifiers import short_seed
+from dp_synth.metrics.models import short_seed
 from dp_synth.schema import Schema
 
 LARGE = [2**32, 2**64 + 3]

@@ -6,7 +6,6 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from dp_synth.metrics import Compared, RealTables
-from dp_synth.metrics.prediction import Predicted
 from dp_synth.metrics.several_models import (
     MOST_RECORDS,
     SEVERAL,
@@ -15,6 +14,7 @@ from dp_synth.metrics.several_models import (
     rank_agreement,
     several_models,
 )
+from dp_synth.metrics.utility import Predicted
 
 SCHEMA = schema_of(
     {"x": number(missing=[""]), "z": number(), "job": kinds("a", "b", "c"), "y": kinds("n", "p")},

@@ -163,6 +163,9 @@ def test_the_interval_of_a_gap_allows_for_every_pair_that_may_be_it():
     many = widest_gap([scored(0.8, 0.7), scored(0.75, 0.75, 0.76)])
     assert many.value == two.value
     assert many.low < two.low < two.value < two.high <= many.high
+    unclear = widest_gap([scored(0.8, 0.7), scored(0.75, 0.7, records=20)])
+    assert unclear.value == two.value
+    assert unclear.high == difference(*(one for _, one in scored(0.75, 0.7, records=20))).high
     alike = widest_gap([scored(0.8, 0.8, 0.8)])
     assert alike.value == alike.low == 0 < alike.high
 

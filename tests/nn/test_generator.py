@@ -9,8 +9,13 @@ from dp_synth.domain import Domain
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
-from dp_synth.nn.encoding import Encoding  # noqa: E402
-from dp_synth.nn.generator import Averaged, Conditions, Generator, raked  # noqa: E402
+from dp_synth.nn.generator import (  # noqa: E402
+    Averaged,
+    Conditions,
+    Encoding,
+    Generator,
+    raked,
+)
 
 DOMAIN = Domain(("a", "b"), (3, 2))
 FREQUENCIES = torch.tensor([0.5, 0.3, 0.2, 0.9, 0.1])

@@ -10,7 +10,7 @@ from dp_synth.domain import Domain
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
-from dp_synth.nn.encoding import Encoding  # noqa: E402
+from dp_synth.nn.generator import Encoding  # noqa: E402
 
 ENCODING = Encoding(Domain(("a", "b", "c"), (3, 1, 2)))
 

@@ -10,11 +10,12 @@ from made_release import HOLDOUT, REFERENCE, SCHEMA, TRAIN, people, released
 
 from dp_synth import PrivacyBudget, Release
 from dp_synth.attacks import ATTACKS
-from dp_synth.attacks.risk import privacy_risks
+from dp_synth.attacks.base import Attack
+from dp_synth.attacks.risk_table import GUESSES, privacy_risks
 from dp_synth.errors import InputError
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.report import RiskReport, risk_report
-from dp_synth.report.words import QUESTIONS, SEES, of_guess, of_membership
+from dp_synth.report.risk import of_guess, of_membership
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,7 @@ def leaky():
 
 def test_every_attack_has_a_row_with_an_interval_and_a_sentence(report):
     table = report.table
-    inferred = {name for name in SEES if name not in ATTACKS}
-    assert set(table["attack"]) == set(ATTACKS) | inferred
+    assert set(table["attack"]) == set(ATTACKS) | set(GUESSES)
     assert (table["low"] <= table["value"]).all()
     assert (table["value"] <= table["high"]).all()
     assert table["sentence"].str.endswith(".").all()
@@ -47,7 +47,8 @@ def test_every_attack_has_a_row_with_an_interval_and_a_sentence(report):
 
 
 def test_every_membership_attack_has_a_question_of_its_own():
-    assert set(QUESTIONS) == set(ATTACKS)
+    questions = {attack.question for attack in ATTACKS.values()}
+    assert len(questions | {Attack.question}) == len(ATTACKS) + 1
 
 
 def test_a_copy_is_found_and_noise_is_not(leaky, report):
@@ -182,11 +183,11 @@ def test_an_area_above_the_ledger_asks_for_a_defect():
 
 
 def test_a_guess_is_said_beside_fresh_records():
-    nothing = of_guess("reconstruction", 0.5, 0.5, Estimate(0.0, -0.1, 0.1))
+    nothing = of_guess(GUESSES["reconstruction"], 0.5, 0.5, Estimate(0.0, -0.1, 0.1))
     assert "adds nothing that shows (-10.0 to 10.0 %" in nothing
-    full = of_guess("linkability", 1.0, 1.0, Estimate(-math.inf, -math.inf, 1.0))
+    full = of_guess(GUESSES["linkability"], 1.0, 1.0, Estimate(-math.inf, -math.inf, 1.0))
     assert "left nothing to gain" in full
-    open_below = of_guess("linkability", 1.0, 1.0, Estimate(0.0, -math.inf, 1.0))
+    open_below = of_guess(GUESSES["linkability"], 1.0, 1.0, Estimate(0.0, -math.inf, 1.0))
     assert "inf" not in open_below
 
 

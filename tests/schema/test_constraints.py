@@ -128,15 +128,15 @@ FAULTS = [
     ({}, "constraint 1: must hold either 'impossible' or 'function'"),
     (
         {"possible": {}},
-        "constraint 1: field 'possible': is not a field that is known here; did you mean 'imposs",
+        "constraint 1: field 'possible': unknown key; did you mean 'imposs",
     ),
     (
         {"function": {"off": "a", "gives": "b", "where": [{"when": ["x"], "then": "y"}]}},
-        "constraint 1: field 'off': is not a field that is known here; did you mean 'of'?",
+        "constraint 1: field 'off': unknown key; did you mean 'of'?",
     ),
     (
         {"function": {"of": "a", "gives": "b", "where": [{"when": ["x"], "than": "y"}]}},
-        "constraint 1: field 'than': is not a field that is known here; did you mean 'then'?",
+        "constraint 1: field 'than': unknown key; did you mean 'then'?",
     ),
     (rule(PINCP=["N"], SMALL=["1"], WIDE=["1"]), "constraint 1: columns 'PINCP', 'SMALL', 'WIDE'"),
 ]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from dp_synth.schema import Schema
-from dp_synth.schema.grid import DEFAULT_CELLS, make_grid
+from dp_synth.schema.bins import DEFAULT_CELLS, make_bins
 
 
 def one_column(**fields: object) -> Schema:
@@ -131,7 +131,7 @@ def test_whole_numbers_decode_uniformly_among_the_numbers_of_their_cell():
 
 
 def test_real_numbers_stay_inside_their_half_open_cell():
-    grid = make_grid(0.1, 0.7, 3, whole=False)
+    grid = make_bins(0.1, 0.7, 3, whole=False)
     cells = np.repeat(np.arange(3, dtype=np.int32), 50_000)
     drawn = grid.draw(cells, np.random.default_rng(0))
     assert (grid.cells(drawn) == cells).all()

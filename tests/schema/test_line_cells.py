@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dp_synth.schema import Schema
-from dp_synth.schema.grid import make_grid
+from dp_synth.schema.bins import make_bins
 
 
 def one_column(**fields: object) -> Schema:
@@ -13,7 +13,7 @@ def one_column(**fields: object) -> Schema:
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_an_edge_given_twice_is_a_cell_of_that_value_alone(whole):
-    grid = make_grid(-5, 9, [-5, -5, 0, 0, 4, 9, 9], whole=whole)
+    grid = make_bins(-5, 9, [-5, -5, 0, 0, 4, 9, 9], whole=whole)
     numbers = np.array([-5.0, -4.0, -1.0, 0.0, 1.0, 3.0, 4.0, 8.0, 9.0])
     assert grid.cells(numbers).tolist() == [0, 1, 1, 2, 3, 3, 4, 4, 5]
     drawn = grid.draw(np.repeat(np.arange(6, dtype=np.int32), 200), np.random.default_rng(0))
@@ -35,8 +35,8 @@ def test_edges_of_random_grids_make_the_same_grid_again():
             listed = listed[~np.isin(listed, after)]
         lower, upper = listed[0] - rng.integers(2), listed[-1] + rng.integers(2)
         cuts = tuple(rng.uniform(lower - 5, upper + 5, 2).round())
-        grid = make_grid(lower, upper, listed.tolist(), whole=whole, cuts=cuts)
-        again = make_grid(lower, upper, grid.edges.tolist(), whole=whole)
+        grid = make_bins(lower, upper, listed.tolist(), whole=whole, cuts=cuts)
+        again = make_bins(lower, upper, grid.edges.tolist(), whole=whole)
         assert again.cuts.tolist() == grid.cuts.tolist()
 
 
@@ -56,7 +56,7 @@ def test_real_numbers_are_drawn_with_the_declared_decimals_and_uniformly():
 
 
 def test_a_cell_without_a_number_of_so_many_decimals_keeps_its_own_numbers():
-    grid = make_grid(0.01, 0.99, [0.02, 0.03, 0.97], whole=False, decimals=1)
+    grid = make_bins(0.01, 0.99, [0.02, 0.03, 0.97], whole=False, decimals=1)
     cells = np.array([1] * 100, dtype=np.int32)
     drawn = grid.draw(cells, np.random.default_rng(0))
     assert (grid.cells(drawn) == cells).all()

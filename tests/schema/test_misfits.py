@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from dp_synth.counting import Records
+from dp_synth.counting import PrivateRecords
 from dp_synth.schema import Schema, check
 
 SCHEMA = Schema.from_dict(
@@ -28,7 +28,7 @@ FRAME = pd.DataFrame(
 
 
 def test_cells_that_do_not_fit_are_counted_by_column_while_records_are_encoded() -> None:
-    misfits = Records.of(FRAME, SCHEMA).misfits
+    misfits = PrivateRecords.of(FRAME, SCHEMA).misfits
     assert misfits.lines() == [
         "column 'income': cell outside the bounds: 1 of 5",
         "column 'income': cell that is no number: 2 of 5",
@@ -38,11 +38,11 @@ def test_cells_that_do_not_fit_are_counted_by_column_while_records_are_encoded()
         "column 'born': cell that is no date: 2 of 5",
     ]
     assert repr(misfits) == "Misfits()"
-    assert repr(Records.of(FRAME, SCHEMA)) == "Records('people')"
+    assert repr(PrivateRecords.of(FRAME, SCHEMA)) == "PrivateRecords('people')"
 
 
 def test_what_a_fit_counts_is_what_the_check_lists() -> None:
-    counted = Records.of(FRAME, SCHEMA).misfits.counts()
+    counted = PrivateRecords.of(FRAME, SCHEMA).misfits.counts()
     listed = SCHEMA.check(FRAME)
     assert listed == check(FRAME, SCHEMA)
     assert len(counted) == len(listed)
@@ -53,8 +53,8 @@ def test_what_a_fit_counts_is_what_the_check_lists() -> None:
 
 def test_a_table_that_fits_has_no_misfits() -> None:
     fitting = pd.DataFrame({"income": ["?"], "sex": ["F"], "born": ["1980-01-01"]})
-    assert not Records.of(fitting, SCHEMA).misfits
-    assert not Records.of(FRAME.head(0), SCHEMA).misfits
+    assert not PrivateRecords.of(fitting, SCHEMA).misfits
+    assert not PrivateRecords.of(FRAME.head(0), SCHEMA).misfits
 
 
 @pytest.mark.parametrize(("missing", "unseen"), [([], 1), (["?"], 1), ([""], 0)])
@@ -62,5 +62,5 @@ def test_what_an_open_column_does_not_list_is_no_misfit(missing: list[str], unse
     column = {"name": "job", "type": "categorical", "categories": ["a"], "missing": missing}
     schema = Schema.from_dict({"name": "t", "columns": [{**column, "open": True}]})
     frame = pd.DataFrame({"job": ["a", "b", "c", ""]})
-    assert sum(Records.of(frame, schema).misfits.counts().values()) == unseen
+    assert sum(PrivateRecords.of(frame, schema).misfits.counts().values()) == unseen
     assert len(check(frame, schema)) == unseen

@@ -9,7 +9,7 @@ import pytest
 from dp_synth.dialect import Dialect
 from dp_synth.errors import SchemaError
 from dp_synth.schema import NumericColumn, Schema
-from dp_synth.schema.number_format import NumberFormat
+from dp_synth.schema.formats import NumberFormat
 
 
 def column(**said: object) -> NumericColumn:
@@ -61,7 +61,7 @@ def test_whole_numbers_keep_their_spelling():
     [
         ({"thousands": "."}, "must not be the decimal sign"),
         ({"prefix": "5$"}, "must hold no digit"),
-        ({"decimal": ";"}, "input should be"),
+        ({"decimal": ";"}, "must be"),
         ({"prefx": "$"}, "did you mean 'prefix'"),
     ],
 )

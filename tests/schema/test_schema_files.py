@@ -26,24 +26,24 @@ FAULTS = [
     (schema_of({**AGE, "upper": float("inf")}), "column 'age': field 'upper': must be"),
     (
         schema_of({**AGE, "uper": 3}),
-        "column 'age': field 'uper': is not a field that is known here; did you mean 'upper'? "
+        "column 'age': field 'uper': unknown key; did you mean 'upper'? "
         "there are: name, missing, note, type, lower, upper, bins, decimals, format",
     ),
     (
         schema_of({"name": "age", "type": "integer", "lowr": 17, "upper": 90}),
-        "column 'age': field 'lowr': is not a field that is known here; did you mean 'lower'?",
+        "column 'age': field 'lowr': unknown key; did you mean 'lower'?",
     ),
     (
         schema_of({"name": "sex", "type": "categorical", "catgories": ["F"]}),
-        "column 'sex': field 'catgories': is not a field that is known here; did you mean 'cat",
+        "column 'sex': field 'catgories': unknown key; did you mean 'cat",
     ),
     (
         schema_of({"name": "s", "type": "ordinal", "sise": 3}),
-        "column 's': field 'sise': is not a field that is known here; did you mean 'size'?",
+        "column 's': field 'sise': unknown key; did you mean 'size'?",
     ),
     (
         schema_of(AGE, {**SEX, "color": "red"}),
-        "column 'sex': field 'color': is not a field that is known here; there are: name, miss",
+        "column 'sex': field 'color': unknown key; there are: name, miss",
     ),
     (
         schema_of({"name": "a", "tpye": "id"}),
@@ -134,11 +134,11 @@ FAULTS = [
     (schema_of(SEX, positive="F"), "field 'positive': must stand beside 'label'"),
     (
         schema_of(SEX, labels="sex"),
-        "field 'labels': is not a field that is known here; did you mean 'label'? there are: name",
+        "field 'labels': unknown key; did you mean 'label'? there are: name",
     ),
     (
         {"name": "t", "colums": [SEX]},
-        "field 'colums': is not a field that is known here; did you mean 'columns'?",
+        "field 'colums': unknown key; did you mean 'columns'?",
     ),
     (schema_of(), "field 'columns': must not be empty"),
     ({"columns": [SEX]}, "field 'name': is required"),

@@ -39,5 +39,5 @@ def small(name: str) -> Synthesizer:
 def small_classrooms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let students of votes keep few records, where nothing is asked of how good they are."""
     if find_spec("torch") is not None:
-        monkeypatch.setattr("dp_synth.nn.teachers.LEAST_MADE", 256)
-        monkeypatch.setattr("dp_synth.nn.teachers.MOST_MADE", 256)
+        monkeypatch.setattr("dp_synth.nn.pate_training.LEAST_MADE", 256)
+        monkeypatch.setattr("dp_synth.nn.pate_training.MOST_MADE", 256)

@@ -17,7 +17,7 @@ from dp_synth.accounting import (
     PrivacyBudget,
     Round,
 )
-from dp_synth.accounting.currency import cost
+from dp_synth.accounting.filters import cost
 from dp_synth.domain import Clique
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTreeModel, estimate

@@ -16,9 +16,9 @@ from dp_synth.accounting import (
     Entry,
     Gaussian,
     PrivacyBudget,
+    Slice,
 )
-from dp_synth.accounting.currency import cost
-from dp_synth.accounting.slices import Slice
+from dp_synth.accounting.filters import cost
 from dp_synth.errors import BudgetExceeded, InputError
 from dp_synth.inference import JunctionTree, RefinedModel
 from dp_synth.mechanisms import l1_distance_sensitivity, marginal_sensitivity

@@ -16,7 +16,7 @@ from dp_synth.accounting import (
     PrivacyBudget,
     Round,
 )
-from dp_synth.accounting.currency import cost
+from dp_synth.accounting.filters import cost
 from dp_synth.errors import BudgetExceeded, InputError, SchemaError
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema import Schema
@@ -269,7 +269,7 @@ def test_nothing_is_read_when_the_budget_refuses(synthesizer, monkeypatch):
         raise BudgetExceeded("nothing was released")
 
     monkeypatch.setattr(PrivateTable, "__init__", remember)
-    monkeypatch.setattr("dp_synth.accounting.accountant.Slice.charge", refuse)
+    monkeypatch.setattr("dp_synth.accounting.reservation.Reservation.charge", refuse)
     with pytest.raises(BudgetExceeded):
         synthesizer.fit(people(50), SCHEMA, BUDGET, seed=0)
     assert {table.reads for table in made} == {0}

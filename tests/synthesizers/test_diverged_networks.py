@@ -20,7 +20,7 @@ from dp_synth.synthesizers.pategan import PATEGAN
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
-from dp_synth.nn.product_rows import RowGenerator  # noqa: E402
+from dp_synth.nn.marginal_network import RowGenerator  # noqa: E402
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
 SCHEMA = Schema.from_dict(

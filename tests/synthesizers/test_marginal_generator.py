@@ -82,6 +82,6 @@ def test_settings_that_train_nothing_are_refused(settings: dict[str, float], mes
 def test_a_missing_extra_is_one_line_that_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dp_synth.nn.extra.find_spec", lambda name: None)
+    monkeypatch.setattr("dp_synth.nn.settings.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install '\.\[deep\]'"):
         SMALL.plan(SCHEMA.domain)

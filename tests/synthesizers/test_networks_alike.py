@@ -11,7 +11,7 @@ from small_settings import SMALL, small
 from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.cli import main
 from dp_synth.errors import InputError, missing_extra
-from dp_synth.nn import extra
+from dp_synth.nn import settings
 from dp_synth.schema import Schema
 
 ONE = {"name": "one", "type": "categorical", "categories": ["only"]}
@@ -26,7 +26,7 @@ FRAME = pd.DataFrame({"a": ["x", "y"] * 50, "b": ["0", "1", "2", "2"] * 25, "one
 def test_without_torch_a_fit_says_what_to_install_and_reserves_nothing(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extra, "find_spec", lambda _name: None)
+    monkeypatch.setattr(settings, "find_spec", lambda _name: None)
     schema = Schema.from_dict({"name": "t", "columns": OTHERS})
     accountant = Accountant(PrivacyBudget(1.0, 1e-6))
     with pytest.raises(InputError, match=rf"{name} needs torch, .*pip install '\.\[deep\]'"):
@@ -38,7 +38,7 @@ def test_without_torch_a_fit_says_what_to_install_and_reserves_nothing(
 def test_without_torch_the_command_says_it_in_one_line(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(extra, "find_spec", lambda _name: None)
+    monkeypatch.setattr(settings, "find_spec", lambda _name: None)
     FRAME.to_csv(tmp_path / "t.csv", index=False)
     (tmp_path / "t.meta.json").write_text(
         Schema.from_dict({"name": "t", "columns": OTHERS}).model_dump_json(exclude_unset=True)

@@ -144,7 +144,7 @@ def test_runs_of_the_mechanism_alone_give_the_votes_of_a_fit_without_its_generat
     def fail(*_arguments, **_options):
         raise AssertionError("trained")
 
-    monkeypatch.setattr("dp_synth.nn.teachers.generator_of", fail)
+    monkeypatch.setattr("dp_synth.nn.pate_training.generator_of", fail)
     (run,) = recipe.release_only(made_frame(300), SCHEMA, BUDGET, seed=0)
     assert [type(a) for a in run] == [type(a) for a in release.transcript]
     assert sum(len(a.winners) for a in run if isinstance(a, VoteAnswer)) == 60

@@ -21,12 +21,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.benchmark.peers.errors import PeerError
-from dp_synth.datasets.files import parse_csv
+from dp_synth.datasets.tables import parse_csv
 from dp_synth.errors import InputError
 from dp_synth.readers import LARGEST_TEXT, JsonFault, parse_json
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
-from dp_synth.schema.cells import Cells, numbers_of
 from dp_synth.schema.constraints import Column
+from dp_synth.schema.parsing import Cells, numbers_of
 
 FORMAT = 1
 LARGEST_ANSWER = 2**30  # bytes of the rows

@@ -1,0 +1,170 @@
+"""Checks of a mechanism that need no attack: what it draws, charges, shares and lets out.
+
+Each function returns a `CheckResult`. They work on anyone's mechanism; one that draws its noise
+from a constant seed is found in two calls:
+
+>>> import numpy as np
+>>> def my_release() -> np.ndarray:
+...     return np.array([12.0, 7.0]) + np.random.default_rng(0).normal(0, 3, 2)
+>>> print(fresh_randomness(my_release))
+FAILED fresh randomness: 2 calls without a seed gave the same output
+>>> print(schema_ignores_data(lambda ages: (min(ages), max(ages)), [31, 40], [31, 40, 97]))
+FAILED public facts: they differ between two neighbouring tables, so records were read for them
+
+Passing proves nothing beyond what was looked at. What a function is given may be private: it is
+for the data holder's eyes, and no finding repeats it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import bdtr, bdtrc, gammainc, gammaincc
+
+from dp_synth.errors import InputError
+
+T = TypeVar("T")
+
+FALSE_ALARM = 1e-6  # chance that a right sampler is called a wrong one
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found, in one sentence."""
+
+    check: str
+    passed: bool
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{'passed' if self.passed else 'FAILED'} {self.check}: {self.sentence}"
+
+
+def fresh_randomness(run: Callable[[], object], *, calls: int = 2) -> CheckResult:
+    """Return whether calls without a seed differ, as those that draw fresh noise do.
+
+    The output must hold enough noise that two of them agree by chance almost never.
+    """
+    if calls < 2:
+        raise InputError(f"there must be 2 calls or more, got {calls}")
+    first, *others = [run() for _ in range(calls)]
+    same = any(_same(first, other) for other in others)
+    what = "gave the same output" if same else "gave different outputs"
+    return CheckResult("fresh randomness", not same, f"{calls} calls without a seed {what}")
+
+
+def schema_ignores_data(facts_of: Callable[[T], object], here: T, there: T) -> CheckResult:
+    """Return whether what is released as public is the same for two neighbouring tables.
+
+    ``facts_of`` gives it for a table: categories, bounds, cells, the number of records.
+    """
+    same = _same(facts_of(here), facts_of(there))
+    sentence = (
+        "they are the same for two neighbouring tables"
+        if same
+        else "they differ between two neighbouring tables, so records were read for them"
+    )
+    return CheckResult("public facts", same, sentence)
+
+
+def sampled_by_poisson(
+    drawn: ArrayLike, rate: float, *, false_alarm: float = FALSE_ALARM
+) -> CheckResult:
+    """Return whether records seem to have tossed a coin of chance ``rate`` at every step.
+
+    ``drawn`` has shape (steps, records): who took part. Looked at are the number of all draws
+    (exactly binomial), how much batch sizes vary over steps, and how much records vary in their
+    number of draws. Batches of a fixed size or shuffled epochs vary too little, classes that are
+    sampled more often too much. At least 30 steps and records are needed.
+    """
+    taken = np.asarray(drawn, dtype=bool)
+    if taken.ndim != 2 or min(taken.shape) < 30 or not 0 < rate < 1:
+        raise InputError("draws must have 30 steps and records or more, and a rate in (0, 1)")
+    steps, records = taken.shape
+    total = int(taken.sum())
+    tails = {
+        "draws altogether": min(
+            bdtr(float(total), taken.size, rate),
+            bdtrc(float(total - 1), taken.size, rate) if total else 1.0,
+        ),
+        "sizes of batches": _dispersion_tail(taken.sum(axis=1), records, rate),
+        "draws of each record": _dispersion_tail(taken.sum(axis=0), steps, rate),
+    }
+    wrong = [name for name, tail in tails.items() if tail < false_alarm / (2 * len(tails))]
+    if wrong:
+        sentence = f"{' and '.join(wrong)} are not those of coins of chance {rate:g}"
+        return CheckResult("sampling", False, sentence)
+    return CheckResult("sampling", True, f"{steps} steps look like coins of chance {rate:g}")
+
+
+def teachers_are_disjoint(
+    parts: Sequence[ArrayLike], teachers: Sequence[object] = ()
+) -> CheckResult:
+    """Return whether no record reached two teachers, and no two teachers are one object.
+
+    ``parts`` are the row numbers that each teacher was fitted to, over all rounds.
+    """
+    if len({id(teacher) for teacher in teachers}) < len(teachers):
+        return CheckResult(
+            "teachers", False, f"some of {len(teachers)} teachers are the same object"
+        )
+    rows = [np.unique(np.asarray(part, dtype=np.int64)) for part in parts]
+    shared = sum(map(len, rows)) - len(np.unique(np.concatenate(rows))) if rows else 0
+    if shared:
+        return CheckResult("teachers", False, "some records were seen by several teachers")
+    return CheckResult("teachers", True, f"{len(parts)} teachers have seen disjoint records")
+
+
+def one_record_moves_one_teacher(here: ArrayLike, there: ArrayLike) -> CheckResult:
+    """Return whether the votes about two neighbouring tables differ in one teacher at most.
+
+    Votes have shape (teachers, questions) and were cast with the same coins.
+    """
+    moved = int(np.any(np.asarray(here) != np.asarray(there), axis=1).sum())
+    return CheckResult("votes", moved <= 1, f"one record moved the votes of {moved} teachers")
+
+
+def on_a_fixed_grid(values: ArrayLike, unit: float = 1.0) -> CheckResult:
+    """Return whether all outputs are multiples of one ``unit``, whatever the exact values are.
+
+    Floating-point noise has last bits that depend on the value it was added to, so that some
+    outputs are possible from one table alone (Mironov 2012). Whole numbers have none.
+    """
+    scaled = np.asarray(values, dtype=np.float64) / unit
+    right = bool(np.all(scaled == np.rint(scaled)))
+    sentence = f"are multiples of {unit:g}" if right else f"are no multiples of {unit:g}"
+    return CheckResult("grid of outputs", right, f"outputs {sentence}")
+
+
+def _same(first: object, second: object) -> bool:
+    if isinstance(first, pd.DataFrame) and isinstance(second, pd.DataFrame):
+        return first.equals(second)
+    arrays = np.ndarray | pd.Series | pd.Index
+    if isinstance(first, arrays) and isinstance(second, arrays):
+        return np.array_equal(np.asarray(first), np.asarray(second))
+    if isinstance(first, pd.DataFrame | arrays) or isinstance(second, pd.DataFrame | arrays):
+        return False
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return first.keys() == second.keys() and all(_same(first[k], second[k]) for k in first)
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        return len(first) == len(second) and all(map(_same, first, second))
+    return bool(first == second)
+
+
+def _dispersion_tail(counts: NDArray[np.int64], trials: int, rate: float) -> float:
+    """Return the smaller tail of how much binomial counts vary around their known mean.
+
+    The sum of squared deviations over their variance has mean n and, by the fourth moment of
+    the binomial, variance n (2 + (1 - 6 p q) / (trials p q)); a gamma law has both.
+    """
+    spread = trials * rate * (1 - rate)
+    seen = float(np.sum((counts - trials * rate) ** 2)) / spread
+    number = len(counts)
+    variance = number * (2 + (1 - 6 * rate * (1 - rate)) / spread)
+    shape, scale = number**2 / variance, variance / number
+    return float(min(gammainc(shape, seen / scale), gammaincc(shape, seen / scale)))
