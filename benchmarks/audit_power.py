@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from cells import arguments
+from measured import arguments
 from scipy.optimize import brentq
 
 from dp_synth.accounting import Gaussian, compose

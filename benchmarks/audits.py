@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cells import Record, arguments, read
+from measured import Record, arguments, read
 from scipy.optimize import brentq
 
 import dp_synth as dps

@@ -22,7 +22,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import torch
-from cells import Record, arguments
+from measured import Record, arguments
 from numpy.typing import NDArray
 from torch import Tensor
 

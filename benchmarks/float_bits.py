@@ -27,8 +27,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from measured import Spread, markdown
+from measured import markdown
 from numpy.typing import NDArray
+
+from dp_synth.records import Spread
 
 RESULTS = Path(__file__).with_name("results") / "float_bits.jsonl"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -169,7 +171,7 @@ def float_sum(critic, rows):  # type: ignore[no-untyped-def]
 def fit(seeds: int, **settings: int) -> Iterator[Line]:
     """Yield the line of each training of DP-CTGAN on Adult, done in this process."""
     import torch
-    from cells import boosted_auc, numbers_of
+    from inputs import boosted_auc, numbers_of
 
     import dp_synth as dps
 

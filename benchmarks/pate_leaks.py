@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from cells import RECORDS, Record, boosted_auc, read
-from inputs import Source, load
+from inputs import Source, boosted_auc, load
+from measured import RECORDS, Record, read
 from scipy import stats
 
 import dp_synth as dps

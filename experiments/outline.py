@@ -28,15 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from scipy import stats
-
 import dp_synth as dps
 from dp_synth.citation import label_of
 from dp_synth.figures import label_by
 from dp_synth.figures.files import DOTS_PER_INCH
 from dp_synth.figures.style import SETTINGS
 from dp_synth.files import written_whole
+from dp_synth.records import Spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -227,11 +225,8 @@ def _cpu_seconds() -> float:
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the mean of one value a seed and the half width of its 95 % t-interval, NaN of one."""
-    count = len(values)
-    if count < 2:
-        return float(np.mean(values)), float("nan")
-    error = float(np.std(values, ddof=1)) / np.sqrt(count)
-    return float(np.mean(values)), float(stats.t.ppf(0.975, count - 1) * error)
+    spread = Spread.of(values)
+    return spread.mean, spread.half
 
 
 def shown(values: Sequence[float], decimals: int, *, sign: bool = False) -> str:
@@ -240,11 +235,7 @@ def shown(values: Sequence[float], decimals: int, *, sign: bool = False) -> str:
     >>> shown([1.0, 1.2, 1.4], 1), shown([2.0], 1, sign=True), shown([], 1)
     ('1.2 ± 0.5', '+2.0', '-')
     """
-    if not len(values):
-        return "-"
-    mean, half = interval(values)
-    text = f"{mean:{'+' if sign else ''}.{decimals}f}"
-    return text if np.isnan(half) else f"{text} ± {half:.{decimals}f}"
+    return Spread.of(values).shown(decimals, sign=sign) if len(values) else "-"
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -18,14 +18,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).resolve().parent / "tradeoff-small"))
 
-import cells
-from covered import EPSILONS, FIRST_SEED, SEEDS, Covered, Key, means, of_curves, of_paper, tasks
+from covered import EPSILONS, FIRST_SEED, SEEDS, Covered, Key, fits, means, of_curves, of_paper
 
 from dp_synth.benchmark import read_record_file
 
@@ -38,12 +36,8 @@ Line = Mapping[str, object]
 
 
 def coded(seeds: int, folder: Path) -> list[Line]:
-    """Return the lines of the fits to coded Adult, one process a method."""
-    each = list(tasks(seeds))
-    files = [folder / f"{place}.jsonl" for place in range(len(each))]
-    with ThreadPoolExecutor(JOBS) as threads:
-        list(threads.map(cells.run, each, files))
-    return [line for file in files for line in cells.read(file)]
+    """Return the lines of the fits to coded Adult."""
+    return list(fits(seeds).lines(folder / "coded", jobs=JOBS))
 
 
 def bundled(seeds: int, folder: Path) -> list[Line]:

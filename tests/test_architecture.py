@@ -20,7 +20,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
         *("dialect", "display", "extensions", "files", "rounding", "settings"),
         "typed_cells",
     },
-    {"faults", "frames"},
+    {"faults", "frames", "records"},
     {"accounting", "domain"},
     {"schema", "transcript"},
     {"counting", "validation_bounds"},
@@ -47,7 +47,7 @@ NEVER = {  # beyond the order
     "datasets": {"accounting"},
     "metrics": {"accounting", "mechanisms", "inference", "synthesizers", "release"},
     "attacks": {"accounting", "mechanisms", "inference", "synthesizers", "release"},
-    "figures": set().union(*LAYERS) - {"errors", "files", "readers", "rounding"},
+    "figures": set().union(*LAYERS) - {"errors", "files", "readers", "records", "rounding"},
 }
 FITTERS = {  # of attacks: those that rehearse a fit, or play games of them; others see a view alone
     "marginal_ratio.py",
@@ -129,7 +129,7 @@ READERS = {  # who may take a text or a file apart, and with what: the limits st
     "parquet.ParquetFile": {"typed_cells.py", "store.py"},
     "model_validate_json": set(),
     "pickle.load": set(),
-    "pickle.loads": {"extensions.py", "worker.py"},  # of own processes, over a pipe
+    "pickle.loads": {"extensions.py", "executor.py"},  # of own processes, over a pipe
 }
 
 

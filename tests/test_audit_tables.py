@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import attacks
 import audit_tables
 import audits
-from measured import Spread
+
+from dp_synth.records import Spread
 
 
 def stage(found: float, claimed: float) -> dict[str, object]:

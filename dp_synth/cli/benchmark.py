@@ -19,7 +19,7 @@ from dp_synth.readers import read_json_lines
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.benchmark import Grid, Store, Tally
+    from dp_synth.benchmark import Grid, Status, Store
 
 EXIT_INTERRUPTED = 130
 
@@ -68,7 +68,7 @@ def run(
     if dry_run:
         _forecast(content, place, jobs)
         return
-    told: list[Tally] = []
+    told: list[Status] = []
     try:
         with _progress(told) as report:
             benchmark.run_grid(
@@ -105,7 +105,7 @@ def _forecast(grid: Grid, place: str, jobs: int) -> None:
     typer.echo(f"{left} of {len(cells)} cells left: {', and '.join(parts)}")
 
 
-def _say(tally: Tally, store: Store) -> None:
+def _say(tally: Status, store: Store) -> None:
     """Say how many cells are done, why others are not, and where the records are."""
     if tally.failed == tally.total:
         raise InputError(f"every cell failed, the first with {next(iter(tally.reasons))}")
@@ -268,7 +268,7 @@ def lines_of(source: str) -> list[dict[str, object]]:
 
 
 @contextmanager
-def _progress(told: list[Tally]) -> Iterator[Callable[[Tally], None]]:
+def _progress(told: list[Status]) -> Iterator[Callable[[Status], None]]:
     """Show a bar on standard error, moved by the function that is given; it notes what it is told.
 
     There is none where the first tally says that nothing is left to do.
@@ -282,7 +282,7 @@ def _progress(told: list[Tally]) -> Iterator[Callable[[Tally], None]]:
         *columns, console=Console(stderr=True), redirect_stdout=False, redirect_stderr=False
     )
 
-    def report(tally: Tally) -> None:
+    def report(tally: Status) -> None:
         told.append(tally)
         todo = told[0].total - told[0].done
         if len(told) > 1:

@@ -10,7 +10,7 @@ import typer
 from dp_synth.display import one_line
 
 if TYPE_CHECKING:
-    from dp_synth.benchmark.differ import FailureChange, StoreDiff
+    from dp_synth.benchmark.diff import FailureChange, StoreDiff
 
 EXIT_DIFFERENT = 4
 MOST_NAMED = 10  # cells of each kind that are named; the others are counted
@@ -31,7 +31,7 @@ def diff(
     Cells are matched by table, task, synthesizer with settings, budget and seed, whatever version
     of the code made them. Times and memory are not compared.
     """
-    from dp_synth.benchmark.differ import diff as differ
+    from dp_synth.benchmark.diff import diff as differ
     from dp_synth.benchmark.store import store_at
 
     found = differ(store_at(first), store_at(second))

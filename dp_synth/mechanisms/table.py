@@ -59,10 +59,13 @@ class PrivateTable:
         groups: Mapping[str, Codes] | None = None,
         auditor: Auditor | None = None,
     ) -> None:
-        self._private_counts = CodeCounts.of(codes, domain) if isinstance(codes, np.ndarray) else codes
+        self._private_counts = (
+            CodeCounts.of(codes, domain) if isinstance(codes, np.ndarray) else codes
+        )
         known = self._private_counts.domain
         if (known.attributes, known.sizes) != (domain.attributes, domain.sizes):
             raise ValueError("the store must count the attributes of the domain, in its sizes")
+        self._private_counts = counts
         self.domain = domain
         self.payer = payer
         self.transcript = [] if transcript is None else transcript
@@ -125,7 +128,7 @@ class PrivateTable:
             both[attribute] = group if known is None else group[known]
         same = self._private_counts.domain is self.domain
         domain = coarse.domain if same else self.domain.coarsened(groups)
-        return self._recounted(coarse, domain, both, lambda other: other.coarsen(groups))
+        return self._with_counts(coarse, domain, both, lambda other: other.coarsen(groups))
 
     def recoded(self, groups: Mapping[str, Codes], domain: Domain) -> PrivateTable:
         """Return the table over ``domain``, whose code ``groups`` give for each code of some.
@@ -133,9 +136,9 @@ class PrivateTable:
         These are codes of their own, which no answer is said to be coarser than.
         """
         counts = self._private_counts.coarsened(groups) if groups else self._private_counts
-        return self._recounted(counts, domain, {}, lambda other: other.recoded(groups, domain))
+        return self._with_counts(counts, domain, {}, lambda other: other.recoded(groups, domain))
 
-    def _recounted(
+    def _with_counts(
         self,
         counts: Counts,
         domain: Domain,

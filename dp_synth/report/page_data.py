@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dp_synth.benchmark.cell import RECORD_COLUMNS
 from dp_synth.errors import InputError
 from dp_synth.figures.style import named
 from dp_synth.figures.summary import fitted_series
+from dp_synth.records import RECORD_COLUMNS
 from dp_synth.report.page_look import Look, baseline_look, looks
 from dp_synth.report.page_words import CEILING, Measure, measures
 from dp_synth.rounding import rounded_up

@@ -25,7 +25,6 @@ from dp_synth.benchmark import (
     write_record_file,
 )
 from dp_synth.benchmark import records as records_of
-from dp_synth.benchmark.cell import RECORD_COLUMNS
 from dp_synth.figures.style import (
     BASELINES,
     FULL_WIDTH,
@@ -38,6 +37,7 @@ from dp_synth.figures.style import (
     new_figure,
 )
 from dp_synth.figures.summary import ended, spread
+from dp_synth.records import RECORD_COLUMNS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 

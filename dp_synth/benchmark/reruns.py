@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.benchmark.cell import RECORD_COLUMNS
-from dp_synth.benchmark.machine import Machine
+from dp_synth.benchmark.cell import Machine
 from dp_synth.readers import parse_json
+from dp_synth.records import RECORD_COLUMNS
 from dp_synth.rounding import rounded_up
 
 if TYPE_CHECKING:

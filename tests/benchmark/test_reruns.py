@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from dp_synth.benchmark import Grid, combined, compare, failures
-from dp_synth.benchmark.cell import RECORD_COLUMNS
-from dp_synth.benchmark.live import COVERAGE, LiveCell
+from dp_synth.benchmark.reruns import COVERAGE, LiveCell
+from dp_synth.records import RECORD_COLUMNS
 
 
 def row(synthesizer, seed, value, **changes):

@@ -8,14 +8,17 @@ import pytest
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks import ClosestRecord
-from dp_synth.benchmark.baselines import (
+from dp_synth.benchmark.cell_run import (
+    BASELINES,
     bootstrap_of_members,
+    dataset,
     fresh_rows,
+    game,
     independent_without_noise,
+    plan,
+    run_cell,
 )
-from dp_synth.benchmark.grid import Grid
-from dp_synth.benchmark.sources import dataset, game, plan
-from dp_synth.benchmark.tasks import run_cell
+from dp_synth.benchmark.grid import LEAKAGE_BASELINES, UTILITY_BASELINES, Grid
 from dp_synth.errors import GridError
 from dp_synth.synthesizers import MST
 
@@ -144,3 +147,32 @@ def test_the_attacker_knows_the_synthesizer_and_its_budget(cells, monkeypatch):
     run_cell(cells["leakage", "fresh_rows"])
     known = (MST(), PrivacyBudget(1.0, 1e-5))
     assert seen == [known, known, (None, None), (None, None)]
+
+
+COSTS = {"calibration_seconds", "fit_seconds", "mb_before_fit", "fit_peak_mb", "draw_seconds"}
+
+
+def test_what_a_fit_takes_is_measured_apart_where_asked_and_changes_nothing_else(cells):
+    utility = {"epsilons": [10], "metrics": ["tv1", "tv2", "kmarginal"]}
+    asked = GRID | {"utility": utility | {"costs": True, "drawn": 10}}
+    costly = {(c.task, c.synthesizer): c for c in plan(Grid.from_dict(asked))}
+    plain, outcome = (run_cell(one["utility", "mst"]) for one in (cells, costly))
+    found = values(outcome)
+    costs = {name.removeprefix("cost:"): found.pop(name) for name in [*found] if "cost:" in name}
+    assert found == values(plain)
+    assert costs.keys() == COSTS
+    assert costs["calibration_seconds"] + costs["fit_seconds"] == pytest.approx(outcome.seconds)
+    assert costs["fit_peak_mb"] >= costs["mb_before_fit"] > 0
+    baseline = values(run_cell(costly["utility", "real_rows"]))
+    assert not [name for name in baseline if name.startswith("cost:")]
+    assert costly["leakage", "mst"] == cells["leakage", "mst"]
+
+
+def test_rows_are_drawn_for_their_time_only_beside_other_costs():
+    utility = {"epsilons": [1], "drawn": 10}
+    with pytest.raises(GridError, match="utility: drawn: is one of the costs"):
+        Grid.from_dict(GRID | {"utility": utility})
+
+
+def test_every_baseline_of_a_grid_is_one_that_a_cell_can_run():
+    assert BASELINES.keys() == {*UTILITY_BASELINES, *LEAKAGE_BASELINES}

@@ -15,10 +15,9 @@ import pytest
 from fake_cells import fake_cell
 
 import dp_synth
-from dp_synth.benchmark import manifest as manifest_module
-from dp_synth.benchmark.cell import Outcome, code_digest
-from dp_synth.benchmark.machine import processor
-from dp_synth.benchmark.manifest import (
+from dp_synth.benchmark import provenance as manifest_module
+from dp_synth.benchmark.cell import Outcome, code_digest, processor
+from dp_synth.benchmark.provenance import (
     RunSummary,
     checkout,
     summarise,

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import dp_synth
 from dp_synth._version import __version__
-from dp_synth.benchmark.cell import Cell, Outcome, canonical_json, code_digest
-from dp_synth.benchmark.machine import processor
+from dp_synth.benchmark.cell import Cell, Outcome, canonical_json, code_digest, processor
 from dp_synth.benchmark.store import Store, reached
 from dp_synth.files import Location, write_whole
 
