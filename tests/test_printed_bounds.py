@@ -18,8 +18,8 @@ from dp_synth.accounting.events import ThresholdedGaussian
 from dp_synth.accounting.ledger import Entry, describe, describe_all
 from dp_synth.cli import main
 from dp_synth.report.card import data_card
-from dp_synth.report.card_page import page_of
-from dp_synth.report.card_promise import upward
+from dp_synth.report.guarantee import upward
+from dp_synth.report.pages import card_page
 from dp_synth.rounding import at_least, at_most, percent_at_most, rounded_down, rounded_up
 from dp_synth.schema import Schema
 
@@ -93,7 +93,7 @@ def test_a_synthesis_says_no_less_than_it_certifies(
 def test_a_card_and_its_page_say_no_less_than_is_certified() -> None:
     card = data_card(RELEASE)
     no_better_than(card.publishable.promise.statement, RELEASE.epsilon)
-    page = re.sub(r"<[^>]*>", " ", page_of(card))
+    page = re.sub(r"<[^>]*>", " ", card_page(card))
     found = re.search(rf"delta\s+{NUMBER}\s+\(1 in ([0-9,]+)\)", page)
     assert found
     assert float(found[1]) >= BUDGET.delta
