@@ -59,10 +59,8 @@ class PrivateTable:
         groups: Mapping[str, Codes] | None = None,
         auditor: Auditor | None = None,
     ) -> None:
-        self._private_counts = (
-            CodeCounts.of(codes, domain) if isinstance(codes, np.ndarray) else codes
-        )
-        known = self._private_counts.domain
+        counts = CodeCounts.of(codes, domain) if isinstance(codes, np.ndarray) else codes
+        known = counts.domain
         if (known.attributes, known.sizes) != (domain.attributes, domain.sizes):
             raise ValueError("the store must count the attributes of the domain, in its sizes")
         self._private_counts = counts
