@@ -30,7 +30,7 @@ from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
 
-CHOOSERS = ("mst", "clique_tree", "aim", "privbayes")
+CHOOSERS = ("mst", "published_mst", "clique_tree", "aim", "privbayes")
 """Synthesizers whose choices are rehearsed; others are attacked by all pairs."""
 
 DIRECTED = ("privbayes",)

@@ -9,7 +9,7 @@ from dp_synth.attacks import AttackerView, MarginalRatio, focal_points, marginal
 from dp_synth.attacks.density import log_odds
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import MST, Independent, PrivBayes
+from dp_synth.synthesizers import MST, Independent, PrivBayes, PublishedMST
 
 NAMES = "abcd"
 SCHEMA = Schema.from_dict(
@@ -76,7 +76,7 @@ def test_without_a_synthesizer_all_pairs_count_as_in_a_random_tree():
 
 def test_focal_points_are_what_the_synthesizer_chooses():
     view = AttackerView(
-        table(500, 0), SCHEMA, table(2000, 1), synthesizer=MST(as_published=True), budget=BUDGET
+        table(500, 0), SCHEMA, table(2000, 1), synthesizer=PublishedMST(), budget=BUDGET
     )
     weights = focal_points(view, 5, 0)
     assert weights["a", "b"] == weights["c", "d"] == 1
