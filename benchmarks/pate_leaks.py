@@ -1,6 +1,6 @@
 """Known faults of public PATE-GANs, planted one by one: what each buys, and what it costs.
 
-    python benchmarks/pate_leaks.py [--seeds 5] [--runs 600] [--leaks "none;private bounds"]
+    python -m benchmarks.pate_leaks [--seeds 5] [--runs 600] [--leaks "none;private bounds"]
         [--resume]
 
 Each leak is a kind of `Teachers` that breaks one rule and charges as if it did not: fits of
@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from inputs import Source, boosted_auc, load
-from measured import RECORDS, Record, read
 from scipy import stats
 
 import dp_synth as dps
+from benchmarks.inputs import Source, boosted_auc, load
+from benchmarks.measured import RECORDS, Record, read
 from dp_synth.accounting import Plan, Votes
 from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.audit import Worlds, clopper_pearson_bound

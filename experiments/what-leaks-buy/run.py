@@ -60,8 +60,8 @@ def measure(resume: bool) -> None:
     """Write an audit a leak and a fit a leak and seed, of MST and then of PATE-GAN."""
     begin(HERE, resume)
     answer(HERE, _tasks(), lambda task: {"values": _outcome(task)}, part="mst")
-    command = [sys.executable, str(ROOT / "benchmarks" / "pate_leaks.py")]
-    subprocess.run([*command, *(["--resume"] if resume else [])], check=True)
+    command = [sys.executable, "-m", "benchmarks.pate_leaks"]
+    subprocess.run([*command, *(["--resume"] if resume else [])], check=True, cwd=ROOT)
 
 
 def _tasks() -> Iterator[Record]:
