@@ -218,8 +218,7 @@ def _inline_events(order: list[str], values: Values) -> list[tuple[Event, int]]:
 def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer, PrivacyCurve]:
     """Return the answer, and the curve of the events: of the scaled ones when that is asked."""
     from dp_synth.accounting import compose
-    from dp_synth.accounting.calibration import scaled
-    from dp_synth.accounting.event_file import noise_factor
+    from dp_synth.accounting.calibration import noise_factor, scaled
 
     curve, factor = compose(events), None
     if question.calibrate:

@@ -10,7 +10,7 @@ from made_page import MANIFEST, made_records
 from typer.testing import CliRunner
 
 from dp_synth.benchmark import write_record_file
-from dp_synth.cli.page import report
+from dp_synth.cli.benchmark import report
 from dp_synth.errors import InputError
 
 app = typer.Typer()
@@ -33,29 +33,22 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_store_becomes_a_page_that_says_what_made_it(folder):
-    assert run("store") == "report.html\n"
-    text = (folder / "report.html").read_text()
-    assert "00ff" in text
-    assert "Read from: store." in text
+def data_of(text):
+    return json.loads(
+        text.partition('<script type="application/json" id="data">')[2].partition("<")[0]
+    )
 
 
-def test_exported_records_need_no_store_and_no_manifest(folder):
+def test_a_store_and_exported_records_become_a_page_that_says_what_made_it(folder):
     assert run("kept.jsonl", "--out", "kept.html") == "kept.html\n"
-    text = (folder / "kept.html").read_text()
-    assert "No manifest was given" in text
-    assert "Read from: kept.jsonl." in text
-
-
-def test_a_store_beside_its_records_changes_no_number(folder):
-    run("kept.jsonl", "--out", "kept.html")
-    run("store", "kept.jsonl", "--out", "both.html")
-
-    def data(name):
-        text = (folder / name).read_text()
-        return text.partition('<script type="application/json" id="data">')[2].partition("<")[0]
-
-    assert json.loads(data("kept.html")) == json.loads(data("both.html"))
+    kept = (folder / "kept.html").read_text()
+    assert "No manifest was given" in kept
+    assert "Read from: kept.jsonl." in kept
+    assert run("store", "kept.jsonl") == "report.html\n"
+    both = (folder / "report.html").read_text()
+    assert "00ff" in both
+    assert "Read from: store, kept.jsonl." in both
+    assert data_of(both) == data_of(kept)  # a store beside its records changes no number
 
 
 @pytest.mark.parametrize(

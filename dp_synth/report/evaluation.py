@@ -1,16 +1,22 @@
-"""The numbers of an evaluation as rows to be read: each with its interval, beside real rows'."""
+"""Rows and the page of an evaluation: each number with its interval, beside real rows'."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from dp_synth._version import __version__
+from dp_synth.report.pages import render, themed
+
 if TYPE_CHECKING:
-    from dp_synth.metrics import Metric
+    from dp_synth.metrics import Compared, Metric
     from dp_synth.metrics.evaluation import Evaluation
 
 Row = tuple[str, str, str]  # what it is, its value and interval, the same of real rows
+TITLE = "evaluation of a synthetic table"
+INTERNAL = "internal: computed on real rows, not differentially private"
 DEGREES = ((1, "columns"), (2, "pairs"), (3, "triples"))
 SCORES = {
     "auc": "AUC",
@@ -31,6 +37,54 @@ class Section:
     note: str
     beside: str
     rows: tuple[Row, ...]
+
+    def named_rows(self) -> Iterator[Row]:
+        """Yield the rows; one whose name is set in names the row above as well."""
+        above = ""
+        for name, value, beside in self.rows:
+            label = f"{above},{name[1:]}" if name.startswith(" ") else name
+            above = above if name.startswith(" ") else name
+            yield label, value, beside
+
+
+def evaluation_page(
+    result: Evaluation, compared: Compared, about: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return the page of an evaluation, with histograms of the columns that fare worst.
+
+    It is internal. ``about`` says what was evaluated.
+    """
+    import pandas as pd
+
+    from dp_synth.figures.histograms import svg_of
+    from dp_synth.metrics.worst import histogram
+
+    worst = [one["columns"][0] for one in result["worst_columns"][: SHOWN + 1]]
+    drawn = svg_of(pd.concat([histogram(compared, name) for name in worst])) if worst else ""
+    return page(sections(result), about=about, remarks=result["remarks"], histograms=drawn)
+
+
+def page(
+    shown: Sequence[Section],
+    *,
+    about: Mapping[str, str] = MappingProxyType({}),
+    remarks: Mapping[str, str] = MappingProxyType({}),
+    histograms: str = "",
+) -> str:
+    """Return the page of rows; ``remarks`` says what is not there and why.
+
+    ``histograms`` is markup, an SVG of the columns that fare worst.
+    """
+    values = {
+        "mark": INTERNAL,
+        "sections": shown,
+        "about": about,
+        "remarks": remarks,
+        "histograms": histograms,
+        "worst": WORST_COLUMNS,
+        "version": __version__,
+    }
+    return render("evaluation.html", TITLE, themed("card.css"), values)
 
 
 def sections(result: Evaluation) -> list[Section]:

@@ -7,15 +7,17 @@ import hashlib
 import itertools
 import json
 import re
+import sys
 from html.parser import HTMLParser
 
 import pytest
 from made_page import CARD, MANIFEST, REASON, made_records
 
 from dp_synth.errors import InputError
-from dp_synth.report.html_document import template, themed
-from dp_synth.report.page import embedded, page, write_page
-from dp_synth.report.page_look import SURFACES
+from dp_synth.report.benchmark_page import embedded, page, write_page
+from dp_synth.report.charts import library
+from dp_synth.report.looks import SURFACES
+from dp_synth.report.pages import template, themed
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
 NASTY = "</script><script>alert(1)</script><!--"
@@ -26,12 +28,13 @@ class Outline(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.tags, self.raw = [], [], {}
+        self.open, self.tags, self.raw = [], [], []
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
+        self.raw.append((tag, []))
         if tag not in VOID:
             self.open.append(tag)
 
@@ -39,8 +42,12 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        where = self.open[-1] if self.open else ""
-        self.raw.setdefault(where, []).append(data)
+        if self.open and self.open[-1] == self.raw[-1][0]:
+            self.raw[-1][1].append(data)
+
+    def texts(self, tag):
+        """The text of each such element, which holds no other."""
+        return ["".join(parts) for name, parts in self.raw if name == tag]
 
     def all(self, tag):
         return [attributes for name, attributes in self.tags if name == tag]
@@ -85,20 +92,21 @@ def test_a_reader_of_screens_finds_landmarks_headings_and_labels(text):
 
 
 def test_nothing_is_asked_of_anybody(text):
-    assert "http" not in text.replace("http-equiv", "")
+    assert "http" not in text.replace("http-equiv", "").replace(library(), "")
     outline = Outline(text)
     assert not [a for _, a in outline.tags if "src" in a or "srcset" in a or "style" in a]
     assert not [a for _, a in outline.tags if any(key.startswith("on") for key in a)]
     assert {a["href"][0] for a in outline.all("a")} == {"#"}
-    assert not re.search(r"@import|url\((?!#)", text)
+    assert not re.search(r"@import|url\((?!#)", text.replace(library(), ""))
 
 
-def test_the_policy_names_just_this_style_and_this_script(text):
+def test_the_policy_names_just_this_style_and_these_scripts(text):
     outline = Outline(text)
     policy = next(a["content"] for a in outline.all("meta") if "http-equiv" in a)
     assert policy.startswith("default-src 'none'; ")
-    style, script = "".join(outline.raw["style"]), outline.raw["script"][-1]
-    for content in (style, script):
+    scripts = outline.texts("script")[1:]  # the first is data
+    assert len(scripts) == 2
+    for content in (*outline.texts("style"), *scripts):
         digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
         assert f"'sha256-{digest}'" in policy
     assert "unsafe" not in policy
@@ -112,11 +120,10 @@ def test_no_name_ends_the_script_or_becomes_an_element():
     text = page(records, manifests=[manifest], cards=[CARD], stores=[NASTY])
     outline = Outline(text)
     assert outline.open == []
-    assert len(outline.all("script")) == 2
+    assert len(outline.all("script")) == 3
     assert "alert(1)</script>" not in text
     assert not outline.all("b")
-    data = json.loads("".join(outline.raw["script"][:-1]))
-    assert NASTY in [dataset["name"] for dataset in data["datasets"]]
+    assert NASTY in json.loads(outline.texts("script")[0])["datasets"]
 
 
 def test_numbers_are_plain_json_that_html_cannot_read():
@@ -138,8 +145,8 @@ def test_failures_costs_manifests_and_cards_stand_in_the_text(text):
 
 
 def test_the_script_can_be_read_at_one_go_and_the_surfaces_are_those_of_the_style():
-    assert len(template("page.js").splitlines()) < 500
-    style = themed("page.css")
+    assert len(template("benchmark.js").splitlines()) < 200
+    style = themed("benchmark.css")
     assert f"--panel: light-dark({SURFACES['light']}, {SURFACES['dark']});" in style
 
 
@@ -158,3 +165,27 @@ def test_the_file_is_whole_or_as_it_was(tmp_path):
 def test_the_same_records_give_the_same_page(text):
     again = page(made_records(), manifests=[MANIFEST], cards=[CARD], stores=["small"])
     assert again == text
+
+
+def test_without_the_extra_the_page_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dp_synth.report.charts", None)
+    with pytest.raises(InputError, match=r"pip install 'dp_synth\[report\]'"):
+        page(made_records())
+
+
+def test_every_measure_has_a_chart_and_the_menu_names_it(text):
+    outline = Outline(text)
+    data = json.loads(outline.texts("script")[0])
+    offered = [a["value"] for a in outline.all("option")]
+    assert {str(i) for i in range(len(data["charts"]))} <= set(offered)
+    charted = {i for chart in data["charts"] for i in chart["measures"]}
+    assert charted == set(range(len(data["measures"])))
+    series = [one["name"] for one in data["series"]]
+    for theme in ("light", "dark"):
+        assert len(data["themes"][theme]["range"]["category"]) == len(series)
+    for chart in (*data["charts"], data["tradeoff"]):
+        layers = chart["spec"]["spec"]["layer"]
+        colors = [one["encoding"].get("color") for one in layers]
+        domains = [color["scale"]["domain"] for color in colors if color]
+        assert domains
+        assert all(domain == series for domain in domains)
