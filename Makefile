@@ -42,9 +42,9 @@ benchmark: $(VENV)/.core$(WITH)
 benchmark-deep: $(VENV)/.test$(WITH)
 	$(BIN)/dp-synth benchmark run benchmarks/deep.yaml --store $(DEEP_STORE)
 	$(BIN)/dp-synth benchmark export $(DEEP_STORE) --out $(DEEP_RECORDS) --command "make benchmark-deep"
-	@if test -n "$(DP_SYNTH_DATA)"; then $(BIN)/python benchmarks/deep_adult.py $(RESUME); \
+	@if test -n "$(DP_SYNTH_DATA)"; then $(BIN)/python -m benchmarks.deep_adult $(RESUME); \
 	else echo "DP_SYNTH_DATA is unset: the records of coded Adult stay as they are"; fi
-	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python -m benchmarks.tables
 
 # A process a core, and each on one thread: threads of all of them together would fight. Each takes
 # tests that stand together, so that what a file of tests makes for all of them is made once.
@@ -93,30 +93,30 @@ lint: $(VENV)/.dev$(WITH)
 
 # The other numbers of the README, printed by the scripts that measure them.
 numbers: $(VENV)/.test$(WITH)
-	$(BIN)/python benchmarks/calibration.py
-	$(BIN)/python benchmarks/accounting.py
-	$(BIN)/python benchmarks/noise.py
-	$(BIN)/python benchmarks/counting.py
-	$(BIN)/python benchmarks/release_only.py
-	$(BIN)/python benchmarks/siblings.py
+	$(BIN)/python -m benchmarks.calibration
+	$(BIN)/python -m benchmarks.accounting
+	$(BIN)/python -m benchmarks.noise
+	$(BIN)/python -m benchmarks.counting
+	$(BIN)/python -m benchmarks.release_only
+	$(BIN)/python -m benchmarks.siblings
 
 # What the accounting, the mechanisms and the audits were found to keep, measured again by slow means.
 review: $(VENV)/.test$(WITH)
-	$(BIN)/python benchmarks/review.py --jobs 2
+	$(BIN)/python -m benchmarks.review --jobs 2
 
 # What the benchmark runner costs a cell, what it loses to kills (nothing), how fast it gathers.
 runner: $(VENV)/.test$(WITH)
-	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/kills.py
-	$(BIN)/python benchmarks/store.py
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.kills
+	$(BIN)/python -m benchmarks.store
 
 # The tables of docs/synthesizers.md, measured and drawn: half an hour (needs DP_SYNTH_DATA).
 # After a stop, `make synthesizers RESUME=--resume` goes on where it was.
 synthesizers: $(VENV)/.test$(WITH)
-	$(BIN)/python benchmarks/nist.py $(RESUME)
-	$(BIN)/python benchmarks/synthesizers.py $(RESUME)
-	$(BIN)/python benchmarks/scaling.py $(RESUME)
-	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python -m benchmarks.nist $(RESUME)
+	$(BIN)/python -m benchmarks.synthesizers $(RESUME)
+	$(BIN)/python -m benchmarks.scaling $(RESUME)
+	$(BIN)/python -m benchmarks.tables
 
 # The documentation, strictly: a warning is an error. Open docs/_build/html/index.html; no network needed.
 docs: $(VENV)/.docs$(WITH)

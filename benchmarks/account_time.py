@@ -3,7 +3,7 @@
 Run it under another version's package to compare: each line has the least of several repeats, with
 all caches emptied before, so that a busy machine counts less.
 
-    python benchmarks/account_time.py [--versions OTHER_CHECKOUT ...]
+    python -m benchmarks.account_time [--versions OTHER_CHECKOUT ...]
 
 ``--versions`` runs the same under each checkout, in turn, and prints the ratio to the first.
 """

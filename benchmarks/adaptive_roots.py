@@ -7,11 +7,10 @@ noise would have to grow there. A minute of one core.
 
 from __future__ import annotations
 
-from measured import markdown
-
 from dp_synth.accounting import Accountant, PrivacyBudget, calibrate
 from dp_synth.domain import Domain
 from dp_synth.synthesizers import DPGAN, MWEM, PATEGAN, PrivBayes, PublishedMST
+from paper.documents import markdown
 
 SIZES = (10, 8, 16, 16, 16, 7, 14, 6, 5, 2, 20, 20, 20, 42)
 DOMAIN = Domain(tuple("abcdefghijklmn"), SIZES)

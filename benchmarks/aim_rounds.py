@@ -20,7 +20,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measured import markdown
+
+from paper.documents import markdown
 
 BUDGETS = ((0.1, 1e-5), (1.0, 1e-5), (1.0, 1e-9), (3.0, 1e-9), (10.0, 1e-9), (10.0, 1e-5))
 TABLES = ("adult", "nltcs")
@@ -75,7 +76,7 @@ def fit(table: str, seed: int) -> Line:
 
 def fitted_by(checkout: Path, table: str, seed: int) -> Line:
     """Return the line of one fit by the version in a checkout, done in a process of its own."""
-    kept = {**os.environ, "PYTHONPATH": str(checkout)}
+    kept = {**os.environ, "PYTHONPATH": f"{checkout}{os.pathsep}{Path(__file__).parents[1]}"}
     asked = [sys.executable, __file__, "--fit", table, str(seed)]
     done = subprocess.run(asked, env=kept, cwd=checkout, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))

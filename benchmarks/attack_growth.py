@@ -1,6 +1,6 @@
 """What attacks and metrics cost as tables grow: CPU seconds of whole processes.
 
-    python benchmarks/attack_growth.py [--records 1000 10000 100000] [--only closest_record domias]
+    python -m benchmarks.attack_growth [--records 1000 10000 100000] [--only closest_record domias]
         [--before CHECKOUT] [--most 1000]
 
 As many targets as synthetic and as reference records. Targets and reference are rows of coded

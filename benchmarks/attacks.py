@@ -1,6 +1,6 @@
 """What each attack finds on Adult, over seeds: mean AUC with its 95 % interval, and CPU seconds.
 
-    python benchmarks/attacks.py [--epsilon 1000] [--seeds 10] [--first-seed 100]
+    python -m benchmarks.attacks [--epsilon 1000] [--seeds 10] [--first-seed 100]
         [--recipes "mst" "mst, as published"]
 
 1,000 members and 1,000 non-members drawn at random, a fit to the members, and as many synthetic
@@ -20,11 +20,11 @@ from time import process_time
 
 import numpy as np
 import pandas as pd
-from measured import RECORDS as RESULTS_FOLDER
-from measured import Record, read
 from threadpoolctl import threadpool_limits
 
 import dp_synth as dps
+from benchmarks.measured import RECORDS as RESULTS_FOLDER
+from benchmarks.measured import Record, read
 from dp_synth.attacks import ATTACKS, split_pool
 from dp_synth.files import written_whole
 from dp_synth.records import Spread

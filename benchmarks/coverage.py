@@ -1,6 +1,6 @@
 """Prints how often every printed interval misses the truth, at few runs, seeds and records.
 
-    python benchmarks/coverage.py [--repeats 500] [--only NAME] [--jobs 2]
+    python -m benchmarks.coverage [--repeats 500] [--only NAME] [--jobs 2]
 
 A row is one interval under one law (`coverage_laws`), with the share of misses at each n among
 ``--repeats`` drawings (a fifth of them where models are trained or queries counted). A row is
@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from math import isnan
 
 import numpy as np
-from coverage_laws import CASES, Case
 from scipy.stats import binom
+
+from benchmarks.coverage_laws import CASES, Case
 
 REPEATS = 500
 CHANCE = 0.05  # that any cell of a table of honest intervals is marked

@@ -16,9 +16,9 @@ from math import nan, sqrt
 
 import numpy as np
 import pandas as pd
-from deep_tables import correlations, lower_limits
 from scipy.special import expit, ndtr
 
+from benchmarks.deep_tables import correlations, lower_limits
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks.excess_risk import excess
 from dp_synth.attacks.scores import Cluster, Scores

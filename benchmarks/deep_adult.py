@@ -15,13 +15,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import tables
-from deep_tables import STEP
-from fits import Fits, compute, keep
-from inputs import Source
-from measured import Record, arguments, read
-
 import dp_synth as dps
+from benchmarks import tables
+from benchmarks.deep_tables import STEP
+from benchmarks.fits import Fits, compute, keep
+from benchmarks.inputs import Source
+from benchmarks.measured import Record, arguments, read
 
 DELTA = 1e-5
 TIMED_STEPS = 200

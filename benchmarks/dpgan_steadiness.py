@@ -19,10 +19,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measured import markdown
 
 from dp_synth.benchmark.reruns import LiveCell
+from paper.documents import markdown
 
+ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("results") / "dpgan_steadiness.jsonl"
 SEEDS = 9
 BEFORE = 0.0  # of late_share
@@ -61,9 +62,16 @@ def fit(late_share: float, seed: int) -> Line:
 
 def fit_apart(late_share: float, seed: int, level: str) -> Line:
     """Return the line of one fit in a process of its own, under kernels of one level if any."""
-    command = [sys.executable, __file__, "--one", str(late_share), str(seed)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.dpgan_steadiness",
+        "--one",
+        str(late_share),
+        str(seed),
+    ]
     own = os.environ | ONE_THREAD | ({"ATEN_CPU_CAPABILITY": level} if level else {})
-    done = subprocess.run(command, env=own, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, env=own, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     line: Line = json.loads(done.stdout)
     return line | {"level": level}
 

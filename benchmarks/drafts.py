@@ -1,6 +1,6 @@
 """Does what `schema draft` writes fit the table it was read from, and what is left to do by hand?
 
-    python benchmarks/drafts.py [FOLDER...]  # or the folder that DP_SYNTH_DATA names
+    python -m benchmarks.drafts [FOLDER...]  # or the folder that DP_SYNTH_DATA names
 
 For each CSV or Parquet file of a folder: whether `draft` then `check` agree, how many columns of
 which kind, and how many questions. Where ``<stem>.meta.json`` lies beside a file, confirmed by a

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from inputs import Source, boosted, load
-from measured import Record
 
 import dp_synth as dps
+from benchmarks.inputs import Source, boosted, load
+from benchmarks.measured import Record
 from dp_synth.benchmark import run_grid
 from dp_synth.benchmark.cell import canonical_json
 from dp_synth.benchmark.grid import SynthesizerSpec

@@ -1,6 +1,6 @@
 """What the low bits of DP-SGD's sums tell, what exact sums cost, and what they do to a training.
 
-    python benchmarks/float_bits.py [--before CHECKOUT] [--parts bits clip use cost] [--runs 200]
+    python -m benchmarks.float_bits [--before CHECKOUT] [--parts bits clip use cost] [--runs 200]
 
 **bits**: tables of one record and of none, a plan calibrated to (1, 1e-5), 300 steps, a critic of
 12-16-1. The score of a run is the number of steps in which noise in single precision leads to every
@@ -27,10 +27,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from measured import markdown
 from numpy.typing import NDArray
 
 from dp_synth.records import Spread
+from paper.documents import markdown
 
 RESULTS = Path(__file__).with_name("results") / "float_bits.jsonl"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -171,9 +171,9 @@ def float_sum(critic, rows):  # type: ignore[no-untyped-def]
 def fit(seeds: int, **settings: int) -> Iterator[Line]:
     """Yield the line of each training of DP-CTGAN on Adult, done in this process."""
     import torch
-    from inputs import boosted_auc, numbers_of
 
     import dp_synth as dps
+    from benchmarks.inputs import boosted_auc, numbers_of
 
     torch.set_num_threads(1)
     data, budget = dps.datasets.load("adult"), dps.PrivacyBudget(EPSILON, DELTA)
@@ -219,7 +219,11 @@ def cost(steps: int) -> Iterator[Line]:
 def apart(checkout: Path, *told: str) -> list[Line]:
     """Return the lines that a process with the package of a checkout prints."""
     command = [sys.executable, __file__, *told]
-    own = os.environ | ONE_THREAD | {"PYTHONPATH": str(checkout)}
+    own = (
+        os.environ
+        | ONE_THREAD
+        | {"PYTHONPATH": f"{checkout}{os.pathsep}{Path(__file__).parents[1]}"}
+    )
     done = subprocess.run(command, env=own, check=True, stdout=subprocess.PIPE, text=True)
     place, *lines = done.stdout.splitlines()
     if place != str(checkout):

@@ -18,12 +18,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import killed_commands
 import numpy as np
 import pandas as pd
 import psutil
-import trivial
 
+from benchmarks import killed_commands, trivial
 from dp_synth.benchmark import (
     Cell,
     Executor,
@@ -38,6 +37,7 @@ from dp_synth.benchmark import (
 )
 from dp_synth.benchmark.dask import dask_executor
 
+ROOT = Path(__file__).parents[1]
 CELLS = trivial.cells(30, seconds=0.02)
 JOBS = 2
 DASK_WORKERS = 3
@@ -66,7 +66,9 @@ class Kill:
 def kill_runner(seed: int, folder: Path) -> Kill:
     """Kill a run of a process of its own, and go on from what it left."""
     rng, store = np.random.default_rng(seed), open_store(folder)
-    runner = psutil.Popen([sys.executable, __file__, "--run", str(folder)])
+    runner = psutil.Popen(
+        [sys.executable, "-m", "benchmarks.kills", "--run", str(folder)], cwd=ROOT
+    )
     least = int(rng.integers(len(CELLS)))
     _wait_until(lambda: len(_files(store)) >= least or runner.poll() is not None)
     time.sleep(rng.uniform(0, MOST_DELAY))

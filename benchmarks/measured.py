@@ -84,18 +84,3 @@ def _method(record: Record) -> str:
     name, settings = str(record["synthesizer"]), record["settings"]
     changed = next(iter(settings), "") if isinstance(settings, Mapping) else ""
     return NAMES.get((name, changed), name)
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table.
-
-    >>> print(markdown(["a", "b"], [["1", "2"]]))
-    | a | b |
-    |---|---|
-    | 1 | 2 |
-    """
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(
-        "|" + "|".join(cells) + "|" if cells == lines[1] else "| " + " | ".join(cells) + " |"
-        for cells in lines
-    )

@@ -12,12 +12,12 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
-import tables
-from fits import Fits, Method, compute, keep
-from inputs import Source, load
-from measured import Record, arguments, read
 
 import dp_synth as dps
+from benchmarks import tables
+from benchmarks.fits import Fits, Method, compute, keep
+from benchmarks.inputs import Source, load
+from benchmarks.measured import Record, arguments, read
 
 EPSILON = 1.0
 

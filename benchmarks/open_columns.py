@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from measured import markdown
+
+from paper.documents import markdown
 
 SHARE, TENTH = 0.05, 0.1
 SETTINGS = [(e, d) for d in (1e-6, 1e-9) for e in (0.3, 1.0, 3.0)]
@@ -99,7 +100,7 @@ def fit(epsilon: float, records: int, seed: int) -> Line:
 
 def fitted_by(checkout: Path, *asked: object) -> Line:
     """Return the line of one fit by the version in a checkout, done in a process of its own."""
-    kept = {**os.environ, "PYTHONPATH": str(checkout)}
+    kept = {**os.environ, "PYTHONPATH": f"{checkout}{os.pathsep}{Path(__file__).parents[1]}"}
     words = [sys.executable, __file__, "--fit", *map(str, asked)]
     done = subprocess.run(words, env=kept, cwd=checkout, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))

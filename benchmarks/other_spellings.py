@@ -4,7 +4,7 @@ Each table is written five ways, and more where a file format has a spelling of 
 column the table counts whether all codes are those of the table as it is, or the data holder is
 told (`Misfits`); a column that changes without a word is *lost*.
 
-`python benchmarks/other_spellings.py [--records 2000]` prints a line for each table and way: those
+`python -m benchmarks.other_spellings [--records 2000]` prints a line for each table and way: those
 of the folder that DP_SYNTH_DATA names, without it the bundled one.
 """
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-import trivial
 
+from benchmarks import trivial
 from dp_synth.benchmark import Cell, Executor, Outcome, Status, local_executor, open_store, run
 from dp_synth.benchmark.dask import dask_executor
 from dp_synth.benchmark.executor import Worker, attempt

@@ -1,6 +1,6 @@
 """PATE-GAN by the protocol of the study that compared six public ones, and what stands beside.
 
-    python benchmarks/pate_protocol.py cervical_cancer|epileptic_seizure [--methods "pategan;mst"]
+    python -m benchmarks.pate_protocol cervical_cancer|epileptic_seizure [--methods "pategan;mst"]
         [--epsilon 1] [--trainings 5] [--tables 5] [--resume]
 
 Delta 1e-5; each training gives tables of the training rows' number, each table's rows train the
@@ -24,10 +24,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from measured import RECORDS, read
-from study import TABLES, Score, scores_of, study_parts
 
 import dp_synth as dps
+from benchmarks.measured import RECORDS, read
+from benchmarks.study import TABLES, Score, scores_of, study_parts
 from dp_synth.datasets import Dataset
 
 DELTA = 1e-5

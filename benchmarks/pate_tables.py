@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from measured import RECORDS, Record, read
-from study import PUBLISHED, PUBLISHED_REAL, TABLES, Score, place, statistic
 
+from benchmarks.measured import RECORDS, Record, read
+from benchmarks.study import PUBLISHED, PUBLISHED_REAL, TABLES, Score, place, statistic
 from dp_synth.records import Spread
 from dp_synth.rounding import at_least
 

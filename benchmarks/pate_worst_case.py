@@ -1,6 +1,6 @@
 """The published worst case of six PATE-GANs, played by ours: three columns, five records alike.
 
-    python benchmarks/pate_worst_case.py [--runs 1000]
+    python -m benchmarks.pate_worst_case [--runs 1000]
 
 Ganev, Annamalai & De Cristofaro 2024 (arXiv:2406.13985) fit each implementation at epsilon 1, delta
 1e-5 with two teachers to five records of zeros, and to these and one record of ones; a threshold
@@ -18,9 +18,9 @@ import sys
 
 import numpy as np
 import pandas as pd
-from measured import Record, arguments
 
 import dp_synth as dps
+from benchmarks.measured import Record, arguments
 from dp_synth.accounting import Accountant, PrivacyCurve
 from dp_synth.audit import (
     NeighbouringTables,

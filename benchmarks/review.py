@@ -1,6 +1,6 @@
 """Checks again what was found sound, one row a claim: a figure and the tests that show it.
 
-    python benchmarks/review.py [--only NAME] [--jobs 2]
+    python -m benchmarks.review [--only NAME] [--jobs 2]
 
 A row measures its figure by slow means that share nothing with the code (`review_figures`), and
 runs the tests that hold the claim in the suite. Prints a line a row and exits with 1 where one

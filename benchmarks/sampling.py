@@ -1,6 +1,6 @@
 """Memory and CPU of sampling many rows to a file, beside another checkout, as ratios.
 
-    python benchmarks/sampling.py --against ../other-checkout [--rows 10000000]
+    python -m benchmarks.sampling --against ../other-checkout [--rows 10000000]
 
 A release of the bundled table is made by the other checkout, whose file both can read, and each
 samples it to CSV and to Parquet in a process of its own. Without --against, this checkout alone.

@@ -1,6 +1,6 @@
 """How a ledger that many processes share fares, each with a temporary folder of its own.
 
-    python benchmarks/shared_ledger.py [--beside FOLDER] [--tear] [--signers 12]
+    python -m benchmarks.shared_ledger [--beside FOLDER] [--tear] [--signers 12]
 
 20 processes try 5 times each to spend from one ledger, in which 90 of the 100 attempts fit. A line
 says how many were paid, how many ended in an error, what was used of the budget, whether the

@@ -1,6 +1,6 @@
 """Seconds that a store of many cells takes, beside the floor: reading or writing the bytes alone.
 
-    python benchmarks/store.py --cells 100000
+    python -m benchmarks.store --cells 100000
 
 makes such a store in a temporary folder and removes it. The floor of a save is a plain write of
 as many bytes to a new file of one folder. Ratios are of processor seconds, which a busy machine

@@ -12,12 +12,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-import tables
-from fits import Fits, Method, compute
-from inputs import Source
-from measured import arguments
-
 import dp_synth as dps
+from benchmarks import tables
+from benchmarks.fits import Fits, Method, compute
+from benchmarks.inputs import Source
+from benchmarks.measured import arguments
 
 EPSILONS = (0.1, 0.3, 1.0, 10.0)
 METHODS: Sequence[Method] = (

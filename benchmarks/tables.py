@@ -8,17 +8,14 @@ says whether the documents are as their results.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import audit_tables
-import deep_tables
-import pate_tables
-from measured import RECORDS, Results, markdown, read
-
+from benchmarks import audit_tables, deep_tables, pate_tables
+from benchmarks.measured import RECORDS, Results, read
 from dp_synth.records import Spread
+from paper.documents import filled, markdown
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("docs/synthesizers.md", "docs/auditing.md", "README.md")
@@ -213,16 +210,6 @@ def draw(name: str, folder: Path) -> str:
     return drawn(Results(read(folder / f"{file}.jsonl")))
 
 
-def filled(text: str, folder: Path) -> str:
-    """Return a document with all its marked tables drawn anew."""
-    return re.sub(
-        r"(<!-- table: ([\w ]+) -->\n).*?(<!-- end -->)",
-        lambda found: f"{found[1]}\n{draw(found[2], folder)}\n\n{found[3]}",
-        text,
-        flags=re.DOTALL,
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--results", type=Path, default=RECORDS)
@@ -231,9 +218,9 @@ def main() -> None:
     for name in DOCUMENTS:
         path = ROOT / name
         text = path.read_text()
-        drawn = filled(text, given.results)
+        drawn = filled(text, lambda table: draw(table, given.results))
         if given.check and drawn != text:
-            sys.exit(f"{name}: its tables are not those of {given.results}; run tables.py")
+            sys.exit(f"{name}: its tables are not those of {given.results}; run benchmarks.tables")
         if drawn != text:
             path.write_text(drawn)
 

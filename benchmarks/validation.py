@@ -1,6 +1,6 @@
 """What a validation costs and how wide it is: coded Adult, epsilon 1, by its share of the budget.
 
-    DP_SYNTH_DATA=... python benchmarks/validation.py [SEEDS]
+    DP_SYNTH_DATA=... python -m benchmarks.validation [SEEDS]
 
 Means over seeds. *TV* is the exact total variation of pairs, over the cells in which it was asked,
 between the fitted records and the model; *lost* is how much of it the share costs, against the
@@ -15,13 +15,13 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from inputs import Source, load
-from measured import markdown
 
 import dp_synth as dps
+from benchmarks.inputs import Source, load
 from dp_synth.datasets import Dataset
 from dp_synth.records import Spread
 from dp_synth.synthesizers.validation import Validation, _chances, model_groups
+from paper.documents import markdown
 
 SHARES = (0.0, 0.02, 0.05, 0.1)
 RECIPES: tuple[dps.Synthesizer, ...] = (dps.CliqueTree(), dps.MST())

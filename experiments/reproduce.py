@@ -20,9 +20,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
-
 from dp_synth.benchmark import read_record_file
 from experiments.tradeoff_small.covered import (
     EPSILONS,

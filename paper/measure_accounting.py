@@ -20,16 +20,7 @@ from scipy import optimize, stats
 from scipy.special import ndtr
 
 import dp_synth as dps
-from dp_synth.accounting import Event, Gaussian, Selection, compose
-from dp_synth.accounting.calibration import noise_factor
-from dp_synth.accounting.conversions import zcdp_rho
-from dp_synth.accounting.events import NoisyVote, SampledGaussian
-from dp_synth.files import written_whole
-
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-from calibration import (  # type: ignore[import-not-found]  # noqa: E402
+from benchmarks.calibration import (  # type: ignore[import-not-found]
     MST,
     QUERIES,
     RATE,
@@ -37,6 +28,13 @@ from calibration import (  # type: ignore[import-not-found]  # noqa: E402
     moments_inverse_scale,
     rdp_multiplier,
 )
+from dp_synth.accounting import Event, Gaussian, Selection, compose
+from dp_synth.accounting.calibration import noise_factor
+from dp_synth.accounting.conversions import zcdp_rho
+from dp_synth.accounting.events import NoisyVote, SampledGaussian
+from dp_synth.files import written_whole
+
+ROOT = Path(__file__).parents[1]
 
 RECORDS = Path(__file__).with_name("records") / "accounting.jsonl"
 COMMAND = "python -m paper.measure_accounting"

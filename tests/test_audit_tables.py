@@ -7,11 +7,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import attacks
-import audit_tables
 import pytest
 from experiments.audit_tightness import audits
 
+from benchmarks import attacks, audit_tables
 from dp_synth.records import Spread
 
 

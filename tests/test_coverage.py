@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from coverage import measured
-from coverage_laws import CASES, Case
 from scipy.stats import binom
+
+from benchmarks.coverage import measured
+from benchmarks.coverage_laws import CASES, Case
 
 REPEATS = 60
 CHANCE = 1e-6  # that a test of honest intervals fails

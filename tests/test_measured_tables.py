@@ -8,15 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import deep_tables
-import fits
 import numpy as np
 import pandas as pd
 import pytest
-import tables
-from inputs import Source
 from scipy import stats
 
+from benchmarks import deep_tables, fits, tables
+from benchmarks.inputs import Source
 from dp_synth import datasets
 from dp_synth.records import Spread
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from other_spellings import WAYS, outcome, tables
 
+from benchmarks.other_spellings import WAYS, outcome, tables
 from dp_synth.schema import Schema
 
 FOLDER = os.environ.get("DP_SYNTH_DATA")

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pate_tables
 import pytest
-from study import PUBLISHED, classifiers, place, statistic
+
+from benchmarks import pate_tables
+from benchmarks.study import PUBLISHED, classifiers, place, statistic
 
 NAMES = tuple(classifiers())
 

@@ -15,9 +15,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "docs"))
 
-from audit_tables import power_table
 from blocks import blocks, check_command, command_lines
 
+from benchmarks.audit_tables import power_table
 from dp_synth.attacks import ATTACKS
 
 ROOT = Path(__file__).parents[1]

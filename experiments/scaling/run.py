@@ -53,8 +53,8 @@ EPSILON = 1.0
 
 def measure(resume: bool) -> None:
     """Fit every table anew, or those of which there is no record; networks are left as they are."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "scaling.py")]
-    subprocess.run([*command, *(["--resume"] if resume else [])], check=True)
+    command = [sys.executable, "-m", "benchmarks.scaling"]
+    subprocess.run([*command, *(["--resume"] if resume else [])], check=True, cwd=ROOT)
 
 
 def values(records: Sequence[Record], table: str, method: str, value: str) -> list[float]:

@@ -11,7 +11,6 @@ unit of its last digit.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -21,11 +20,8 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-from fits import Fits
-from inputs import Source
-
+from benchmarks.fits import Fits
+from benchmarks.inputs import Source
 from dp_synth.benchmark import read_record_file
 from paper.number import Number
 

@@ -1,6 +1,6 @@
 """What known leaks buy in utility, and what an audit proves that they cost.
 
-MST's leaks are those of ``leaks.py``; PATE-GAN's are those of ``benchmarks/pate_leaks.py``, whose
+MST's leaks are those of ``leaks.py``; PATE-GAN's are those of ``pate_leaks.py``, whose
 records are read where it keeps them.
 """
 
@@ -60,8 +60,8 @@ def measure(resume: bool) -> None:
     """Write an audit a leak and a fit a leak and seed, of MST and then of PATE-GAN."""
     begin(HERE, resume)
     answer(HERE, _tasks(), lambda task: {"values": _outcome(task)}, part="mst")
-    command = [sys.executable, str(ROOT / "benchmarks" / "pate_leaks.py")]
-    subprocess.run([*command, *(["--resume"] if resume else [])], check=True)
+    command = [sys.executable, "-m", "experiments.what_leaks_buy.pate_leaks"]
+    subprocess.run([*command, *(["--resume"] if resume else [])], check=True, cwd=ROOT)
 
 
 def _tasks() -> Iterator[Record]:

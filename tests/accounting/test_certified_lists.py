@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from certified import Case, cases, measured
+
+from benchmarks.certified import Case, cases, measured
 
 EVERY = list(cases())
 CHOSEN = [4, 7, 20, 50, 70, 85, 107, 114, 120, 144, 190]

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-import killed_commands
-import kills
 import pytest
+
+from benchmarks import killed_commands, kills
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a matter of POSIX")
 

@@ -48,7 +48,10 @@ def test_each_bar_of_the_waterfall_begins_where_the_last_one_ended():
 
 
 @pytest.mark.parametrize(("ending", "head"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
-def test_a_saved_figure_is_the_same_each_time_and_settings_stay(tmp_path, ending, head):
+def test_a_saved_figure_is_the_same_each_time_and_settings_stay(
+    tmp_path, monkeypatch, ending, head
+):
+    monkeypatch.setattr("dp_synth.figures.files.DOTS_PER_INCH", 50)
     before = dict(mpl.rcParams)
     files = [tmp_path / f"{name}.{ending}" for name in "ab"]
     for path in files:

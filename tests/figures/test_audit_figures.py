@@ -264,7 +264,7 @@ def test_records_of_audits_are_told_from_those_of_cells(record, is_one):
 
 
 def test_every_figure_can_be_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("dp_synth.figures.files.DOTS_PER_INCH", 80)
+    monkeypatch.setattr("dp_synth.figures.files.DOTS_PER_INCH", 40)
     points, envelope = roc_points()
     bounds = bounds_of([audit_record("mst", 1.0, area=1.0)])
     draws = {

@@ -92,7 +92,8 @@ def test_names_cover_neither_each_other_nor_leave_the_figure(methods):
         assert box.x1 <= axes.figure.bbox.x1
 
 
-def test_files_are_written_and_settings_of_matplotlib_stay(tmp_path):
+def test_files_are_written_and_settings_of_matplotlib_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr("dp_synth.figures.files.DOTS_PER_INCH", 50)
     before = dict(mpl.rcParams)
     written = write_ranks(Made(), tmp_path / "new")
     assert dict(mpl.rcParams) == before

@@ -1,13 +1,14 @@
 """Known faults of public PATE-GANs, planted one by one: what each buys, and what it costs.
 
-    python benchmarks/pate_leaks.py [--seeds 5] [--runs 600] [--leaks "none;private bounds"]
-        [--resume]
+    python -m experiments.what_leaks_buy.pate_leaks [--seeds 5] [--runs 600] [--resume]
+        [--leaks "none;private bounds"]
 
 Each leak is a kind of `Teachers` that breaks one rule and charges as if it did not: fits of
 PATE-GAN to the coded Adult table at epsilon 1, delta 1e-5 (split, TV of pairs and boosting as in
-`synthesizers.py`), and an audit of its votes about one planted record against the claim of
-epsilon 1. A fit, or an audit, is a line of JSON in ``results/pate_leaks.jsonl``. The leaks live
-here and nowhere in the package. Needs the folder that DP_SYNTH_DATA names, and the extra `deep`.
+`benchmarks.synthesizers`), and an audit of its votes about one planted record against the claim
+of epsilon 1. A fit, or an audit, is a line of JSON in ``benchmarks/results/pate_leaks.jsonl``.
+The leaks live here and nowhere in the package. Needs the folder that DP_SYNTH_DATA names, and
+the extra `deep`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from inputs import Source, boosted_auc, load
-from measured import RECORDS, Record, read
 from scipy import stats
 
 import dp_synth as dps
+from benchmarks.inputs import Source, boosted_auc, load
+from benchmarks.measured import RECORDS, Record, read
 from dp_synth.accounting import Plan, Votes
 from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.audit import Worlds, clopper_pearson_bound
