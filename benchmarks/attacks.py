@@ -20,14 +20,14 @@ from time import process_time
 
 import numpy as np
 import pandas as pd
-from cells import RECORDS as RESULTS_FOLDER
-from cells import Record, read
-from scipy.stats import t as student
+from measured import RECORDS as RESULTS_FOLDER
+from measured import Record, read
 from threadpoolctl import threadpool_limits
 
 import dp_synth as dps
 from dp_synth.attacks import ATTACKS, split_pool
 from dp_synth.files import written_whole
+from dp_synth.records import Spread
 from dp_synth.synthesizers import MST, CliqueTree, PrivBayes, Synthesizer
 
 RECIPES: Mapping[str, Synthesizer] = {
@@ -77,8 +77,8 @@ def summary(records: Sequence[Record]) -> Iterator[str]:
     for name in ATTACKS:
         found = [record["values"][name] for record in records]  # type: ignore[index]
         areas, seconds = (np.array([one[key] for one in found]) for key in ("auc", "seconds"))
-        half = student.ppf(0.975, len(areas) - 1) * areas.std(ddof=1) / np.sqrt(len(areas))
-        yield f"  {name:24s}{areas.mean():.3f} +- {half:.3f}{seconds.mean():8.2f}"
+        spread = Spread.of(areas)
+        yield f"  {name:24s}{spread.mean:.3f} +- {spread.half:.3f}{seconds.mean():8.2f}"
 
 
 def main() -> None:

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
-from cells import Record, read
-from measured import Spread, markdown
+from measured import Record, markdown, read
 from pate_worst_case import PUBLISHED, PUBLISHED_RUNS
 
 from dp_synth.audit import ceiling
 from dp_synth.citation import label_of
-from dp_synth.figures.audits import bounds_of
-from dp_synth.figures.power import factor_text
+from dp_synth.figures.audits import bounds_of, factor_text
 from dp_synth.figures.style import label_by, named
+from dp_synth.records import Spread
 from dp_synth.rounding import at_least, at_most
 
 label_by(label_of)

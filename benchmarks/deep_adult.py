@@ -10,19 +10,18 @@ these alone. Needs the folder that DP_SYNTH_DATA names, and the extra `deep`.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import tables
-from cells import Fit, Record, Task, arguments, compute, read
 from deep_tables import STEP
+from fits import Fits, compute, keep
 from inputs import Source
+from measured import Record, arguments, read
 
 import dp_synth as dps
-from dp_synth.files import written_whole
 
 DELTA = 1e-5
 TIMED_STEPS = 200
@@ -37,16 +36,12 @@ METHODS: Sequence[tuple[str, Mapping[str, object], Sequence[float]]] = (
 )
 
 
-def tasks(seeds: int) -> Iterator[Task]:
-    """Yield every fit by itself: none waits for another, and none is left out for its time."""
+def fits(seeds: int) -> Iterator[Fits]:
+    """Yield each network at its epsilons on coded Adult, and two of them on raw Adult."""
+    told = {"classified": True, "delta": DELTA}
     for name, settings, epsilons in METHODS:
-        for epsilon in epsilons:
-            for seed in range(seeds):
-                fits = [Fit(name, epsilon, seed, settings)]
-                yield Task(SOURCE, fits, classified=True, columns=True, delta=DELTA)
-    for name in BOTH:
-        for seed in range(seeds):
-            yield Task(RAW, [Fit(name, 1.0, seed)], classified=True, columns=True, delta=DELTA)
+        yield Fits(SOURCE, [(name, settings)], epsilons, range(seeds), **told)
+    yield Fits(RAW, [(name, {}) for name in BOTH], [1.0], range(seeds), **told)
 
 
 def milliseconds(step: Callable[[], None]) -> float:
@@ -64,8 +59,8 @@ def time_steps(
     """Return what a critic's step takes on records and generated rows, without privacy and with."""
     import torch
 
-    from dp_synth.mechanisms.clipped_gradients import Critic, whole_sums
-    from dp_synth.mechanisms.exact_noise import rounded_gaussian
+    from dp_synth.mechanisms.dp_sgd import Critic, whole_sums
+    from dp_synth.mechanisms.noise import rounded_gaussian
 
     torch.set_num_threads(1)
     coins = torch.Generator().manual_seed(seed)
@@ -100,14 +95,12 @@ def keep_steps(results: Path, seeds: int, *, resume: bool) -> None:
     steps = [r for r in read(results) if r["synthesizer"] == STEP]
     if resume and len(steps) == seeds:
         return
-    task = Task(SOURCE, [Fit(STEP, 0.0, seed) for seed in range(seeds)], delta=DELTA)
-    measured: list[Record] = [
-        task.record(fit, {"version": dps.__version__, "values": time_steps(fit.seed)})
-        for fit in task.fits
+    what = {"table": SOURCE.label, "synthesizer": STEP, "settings": {}, "epsilon": 0.0}
+    timed: list[Record] = [
+        {**what, "seed": seed, "version": dps.__version__, "values": time_steps(seed)}
+        for seed in range(seeds)
     ]
-    results.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(results) as passing:
-        passing.write_text("".join(json.dumps(record) + "\n" for record in others + measured))
+    keep(results, [*others, *timed])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -121,7 +114,9 @@ def main() -> None:
     given = parser().parse_args()
     results = given.results / "deep_adult.jsonl"
     if not given.steps:
-        compute(tasks(given.seeds), results, resume=given.resume)
+        steps = [line for line in read(results) if line["synthesizer"] == STEP]
+        compute(fits(given.seeds), results, resume=given.resume)
+        keep(results, [*read(results), *steps])
     keep_steps(results, given.seeds, resume=given.resume)
     print(f"\n{tables.draw('networks coded', given.results)}")
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from cells import read
-from measured import Results, Spread, markdown
+from measured import Results, markdown, read
 from numpy.typing import NDArray
 from scipy import stats
 
 from dp_synth.benchmark import read_record_file
 from dp_synth.metrics import Estimate
+from dp_synth.records import Spread
 
 CODED, RAW = "adult_discrete", "adult_raw"
 STEP = "critic step"  # a line of coded results that is no fit

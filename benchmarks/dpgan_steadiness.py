@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from measured import markdown
 
-from dp_synth.benchmark.live import LiveCell
+from dp_synth.benchmark.reruns import LiveCell
 
 RESULTS = Path(__file__).with_name("results") / "dpgan_steadiness.jsonl"
 SEEDS = 9
@@ -36,8 +36,8 @@ def fit(late_share: float, seed: int) -> Line:
     import torch  # noqa: F401  # so that its kernels are told
 
     import dp_synth as dps
-    from dp_synth.benchmark.machine import Machine
-    from dp_synth.benchmark.sources import child_seed
+    from dp_synth.benchmark.cell import Machine
+    from dp_synth.benchmark.cell_run import child_seed
 
     data = dps.datasets.load("adult")
     accountant = dps.Accountant(dps.PrivacyBudget(epsilon=1.0, delta=1e-5), simulate=True)

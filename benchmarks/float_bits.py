@@ -27,8 +27,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from measured import Spread, markdown
+from measured import markdown
 from numpy.typing import NDArray
+
+from dp_synth.records import Spread
 
 RESULTS = Path(__file__).with_name("results") / "float_bits.jsonl"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -43,11 +45,10 @@ def scores(records: int, runs: int, *, floating: bool, seed: int) -> Floats:
     import torch
 
     from dp_synth.accounting import Accountant, Plan, PrivacyBudget, SampledGaussians
-    from dp_synth.comparison import reached
+    from dp_synth.audit.likelihood_ratio import reached
     from dp_synth.domain import Domain
-    from dp_synth.mechanisms.clipped_gradients import Critic, whole_sums
-    from dp_synth.mechanisms.sampled_gradients import SampledGradients
-    from dp_synth.table import PrivateTable
+    from dp_synth.mechanisms.dp_sgd import Critic, SampledGradients, whole_sums
+    from dp_synth.mechanisms.table import PrivateTable
 
     domain = Domain(tuple(f"c{number}" for number in range(INPUTS)), (2,) * INPUTS)
     codes = np.ones((records, INPUTS), dtype=np.int32)
@@ -123,7 +124,7 @@ def clip_lines() -> list[Line]:
     """Return how far one record moves the sum of a batch, in clips."""
     import torch
 
-    from dp_synth.mechanisms.clipped_gradients import Critic, whole_sums
+    from dp_synth.mechanisms.dp_sgd import Critic, whole_sums
 
     torch.set_num_threads(1)
     critic = Critic(174, [128], torch.Generator().manual_seed(0))
@@ -170,7 +171,7 @@ def float_sum(critic, rows):  # type: ignore[no-untyped-def]
 def fit(seeds: int, **settings: int) -> Iterator[Line]:
     """Yield the line of each training of DP-CTGAN on Adult, done in this process."""
     import torch
-    from cells import boosted_auc, numbers_of
+    from inputs import boosted_auc, numbers_of
 
     import dp_synth as dps
 

@@ -1,13 +1,18 @@
-"""The tables that synthesizers are measured on, each with rows held out and its schema."""
+"""The tables that synthesizers are measured on, and the classifier that rows are measured by."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 import dp_synth as dps
+from dp_synth.datasets import Dataset
+from dp_synth.metrics import Compared, Estimate
+from dp_synth.schema import DiscreteColumn
 
 NIST_COLUMNS = (
     "AGEP",
@@ -41,17 +46,8 @@ class Source:
         return f"{self.table}{repeated}{joined}"
 
 
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """Records to fit, records of the same population to compare with, and their schema."""
-
-    train: pd.DataFrame
-    holdout: pd.DataFrame
-    schema: dps.Schema
-
-
-def load(source: Source) -> Parts:
-    """Return the first four fifths of a table, the rest, and the schema.
+def load(source: Source) -> Dataset:
+    """Return a table of which four fifths are to be fitted, and the rest is held out.
 
     ``dp_synth.datasets.load`` splits 60/20/20 along one fixed permutation: its parts joined are
     that permutation, of adult_discrete 39,074 records to fit and 9,768 held out.
@@ -59,17 +55,20 @@ def load(source: Source) -> Parts:
     data = dps.datasets.load(source.table)
     rows = pd.concat([data.train, data.holdout, data.reference], ignore_index=True)
     cut = len(rows) if source.whole else -(-len(rows) * 4 // 5)
-    parts = Parts(rows[:cut], rows[cut:].reset_index(drop=True), data.schema)
+    held = rows[cut:].reset_index(drop=True)
+    digest = hashlib.sha256(f"{data.sha256} {source}".encode()).hexdigest()
+    parts = replace(data, train=rows[:cut], holdout=held, reference=held, sha256=digest)
     if source.table.startswith("nist") and source.whole:
         parts = _ten_features(parts)
     if source.columns:
         parts = _joined(parts, source.columns)
     if source.times > 1:
-        parts = _repeated(parts, source.times)
-    return parts
+        small = parts.train.astype(np.int8)
+        parts = replace(parts, train=pd.concat([small] * source.times, ignore_index=True))
+    return replace(parts, name=f"{source.label}, four fifths")
 
 
-def _ten_features(parts: Parts) -> Parts:
+def _ten_features(parts: Dataset) -> Dataset:
     """Return ten demographic features, age as codes of its 20 quantile bins of this very table.
 
     The bins are read from the records and stand for public ones: inside an evaluation only.
@@ -84,10 +83,11 @@ def _ten_features(parts: Parts) -> Parts:
     frame["AGEP"] = np.searchsorted(cuts, ages, side="right").astype(str).astype(object)
     ordinal = {"name": "AGEP", "type": "ordinal", "size": len(cuts) + 1}
     fields["columns"] = [ordinal if column["name"] == "AGEP" else column for column in columns]
-    return Parts(frame, frame[:0], dps.Schema.from_dict(fields))
+    none, schema = frame[:0], dps.Schema.from_dict(fields)
+    return replace(parts, train=frame, holdout=none, reference=none, schema=schema)
 
 
-def _joined(parts: Parts, count: int) -> Parts:
+def _joined(parts: Dataset, count: int) -> Dataset:
     """Return ``count`` columns: copies of the table side by side, each in an order of its own.
 
     Columns of one copy depend on each other as in the table, those of two copies do not.
@@ -105,10 +105,43 @@ def _joined(parts: Parts, count: int) -> Parts:
         wide += [{**column, "name": f"{column['name']} {copy}"} for column in columns]
     schema = dps.Schema.from_dict({"name": "joined", "columns": wide[:count]})
     train = pd.concat(frames, axis=1)[list(schema.names)]
-    return Parts(train, train[:0], schema)
+    return replace(parts, train=train, holdout=train[:0], reference=train[:0], schema=schema)
 
 
-def _repeated(parts: Parts, times: int) -> Parts:
-    """Return the records many times over, as integers of one byte."""
-    small = parts.train.astype(np.int8)
-    return Parts(pd.concat([small] * times, ignore_index=True), parts.holdout, parts.schema)
+def numbers_of(rows: pd.DataFrame, schema: dps.Schema) -> pd.DataFrame:
+    """Return numbers as they are, and categories by their place in the schema; -1 where missing."""
+    columns = {}
+    for column in schema.columns:
+        name = column.name
+        if isinstance(column, DiscreteColumn):
+            places = {text: place for place, text in enumerate(column.texts)}
+            columns[name] = rows[name].astype(str).map(places).fillna(-1)
+        else:
+            columns[name] = pd.to_numeric(rows[name], errors="coerce").fillna(-1)
+    return pd.DataFrame(columns)
+
+
+def boosted_auc(train: pd.DataFrame, holdout: pd.DataFrame, label: str) -> float:
+    """Return the area under the ROC curve of LightGBM with 200 trees; 0.5 for a lone class."""
+    from lightgbm import LGBMClassifier
+    from sklearn.metrics import roc_auc_score
+
+    if train[label].nunique() < 2:
+        return 0.5
+    model = LGBMClassifier(n_estimators=200, verbose=-1, n_jobs=1)
+    model.fit(train.drop(columns=label).to_numpy(), train[label].to_numpy())
+    scores = np.asarray(model.predict_proba(holdout.drop(columns=label).to_numpy()))[:, 1]
+    return float(roc_auc_score(holdout[label].to_numpy(), scores))
+
+
+def boosted(compared: Compared) -> Mapping[str, Estimate]:
+    """Return ``auc_boosted``, the metric of grids: LightGBM trained on rows, tested on others."""
+    schema = compared.real.schema
+    if not schema.label or not len(compared.real.holdout):
+        return {}
+    tables = (numbers_of(rows, schema) for rows in (compared.synthetic, compared.real.holdout))
+    area = boosted_auc(*tables, schema.label)
+    return {"auc_boosted": Estimate(area, area, area)}
+
+
+boosted.better = "higher"  # type: ignore[attr-defined]

@@ -26,17 +26,17 @@ import trivial
 
 from dp_synth.benchmark import (
     Cell,
-    Crew,
+    Executor,
     Outcome,
+    Status,
     Store,
-    Tally,
     gather,
-    local_crew,
+    local_executor,
     open_store,
     read_records,
     run,
 )
-from dp_synth.benchmark.cluster import dask_crew
+from dp_synth.benchmark.dask import dask_executor
 
 CELLS = trivial.cells(30, seconds=0.02)
 JOBS = 2
@@ -74,21 +74,21 @@ def kill_runner(seed: int, folder: Path) -> Kill:
     runner.kill()
     left = _left(started)
     kept = _files(store)
-    run(CELLS, store, local_crew(trivial.work, JOBS))
+    run(CELLS, store, local_executor(trivial.work, JOBS))
     return _judged(store, kept, left)
 
 
 def kill_worker(seed: int, folder: Path) -> Kill:
     """Kill one of the processes that run cells, of a run of this process."""
-    return _kill_one(seed, folder, local_crew(trivial.work, JOBS), psutil.Process().children)
+    return _kill_one(seed, folder, local_executor(trivial.work, JOBS), psutil.Process().children)
 
 
 def kill_dask_worker(seed: int, folder: Path, address: str, workers: Place) -> Kill:
     """Kill one of the workers of the Dask cluster that a run of this process is on."""
-    return _kill_one(seed, folder, dask_crew(trivial.work, address), workers)
+    return _kill_one(seed, folder, dask_executor(trivial.work, address), workers)
 
 
-def _kill_one(seed: int, folder: Path, crew: Crew, victims: Place) -> Kill:
+def _kill_one(seed: int, folder: Path, executor: Executor, victims: Place) -> Kill:
     rng, store = np.random.default_rng(seed), open_store(folder)
     moment, delay = int(rng.integers(1, len(CELLS))), float(rng.uniform(0, MOST_DELAY))
     kept: dict[Path, bytes] = {}
@@ -104,18 +104,18 @@ def _kill_one(seed: int, folder: Path, crew: Crew, victims: Place) -> Kill:
 
     timer = threading.Timer(delay, kill)
 
-    def report(tally: Tally) -> None:
+    def report(tally: Status) -> None:
         if tally.done == moment:
             kept.update(_files(store))
             timer.start()
 
-    run(CELLS, store, crew, report=report)
+    run(CELLS, store, executor, report=report)
     timer.join()
     return _judged(store, kept, _left(killed))
 
 
 def undisturbed(cells: Iterator[Cell]) -> Iterator[tuple[Cell, Outcome]]:
-    """Work through cells in this process: the crew that nothing happens to."""
+    """Work through cells in this process: the executor that nothing happens to."""
     for cell in cells:
         yield cell, trivial.work(cell)
 
@@ -196,7 +196,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
-        run(CELLS, open_store(given.run), local_crew(trivial.work, JOBS))
+        run(CELLS, open_store(given.run), local_executor(trivial.work, JOBS))
         return
     seeds = range(given.first, given.first + given.kills)
     fine = [

@@ -1,13 +1,18 @@
-"""Lines of results as means over seeds, and as tables of a document."""
+"""Lines of results: read, as means over seeds, and as tables of a document."""
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-from cells import Record
-from scipy import stats
+from dp_synth.records import Spread
+
+Record = dict[str, object]
+
+RECORDS = Path(__file__).with_name("results")
 
 NAMES = {
     ("mst", "as_published"): "mst, as published",
@@ -16,27 +21,18 @@ NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Spread:
-    """A mean over seeds and the half width of its 95 % t-interval; NaN of one seed."""
+def arguments() -> argparse.ArgumentParser:
+    """Return what all measuring scripts are told: where to keep results, and how many seeds."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", type=Path, default=RECORDS, help="folder for lines of JSON")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--resume", action="store_true", help="keep what is there already")
+    return parser
 
-    mean: float
-    half: float
-    seeds: int
 
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """Return the spread of one value a seed."""
-        count = len(values)
-        if count < 2:
-            return cls(float(np.mean(values)), float("nan"), count)
-        error = float(np.std(values, ddof=1)) / np.sqrt(count)
-        return cls(float(np.mean(values)), float(stats.t.ppf(0.975, count - 1) * error), count)
-
-    def shown(self, decimals: int, *, sign: bool = False) -> str:
-        """Return the mean with its interval, or alone where no interval is known."""
-        mean = f"{self.mean:{'+' if sign else ''}.{decimals}f}"
-        return mean if np.isnan(self.half) else f"{mean} ± {self.half:.{decimals}f}"
+def read(results: Path) -> list[Record]:
+    """Return the lines of a file of results; none when it is not there."""
+    return [json.loads(x) for x in results.read_text().splitlines()] if results.exists() else []
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,12 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.mechanisms.exact_choice import exact_choice
-from dp_synth.mechanisms.exact_noise import discrete_gaussian, discrete_laplace, rounded_gaussian
+from dp_synth.mechanisms.noise import (
+    discrete_gaussian,
+    discrete_laplace,
+    exact_choice,
+    rounded_gaussian,
+)
 
 CELLS = 1_000_000
 STDDEVS = (2.0, 30.0, 432.0, 5000.0)

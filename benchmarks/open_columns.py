@@ -71,7 +71,7 @@ def thresholds(epsilon: float, delta: float, columns: int) -> list[float]:
 def fit(epsilon: float, records: int, seed: int) -> Line:
     """Return the line of one fit, done in this process by whichever version it imports."""
     import dp_synth as dps
-    from dp_synth.mechanisms.partitions import least_count
+    from dp_synth.mechanisms.partition_selection import least_count
     from dp_synth.schema import Schema
 
     folder = Path(os.environ["DP_SYNTH_DATA"])

@@ -17,10 +17,10 @@ from pathlib import Path
 import psutil
 import trivial
 
-from dp_synth.benchmark import Cell, Crew, Outcome, Tally, local_crew, open_store, run
-from dp_synth.benchmark.cluster import dask_crew
+from dp_synth.benchmark import Cell, Executor, Outcome, Status, local_executor, open_store, run
+from dp_synth.benchmark.dask import dask_executor
+from dp_synth.benchmark.executor import Worker, attempt
 from dp_synth.benchmark.store import read, save
-from dp_synth.benchmark.worker import Worker, attempt
 
 WARM = 20  # cells until every process is up
 
@@ -31,27 +31,27 @@ def unisolated(cells: Iterator[Cell]) -> Iterator[tuple[Cell, Outcome]]:
         yield cell, trivial.work(cell)
 
 
-def measure(crew: Crew, number: int, processes: int) -> tuple[float, float, float]:
+def measure(executor: Executor, number: int, processes: int) -> tuple[float, float, float]:
     """Return seconds until all processes are up, then milliseconds a cell and process.
 
     The last is of this process's processor alone.
     """
     moments: dict[int, tuple[float, float]] = {}
 
-    def report(tally: Tally) -> None:
+    def report(tally: Status) -> None:
         moments[tally.done] = time.perf_counter(), time.process_time()
 
     cells = trivial.cells(number + WARM * processes)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        run(cells, open_store(folder), crew, report=report)
+        run(cells, open_store(folder), executor, report=report)
     first, last = moments[WARM * processes], moments[len(cells)]
     wall, cpu = (1000 * (b - a) / number for a, b in zip(first, last, strict=True))
     return first[0] - started, wall * processes, cpu
 
 
-def show(name: str, crew: Crew, number: int, processes: int) -> None:
-    up, wall, cpu = measure(crew, number, processes)
+def show(name: str, executor: Executor, number: int, processes: int) -> None:
+    up, wall, cpu = measure(executor, number, processes)
     print(f"{name:<28} up {up:6.1f} s   {wall:7.2f} ms a cell and process   {cpu:6.2f} ms of the "
           "runner's processor", flush=True)  # fmt: skip
 
@@ -93,7 +93,7 @@ def main() -> None:
     print(f"{given.cells} cells; {psutil.cpu_count()} cores, load {psutil.getloadavg()[0]:.1f}")
     show("no isolation", unisolated, given.cells, 1)  # type: ignore[arg-type]
     for jobs in (1, 2):
-        show(f"processes: {jobs}", local_crew(trivial.work, jobs), given.cells, jobs)
+        show(f"processes: {jobs}", local_executor(trivial.work, jobs), given.cells, jobs)
     if given.dask:
         from distributed import LocalCluster
 
@@ -101,8 +101,8 @@ def main() -> None:
             with LocalCluster(
                 n_workers=size, threads_per_worker=1, dashboard_address=":0"
             ) as cluster:
-                crew = dask_crew(trivial.work, cluster.scheduler_address)
-                show(f"dask workers: {size}", crew, given.cells, size)
+                executor = dask_executor(trivial.work, cluster.scheduler_address)
+                show(f"dask workers: {size}", executor, given.cells, size)
     show_steps(given.cells)
 
 

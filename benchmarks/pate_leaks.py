@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from cells import RECORDS, Record, boosted_auc, read
-from inputs import Source, load
+from inputs import Source, boosted_auc, load
+from measured import RECORDS, Record, read
 from scipy import stats
 
 import dp_synth as dps
@@ -29,7 +29,7 @@ from dp_synth.accounting import Plan, Votes
 from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.audit import Worlds, clopper_pearson_bound
 from dp_synth.domain import Codes, Domain
-from dp_synth.mechanisms.noisy_votes import (
+from dp_synth.mechanisms.pate import (
     Ballots,
     Integers,
     Questions,
@@ -38,7 +38,7 @@ from dp_synth.mechanisms.noisy_votes import (
     leanings,
     winners,
 )
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.table import PrivateTable
 
 EPSILON, DELTA = 1.0, 1e-5
 RESULTS = "pate_leaks.jsonl"

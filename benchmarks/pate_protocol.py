@@ -24,11 +24,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from cells import RECORDS, read
-from inputs import Parts
+from measured import RECORDS, read
 from study import TABLES, Score, scores_of, study_parts
 
 import dp_synth as dps
+from dp_synth.datasets import Dataset
 
 DELTA = 1e-5
 RESULTS = "pate_protocol.jsonl"
@@ -57,7 +57,7 @@ METHODS = {
 }
 
 
-def settings_of(name: str, parts: Parts) -> dict[str, object]:
+def settings_of(name: str, parts: Dataset) -> dict[str, object]:
     """Return the settings of a method on a table, the label and its public number of teachers."""
     settings = dict(METHODS[name].settings)
     if METHODS[name].synthesizer != "pategan":
@@ -68,7 +68,7 @@ def settings_of(name: str, parts: Parts) -> dict[str, object]:
 
 
 def tables_of(
-    name: str, parts: Parts, epsilon: float, training: int, tables: int
+    name: str, parts: Dataset, epsilon: float, training: int, tables: int
 ) -> Iterator[pd.DataFrame]:
     """Yield the tables of one training, of as many rows as were trained on."""
     method, train = METHODS[name], parts.train
@@ -89,7 +89,7 @@ def tables_of(
 
 
 def record_of(
-    name: str, parts: Parts, arguments: argparse.Namespace, training: int
+    name: str, parts: Dataset, arguments: argparse.Namespace, training: int
 ) -> dict[str, object]:
     """Return a line of results: what was done, and every classifier's scores on every table."""
     started = time.process_time()

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from cells import RECORDS, Record, read
-from measured import Spread
+from measured import RECORDS, Record, read
 from study import PUBLISHED, PUBLISHED_REAL, TABLES, Score, place, statistic
 
+from dp_synth.records import Spread
 from dp_synth.rounding import at_least
 
 PROTOCOL, LEAKS = "pate_protocol.jsonl", "pate_leaks.jsonl"

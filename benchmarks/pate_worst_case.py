@@ -18,7 +18,7 @@ import sys
 
 import numpy as np
 import pandas as pd
-from cells import Record, arguments
+from measured import Record, arguments
 
 import dp_synth as dps
 from dp_synth.accounting import Accountant, PrivacyCurve

@@ -13,13 +13,14 @@ import sys
 from collections.abc import Iterator
 
 import tables
-from cells import Fit, Task, arguments, compute
+from fits import Fits, Method, compute
 from inputs import Source
+from measured import arguments
 
 import dp_synth as dps
 
 EPSILON = 1.0
-METHODS = ("independent", "mst", "clique_tree")
+METHODS: tuple[Method, ...] = (("independent", {}), ("mst", {}), ("clique_tree", {}))
 SOURCES = (
     *(Source("adult_discrete", times=times) for times in (1, 10, 100)),
     *(Source("adult_discrete", columns=columns) for columns in (10, 25, 50, 100, 200)),
@@ -28,17 +29,15 @@ SOURCES = (
 )
 
 
-def tasks(seeds: int) -> Iterator[Task]:
-    """Yield each method on each table, all seeds in one process."""
+def fits(seeds: int) -> Iterator[Fits]:
+    """Yield each method on each table."""
     for source in SOURCES:
-        for name in METHODS:
-            fits = [Fit(name, EPSILON, seed) for seed in range(seeds)]
-            yield Task(source, fits, scored=False)
+        yield Fits(source, METHODS, [EPSILON], range(seeds))
 
 
 def main() -> None:
     given = arguments().parse_args()
-    compute(tasks(given.seeds), given.results / "scaling.jsonl", resume=given.resume)
+    compute(fits(given.seeds), given.results / "scaling.jsonl", resume=given.resume)
     for name in tables.OF_FILE["scaling"]:
         print(f"\n{tables.draw(name, given.results)}")
 

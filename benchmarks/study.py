@@ -8,15 +8,15 @@ github.com/spalabucr/pategan-audit. XGBoost gives way to gradient boosting by hi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from inputs import Parts
 from numpy.typing import NDArray
 
 import dp_synth as dps
+from dp_synth.datasets import Dataset
 
 Floats = NDArray[np.float64]
 Score = tuple[float, float]  # AUROC and AUPRC
@@ -76,7 +76,7 @@ class Statistic:
     trainings: Sequence[Score]
 
 
-def study_parts(table: str) -> Parts:
+def study_parts(table: str) -> Dataset:
     """Return the rows that the study trains on, those that it tests on, and a schema for them.
 
     Bounds and categories are those of the cleaned file, which stand for public ones inside an
@@ -96,7 +96,8 @@ def study_parts(table: str) -> Parts:
     columns = [_column(rows[name]) for name in rows]
     fields = {"name": table, "label": label, "positive": "1", "columns": columns}
     schema = dps.Schema.from_dict(fields)
-    return Parts(train.reset_index(drop=True), test.reset_index(drop=True), schema)
+    train, test = (one.reset_index(drop=True) for one in (train, test))
+    return replace(data, train=train, holdout=test, schema=schema)
 
 
 def _cleaned(rows: pd.DataFrame) -> pd.DataFrame:
@@ -148,7 +149,7 @@ def classifiers() -> dict[str, Callable[[], Classifier]]:
     }
 
 
-def scores_of(rows: pd.DataFrame, parts: Parts) -> dict[str, Score]:
+def scores_of(rows: pd.DataFrame, parts: Dataset) -> dict[str, Score]:
     """Return AUROC and AUPRC on the test rows of each classifier, trained on ``rows``.
 
     Inputs are scaled to [0, 1] by ``rows``. A classifier of one class says the same of all.

@@ -10,16 +10,17 @@ that DP_SYNTH_DATA names.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import tables
-from cells import Fit, Task, arguments, compute
+from fits import Fits, Method, compute
 from inputs import Source
+from measured import arguments
 
 import dp_synth as dps
 
 EPSILONS = (0.1, 0.3, 1.0, 10.0)
-METHODS: Sequence[tuple[str, Mapping[str, object]]] = (
+METHODS: Sequence[Method] = (
     ("independent", {}),
     ("mst", {}),
     ("mst", {"as_published": True}),
@@ -42,29 +43,21 @@ SIX_TABLES = (
 FLOOR_EPSILONS = (0.1, 1.0, 10.0)
 
 
-def adult(seeds: int) -> Iterator[Task]:
+def adult(seeds: int) -> Iterator[Fits]:
     """Yield every method at every epsilon on coded Adult, and what bounds them all."""
-    source = Source("adult_discrete")
-    constant = [Fit(name, 0.0, 0) for name in ("held-out rows", "real rows")]
-    shuffled = [Fit("independent without noise", 0.0, seed) for seed in range(seeds)]
-    yield Task(source, [*constant, *shuffled], classified=True)
-    for name, settings in METHODS:
-        for epsilon in EPSILONS:
-            many = MANY_ROWS if epsilon == 1 and name in SAMPLED_OFTEN and not settings else 0
-            fits = [Fit(name, epsilon, seed, settings) for seed in range(seeds)]
-            yield Task(source, fits, classified=True, many_rows=many)
+    coded, often = Source("adult_discrete"), [(name, {}) for name in SAMPLED_OFTEN]
+    others = [epsilon for epsilon in EPSILONS if epsilon != 1]
+    rest = [method for method in METHODS if method not in often]
+    yield Fits(coded, METHODS, others, range(seeds), classified=True, baselines=True)
+    yield Fits(coded, rest, [1.0], range(seeds), classified=True)
+    yield Fits(coded, often, [1.0], range(seeds), classified=True, many_rows=MANY_ROWS)
 
 
-def never_worse(seeds: int) -> Iterator[Task]:
+def never_worse(seeds: int) -> Iterator[Fits]:
     """Yield the same seeds for independent columns and for those that must not fall below."""
+    methods: list[Method] = [(name, {}) for name in ("independent", "mst", "clique_tree")]
     for table in SIX_TABLES:
-        fits = [
-            Fit(name, epsilon, seed)
-            for name in ("independent", "mst", "clique_tree")
-            for epsilon in FLOOR_EPSILONS
-            for seed in range(seeds)
-        ]
-        yield Task(Source(table), fits)
+        yield Fits(Source(table), methods, FLOOR_EPSILONS, range(seeds))
 
 
 PARTS = {"adult": adult, "never_worse": never_worse}

@@ -16,8 +16,9 @@ from pathlib import Path
 import audit_tables
 import deep_tables
 import pate_tables
-from cells import RECORDS, read
-from measured import Results, Spread, markdown
+from measured import RECORDS, Results, markdown, read
+
+from dp_synth.records import Spread
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("docs/synthesizers.md", "docs/auditing.md", "README.md")

@@ -15,11 +15,13 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from inputs import Parts, Source, load
-from measured import Spread, markdown
+from inputs import Source, load
+from measured import markdown
 
 import dp_synth as dps
-from dp_synth.validation import Validation, _chances, model_groups
+from dp_synth.datasets import Dataset
+from dp_synth.records import Spread
+from dp_synth.synthesizers.validation import Validation, _chances, model_groups
 
 SHARES = (0.0, 0.02, 0.05, 0.1)
 RECIPES: tuple[dps.Synthesizer, ...] = (dps.CliqueTree(), dps.MST())
@@ -43,7 +45,7 @@ def exact(release: dps.Release, codes: np.ndarray) -> dict[tuple[str, ...], floa
 
 def row(
     recipe: dps.Synthesizer,
-    parts: Parts,
+    parts: Dataset,
     codes: np.ndarray,
     seeds: int,
     share: float,
@@ -73,7 +75,7 @@ def row(
     return values, covered
 
 
-def release_events(parts: Parts) -> list[tuple[dps.accounting.Event, int]]:
+def release_events(parts: Dataset) -> list[tuple[dps.accounting.Event, int]]:
     """Return what a fit is charged for."""
     release = RECIPES[-1].fit(parts.train, parts.schema, BUDGET, seed=0)
     return [(entry.event, entry.count) for entry in release.ledger.reservations]

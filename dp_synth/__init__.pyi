@@ -99,7 +99,7 @@ from .synthesizers import (
 from .synthesizers import (
     Synthesizer as Synthesizer,
 )
+from .synthesizers import Validation as Validation
 from .synthesizers import (
     fit_jointly as fit_jointly,
 )
-from .validation import Validation as Validation

@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,9 @@ from numpy.typing import NDArray
 
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger, Plan, Slice
+from dp_synth.domain import Codes
 from dp_synth.errors import CheckpointError, InputError
 from dp_synth.files import written_whole
-from dp_synth.mechanisms.cells import Cells
 from dp_synth.readers import parse_json, read_arrays
 from dp_synth.settings import check_settings, checked
 from dp_synth.transcript import Answer, from_fields, names_of, to_fields
@@ -74,6 +74,17 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, eq=False)
+class DiscoveredDomain:
+    """Categories of open columns, and the group of each fine code of others.
+
+    Public, since they were paid for: the texts that were released, and what noisy counts say.
+    """
+
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bins: Mapping[str, Codes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class State:
     """Where a training stands: arrays by name, and what JSON can hold."""
 
@@ -90,7 +101,7 @@ class Kept:
     ledger: tuple[int, str]  # entries, and their fingerprint
     reserved_at: int
     noise: Mapping[str, Any]
-    cells: Cells
+    cells: DiscoveredDomain
     transcript: tuple[Answer, ...]
     state: State
 
@@ -126,7 +137,7 @@ class Kept:
             said["ledger"],
             said["reserved_at"],
             said["noise"],
-            Cells(texts, bins),
+            DiscoveredDomain(texts, bins),
             from_fields(said["transcript"], arrays),
             State(said["numbers"], own),
         )
@@ -169,7 +180,7 @@ class Keeper:
     checkpoint: Checkpoint
     fit: Mapping[str, object]
     payer: Slice
-    cells: Cells
+    cells: DiscoveredDomain
     transcript: Sequence[Answer]
     state: State | None = None
     _written: float = -math.inf

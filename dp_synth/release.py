@@ -43,18 +43,17 @@ from dp_synth.accounting import Ledger
 from dp_synth.datasets.tables import BLOCK, lacking_signs, write_blocks
 from dp_synth.display import ROWS, html_table
 from dp_synth.errors import InputError, ReleaseError, warn
-from dp_synth.evidence import Given, attribute_of
 from dp_synth.extensions import listed
 from dp_synth.files import written_whole
 from dp_synth.frames import ArrowTable, as_frame
 from dp_synth.inference import MixtureModel, Model, RefinedModel
+from dp_synth.inference.bootstrap import MarginalEstimate, replicas, standard_errors
 from dp_synth.inference.junction_tree import MAX_CELLS
 from dp_synth.readers import LARGEST_ARRAYS, parse_json, read_arrays
-from dp_synth.sampled_rows import Sampler, completed
+from dp_synth.sampling import Given, Sampler, attribute_of, completed
 from dp_synth.schema import Kinds, Schema
 from dp_synth.schema.kinds import Style
 from dp_synth.settings import checked
-from dp_synth.standard_errors import MarginalEstimate, replicas, standard_errors
 from dp_synth.transcript import Answer, from_fields, names_of, to_fields
 from dp_synth.validation_bounds import ValidationBounds, bounds_of
 
@@ -187,7 +186,7 @@ class Release:
     ) -> Iterator[pd.DataFrame]:
         """Return the records of `sample` one frame after another, of at most ``block`` records.
 
-        Memory does not grow with ``n``. Up to `sampled_rows.DRAWN` records, 1,048,576, fewer of
+        Memory does not grow with ``n``. Up to `sampling.DRAWN` records, 1,048,576, fewer of
         more than 64 columns, they are those of ``sample(n, seed)``. More are drawn so many at a
         time, each time stratified anew: they do not depend on ``block``, but are others than
         ``sample`` would draw at once. One empty frame where ``n`` is 0; completed rows are those

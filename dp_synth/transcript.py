@@ -1,4 +1,4 @@
-"""What passed the door: every noisy answer as it was given, for audits and standard errors.
+"""Transcript: every noisy answer as it passed the door, for models, audits, standard errors.
 
 Nothing here is private: counts and scores carry the noise that was charged for, and of a choice
 or of a vote only its outcome is kept, beside what was public about it. Noisy sums of gradients are
@@ -22,6 +22,19 @@ Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[np.generic]]
 
 HIDDEN = -1  # code of an attribute that is no part of a question
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Noisy counts of the marginal over ``clique``, with the noise that they carry.
+
+    ``values`` has the marginal's shape. ``stddev`` is one number, or an array of the same
+    shape where cells differ (a cell merged from k others carries sqrt(k) times their noise).
+    """
+
+    clique: Clique
+    values: Floats
+    stddev: float | Floats
 
 
 @dataclass(frozen=True, eq=False)

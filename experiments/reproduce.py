@@ -1,6 +1,6 @@
 """Run a reduced version of the paper's main figure again, and say number by number what came out.
 
-    python experiments/reproduce.py tradeoff-small [--seeds 5] [--out LINES.jsonl]
+    python -m experiments.reproduce tradeoff-small [--seeds 5] [--out LINES.jsonl]
 
 Each covered number is printed with the paper's value, the rerun's, the tolerance and a verdict.
 Exit status 0 when all agree, 1 when one does not, 2 when nothing could be compared. Coded Adult
@@ -18,16 +18,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-sys.path.insert(0, str(Path(__file__).resolve().parent / "tradeoff-small"))
 
-import cells
-from covered import EPSILONS, FIRST_SEED, SEEDS, Covered, Key, means, of_curves, of_paper, tasks
 
 from dp_synth.benchmark import read_record_file
+from experiments.tradeoff_small.covered import (
+    EPSILONS,
+    FIRST_SEED,
+    SEEDS,
+    Covered,
+    Key,
+    fits,
+    means,
+    of_curves,
+    of_paper,
+)
 
 HERE = Path(__file__).resolve().parent
 EXPERIMENTS = ("tradeoff-small",)
@@ -38,12 +45,8 @@ Line = Mapping[str, object]
 
 
 def coded(seeds: int, folder: Path) -> list[Line]:
-    """Return the lines of the fits to coded Adult, one process a method."""
-    each = list(tasks(seeds))
-    files = [folder / f"{place}.jsonl" for place in range(len(each))]
-    with ThreadPoolExecutor(JOBS) as threads:
-        list(threads.map(cells.run, each, files))
-    return [line for file in files for line in cells.read(file)]
+    """Return the lines of the fits to coded Adult."""
+    return list(fits(seeds).lines(folder / "coded", jobs=JOBS))
 
 
 def bundled(seeds: int, folder: Path) -> list[Line]:

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from scipy import stats
-
+from dp_synth.records import Spread, t_interval
 from dp_synth.rounding import at_least, at_most
 
 CONFIDENCE = 95  # per cent, of every interval over seeds
@@ -41,13 +39,9 @@ class Number:
     @classmethod
     def over_seeds(cls, values: Sequence[float], decimals: int, record: str, how: str) -> Number:
         """Return the mean of one value a seed with its t-interval; none where there is one seed."""
-        mean, count = float(np.mean(values)), len(values)
-        how = f"{how}; mean over seeds"
-        if count < 2:
-            return cls(mean, decimals, record, how, seeds=count)
-        error = float(np.std(values, ddof=1)) / math.sqrt(count)
-        half = float(stats.t.ppf((1 + CONFIDENCE / 100) / 2, count - 1)) * error
-        return cls(mean, decimals, record, how, mean - half, mean + half, count)
+        spread, how = Spread.of(values), f"{how}; mean over seeds"
+        low, high = t_interval(values) or (None, None)
+        return cls(spread.mean, decimals, record, how, low, high, spread.seeds)
 
     @property
     def half(self) -> float | None:

@@ -7,14 +7,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 import attacks
 import audit_tables
-import audits
-from measured import Spread
+import pytest
+from experiments.audit_tightness import audits
+
+from dp_synth.records import Spread
 
 
 def stage(found: float, claimed: float) -> dict[str, object]:

@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
 from dp_synth import checkpoint as checkpoints  # noqa: E402
 from dp_synth.checkpoint import Checkpoint  # noqa: E402
-from dp_synth.mechanisms import sampled_gradients  # noqa: E402
+from dp_synth.mechanisms import dp_sgd  # noqa: E402
 from dp_synth.nn import gan  # noqa: E402
 from dp_synth.nn.progress import Progress, watching  # noqa: E402
 
@@ -42,7 +42,7 @@ PLAIN = SCHEMA.select(["a"])
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charge 10 steps at once, so that 26 steps are three blocks."""
-    monkeypatch.setattr(sampled_gradients, "CHARGED_AT_ONCE", 10)
+    monkeypatch.setattr(dp_sgd, "CHARGED_AT_ONCE", 10)
     monkeypatch.setattr(gan, "WARM_UP", 5)
 
 
@@ -214,7 +214,7 @@ def test_neither_bits_of_the_noise_nor_coins_of_records_are_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[bytes] = []
-    bits = sampled_gradients.random_bits
+    bits = dp_sgd.random_bits
 
     def remembered_bits(*arguments):  # type: ignore[no-untyped-def]
         source = bits(*arguments)
@@ -225,7 +225,7 @@ def test_neither_bits_of_the_noise_nor_coins_of_records_are_in_the_file(
 
         return draw
 
-    monkeypatch.setattr(sampled_gradients, "random_bits", remembered_bits)
+    monkeypatch.setattr(dp_sgd, "random_bits", remembered_bits)
     stopped(tmp_path, 20, seed=None)
     held = everything_in(tmp_path / "kept.npz")
     long = [one for one in drawn if len(one) >= 8]

@@ -8,8 +8,8 @@ import pytest
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.errors import InputError
-from dp_synth.evidence import read_given, read_given_rows
 from dp_synth.release import Release
+from dp_synth.sampling import read_given, read_given_rows
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST
 

@@ -16,10 +16,10 @@ from dp_synth.accounting import read_ledger
 from dp_synth.accounting.ledger import UNCONFIRMED
 from dp_synth.counting import records
 from dp_synth.datasets import write_table
-from dp_synth.intake import telling
 from dp_synth.report.card import data_card
 from dp_synth.schema import Misfits, draft
 from dp_synth.schema.draft import BOUNDS_FROM
+from dp_synth.synthesizers.fitting import telling
 
 FIELDS = {
     "name": "people",

@@ -10,13 +10,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dp_synth import intake
 from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.counting import Records, kept_of_units, read_records, records
 from dp_synth.datasets import read_table, write_table
 from dp_synth.errors import InputError, SchemaError
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import AIM, MST, SYNTHESIZERS, CliqueTree, Independent, PrivBayes
+from dp_synth.synthesizers import (
+    AIM,
+    MST,
+    SYNTHESIZERS,
+    CliqueTree,
+    Independent,
+    PrivBayes,
+    fitting,
+)
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
 FOLDER = os.environ.get("DP_SYNTH_DATA")
@@ -156,7 +163,7 @@ def wide_schema(columns: int, size: int, constraints: list[object] | None = None
 def test_more_cells_than_fit_are_refused_from_the_schema_alone(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "MAX_CELLS", 1000)
+    monkeypatch.setattr(fitting, "MAX_CELLS", 1000)
     schema = wide_schema(6, 200)
     accountant = Accountant(BUDGET)
     said = r"have 1,200 cells together, at most 1,000 .*'c3', 'c4', 'c5', fewer bins"

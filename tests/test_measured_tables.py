@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import deep_tables
+import fits
 import numpy as np
+import pandas as pd
 import pytest
+import tables
+from inputs import Source
 from scipy import stats
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import deep_tables
-import tables
-from measured import Spread
+from dp_synth import datasets
+from dp_synth.records import Spread
 
 Draw = Callable[[Path], None]
 
@@ -120,3 +123,31 @@ def test_correlations_are_those_of_scipy_ties_included() -> None:
     flat, epsilons = values.ravel(), np.tile(EPSILONS, 5)
     slow = [stats.spearmanr(flat[one], epsilons[one]).statistic for one in chosen]
     assert deep_tables.correlations(values, chosen) == pytest.approx(slow)
+
+
+def test_a_line_is_a_cell_of_a_grid_and_what_seeds_have_in_common_stands_once() -> None:
+    one = fits.Fits(Source("adult"), [("mst", {"as_published": True})], [1.0], (0, 1))
+    whole = fits._whole("mst", {"as_published": True})
+    cells = [("mst", whole, 1.0, 0, ""), ("mst", whole, 1.0, 1, "ValueError: no")]
+    cells += [(name, "{}", None, seed, "") for name in fits.BASELINES for seed in (0, 1)]
+    values = {"tv2": 0.1, "tv2_holdout": 0.2, "cost:fit_peak_mb": 300.0, "kmarginal": 1.0}
+    rows = [
+        dict(zip(("synthesizer", "settings", "epsilon", "seed", "error"), cell, strict=True))
+        | {"metric": metric if not cell[-1] else "", "value": value}
+        for cell in cells
+        for metric, value in values.items()
+    ]
+    data, frame = datasets.load("adult"), pd.DataFrame(rows)
+    done, failed = one._lines(frame, data)
+    sizes = {"records": float(len(data.train)), "columns": float(len(data.schema.names))}
+    assert done["values"] == sizes | {"tv": 0.1, "tv_holdout": 0.2, "megabytes": 300.0}
+    assert done["settings"] == failed["settings"] == {"as_published": True}
+    assert (failed["error"], failed["seed"]) == ("ValueError: no", 1)
+    beside = list(replace(one, baselines=True)._lines(frame, data))[2:]
+    assert [line["synthesizer"] for line in beside] == [
+        "real rows",
+        "held-out rows",
+        *["independent without noise"] * 2,
+    ]
+    assert beside[1]["values"] == sizes | {"tv": 0.1}
+    assert {line["epsilon"] for line in beside} == {0.0}

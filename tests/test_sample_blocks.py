@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dp_synth import sampled_rows
+from dp_synth import sampling
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.datasets import read_table, write_table
 from dp_synth.errors import InputError
@@ -82,7 +82,7 @@ def test_no_rows_are_one_empty_frame_of_the_same_kinds(release: Release) -> None
 def test_more_rows_than_are_drawn_at_once_begin_alike_and_do_not_depend_on_the_block(
     release: Release, asked: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampled_rows, "DRAWN", 102)
+    monkeypatch.setattr(sampling, "DRAWN", 102)
     rows = pd.concat(release.sample_blocks(1_003, seed=1, block=64, **asked), ignore_index=True)
     others = pd.concat(release.sample_blocks(1_003, seed=1, block=40, **asked), ignore_index=True)
     pd.testing.assert_frame_equal(rows, others)
@@ -99,7 +99,7 @@ def test_more_rows_than_are_drawn_at_once_begin_alike_and_do_not_depend_on_the_b
 def test_each_part_that_is_drawn_has_the_counts_that_are_expected(
     release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampled_rows, "DRAWN", 1_000)
+    monkeypatch.setattr(sampling, "DRAWN", 1_000)
     rows = pd.concat(release.sample_blocks(10_000, seed=2), ignore_index=True)
     share = release.model.marginal(("grade",)) / release.model.total
     counts = rows["grade"].value_counts(sort=False).to_numpy()
@@ -113,7 +113,7 @@ def test_a_hundred_million_rows_are_drawn_only_as_they_are_asked_for(
     drawn: list[int] = []
     kind = type(release.model)
     draw = kind.sample
-    monkeypatch.setattr(sampled_rows, "DRAWN", 5_000)
+    monkeypatch.setattr(sampling, "DRAWN", 5_000)
     monkeypatch.setattr(kind, "sample", lambda self, n, rng: drawn.append(n) or draw(self, n, rng))
     rows = release.sample_blocks(10**8, seed=1, block=2_000)
     assert [len(frame) for frame in islice(rows, 4)] == [2_000, 2_000, 1_000, 2_000]
@@ -123,7 +123,7 @@ def test_a_hundred_million_rows_are_drawn_only_as_they_are_asked_for(
 def test_wide_tables_are_drawn_in_smaller_parts(
     release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampled_rows, "MOST_CODES", 40 * len(COLUMNS))
+    monkeypatch.setattr(sampling, "MOST_CODES", 40 * len(COLUMNS))
     assert [len(frame) for frame in release.sample_blocks(100, seed=0)] == [40, 40, 20]
 
 

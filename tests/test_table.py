@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.counting import CodeCounts, Counts
 from dp_synth.domain import Domain
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.table import PrivateTable
 
 
 def _private(codes: NDArray[np.int32] | Counts, domain: Domain) -> PrivateTable:

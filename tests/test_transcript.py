@@ -11,7 +11,7 @@ from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget, Sele
 from dp_synth.domain import Domain
 from dp_synth.errors import BudgetExceeded
 from dp_synth.mechanisms import Distances, measure, measure_distances, select
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.transcript import (
     ChoiceAnswer,
     MarginalAnswer,

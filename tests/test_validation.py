@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 import dp_synth as dps
-from dp_synth import validation as module
 from dp_synth.accounting import ADJACENCIES, Accountant, Adjacency, Gaussians, Plan, PrivacyBudget
 from dp_synth.audit.ledger_checks import answers_are_charged, ledger_adds_up
-from dp_synth.comparison import GaussianComparison
+from dp_synth.audit.likelihood_ratio import Comparison, GaussianComparison, LikelihoodRatios
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError, SchemaError
 from dp_synth.inference import JunctionTreeModel, independent_model
-from dp_synth.measurement import Measurement
-from dp_synth.table import PrivateTable
-from dp_synth.validation import Validation, model_groups, validate
+from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.synthesizers import validation as module
+from dp_synth.synthesizers.validation import Validation, model_groups, validate
+from dp_synth.transcript import Measurement
 from dp_synth.validation_bounds import PARTS, bounds_of
 
 Codes = NDArray[np.int32]
@@ -58,18 +58,21 @@ class Asked:
         codes: Codes,
         held: Codes,
         *,
-        twin: Codes | None = None,
-        held_twin: Codes | None = None,
+        neighbour: Codes | None = None,
+        held_neighbour: Codes | None = None,
     ) -> tuple[PrivateTable, PrivateTable]:
         payer = self.accountant.repeat(self.piece)
 
-        def table(rows: Codes, other: Codes | None, **more: object) -> PrivateTable:
-            beside = None if other is None else PrivateTable(other, self.domain, payer)
-            return PrivateTable(rows, self.domain, payer, twin=beside, **more)  # type: ignore[arg-type]
+        def auditor(beside: Codes) -> LikelihoodRatios:
+            return LikelihoodRatios(PrivateTable(beside, self.domain, payer))
 
-        members = table(codes, twin)
-        others = table(held, held_twin, transcript=members.transcript)
+        first = auditor(codes if neighbour is None else neighbour)
+        second = auditor(held if held_neighbour is None else held_neighbour)
+        members = PrivateTable(codes, self.domain, payer, auditor=first)
+        answers = members.transcript
+        others = PrivateTable(held, self.domain, payer, transcript=answers, auditor=second)
         validate(self.settings, self.domain, members, others, self.model, self.rng)
+        self.comparisons = first.comparisons, second.comparisons
         return members, others
 
 
@@ -83,10 +86,10 @@ def rows_of(records: tuple[tuple[int, ...], ...]) -> Codes:
     return np.array(records, dtype=np.int32).reshape(-1, len(TINY))
 
 
-def moved(table: PrivateTable) -> dict[str, float]:
+def moved(comparisons: list[Comparison]) -> dict[str, float]:
     """Return the squared distance of two tables in each part, in standard deviations."""
     found: dict[str, float] = {}
-    for one in table.comparisons:
+    for one in comparisons:
         assert isinstance(one, GaussianComparison)
         found[one.part] = found.get(one.part, 0.0) + one.distance**2
     return found
@@ -109,9 +112,11 @@ def test_no_pair_of_small_tables_is_further_apart_than_each_part_was_charged_for
             for record in rest:
                 assert record is not None
                 one, two = rows_of(here), rows_of((*others, record))
-                for part, apart in moved(asked(one, one, twin=two)[0]).items():
+                asked(one, one, neighbour=two)
+                for part, apart in moved(asked.comparisons[0]).items():
                     largest[part] = max(largest[part], apart)
-                for part, apart in moved(asked(one, one, held_twin=two)[1]).items():
+                asked(one, one, held_neighbour=two)
+                for part, apart in moved(asked.comparisons[1]).items():
                     largest[part] = max(largest[part], apart)
     for part in PARTS:
         assert largest[part] <= paid[part] * counts[part] * (1 + 1e-9)

@@ -10,16 +10,15 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from dp_synth import one_shot
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.counting import CodeCounts
 from dp_synth.domain import Clique, Domain
 from dp_synth.inference import JunctionTreeModel
 from dp_synth.mechanisms import Distances, measure_distances
-from dp_synth.mechanisms.selection import CELLS_TOGETHER
+from dp_synth.mechanisms.exponential import CELLS_TOGETHER
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import MST, CliqueTree
-from dp_synth.table import PrivateTable
+from dp_synth.synthesizers import MST, CliqueTree, _one_shot
 
 COLUMNS = 100
 BUDGET = PrivacyBudget(20.0, 1e-6)
@@ -85,7 +84,7 @@ def test_pairs_too_large_to_be_held_are_left_out_not_refused(
 ) -> None:
     frame = wide_frame().iloc[:, :12]
     schema = SCHEMA.select(frame.columns)
-    monkeypatch.setattr(one_shot, "LARGEST_PAIR", 8)
+    monkeypatch.setattr(_one_shot, "LARGEST_PAIR", 8)
     release = kind().fit(frame, schema, BUDGET, seed=0)
     model = release.model
     coarse = model if isinstance(model, JunctionTreeModel) else model.coarse

@@ -13,10 +13,15 @@ from pydantic import BaseModel
 
 from dp_synth.accounting import event_file, events
 from dp_synth.accounting.ledger import Entry
-from dp_synth.benchmark.cell import RECORD_COLUMNS
-from dp_synth.benchmark.choice import SynthesizerChoice
-from dp_synth.benchmark.grid import Grid, LeakageTask, LimitsOfCells, UtilityTask
+from dp_synth.benchmark.grid import (
+    Grid,
+    LeakageTask,
+    LimitsOfCells,
+    SynthesizerSpec,
+    UtilityTask,
+)
 from dp_synth.dialect import Dialect
+from dp_synth.records import RECORD_COLUMNS
 from dp_synth.report.gate import Policy, Required, sample_policy
 from dp_synth.report.internal import InternalPart
 from dp_synth.report.publishable import Publishable
@@ -36,7 +41,7 @@ Json = Mapping[str, object]
 
 GRID: Mapping[str, type[BaseModel]] = {
     "The file": Grid,
-    "Each of `synthesizers`": SynthesizerChoice,
+    "Each of `synthesizers`": SynthesizerSpec,
     "`utility`": UtilityTask,
     "`leakage`": LeakageTask,
     "`limits`": LimitsOfCells,

@@ -27,11 +27,12 @@ from dp_synth.audit.bounds import (
     clopper_pearson_bound,
     gaussian_bound,
 )
+from dp_synth.audit.likelihood_ratio import ComparedRun, compare
 from dp_synth.audit.neighbours import NeighbouringTables, worst_case
 from dp_synth.audit.stages import low_bits_of, stages_of, total_scores
 from dp_synth.errors import InputError
 from dp_synth.rounding import at_least, at_most, rounded_up
-from dp_synth.synthesizers.base import Synthesizer, Watched
+from dp_synth.synthesizers.base import Synthesizer
 
 MOST_RUNS = 10_000_000  # a world: each is held until all are judged
 PARTS = 4  # of the level: total, its threshold, and two for the stages
@@ -218,13 +219,13 @@ def watch(
     *,
     runs: int,
     seed: np.random.SeedSequence,
-) -> tuple[list[Watched], list[Watched]]:
+) -> tuple[list[ComparedRun], list[ComparedRun]]:
     """Return independent runs about the table with the target, and about the one without it."""
     tables, schema = (design.inside, design.outside), design.schema
     first, second = (int(own) for own in seed.generate_state(2, np.uint64))
     return (
-        synthesizer.compare_only(*tables, schema, budget, runs=runs, seed=first),
-        synthesizer.compare_only(*tables[::-1], schema, budget, runs=runs, seed=second),
+        compare(synthesizer, tables, schema, budget, runs=runs, seed=first),
+        compare(synthesizer, tables[::-1], schema, budget, runs=runs, seed=second),
     )
 
 

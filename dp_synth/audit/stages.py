@@ -13,8 +13,7 @@ import numpy as np
 from dp_synth.accounting import Gaussian, PrivacyCurve, Round, Selection, compose
 from dp_synth.accounting.events import Event
 from dp_synth.audit.bounds import Worlds
-from dp_synth.comparison import SampledComparison
-from dp_synth.synthesizers.base import Watched
+from dp_synth.audit.likelihood_ratio import ComparedRun, SampledComparison
 
 LOW_BITS = "low bits"  # of a stage's name: what its numbers say beyond their values
 
@@ -30,7 +29,7 @@ class Stage:
     claim: PrivacyCurve
 
 
-def stages_of(inside: Sequence[Watched], outside: Sequence[Watched]) -> list[Stage]:
+def stages_of(inside: Sequence[ComparedRun], outside: Sequence[ComparedRun]) -> list[Stage]:
     """Return every stage that says something between the tables, by part and reason.
 
     The scores are of fresh answers. In either world half of them were given in runs about the
@@ -49,7 +48,7 @@ def stages_of(inside: Sequence[Watched], outside: Sequence[Watched]) -> list[Sta
 
 
 def low_bits_of(
-    inside: Sequence[Watched], outside: Sequence[Watched], claim: PrivacyCurve
+    inside: Sequence[ComparedRun], outside: Sequence[ComparedRun], claim: PrivacyCurve
 ) -> list[Stage]:
     """Return a stage of low bits for each kind of noisy sums in which they differ over the runs.
 
@@ -71,13 +70,13 @@ def low_bits_of(
     return found
 
 
-def total_scores(runs: Sequence[Watched]) -> list[float]:
+def total_scores(runs: Sequence[ComparedRun]) -> list[float]:
     """Return each run's log-likelihood ratio of all its answers: the asked table's to the other."""
     return [math.fsum(c.log_ratio() for c in run.comparisons) for run in runs]
 
 
 def _scores(
-    inside: Sequence[Watched], outside: Sequence[Watched], part: str, why: str
+    inside: Sequence[ComparedRun], outside: Sequence[ComparedRun], part: str, why: str
 ) -> tuple[list[float], list[float]]:
     """Return a stage's scores of the world with the target, and of the one without it."""
     scores: tuple[list[float], list[float]] = ([], [])
@@ -93,7 +92,7 @@ def _scores(
     return scores
 
 
-def _low_bits(run: Watched, part: str, why: str) -> float:
+def _low_bits(run: ComparedRun, part: str, why: str) -> float:
     return float(
         sum(
             c.low_bits
@@ -150,7 +149,7 @@ def _ranges(run: Charges) -> list[float]:
     return sorted(chain(*ranges), reverse=True)
 
 
-def _charges(run: Watched, part: str, why: str) -> Charges:
+def _charges(run: ComparedRun, part: str, why: str) -> Charges:
     """Return what a stage was charged for; of rounds, whose answers are another's, the choices."""
     events = ((e.event, e.count) for e in run.ledger.charges if (e.part, e.why) == (part, why))
     return tuple((e.choice if isinstance(e, Round) else e, count) for e, count in events)

@@ -7,13 +7,20 @@ a worker's process then pays for what its cells need alone.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from dp_synth.benchmark.cell import Cell, Measured, Outcome, Record, records
-from dp_synth.benchmark.crew import Crew, Ended, local_crew
-from dp_synth.benchmark.forecast import Forecast, forecast
-from dp_synth.benchmark.live import LiveCell, combined, compare, failures
-from dp_synth.benchmark.manifest import RunSummary, summarise, write_manifest
-from dp_synth.benchmark.record_file import read_record_file, write_record_file
-from dp_synth.benchmark.runner import Tally, run, status, unfinished
+from dp_synth.benchmark.cell import Cell, Limits, Measured, Outcome, records
+from dp_synth.benchmark.executor import Completed, Executor, local_executor
+from dp_synth.benchmark.provenance import RunSummary, summarise, write_manifest
+from dp_synth.benchmark.reruns import LiveCell, combined, compare, failures
+from dp_synth.benchmark.runner import (
+    Forecast,
+    Status,
+    default_store,
+    forecast,
+    run,
+    run_grid,
+    status,
+    unfinished,
+)
 from dp_synth.benchmark.store import (
     Store,
     gather,
@@ -22,26 +29,23 @@ from dp_synth.benchmark.store import (
     read_records,
     store_at,
 )
-from dp_synth.benchmark.worker import Limits
+from dp_synth.records import Record, read_record_file, write_record_file
 
 if TYPE_CHECKING:
+    from dp_synth.benchmark.cell_run import plan, run_cell
     from dp_synth.benchmark.grid import Grid
-    from dp_synth.benchmark.grid_run import default_store, run_grid
-    from dp_synth.benchmark.sources import plan
-    from dp_synth.benchmark.tasks import run_cell
 
-_HOMES = {
-    "Grid": "grid",
-    "default_store": "grid_run",
-    "plan": "sources",
-    "run_cell": "tasks",
-    "run_grid": "grid_run",
-}
+_HOMES = {"Grid": "grid", "plan": "cell_run", "run_cell": "cell_run"}
+
+# Names of the version before, for one version more.
+Crew, Ended, Tally, local_crew = Executor, Completed, Status, local_executor
 
 __all__ = [
     "Cell",
+    "Completed",
     "Crew",
     "Ended",
+    "Executor",
     "Forecast",
     "Grid",
     "Limits",
@@ -50,6 +54,7 @@ __all__ = [
     "Outcome",
     "Record",
     "RunSummary",
+    "Status",
     "Store",
     "Tally",
     "combined",
@@ -59,6 +64,7 @@ __all__ = [
     "forecast",
     "gather",
     "local_crew",
+    "local_executor",
     "open_store",
     "outcomes",
     "plan",

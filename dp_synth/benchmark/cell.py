@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import platform
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -13,52 +15,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import dp_synth
 from dp_synth._version import __version__
-from dp_synth.benchmark.machine import UNKNOWN, Machine
 from dp_synth.errors import InputError
 from dp_synth.readers import parse_json
+from dp_synth.records import Record
 
 if TYPE_CHECKING:
     from dp_synth.accounting import Adjacency
 
+
 T = TypeVar("T")
-
-Record = dict[str, str | float | int | None]
-
-# The columns of the gathered records, in order, and the kind of each.
-RECORD_COLUMNS: dict[str, type] = {
-    "dataset": str,
-    "task": str,
-    "synthesizer": str,
-    "settings": str,
-    "epsilon": float,
-    "delta": float,
-    "adjacency": str,
-    "seed": int,
-    "metric": str,
-    "value": float,
-    "low": float,
-    "high": float,
-    "seconds": float,
-    "wall_seconds": float,
-    "peak_mb": float,
-    "budget": str,
-    "version": str,
-    "processor": str,
-    "torch": str,
-    "kernels": str,
-    "error": str,
-}
-
-# Columns that the first records lack, and what stands there.
-ADDED: Record = {
-    "wall_seconds": None,
-    "peak_mb": None,
-    "budget": "",
-    "processor": "",
-    "torch": "",
-    "kernels": "",
-}
-
 
 NONE = type(None)
 NUMBER = (float, int, NONE)
@@ -73,7 +38,7 @@ def canonical_json(value: Mapping[str, object]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-SHOWING = frozenset({"cli", "figures", "report", "statistics"})  # parts that decide no result
+SHOWING = frozenset({"cli", "figures", "report", "statistics.py"})  # parts that decide no result
 
 
 @cache
@@ -86,6 +51,83 @@ def code_digest() -> str:
     for path in deciding:
         digest.update(path.as_posix().encode() + b"\0" + (package / path).read_bytes())
     return digest.hexdigest()
+
+
+CPU_INFO = Path("/proc/cpuinfo")  # of Linux, where platform.processor() names the family alone
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A processor's model; and torch's version and vector instructions where it was loaded.
+
+    Sums of floating-point numbers depend on the instructions that they are taken with, and a
+    training carries that on.
+    """
+
+    processor: str = ""
+    torch: str = ""
+    kernels: str = ""  # such as "AVX2", in torch's words
+
+    @classmethod
+    def here(cls) -> Machine:
+        """Return the machine of this process; torch is not loaded for it."""
+        torch = sys.modules.get("torch")
+        if torch is None:
+            return cls(processor())
+        return cls(processor(), str(torch.__version__), torch.backends.cpu.get_cpu_capability())
+
+    def __str__(self) -> str:
+        """Return the line's worth of it.
+
+        >>> print(Machine("A Fast One", "2.13.0+cpu", "AVX2"), Machine(), sep="; ")
+        A Fast One, torch 2.13.0+cpu, AVX2; a machine that is not recorded
+        """
+        torch = f"torch {self.torch}" if self.torch else ""
+        known = [word for word in (self.processor, torch, self.kernels) if word]
+        return ", ".join(known) or "a machine that is not recorded"
+
+
+UNKNOWN = Machine()
+
+
+def processor(source: Path = CPU_INFO) -> str:
+    """Return the model of the processor, its architecture where the system does not say."""
+    try:
+        lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return " ".join(value.split())
+    return platform.processor() or platform.machine()
+
+
+LIMITED = ("TimedOut:", "OutOfMemory:")  # how the error of a cell begins that came to a limit
+SAMPLE_OF_ROWS = "sample_of_rows"  # the baseline whose settings hold a share of the real rows
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one cell: seconds on the clock, and megabytes of resident memory.
+
+    The memory is that of the cell's process and of the processes which that one starts. None is
+    without limit.
+    """
+
+    seconds: float | None = None
+    memory_mb: float | None = None
+
+    def exceeded(self, seconds: float, megabytes: float) -> str:
+        """Return which limit so much is beyond, as the reason of a failed cell; "" for none."""
+        if self.seconds is not None and seconds > self.seconds:
+            return f"{LIMITED[0]} more than {self.seconds:g} s"
+        if self.memory_mb is not None and megabytes > self.memory_mb:
+            return f"{LIMITED[1]} more than {self.memory_mb:g} MB"
+        return ""
+
+
+UNLIMITED = Limits()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""Cells that are left, worked through by a crew; what has ended is never run again."""
+"""Runner of grids: cells that are left are run by an executor, stored, gathered and forecast.
+
+What has ended is never run again. `run_grid` does all of it in one call; it alone loads what plans
+and measures cells, so that work of another kind starts fast.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,35 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING
 
-from dp_synth.benchmark.cell import Cell, Outcome
-from dp_synth.benchmark.crew import Crew
-from dp_synth.benchmark.store import Store, outcomes, read, save
-from dp_synth.benchmark.worker import LIMITED
+from dp_synth import extensions
+from dp_synth.benchmark.cell import LIMITED, Cell, Outcome
+from dp_synth.benchmark.executor import Completed, Executor, Work, local_executor
+from dp_synth.benchmark.provenance import summarise, write_manifest
+from dp_synth.benchmark.store import Store, gather, open_store, outcomes, read, read_records, save
+from dp_synth.errors import InputError, missing_extra
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dp_synth.benchmark.grid import Grid
 
 GIVEN_UP = Outcome(error="GivenUp: cells of other seeds came to a limit")
+RESULTS = Path("results")
+MOST_JOBS = 4_096  # processes of one machine
+Kind = tuple[str, str, str]  # dataset, task, synthesizer
 
 
 @dataclass(frozen=True)
-class Tally:
+class Status:
     """How many cells are done, how many failed with which reason, and how many are left.
 
-    >>> tally = Tally(done=2, reasons={"ValueError: no": 1}, left=3)
-    >>> tally.failed, tally.total
+    >>> status = Status(done=2, reasons={"ValueError: no": 1}, left=3)
+    >>> status.failed, status.total
     (1, 6)
     """
 
@@ -38,15 +56,15 @@ class Tally:
         """All cells of the grid."""
         return self.done + self.failed + self.left
 
-    def after(self, outcome: Outcome) -> Tally:
-        """Return the tally once a cell that was left has ended."""
+    def after(self, outcome: Outcome) -> Status:
+        """Return the status once a cell that was left has ended."""
         if not outcome.error:
-            return Tally(self.done + 1, self.reasons, self.left - 1)
+            return Status(self.done + 1, self.reasons, self.left - 1)
         reasons = Counter(self.reasons) + Counter([outcome.error])
-        return Tally(self.done, dict(reasons), self.left - 1)
+        return Status(self.done, dict(reasons), self.left - 1)
 
 
-def status(cells: Iterable[Cell], store: Store) -> Tally:
+def status(cells: Iterable[Cell], store: Store) -> Status:
     """Return what the store holds of these cells; nothing is run."""
     done, left, reasons = 0, 0, Counter[str]()
     for _, outcome in outcomes(store, cells):
@@ -56,7 +74,7 @@ def status(cells: Iterable[Cell], store: Store) -> Tally:
             reasons[outcome.error] += 1
         else:
             done += 1
-    return Tally(done, dict(reasons), left)
+    return Status(done, dict(reasons), left)
 
 
 def unfinished(cells: Iterable[Cell], store: Store, *, retry: bool = True) -> list[Cell]:
@@ -68,13 +86,13 @@ def unfinished(cells: Iterable[Cell], store: Store, *, retry: bool = True) -> li
 def run(
     cells: Iterable[Cell],
     store: Store,
-    crew: Crew,
+    executor: Executor,
     *,
-    report: Callable[[Tally], None] = lambda tally: None,
+    report: Callable[[Status], None] = lambda status: None,
     retry: bool = True,
     give_up: int | None = None,
-) -> Tally:
-    """Let ``crew`` run what is unfinished and return the tally of all ``cells``.
+) -> Status:
+    """Let ``executor`` run what is unfinished and return the status of all ``cells``.
 
     A cell that fails is a row with its reason, whatever it did; with ``retry`` failed cells of
     earlier runs are tried again. Once ``give_up`` cells that differ by their seeds alone came to
@@ -83,19 +101,19 @@ def run(
     processes, keeps every cell that has ended, and goes on to the caller.
     """
     everything = list(cells)
-    tally = status(everything, store)
+    done_so_far = status(everything, store)
     todo = unfinished(everything, store, retry=retry)
     if retry:
-        tally = Tally(done=tally.done, left=len(todo))
+        done_so_far = Status(done=done_so_far.done, left=len(todo))
     limited = Counter[Cell]()
     if not retry:  # those of earlier runs are not tried again, and count
         limited.update(_limited_before(everything, store))
 
     def settle(cell: Cell, outcome: Outcome) -> None:
-        nonlocal tally
+        nonlocal done_so_far
         limited[_any_seed(cell)] += outcome.error.startswith(LIMITED)
-        tally = tally.after(outcome)
-        report(tally)
+        done_so_far = done_so_far.after(outcome)
+        report(done_so_far)
 
     def still_left() -> Iterator[Cell]:
         """Give the cells one by one, each looked up once more."""
@@ -109,11 +127,11 @@ def run(
             else:
                 yield cell
 
-    with closing(crew(still_left())) as ended:
+    with closing(executor(still_left())) as ended:
         for cell, outcome in ended:
             save(store, cell, outcome)
             settle(cell, outcome)
-    return tally
+    return done_so_far
 
 
 def _limited_before(cells: Iterable[Cell], store: Store) -> Iterator[Cell]:
@@ -124,3 +142,128 @@ def _limited_before(cells: Iterable[Cell], store: Store) -> Iterator[Cell]:
 
 def _any_seed(cell: Cell) -> Cell:
     return replace(cell, seed=0)
+
+
+def run_grid(
+    grid: Grid | Mapping[str, object] | str | Path,
+    store: str | Path | None = None,
+    *,
+    jobs: int = 1,
+    dask: str = "",
+    retry: bool = True,
+    report: Callable[[Status], None] = lambda status: None,
+) -> pd.DataFrame:
+    """Run every cell of a grid that is not done yet, and return the grid's records.
+
+    ``grid`` may be a file, or its content as a mapping, in which classes, functions, objects with
+    their settings and tables (`datasets.from_frame`) may stand for names, also those of a notebook
+    or a script; ``store`` a folder or an address of fsspec, ``results/<name of the grid>`` by
+    default. Cells run in ``jobs`` processes, or on the cluster whose scheduler is at ``dask``. A
+    stopped run goes on where it was; with ``retry`` failed cells are tried again. A failed cell is
+    a record with its ``error``. ``report`` is told how far the grid is, at first and after each
+    cell. InputError for a grid, a table or a store that is not as it should be; nothing is run
+    then.
+    """
+    from dp_synth.benchmark.cell_run import plan
+
+    if jobs < 1:
+        raise InputError(f"jobs must be 1 or more, got {jobs}")
+    if jobs > MOST_JOBS:
+        raise InputError(f"jobs must be at most {MOST_JOBS:,}, got {jobs:,}")
+    content = _loaded(grid)
+    cells, place = plan(content), open_store(store or default_store(content))
+    before = status(cells, place)
+    report(before)
+    if before.done < before.total:
+        executor = _executor(content, jobs, dask)
+        give_up, started = content.limits.give_up, datetime.now(UTC)
+        completed: list[tuple[Cell, Outcome]] = []
+
+        def noted(left: Iterator[Cell]) -> Completed:
+            with closing(executor(left)) as pairs:
+                for pair in pairs:
+                    completed.append(pair)
+                    yield pair
+
+        try:
+            run(cells, place, noted, report=report, retry=retry, give_up=give_up)
+        finally:  # whatever happens, that it was run is written down
+            used = None if dask else jobs
+            summary = summarise(cells, completed, started=started, jobs=used, cluster=dask)
+            write_manifest(place, content.model_dump(mode="json"), summary)
+    gather(place, cells)
+    return read_records(place)
+
+
+def default_store(grid: Grid) -> str:
+    """Return the folder of a grid's results where none is named."""
+    return str(RESULTS / grid.name)
+
+
+def _loaded(given: object) -> Grid:
+    from dp_synth.benchmark.grid import Grid
+
+    if isinstance(given, Grid):
+        return given
+    if isinstance(given, (str, Path)):
+        return Grid.load(given)
+    return Grid.from_dict(dict(given) if isinstance(given, Mapping) else given)
+
+
+def _executor(grid: Grid, jobs: int, scheduler: str) -> Executor:
+    """Return who runs the cells of a grid: a cluster if ``scheduler`` is an address of one."""
+    from dp_synth.benchmark.cell_run import SessionCells, run_cell
+
+    limits, objects = grid.cell_limits(), extensions.packed(grid.named())
+    fresh = grid.utility is not None and grid.utility.costs
+    work: Work = SessionCells(objects) if objects else run_cell
+    if not scheduler:
+        return local_executor(work, jobs, limits, fresh=fresh)
+    try:
+        from dp_synth.benchmark.dask import dask_executor
+    except ImportError:
+        raise missing_extra("a cluster", "dask", "cluster") from None
+    return dask_executor(work, scheduler, limits, fresh=fresh)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Cells of one kind that are left, with what those that ended took on average.
+
+    ``seconds`` (on the clock, a cell) and ``peak_mb`` (the most) are None where no cell of this
+    kind has ended: nothing is guessed.
+    """
+
+    dataset: str
+    task: str
+    synthesizer: str
+    left: int
+    seconds: float | None
+    peak_mb: float | None
+
+    @property
+    def total(self) -> float | None:
+        """Seconds that all cells of the kind will take, one after the other."""
+        return None if self.seconds is None else self.left * self.seconds
+
+
+def forecast(ended: Iterable[tuple[Cell, Outcome | None]]) -> list[Forecast]:
+    """Return a forecast for each kind of the cells, given with the outcomes of those that ended.
+
+    Failed cells tell nothing of the time that the others take, and are counted as left.
+    """
+    left: dict[Kind, int] = {}
+    known: dict[Kind, list[Outcome]] = {}
+    for cell, outcome in ended:
+        kind = (cell.dataset, cell.task, cell.synthesizer)
+        done = outcome is not None and not outcome.error
+        left[kind] = left.get(kind, 0) + (not done)
+        if outcome is not None and done:
+            known.setdefault(kind, []).append(outcome)
+    return [_of_kind(kind, count, known.get(kind, [])) for kind, count in left.items()]
+
+
+def _of_kind(kind: Kind, left: int, known: list[Outcome]) -> Forecast:
+    seconds = [one.wall_seconds for one in known if one.wall_seconds is not None]
+    peaks = [one.peak_mb for one in known if one.peak_mb is not None]
+    return Forecast(*kind, left, mean(seconds) if seconds else None, max(peaks) if peaks else None)

@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dp_synth._version import __version__
-from dp_synth.benchmark.cell import ADDED, RECORD_COLUMNS, Cell, Outcome, records
-from dp_synth.benchmark.record_file import check_settings_texts
+from dp_synth.benchmark.cell import Cell, Outcome, records
 from dp_synth.errors import InputError
 from dp_synth.files import Location, Url, location, write_whole
 from dp_synth.readers import parse_json
+from dp_synth.records import ADDED, RECORD_COLUMNS, check_settings_texts
 from dp_synth.settings import checked
 
 if TYPE_CHECKING:

@@ -285,7 +285,7 @@ def _unbounded(question: Question) -> str:
 
 
 def _check_plot(plot: Path | None) -> None:
-    from dp_synth.figures.accounting import check_place
+    from dp_synth.figures.files import check_place
 
     if plot is not None:
         check_place(plot)
@@ -294,7 +294,8 @@ def _check_plot(plot: Path | None) -> None:
 def _draw(curve: PrivacyCurve, plot: Path) -> None:
     import pandas as pd
 
-    from dp_synth.figures.accounting import privacy_curve, save
+    from dp_synth.figures.accounting import privacy_curve
+    from dp_synth.figures.files import save
 
     points = pd.concat([profile_points(curve), tradeoff_points(curve)], ignore_index=True)
     auc = curve.largest_auc()

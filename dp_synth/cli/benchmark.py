@@ -20,8 +20,8 @@ from dp_synth.readers import parse_json, read_json_lines
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.benchmark import Grid, Store, Tally, statistics
-    from dp_synth.benchmark.differ import FailureChange, StoreDiff
+    from dp_synth.benchmark import Grid, Status, Store, statistics
+    from dp_synth.benchmark.diff import FailureChange, StoreDiff
 
 EXIT_DIFFERENT = 4
 
@@ -90,7 +90,7 @@ def run(
     if dry_run:
         _forecast(content, place, jobs)
         return
-    told: list[Tally] = []
+    told: list[Status] = []
     try:
         with _progress(told) as report:
             benchmark.run_grid(
@@ -127,7 +127,7 @@ def _forecast(grid: Grid, place: str, jobs: int) -> None:
     typer.echo(f"{left} of {len(cells)} cells left: {', and '.join(parts)}")
 
 
-def _say(tally: Tally, store: Store) -> None:
+def _say(tally: Status, store: Store) -> None:
     """Say how many cells are done, why others are not, and where the records are."""
     if tally.failed == tally.total:
         raise InputError(f"every cell failed, the first with {next(iter(tally.reasons))}")
@@ -141,7 +141,7 @@ def _say(tally: Tally, store: Store) -> None:
 
 
 @contextmanager
-def _progress(told: list[Tally]) -> Iterator[Callable[[Tally], None]]:
+def _progress(told: list[Status]) -> Iterator[Callable[[Status], None]]:
     """Show a bar on standard error, moved by the function that is given; it notes what it is told.
 
     There is none where the first tally says that nothing is left to do.
@@ -155,7 +155,7 @@ def _progress(told: list[Tally]) -> Iterator[Callable[[Tally], None]]:
         *columns, console=Console(stderr=True), redirect_stdout=False, redirect_stderr=False
     )
 
-    def report(tally: Tally) -> None:
+    def report(tally: Status) -> None:
         told.append(tally)
         todo = told[0].total - told[0].done
         if len(told) > 1:
@@ -393,7 +393,7 @@ def diff(
     Cells are matched by table, task, synthesizer with settings, budget and seed, whatever version
     of the code made them. Times and memory are not compared.
     """
-    from dp_synth.benchmark.differ import diff as differ
+    from dp_synth.benchmark.diff import diff as differ
     from dp_synth.benchmark.store import store_at
 
     found = differ(store_at(first), store_at(second))

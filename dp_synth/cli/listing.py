@@ -85,7 +85,7 @@ def install_peer(
 def list_peers() -> None:
     """Print every peer: its methods, and its versions where it is installed."""
     from dp_synth.benchmark.peers import PEERS, environments
-    from dp_synth.benchmark.peers.errors import PeerError
+    from dp_synth.benchmark.peers.registry import PeerError
 
     width = max(map(len, PEERS))
     for name, peer in PEERS.items():

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dp_synth.release import Release
     from dp_synth.schema import Misfits, Schema
     from dp_synth.synthesizers import Synthesizer
-    from dp_synth.validation import Validation
+    from dp_synth.synthesizers.validation import Validation
 
 MISFITS = "private, for the data holder only: cells that do not fit (schema check shows them)"
 
@@ -332,7 +332,7 @@ def _check_internal(
 
 def _validation(share: float | None, holdout: Path | None) -> Validation | None:
     """Return what `--validate` asks for; with a hold-out also an attack."""
-    from dp_synth.validation import Validation
+    from dp_synth.synthesizers.validation import Validation
 
     return None if share is None else Validation(share, attack=holdout is not None)
 
@@ -358,7 +358,7 @@ def _add_internal(
     """Add the internal part, on the rows that were drawn, to a card that was written without it."""
     from dp_synth.report.card import data_card
     from dp_synth.report.internal import internal_part
-    from dp_synth.sampled_rows import DRAWN
+    from dp_synth.sampling import DRAWN
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # which was told when they were written
@@ -444,7 +444,7 @@ def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
 def _remarks(*, check: bool) -> Iterator[None]:
     """Print on standard error what the fits of the block remark, what is private marked so."""
     from dp_synth.errors import PrivacyWarning, SchemaMismatch
-    from dp_synth.intake import telling
+    from dp_synth.synthesizers.fitting import telling
 
     def tell(misfits: Misfits) -> None:
         if check:

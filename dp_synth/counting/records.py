@@ -117,6 +117,13 @@ class PrivateRecords:
         self.close()
 
 
+Data = pd.DataFrame | ArrowTable | str | PathLike[str] | PrivateRecords
+"""A private table: in memory, the path of a file, or read by `read_records`.
+
+In memory it is a frame of pandas, or a table that `frames.as_frame` takes: of Arrow, polars.
+"""
+
+
 def finest_domain(schema: Schema) -> Domain:
     """Return the schema's domain, with fine cells for those columns whose own a fit chooses.
 

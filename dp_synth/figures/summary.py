@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable
 
-import numpy as np
 import pandas as pd
 
-from dp_synth.readers import parse_json
+from dp_synth.records import method_names, t_interval
 from dp_synth.rounding import rounded_up
 
-LEVEL = 0.95
 RATES = "tpr_at_fpr_"
 ATTACKED = re.compile(rf"(auc|{RATES}[0-9.e-]+):(.+?)(:isolated)?")
 
@@ -36,7 +33,8 @@ def live(records: pd.DataFrame, *, task: str) -> pd.DataFrame:
 def _with_series(records: pd.DataFrame, task: str) -> pd.DataFrame:
     kept = records[(records["task"] == task) & (records["error"] == "")]
     kept = kept[kept["value"].notna()].copy()
-    kept["series"] = _series(kept)
+    names, keys = method_names(kept), zip(kept["synthesizer"], kept["settings"], strict=True)
+    kept["series"] = pd.Series([names[key] for key in keys], index=kept.index, dtype=object)
     kept["live"] = kept["live"].astype(bool) if "live" in kept else False
     return kept
 
@@ -69,19 +67,13 @@ def spread(records: pd.DataFrame, metric: str) -> pd.DataFrame:
     The interval is the 95 % t-interval of the mean over seeds. A single seed keeps the interval
     of its own record. Baselines have no epsilon: NaN, which sorts last.
     """
-    from scipy.special import stdtrit
-
     rows = []
     chosen = records[records["metric"] == metric]
     for (series, epsilon), group in chosen.groupby(["series", "epsilon"], dropna=False):
         values = group["value"].to_numpy(float)
-        mean, count = float(values.mean()), len(values)
-        if count > 1:
-            half = stdtrit(count - 1, (1 + LEVEL) / 2) * values.std(ddof=1) / np.sqrt(count)
-            low, high = mean - half, mean + half
-        else:
-            low, high = float(group["low"].iloc[0]), float(group["high"].iloc[0])
-        rows.append((series, epsilon, mean, low, high, count))
+        own = float(group["low"].iloc[0]), float(group["high"].iloc[0])
+        low, high = t_interval(values) or own
+        rows.append((series, epsilon, float(values.mean()), low, high, len(values)))
     columns = ["series", "epsilon", "mean", "low", "high", "seeds"]
     return pd.DataFrame(rows, columns=columns).sort_values(["series", "epsilon"], ignore_index=True)
 
@@ -102,21 +94,3 @@ def conditions(records: pd.DataFrame) -> str:
     seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
     over = f"95 % t-interval over {seeds} seeds" if most > 1 else "95 % interval of one seed"
     return ", ".join(parts) + f"; mean and {over}"
-
-
-def _series(records: pd.DataFrame) -> pd.Series[str]:
-    """Return the synthesizer's name, with those settings in which its rows differ."""
-    names = {}
-    for synthesizer, texts in records.groupby("synthesizer")["settings"]:
-        choices = {text: parse_json(text) for text in texts.unique()}
-        fields = sorted({field for choice in choices.values() for field in choice})
-        differing = [
-            field
-            for field in fields
-            if len({json.dumps(choice.get(field)) for choice in choices.values()}) > 1
-        ]
-        for text, choice in choices.items():
-            said = ", ".join(f"{field}={choice.get(field)}" for field in differing)
-            names[synthesizer, text] = f"{synthesizer} ({said})" if said else str(synthesizer)
-    keys = zip(records["synthesizer"], records["settings"], strict=True)
-    return pd.Series([names[key] for key in keys], index=records.index, dtype=object)

@@ -16,7 +16,7 @@ from dp_synth.inference.factors import Projections
 from dp_synth.inference.graphical_model import JunctionTreeModel
 from dp_synth.inference.histograms import project_to_simplex
 from dp_synth.inference.junction_tree import JunctionTree
-from dp_synth.measurement import Measurement
+from dp_synth.transcript import Measurement
 
 Floats = NDArray[np.float64]
 

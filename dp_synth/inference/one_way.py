@@ -15,7 +15,7 @@ from dp_synth.inference.expanded_model import RefinedModel
 from dp_synth.inference.graphical_model import JunctionTreeModel
 from dp_synth.inference.histograms import project_to_simplex, simplex_mean, smooth_ordered
 from dp_synth.inference.junction_tree import JunctionTree
-from dp_synth.measurement import Measurement
+from dp_synth.transcript import Measurement
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]

@@ -1,10 +1,14 @@
 """The door: private values in, noisy values out, each charged before anything is read."""
 
-from dp_synth.mechanisms.gaussian import count_records, measure
-from dp_synth.mechanisms.histograms import measure_histogram
-from dp_synth.mechanisms.scores import measure_distances
-from dp_synth.mechanisms.selection import Dependences, Distances, select
-from dp_synth.mechanisms.sensitivity import (
+from dp_synth.mechanisms.exponential import Dependences, Distances, select
+from dp_synth.mechanisms.gaussian import (
+    count_records,
+    measure,
+    measure_distances,
+    measure_histogram,
+)
+from dp_synth.mechanisms.table import (
+    PrivateTable,
     dependence_sensitivity,
     l1_distance_sensitivity,
     marginal_sensitivity,
@@ -13,6 +17,7 @@ from dp_synth.mechanisms.sensitivity import (
 __all__ = [
     "Dependences",
     "Distances",
+    "PrivateTable",
     "count_records",
     "dependence_sensitivity",
     "l1_distance_sensitivity",

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import Gaussians
 from dp_synth.mechanisms.gaussian import measure
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema.bins import FineBins
-from dp_synth.table import PrivateTable
 
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]

@@ -1,28 +1,43 @@
-"""Gaussian noise on marginals."""
+"""Gaussian mechanism: on marginals, histograms of a score, and distances from expectations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting import FilteredGaussian, Gaussians
-from dp_synth.comparison import GaussianComparison
-from dp_synth.domain import Clique
+from dp_synth.accounting import FilteredGaussian, Gaussian, Gaussians
+from dp_synth.domain import Clique, Codes
 from dp_synth.errors import InputError
-from dp_synth.measurement import Measurement
-from dp_synth.mechanisms.exact_noise import LARGEST_SCALE, Bits, rounded_gaussian
-from dp_synth.mechanisms.randomness import random_bits
-from dp_synth.mechanisms.sensitivity import marginal_sensitivity
-from dp_synth.table import PrivateTable
-from dp_synth.transcript import MarginalAnswer
+from dp_synth.mechanisms.exponential import Distances
+from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
+from dp_synth.mechanisms.table import PrivateTable, marginal_sensitivity
+from dp_synth.transcript import HistogramAnswer, MarginalAnswer, Measurement, ScoresAnswer
 
 Floats = NDArray[np.float64]
+CellsOf = Callable[[Codes], NDArray[np.integer]]
 
 EXACT = 1e-6  # the stddev of a number that is known, in place of 0
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianLaw:
+    """Arrays with Gaussian noise of ``stddev``: the exact ones ``here``, and the noisy ``values``.
+
+    ``exact`` reads the former of any table, and ``draw`` adds fresh noise to them.
+    """
+
+    part: str
+    why: str
+    exact: Callable[[PrivateTable], Sequence[Floats]]
+    draw: Callable[[Sequence[Floats]], Sequence[Floats]]
+    stddev: float
+    here: Sequence[Floats]
+    values: Sequence[Floats]
 
 
 def measure(
@@ -49,27 +64,16 @@ def measure(
     number of records public, each table is moved onto it, which reads nothing else.
     """
     event = gaussians.event(marginal_sensitivity(table.adjacency, table.payer.budget.max_rows))
-    if event.stddev > LARGEST_SCALE:
-        raise InputError(f"noise of stddev {event.stddev:.3g} says nothing; raise epsilon")
+    _refuse_drowned(event)
     table.shapes(cliques)
     table.payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
-    bits, exact = random_bits(table.payer, rng), table.exact_marginals(cliques)
-    noisy = [
-        Measurement(clique, values, event.stddev)
-        for clique, values in zip(cliques, _with_noise(exact, event.stddev, bits), strict=True)
+    law = _law(table, lambda one: one.exact_marginals(cliques), gaussians.name, event, rng, why=why)
+    noisy = [Measurement(c, v, event.stddev) for c, v in zip(cliques, law.values, strict=True)]
+    answers = [
+        MarginalAnswer(law.part, why, one.clique, one.values, event.stddev, table.groups)
+        for one in noisy
     ]
-    table.transcript.extend(
-        MarginalAnswer(gaussians.name, why, m.clique, m.values, event.stddev, table.groups)
-        for m in noisy
-    )
-    if table.twin is not None:
-        others = table.twin.exact_marginals(cliques)
-        fresh = _with_noise(others, event.stddev, bits)
-        answers = zip(exact, others, noisy, fresh, strict=True)
-        table.comparisons.extend(
-            GaussianComparison(gaussians.name, why, here, there, m.values, other, event.stddev)
-            for here, there, m, other in answers
-        )
+    table.record_answers(law, answers)
     records = table.public_records
     return noisy if records is None else [_of_total(one, records) for one in noisy]
 
@@ -93,9 +97,114 @@ def _of_total(measurement: Measurement, records: float) -> Measurement:
     return replace(measurement, values=values + (records - values.sum()) / values.size)
 
 
-def _with_noise(exact: Sequence[Floats], stddev: float, bits: Bits) -> list[Floats]:
-    """Return the counts with noise, all of it drawn at once."""
+def measure_distances(
+    distances: Distances,
+    cliques: Sequence[Clique],
+    gaussians: Gaussians | FilteredGaussian,
+    rng: np.random.Generator,
+    *,
+    why: str = "scores",
+) -> Floats:
+    """Return the distance of each marginal from its expectation, with Gaussian noise.
+
+    The standard deviation is ``noise_multiplier`` times the sensitivity of one distance.
+    BudgetExceeded when the table's slice cannot pay, KeyError for an unknown attribute, ValueError
+    for weighted distances: nothing is then charged, read or drawn.
+
+    Privacy
+    -------
+    One unit moves each distance by at most ``distances.sensitivity``; every noisy distance is a
+    Gaussian mechanism of its own and charged as one event. Expectations are rounded to multiples
+    of 1 / ``distances.fineness``, so that distances are whole multiples of it, and noise that is
+    rounded to such multiples is post-processing of the continuous mechanism
+    (``rounded_gaussian``).
+    """
+    if distances._weights is not None:  # fractions would show through noise on whole numbers
+        raise ValueError("weighted distances are not whole numbers; measure them without weights")
+    event, table = gaussians.event(distances.sensitivity), distances.table
+    _refuse_drowned(event, distances.fineness)
+    distances.refuse_foreign(cliques)
+    table.payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
+
+    def exact(any_table: PrivateTable) -> list[Floats]:
+        return [distances._about(any_table)._qualities(cliques)]
+
+    law = _law(table, exact, gaussians.name, event, rng, why=why, fineness=distances.fineness)
+    (scores,) = law.values
+    answer = ScoresAnswer(law.part, why, tuple(cliques), scores, event.stddev, table.groups)
+    table.record_answers(law, [answer])
+    return scores.copy()
+
+
+def measure_histogram(
+    table: PrivateTable,
+    cells_of: CellsOf,
+    size: int,
+    gaussians: Gaussians,
+    rng: np.random.Generator,
+    *,
+    why: str = "scores of records",
+) -> Floats:
+    """Return how many records fall into each of ``size`` cells, with Gaussian noise.
+
+    ``cells_of`` is public: codes of shape (records, attributes) to a cell a record, from 0. It
+    looks at each record by itself. Cells beyond the last count as the last. Errors as `measure`.
+
+    Privacy
+    -------
+    A record lies in one cell whatever the others are, so that the histogram is a marginal over
+    one derived attribute: its L2 sensitivity is ``marginal_sensitivity``, and it is charged as
+    one Gaussian event, noised and rounded as in `measure`.
+    """
+    event = gaussians.event(marginal_sensitivity(table.adjacency, table.payer.budget.max_rows))
+    _refuse_drowned(event)
+    table.payer.charge(gaussians, event, 1, why=why, sampler="exact")
+
+    def exact(any_table: PrivateTable) -> list[Floats]:
+        return [_counted(any_table, cells_of, size)]
+
+    law = _law(table, exact, gaussians.name, event, rng, why=why)
+    (noisy,) = law.values
+    table.record_answers(law, [HistogramAnswer(law.part, why, noisy, event.stddev, table.groups)])
+    return noisy.copy()
+
+
+def _counted(table: PrivateTable, cells_of: CellsOf, size: int) -> Floats:
+    codes, counts = table.exact_records()
+    cells = np.clip(cells_of(codes), 0, size - 1)
+    return np.bincount(cells, weights=counts, minlength=size).astype(np.float64)
+
+
+def _refuse_drowned(event: Gaussian, fineness: int = 1) -> None:
+    if event.stddev * fineness > LARGEST_SCALE:
+        raise InputError(f"noise of stddev {event.stddev:.3g} says nothing; raise epsilon")
+
+
+def _law(
+    table: PrivateTable,
+    exact: Callable[[PrivateTable], list[Floats]],
+    part: str,
+    event: Gaussian,
+    rng: np.random.Generator,
+    *,
+    why: str,
+    fineness: int = 1,
+) -> GaussianLaw:
+    """Read what was charged for, and return it with noise, and by what law that was drawn."""
+    bits = random_bits(table.payer, rng)
+    draw = partial(_with_noise, stddev=event.stddev, bits=bits, fineness=fineness)
+    here = exact(table)
+    return GaussianLaw(part, why, exact, draw, event.stddev, here, draw(here))
+
+
+def _with_noise(
+    exact: Sequence[Floats], *, stddev: float, bits: Bits, fineness: int
+) -> list[Floats]:
+    """Return the numbers with noise, all of it drawn at once, in multiples of 1 / ``fineness``.
+
+    That is a power of two, so that quotients and sums are exact.
+    """
     sizes = [counts.size for counts in exact]
-    noise = rounded_gaussian(stddev, (sum(sizes),), bits)
+    noise = rounded_gaussian(stddev * fineness, (sum(sizes),), bits) / fineness
     parts = np.split(noise, list(accumulate(sizes))[:-1]) if sizes else []
     return [counts + part.reshape(counts.shape) for counts, part in zip(exact, parts, strict=True)]

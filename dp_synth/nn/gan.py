@@ -19,10 +19,9 @@ from dp_synth.errors import CheckpointError
 from dp_synth.inference import Compression, estimate_total
 from dp_synth.inference.mixture import MixtureModel
 from dp_synth.inference.one_way import histogram
-from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import measure
-from dp_synth.mechanisms.clipped_gradients import Critic, clipped_sum
-from dp_synth.mechanisms.sampled_gradients import SampledGradients
+from dp_synth.mechanisms.dp_sgd import Critic, SampledGradients, clipped_sum
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.generator import (
     LATENT,
     Averaged,
@@ -37,8 +36,7 @@ from dp_synth.nn.generator import (
 from dp_synth.nn.progress import tell
 from dp_synth.nn.settings import Columns, Training
 from dp_synth.nn.state_dict import arrays_of, restore
-from dp_synth.table import PrivateTable
-from dp_synth.transcript import MarginalAnswer
+from dp_synth.transcript import MarginalAnswer, Measurement
 
 Floats = NDArray[np.float64]
 

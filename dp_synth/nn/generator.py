@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dp_synth.domain import Domain
 from dp_synth.errors import TrainingError
-from dp_synth.mechanisms.clipped_gradients import linear
+from dp_synth.mechanisms.dp_sgd import linear
 
 Floats = NDArray[np.float64]
 

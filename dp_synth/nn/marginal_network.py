@@ -16,9 +16,9 @@ from dp_synth.domain import Domain
 from dp_synth.inference import estimate_total
 from dp_synth.inference.histograms import project_to_simplex
 from dp_synth.inference.mixture import MixtureModel
-from dp_synth.measurement import Measurement
 from dp_synth.nn.generator import check_rows, diverged, raked
 from dp_synth.nn.progress import tell
+from dp_synth.transcript import Measurement
 
 Floats = NDArray[np.float64]
 

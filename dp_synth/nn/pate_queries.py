@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 
 from dp_synth.domain import Codes
-from dp_synth.mechanisms.noisy_votes import Questions
+from dp_synth.mechanisms.pate import Questions
 from dp_synth.transcript import HIDDEN
 
 Floats = NDArray[np.float64]

@@ -14,13 +14,13 @@ from dp_synth.domain import Clique, Codes, Domain
 from dp_synth.inference import Compression, Model, estimate_total, independent_model
 from dp_synth.inference.mixture import MixtureModel
 from dp_synth.inference.one_way import cautious_histogram
-from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import measure
-from dp_synth.mechanisms.noisy_votes import Questions, StoppingRule, Teachers
+from dp_synth.mechanisms.pate import Questions, StoppingRule, Teachers
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.marginal_network import MarginalTargets, RowGenerator, Training
 from dp_synth.nn.pate_queries import Asker, Student, Wanted, independent_records
 from dp_synth.nn.settings import Lessons
-from dp_synth.table import PrivateTable
+from dp_synth.transcript import Measurement
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -11,11 +11,11 @@ from dp_synth.accounting import Gaussians, Plan, SampledGaussians, Unbounded, Vo
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError, missing_extra
 from dp_synth.extensions import unknown
-from dp_synth.mechanisms.noisy_votes import check_teachers
+from dp_synth.mechanisms.pate import check_teachers
 from dp_synth.settings import check_settings
 
 DEVICES = ("auto", "cpu", "cuda")
-# Of a critic whose sums in whole numbers are exact: see `dp_synth.mechanisms.clipped_gradients`.
+# Of a critic whose sums in whole numbers are exact: see `dp_synth.mechanisms.dp_sgd`.
 LARGEST_WEIGHT, LARGEST_WIDTH = 16, 2**16
 LEAST_RATE = 1e-9
 LARGEST_LAYER, MOST_ROWS = 2**13, 2**17  # of a generator, and of one batch of its rows

@@ -141,7 +141,7 @@ class RiskReport:
         Its owner alone can read them. InputError where there is something by that name, or no
         place for it.
         """
-        from dp_synth.figures.accounting import save
+        from dp_synth.figures.files import save
 
         target = Path(folder)
         if target.exists() or not target.parent.is_dir():

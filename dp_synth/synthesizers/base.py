@@ -14,7 +14,6 @@ import numpy as np
 from dp_synth.accounting import (
     Accountant,
     Gaussians,
-    Ledger,
     Plan,
     Portion,
     PrivacyBudget,
@@ -22,33 +21,32 @@ from dp_synth.accounting import (
 )
 from dp_synth.accounting.plan import Part
 from dp_synth.checkpoint import Checkpoint
-from dp_synth.comparison import Comparison
+from dp_synth.counting import Data
 from dp_synth.domain import Clique, Domain
-from dp_synth.errors import InputError
 from dp_synth.inference import Model
-from dp_synth.intake import Data, check_schema, refuse_unfit
-from dp_synth.mechanisms.cells import BINS, CATEGORIES
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings
-from dp_synth.synthesizers.fitting import Fitted, Payer, Request, fit_all, simulated
-from dp_synth.table import PrivateTable
+from dp_synth.synthesizers.fitting import (
+    BINS,
+    CATEGORIES,
+    Fitted,
+    Payer,
+    Request,
+    check_schema,
+    fit_all,
+    refuse_unfit,
+    simulated,
+)
+from dp_synth.synthesizers.validation import Asked, Validation, taken_apart
 from dp_synth.transcript import Answer, chosen
-from dp_synth.validation import Asked, Validation, taken_apart
 
 BINNING_SHARE = 0.07
 """Part of a fit's zCDP cost that finds the cells of columns which declare none."""
 
 OPENING_SHARE = 0.05
 """Part of a fit's zCDP cost that finds the categories which open columns do not list."""
-
-
-@dataclass(frozen=True, eq=False)
-class Watched:
-    """What an auditor saw of one run: how every answer compares two tables, and the charges."""
-
-    comparisons: tuple[Comparison, ...]
-    ledger: Ledger
 
 
 @dataclass(frozen=True)
@@ -215,38 +213,11 @@ class Synthesizer(ABC):
         never publish more than one. The noise is calibrated and the records are encoded and
         counted once. Errors as in `fit`.
         """
-        request, answers = self._simulation(schema, budget, seed), []
+        request, answers = Request.of_simulation(self, schema, budget, seed), []
         for table, plan, rng in simulated(request, data, runs=runs):
             self._release(table, plan, rng)
             answers.append(tuple(table.transcript))
         return answers
-
-    def compare_only(
-        self,
-        data: Data,
-        other: Data,
-        schema: Schema,
-        budget: PrivacyBudget,
-        *,
-        runs: int = 1,
-        seed: int | None = None,
-    ) -> list[Watched]:
-        """Return what a fit to ``data`` would say between it and ``other``, in independent runs.
-
-        As `release_only`, for auditors, who hold both tables: what comes out is private. Nothing
-        that the fit does depends on ``other``. InputError for open columns.
-        """
-        if schema.open:
-            raise InputError(f"an audit needs listed categories: column {schema.open[0]!r} is open")
-        request = self._simulation(schema, budget, seed)
-        return [self._watch(*run) for run in simulated(request, data, runs=runs, twin=other)]
-
-    def _simulation(self, schema: Schema, budget: PrivacyBudget, seed: int | None) -> Request:
-        return Request({self: 1.0}, schema, Accountant(budget, simulate=True), seed)
-
-    def _watch(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Watched:
-        self._release(table, plan, rng)
-        return Watched(tuple(table.comparisons), table.payer.accountant.ledger)
 
     def select_only(
         self,
@@ -261,7 +232,7 @@ class Synthesizer(ABC):
 
         As `release_only`, but a run ends with its last choice.
         """
-        request = self._simulation(schema, budget, seed)
+        request = Request.of_simulation(self, schema, budget, seed)
         return [
             tuple(self._decide(table, plan, rng))
             for table, plan, rng in simulated(request, data, runs=runs)

@@ -15,9 +15,16 @@ from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, Model
 from dp_synth.inference.pair_selection import choose_pairs
-from dp_synth.one_shot import Found, Look, Purse, check_first_look, look, measure_chosen
+from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.synthesizers._one_shot import (
+    FilterBudget,
+    Measured,
+    Selected,
+    check_first_look,
+    measure_pairs,
+    select_pairs,
+)
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
 
 
 @dataclass(frozen=True)
@@ -73,15 +80,15 @@ class CliqueTree(Synthesizer):
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         return self._release(table, plan, rng).model(table.domain)
 
-    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Found:
-        purse = Purse(table, plan.filtered("answers"), rng)
-        return measure_chosen(table, self._look(table, purse), purse)
+    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Measured:
+        budget = FilterBudget(table, plan.filtered("answers"), rng)
+        return measure_pairs(table, self._select_pairs(table, budget), budget)
 
     def _decide(
         self, table: PrivateTable, plan: Plan, rng: np.random.Generator
     ) -> Sequence[Clique]:
-        return self._look(table, Purse(table, plan.filtered("answers"), rng)).pairs
+        return self._select_pairs(table, FilterBudget(table, plan.filtered("answers"), rng)).pairs
 
-    def _look(self, table: PrivateTable, purse: Purse) -> Look:
+    def _select_pairs(self, table: PrivateTable, budget: FilterBudget) -> Selected:
         choose = partial(choose_pairs, max_cells=self.max_cells)
-        return look(table, purse, choose, coarseness=self.coarseness)
+        return select_pairs(table, budget, choose, coarseness=self.coarseness)

@@ -10,9 +10,9 @@ import numpy as np
 from dp_synth.accounting import Plan
 from dp_synth.domain import Domain
 from dp_synth.inference import Model
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.settings import Columns, Training, gan_plan
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,62 @@
-"""The path of every fit: afford it, read and encode, reserve, then charge and answer."""
+"""Fitting: the path of every fit, which asks, reads, reserves, then charges and answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import Field, asdict, dataclass
+from os import PathLike
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import pandas as pd
 
 from dp_synth.accounting import Accountant, Plan, Portion, PrivacyBudget, Randomness, Slice
-from dp_synth.checkpoint import Checkpoint, Keeper, Kept, keeping
-from dp_synth.counting import Counts, Records, RememberedCounts
-from dp_synth.domain import Domain
-from dp_synth.errors import InputError
+from dp_synth.accounting.ledger import PLANNED, UNCONFIRMED
+from dp_synth.checkpoint import Checkpoint, DiscoveredDomain, Keeper, Kept, keeping
+from dp_synth.counting import (
+    Counts,
+    Data,
+    Records,
+    RememberedCounts,
+    is_larger_than_memory,
+    kept_of_units,
+    read_records,
+)
+from dp_synth.counting.size import memory_limit
+from dp_synth.datasets import read_table
+from dp_synth.domain import Codes, Domain
+from dp_synth.errors import InputError, PrivacyWarning, SchemaError, SchemaMismatch, warn
+from dp_synth.extensions import did_you_mean
+from dp_synth.frames import as_frame, column_of
 from dp_synth.inference import Model
-from dp_synth.intake import Data, reason_of, records_of, warn_of_promise
-from dp_synth.mechanisms.cells import Cells, by_cells, find_cells, own_parts
-from dp_synth.schema import Schema
-from dp_synth.table import PrivateTable
+from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
+from dp_synth.inference.triangulation import total_cells
+from dp_synth.mechanisms.binning import bin_columns
+from dp_synth.mechanisms.partition_selection import release_texts
+from dp_synth.mechanisms.table import Auditor, PrivateTable
+from dp_synth.rounding import rounded_up
+from dp_synth.schema import Misfits, Schema
+from dp_synth.schema.parsing import Cells
+from dp_synth.synthesizers.validation import Validation, validate
 from dp_synth.transcript import Answer
-from dp_synth.validation import Validation, validate
+from dp_synth.validation_bounds import PARTS
 
 Payer = PrivacyBudget | Accountant | Portion
+
+CATEGORIES, BINS = "categories", "bins"  # parts that come before a synthesizer's own
+
+MISMATCH = (
+    "some cells of the table do not fit its schema, and are clipped or taken as missing: "
+    "schema.check(frame) tells the data holder which. That this is said depends on the records: "
+    "keep it private"
+)
+LARGE_EPSILON, LARGE_DELTA = 20.0, 1e-3
+"""What the largest known uses of differential privacy stay below."""
+
+_LISTENER: ContextVar[Callable[[Misfits], None] | None] = ContextVar("listener", default=None)
 
 
 class Recipe(Protocol):
@@ -102,6 +136,13 @@ class Request:
                 "an accountant with planned recipes has no room for a validation; fit jointly, or "
                 "from an adaptive accountant"
             )
+
+    @classmethod
+    def of_simulation(
+        cls, recipe: Recipe, schema: Schema, budget: PrivacyBudget, seed: int | None
+    ) -> Request:
+        """Return the request of a single recipe whose fit nobody will publish."""
+        return cls({recipe: 1.0}, schema, Accountant(budget, simulate=True), seed)
 
     @property
     def root(self) -> Accountant:
@@ -243,11 +284,12 @@ def _fit_one(
     return Fitted(schema, model, tuple(table.transcript))
 
 
-def _held_out(records: Records, cells: Cells, table: PrivateTable) -> PrivateTable:
+def _held_out(records: Records, cells: DiscoveredDomain, table: PrivateTable) -> PrivateTable:
     """Return the records of a hold-out over the codes of ``table``, with the same payer."""
-    schema, groups = by_cells(records, cells)
-    counts = records.counts.coarsened(groups) if groups else records.counts
-    return PrivateTable(counts, schema.domain, table.payer, transcript=table.transcript)
+    schema, groups = apply_domain(records, cells)
+    counts, payer = records.counts, table.payer
+    finest = PrivateTable(counts, counts.domain, payer, transcript=table.transcript)
+    return finest.recoded(groups, schema.domain)
 
 
 def table_of(
@@ -256,57 +298,229 @@ def table_of(
     rng: np.random.Generator,
     *,
     counts: Counts | None = None,
-    twin: Counts | None = None,
+    auditor: Auditor | None = None,
     kept: Kept | None = None,
-) -> tuple[Schema, Cells, PrivateTable]:
+) -> tuple[Schema, DiscoveredDomain, PrivateTable]:
     """Return the schema with its cells, these cells, and the private table over their codes.
 
     Part "categories" pays for categories that are not listed, part "bins" for cells; they are
     those of ``kept`` where an earlier run of the fit has paid for them. ``counts`` are taken in
-    place of those of the records, and ``twin`` counts the table that an auditor compares with.
+    place of those of the records.
     """
     counts = records.counts if counts is None else counts
-    other = None if twin is None else PrivateTable(twin, counts.domain, piece)
-    finest = PrivateTable(counts, counts.domain, piece, twin=other)
-    cells = kept.cells if kept else find_cells(finest, records, rng)
-    schema, groups = by_cells(records, cells)
-    if groups:
-        counts = counts.coarsened(groups)
-        other = None if twin is None else PrivateTable(twin.coarsened(groups), schema.domain, piece)
-    answers = list(kept.transcript) if kept else finest.transcript
-    table = PrivateTable(counts, schema.domain, piece, transcript=answers, twin=other)
-    table.comparisons = finest.comparisons
+    finest = PrivateTable(counts, counts.domain, piece, auditor=auditor)
+    cells = kept.cells if kept else discover_domain(finest, records, rng)
+    schema, groups = apply_domain(records, cells)
+    table = finest.recoded(groups, schema.domain)
+    if kept:
+        table.transcript.extend(kept.transcript)
     return schema, cells, table
 
 
 def simulated(
-    request: Request, data: Data, *, runs: int, twin: Data | None = None
+    request: Request,
+    data: Data,
+    *,
+    runs: int,
+    auditor: Callable[[Slice], Auditor] | None = None,
 ) -> Iterator[tuple[PrivateTable, Plan, np.random.Generator]]:
     """Yield a table, a plan and a generator for each run of a simulation of a single recipe.
 
     Each run has the whole budget of an accountant that simulates; the noise is calibrated and the
-    records are read and counted once. ``twin`` is the table that an auditor compares with.
+    records are read and counted once. ``auditor`` makes who watches a run, of what pays for it.
     """
     if runs < 0:
         raise InputError(f"the number of runs must be 0 or more, got {runs}")
     request.check()
-    accountant, schema, seed = request.root, request.schema, request.seed
-    *streams, drawn = np.random.SeedSequence(seed).spawn(runs + 1)
-    with ExitStack() as opened:
-        beside = None
-        records = opened.enter_context(_read(data, schema, accountant.budget, drawn))
+    accountant, schema = request.root, request.schema
+    *streams, drawn = np.random.SeedSequence(request.seed).spawn(runs + 1)
+    with records_of(data, schema, accountant.budget, np.random.default_rng(drawn)) as records:
         counts = RememberedCounts(records.counts)
-        if twin is not None:
-            other = opened.enter_context(_read(twin, schema, accountant.budget, seed))
-            beside = RememberedCounts(other.counts)
         (piece,) = request.reserve(None)
         plan = own_parts(piece.plan)
         for stream in streams:
             rng, again = np.random.default_rng(stream), accountant.repeat(piece)
-            yield table_of(records, again, rng, counts=counts, twin=beside)[2], plan, rng
+            watching = None if auditor is None else auditor(again)
+            yield table_of(records, again, rng, counts=counts, auditor=watching)[2], plan, rng
 
 
-def _read(
-    data: Data, schema: Schema, budget: PrivacyBudget, seed: int | np.random.SeedSequence | None
-) -> AbstractContextManager[Records]:
-    return records_of(data, schema, budget, np.random.default_rng(seed))
+@contextmanager
+def records_of(
+    data: Data, schema: Schema, budget: PrivacyBudget, rng: np.random.Generator
+) -> Iterator[Records]:
+    """Give the records of which a fit may speak: of each unit at most so many.
+
+    Cells that do not fit the schema are told to whom `telling` says, else SchemaMismatch warns.
+    """
+    with ExitStack() as opened:
+        if isinstance(data, (str, PathLike)):
+            # Categories that the schema does not list are found in tables in memory only.
+            if is_larger_than_memory(data, memory_limit() if schema.open else None):
+                data = opened.enter_context(read_records(data, schema, unit=budget.unit))
+            else:
+                data = read_table(data, schema.dialect)
+        if not isinstance(data, Records):
+            data = Records.of(keep_rows_of_units(as_frame(data), budget, rng), schema)
+            _tell(data.misfits)
+            yield data
+            return
+        _refuse_other_reading(data, schema, budget)
+        if budget.unit is not None:
+            data = opened.enter_context(data.at_most(budget.max_rows, rng))
+        _tell(data.misfits)
+        yield data
+
+
+@contextmanager
+def telling(listener: Callable[[Misfits], None]) -> Iterator[None]:
+    """Tell ``listener``, in place of a warning, which cells of the fits in the block do not fit.
+
+    It is told before anything is charged. What it hears is private.
+    """
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def _tell(misfits: Misfits) -> None:
+    listener = _LISTENER.get()
+    if not misfits:
+        return
+    if listener is None:
+        warn(MISMATCH, SchemaMismatch)
+    else:
+        listener(misfits)
+
+
+def warn_of_promise(schema: Schema, budget: PrivacyBudget) -> None:
+    """Give a PrivacyWarning for each public fact by which a fit promises less than it seems to."""
+    for text in _remarks(schema, budget):
+        warn(text, PrivacyWarning)
+
+
+def _remarks(schema: Schema, budget: PrivacyBudget) -> Iterator[str]:
+    if schema.is_draft:
+        yield (
+            f"schema {schema.name!r} is a draft that nobody has confirmed ({UNCONFIRMED}): check "
+            "each bound and category, then say in 'bounds_from' where they come from"
+        )
+    if schema.has_units and budget.unit is None:
+        yield (
+            f"the schema says that the unit of privacy is {schema.unit_of_privacy!r}, and one "
+            "record is protected; where a unit has several records, name the column that tells "
+            "units apart as the unit"
+        )
+    if LARGE_EPSILON < budget.epsilon < math.inf:
+        yield (
+            f"epsilon {rounded_up(budget.epsilon, 6)} is unusually large: above {LARGE_EPSILON:g} "
+            "an attacker may be nearly certain"
+        )
+    if budget.delta > LARGE_DELTA:
+        yield (
+            f"delta {rounded_up(budget.delta, 6)} is unusually large: it should be far below one "
+            "over the number of records"
+        )
+
+
+def reason_of(schema: Schema) -> str:
+    """Return why a ledger's reservations for a fit over ``schema`` are made."""
+    return UNCONFIRMED if schema.is_draft else PLANNED
+
+
+def _refuse_other_reading(records: Records, schema: Schema, budget: PrivacyBudget) -> None:
+    if records.schema.to_dict() != schema.to_dict():
+        raise SchemaError(
+            f"the records were read by another schema than {schema.name!r}; read them by this one"
+        )
+    if budget.unit is not None and records.unit != budget.unit:
+        raise SchemaError(f"the records were read without their units; give unit={budget.unit!r}")
+
+
+def keep_rows_of_units(
+    frame: pd.DataFrame, budget: PrivacyBudget, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Return at most ``max_rows`` records of each unit, chosen at random, in their order.
+
+    The choice is that of `counting.kept_of_units`. Records that name no unit are one.
+    SchemaError when the frame lacks the unit's column.
+    """
+    if budget.unit is None:
+        return frame
+    if budget.unit not in map(str, frame.columns):
+        lacks = f"the table lacks column {budget.unit!r}, which names the unit"
+        near = did_you_mean(budget.unit, map(str, frame.columns))
+        raise SchemaError(f"{lacks}; {near}" if near else lacks)
+    named = Cells.of(column_of(frame, budget.unit))  # whatever its cells are, each is a text
+    units = pd.factorize(np.array(named.texts(), dtype=object))[0][named.positions]
+    return frame.iloc[np.flatnonzero(kept_of_units(units, budget.max_rows, rng))]
+
+
+def check_schema(schema: object) -> None:
+    """Raise InputError for what is no schema, such as the path of one."""
+    if not isinstance(schema, Schema):
+        raise InputError(
+            f"the schema must be a Schema, got {type(schema).__name__}; Schema.load reads its "
+            "file, Schema.from_dict its content"
+        )
+
+
+def refuse_unfit(domain: Domain) -> None:
+    """Raise SchemaError where no model over ``domain`` has room, or no record is possible.
+
+    Reads public facts alone.
+    """
+    if (cells := sum(domain.sizes)) > MAX_CELLS:
+        widest = sorted(domain, key=domain.size)[-3:]
+        raise SchemaError(
+            f"the schema's columns have {cells:,} cells together, at most {MAX_CELLS:,} can be "
+            f"held; give the widest of them, {_list(widest)}, fewer bins or categories"
+        )
+    if (cells := total_cells(domain, ())) > MAX_CELLS:
+        joined = {name: None for support in domain.supports for name in support.clique}
+        raise SchemaError(
+            f"the constraints join {_list(joined)} into tables of {cells:,} cells, at most "
+            f"{MAX_CELLS:,} can be held; give these columns fewer bins, or drop a constraint"
+        )
+    check_supports(domain)
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def discover_domain(
+    finest: PrivateTable, records: Records, rng: np.random.Generator
+) -> DiscoveredDomain:
+    """Return what the schema of the records leaves to be found in ``finest``, their counts.
+
+    Part "categories" of the payer's plan pays for texts, part "bins" for cells; errors as in
+    `release_texts` and `bin_columns`.
+    """
+    schema, plan = records.schema, finest.payer.plan
+    texts, bins = dict[str, tuple[str, ...]](), dict[str, Codes]()
+    if schema.open:
+        texts = release_texts(finest, records.unlisted, plan.thresholded(CATEGORIES), rng)
+    if schema.fine:
+        bins = bin_columns(finest, schema.fine, plan.gaussians(BINS), rng)
+    return DiscoveredDomain(texts, bins)
+
+
+def apply_domain(records: Records, cells: DiscoveredDomain) -> tuple[Schema, dict[str, Codes]]:
+    """Return the schema that lists ``cells``, and by it the code of each code of a column.
+
+    The codes of open columns are private: their codes count texts that only the records tell.
+    """
+    schema, groups = records.schema, dict[str, Codes]()
+    if cells.texts:
+        schema, groups = records.opened(cells.texts)
+    if cells.bins:
+        schema, groups = schema.binned(cells.bins), {**groups, **cells.bins}
+    return schema, groups
+
+
+def own_parts(plan: Plan) -> Plan:
+    """Return the plan without the parts that find categories and cells, and those that validate."""
+    others = (CATEGORIES, BINS, *PARTS)
+    return Plan({name: part for name, part in plan.parts.items() if name not in others})

@@ -10,10 +10,10 @@ import numpy as np
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.domain import Domain
 from dp_synth.inference import JunctionTreeModel, independent_model
-from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import measure
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
+from dp_synth.transcript import Measurement
 
 
 @dataclass(frozen=True)

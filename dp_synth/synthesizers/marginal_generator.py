@@ -14,10 +14,17 @@ from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
 from dp_synth.inference.pair_selection import ROUNDS, Allocation
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.settings import require_torch
-from dp_synth.one_shot import Found, Look, Purse, check_first_look, look, measure_chosen
+from dp_synth.synthesizers._one_shot import (
+    FilterBudget,
+    Measured,
+    Selected,
+    check_first_look,
+    measure_pairs,
+    select_pairs,
+)
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
 
 
 @dataclass(frozen=True)
@@ -92,17 +99,17 @@ class MarginalGenerator(Synthesizer):
         coarse = fit_rows(compression.domain, ones, found.pairs, training, rng)
         return coarse.refined(table.domain, compression.groups, compression.shares)
 
-    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Found:
-        purse = Purse(table, plan.filtered("answers"), rng)
-        return measure_chosen(table, self._look(table, purse), purse)
+    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Measured:
+        budget = FilterBudget(table, plan.filtered("answers"), rng)
+        return measure_pairs(table, self._select_pairs(table, budget), budget)
 
     def _decide(
         self, table: PrivateTable, plan: Plan, rng: np.random.Generator
     ) -> Sequence[Clique]:
-        return self._look(table, Purse(table, plan.filtered("answers"), rng)).pairs
+        return self._select_pairs(table, FilterBudget(table, plan.filtered("answers"), rng)).pairs
 
-    def _look(self, table: PrivateTable, purse: Purse) -> Look:
-        return look(table, purse, self._worth_measuring, coarseness=self.coarseness)
+    def _select_pairs(self, table: PrivateTable, budget: FilterBudget) -> Selected:
+        return select_pairs(table, budget, self._worth_measuring, coarseness=self.coarseness)
 
     def _worth_measuring(
         self, domain: Domain, scores: Mapping[Clique, float], precision: float

@@ -15,11 +15,18 @@ from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Compression, JunctionTreeModel, Model, independent_model
 from dp_synth.inference.pair_selection import choose_forest
-from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import Distances, measure, select
-from dp_synth.one_shot import Found, Look, Purse, check_first_look, look, measure_chosen
+from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.synthesizers._one_shot import (
+    FilterBudget,
+    Measured,
+    Selected,
+    check_first_look,
+    measure_pairs,
+    select_pairs,
+)
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
+from dp_synth.transcript import Measurement
 
 
 @dataclass(frozen=True)
@@ -83,25 +90,25 @@ class MST(Synthesizer):
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         return self._release(table, plan, rng).model(table.domain)
 
-    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Found:
+    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Measured:
         if not self.as_published:
-            purse = Purse(table, plan.filtered("answers"), rng)
-            seen = look(table, purse, choose_forest, coarseness=self.coarseness)
-            return measure_chosen(table, seen, purse)
+            budget = FilterBudget(table, plan.filtered("answers"), rng)
+            seen = select_pairs(table, budget, choose_forest, coarseness=self.coarseness)
+            return measure_pairs(table, seen, budget)
         seen = _select(table, plan, rng)
         pairs = _measure_tree(table.coarsen(seen.compression.groups), seen.pairs, plan, rng)
-        return Found(seen.compression, seen.ones, pairs)
+        return Measured(seen.compression, seen.ones, pairs)
 
     def _decide(
         self, table: PrivateTable, plan: Plan, rng: np.random.Generator
     ) -> Sequence[Clique]:
         if self.as_published:
             return _select(table, plan, rng).pairs
-        purse = Purse(table, plan.filtered("answers"), rng)
-        return look(table, purse, choose_forest, coarseness=self.coarseness).pairs
+        budget = FilterBudget(table, plan.filtered("answers"), rng)
+        return select_pairs(table, budget, choose_forest, coarseness=self.coarseness).pairs
 
 
-def _select(table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Look:
+def _select(table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Selected:
     """Measure all attributes, merge rare categories and choose a tree (Algorithm 1, lines 2-3)."""
     cliques = [(attribute,) for attribute in table.domain]
     ones = measure(table, cliques, plan.gaussians("ones"), rng, why="one-way marginals")
@@ -109,7 +116,7 @@ def _select(table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Look:
     coarse = table.coarsen(compression.groups)
     independent = independent_model(coarse.domain, [compression.compress(one) for one in ones])
     tree = _select_tree(coarse, independent, plan.selections("tree"), rng)
-    return Look(compression, ones, tree)
+    return Selected(compression, ones, tree)
 
 
 def _measure_tree(

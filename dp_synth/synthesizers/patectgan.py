@@ -11,9 +11,9 @@ from dp_synth.accounting import Plan, Votes
 from dp_synth.accounting.events import VoteNoise
 from dp_synth.domain import Domain
 from dp_synth.inference import Model
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.settings import Accounting, Lessons
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
 
 
 @dataclass(frozen=True)

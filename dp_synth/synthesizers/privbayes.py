@@ -16,7 +16,6 @@ from dp_synth.domain import Clique, Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, JunctionTreeModel, estimate_total
 from dp_synth.inference.triangulation import Completion
-from dp_synth.measurement import Measurement
 from dp_synth.mechanisms import (
     Dependences,
     count_records,
@@ -24,8 +23,9 @@ from dp_synth.mechanisms import (
     measure,
     select,
 )
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.table import PrivateTable
+from dp_synth.transcript import Measurement
 
 Floats = NDArray[np.float64]
 

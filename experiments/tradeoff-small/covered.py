@@ -22,9 +22,8 @@ import numpy as np
 from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from cells import Fit, Task
+from fits import Fits
 from inputs import Source
 
 from dp_synth.benchmark import read_record_file
@@ -114,15 +113,10 @@ def of_curves() -> list[Covered]:
     return found
 
 
-def tasks(seeds: int) -> Iterator[Task]:
-    """Yield the fits to coded Adult, with seeds that no committed record has."""
-    fresh = range(FIRST_SEED, FIRST_SEED + seeds)
-    for method in METHODS:
-        fits = [Fit(method, epsilon, seed) for epsilon, seed in product(EPSILONS, fresh)]
-        yield Task(CODED, fits, classified=True)
-    noiseless = [Fit(BASELINES["noiseless"], 0.0, seed) for seed in fresh]
-    fixed = [Fit(BASELINES[name], 0.0, 0) for name in ("fresh", "real")]
-    yield Task(CODED, [*noiseless, *fixed], classified=True)
+def fits(seeds: int) -> Fits:
+    """Return the fits to coded Adult, with seeds that no committed record has."""
+    fresh, methods = range(FIRST_SEED, FIRST_SEED + seeds), [(name, {}) for name in METHODS]
+    return Fits(CODED, methods, EPSILONS, fresh, classified=True, baselines=True)
 
 
 def means(lines: Sequence[Mapping[str, object]]) -> dict[Key, tuple[float, int]]:

@@ -21,9 +21,9 @@ from dp_synth.audit.auditor import watch
 from dp_synth.domain import Clique, Domain
 from dp_synth.inference import Compression
 from dp_synth.mechanisms import gaussian, measure
-from dp_synth.mechanisms.exact_noise import Bits, rounded_gaussian
-from dp_synth.one_shot import Found
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.noise import Bits, rounded_gaussian
+from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.synthesizers._one_shot import Measured
 
 EPSILON, DELTA = 1.0, 1e-5
 HONEST = "none"
@@ -102,12 +102,12 @@ class ExactChoice(dps.MST):
         """Columns and pairs alone."""
         return Plan({ONES: Gaussians(len(domain)), PAIRS: Gaussians(len(domain) - 1)})
 
-    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Found:
+    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Measured:
         ones = measure(table, [(name,) for name in table.domain], plan.gaussians(ONES), rng)
         compression = Compression.of(table.domain, ones, coarseness=0.0)
         coarse = table.coarsen(compression.groups)
         pairs = measure(coarse, exact_tree(coarse), plan.gaussians(PAIRS), rng)
-        return Found(compression, ones, pairs)
+        return Measured(compression, ones, pairs)
 
     def _decide(
         self, table: PrivateTable, plan: Plan, rng: np.random.Generator

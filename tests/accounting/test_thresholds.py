@@ -31,7 +31,7 @@ from dp_synth.accounting.events import (
 from dp_synth.accounting.plan import SPARE_SHARE
 from dp_synth.accounting.pld import loss_distribution
 from dp_synth.errors import BudgetExceeded, InputError
-from dp_synth.mechanisms.partitions import least_count
+from dp_synth.mechanisms.partition_selection import least_count
 
 EVENT = ThresholdedGaussian(3.0, 1.0, 1e-4)
 OPEN = Plan(

@@ -9,9 +9,10 @@ import pytest
 
 from dp_synth.accounting import Accountant, PrivacyBudget, PrivacyCurve
 from dp_synth.audit import Worlds, area_test
+from dp_synth.audit.likelihood_ratio import compared
 from dp_synth.audit.neighbours import worst_case
 from dp_synth.synthesizers import DPGAN, Independent, Synthesizer
-from dp_synth.synthesizers.fitting import Request, simulated
+from dp_synth.synthesizers.fitting import Request
 
 BUDGET, RUNS = PrivacyBudget(10.0, 1e-5), 60
 SMALL = {"fakes": 4, "critic_width": 2, "generator_width": 2, "components": 4}
@@ -35,11 +36,8 @@ def _scores(*, inside: bool) -> tuple[list[float], PrivacyCurve]:
     root, requests = _root()
     total = np.zeros(RUNS)
     for request in requests:
-        (recipe,) = request.recipes
-        runs = simulated(request, here, runs=RUNS, twin=there)
-        for run, (table, plan, rng) in enumerate(runs):
-            watched = recipe._watch(table, plan, rng)
-            total[run] += math.fsum(one.log_ratio() for one in watched.comparisons)
+        for run, found in enumerate(compared(request, (here, there), runs=RUNS)):
+            total[run] += math.fsum(one.log_ratio() for one in found.comparisons)
     return list(total if inside else -total), root.ledger.curve
 
 

@@ -17,10 +17,12 @@ from dp_synth.audit import (
     search_design,
     worst_case,
 )
+from dp_synth.audit.likelihood_ratio import ComparedRun, LikelihoodRatios, compare
 from dp_synth.audit.stages import stages_of
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
-from dp_synth.mechanisms import Distances, gaussian, selection
+from dp_synth.mechanisms import Distances, exponential, gaussian
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import (
     AIM,
@@ -30,8 +32,6 @@ from dp_synth.synthesizers import (
     Independent,
     PrivBayes,
 )
-from dp_synth.synthesizers.base import Watched
-from dp_synth.table import PrivateTable
 
 BUDGET = PrivacyBudget(4.0, 1e-5)
 SMALL = worst_case(columns=2)
@@ -104,11 +104,11 @@ def choices(inside, runs):
     found = []
     for _ in range(runs):
         payer = accountant.repeat(piece)
-        twin = PrivateTable(there, domain, payer)
-        table = PrivateTable(here, domain, payer, twin=twin)
+        ratios = LikelihoodRatios(PrivateTable(there, domain, payer))
+        table = PrivateTable(here, domain, payer, auditor=ratios)
         distances = Distances(table, expected.__getitem__)
-        selection.select(distances, list(expected), piece.plan.selections("one"), rng)
-        found.append(Watched(tuple(table.comparisons), payer.accountant.ledger))
+        exponential.select(distances, list(expected), piece.plan.selections("one"), rng)
+        found.append(ComparedRun(tuple(ratios.comparisons), payer.accountant.ledger))
     return found
 
 
@@ -118,8 +118,8 @@ def test_choices_of_too_wide_a_range_are_caught_by_their_stage(monkeypatch):
     correct = area_test(stage.worlds, stage.claim, 1e-5, level=NULL_LEVEL, rng=coins)
     assert correct.passed
     assert correct.area == pytest.approx(correct.permitted, abs=5 / np.sqrt(300))
-    exact = selection.exact_choice
-    monkeypatch.setattr(selection, "exact_choice", lambda odds, bits: exact(2 * odds, bits))
+    exact = exponential.exact_choice
+    monkeypatch.setattr(exponential, "exact_choice", lambda odds, bits: exact(2 * odds, bits))
     (stage,) = stages_of(choices(True, 300), choices(False, 300))
     assert not area_test(stage.worlds, stage.claim, 1e-5, rng=coins).passed
 
@@ -204,10 +204,10 @@ def test_budgets_of_units_are_refused():
 
 def test_a_stage_that_some_runs_lack_is_held_against_those_that_have_it():
     tables = (SMALL.inside, SMALL.outside)
-    inside = Independent().compare_only(*tables, SMALL.schema, BUDGET, runs=4, seed=0)
-    outside = Independent().compare_only(*tables[::-1], SMALL.schema, BUDGET, runs=4, seed=1)
+    inside = compare(Independent(), tables, SMALL.schema, BUDGET, runs=4, seed=0)
+    outside = compare(Independent(), tables[::-1], SMALL.schema, BUDGET, runs=4, seed=1)
     (expected,) = stages_of(inside, outside)
-    without = [Watched((), replace(run.ledger, entries=())) for run in inside[:2]]
+    without = [ComparedRun((), replace(run.ledger, entries=())) for run in inside[:2]]
     (stage,) = stages_of([*without, *inside[2:]], outside)
     assert stage.claim == expected.claim
     assert stage.claim.mu > 0.5
@@ -217,8 +217,8 @@ def test_a_stage_that_some_runs_lack_is_held_against_those_that_have_it():
 def test_stage_scores_follow_their_own_gaussian_law_in_both_worlds():
     recipe, budget = Independent(), PrivacyBudget(10.0, 1e-5)
     tables, runs = (SMALL.inside, SMALL.outside), 300
-    inside = recipe.compare_only(*tables, SMALL.schema, budget, runs=runs, seed=0)
-    outside = recipe.compare_only(*tables[::-1], SMALL.schema, budget, runs=runs, seed=1)
+    inside = compare(recipe, tables, SMALL.schema, budget, runs=runs, seed=0)
+    outside = compare(recipe, tables[::-1], SMALL.schema, budget, runs=runs, seed=1)
     (stage,) = stages_of(inside, outside)
     mu = stage.claim.mu
     for scores, mean in ((stage.worlds.inside, mu**2 / 2), (stage.worlds.outside, -(mu**2) / 2)):

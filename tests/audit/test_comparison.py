@@ -4,11 +4,16 @@ from scipy.special import log_softmax
 
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget, Selections
 from dp_synth.audit import contrast, worst_case
-from dp_synth.comparison import ChoiceComparison, GaussianComparison
+from dp_synth.audit.likelihood_ratio import (
+    ChoiceComparison,
+    GaussianComparison,
+    LikelihoodRatios,
+    compare,
+)
 from dp_synth.domain import Domain
 from dp_synth.mechanisms import Distances, measure, measure_distances, select
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers import MST, Independent
-from dp_synth.table import PrivateTable
 
 DOMAIN = Domain(("a", "b", "c"), (2, 3, 2))
 HERE = np.array([[0, 1, 0], [1, 2, 1], [1, 2, 0]], dtype=np.int32)
@@ -21,9 +26,9 @@ def watched(simulate=True, seed=0):
     accountant = Accountant(BUDGET, simulate=simulate)
     plan = Plan({"scores": Gaussians(9), "choices": Selections(3)})
     payer = accountant.admit("tried", plan, randomness="seeded")
-    twin = PrivateTable(THERE, DOMAIN, payer)
-    table = PrivateTable(HERE, DOMAIN, payer, twin=twin)
-    return table, payer.plan, np.random.default_rng(seed)
+    ratios = LikelihoodRatios(PrivateTable(THERE, DOMAIN, payer))
+    table = PrivateTable(HERE, DOMAIN, payer, auditor=ratios)
+    return table, ratios.comparisons, payer.plan, np.random.default_rng(seed)
 
 
 def expected(clique):
@@ -42,9 +47,9 @@ def log_density(values, mean, stddev):
 
 
 def test_a_measurement_is_compared_by_its_two_densities():
-    table, plan, rng = watched()
+    table, comparisons, plan, rng = watched()
     noisy = measure(table, PAIRS, plan.gaussians("scores"), rng)
-    for found, answer, clique in zip(table.comparisons, noisy, PAIRS, strict=True):
+    for found, answer, clique in zip(comparisons, noisy, PAIRS, strict=True):
         here, there = counts(HERE, clique), counts(THERE, clique)
         assert (found.here == here).all()
         assert (found.there == there).all()
@@ -61,9 +66,9 @@ def test_a_measurement_is_compared_by_its_two_densities():
 
 
 def test_distances_are_compared_by_their_two_densities():
-    table, plan, rng = watched()
+    table, comparisons, plan, rng = watched()
     noisy = measure_distances(Distances(table, expected), PAIRS, plan.gaussians("scores"), rng)
-    (found,) = table.comparisons
+    (found,) = comparisons
     for exact, codes in ((found.here, HERE), (found.there, THERE)):
         by_hand = [
             np.abs(counts(codes, clique) - np.rint(expected(clique))).sum() for clique in PAIRS
@@ -75,10 +80,10 @@ def test_distances_are_compared_by_their_two_densities():
 
 
 def test_a_choice_is_compared_by_its_two_chances():
-    table, plan, rng = watched()
+    table, comparisons, plan, rng = watched()
     part = plan.selections("choices")
     chosen = select(Distances(table, expected), PAIRS, part, rng)
-    (found,) = table.comparisons
+    (found,) = comparisons
     for odds, codes in ((found.here, HERE), (found.there, THERE)):
         scores = [
             np.abs(counts(codes, clique) - np.rint(expected(clique))).sum() for clique in PAIRS
@@ -111,13 +116,13 @@ def test_an_answer_about_a_real_release_is_never_compared():
         watched(simulate=False)
 
 
-def test_a_table_without_a_twin_records_nothing_and_a_coarsened_one_keeps_its_twin():
-    table, plan, rng = watched()
-    measure(table.twin, PAIRS, plan.gaussians("scores"), rng)
-    assert table.comparisons == table.twin.comparisons == []
+def test_a_table_without_an_auditor_is_not_compared_and_a_coarsened_one_keeps_its_auditor():
+    table, comparisons, plan, rng = watched()
+    measure(PrivateTable(HERE, DOMAIN, table.payer), PAIRS, plan.gaussians("scores"), rng)
+    assert comparisons == []
     coarse = table.coarsen({"b": np.array([0, 0, 1], dtype=np.int32)})
     measure(coarse, [("b",)], plan.gaussians("scores"), rng)
-    (found,) = table.comparisons
+    (found,) = comparisons
     assert (found.here.tolist(), found.there.tolist()) == ([1, 2], [1, 1])
 
 
@@ -127,7 +132,7 @@ def test_nothing_that_a_fit_does_depends_on_the_other_table(synthesizer):
     others = [first.outside, first.inside.iloc[:1], second.outside]
     budget = PrivacyBudget(4.0, 1e-5)
     runs = [
-        synthesizer.compare_only(first.inside, other, first.schema, budget, runs=3, seed=1)
+        compare(synthesizer, (first.inside, other), first.schema, budget, runs=3, seed=1)
         for other in others
     ]
     released = synthesizer.release_only(first.inside, first.schema, budget, runs=3, seed=1)

@@ -12,14 +12,19 @@ from dp_synth.accounting import Accountant, Plan, PrivacyBudget, Votes, compose
 from dp_synth.accounting.events import NoisyVote
 from dp_synth.accounting.pate import log_chances
 from dp_synth.audit import AreaTest, AuditReport, Worlds, area_test, audit
+from dp_synth.audit.likelihood_ratio import (
+    LikelihoodRatios,
+    SampledComparison,
+    VoteComparison,
+    reached,
+)
 from dp_synth.audit.stages import LOW_BITS
-from dp_synth.comparison import SampledComparison, VoteComparison, reached
 from dp_synth.domain import Domain
 from dp_synth.errors import UnsupportedEvent
-from dp_synth.mechanisms import noisy_votes
-from dp_synth.mechanisms.noisy_votes import Questions, Teachers
+from dp_synth.mechanisms import pate
+from dp_synth.mechanisms.pate import Questions, Teachers
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers import DPGAN, PATEGAN, Synthesizer
-from dp_synth.table import PrivateTable
 
 BUDGET, OF_VOTES = PrivacyBudget(10.0, 1e-5), PrivacyBudget(1.0, 1e-5)
 DOMAIN = Domain(("a", "b"), (3, 3))
@@ -31,12 +36,13 @@ def voted(here: np.ndarray, there: np.ndarray, seed: int = 0) -> tuple[VoteCompa
     """Return what eight votes on the last record's values say between the tables."""
     accountant = Accountant(OF_VOTES, simulate=True)
     payer = accountant.admit("votes", Plan({"votes": Votes(8, 5)}), randomness="seeded")
-    table = PrivateTable(here, DOMAIN, payer, twin=PrivateTable(there, DOMAIN, payer))
+    ratios = LikelihoodRatios(PrivateTable(there, DOMAIN, payer))
+    table = PrivateTable(here, DOMAIN, payer, auditor=ratios)
     part, rng = payer.plan.votes("votes"), np.random.default_rng(seed)
     Teachers(table, part, [np.full(3, 1 / 3)] * 2, rng).vote(
         Questions(np.full((8, 2), 2, dtype=np.int32), np.zeros(8, int), np.ones(8, int))
     )
-    (compared,) = table.comparisons
+    (compared,) = ratios.comparisons
     assert isinstance(compared, VoteComparison)
     return compared, part.event()
 
@@ -127,17 +133,17 @@ def test_votes_keep_to_their_curve_and_with_too_little_noise_are_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert votes_tested().passed
-    drawn = a_sixteenth(noisy_votes.rounded_gaussian)
-    monkeypatch.setattr(noisy_votes, "rounded_gaussian", drawn)
+    drawn = a_sixteenth(pate.rounded_gaussian)
+    monkeypatch.setattr(pate, "rounded_gaussian", drawn)
     assert not votes_tested().passed
 
 
 def test_gradients_with_too_little_noise_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="the extra deep is not installed")
-    from dp_synth.mechanisms import sampled_gradients
+    from dp_synth.mechanisms import dp_sgd
 
-    drawn = a_sixteenth(sampled_gradients.rounded_gaussian)
-    monkeypatch.setattr(sampled_gradients, "rounded_gaussian", drawn)
+    drawn = a_sixteenth(dp_sgd.rounded_gaussian)
+    monkeypatch.setattr(dp_sgd, "rounded_gaussian", drawn)
     assert any("steps" in name for name in audited("dpgan").violations)
 
 
@@ -177,7 +183,7 @@ def test_low_bits_of_a_sum_are_found_where_noise_is_in_floating_point(
 ) -> None:
     """The right noise: no log-likelihood ratio of the numbers that are meant finds it."""
     pytest.importorskip("torch", reason="the extra deep is not installed")
-    from dp_synth.mechanisms.sampled_gradients import SampledGradients
+    from dp_synth.mechanisms.dp_sgd import SampledGradients
 
     step = in_floating_point(SampledGradients.step)
     monkeypatch.setattr(SampledGradients, "step", step)

@@ -31,7 +31,7 @@ from dp_synth.audit.ledger_checks import (
     stages_within,
 )
 from dp_synth.errors import InputError, UnsupportedEvent
-from dp_synth.mechanisms.noisy_votes import Questions, ballots
+from dp_synth.mechanisms.pate import Questions, ballots
 from dp_synth.transcript import MarginalAnswer
 
 BUDGET = PrivacyBudget(1.0, 1e-5)

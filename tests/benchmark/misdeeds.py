@@ -29,7 +29,7 @@ def measuring_cells(number, milliseconds=10):
     ]
 
 
-def plain_crew(cells):
+def plain_executor(cells):
     """Work through cells right here: what an undisturbed run is."""
     for cell in cells:
         yield cell, work(cell)

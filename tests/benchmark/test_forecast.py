@@ -3,7 +3,7 @@
 from fake_cells import fake_cell
 
 from dp_synth.benchmark.cell import Outcome
-from dp_synth.benchmark.forecast import Forecast, forecast
+from dp_synth.benchmark.runner import Forecast, forecast
 
 
 def test_time_is_the_mean_and_memory_the_most_of_what_ended(tmp_path):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from dp_synth.benchmark.grid import DEFAULT_METRICS, Grid, SynthesizerChoice
+from dp_synth.benchmark.grid import DEFAULT_METRICS, Grid, SynthesizerSpec
 from dp_synth.errors import GridError
 from dp_synth.synthesizers import SYNTHESIZERS, Independent
 
@@ -180,7 +180,7 @@ def test_a_default_that_is_spelt_out_is_the_same_cell_and_another_value_is_not()
     other = changed(synthesizers=[{"name": "tunable", "set": {"degree": 3}}])
     assert keys(plain) == keys(spelt)
     assert not keys(plain, baselines=False) & keys(other, baselines=False)
-    settings = SynthesizerChoice(name="tunable").settings()
+    settings = SynthesizerSpec(name="tunable").settings()
     assert json.loads(Grid.from_dict(plain).cells(DIGESTS)[-1].settings) == settings
 
 

@@ -6,10 +6,9 @@ import pytest
 from test_grid import DIGESTS, GOOD
 
 from dp_synth import datasets
+from dp_synth.benchmark.cell_run import dataset, plan, run_cell
+from dp_synth.benchmark.executor import Limits
 from dp_synth.benchmark.grid import Grid
-from dp_synth.benchmark.sources import dataset, plan
-from dp_synth.benchmark.tasks import run_cell
-from dp_synth.benchmark.worker import Limits
 from dp_synth.errors import DatasetUnavailable, GridError
 
 OWN_MODULE = '''

@@ -13,7 +13,7 @@ from dp_synth.benchmark import (
     status,
     store_at,
 )
-from dp_synth.benchmark import grid_run as module
+from dp_synth.benchmark import runner as module
 from dp_synth.errors import GridError, InputError
 
 CONTENT = {

@@ -20,13 +20,13 @@ import sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from pathlib import Path
 from fake_cells import fake_cell, work
-from dp_synth.benchmark.crew import local_crew
+from dp_synth.benchmark.executor import local_executor
 from dp_synth.benchmark.runner import run
 from dp_synth.benchmark.store import open_store
 folder = Path(sys.argv[1])
 cells = [fake_cell(i, folder, mishap="" if i < 2 else "sleeps") for i in range(6)]
 try:
-    run(cells, open_store(folder / "store"), local_crew(work, 2))
+    run(cells, open_store(folder / "store"), local_executor(work, 2))
 except KeyboardInterrupt:
     sys.exit(130)
 """

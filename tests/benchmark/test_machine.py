@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pandas as pd
 from fake_cells import fake_cell, work
 
-from dp_synth.benchmark.cell import ADDED, RECORD_COLUMNS, Outcome, measured, records
-from dp_synth.benchmark.differ import diff
-from dp_synth.benchmark.machine import Machine, processor
+from dp_synth.benchmark.cell import Machine, Outcome, measured, processor, records
+from dp_synth.benchmark.diff import diff
+from dp_synth.benchmark.executor import Worker
 from dp_synth.benchmark.store import gather, open_store, read_records, save
-from dp_synth.benchmark.worker import Worker
+from dp_synth.records import ADDED, RECORD_COLUMNS
 
 ONE, OTHER = (Machine("A Fast One", "2.13.0", level) for level in ("AVX2", "AVX512"))
 VALUES = (measured("tv2", 0.5, 0.4, 0.6),)

@@ -8,10 +8,10 @@ import pytest
 from fake_cells import fake_cell
 
 from dp_synth.benchmark import open_store, read_record_file, read_records, write_record_file
-from dp_synth.benchmark.cell import RECORD_COLUMNS, Outcome, measured
-from dp_synth.benchmark.record_file import ADDED, FILE_COLUMNS
+from dp_synth.benchmark.cell import Outcome, measured
 from dp_synth.benchmark.store import gather, save
 from dp_synth.errors import InputError
+from dp_synth.records import ADDED, FILE_COLUMNS, RECORD_COLUMNS
 
 OUTCOME = Outcome(
     (measured("tv2", 0.1 + 0.2, 0.4, 0.6), measured("auc", np.nan, 0, 1)),

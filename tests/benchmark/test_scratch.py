@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from fake_cells import fake_cell, work
 
+from dp_synth.benchmark.executor import Limits, Worker
 from dp_synth.benchmark.scratch import PREFIX, Scratch, sweep
-from dp_synth.benchmark.worker import Limits, Worker
 
 PATIENCE = 60.0  # seconds until a wait is given up; nothing is timed
 OWNER = """
@@ -102,7 +102,7 @@ def test_what_a_cell_left_goes_with_its_process(temporary: Path, tmp_path: Path,
 def test_what_a_killed_run_left_goes_with_the_next(temporary: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from fake_cells import fake_cell, work\n"
-        "from dp_synth.benchmark.worker import Worker\n"
+        "from dp_synth.benchmark.executor import Worker\n"
         "Worker(work).run(fake_cell(0, Path(sys.argv[1]), mishap='leaves_and_hangs'))\n"
     )
     path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])

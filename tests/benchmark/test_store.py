@@ -21,7 +21,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 import dp_synth.benchmark.cell as cell_module
 from dp_synth.benchmark import store as store_module
-from dp_synth.benchmark.cell import RECORD_COLUMNS, Outcome, measured
+from dp_synth.benchmark.cell import Outcome, measured
 from dp_synth.benchmark.store import (
     gather,
     open_store,
@@ -34,6 +34,7 @@ from dp_synth.benchmark.store import (
 )
 from dp_synth.errors import InputError
 from dp_synth.files import Url
+from dp_synth.records import RECORD_COLUMNS
 
 OUTCOME = Outcome(
     (measured("tv2", 0.1 + 0.2, 0.4, 0.6), measured("auc", np.nan, 0, 1)),
@@ -324,7 +325,7 @@ import sys, time
 from pathlib import Path
 from fake_cells import fake_cell
 from dp_synth.benchmark.cell import Outcome, measured
-from dp_synth.benchmark.manifest import write_manifest
+from dp_synth.benchmark.provenance import write_manifest
 from dp_synth.benchmark.store import gather, open_store, save
 
 folder = Path(sys.argv[1])

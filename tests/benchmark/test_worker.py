@@ -14,8 +14,9 @@ import psutil
 import pytest
 from misdeeds import FINE, cell_of, work
 
-from dp_synth.benchmark import worker as module
-from dp_synth.benchmark.worker import CLOSED, Limits, Worker, attempt, died
+from dp_synth.benchmark import executor as module
+from dp_synth.benchmark.cell import Limits
+from dp_synth.benchmark.executor import CLOSED, Worker, attempt, died
 
 PATIENCE = 60.0  # seconds until a wait is given up; nothing is timed
 
@@ -60,8 +61,8 @@ def start(monkeypatch):
     monkeypatch.setattr(module, "ATTEMPTS", 1)
     workers = []
 
-    def start(limits=Limits()):  # noqa: B008  # frozen
-        workers.append(Worker(work, limits))
+    def start(limits=Limits(), **settings):  # noqa: B008  # frozen
+        workers.append(Worker(work, limits, **settings))
         return workers[-1]
 
     others = set(psutil.Process().children(recursive=True))  # of tests that ran before
@@ -90,6 +91,13 @@ def test_what_a_cell_raises_or_gives_by_mistake_is_its_row_and_costs_no_process(
         assert outcome.measured == ()
         assert is_fine(worker)
     assert process_of(worker) == first
+
+
+def test_a_fresh_worker_has_a_new_process_for_each_cell_and_keeps_none(start):
+    worker = start(fresh=True)
+    first = process_of(worker)
+    assert is_gone(first)
+    assert process_of(worker) != first
 
 
 def test_what_a_cell_prints_is_no_answer_and_there_is_nothing_to_read(start, capfd):
@@ -193,7 +201,7 @@ def test_modules_are_found_where_this_process_finds_them_or_the_cell_is_a_row(
 
 def test_a_process_loads_what_cells_need_and_no_fit_metric_or_table_for_nothing():
     code = (
-        "import sys; from dp_synth.benchmark.worker import serve; loaded = {*sys.modules};"
+        "import sys; from dp_synth.benchmark.executor import serve; loaded = {*sys.modules};"
         " print(loaded & {'pandas', 'scipy', 'sklearn', 'torch', 'dp_synth.accounting'})"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,9 +9,9 @@ import shutil
 import pandas as pd
 import pytest
 
-from dp_synth.benchmark import Tally
-from dp_synth.benchmark.cell import RECORD_COLUMNS
+from dp_synth.benchmark import Status
 from dp_synth.cli import main
+from dp_synth.records import RECORD_COLUMNS
 
 GRID = """
 name: small
@@ -65,7 +65,7 @@ def test_a_grid_is_run_once_told_about_and_drawn(run_once, done, capfd, monkeypa
     assert run_once[1] == said
     assert "3 done, 0 failed, 0 left" in run_once[2]
 
-    monkeypatch.setattr("dp_synth.benchmark.grid_run.run", refuse)
+    monkeypatch.setattr("dp_synth.benchmark.runner.run", refuse)
     assert main(["benchmark", "run", "grid.yaml"]) == 0
     spoken = capfd.readouterr()
     nothing = "nothing to do: every cell of this grid is done already\n"
@@ -149,7 +149,7 @@ def test_ctrl_c_is_one_line_that_says_how_to_go_on(grid, capfd, monkeypatch):
     def interrupted(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dp_synth.benchmark.grid_run.run", interrupted)
+    monkeypatch.setattr("dp_synth.benchmark.runner.run", interrupted)
     run = ["benchmark", "run", str(grid), "--store", "here", "--set", "seeds=1"]
     assert main([*run, "--set", "utility.epsilons=[1, 2]"]) == 130
     last = capfd.readouterr().err.strip().splitlines()[-1]
@@ -161,8 +161,12 @@ def test_ctrl_c_is_one_line_that_says_how_to_go_on(grid, capfd, monkeypatch):
 @pytest.mark.parametrize(
     ("tally", "code", "said"),
     [
-        (Tally(4, {"ValueError: no": 2}), 0, "warning: 2 of 6 cells failed; traces are in results"),
-        (Tally(0, {"ValueError: no": 6}), 2, "every cell failed, the first with ValueError: no"),
+        (
+            Status(4, {"ValueError: no": 2}),
+            0,
+            "warning: 2 of 6 cells failed; traces are in results",
+        ),
+        (Status(0, {"ValueError: no": 6}), 2, "every cell failed, the first with ValueError: no"),
     ],
 )
 def test_failed_cells_are_counted_aloud(grid, capfd, monkeypatch, tally, code, said):

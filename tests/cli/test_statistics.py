@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from dp_synth.benchmark.record_file import FILE_COLUMNS
 from dp_synth.cli import main
+from dp_synth.records import FILE_COLUMNS
 
 METHODS = {"mst": 0.1, "aim": 0.2, "independent": 0.3}
 

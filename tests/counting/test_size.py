@@ -15,7 +15,6 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from dp_synth import intake
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.cli import main
 from dp_synth.counting import is_larger_than_memory, records, size
@@ -23,7 +22,7 @@ from dp_synth.counting.size import asked_memory, check_room, memory_limit, size_
 from dp_synth.datasets import read_table, write_table
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import Independent
+from dp_synth.synthesizers import Independent, fitting
 
 SCHEMA = Schema.from_dict(
     {"name": "t", "columns": [{"name": "a", "type": "categorical", "categories": ["x", "y"]}]}
@@ -124,7 +123,7 @@ def test_a_fit_streams_by_the_number_of_records(
     path = written(tmp_path / f"t.{ending}", 100_000)
     expected = Independent().fit(path, SCHEMA, BUDGET, seed=0).sample(50, seed=0)
     monkeypatch.setenv("DP_SYNTH_MEMORY", "1MB")
-    monkeypatch.setattr(intake, "read_table", None)
+    monkeypatch.setattr(fitting, "read_table", None)
     assert Independent().fit(path, SCHEMA, BUDGET, seed=0).sample(50, seed=0).equals(expected)
 
 

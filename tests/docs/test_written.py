@@ -11,9 +11,9 @@ import proofs
 import pytest
 
 from dp_synth.attacks import ATTACKS
-from dp_synth.benchmark.cell import RECORD_COLUMNS
 from dp_synth.benchmark.grid import Grid, LeakageTask
 from dp_synth.metrics import METRICS
+from dp_synth.records import RECORD_COLUMNS
 from dp_synth.report.gate import Policy
 from dp_synth.synthesizers import SYNTHESIZERS
 

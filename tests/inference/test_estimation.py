@@ -16,7 +16,7 @@ from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, combine, estimate, estimate_total, project_to_simplex
 from dp_synth.inference.estimation import FLOOR, SHRINKAGE, SHRINKAGE_ONES, _Dual, _in_order
-from dp_synth.measurement import Measurement
+from dp_synth.transcript import Measurement
 
 DOMAIN = Domain(tuple("abc"), (3, 4, 2))
 CHAIN = [("a", "b"), ("b", "c")]

@@ -12,7 +12,7 @@ from dp_synth.inference import (
     independent_model,
 )
 from dp_synth.inference.one_way import histogram
-from dp_synth.measurement import Measurement
+from dp_synth.transcript import Measurement
 
 
 def test_independent_attributes_have_the_product_of_their_marginals():

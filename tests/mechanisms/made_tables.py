@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import Accountant, Adjacency, Gaussians, Plan, PrivacyBudget, Selections
 from dp_synth.domain import Domain
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.table import PrivateTable
 
 DOMAIN = Domain(("age", "sex", "job"), (4, 2, 3))
 

@@ -10,10 +10,10 @@ from dp_synth.accounting import ADJACENCIES, Accountant, Gaussians, Plan, Privac
 from dp_synth.errors import BudgetExceeded
 from dp_synth.inference import JunctionTreeModel
 from dp_synth.mechanisms.binning import TARGET_CELLS, bin_columns
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import Independent, Release, fit_jointly
 from dp_synth.synthesizers.base import BINNING_SHARE
-from dp_synth.table import PrivateTable
 
 WAGE = {"name": "wage", "type": "real", "lower": 0, "upper": 1e6, "missing": ["?"]}
 DEBT = {"name": "debt", "type": "integer", "lower": -50_000, "upper": 300_000}

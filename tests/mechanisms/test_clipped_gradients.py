@@ -14,8 +14,8 @@ from dp_synth.nn.settings import LARGEST_WIDTH as WIDEST_SETTING
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
-from dp_synth.mechanisms import clipped_gradients  # noqa: E402
-from dp_synth.mechanisms.clipped_gradients import (  # noqa: E402
+from dp_synth.mechanisms import dp_sgd  # noqa: E402
+from dp_synth.mechanisms.dp_sgd import (  # noqa: E402
     CLIP_BITS,
     INPUT_LIMIT,
     LARGEST_WIDTH,
@@ -132,9 +132,9 @@ def exact_sums(critic: Critic, row: list[int]) -> tuple[list[int], list[int]]:
     """What the first layer gives and the slopes of its outputs, in integers without a limit."""
     cut = [
         [int(w) for w in line]
-        for line in clipped_gradients._whole(critic.layers[0].weight, WEIGHT_BITS, WEIGHT_LIMIT)
+        for line in dp_sgd._whole(critic.layers[0].weight, WEIGHT_BITS, WEIGHT_LIMIT)
     ]
-    bias = clipped_gradients._whole(critic.layers[0].bias, WEIGHT_BITS, WEIGHT_LIMIT)
+    bias = dp_sgd._whole(critic.layers[0].bias, WEIGHT_BITS, WEIGHT_LIMIT)
     outs = [
         sum(w * x for w, x in zip(line, row, strict=True)) + int(b)
         for line, b in zip(cut, bias, strict=True)
@@ -147,10 +147,8 @@ def test_sums_of_the_largest_numbers_agree_with_integers_without_a_limit() -> No
     critic = made_critic(500, (4,), scale=1e6)  # every weight at its limit
     codes = rng.choice([-300, -256, 255, 256, 1000], (8, 500))
     rows = torch.from_numpy(codes.astype(np.float32))
-    weights = [
-        clipped_gradients._whole(layer.weight, WEIGHT_BITS, WEIGHT_LIMIT) for layer in critic.layers
-    ]
-    given, outputs, _ = clipped_gradients._forward(critic, weights, rows)
+    weights = [dp_sgd._whole(layer.weight, WEIGHT_BITS, WEIGHT_LIMIT) for layer in critic.layers]
+    given, outputs, _ = dp_sgd._forward(critic, weights, rows)
     for place, row in enumerate(np.clip(codes, -256, 256).tolist()):
         outs, squares = exact_sums(critic, row)
         assert [int(x) for x in outputs[0][place]] == outs
@@ -175,7 +173,7 @@ def test_more_rows_than_are_taken_at_once_have_the_same_sum(
 ) -> None:
     critic, rows = made_critic(6, DEEP), one_hot(100, 6)
     at_once = whole(whole_sums(critic, rows, 1.0, 1.0))
-    monkeypatch.setattr(clipped_gradients, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(dp_sgd, "ROWS_AT_ONCE", 7)
     assert torch.equal(whole(whole_sums(critic, rows, 1.0, 1.0)), at_once)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import errno
 import os
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,7 +17,7 @@ import dp_synth
 from dp_synth.accounting import Accountant, Gaussians, Ledger, Selections
 from dp_synth.errors import BudgetExceeded, LedgerError
 from dp_synth.mechanisms import Distances, measure, select
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.table import PrivateTable
 
 ONES = [(attribute,) for attribute in DOMAIN]
 PACKAGE = Path(dp_synth.__file__).parent
@@ -184,15 +185,17 @@ PUBLIC = {  # what anybody may do with a table: nothing of it depends on a recor
     "payer",
     "public_records",
     "reads",
+    "recoded",
     "shapes",
     "transcript",
 }
 PRIVATE = {"exact_marginal", "exact_marginals", "exact_records"}  # for mechanisms alone
-WATCHED = {"twin", "comparisons"}  # in simulations alone: for mechanisms, and who audits them
-STORE = {"_counts"}  # for the table alone
-AUDITORS = ("audit/", "synthesizers/base.py", "synthesizers/fitting.py")
+LAWS = {"ChoiceLaw", "GaussianLaw", "Law", "SampledSumLaw", "VoteLaw"}  # with exact values
+RECORDED = {"record_answers"}  # what was paid for: for mechanisms alone
+STORE = {"_auditor", "_recounted", "_counts"}  # for the table alone
 
 
+@cache
 def _names_read(path: Path) -> set[str]:
     """The names of attributes that a module reads, and of those that it spells as a text."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
@@ -211,20 +214,30 @@ def _readers_of(names: set[str]) -> set[str]:
 
 def test_every_name_of_a_private_table_is_known_here_as_public_or_private() -> None:
     own = {name for name in {**vars(PrivateTable), **vars(Witness().table)} if name[:2] != "__"}
-    assert own == PUBLIC | PRIVATE | WATCHED | STORE
+    assert own == PUBLIC | PRIVATE | RECORDED | STORE
 
 
 def test_only_the_table_and_the_mechanisms_read_exact_answers() -> None:
     knowing = _readers_of(PRIVATE)
-    assert {f"mechanisms/{name}.py" for name in ("gaussian", "differing", "selection")} <= knowing
-    assert all(name == "table.py" or name.startswith("mechanisms/") for name in knowing), knowing
+    assert {f"mechanisms/{name}.py" for name in ("gaussian", "dp_sgd", "exponential")} <= knowing
+    assert all(name.startswith("mechanisms/") for name in knowing), knowing
 
 
 def test_only_the_table_knows_where_the_records_are() -> None:
-    assert _readers_of(STORE) == {"table.py"}
+    assert _readers_of(STORE) == {"mechanisms/table.py"}
 
 
-def test_only_mechanisms_and_auditors_read_what_compares_two_tables() -> None:
-    allowed = ("table.py", "mechanisms/", *AUDITORS, "benchmark/statistics/")
-    knowing = _readers_of(WATCHED)
-    assert all(name.startswith(allowed) for name in knowing), knowing
+def test_only_mechanisms_and_the_auditor_know_by_what_law_an_answer_was_drawn() -> None:
+    def knows(path: Path) -> bool:
+        names = {
+            node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)
+        }
+        return bool(names & LAWS)
+
+    knowing = {
+        path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if knows(path)
+    }
+    assert "audit/likelihood_ratio.py" in knowing
+    others = {name for name in knowing if not name.startswith("mechanisms/")}
+    assert others == {"audit/likelihood_ratio.py"}
+    assert all(name.startswith("mechanisms/") for name in _readers_of(RECORDED))

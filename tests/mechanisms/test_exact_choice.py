@@ -6,8 +6,8 @@ import pytest
 from numpy.random import default_rng
 from scipy.stats import chisquare
 
-from dp_synth.mechanisms import exact_choice as module
-from dp_synth.mechanisms.exact_choice import exact_choice
+from dp_synth.mechanisms import noise as module
+from dp_synth.mechanisms.noise import exact_choice
 
 NEVER = -np.inf
 

@@ -9,8 +9,8 @@ import pytest
 from numpy.random import default_rng
 from scipy.stats import chisquare
 
-from dp_synth.mechanisms import exact_noise
-from dp_synth.mechanisms.exact_noise import (
+from dp_synth.mechanisms import noise
+from dp_synth.mechanisms.noise import (
     LazyUniform,
     discrete_gaussian,
     discrete_laplace,
@@ -138,7 +138,7 @@ def test_shapes_are_kept_and_blocks_join_without_a_seam(law):
     sampler = SAMPLERS[law]
     assert sampler(2.0, (), default_rng(0).bytes).shape == ()
     assert sampler(2.0, (0, 3), default_rng(0).bytes).shape == (0, 3)
-    large = sampler(1e6, (exact_noise._BLOCK + 100,), default_rng(0).bytes)
+    large = sampler(1e6, (noise._BLOCK + 100,), default_rng(0).bytes)
     assert np.count_nonzero(large) > len(large) - 10
     assert len(np.unique(large)) > 0.9 * len(large)
 
@@ -267,9 +267,9 @@ def test_the_error_of_floating_point_quantiles_is_far_below_its_bound(t):
     rng = default_rng(13)
     ts = np.unique(np.r_[t, rng.integers(max(t // 2, 1), t + 1, 40)]).astype(np.uint64)
     floats = ts.astype(np.float64) * 2.0**-63
-    bound = mpmath.mpf(exact_noise._QUANTILE_ERROR) / 60
-    normal = exact_noise._gaussian_law(1.0).quantile(floats)
-    laplace = exact_noise._laplace_law(3.0).quantile(floats)
+    bound = mpmath.mpf(noise._QUANTILE_ERROR) / 60
+    normal = noise._gaussian_law(1.0).quantile(floats)
+    laplace = noise._laplace_law(3.0).quantile(floats)
     with mpmath.workprec(150):
         shift = mpmath.log(2 / (1 + mpmath.exp(-mpmath.mpf(1) / 3)))
         for number, z, y in zip(ts, normal, laplace, strict=True):
@@ -287,11 +287,9 @@ def test_thresholds_are_as_precise_as_they_say(scale):
             with mpmath.workprec(1500):
                 distance = magnitude - mpmath.mpf(scale) ** 2 / spread
                 truths = {
-                    exact_noise._gaussian_tail: tail("rounded gaussian", scale, magnitude),
-                    exact_noise._laplace_tail: tail("discrete laplace", scale, magnitude),
-                    exact_noise._acceptance: mpmath.exp(
-                        -(distance**2) / (2 * mpmath.mpf(scale) ** 2)
-                    ),
+                    noise._gaussian_tail: tail("rounded gaussian", scale, magnitude),
+                    noise._laplace_tail: tail("discrete laplace", scale, magnitude),
+                    noise._acceptance: mpmath.exp(-(distance**2) / (2 * mpmath.mpf(scale) ** 2)),
                 }
                 for threshold, truth in truths.items():
                     error = (

@@ -11,7 +11,7 @@ from dp_synth.accounting import Accountant, Adjacency, Gaussians, Plan, PrivacyB
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.mechanisms import marginal_sensitivity, measure
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.table import PrivateTable
 
 LARGE = Domain(("place",), (40_000,))
 EVERYWHERE = np.arange(40_000, dtype=np.int32)[:, None]  # one record in every place

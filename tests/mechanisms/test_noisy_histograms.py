@@ -13,8 +13,8 @@ from scipy.stats import kstest
 from dp_synth.accounting import ADJACENCIES, Adjacency, Gaussian, Gaussians
 from dp_synth.errors import BudgetExceeded
 from dp_synth.mechanisms import marginal_sensitivity, measure_histogram
-from dp_synth.mechanisms.histograms import _counted
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.gaussian import _counted
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.transcript import HistogramAnswer
 
 Codes = NDArray[np.int32]

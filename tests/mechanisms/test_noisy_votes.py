@@ -12,8 +12,8 @@ from dp_synth.accounting import Accountant, Plan, PrivacyBudget, Votes
 from dp_synth.accounting.events import NoisyVote, VoteNoise
 from dp_synth.domain import Domain
 from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
-from dp_synth.mechanisms import noisy_votes
-from dp_synth.mechanisms.noisy_votes import (
+from dp_synth.mechanisms import pate
+from dp_synth.mechanisms.pate import (
     Medians,
     Questions,
     Teachers,
@@ -21,7 +21,7 @@ from dp_synth.mechanisms.noisy_votes import (
     leanings,
     winners,
 )
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.transcript import HIDDEN
 
 DOMAIN = Domain(("a", "b", "c"), (3, 2, 4))
@@ -175,12 +175,12 @@ def test_the_medians_of_a_size_do_not_tell_which_other_sizes_there_are() -> None
 def test_sums_beyond_what_a_float_holds_still_depend_on_the_own_records_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(noisy_votes, "QUANTUM", 2.0**-44)
+    monkeypatch.setattr(pate, "QUANTUM", 2.0**-44)
     codes, asked = made_codes(3_000), made_questions(30)
     teacher = np.random.default_rng(2).integers(0, 2, 3_000)
     together = leanings(codes, teacher, asked, REFERENCE, teachers=2)
     backwards = leanings(codes[::-1], teacher[::-1], asked, REFERENCE, teachers=2)
-    assert np.abs(together).max() > 2.0**53 * noisy_votes.QUANTUM
+    assert np.abs(together).max() > 2.0**53 * pate.QUANTUM
     assert (together == backwards).all()
 
 
@@ -210,9 +210,9 @@ def test_every_record_has_one_teacher_drawn_evenly_and_once() -> None:
     table = made_table(made_codes(5_000), Votes(4, 5, scale=1.0))
     teachers = Teachers(table, planned(table), REFERENCE, np.random.default_rng(0))
     teachers.vote(made_questions(2))
-    codes, first = teachers._records()
+    codes, first = teachers._voters
     teachers.vote(made_questions(2))
-    assert teachers._records()[1] is first
+    assert teachers._voters[1] is first
     assert len(codes) == len(first) == 5_000
     counts = np.bincount(first, minlength=5)
     assert stats.chisquare(counts).pvalue > 1e-6

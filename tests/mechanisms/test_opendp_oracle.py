@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from dp_synth.accounting.conversions import zcdp_delta, zcdp_epsilon
-from dp_synth.mechanisms.exact_noise import discrete_gaussian, discrete_laplace
+from dp_synth.mechanisms.noise import discrete_gaussian, discrete_laplace
 
 DRAWS = 4000
 SCALE = 3.0

@@ -23,9 +23,9 @@ from dp_synth.accounting import (
 from dp_synth.accounting.events import PartitionSelection, ThresholdedGaussian
 from dp_synth.domain import Domain
 from dp_synth.errors import BudgetExceeded
-from dp_synth.mechanisms import marginal_sensitivity, partitions
-from dp_synth.mechanisms.partitions import chance_alone, least_count, release_texts
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms import marginal_sensitivity, partition_selection
+from dp_synth.mechanisms.partition_selection import chance_alone, least_count, release_texts
+from dp_synth.mechanisms.table import PrivateTable
 
 LISTED = 2  # categories that the schema names
 
@@ -181,7 +181,7 @@ def _released_sets(
 def test_of_too_many_texts_the_largest_are_kept_in_alphabetical_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(partitions, "MAX_OPEN", 3)
+    monkeypatch.setattr(partition_selection, "MAX_OPEN", 3)
     table, part = table_of([100, 900, 500, 300, 700], 2.0, 1e-6)
     texts = ["e", "d", "c", "b", "a"]
     found = release_texts(table, {"job": texts}, part, np.random.default_rng(0))

@@ -11,19 +11,17 @@ import pytest
 from dp_synth.accounting import Accountant, Plan, PrivacyBudget, SampledGaussians
 from dp_synth.domain import Domain
 from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.table import PrivateTable
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
-from dp_synth.mechanisms import sampled_gradients  # noqa: E402
-from dp_synth.mechanisms.clipped_gradients import (  # noqa: E402
+from dp_synth.mechanisms import dp_sgd  # noqa: E402
+from dp_synth.mechanisms.dp_sgd import (  # noqa: E402
+    CHARGED_AT_ONCE,
     CLIP_BITS,
     Critic,
-    clipped_sum,
-)
-from dp_synth.mechanisms.sampled_gradients import (  # noqa: E402
-    CHARGED_AT_ONCE,
     SampledGradients,
+    clipped_sum,
     lattice_bits,
     poisson_sample,
 )
@@ -118,7 +116,7 @@ def test_neighbours_whose_noise_is_one_differ_by_the_records_part_exactly(
     for records in (0, 1):
         own = np.random.default_rng(3)
         monkeypatch.setattr(
-            sampled_gradients,
+            dp_sgd,
             "rounded_gaussian",
             lambda stddev, shape, bits, own=own: np.rint(own.normal(0, stddev, shape)).astype(int),
         )

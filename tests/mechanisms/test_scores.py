@@ -23,7 +23,7 @@ from dp_synth.accounting import (
 from dp_synth.domain import Clique
 from dp_synth.errors import BudgetExceeded, InputError
 from dp_synth.mechanisms import Distances, l1_distance_sensitivity, measure_distances
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.table import PrivateTable
 
 PAIRS: list[Clique] = list(combinations(DOMAIN.attributes, 2))
 MULTIPLIER = 5.0  # what made_table grants

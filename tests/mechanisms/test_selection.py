@@ -15,9 +15,8 @@ from scipy.stats import chisquare
 from dp_synth.accounting import Adjacency
 from dp_synth.domain import Clique
 from dp_synth.mechanisms import Distances, l1_distance_sensitivity, select
-from dp_synth.mechanisms.exact_choice import exact_choice
-from dp_synth.mechanisms.exact_noise import Bits
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.noise import Bits, exact_choice
+from dp_synth.mechanisms.table import PrivateTable
 
 PAIRS: list[Clique] = list(combinations(DOMAIN.attributes, 2))
 RANGE = 0.4  # what made_table grants
@@ -33,7 +32,7 @@ def _probabilities(table: PrivateTable, expected: dict[Clique, Any]) -> NDArray[
 
     distances = Distances(table, expected.__getitem__)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dp_synth.mechanisms.selection.exact_choice", listen)
+        patch.setattr("dp_synth.mechanisms.exponential.exact_choice", listen)
         select(distances, PAIRS, table.payer.plan.selections("tree"), np.random.default_rng(0))
     [log_odds] = heard
     return softmax(log_odds)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import Adjacency
 from dp_synth.mechanisms import Distances, l1_distance_sensitivity, marginal_sensitivity
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.table import PrivateTable
 
 CLIQUES = [clique for size in (1, 2, 3) for clique in combinations(DOMAIN.attributes, size)]
 

@@ -10,9 +10,9 @@ import pytest
 
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget, Votes
 from dp_synth.domain import Domain
-from dp_synth.mechanisms import noisy_votes
-from dp_synth.mechanisms.noisy_votes import Questions, StoppingRule, Teachers, ballots
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms import pate
+from dp_synth.mechanisms.pate import Questions, StoppingRule, Teachers, ballots
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.transcript import MarginalAnswer, VoteAnswer
 
 DOMAIN = Domain(("a", "b", "c"), (3, 2, 4))
@@ -57,7 +57,7 @@ def votes_of(codes: np.ndarray, teacher: np.ndarray) -> np.ndarray:
 
 def test_every_record_has_exactly_one_teacher() -> None:
     codes = made_codes(500)
-    held, teacher = made_teachers(made_table(codes))._records()
+    held, teacher = made_teachers(made_table(codes))._voters
     assert len(held) == len(teacher) == len(codes)
     assert Counter(map(tuple, held.tolist())) == Counter(map(tuple, codes.tolist()))
     assert teacher.min() >= 0
@@ -73,7 +73,7 @@ def test_the_partition_is_drawn_once_and_is_the_same_in_every_round(monkeypatch)
         seen.append((records.copy(), teacher.copy()))
         return ballots(records, teacher, *rest)
 
-    monkeypatch.setattr(noisy_votes, "ballots", watched)
+    monkeypatch.setattr(pate, "ballots", watched)
     teachers = made_teachers(table)
     for _ in range(ROUNDS):
         teachers.vote(all_questions().first(5))
@@ -125,7 +125,7 @@ def test_each_vote_is_charged_once_before_it_is_counted(monkeypatch) -> None:
         charged_when_counted.append(sum(entry.count for entry in charges))
         return ballots(*arguments)
 
-    monkeypatch.setattr(noisy_votes, "ballots", watched)
+    monkeypatch.setattr(pate, "ballots", watched)
     teachers = made_teachers(table)
     for count in (5, 1, 7):
         teachers.vote(all_questions().first(count))
@@ -152,8 +152,8 @@ def test_a_stopping_rule_answers_no_vote_beyond_its_target() -> None:
     gaps = np.full(50, 3)
     rule = StoppingRule(target=2.0, delta=1e-3, rho=0.0)
     allowed = rule.allowed(gaps, 20.0)
-    estimate = noisy_votes.estimates
-    moments = noisy_votes.vote_moments(gaps, 20.0).cumsum(axis=1)
+    estimate = pate.estimates
+    moments = pate.vote_moments(gaps, 20.0).cumsum(axis=1)
     assert 0 < allowed < 50
     assert estimate(moments[:, allowed - 1], 1e-3) <= 2.0 < estimate(moments[:, allowed], 1e-3)
     assert rule.allowed(gaps, 20.0) == 0  # it remembers what was spent

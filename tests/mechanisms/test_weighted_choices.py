@@ -31,9 +31,8 @@ from dp_synth.mechanisms import (
     measure,
     select,
 )
-from dp_synth.mechanisms.exact_choice import exact_choice
-from dp_synth.mechanisms.exact_noise import Bits
-from dp_synth.table import PrivateTable
+from dp_synth.mechanisms.noise import Bits, exact_choice
+from dp_synth.mechanisms.table import PrivateTable
 
 CLIQUES: list[Clique] = [c for size in (1, 2, 3) for c in combinations(DOMAIN.attributes, size)]
 WEIGHTS = {clique: float(len(clique)) for clique in CLIQUES}
@@ -65,7 +64,7 @@ def _probabilities(scores: Distances | Dependences) -> NDArray[np.float64]:
         return exact_choice(log_odds, bits)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dp_synth.mechanisms.selection.exact_choice", listen)
+        patch.setattr("dp_synth.mechanisms.exponential.exact_choice", listen)
         tree = scores.table.payer.plan.selections("tree")
         select(scores, CLIQUES, tree, np.random.default_rng(0))
     return np.asarray(softmax(heard[0]))

@@ -11,14 +11,14 @@ import pytest
 from dp_synth.accounting import Accountant, Plan, PrivacyBudget, SampledGaussians
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.gan import LEAST_GAIN, Patience
 from dp_synth.synthesizers.dpctgan import DPCTGAN
 from dp_synth.synthesizers.dpgan import DPGAN
-from dp_synth.table import PrivateTable
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
-from dp_synth.mechanisms import sampled_gradients  # noqa: E402
+from dp_synth.mechanisms import dp_sgd  # noqa: E402
 from dp_synth.nn import gan  # noqa: E402
 from dp_synth.nn.settings import Training  # noqa: E402
 
@@ -33,7 +33,7 @@ STEPS = 6 * BLOCK
 
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampled_gradients, "CHARGED_AT_ONCE", BLOCK)
+    monkeypatch.setattr(dp_sgd, "CHARGED_AT_ONCE", BLOCK)
     monkeypatch.setattr(gan, "WARM_UP", 5)
 
 

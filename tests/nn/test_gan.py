@@ -9,9 +9,9 @@ import pytest
 
 from dp_synth.accounting import Accountant, Plan, PrivacyBudget, SampledGaussians
 from dp_synth.domain import Domain
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers.dpctgan import DPCTGAN
 from dp_synth.synthesizers.dpgan import DPGAN
-from dp_synth.table import PrivateTable
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 

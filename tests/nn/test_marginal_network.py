@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dp_synth.domain import Domain
-from dp_synth.measurement import Measurement
+from dp_synth.transcript import Measurement
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dp_synth.domain import Domain
-from dp_synth.measurement import Measurement
-from dp_synth.mechanisms.noisy_votes import Questions
+from dp_synth.mechanisms.pate import Questions
 from dp_synth.nn.pate_queries import Student, independent_records
+from dp_synth.transcript import Measurement
 
 REFERENCE = [np.array([0.5, 0.3, 0.2]), np.array([0.6, 0.4])]
 

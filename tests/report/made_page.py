@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dp_synth.benchmark.cell import RECORD_COLUMNS
+from dp_synth.records import RECORD_COLUMNS
 
 EPSILONS = (0.1, 1.0, 10.0)
 SEEDS = (0, 1, 2)

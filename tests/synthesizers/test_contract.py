@@ -18,9 +18,9 @@ from dp_synth.accounting import (
 )
 from dp_synth.accounting.filters import cost
 from dp_synth.errors import BudgetExceeded, InputError, SchemaError
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS
-from dp_synth.table import PrivateTable
 from dp_synth.transcript import measured
 
 pytestmark = pytest.mark.usefixtures("small_classrooms")

@@ -13,10 +13,11 @@ from small_settings import small
 
 from dp_synth.accounting import Accountant, Portion, PrivacyBudget, read_ledger
 from dp_synth.accounting import accountant as accountants
+from dp_synth.audit.likelihood_ratio import compare
 from dp_synth.errors import BudgetExceeded, CheckpointError, InputError, UnsupportedEvent
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, SYNTHESIZERS, Independent, Synthesizer, fit_jointly, fitting
-from dp_synth.table import PrivateTable
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
 SCHEMA = Schema.from_dict(
@@ -104,7 +105,7 @@ def test_a_budget_of_the_wrong_kind_is_refused_before_the_table_is_opened_or_a_l
         with pytest.raises(REFUSALS, match=said):
             simulate(ABSENT, SCHEMA, budget)
     with pytest.raises(REFUSALS, match=said):
-        small(name).compare_only(ABSENT, ABSENT, SCHEMA, budget)
+        compare(small(name), (ABSENT, ABSENT), SCHEMA, budget)
     assert not ledger.exists()
 
 

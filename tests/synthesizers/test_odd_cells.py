@@ -15,12 +15,12 @@ import pytest
 from pyarrow import parquet
 
 import dp_synth as dps
-from dp_synth.counting import read_records
+from dp_synth.counting import Data, read_records
 from dp_synth.datasets import read_table, write_table
 from dp_synth.errors import SchemaMismatch
-from dp_synth.intake import Data, keep_rows_of_units
 from dp_synth.release import Release
 from dp_synth.schema import Schema
+from dp_synth.synthesizers.fitting import keep_rows_of_units
 
 RECORDS = 60
 BASE = {

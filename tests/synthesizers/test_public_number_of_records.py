@@ -8,8 +8,8 @@ from planted_tables import SCHEMA, tree_table
 
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.mechanisms import measure
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers import AIM, MST, MWEM, CliqueTree, Independent, PrivBayes, Synthesizer
-from dp_synth.table import PrivateTable
 from dp_synth.transcript import MarginalAnswer
 
 RECORDS = 701

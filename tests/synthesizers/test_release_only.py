@@ -93,7 +93,7 @@ def test_no_model_is_fitted(kind, monkeypatch) -> None:
     def fail(*_arguments, **_options):
         raise AssertionError("fitted")
 
-    monkeypatch.setattr("dp_synth.one_shot.estimate", fail)
+    monkeypatch.setattr("dp_synth.synthesizers._one_shot.estimate", fail)
     monkeypatch.setattr("dp_synth.synthesizers.privbayes._joint", fail)
     kind().release_only(made_frame(), SCHEMA, BUDGET, runs=2, seed=0)
     kind().select_only(made_frame(), SCHEMA, BUDGET, runs=2, seed=0)

@@ -10,10 +10,10 @@ import pytest
 
 from dp_synth.accounting import Accountant, PrivacyBudget, compose, read_ledger
 from dp_synth.errors import BudgetExceeded
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, Independent, fit_jointly
-from dp_synth.table import PrivateTable
 
 BUDGET = PrivacyBudget(2.0, 1e-6)
 SCHEMA = Schema.from_dict(

@@ -27,7 +27,7 @@ from dp_synth.audit.ledger_checks import (
     stages_within,
 )
 from dp_synth.audit.planted.base import DELTA, StructuralBug
-from dp_synth.mechanisms.exact_noise import rounded_gaussian
+from dp_synth.mechanisms.noise import rounded_gaussian
 from dp_synth.transcript import VoteAnswer
 
 BUDGET = PrivacyBudget(1.0, DELTA)

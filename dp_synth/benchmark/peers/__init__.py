@@ -1,9 +1,15 @@
 """Other libraries, measured as whole processes: each in its own environment, behind a folder."""
 
 from dp_synth.benchmark.peers.environments import Environment, environment, install, version_of
-from dp_synth.benchmark.peers.errors import PeerError
 from dp_synth.benchmark.peers.protocol import PeerRequest
-from dp_synth.benchmark.peers.registry import PEERS, Peer, check_name, names_peer, split_name
+from dp_synth.benchmark.peers.registry import (
+    PEERS,
+    Peer,
+    PeerError,
+    check_name,
+    names_peer,
+    split_name,
+)
 from dp_synth.benchmark.peers.run import PeerAnswer, code_of, run_peer
 
 __all__ = [

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dp_synth._version import __version__
-from dp_synth.benchmark.peers.errors import PeerError
-from dp_synth.benchmark.peers.registry import OURS, PEERS, Peer, peer_named
+from dp_synth.benchmark.peers.registry import OURS, PEERS, Peer, PeerError, peer_named
 from dp_synth.files import written_whole
 from dp_synth.readers import parse_json
 

@@ -20,7 +20,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from dp_synth.accounting import PrivacyBudget
-from dp_synth.benchmark.peers.errors import PeerError
+from dp_synth.benchmark.peers.registry import PeerError
 from dp_synth.datasets.tables import parse_csv
 from dp_synth.errors import InputError
 from dp_synth.readers import LARGEST_TEXT, JsonFault, parse_json

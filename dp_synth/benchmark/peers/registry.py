@@ -1,4 +1,4 @@
-"""The libraries that are measured beside this one, each in an environment of its own."""
+"""Registry of peers: the libraries that are measured beside this one, and how each is run."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dp_synth.benchmark.peers.errors import PeerError
+from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
 from dp_synth.synthesizers import SYNTHESIZERS
 
 HERE = Path(__file__).parent
 OURS = "dp_synth"
 """The peer that is this package itself, run by this interpreter as a whole process."""
+
+
+class PeerError(InputError):
+    """A peer is unknown, not installed, failed, or gave what is no answer; the line says which."""
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,27 @@
 All take the table of records; none looks at data, and none pools what has not the same budget.
 """
 
-from dp_synth.benchmark.statistics.direction import Better, better
-from dp_synth.benchmark.statistics.equivalents import equivalents
-from dp_synth.benchmark.statistics.failures import adjusted, failed_cells
-from dp_synth.benchmark.statistics.intervals import bootstrap_interval, over_seeds, t_interval
-from dp_synth.benchmark.statistics.methods import method_names
-from dp_synth.benchmark.statistics.paired import Comparison, Paired, holm, paired, sign_flip_p_value
-from dp_synth.benchmark.statistics.rank_tests import Friedman, Tests
-from dp_synth.benchmark.statistics.ranks import Ranking, ranking
+from dp_synth.benchmark.statistics.comparisons import (
+    Comparison,
+    Friedman,
+    Paired,
+    Ranking,
+    Tests,
+    holm,
+    paired,
+    ranking,
+    sign_flip_p_value,
+)
+from dp_synth.benchmark.statistics.scores import (
+    Better,
+    adjusted,
+    better,
+    bootstrap_interval,
+    equivalents,
+    failed_cells,
+    over_seeds,
+)
+from dp_synth.records import method_names, t_interval
 
 __all__ = [
     "Better",

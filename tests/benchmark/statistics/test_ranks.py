@@ -11,7 +11,7 @@ from made_cells import DEMSAR, cell, over_tables, table
 from scipy import stats
 
 from dp_synth.benchmark.statistics import ranking
-from dp_synth.benchmark.statistics.rank_tests import critical_difference, friedman_test
+from dp_synth.benchmark.statistics.comparisons import critical_difference, friedman_test
 from dp_synth.errors import InputError
 
 METRIC = "auc:gradient_boosting"
@@ -67,12 +67,24 @@ def test_pairs_are_tested_on_scores_by_every_way_to_place_the_signs(demsar):
     assert (pairs["p_holm"] >= pairs["p_wilcoxon"]).all()
 
 
+def test_groups_are_those_that_nemenyis_p_values_of_another_library_give(demsar):
+    scikit_posthocs = pytest.importorskip("scikit_posthocs")
+    p_values = scikit_posthocs.posthoc_nemenyi_friedman(demsar.ranks)
+    least, means = critical_difference(4, 14), demsar.ranks.mean()
+    for one, other in itertools.combinations(means.index, 2):
+        apart = abs(means[one] - means[other])
+        assert (p_values.loc[one, other] < 0.05) == (apart >= least)
+        quantile = apart / math.sqrt(4 * 5 / (6 * 14)) * math.sqrt(2)
+        expected = stats.studentized_range.sf(quantile, 4, math.inf)
+        assert p_values.loc[one, other] == pytest.approx(expected, abs=1e-6)
+
+
 def test_ranks_of_chance_are_rejected_no_more_often_than_they_should_be():
     rng = np.random.default_rng(0)
-    ranks = [pd.DataFrame(rng.random((10, 5))).rank(axis=1) for _ in range(400)]
+    ranks = [pd.DataFrame(rng.random((10, 5))).rank(axis=1) for _ in range(300)]
     rejected = np.mean([friedman_test(one).rejects for one in ranks])
     # F is an approximation, by less than a fifth of the level here; and five standard errors.
-    assert rejected == pytest.approx(0.05, abs=0.01 + 5 * math.sqrt(0.05 * 0.95 / 400))
+    assert rejected == pytest.approx(0.05, abs=0.01 + 5 * math.sqrt(0.05 * 0.95 / 300))
 
 
 def clear(tables, gap=1.0):

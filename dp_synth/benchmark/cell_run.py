@@ -1,0 +1,447 @@
+"""Run of one cell: its table and rows, and what these are good for or what they leak.
+
+Rows come from a synthesizer, from a peer, or from a baseline: a table that gives every curve its
+floor or its ceiling. No baseline is private.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from dp_synth import datasets, extensions
+from dp_synth.accounting import Accountant, PrivacyBudget, calibrate
+from dp_synth.attacks import AttackerView, Pool, attack_named, has_marginals, split_pool
+from dp_synth.audit import Roc
+from dp_synth.benchmark.cell import SAMPLE_OF_ROWS, Cell, Measured, Outcome, measured
+from dp_synth.benchmark.executor import peak_mb
+from dp_synth.benchmark.grid import TABLE_ENDINGS, Grid
+from dp_synth.benchmark.peers import PeerRequest, names_peer, run_peer, split_name
+from dp_synth.errors import DatasetUnavailable, GridError
+from dp_synth.metrics import (
+    METRICS,
+    MODELS,
+    Binning,
+    Compared,
+    Estimate,
+    RealTables,
+    cliques_of,
+    mean_total_variation,
+    utility,
+)
+from dp_synth.readers import parse_json
+from dp_synth.release import Release
+from dp_synth.synthesizers import Synthesizer, synthesizer_named
+
+Baseline = Callable[[pd.DataFrame, pd.DataFrame, np.random.Generator], pd.DataFrame]
+
+PURPOSES = ("pool", "fit", "sample", "attack")
+FALSE_POSITIVE_RATES = (0.01, 0.1)
+LEAKAGE_MODEL = "gradient_boosting"
+# Names a column that no schema has, so that records can be told apart once they are in a pool.
+ROW = "\x00row"
+
+
+def child_seed(seed: int, purpose: str) -> int:
+    """Return the seed of one purpose: independent of the others, the same for all synthesizers.
+
+    >>> child_seed(0, "fit") == child_seed(0, "pool"), child_seed(0, "fit") == child_seed(0, "fit")
+    (False, True)
+    """
+    children = np.random.SeedSequence(seed).spawn(len(PURPOSES))
+    return int(children[PURPOSES.index(purpose)].generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def dataset(name: str) -> datasets.Dataset:
+    """Return the table of a name, of a path, or that ``module:function`` gives.
+
+    DatasetUnavailable where it is not to be found.
+    """
+    given = extensions.given("datasets", name)
+    return given if isinstance(given, datasets.Dataset) else _read(name)
+
+
+@lru_cache(maxsize=2)
+def _read(name: str) -> datasets.Dataset:
+    if name in datasets.names():
+        return datasets.load(name)
+    if name.endswith(TABLE_ENDINGS):
+        return datasets.from_file(name)
+    makers: dict[str, object] = {}
+    make = extensions.find("datasets", name, makers)
+    made = make() if callable(make) else make
+    if not isinstance(made, datasets.Dataset):
+        raise DatasetUnavailable(f"dataset {name!r} must be a function that returns a Dataset")
+    return made
+
+
+def plan(grid: Grid) -> tuple[Cell, ...]:
+    """Return the cells of ``grid`` on its tables as they are.
+
+    DatasetUnavailable where a table is not to be found, GridError where one is too small.
+    """
+    if grid.leakage is not None:
+        needed = 2 * grid.leakage.members
+        for name in grid.dataset:
+            here = len(dataset(name).train) + len(dataset(name).holdout)
+            if here < needed:
+                raise GridError(
+                    f"leakage.members: at most {here // 2} for the dataset {name!r}, "
+                    f"got {grid.leakage.members}"
+                )
+    return grid.cells({name: dataset(name).sha256 for name in grid.dataset})
+
+
+@dataclass(frozen=True, eq=False)
+class Yardstick:
+    """Real records whose marginals others are compared with, in cells cut on the training part."""
+
+    binning: Binning
+    codes: NDArray[np.int32]
+
+    def total_variation(self, rows: pd.DataFrame, degrees: tuple[int, ...]) -> dict[int, Estimate]:
+        """Return the mean total variation from ``rows`` of the marginals of each degree."""
+        codes, sizes = self.binning.codes(rows), self.binning.sizes
+        return {
+            degree: mean_total_variation(self.codes, codes, sizes, cliques_of(len(sizes), degree))
+            for degree in degrees
+        }
+
+
+def real_tables(name: str) -> RealTables:
+    """Return the training and hold-out parts of the named table, as metrics take them."""
+    return _real_tables(dataset(name))
+
+
+@lru_cache(maxsize=2)
+def _real_tables(data: datasets.Dataset) -> RealTables:
+    return RealTables(data.train, data.holdout, data.schema)
+
+
+@dataclass(frozen=True, eq=False)
+class Game:
+    """A pool of members and non-members, and the records of the same table outside of it."""
+
+    pool: Pool
+    yardstick: Yardstick
+    fresh: pd.DataFrame  # from the training part
+    tested: pd.DataFrame  # from the hold-out part
+
+
+def game(name: str, seed: int, members: int, isolated: int) -> Game:
+    """Return the game of one seed on the training and hold-out parts of the named table.
+
+    It depends on nothing else, so that all synthesizers, budgets and attacks play the same one.
+    """
+    return _game(dataset(name), seed, members, isolated)
+
+
+@lru_cache(maxsize=2)
+def _game(data: datasets.Dataset, seed: int, members: int, isolated: int) -> Game:
+    frame = pd.concat([data.train, data.holdout], ignore_index=True)
+    rng = np.random.default_rng(child_seed(seed, "pool"))
+    pool = split_pool(
+        frame.assign(**{ROW: np.arange(len(frame))}),
+        data.schema,
+        data.reference,
+        members=members,
+        isolated=isolated,
+        rng=rng,
+    )
+    outside = np.ones(len(frame), dtype=bool)
+    outside[pd.concat([pool.members[ROW], pool.non_members[ROW]]).to_numpy()] = False
+    in_train = np.arange(len(frame)) < len(data.train)
+    targets = Pool(
+        pool.members.drop(columns=ROW),
+        pool.non_members.drop(columns=ROW),
+        pool.member_isolated,
+        pool.non_member_isolated,
+    )
+    binning = _real_tables(data).binning
+    return Game(
+        targets,
+        Yardstick(binning, binning.codes(targets.members)),
+        frame[outside & in_train].reset_index(drop=True),
+        frame[outside & ~in_train].reset_index(drop=True),
+    )
+
+
+def real_rows(fitted: pd.DataFrame, fresh: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the fitted records themselves: what a model learns from real data."""
+    return fitted
+
+
+def fresh_rows(fitted: pd.DataFrame, fresh: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Return other real records, at most as many: the error that is left to sampling alone."""
+    size = min(len(fitted), len(fresh))
+    return fresh.iloc[rng.choice(len(fresh), size, replace=False)].reset_index(drop=True)
+
+
+def independent_without_noise(
+    fitted: pd.DataFrame, fresh: pd.DataFrame, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Return each fitted column in an order of its own: exact columns, no dependence."""
+    return pd.DataFrame(
+        {name: fitted[name].array[rng.permutation(len(fitted))] for name in fitted.columns}
+    )
+
+
+def bootstrap_of_members(
+    fitted: pd.DataFrame, fresh: pd.DataFrame, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Return fitted records drawn with replacement: what an attack finds without any privacy."""
+    rows = rng.integers(max(len(fitted), 1), size=len(fitted))
+    return fitted.iloc[rows].reset_index(drop=True)
+
+
+def sample_of_rows(fitted: pd.DataFrame, share: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Return a random ``share`` of the fitted records, at least one: a scale for utility."""
+    size = max(1, round(share * len(fitted)))
+    return fitted.iloc[rng.permutation(len(fitted))[:size]].reset_index(drop=True)
+
+
+# Functions of the records that a synthesizer would have been fitted on, of fresh records of the
+# same population that are neither there nor among those that scores are tested on, and of a seed.
+BASELINES: MappingProxyType[str, Baseline] = MappingProxyType(
+    {
+        "real_rows": real_rows,
+        "fresh_rows": fresh_rows,
+        "independent_without_noise": independent_without_noise,
+        "no_privacy": bootstrap_of_members,
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A synthesizer's release, under which recipe and budget."""
+
+    recipe: Synthesizer
+    budget: PrivacyBudget
+    release: Release
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows that a cell measures; a baseline's come from no fit, and a peer's from its own.
+
+    ``seconds`` is the processor time of the fit, ``budget`` who vouches for epsilon, ``peak_mb``
+    the memory of a peer's process, ``ledger`` the text of a fit's ledger, ``costs`` what a fit
+    took, where that was asked.
+    """
+
+    frame: pd.DataFrame
+    fit: Fit | None = None
+    seconds: float | None = None
+    budget: str = ""
+    peak_mb: float | None = None
+    ledger: str = ""
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+
+def rows_of(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
+    """Return rows of the cell's baseline, peer or synthesizer, as many as were ``fitted``."""
+    if cell.epsilon is None or cell.delta is None or cell.adjacency is None:
+        return _baseline(cell, fitted, fresh)
+    budget = PrivacyBudget(cell.epsilon, cell.delta, cell.adjacency)
+    if names_peer(cell.synthesizer):
+        return _from_peer(cell, budget, fitted)
+    return _fitted(cell, budget, fitted)
+
+
+def _baseline(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
+    rng = np.random.default_rng(child_seed(cell.seed, "sample"))
+    if cell.synthesizer == SAMPLE_OF_ROWS:
+        return Rows(sample_of_rows(fitted, parse_json(cell.settings)["share"], rng))
+    return Rows(BASELINES[cell.synthesizer](fitted, fresh, rng))
+
+
+def _from_peer(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
+    settings = parse_json(cell.settings)
+    command = tuple(settings.pop("command", ()))
+    peer, method = split_name(cell.synthesizer)
+    answer = run_peer(
+        PeerRequest(
+            peer=peer,
+            method=method,
+            table=fitted,
+            schema=dataset(cell.dataset).schema,
+            budget=budget,
+            rows=len(fitted),
+            seed=child_seed(cell.seed, "fit"),
+            settings=settings,
+            command=command,
+        )
+    )
+    return Rows(
+        answer.rows,
+        seconds=answer.seconds,
+        budget=answer.budget,
+        peak_mb=answer.peak_mb,
+        ledger=answer.ledger,
+    )
+
+
+def _fitted(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
+    kind = synthesizer_named(cell.synthesizer)
+    recipe: Synthesizer = TypeAdapter(kind).validate_json(cell.settings)
+    accountant, schema = Accountant(budget, simulate=True), dataset(cell.dataset).schema
+    asked = parse_json(cell.options)
+    before, started = peak_mb(), time.process_time()
+    if asked.get("costs"):  # found in memory by the fit, whose time is then its own
+        calibrate({recipe.name: (recipe.charges(schema.domain), 1.0)}, budget)
+    calibrated = time.process_time()
+    release = recipe.fit(fitted, schema, accountant, seed=child_seed(cell.seed, "fit"))
+    ended, costs = time.process_time(), {}
+    if asked.get("costs"):
+        costs = {
+            "calibration_seconds": calibrated - started,
+            "fit_seconds": ended - calibrated,
+            "mb_before_fit": before,
+            "fit_peak_mb": peak_mb(),
+        }
+    if asked.get("drawn"):
+        release.sample(asked["drawn"], seed=child_seed(cell.seed, "sample"))
+        costs["draw_seconds"] = time.process_time() - ended
+    # A benchmark's tables are public, so the number of their rows may be used.
+    frame = release.sample(len(fitted), seed=child_seed(cell.seed, "sample"), kinds="written")
+    ledger = json.dumps(release.ledger.to_fields())
+    fit = Fit(recipe, budget, release)
+    return Rows(frame, fit, ended - started, "ledger", ledger=ledger, costs=costs)
+
+
+def run_cell(cell: Cell) -> Outcome:
+    """Return what the cell measures; whatever its synthesizer raises goes through.
+
+    DatasetUnavailable where the table here is another than that which the cell was planned on.
+    """
+    if dataset(cell.dataset).sha256 != cell.dataset_sha256:
+        raise DatasetUnavailable(
+            f"table {cell.dataset!r} is not the one that the cell was planned on: its SHA-256 "
+            f"must be {cell.dataset_sha256}"
+        )
+    return {"utility": run_utility, "leakage": run_leakage}[cell.task](cell)
+
+
+@dataclass(frozen=True)
+class SessionCells:
+    """`run_cell` for cells that name objects of another process, which come along ``packed``."""
+
+    packed: bytes
+
+    def __call__(self, cell: Cell) -> Outcome:
+        """Return what the cell measures."""
+        _unpack(self.packed)
+        return run_cell(cell)
+
+
+@lru_cache(maxsize=1)
+def _unpack(packed: bytes) -> None:
+    extensions.unpack(packed)
+
+
+def run_utility(cell: Cell) -> Outcome:
+    """Take rows of the training part, as many as it has, and measure them by each metric asked.
+
+    What a metric cannot measure on the table it leaves out. ``cost:fit_seconds`` and so on are what
+    the fit took, where that was asked: processor time, and megabytes of the process.
+    """
+    data = dataset(cell.dataset)
+    rows = rows_of(cell, data.train, data.reference)
+    compared = Compared(real_tables(cell.dataset), rows.frame, cell.seed)
+    values = [
+        _named(name, estimate)
+        for metric in parse_json(cell.options)["metrics"]
+        for name, estimate in extensions.find("metrics", metric, METRICS)(compared).items()
+    ]
+    values += [Measured(f"cost:{name}", cost, None, None) for name, cost in rows.costs.items()]
+    return _outcome(values, rows)
+
+
+def run_leakage(cell: Cell) -> Outcome:
+    """Fit on the members of the seed's game, sample as many rows, and attack these.
+
+    The attacker has the reference part and knows the synthesizer and its budget; to an attack
+    that needs a transcript the release is given too. An attack gives no value where a cell has
+    not what it needs: a baseline has no transcript, and a network's holds no marginal.
+    ``auc:<attack>`` and ``tpr_at_fpr_0.01:<attack>`` and so on are over all targets,
+    ``auc:<attack>:isolated`` over the isolated ones; ``auc_ceiling`` is the largest AUC that the
+    ledger permits. ``tv2`` (against the members) and ``auc:gradient_boosting`` (on hold-out rows
+    outside of the game) say what the same rows are good for.
+    """
+    options = parse_json(cell.options)
+    played = game(cell.dataset, cell.seed, options["members"], options["isolated"])
+    rows = rows_of(cell, played.pool.members, played.fresh)
+    values = [
+        value
+        for name in options["attacks"]
+        if (view := _view(name, cell, rows)) is not None
+        for value in _attacked(name, played.pool, view, child_seed(cell.seed, "attack"))
+    ]
+    values.append(_named("tv2", played.yardstick.total_variation(rows.frame, (2,))[2]))
+    models = {LEAKAGE_MODEL: MODELS[LEAKAGE_MODEL]}
+    scores = utility(
+        rows.frame, played.tested, dataset(cell.dataset).schema, models=models, seed=cell.seed
+    )
+    values += [_named(f"auc:{model}", of_model["auc"]) for model, of_model in scores.items()]
+    if rows.fit is not None:
+        values.append(measured("auc_ceiling", *[rows.fit.release.largest_auc()] * 3))
+    return _outcome(values, rows)
+
+
+def _outcome(values: list[Measured], rows: Rows) -> Outcome:
+    return Outcome(
+        tuple(values),
+        seconds=rows.seconds,
+        peak_mb=rows.peak_mb,
+        budget=rows.budget,
+        ledger=rows.ledger,
+    )
+
+
+def _view(attack: str, cell: Cell, rows: Rows) -> AttackerView | None:
+    """Return what an attacker sees of a cell's rows, None where the attack needs more."""
+    data = dataset(cell.dataset)
+    if not attack_named(attack).needs_transcript:
+        view = AttackerView(rows.frame, data.schema, data.reference)
+        if rows.fit is None:
+            return replace(view, algorithm=cell.synthesizer)
+        return replace(view, synthesizer=rows.fit.recipe, budget=rows.fit.budget)
+    if rows.fit is None or not has_marginals(rows.fit.release.transcript):
+        return None
+    release = rows.fit.release
+    return AttackerView(
+        rows.frame,
+        release.schema,
+        data.reference,
+        rows.fit.recipe.name,
+        transcript=release.transcript,
+    )
+
+
+def _attacked(name: str, pool: Pool, view: AttackerView, seed: int) -> Iterator[Measured]:
+    attack = attack_named(name)
+    of_members = attack.scores(pool.members, view)
+    of_others = attack.scores(pool.non_members, view)
+    roc = Roc(of_members, of_others, seed=seed)
+    yield _named(f"auc:{name}", roc.auc())
+    for rate in FALSE_POSITIVE_RATES:
+        yield _named(f"tpr_at_fpr_{rate:g}:{name}", roc.tpr_at_fpr(rate))
+    if pool.member_isolated.any() and pool.non_member_isolated.any():
+        isolated = Roc(
+            of_members[pool.member_isolated], of_others[pool.non_member_isolated], seed=seed
+        )
+        yield _named(f"auc:{name}:isolated", isolated.auc())
+
+
+def _named(metric: str, estimate: Estimate) -> Measured:
+    return measured(metric, estimate.value, estimate.low, estimate.high)

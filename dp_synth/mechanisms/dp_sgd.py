@@ -1,0 +1,444 @@
+"""DP-SGD: noisy sums of clipped gradients, over records that each toss a coin of their own.
+
+Sums are taken in whole numbers, and each record's part depends on that record alone. Numbers are
+whole multiples of public units, held in float64. Every sum of their products stays below 2^53 in
+size, so that it is exact in any order: neither the blocks into which a processor cuts a product,
+nor its instructions, nor what else is in a batch can change a bit of it. That holds because all
+factors are cut to public limits:
+
+| quantity | unit | limit |
+|---|---|---|
+| inputs of the network | 1 | 2^8 |
+| weights and biases | 2^-12, of biases finer | 2^4 |
+| outputs of a layer | 2^-10 | 2^8 |
+| slopes | 2^-14 | 2^4 |
+
+so that a layer of 2^16 inputs (the first may have 2^24) sums products below 2^50, and the squares
+of a row below 2^52. A clipped slope is a multiple of 2^-16 of the clip at the finest, rounded
+towards zero, so that no record's part has a norm above the clip.
+
+Needs torch, so that only the modules of networks import it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, partial
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dp_synth.accounting import SampledGaussians
+from dp_synth.domain import Codes
+from dp_synth.errors import InputError
+from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
+from dp_synth.mechanisms.table import PrivateTable
+
+Encode = Callable[[Tensor, Tensor], Tensor]
+"""Codes of shape (records, attributes) to inputs of shape (records, inputs), row by row.
+
+With each record comes a coin of its own, a whole number of 62 random bits, of shape (records,):
+what is drawn for a record is a function of it, and of nothing else.
+"""
+
+Loss = Callable[[Tensor], Tensor] | float
+"""Scores of shape (records,) to losses of the same shape, row by row; a number: times the score."""
+
+WHY = "gradients of the critic"
+CHARGED_AT_ONCE = 50  # steps: a ledger on disk is written before each charge, not at every step
+LEAST_BITS = 4  # of a clipped slope, so that a gradient is more than a few numbers
+
+SLOPE = 0.2  # of the leaky rectifier below zero
+INPUT_LIMIT = 2.0**8
+WEIGHT_BITS, WEIGHT_LIMIT = 12, 2.0**4
+OUTPUT_BITS, OUTPUT_LIMIT = 10, 2.0**8
+SLOPE_BITS, SLOPE_LIMIT = 14, 2.0**4
+CLIP_BITS = 16  # of a clipped slope, in clips
+MOST_INPUTS, LARGEST_WIDTH = 2**24, 2**16
+ROWS_AT_ONCE = 2**16  # each adds at most 2^(CLIP_BITS + OUTPUT_BITS): 2^42 together
+
+# Square roots, quotients and products are rounded, each by 2^-53 of itself; a row of a network of
+# n layers meets fewer than 4 n + 8 of them. 2^-40 allows for two thousand layers.
+_MARGIN = 2.0**-40
+_LEAST = 1e-300  # length by which a gradient of zero is divided, whatever the clip
+
+
+def poisson_sample(records: int, rate: float, bits: Bits) -> NDArray[np.int64]:
+    """Return which of so many records take part, each by a coin of its own, of chance ``rate``.
+
+    A coin is 64 random bits below ``rate`` times 2^64, rounded down: never more often than the
+    real ``rate`` says, by less than 2^-64. The last 48 bits are drawn where the first 16 do not
+    decide.
+    """
+    threshold = math.floor(Fraction(rate) * 2**64)
+    high, low = divmod(threshold, 2**48)
+    first = np.frombuffer(bits(2 * records), dtype="<u2").astype(np.int32)
+    taken = first < high
+    tied = np.flatnonzero(first == high)
+    rest = np.frombuffer(bits(8 * len(tied)), dtype="<u8") >> np.uint64(16)
+    taken[tied] = rest < np.uint64(low)
+    return np.flatnonzero(taken)
+
+
+def lattice_bits(noise_multiplier: float) -> int:
+    """Return how fine clipped slopes are, so that their noise can be drawn; InputError for none."""
+    bits = min(CLIP_BITS, math.floor(math.log2(LARGEST_SCALE / noise_multiplier)) - OUTPUT_BITS)
+    if bits < LEAST_BITS:
+        raise InputError(
+            f"noise of {noise_multiplier:.3g} times the clip says nothing; raise epsilon"
+        )
+    return bits
+
+
+@dataclass(frozen=True, eq=False)
+class SampledSumLaw:
+    """A noisy sum over a batch of records that tossed coins of chance ``rate``, and its parts.
+
+    ``known`` are the distinct records and how often each occurs, ``records`` reads those of any
+    table; ``batch`` are the drawn ones, ``rows`` their encodings, ``noisy`` their sum with noise of
+    ``noise_multiplier`` times the clip, ``released`` that sum as it left. ``encode`` draws coins
+    for records, ``summed`` sums clipped gradients, ``noise`` and ``uniform`` are drawn afresh.
+    """
+
+    part: str
+    why: str
+    rate: float
+    noise_multiplier: float
+    clip: float
+    records: Callable[[PrivateTable], tuple[Codes, NDArray[np.int64]]]
+    encode: Callable[[Tensor], Tensor]
+    summed: Callable[[Tensor], list[WholeSum]]
+    noise: Callable[[Sequence[WholeSum]], list[WholeSum]]
+    uniform: Callable[[], float]
+    known: tuple[Codes, NDArray[np.int64]]
+    batch: Tensor
+    rows: Tensor
+    noisy: Sequence[WholeSum]
+    released: Sequence[Tensor]
+
+
+class SampledGradients:
+    """Steps down the gradient of private records: each charged before a record is read.
+
+    ``part`` names the rate and the noise of each step; ``encode`` may treat a record with coins
+    of its own, but must treat each alone. Steps are charged ``CHARGED_AT_ONCE``; BudgetExceeded,
+    with nothing read, when the part has none left.
+
+    Privacy
+    -------
+    At every step each record takes part by a coin of its own, of chance ``rate`` at most (Poisson
+    sampling). The gradient of its loss over all parameters together is clipped to norm ``clip``,
+    and the sum gets Gaussian noise of ``noise_multiplier`` times that: one `SampledGaussian`
+    step (Abadi et al. 2016, arXiv:1607.00133), whose loss grows with the rate. All ``max_rows``
+    records of a unit may be drawn, each by its own coin, and replaced ones stand against as many
+    others: the event says so (`sampled_groups`). Sums are exact, in
+    whole numbers of a unit, and a record's part is a function of that record and its coin alone
+    (`whole_sums`). Noise is whole as well: a sum plus a rounded Gaussian is the rounding of the
+    sum plus that Gaussian, post-processing of the continuous mechanism, drawn exactly in law
+    (`rounded_gaussian`). What leaves is these whole numbers, scaled. All coins and noise are bits
+    of the operating system, unless the payer is seeded; batch sizes, clip factors and losses
+    stay here.
+    """
+
+    def __init__(
+        self,
+        table: PrivateTable,
+        part: SampledGaussians,
+        rng: np.random.Generator,
+        *,
+        clip: float,
+        encode: Encode,
+    ) -> None:
+        self._table = table
+        self._part = part
+        self._clip = clip
+        self._encode = encode
+        self._bits = random_bits(table.payer, rng)
+        self._multiplier = part.event().noise_multiplier
+        self._lattice_bits = lattice_bits(self._multiplier)
+        self._paid = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether every step that was charged is taken, so that the next one needs a charge."""
+        return not self._paid
+
+    def step(self, network: nn.Module, loss: Loss) -> list[Tensor]:
+        """Return the noisy sum of the clipped gradients of ``loss``, one a parameter."""
+        device = next(network.parameters()).device
+        if self.settled:
+            self._pay()
+        self._paid -= 1
+        codes = torch.from_numpy(self._drawn()).to(device, torch.int64)
+        rows = self._encoded(codes)
+        summed = partial(whole_sums, network, loss=loss, clip=self._clip, bits=self._lattice_bits)
+        noisy = self._with_noise(summed(rows))
+        released = [total.times(self._clip).float() for total in noisy]
+        law = SampledSumLaw(
+            self._part.name,
+            WHY,
+            self._part.rate,
+            self._multiplier,
+            self._clip,
+            PrivateTable.exact_records,
+            self._encoded,
+            summed,
+            self._noise,
+            self._uniform,
+            self._records,
+            codes,
+            rows,
+            noisy,
+            released,
+        )
+        self._table.record_answers(law)
+        return released
+
+    def _pay(self) -> None:
+        """Charge the next steps."""
+        payer, event = self._table.payer, self._part.event()
+        steps = max(1, min(CHARGED_AT_ONCE, int(payer.left(self._part))))
+        payer.charge(self._part, event, steps, why=WHY, sampler="exact")
+        self._paid = steps
+
+    def _drawn(self) -> Codes:
+        """Return the records whose coins fell so, each as often as it was drawn."""
+        codes, counts = self._records
+        taken = poisson_sample(int(counts.sum()), self._part.rate, self._bits)
+        return codes[np.searchsorted(self._ends, taken, side="right")]
+
+    @cached_property
+    def _records(self) -> tuple[Codes, NDArray[np.int64]]:
+        return self._table.exact_records()
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """How many records there are of each kind and of all kinds before it."""
+        return np.cumsum(self._records[1])
+
+    def _encoded(self, codes: Tensor) -> Tensor:
+        return self._encode(codes, self._coins(codes))
+
+    def _coins(self, codes: Tensor) -> Tensor:
+        """Return a coin for each record, for what its encoding draws.
+
+        As secret as the noise: that neighbouring sums differ by one part needs that nobody knows
+        which coin is whose, for a record more hands all after it other coins of the same law.
+        """
+        words = np.frombuffer(self._bits(8 * len(codes)), dtype="<u8") >> np.uint64(2)
+        return torch.from_numpy(words.astype(np.int64)).to(codes.device)
+
+    def _with_noise(self, sums: Sequence[WholeSum]) -> list[WholeSum]:
+        """Return the sums with noise of the charged scale, in their own units."""
+        return [
+            WholeSum(total + drawn.whole, bits)
+            for (total, bits), drawn in zip(sums, self._noise(sums), strict=True)
+        ]
+
+    def _noise(self, sums: Sequence[WholeSum]) -> list[WholeSum]:
+        """Return noise for each of the sums; that of one unit is drawn at once."""
+        drawn: dict[int, Tensor] = {}
+        for unit in dict.fromkeys(bits for _, bits in sums):
+            cells = sum(total.numel() for total, bits in sums if bits == unit)
+            noise = rounded_gaussian(self._multiplier * 2.0**unit, (cells,), self._bits)
+            drawn[unit] = torch.from_numpy(noise).to(sums[0].whole.device)
+        found = []
+        for total, bits in sums:
+            own, drawn[bits] = drawn[bits][: total.numel()], drawn[bits][total.numel() :]
+            found.append(WholeSum(own.reshape(total.shape), bits))
+        return found
+
+    def _uniform(self) -> float:
+        return int.from_bytes(self._bits(8), "little") * 2.0**-64
+
+
+class Critic(nn.Module):
+    """A perceptron from encoded records to one score each.
+
+    Nothing in it mixes the records of a batch, so that a record moves one row alone. InputError
+    for layers so wide that sums in whole numbers could not be exact.
+    """
+
+    def __init__(self, inputs: int, widths: Sequence[int], coins: torch.Generator) -> None:
+        super().__init__()
+        if inputs > MOST_INPUTS or max(widths, default=0) > LARGEST_WIDTH:
+            raise InputError(
+                f"a critic has at most {MOST_INPUTS} inputs and layers of {LARGEST_WIDTH}, got "
+                f"{inputs} and {max(widths, default=0)}"
+            )
+        sizes = [inputs, *widths, 1]
+        self.layers = nn.ModuleList(
+            linear(before, after, coins) for before, after in pairwise(sizes)
+        )
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return scores, shape (records,)."""
+        outputs: Tensor = self.layers[0](rows)
+        for layer in self.layers[1:]:
+            outputs = layer(nn.functional.leaky_relu(outputs, SLOPE))
+        return outputs.squeeze(1)
+
+    def linear_layers(self) -> list[nn.Linear]:
+        """Return the layers, the first one first."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
+
+class WholeSum(NamedTuple):
+    """A sum of clipped gradients of one parameter: ``whole`` times 2^-``bits`` clips."""
+
+    whole: Tensor  # int64, of the parameter's shape
+    bits: int
+
+    def times(self, clip: float) -> Tensor:
+        """Return the real numbers that are meant, as float64."""
+        return self.whole.double() * (clip * 2.0**-self.bits)
+
+
+def linear(inputs: int, outputs: int, coins: torch.Generator) -> nn.Linear:
+    """Return a layer drawn from ``coins``, weights of variance 1 / ``inputs``, no bias yet."""
+    # skip_init: a plain layer would draw from torch's global generator first.
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        layer.weight.normal_(0.0, inputs**-0.5, generator=coins)
+        layer.bias.zero_()
+    return layer
+
+
+def clipped_sum(network: nn.Module, rows: Tensor, loss: Loss, clip: float) -> list[Tensor]:
+    """Return the sum of the rows' gradients, each of norm at most ``clip``, one a parameter."""
+    return [total.times(clip) for total in whole_sums(network, rows, loss, clip)]
+
+
+def whole_sums(
+    network: nn.Module, rows: Tensor, loss: Loss, clip: float, bits: int = CLIP_BITS
+) -> list[WholeSum]:
+    """Return the exact sum of the rows' parts, a parameter each: whole numbers of norm <= clip.
+
+    A part is the gradient of one row's loss over all parameters together, scaled down to ``clip``
+    where it is longer, in multiples of 2^-``bits`` clips (finer at weights between layers) rounded
+    towards zero. It depends on the network and on that row alone. Rows that are not finite, or
+    whose gradient is not, add nothing.
+
+    A `Critic` whose loss is a number times its score takes all rows at once; it sees them, and its
+    own weights, rounded to the units of this module. Any other network is asked for one row at a
+    time, in floating point: nothing of the batch can then be in a row's gradient, whose rounding
+    is that of one row's products. Per-sample gradients made together, as opacus' are, do not
+    have this property. InputError for a network with buffers, which would keep what it has seen.
+    """
+    if isinstance(network, Critic) and not callable(loss):
+        layers = [
+            _critic_sums(network, few, float(loss), clip, bits)
+            for few in torch.split(rows, ROWS_AT_ONCE)
+        ]
+        return [
+            WholeSum(sum((part.whole for part in parts[1:]), parts[0].whole), parts[0].bits)
+            for parts in zip(*layers, strict=True)
+        ]
+    return _row_by_row(network, rows, loss, clip, bits)
+
+
+def on_lattice(gradients: Tensor, clip: float, bits: int = CLIP_BITS) -> Tensor:
+    """Return rows of gradients as whole multiples of 2^-``bits`` clips, of norm at most ``clip``.
+
+    Shape (records, parameters), int64. Each is scaled down where it is longer, by a norm that is
+    rounded upwards (n + 1 roundings, in whatever order n squares are summed), and rounded towards
+    zero. Rows that are not finite are zero.
+    """
+    scaled = gradients.double() / clip
+    finite = torch.isfinite(scaled).all(dim=1, keepdim=True)
+    scaled = torch.where(finite, scaled, 0.0)
+    norms = scaled.square().sum(dim=1, keepdim=True).sqrt()
+    margin = 1 - _MARGIN - scaled.shape[1] * 2.0**-52
+    return (scaled * (margin * 2.0**bits / norms.clamp(min=1.0))).trunc().long()
+
+
+def _row_by_row(
+    network: nn.Module, rows: Tensor, loss: Loss, clip: float, bits: int
+) -> list[WholeSum]:
+    if any(True for _ in network.buffers()):
+        raise InputError("a network with buffers keeps what it has seen; give one without")
+    parameters = [one for one in network.parameters() if one.requires_grad]
+    total = torch.zeros(sum(map(torch.numel, parameters)), dtype=torch.int64, device=rows.device)
+    for row in torch.split(rows, 1) if len(rows) else ():
+        score = network(row)
+        lost = loss(score) if callable(loss) else loss * score
+        each = torch.autograd.grad(
+            lost.sum(), parameters, allow_unused=True, materialize_grads=True
+        )
+        total += on_lattice(torch.cat([one.reshape(1, -1) for one in each], 1), clip, bits)[0]
+    parts = torch.split(total, [one.numel() for one in parameters])
+    return [
+        WholeSum(part.reshape(one.shape), bits) for part, one in zip(parts, parameters, strict=True)
+    ]
+
+
+@torch.no_grad()
+def _critic_sums(
+    critic: Critic, rows: Tensor, slope: float, clip: float, bits: int
+) -> list[WholeSum]:
+    """Return the rows' sums of a weight and a bias a layer.
+
+    A row's gradient at a linear layer is the outer product of what goes in and of the slope of
+    what comes out, so that its norm needs no gradient of the row's own (Goodfellow 2015,
+    arXiv:1510.01799).
+    """
+    if not bool(torch.isfinite(rows.sum(dtype=torch.float64))):  # most batches need no copy
+        rows = rows[torch.isfinite(rows).all(dim=1)]
+    weights = [_whole(layer.weight, WEIGHT_BITS, WEIGHT_LIMIT) for layer in critic.linear_layers()]
+    given, outputs, units = _forward(critic, weights, rows)
+    last = _whole(rows.new_full((len(rows), 1), slope), SLOPE_BITS, SLOPE_LIMIT)
+    slopes = _backward(weights, outputs, last)
+    squares = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+    for values, unit, own in zip(given, units, slopes, strict=True):
+        size = (values * values).sum(1) * 4.0**-unit + 1
+        squares += size * ((own * own).sum(1) * 4.0**-SLOPE_BITS)
+    longest = squares.sqrt().clamp(min=max(clip, _LEAST)).unsqueeze(1)
+    factors = (1 - _MARGIN) * 2.0 ** (bits - SLOPE_BITS) / longest
+    sums = []
+    for values, unit, own in zip(given, units, slopes, strict=True):
+        clipped = (own * factors).to(torch.int32).double()  # a cast rounds towards zero
+        sums.append(WholeSum((clipped.T @ values).long(), bits + unit))
+        sums.append(WholeSum(clipped.sum(0).long(), bits))
+    return sums
+
+
+def _forward(
+    critic: Critic, weights: Sequence[Tensor], rows: Tensor
+) -> tuple[list[Tensor], list[Tensor], list[int]]:
+    """Return what goes into each layer, what comes out of all but the last, and the bits of units.
+
+    These are of what goes in; what comes out is told by its sign.
+    """
+    cut = rows.clamp(-INPUT_LIMIT, INPUT_LIMIT).round_()
+    given, outputs, units = [cut.double()], [], [0]
+    limit = OUTPUT_LIMIT * 2.0**OUTPUT_BITS
+    for layer, weight in zip(critic.linear_layers()[:-1], weights[:-1], strict=True):
+        unit = units[-1] + WEIGHT_BITS
+        outputs.append((given[-1] @ weight.T).add_(_whole(layer.bias, unit, WEIGHT_LIMIT)))
+        bent = nn.functional.leaky_relu(outputs[-1], SLOPE)
+        given.append(bent.mul_(2.0 ** (OUTPUT_BITS - unit)).round_().clamp_(-limit, limit))
+        units.append(OUTPUT_BITS)
+    return given, outputs, units
+
+
+def _backward(weights: Sequence[Tensor], outputs: Sequence[Tensor], last: Tensor) -> list[Tensor]:
+    """Return the slopes of all layers' outputs; ``last`` is that of the scores."""
+    slopes, limit = [last], SLOPE_LIMIT * 2.0**SLOPE_BITS
+    for weight, out in zip(weights[:0:-1], outputs[::-1], strict=True):
+        back = (slopes[-1] @ weight).mul_(2.0**-WEIGHT_BITS)
+        bent = torch.ops.aten.leaky_relu_backward(back, out, SLOPE, False)
+        slopes.append(bent.round_().clamp_(-limit, limit))
+    return slopes[::-1]
+
+
+def _whole(values: Tensor, bits: int, limit: float) -> Tensor:
+    """Return the nearest multiples of 2^-``bits`` within the limit, counted in that unit."""
+    cut = torch.nan_to_num(values.detach().double()).clamp_(-limit, limit)
+    return cut.mul_(2.0**bits).round_()

@@ -1,0 +1,194 @@
+"""Private table: records, the budget slice that pays for every answer, and sensitivities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dp_synth.accounting import Adjacency, Slice
+from dp_synth.counting import CodeCounts, Counts, dense_shape
+from dp_synth.domain import Clique, Codes, Domain
+from dp_synth.transcript import Answer
+
+
+class Law(Protocol):
+    """How a mechanism drew its answer from a table, by which it could draw one from another."""
+
+    @property
+    def part(self) -> str:
+        """The part of the plan that paid."""
+
+    @property
+    def why(self) -> str:
+        """What the answer was for."""
+
+
+class Auditor(Protocol):
+    """Who holds a neighbouring table in a simulation, and is told the law of every answer."""
+
+    def hear(self, law: Law) -> None:
+        """Take note of an answer about the table that is audited."""
+
+    def follow(self, change: Callable[[PrivateTable], PrivateTable]) -> Auditor:
+        """Return the auditor of that table after a public change of its codes."""
+
+
+class PrivateTable:
+    """Private records over a domain, and the slice that pays for every answer about them.
+
+    ``codes`` are integers of shape (records, attributes), or a store that counts. Only mechanisms
+    may call ``exact_marginal`` and ``exact_marginals``, and only after their charge; ``reads``
+    counts the marginals that were handed out. They record in ``transcript`` what they answered;
+    coarsened copies share it, and ``groups`` are the codes' group numbers in such a copy.
+
+    ``auditor`` hears by what law each answer was drawn. ValueError for one outside of a
+    simulation: what is told between two tables is private.
+    """
+
+    def __init__(
+        self,
+        codes: Codes | Counts,
+        domain: Domain,
+        payer: Slice,
+        *,
+        transcript: list[Answer] | None = None,
+        groups: Mapping[str, Codes] | None = None,
+        auditor: Auditor | None = None,
+    ) -> None:
+        self._counts = CodeCounts.of(codes, domain) if isinstance(codes, np.ndarray) else codes
+        known = self._counts.domain
+        if (known.attributes, known.sizes) != (domain.attributes, domain.sizes):
+            raise ValueError("the store must count the attributes of the domain, in its sizes")
+        self.domain = domain
+        self.payer = payer
+        self.transcript = [] if transcript is None else transcript
+        self.groups = groups or {}
+        self.reads = 0
+        if auditor is not None and not payer.accountant.ledger.simulation:
+            raise ValueError("only a simulation may be watched: comparisons are private")
+        self._auditor = auditor
+
+    @property
+    def adjacency(self) -> Adjacency:
+        """The adjacency under which sensitivities must be stated."""
+        return self.payer.adjacency
+
+    @property
+    def public_records(self) -> float | None:
+        """The number of records where the budget makes it public, else None."""
+        if not self.payer.budget.records_are_public:
+            return None
+        return float(self._counts.marginals([()])[0])
+
+    def shapes(self, cliques: Sequence[Clique]) -> list[tuple[int, ...]]:
+        """Return the shapes of marginals; errors as `dense_shape`, before a record is read."""
+        return [dense_shape(self.domain, clique) for clique in cliques]
+
+    def exact_marginal(self, clique: Clique) -> NDArray[np.float64]:
+        """Return the private counts of the marginal over ``clique``: for mechanisms alone."""
+        return self.exact_marginals([clique])[0]
+
+    def exact_marginals(self, cliques: Sequence[Clique]) -> list[NDArray[np.float64]]:
+        """Return several private marginals, counted together: for mechanisms alone."""
+        self.reads += len(cliques)
+        return self._counts.marginals(cliques)
+
+    def exact_records(self) -> tuple[Codes, NDArray[np.int64]]:
+        """Return the distinct private records and how often each occurs: for mechanisms alone.
+
+        Codes have shape (distinct records, attributes).
+        """
+        self.reads += 1
+        codes, counts = self._counts.occupied(self.domain.attributes)
+        return codes, counts.astype(np.int64)
+
+    def record_answers(self, law: Law, answers: Sequence[Answer] = ()) -> None:
+        """Append answers to the transcript, and tell an auditor by what law they were drawn."""
+        self.transcript.extend(answers)
+        if self._auditor is not None:
+            self._auditor.hear(law)
+
+    def coarsen(self, groups: Mapping[str, Codes]) -> PrivateTable:
+        """Return the table with codes of some attributes relabelled by public group numbers.
+
+        ``groups[attribute][code]`` is the new code, from 0 without gaps. The same slice pays.
+        """
+        coarse = self._counts.coarsened(groups)
+        changed = {a: g for a, g in groups.items() if not np.array_equal(g, np.arange(len(g)))}
+        both = {a: g for a, g in self.groups.items() if a not in changed}
+        for attribute, group in changed.items():
+            known = self.groups.get(attribute)
+            both[attribute] = group if known is None else group[known]
+        same = self._counts.domain is self.domain
+        domain = coarse.domain if same else self.domain.coarsened(groups)
+        return self._recounted(coarse, domain, both, lambda other: other.coarsen(groups))
+
+    def recoded(self, groups: Mapping[str, Codes], domain: Domain) -> PrivateTable:
+        """Return the table over ``domain``, whose code ``groups`` give for each code of some.
+
+        These are codes of their own, which no answer is said to be coarser than.
+        """
+        counts = self._counts.coarsened(groups) if groups else self._counts
+        return self._recounted(counts, domain, {}, lambda other: other.recoded(groups, domain))
+
+    def _recounted(
+        self,
+        counts: Counts,
+        domain: Domain,
+        groups: Mapping[str, Codes],
+        change: Callable[[PrivateTable], PrivateTable],
+    ) -> PrivateTable:
+        auditor = None if self._auditor is None else self._auditor.follow(change)
+        shared = self.transcript
+        return PrivateTable(
+            counts, domain, self.payer, transcript=shared, groups=groups, auditor=auditor
+        )
+
+    def __repr__(self) -> str:
+        return f"PrivateTable({len(self.domain)} attributes, paid by {self.payer.name!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a private table cannot be pickled: its copy would leave its payer behind")
+
+
+def marginal_sensitivity(adjacency: Adjacency, max_rows: int = 1) -> float:
+    """Return the L2 sensitivity of one marginal's counts, for units of so many records.
+
+    A record added or removed moves one cell by one; a record replaced moves two cells. All
+    records of a unit may lie in one cell.
+
+    >>> marginal_sensitivity("add_remove"), marginal_sensitivity("replace_one") ** 2
+    (1.0, 2.0000000000000004)
+    """
+    return max_rows * (1.0 if adjacency == "add_remove" else math.sqrt(2.0))
+
+
+def l1_distance_sensitivity(adjacency: Adjacency, max_rows: int = 1) -> float:
+    """Return how far the L1 distance of one marginal's counts from fixed numbers can move.
+
+    At most the L1 distance between the two tables' counts (triangle inequality).
+
+    >>> l1_distance_sensitivity("add_remove"), l1_distance_sensitivity("replace_one")
+    (1.0, 2.0)
+    """
+    return max_rows * (1.0 if adjacency == "add_remove" else 2.0)
+
+
+def dependence_sensitivity(adjacency: Adjacency, max_rows: int = 1) -> float:
+    """Return how far the L1 distance of a table from the product of its parts can move.
+
+    For counts C of n records with row sums r and column sums c, the distance of C from r c / n.
+    Write p = r / n and q = c / n. A record added to cell (i, j) moves C by e_i e_j and the
+    product by e_i e_j - n / (n + 1) u v, where u = e_i - p and v = e_j - q, so that their
+    difference moves by n / (n + 1) u v, of L1 norm at most |u| |v| <= 2 * 2. A record replaced
+    is one removed and one added; the records of a unit come one by one. The number of records
+    need not be public, as it must be for frequencies (PrivBayes, Zhang et al. 2017).
+
+    >>> dependence_sensitivity("add_remove"), dependence_sensitivity("replace_one")
+    (4.0, 8.0)
+    """
+    return max_rows * (4.0 if adjacency == "add_remove" else 8.0)

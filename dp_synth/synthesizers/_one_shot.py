@@ -1,0 +1,236 @@
+"""One-shot fits: one-way marginals, pairs selected by noisy scores, and what is left on both.
+
+All answers are Gaussian, and one filter of Gaussian DP pays for them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dp_synth.accounting import Filtered, FilteredGaussian, PrivacyBudget
+from dp_synth.domain import Clique, Domain
+from dp_synth.errors import InputError
+from dp_synth.inference import (
+    Compression,
+    JunctionTreeModel,
+    Model,
+    cautious_histogram,
+    combine,
+    estimate,
+    estimate_total,
+    independent_model,
+)
+from dp_synth.inference.pair_selection import Allocation, expected_distance, shrink_scores
+from dp_synth.mechanisms import (
+    Distances,
+    l1_distance_sensitivity,
+    marginal_sensitivity,
+    measure,
+    measure_distances,
+)
+from dp_synth.mechanisms.noise import LARGEST_SCALE
+from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.transcript import Measurement
+
+FIRST_LOOK = 0.1  # of the budget: one-way marginals, before anything is decided
+LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all pairs
+FINE_SCORES = 0.01  # of the records: scores need no less noise than this
+BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
+LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
+CLEAR_OF_ROUNDING = 1 - 1e-9  # the last answer must not ask for a hair more than is left
+
+Chooser = Callable[[Domain, Mapping[Clique, float], float], list[Clique]]
+
+
+@dataclass(frozen=True)
+class Selected:
+    """One-way marginals, compression and selected pairs of a one-shot fit."""
+
+    compression: Compression
+    ones: Sequence[Measurement]
+    pairs: Sequence[Clique]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Measurements of a one-shot fit: of columns as they are, of pairs over groups of codes."""
+
+    compression: Compression
+    ones: Sequence[Measurement]
+    pairs: Sequence[Measurement]
+
+    def model(self, domain: Domain) -> Model:
+        """Return the model of highest entropy that fits; without pairs, independent columns."""
+        if not self.pairs:
+            return independent_model(domain, _settled(domain, self.ones))
+        compression = self.compression.shared_by(domain, self.ones)
+        ones = [compression.compress(one) for one in self.ones]
+        return compression.refine(estimate(compression.domain, [*ones, *self.pairs]), domain)
+
+
+def select_pairs(
+    table: PrivateTable, budget: FilterBudget, choose: Chooser, *, coarseness: float
+) -> Selected:
+    """Measure every column, merge codes that noise would drown, and select pairs by scores.
+
+    ``choose`` is given the domain of the groups, a score for each pair and the precision that is
+    left; it sees noisy values only.
+    """
+    columns: list[Clique] = [(attribute,) for attribute in table.domain]
+    first = _first_look(table.domain)
+    ones = budget.measure(table, dict.fromkeys(columns, first / len(columns)), "a first look")
+    compression = Compression.of(table.domain, ones, coarseness=coarseness)
+    coarse = table.coarsen(compression.groups)
+    scores = _score_pairs(coarse, [compression.compress(one) for one in ones], budget)
+    pairs = choose(coarse.domain, scores, budget.precision_left) if scores else []
+    return Selected(compression, ones, pairs)
+
+
+def check_first_look(part: Filtered, domain: Domain, budget: PrivacyBudget) -> None:
+    """Raise InputError where noise of the first answers of `select_pairs` could not be drawn."""
+    sensitivity = marginal_sensitivity(budget.adjacency, budget.max_rows)
+    each = _first_look(domain) / len(domain) * (part.amount or 0.0)
+    noise = sensitivity / math.sqrt(each) if each else math.inf
+    if noise > LARGEST_SCALE:
+        raise InputError(
+            f"epsilon {budget.epsilon:g} at delta {budget.delta:g} is too small for "
+            f"{len(domain)} columns: a first look at them would have noise of {noise:.3g} and "
+            "say nothing; raise epsilon, or choose fewer columns"
+        )
+
+
+def _first_look(domain: Domain) -> float:
+    """Return the part of the budget that a first look at all columns costs."""
+    return FIRST_LOOK if len(domain) > 1 else CLEAR_OF_ROUNDING
+
+
+def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> Measured:
+    """Spend what is left on the chosen pairs and on columns; on columns alone without pairs.
+
+    What would get more noise than can be drawn is not measured: it would say nothing. One-way
+    marginals are measured again, and combined with the first look by inverse variance.
+    """
+    columns = [one.clique for one in seen.ones]
+    if not seen.pairs and len(columns) == 1:
+        return Measured(seen.compression, seen.ones, [])
+    coarse = table.coarsen(seen.compression.groups)
+    allocation = Allocation.of(coarse.domain, seen.pairs, budget.left)
+    parts = {clique: allocation.of_clique(clique) for clique in (*columns, *seen.pairs)}
+    if not seen.pairs:
+        parts = dict.fromkeys(columns, budget.left / len(columns))
+    again = {column: parts[column] for column in columns}
+    ones = combine([*seen.ones, *budget.measure(table, again, "one-way marginals")])
+    pairs = budget.measure(coarse, {pair: parts[pair] for pair in seen.pairs}, "chosen pairs")
+    return Measured(seen.compression, ones, pairs)
+
+
+def _score_pairs(
+    table: PrivateTable, ones: Sequence[Measurement], budget: FilterBudget
+) -> dict[Clique, float]:
+    """Return how far each pair seems from independent; nothing where noise would hide it all.
+
+    The noisy L1 distances, less what a sample of independent columns would show, shrunk by the
+    part of their spread that is noise.
+    """
+    domain = table.domain
+    every: list[Clique] = list(combinations(domain, 2))
+    pairs = [pair for pair in every if domain.cells(pair) <= LARGEST_PAIR]
+    total = estimate_total(ones)
+    part = min(MOST_SCORES, max(LEAST_SCORES, budget.part_for(len(pairs), FINE_SCORES * total)))
+    stddev = budget.score_stddev(len(pairs), part)
+    if not pairs or stddev > min(BLIND_SCORES * total, LARGEST_SCALE):
+        return {}
+    independent = independent_model(table.domain, ones)
+    expected = _pair_counts(independent)
+    scores = budget.score(Distances(table, expected), pairs, part)
+    scores -= [expected_distance(expected(pair)) for pair in pairs]
+    return dict(zip(pairs, shrink_scores(scores, stddev).tolist(), strict=True))
+
+
+def _pair_counts(model: JunctionTreeModel) -> Callable[[Clique], NDArray[np.float64]]:
+    """Return the expected counts of pairs: products of columns, unless some cells cannot occur."""
+    if model.domain.supports:
+        return model.marginal
+    columns = {attribute: model.marginal((attribute,)) for attribute in model.domain}
+
+    def product(pair: Clique) -> NDArray[np.float64]:
+        first, second = pair
+        return np.multiply.outer(columns[first], columns[second] / model.total)
+
+    return product
+
+
+@dataclass(frozen=True)
+class FilterBudget:
+    """A filter of Gaussian DP that pays for answers about one table, in parts of the whole."""
+
+    table: PrivateTable
+    part: Filtered
+    rng: np.random.Generator
+
+    @property
+    def left(self) -> float:
+        """The part of the whole that is not spent."""
+        return self.table.payer.left(self.part) / self._amount * CLEAR_OF_ROUNDING
+
+    @property
+    def precision_left(self) -> float:
+        """The precision, 1 / stddev^2, of one marginal that costs all that is left."""
+        return self.left * self._amount / self._sensitivity**2
+
+    def measure(
+        self, table: PrivateTable, parts: dict[Clique, float], why: str
+    ) -> list[Measurement]:
+        """Measure each clique at the cost of its part of the whole, unless noise is too large."""
+        alike: dict[float, list[Clique]] = {}
+        for clique, part in parts.items():
+            if self._sensitivity * math.sqrt(1 / (part * self._amount)) <= LARGEST_SCALE:
+                alike.setdefault(part, []).append(clique)
+        found = {
+            measurement.clique: measurement
+            for part, cliques in alike.items()
+            for measurement in measure(table, cliques, self._answers(1, part), self.rng, why=why)
+        }
+        return [found[clique] for clique in parts if clique in found]
+
+    def score(self, distances: Distances, pairs: list[Clique], part: float) -> NDArray[np.float64]:
+        """Score all pairs at the cost of a part of the whole."""
+        answers = self._answers(len(pairs), part)
+        return measure_distances(distances, pairs, answers, self.rng, why="scores of all pairs")
+
+    def score_stddev(self, count: int, part: float) -> float:
+        """Return the noise of so many scores that cost a part of the whole together."""
+        return math.sqrt(count / (part * self._amount)) * self._score_sensitivity
+
+    def part_for(self, count: int, stddev: float) -> float:
+        """Return the part of the whole at which so many scores have this noise."""
+        return count * (self._score_sensitivity / stddev) ** 2 / self._amount
+
+    def _answers(self, count: int, part: float) -> FilteredGaussian:
+        return FilteredGaussian(self.part, math.sqrt(count / (part * self._amount)))
+
+    @property
+    def _amount(self) -> float:
+        return self.part.amount or 0.0
+
+    @property
+    def _sensitivity(self) -> float:
+        return marginal_sensitivity(self.table.adjacency, self.table.payer.budget.max_rows)
+
+    @property
+    def _score_sensitivity(self) -> float:
+        return l1_distance_sensitivity(self.table.adjacency, self.table.payer.budget.max_rows)
+
+
+def _settled(domain: Domain, ones: Sequence[Measurement]) -> list[Measurement]:
+    total = estimate_total(ones)
+    orders = dict(zip(domain.attributes, domain.ordered, strict=True))
+    return [
+        replace(one, values=cautious_histogram(one, orders[one.clique[0]], total)) for one in ones
+    ]
