@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer.core import TyperCommand
 
-from dp_synth.accounting.budget import CHANGES, Adjacency
 from dp_synth.cli.arguments import reading_arguments
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.rounding import as_given, rounded_down, rounded_up
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from typer._click.core import Context as Invocation
 
-    from dp_synth.accounting import Event, PrivacyCurve
+    from dp_synth.accounting import Adjacency, Event, PrivacyCurve
 
 Values = Mapping[str, Sequence[float]]
 
@@ -218,8 +217,7 @@ def _inline_events(order: list[str], values: Values) -> list[tuple[Event, int]]:
 def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer, PrivacyCurve]:
     """Return the answer, and the curve of the events: of the scaled ones when that is asked."""
     from dp_synth.accounting import compose
-    from dp_synth.accounting.calibration import scaled
-    from dp_synth.accounting.event_file import noise_factor
+    from dp_synth.accounting.calibration import noise_factor, scaled
 
     curve, factor = compose(events), None
     if question.calibrate:
@@ -253,6 +251,8 @@ def _lower(question: Question, curve: PrivacyCurve) -> tuple[float | None, float
 
 
 def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list[str]:
+    from dp_synth.accounting.budget import CHANGES
+
     lines = []
     change = f"one record {CHANGES[adjacency]}"
     epsilon, delta = as_given(question.epsilon or 0.0), as_given(question.delta or 0.0)

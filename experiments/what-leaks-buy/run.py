@@ -20,7 +20,7 @@ from experiments.what_leaks_buy.leaks import DELTA, EPSILON, HONEST, LEAKS
 
 import dp_synth as dps
 from dp_synth.accounting import Gaussian, compose
-from dp_synth.accounting.event_file import noise_factor
+from dp_synth.accounting.calibration import noise_factor
 from dp_synth.audit import clopper_pearson_bound, gaussian_bound
 from dp_synth.figures.style import FULL_WIDTH, GREY, below, lines_of, new_figure
 from dp_synth.rounding import at_least, at_most
