@@ -38,7 +38,7 @@ def canonical_json(value: Mapping[str, object]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-SHOWING = frozenset({"cli", "figures", "report", "statistics.py"})  # parts that decide no result
+SHOWING = frozenset({"cli", "figures", "report", "statistics"})  # parts that decide no result
 
 
 @cache

@@ -12,6 +12,9 @@ from dp_synth.extensions import unknown
 from dp_synth.synthesizers import SYNTHESIZERS
 
 HERE = Path(__file__).parent
+DRIVERS = HERE / "drivers"
+# Mechanisms that no library ships and that are written from their papers for a comparison.
+TRANSCRIBED = HERE.parents[2] / "experiments" / "peers"
 OURS = "dp_synth"
 """The peer that is this package itself, run by this interpreter as a whole process."""
 
@@ -36,8 +39,12 @@ class Peer:
 
     @property
     def script(self) -> Path:
-        """The file of the driver."""
-        return HERE / "drivers" / self.driver
+        """The file of the driver; PeerError where it is that of an experiment, and not here."""
+        found = [folder / self.driver for folder in (DRIVERS, TRANSCRIBED)]
+        for path in found:
+            if path.exists():
+                return path
+        raise PeerError(f"its mechanisms are no part of the package: there is no {found[-1]}")
 
     @property
     def pins(self) -> Path | None:

@@ -24,7 +24,7 @@ from dp_synth.benchmark.cell import Limits
 from dp_synth.benchmark.executor import LOOK, MEGABYTE, PATIENCE, THREAD_VARIABLES, ProcessTree
 from dp_synth.benchmark.peers.environments import environment, foreign_variables
 from dp_synth.benchmark.peers.protocol import PeerRequest, read_answer, write_request
-from dp_synth.benchmark.peers.registry import OURS, PeerError, check_name, peer_named
+from dp_synth.benchmark.peers.registry import DRIVERS, OURS, PeerError, check_name, peer_named
 from dp_synth.benchmark.scratch import Scratch
 from dp_synth.readers import parse_json
 
@@ -106,7 +106,7 @@ def _launch(request: PeerRequest) -> tuple[Sequence[str], dict[str, str], Mappin
     made = environment(request.peer)
     command = [str(made.interpreter), str(peer_named(request.peer).script)]
     if request.peer != OURS:
-        return command, foreign_variables(), made.versions
+        return command, {**foreign_variables(), "PYTHONPATH": str(DRIVERS)}, made.versions
     # This interpreter finds the package where this process did, installed or not.
     places = [str(Path(dp_synth.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(place for place in places if place)

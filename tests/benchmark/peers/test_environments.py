@@ -21,7 +21,8 @@ from dp_synth.benchmark.peers import (
     split_name,
     version_of,
 )
-from dp_synth.benchmark.peers.registry import HERE, OURS
+from dp_synth.benchmark.peers import environments as module
+from dp_synth.benchmark.peers.registry import DRIVERS, OURS
 
 OWN = environments.OWN_PYTHON
 BARE = Peer(requirements=(), pythons=(OWN,), methods=("one",), driver="with_dpmm.py")
@@ -90,6 +91,14 @@ def test_packages_that_cannot_be_had_are_one_line_and_leave_no_environment(
     monkeypatch.setitem(PEERS, "bare", wanting)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    run = module._run
+
+    def by_the_pip_that_is_here(command: list[str], failure: str) -> str:
+        if "venv" in command:  # to put a pip into an environment takes seconds
+            return run([*command[:-1], "--without-pip", command[-1]], failure)
+        return run([sys.executable, *command[1:]], failure)
+
+    monkeypatch.setattr(module, "_run", by_the_pip_that_is_here)
     with pytest.raises(PeerError, match=r"could not be installed: .*is there a network") as caught:
         install("bare")
     assert "\n" not in str(caught.value)
@@ -161,7 +170,10 @@ def test_constraints_pin_every_requirement_to_one_version_that_any_index_has(nam
         assert version in ("", pinned[package]), requirement
 
 
-@pytest.mark.parametrize("path", sorted((HERE / "drivers").glob("*.py")), ids=lambda p: p.name)
+SCRIPTS = {*DRIVERS.glob("*.py"), *(peer.script for peer in PEERS.values())}
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS), ids=lambda p: p.name)
 def test_drivers_stand_alone(path: Path) -> None:
     modules = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -170,4 +182,12 @@ def test_drivers_stand_alone(path: Path) -> None:
         elif isinstance(node, ast.Import):
             modules |= {alias.name.split(".")[0] for alias in node.names}
     assert ("dp_synth" in modules) == (path.name == PEERS[OURS].driver)
-    assert all(peer.script.is_file() for peer in PEERS.values())
+
+
+def test_a_driver_that_is_no_part_of_the_package_is_missed_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dp_synth.benchmark.peers.registry.TRANSCRIBED", tmp_path)
+    assert PEERS["dpmm"].script.is_file()
+    with pytest.raises(PeerError, match="its mechanisms are no part of the package: there is no"):
+        _ = PEERS["mbi"].script

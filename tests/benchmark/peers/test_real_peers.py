@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from asking import ROWS, SCHEMA, TABLE, request
+from asking import ROWS, request
 from pydantic import JsonValue
 
 from dp_synth import PrivacyBudget
@@ -38,8 +38,13 @@ def coded_table(records: int) -> pd.DataFrame:
     return pd.DataFrame({"a": a, "b": b, "c": np.where(a == 0, 1, 0)}).astype(str)
 
 
-def test_our_own_synthesizers_run_as_a_whole_process_with_a_ledger() -> None:
-    answer = run_peer(request(peer="dp_synth", method="independent"))
+@pytest.fixture(scope="module")
+def ours() -> PeerAnswer:
+    return run_peer(request(peer="dp_synth", method="independent"))
+
+
+def test_our_own_synthesizers_run_as_a_whole_process_with_a_ledger(ours: PeerAnswer) -> None:
+    answer = ours
     assert answer.rows.shape == (ROWS, 3)
     assert set(answer.rows["job"]) <= {"NA", "b, c", "d"}
     assert answer.budget == "ledger"
@@ -56,10 +61,9 @@ def test_settings_reach_the_synthesizer_and_bad_ones_are_the_reason() -> None:
         run_peer(wrong)
 
 
-def test_one_seed_gives_the_same_rows() -> None:
-    asked = request(peer="dp_synth", method="independent", table=TABLE, schema=SCHEMA)
-    first, second = run_peer(asked), run_peer(asked)
-    pd.testing.assert_frame_equal(first.rows, second.rows)
+def test_one_seed_gives_the_same_rows(ours: PeerAnswer) -> None:
+    again = run_peer(request(peer="dp_synth", method="independent"))
+    pd.testing.assert_frame_equal(ours.rows, again.rows)
 
 
 # Seconds on the clock: each method is given several times what it needs.
