@@ -23,11 +23,11 @@ from dp_synth.accounting.ledger import (
     Randomness,
     continues,
 )
-from dp_synth.accounting.ledger_file import LedgerFile
+from dp_synth.accounting.ledger_file import LedgerFile, difference, is_begun, read_ledger
 from dp_synth.accounting.plan import Plan
 from dp_synth.accounting.privacy_profile import compose
 from dp_synth.accounting.reservation import Reservation, reservations
-from dp_synth.errors import BudgetExceeded, UnsupportedEvent
+from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
 from dp_synth.rounding import rounded_up
 
 Plans = Mapping[str, tuple[Plan, float]]
@@ -530,3 +530,20 @@ class SubAccountant:
         self._left -= amount
         if self._parent:
             self._parent._spend(amount)
+
+
+def accountant_of(budget: PrivacyBudget, ledger: Path | None) -> Accountant | SubAccountant:
+    """Return who pays for a run: an accountant of its own, or a portion of an adaptive one.
+
+    The latter where its ledger is there; epsilon is then the run's portion. InputError where that
+    ledger was opened for another budget.
+    """
+    if ledger is None or not is_begun(ledger):
+        return Accountant(budget, ledger=ledger)
+    kept = read_ledger(ledger)
+    if kept.rule == "planned":
+        return Accountant(budget, ledger=ledger)
+    asked = replace(kept, budget=replace(budget, epsilon=kept.budget.epsilon))
+    if differing := difference(kept, asked):
+        raise InputError(f"{ledger}: was opened for {differing}; give the same, or another file")
+    return Accountant(kept.budget, ledger=ledger, adaptive=kept.rule).portion(budget.epsilon)

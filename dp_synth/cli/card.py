@@ -14,7 +14,6 @@ from dp_synth.cli.outputs import Outputs, write_each, write_text
 from dp_synth.dialect import Dialect
 from dp_synth.display import one_line
 from dp_synth.errors import InputError
-from dp_synth.extensions import nearest
 from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
@@ -112,30 +111,26 @@ def gate(
     signatures go into a file of their own beside it, and hold for the card as it is now.
     """
     from dp_synth.release import Release
+    from dp_synth.report import gate as gates
     from dp_synth.report.card import DataCard
-    from dp_synth.report.gate import (
-        Policy,
-        digest_of,
-        judge,
-        read_signatures,
-        sample_policy,
-        signature_file,
-    )
 
     if show_policy:
-        typer.echo(sample_policy(), nl=False)
+        typer.echo(gates.sample_policy(), nl=False)
         return
     if card_file is None or policy is None:
         raise InputError("a card and --policy must be given; --show-policy prints a first one")
-    check_writable(json_out, read=(card_file, policy, release, signature_file(card_file)))
-    asked, judged = Policy.load(policy), DataCard.load(card_file)
+    place = gates.signature_file(card_file)
+    check_writable(json_out, read=(card_file, policy, release, place))
+    asked, judged = gates.Policy.load(policy), DataCard.load(card_file)
     kept = None if release is None else Release.load(release)
-    digest, place = digest_of(card_file), signature_file(card_file)
+    digest = gates.digest_of(card_file)
     for missing in (path for path in signatures or () if not path.exists()):
         raise InputError(f"{missing}: --signatures must be a file, and is not there")
-    signed = _sign(place, sign, asked, judged, digest) if sign else read_signatures(place)
-    signed += tuple(one for path in signatures or () for one in read_signatures(path))
-    verdict = judge(judged, asked, card_sha256=digest, signed=signed, release=kept)
+    if sign:
+        gates.add_signatures(place, [_signature(one, asked, judged, digest) for one in sign])
+    signed = gates.read_signatures(place)
+    signed += tuple(one for path in signatures or () for one in gates.read_signatures(path))
+    verdict = gates.judge(judged, asked, card_sha256=digest, signed=signed, release=kept)
     outputs: Outputs = [("standard output", partial(_show, verdict))]
     if json_out is not None:
         write = partial(write_text, json_out, verdict.to_json(), private=bool(verdict.private))
@@ -143,6 +138,19 @@ def gate(
     write_each(outputs)
     if not verdict.passed:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _signature(sign: str, policy: Policy, card: DataCard, digest: str) -> Signature:
+    """Return the signature that ROLE=NAME asks for; InputError, before any is added, for others."""
+    from dp_synth.report.gate import signature_of
+
+    role, equals, name = (part.strip() for part in sign.partition("="))
+    if not equals or not name:
+        raise InputError(f"--sign takes ROLE=NAME, got {sign!r}")
+    try:
+        return signature_of(role, name, policy, card, card_sha256=digest)
+    except InputError as error:
+        raise InputError(f"--sign: {error}") from None
 
 
 def _source(text: str | None, licence: str | None) -> Source | None:
@@ -168,35 +176,6 @@ def _check_internal(
     missing = [name for name in needed if tables[name] is None]
     if internal and missing:
         raise InputError(f"--internal needs {' and '.join(missing)}")
-
-
-def _sign(
-    place: Path, signs: Sequence[str], policy: Policy, card: DataCard, digest: str
-) -> tuple[Signature, ...]:
-    """Add signatures for the roles that a policy has, and return all that are there then."""
-    from dp_synth.report.gate import Signature, add_signatures, read_signatures
-
-    statements = {one.role: one.statement for one in policy.signatures}
-    added = []
-    for sign in signs:
-        role, equals, name = (part.strip() for part in sign.partition("="))
-        if not equals or not name:
-            raise InputError(f"--sign takes ROLE=NAME, got {sign!r}")
-        if role not in statements:
-            raise InputError(
-                f"--sign: the policy has no role {role!r}; {nearest(role, statements)}"
-            )
-        added.append(
-            Signature.now(
-                role,
-                name,
-                statements[role],
-                card_sha256=digest,
-                publishable_sha256=card.digest,
-            )
-        )
-    add_signatures(place, added)
-    return read_signatures(place)
 
 
 def _show(verdict: Verdict) -> None:

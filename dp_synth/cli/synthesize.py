@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -26,7 +26,6 @@ from dp_synth.files import check_writable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.accounting import Accountant, Portion, PrivacyBudget
     from dp_synth.release import Release
     from dp_synth.schema import Misfits, Schema
     from dp_synth.synthesizers import Synthesizer
@@ -119,6 +118,7 @@ def synthesize(
     A ledger that `ledger new` made is continued: epsilon is then this run's portion of it.
     """
     from dp_synth.accounting import PrivacyBudget
+    from dp_synth.accounting.accountant import accountant_of
     from dp_synth.schema import Schema
 
     public = Schema.load(schema).read_as(dialect)
@@ -127,10 +127,10 @@ def synthesize(
         recipe = recipe_of(synthesizer, settings or [])
         chosen = _writable(_chosen(public, columns, drop, unit), out, rows)
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, card=card)
-    _check_internal(data, card, holdout, internal=internal, validate=validate is not None)
+    _check_together(data, checkpoint, ledger, card, holdout, internal=internal, validate=validate)
     asked = _validation(validate, holdout)
     with reading_arguments():
-        payer = _payer(budget, ledger, checkpoint)
+        payer = accountant_of(budget, ledger)
         recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint, validation=asked)
     with stopped_gently():  # from here on files are private
         with shown_training(synthesizer), _remarks(check=check), charged_for(payer):
@@ -140,8 +140,7 @@ def synthesize(
                 table, chosen, payer, seed=seed, checkpoint=checkpoint, validation=how
             )
         wanted = Wanted(out, release, card, rows, _seed() if seed is None else seed + 1)
-        real = None if fresh is None or isinstance(table, str) or not internal else (table, fresh)
-        outputs = _outputs(fitted, wanted, real, seed or 0)
+        outputs = _outputs(fitted, wanted, table, fresh if internal else None, seed or 0)
         write_paid(fitted, outputs, release, (out, release, card, ledger))
 
 
@@ -157,9 +156,13 @@ class Wanted:
 
 
 def _outputs(
-    fitted: Release, wanted: Wanted, real: tuple[pd.DataFrame, pd.DataFrame] | None, seed: int
+    fitted: Release,
+    wanted: Wanted,
+    table: pd.DataFrame | str,
+    fresh: pd.DataFrame | None,
+    seed: int,
 ) -> Outputs:
-    """Return what writes each file, the release first; ``real`` rows are for the internal part."""
+    """Return what writes each file, the release first; with ``fresh`` rows the internal part."""
     outputs: Outputs = []
     if wanted.release:
         outputs.append((wanted.release, partial(fitted.save, wanted.release)))
@@ -167,8 +170,8 @@ def _outputs(
     outputs.append((wanted.out, rows))
     if wanted.card:
         outputs.append((wanted.card, partial(_write_card, fitted, wanted.card)))
-    if wanted.card and real is not None:
-        more = partial(_add_internal, wanted.card, fitted, real, wanted, seed)
+    if wanted.card and fresh is not None and not isinstance(table, str):
+        more = partial(_add_internal, wanted.card, fitted, (table, fresh), wanted, seed)
         outputs.append((f"the internal part of {wanted.card}", more))
     return outputs
 
@@ -310,18 +313,27 @@ def _chosen(schema: Schema, columns: str | None, drop: str | None, unit: str | N
     return schema.without([*dropped, *([unit] if unit in schema.names else [])])
 
 
-def _check_internal(
-    data: str, card: Path | None, holdout: Path | None, *, internal: bool, validate: bool
+def _check_together(
+    data: str,
+    checkpoint: Path | None,
+    ledger: Path | None,
+    card: Path | None,
+    holdout: Path | None,
+    *,
+    internal: bool,
+    validate: float | None,
 ) -> None:
-    """Raise InputError where the internal part of a card cannot be made of these files."""
+    """Raise InputError where an option lacks what it goes together with."""
     from dp_synth.counting import is_larger_than_memory
     from dp_synth.counting.size import memory_limit
 
+    if checkpoint and not ledger:
+        raise InputError("--checkpoint needs --ledger, which says what is left to go on with")
     if internal and card is None:
         raise InputError("--internal is a part of the data card; say where it goes with --card")
     if internal and holdout is None:
         raise InputError("--internal and --holdout go together; give both or none")
-    if holdout is not None and not (internal or validate):
+    if holdout is not None and not internal and validate is None:
         raise InputError("--holdout is for --internal or for --validate; give one of them")
     if internal and is_larger_than_memory(data, memory_limit()):
         raise InputError(
@@ -368,26 +380,6 @@ def _add_internal(
             f"the internal part of the card looks at the first {len(made):,} rows", file=sys.stderr
         )
     data_card(release).with_internal(internal_part(*real, made, release, seed=seed)).write(card)
-
-
-def _payer(
-    budget: PrivacyBudget, ledger: Path | None, checkpoint: Path | None
-) -> Accountant | Portion:
-    """Return an accountant of its own, or a portion of the adaptive one whose ledger is there."""
-    from dp_synth.accounting import Accountant, read_ledger
-    from dp_synth.accounting.ledger_file import difference, is_begun
-
-    if checkpoint and not ledger:
-        raise InputError("--checkpoint needs --ledger, which says what is left to go on with")
-    if ledger is None or not is_begun(ledger):
-        return Accountant(budget, ledger=ledger)
-    kept = read_ledger(ledger)
-    if kept.rule == "planned":
-        return Accountant(budget, ledger=ledger)
-    asked = replace(kept, budget=replace(budget, epsilon=kept.budget.epsilon))
-    if differing := difference(kept, asked):
-        raise InputError(f"{ledger}: was opened for {differing}; give the same, or another file")
-    return Accountant(kept.budget, ledger=ledger, adaptive=kept.rule).portion(budget.epsilon)
 
 
 def recipe_of(name: str, settings: list[str]) -> Synthesizer:

@@ -15,7 +15,7 @@ from dp_synth.files import written_whole
 from dp_synth.report.benchmark_data import CEILING, FIELDS, WAYS, PageData, page_data
 from dp_synth.report.looks import Look
 from dp_synth.report.pages import render, template, themed
-from dp_synth.rounding import rounded_up
+from dp_synth.rounding import as_given, rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,7 @@ def page(
         "datasets": data.datasets,
         "peers": any(series.kind == "peer" for series in data.series),
         "hidden": any(series.hidden for series in data.series),
-        "epsilons": [(epsilon, f"{epsilon:g}") for epsilon in data.epsilons],
+        "epsilons": [(epsilon, as_given(epsilon)) for epsilon in data.epsilons],
         "ranked": [
             (i, f"{measure.task}: {measure.label}")
             for i, measure in enumerate(data.measures)

@@ -251,6 +251,21 @@ def read_signatures(path: Path) -> tuple[Signature, ...]:
     return signed
 
 
+def signature_of(
+    role: str, name: str, policy: Policy, card: DataCard, *, card_sha256: str
+) -> Signature:
+    """Return a signature of this moment for a card, of the statement that a policy has for a role.
+
+    InputError for a role that the policy has not.
+    """
+    statements = {one.role: one.statement for one in policy.signatures}
+    if role not in statements:
+        raise InputError(f"the policy has no role {role!r}; {nearest(role, statements)}")
+    return Signature.now(
+        role, name, statements[role], card_sha256=card_sha256, publishable_sha256=card.digest
+    )
+
+
 def add_signatures(path: Path, signed: Sequence[Signature]) -> None:
     """Add signatures to a file, after those that are there; it is written whole.
 

@@ -1,7 +1,10 @@
 """`dp-synth benchmark`: run, status, export, plot, and what is said when something is wrong."""
 
+import contextlib
+import io
 import json
 import shlex
+import shutil
 
 import pandas as pd
 import pytest
@@ -31,48 +34,62 @@ def grid(tmp_path, monkeypatch):
     return path
 
 
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory):
+    """A folder in which the grid was run, and what was said of that."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "grid.yaml").write_text(GRID)
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        assert main(["benchmark", "run", "grid.yaml", "--jobs", "1"]) == 0
+    return folder, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture
+def done(run_once, tmp_path, monkeypatch):
+    """The grid in a copy of that folder, where we are."""
+    shutil.copytree(run_once[0], tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return tmp_path / "copy" / "grid.yaml"
+
+
 def refuse(*arguments, **settings):
     raise AssertionError("nothing was left to run")
 
 
-def test_a_grid_is_run_once_told_about_and_drawn(grid, capfd, monkeypatch):
-    assert main(["benchmark", "status", str(grid)]) == 0
-    assert capfd.readouterr().out == "results/small: 0 done, 0 failed, 3 left\n"
-    assert not (grid.parent / "results").exists()
-
-    assert main(["benchmark", "run", str(grid), "--jobs", "1"]) == 0
-    done = "3 of 3 cells done; records: results/small/records.parquet\n"
-    spoken = capfd.readouterr()
-    assert spoken.out == done
-    assert "3 done, 0 failed, 0 left" in spoken.err
+def test_a_grid_is_run_once_told_about_and_drawn(run_once, done, capfd, monkeypatch):
+    said = "3 of 3 cells done; records: results/small/records.parquet\n"
+    assert run_once[1] == said
+    assert "3 done, 0 failed, 0 left" in run_once[2]
 
     monkeypatch.setattr("dp_synth.benchmark.runner.run", refuse)
-    assert main(["benchmark", "run", str(grid)]) == 0
+    assert main(["benchmark", "run", "grid.yaml"]) == 0
     spoken = capfd.readouterr()
     nothing = "nothing to do: every cell of this grid is done already\n"
-    assert (spoken.out, spoken.err) == (nothing + done, "")
+    assert (spoken.out, spoken.err) == (nothing + said, "")
 
-    assert main(["benchmark", "status", str(grid)]) == 0
+    assert main(["benchmark", "status", "grid.yaml"]) == 0
     assert capfd.readouterr().out == "results/small: 3 done, 0 failed, 0 left\n"
 
-    assert main(["benchmark", "plot", str(grid)]) == 0
+    assert main(["benchmark", "plot", "grid.yaml"]) == 0
     assert "results/small/figures/leakage.pdf\n" in capfd.readouterr().out
     monkeypatch.setattr("dp_synth.figures.draw_all", lambda records, folder, audits=(): [folder])
     assert main(["benchmark", "plot", "results/small", "--out", "drawn"]) == 0
     assert capfd.readouterr().out == "drawn\n"
 
 
-def test_what_was_run_is_exported_and_drawn_beside_itself(grid, capfd):
-    assert main(["benchmark", "run", str(grid), "--jobs", "1"]) == 0
-    capfd.readouterr()
-    assert main(["benchmark", "export", str(grid), "--out", "kept.jsonl"]) == 0
+def test_what_was_run_is_exported_and_drawn_beside_itself(done, capfd):
+    assert main(["benchmark", "export", "grid.yaml", "--out", "kept.jsonl"]) == 0
     said = capfd.readouterr().out
-    lines = (grid.parent / "kept.jsonl").read_text().splitlines()
+    lines = (done.parent / "kept.jsonl").read_text().splitlines()
     assert said == f"{len(lines)} records, 0 of them failed cells: kept.jsonl\n"
-    made = f"dp-synth benchmark run {grid}"
+    made = "dp-synth benchmark run grid.yaml"
     assert all(json.loads(line)["command"] == made for line in lines)
 
-    assert main(["benchmark", "plot", str(grid), "kept.jsonl", "--out", "drawn"]) == 0
+    assert main(["benchmark", "plot", "grid.yaml", "kept.jsonl", "--out", "drawn"]) == 0
     spoken = capfd.readouterr()
     first, *paths = spoken.out.splitlines()
     assert first.startswith("independent epsilon 1 seed 0 auc:density_ratio: live 0.")
@@ -105,7 +122,10 @@ def test_live_cells_that_are_far_off_or_failed_are_warned_about(grid, capfd):
     assert failure.endswith("warning: mst epsilon 1 seed 1: failed with ImportError: no torch")
 
 
-def test_a_dry_run_runs_nothing_and_guesses_nothing(grid, capfd):
+def test_nothing_is_done_or_made_before_the_first_run(grid, capfd):
+    assert main(["benchmark", "status", str(grid)]) == 0
+    assert capfd.readouterr().out == "results/small: 0 done, 0 failed, 3 left\n"
+    assert not (grid.parent / "results").exists()
     assert main(["benchmark", "run", str(grid), "--dry-run", "--jobs", "1"]) == 0
     *kinds, total = capfd.readouterr().out.splitlines()
     assert [line.split()[:3] for line in kinds] == [
@@ -115,11 +135,10 @@ def test_a_dry_run_runs_nothing_and_guesses_nothing(grid, capfd):
     assert total == "3 of 3 cells left: 3 of kinds that never ran here"
     assert not (grid.parent / "results").exists()
 
-    assert main(["benchmark", "run", str(grid), "--jobs", "1"]) == 0
-    capfd.readouterr()
-    assert (
-        main(["benchmark", "run", str(grid), "--dry-run", "--jobs", "2", "--set", "seeds=2"]) == 0
-    )
+
+def test_a_dry_run_says_what_is_left_and_how_long_it_may_take(done, capfd):
+    more = ["--dry-run", "--jobs", "2", "--set", "seeds=2"]
+    assert main(["benchmark", "run", "grid.yaml", *more]) == 0
     *kinds, total = capfd.readouterr().out.splitlines()
     assert all(" 1 cells, " in line and line.endswith(" MB") for line in kinds)
     assert total.startswith("3 of 6 cells left: ")
@@ -208,21 +227,25 @@ def test_sources_that_hold_no_records_are_one_line(grid, capfd, arguments, said)
     assert said in line
 
 
-TV1 = (
-    GRID.replace("leakage:\n  epsilons: [1]\n  members: 50\n  isolated: 0\n", "")
-    + """utility:
-  epsilons: [1]
-  metrics: [tv1]
-"""
-)
+def kept(folder, *rows):
+    """Write records of a cell of ``independent``, as the store of the grid."""
+    cell = dict.fromkeys(RECORD_COLUMNS, "") | dict.fromkeys(
+        ("seconds", "wall_seconds", "peak_mb", "low", "high"), 0.1
+    )
+    cell |= {"dataset": "adult", "synthesizer": "independent", "settings": "{}", "epsilon": 1.0}
+    cell |= {"delta": 1e-5, "adjacency": "add_remove", "seed": 0, "value": 0.5}
+    (folder / "results" / "small").mkdir(parents=True)
+    frame = pd.DataFrame([cell | {"task": task, "metric": metric} for task, metric in rows])
+    frame.to_parquet(folder / "results" / "small" / "records.parquet")
+
+
+TV1 = (("utility", "tv1"), ("utility", "tv1_holdout"))
 
 
 def test_a_plot_of_what_no_figure_shows_says_which_metrics_figures_show(grid, capfd):
     assert main(["benchmark", "plot", "results/small", "--out", "drawn"]) == 2
     capfd.readouterr()
-    grid.write_text(TV1)
-    assert main(["benchmark", "run", str(grid), "--jobs", "1"]) == 0
-    capfd.readouterr()
+    kept(grid.parent, *TV1)
     assert main(["benchmark", "plot", str(grid)]) == 2
     assert capfd.readouterr().err == (
         f"dp-synth: nothing to draw in {grid}: no figure shows tv1, tv1_holdout: "
@@ -231,9 +254,8 @@ def test_a_plot_of_what_no_figure_shows_says_which_metrics_figures_show(grid, ca
 
 
 def test_a_plot_says_which_of_its_figures_are_left_out(grid, capfd):
-    grid.write_text(TV1 + GRID[GRID.index("leakage:") :] + "  attacks: [closest_record]\n")
-    assert main(["benchmark", "run", str(grid), "--jobs", "1"]) == 0
-    capfd.readouterr()
+    attacked = [f"{kind}:closest_record" for kind in ("auc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.1")]
+    kept(grid.parent, *TV1, *[("leakage", metric) for metric in attacked])
     assert main(["benchmark", "plot", str(grid)]) == 0
     spoken = capfd.readouterr()
     assert "results/small/figures/leakage.png" in spoken.out

@@ -31,6 +31,13 @@ def files(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def internal(files):
+    """The card with an internal part, made of the release and of the tables."""
+    assert card(files, files / "inside.json", "--internal", *tables(files)) == 0
+    return files / "inside.json"
+
+
 def synthesize(files, *flags, **options):
     given = {
         "data": files / "train.csv",
@@ -99,9 +106,8 @@ def test_the_internal_part_is_written_on_request_alone(files, tmp_path):
     assert len(read_table(tmp_path / "s.csv")) > 0
 
 
-def test_an_internal_card_made_afterwards_has_the_same_publishable_part(files, tmp_path):
-    assert card(files, tmp_path / "c.json", "--internal", *tables(files)) == 0
-    made = DataCard.load(tmp_path / "c.json")
+def test_an_internal_card_made_afterwards_has_the_same_publishable_part(files, internal):
+    made = DataCard.load(internal)
     assert made.internal.attacks
     assert made.digest == DataCard.load(files / "card.json").digest
 
@@ -195,7 +201,7 @@ def test_a_card_passes_the_gate_once_everybody_has_signed(files, tmp_path, capsy
 
 
 def test_who_signed_the_internal_card_has_signed_the_public_one_and_not_the_reverse(
-    files, tmp_path, capsys
+    files, internal, tmp_path, capsys
 ):
     public, inside, policy = (
         tmp_path / "public.json",
@@ -203,7 +209,7 @@ def test_who_signed_the_internal_card_has_signed_the_public_one_and_not_the_reve
         files / "policy.yaml",
     )
     public.write_bytes((files / "card.json").read_bytes())
-    assert card(files, inside, "--internal", *tables(files)) == 0
+    inside.write_bytes(internal.read_bytes())
     assert gate(inside, policy, "--sign=owner=Ada", "--sign=officer=Bob") == 0
     assert gate(public, policy) == 4
     signed = tmp_path / "inside.signatures.json"

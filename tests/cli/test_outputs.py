@@ -308,13 +308,12 @@ def test_what_utf_8_cannot_write_is_refused_for_a_card_and_leaves_none(
     assert not (tmp_path / "out" / "c.json").exists()
 
 
-@pytest.mark.parametrize("cell", ["1e300", "-1e300", "3e38"])
-def test_one_cell_of_an_enormous_number_costs_no_internal_card(
-    cell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_cell_of_an_enormous_number_costs_no_internal_card(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("t.csv", "h.csv"):
         table = read_table(tmp_path / "in" / name)
-        table.loc[5, "x"] = cell
+        table.loc[5:7, "x"] = ["1e300", "-1e300", "3e38"]
         write_table(table, tmp_path / "in" / name)
     where = {"card": tmp_path / "out" / "c.json", "holdout": tmp_path / "in" / "h.csv"}
     assert synthesize(tmp_path, "s.csv", "--internal", **where) == 0, capsys.readouterr().err

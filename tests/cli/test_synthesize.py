@@ -349,11 +349,11 @@ def test_a_real_table_is_synthesized_and_evaluated_as_it_is(name, tmp_path, caps
     schema, tables = tmp_path / "t.meta.json", {"train": data.train, "holdout": data.holdout}
     schema.write_text(json.dumps(data.schema.to_dict()))
     for part, frame in tables.items():
-        write_table(frame.head(1_500), tmp_path / f"{part}.csv")
+        write_table(frame.head(400), tmp_path / f"{part}.csv")
     where = {"data": tmp_path / "train.csv", "schema": schema, "out": tmp_path / "s.csv"}
     identifiers = {column.name for column in data.schema.columns if column.type == "id"}
     columns = ",".join(n for n in data.schema.names if n not in identifiers) or None
-    assert synthesize(tmp_path, **where, columns=columns if identifiers else None, rows=1_500) == 0
+    assert synthesize(tmp_path, **where, columns=columns if identifiers else None, rows=400) == 0
     named = [("real", "train"), ("holdout", "holdout"), ("synthetic", "s")]
     arguments = [f"--{option}={tmp_path / file}.csv" for option, file in named]
     capsys.readouterr()

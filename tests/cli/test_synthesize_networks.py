@@ -110,7 +110,7 @@ class Terminal(io.StringIO):
     ("synthesizer", "settings", "shown"),
     [
         ("dpctgan", {"steps": 60}, ["60/60", "loss", "epsilon 0.9"]),
-        ("marginal_generator", {"steps": 30, "rows": 32, "width": 16}, ["30/30", "loss"]),
+        ("marginal_generator", {"steps": 10, "rows": 32, "width": 16}, ["10/10", "loss"]),
     ],
 )
 def test_a_terminal_is_shown_steps_loss_and_epsilon(
@@ -171,7 +171,7 @@ def wait_until(there: Callable[[], bool], process: subprocess.Popen[bytes]) -> N
 def test_a_killed_training_goes_on_with_the_same_command_within_its_reservation(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    steps, kept, ledger = 400, folder / "kept.npz", folder / "ledger.jsonl"
+    steps, kept, ledger = 240, folder / "kept.npz", folder / "ledger.jsonl"
     words = command(folder, f"--checkpoint={kept}", steps=steps)
     code = "import sys; from dp_synth.cli import main; sys.exit(main(sys.argv[1:]))"
     with subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.PIPE) as victim:
