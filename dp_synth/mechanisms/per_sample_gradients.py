@@ -37,6 +37,12 @@ CLIP_BITS = 16  # of a clipped gradient, in clips
 BLOCK = 32  # records whose gradients are computed together, always as many
 MARGIN = 2.0**-40  # for the roundings of a norm and of a quotient, each of 2^-53
 
+FAILURES = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError),
+    *(RuntimeError, TypeError, ValueError),
+)
+"""What a network that others wrote may raise when it is made or tried."""
+
 _CLOSE = 1e-3  # relative: between two orders of the same sums in single precision
 _FAR = 2.0**-20  # of a score that is this small nothing relative is known
 
@@ -124,7 +130,7 @@ def check_network(network: nn.Module, rows: Tensor) -> None:
         if scores.numel() == len(rows):
             gradients = _PerSample(network, -1.0)
             each = gradients.of(rows)
-    except Exception as error:  # whatever a stranger's module raises
+    except FAILURES as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
             f"opacus cannot take the gradient of each record of this {type(network).__name__}: "
@@ -190,7 +196,7 @@ def knows_ghosts(network: nn.Module, rows: Tensor) -> bool:
     slow = torch.cat([one.times(clip).flatten() for one in module_sums(network, rows, 1.0, clip)])
     try:
         found = ghost_sum(network, rows, 1.0, clip)
-    except (AttributeError, RuntimeError, ValueError):  # of layers that are used in other ways
+    except FAILURES:  # of layers that are used in other ways
         return False
     return _alike(torch.cat([one.flatten() for one in found]).double(), slow)
 

@@ -24,6 +24,7 @@ from dp_synth.mechanisms import measure
 from dp_synth.mechanisms.dp_sgd import Critic, SampledGradients, clipped_sum
 from dp_synth.mechanisms.per_sample_gradients import (
     BLOCK,
+    FAILURES,
     check_network,
     ghost_sum,
     knows_ghosts,
@@ -238,7 +239,7 @@ def check_networks(settings: GanSettings, domain: Domain) -> None:
     latent = torch.randn(BLOCK, LATENT + told, generator=coins).to(device)
     try:
         shape = tuple(generator(latent).shape)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except FAILURES as error:
         raise InputError(f"generator {settings.generator!r} failed: {_line(error)}") from error
     if shape != (BLOCK, codes):
         raise InputError(
@@ -277,7 +278,7 @@ def _own(
         torch.set_rng_state(coins.get_state())
         try:
             made = make(*sizes)
-        except Exception as error:  # whatever a stranger's function raises
+        except FAILURES as error:
             raise InputError(f"{name} failed for sizes {sizes}: {_line(error)}") from error
         coins.set_state(torch.get_rng_state())
     if not isinstance(made, nn.Module):
