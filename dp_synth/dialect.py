@@ -37,7 +37,7 @@ class Dialect(BaseModel):
     ['', 'age']
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     separator: Text | None = None
     encoding: Text | None = None

@@ -75,8 +75,9 @@ def first_fault(
     if first["type"] == "extra_forbidden":
         within = [parts[key] for key in map(str, where[:-1]) if parts and key in parts]
         model = within[-1] if within else whole
-        fields = model.model_fields if model else {}
-        known = [field.alias or name for name, field in fields.items()]
+        if model is None:
+            return Fault(where, "unknown key", first["type"])
+        known = [field.alias or name for name, field in model.model_fields.items()]
         return Fault(where, f"unknown key; {nearest(where[-1], known)}", first["type"])
     if first["type"].startswith("union_tag"):
         where = (*where, str(first["ctx"]["discriminator"]).strip("'"))

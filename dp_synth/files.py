@@ -13,8 +13,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from dp_synth.errors import InputError
 
@@ -110,6 +108,9 @@ def location(where: str | Path) -> Location:
     if isinstance(where, Path) or "://" not in where:
         return Path(where)
     if where.startswith("file://"):
+        from urllib.parse import urlsplit
+        from urllib.request import url2pathname
+
         return Path(url2pathname(urlsplit(where).path))
     return Url(where.rstrip("/"))
 

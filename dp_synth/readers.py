@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from dp_synth.errors import InputError
+
+if TYPE_CHECKING:
+    import yaml
 
 LARGEST_TEXT = 2**26
 """Characters of a JSON text."""
@@ -319,10 +321,12 @@ def parse_yaml(text: str) -> tuple[object, Lines]:
     Traceback (most recent call last):
     dp_synth.readers.YamlFault: line 1: a part that has a name must not stand within itself
     """
+    import yaml
+
     if len(text) > LARGEST_YAML:
         raise YamlFault(f"is of more than {LARGEST_YAML:,} characters")
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _yaml_loader(text)
         node = loader.get_single_node()
         _check_scalar(node)
         lines: dict[Where, int] = {}
@@ -345,6 +349,29 @@ def parse_yaml(text: str) -> tuple[object, Lines]:
     return content, lines
 
 
+def _yaml_loader(text: str) -> yaml.SafeLoader:
+    """Return a loader of a YAML text that stops at the first part that is nested too deeply.
+
+    PyYAML's scanner takes a time that grows with the square of the depth.
+    """
+    import yaml
+
+    class Shallow(yaml.SafeLoader):
+        within = 0
+
+        def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+            if self.within > DEEPEST:
+                mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+                problem = f"is nested more than {DEEPEST} deep"
+                raise yaml.composer.ComposerError(None, None, problem, mark)
+            self.within += 1
+            node = super().compose_node(parent, index)
+            self.within -= 1
+            return node
+
+    return Shallow(text)
+
+
 def line_of(path: Iterable[object], lines: Lines) -> int | None:
     """Return the line of the deepest part of ``path`` that stands in the file, None without one.
 
@@ -360,6 +387,8 @@ def _lines(
     node: yaml.Node | None, where: Where, within: list[yaml.Node]
 ) -> Iterator[tuple[Where, int]]:
     """Yield the line of every key and item below ``node``, which stands ``within`` others."""
+    import yaml
+
     if not isinstance(node, yaml.CollectionNode):
         return
     if len(within) >= DEEPEST:
@@ -376,6 +405,8 @@ def _lines(
 
 
 def _new_key(key: yaml.Node, known: set[str]) -> str:
+    import yaml
+
     if not isinstance(key, yaml.ScalarNode):
         _refuse("a key must be a text", key)
     if key.value in known:
@@ -387,6 +418,8 @@ def _new_key(key: yaml.Node, known: set[str]) -> str:
 
 def _check_scalar(node: yaml.Node | None) -> None:
     """Refuse a number of more digits than one has, and what no file or path can be written with."""
+    import yaml
+
     if not isinstance(node, yaml.ScalarNode):
         return
     if node.tag == "tag:yaml.org,2002:int" and len(node.value) > MOST_DIGITS:
@@ -396,4 +429,6 @@ def _check_scalar(node: yaml.Node | None) -> None:
 
 
 def _refuse(problem: str, node: yaml.Node) -> NoReturn:
+    import yaml
+
     raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)

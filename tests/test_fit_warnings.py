@@ -18,7 +18,7 @@ from dp_synth.counting import records
 from dp_synth.datasets import write_table
 from dp_synth.report.card import data_card
 from dp_synth.schema import Misfits, draft
-from dp_synth.schema.draft import BOUNDS_FROM
+from dp_synth.schema.schema import BOUNDS_FROM
 from dp_synth.synthesizers.fitting import telling
 
 FIELDS = {

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from dp_synth.accounting import Accountant, PrivacyBudget
-from dp_synth.counting import Records, kept_of_units, read_records, records
+from dp_synth.counting import PrivateRecords, kept_of_units, read_records, records
 from dp_synth.datasets import read_table, write_table
 from dp_synth.errors import InputError, SchemaError
 from dp_synth.schema import Schema
@@ -122,7 +122,7 @@ def test_records_that_were_read_before_are_fitted_as_often_as_asked(tmp_path: Pa
 
 
 def test_records_read_otherwise_than_a_fit_needs_them_are_refused() -> None:
-    read = Records.of(visits(30), SCHEMA)
+    read = PrivateRecords.of(visits(30), SCHEMA)
     accountant = Accountant(PrivacyBudget(1.0, 1e-6, unit="patient"))
     with pytest.raises(SchemaError, match="read without their units; give unit='patient'"):
         Independent().fit(read, SCHEMA, accountant)

@@ -29,7 +29,7 @@ def test_a_name_may_be_used_again_beside_itself():
         ("a: 1\n--- \nb: 2", "line 2: but found another document"),
         ("a: 2020-13-45", "not a YAML text: month must be in 1..12"),
         ("a: \x00", "not a YAML text: "),
-        ("[" * 5_000, "is nested too deeply"),
+        ("[" * 5_000, "line 1: is nested more than 64 deep"),
         (
             "a0: &a0 [1, 1]\n"
             + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40)),

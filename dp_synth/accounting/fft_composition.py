@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from dp_synth.accounting.discretization import ROUGH, UNIT, Dots, Floats
 from dp_synth.errors import UnsupportedEvent
@@ -264,6 +263,8 @@ class LossSum:
 
     def _transformed(self, tilted: _Tilted, digits: type[np.floating]) -> tuple[Floats, float]:
         """Return the chances of the tilted sum in its window, and the norm of their error."""
+        from scipy import fft
+
         bins = tilted.bins
         if bins > MOST_BINS:
             raise UnsupportedEvent(

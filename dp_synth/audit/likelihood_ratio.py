@@ -19,7 +19,7 @@ from scipy.special import log_softmax
 
 from dp_synth.accounting import Ledger, PrivacyBudget, Slice
 from dp_synth.accounting.pate import log_chances
-from dp_synth.counting import Data, RememberedCounts
+from dp_synth.counting import CachedCounts, Data
 from dp_synth.domain import Codes
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.mechanisms.exponential import ChoiceLaw
@@ -200,7 +200,7 @@ def compared(request: Request, tables: tuple[Data, Data], *, runs: int) -> list[
     found: list[ComparedRun] = []
     rng = np.random.default_rng(request.seed)
     with records_of(there, schema, request.root.budget, rng) as records:
-        counts, heard = RememberedCounts(records.counts), list[LikelihoodRatios]()
+        counts, heard = CachedCounts(records.counts), list[LikelihoodRatios]()
 
         def auditor(payer: Slice) -> LikelihoodRatios:
             heard.append(LikelihoodRatios(PrivateTable(counts, counts.domain, payer)))
@@ -301,8 +301,8 @@ class LikelihoodRatios:
         kept = torch.ones(len(law.batch), dtype=torch.bool, device=law.batch.device)
         if drawn:
             kept[alike[0]] = False
-        own = law.rows[~kept] if drawn else law.encode(target)
-        step, base = law.summed(own), law.summed(law.rows[kept])
+        own = law.encoded.where(~kept) if drawn else law.encode(target)
+        step, base = law.summed(own), law.summed(law.encoded.where(kept))
         size = math.sqrt(sum(float(part.times(1.0).square().sum()) for part in step))
 
         def along(parts: Iterable[Tensor]) -> float:

@@ -24,9 +24,9 @@ from dp_synth.attacks import ATTACKS, Attack
 from dp_synth.benchmark import peers
 from dp_synth.benchmark.cell import SAMPLE_OF_ROWS, Cell, Limits, canonical_json
 from dp_synth.errors import GridError
-from dp_synth.extensions import nearest
+from dp_synth.faults import first_fault
 from dp_synth.metrics import METRICS
-from dp_synth.readers import Lines, YamlFault, line_of, parse_yaml, read_yaml
+from dp_synth.readers import Lines, YamlFault, parse_yaml, read_yaml
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer, synthesizer_named
 
 MOST_CELLS = 1_000_000
@@ -59,40 +59,6 @@ def with_settings(content: object, settings: Sequence[str]) -> object:
             raise GridError(f"--set {path}: not a YAML value: {text!r}") from None
         content = _set(content, path.split("."), value)
     return content
-
-
-def explain(
-    error: ValidationError,
-    grid: type[BaseModel],
-    parts: Mapping[str, type[BaseModel]],
-    lines: Lines,
-) -> str:
-    """Return one finding as ``line: key path: what is wrong and what would be right``."""
-    # A misspelt key is also a missing one: what stands in the file says more.
-    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    path = [str(part) for part in first["loc"]]
-    if first["type"] == "extra_forbidden":
-        keys = (parts[path[0]] if path[:-1] else grid).model_fields
-        said = f"unknown key; {nearest(path[-1], keys)}"
-    elif first["type"] == "missing":
-        said = "this key is missing"
-    else:
-        said = reason(first["msg"])
-        if first["type"] != "value_error":
-            said += f", got {first['input']!r}"
-    line = line_of(path, lines)
-    where = [f"line {line}" if line else "", ".".join(path)]
-    return ": ".join([*filter(None, where), said])
-
-
-def reason(message: str) -> str:
-    """Return the message of a validation as the end of a line.
-
-    >>> reason("Value error, The list must name at least one")
-    'the list must name at least one'
-    """
-    text = " ".join(message.split()).removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]
 
 
 def _set(content: object, path: Sequence[str], value: object) -> object:
@@ -261,11 +227,9 @@ class SynthesizerSpec(Part):
         try:
             made = TypeAdapter(kind).validate_python(self.set)
         except TypeError as error:
-            raise ValueError(f"set: {reason(str(error))}") from None
+            raise ValueError(f"set: {str(error)[:1].lower()}{str(error)[1:]}") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(["set", *map(str, first["loc"])])
-            raise ValueError(f"{where}: {reason(first['msg'])}") from None
+            raise ValueError(first_fault(error).line(within=["set"])) from None
         return dataclasses.asdict(made)
 
     def code(self) -> str:
@@ -391,7 +355,8 @@ class Grid(Part):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise GridError(f"{source}: {explain(error, cls, PARTS, lines or {})}") from None
+            fault = first_fault(error, cls, PARTS, shows_input=True)
+            raise GridError(f"{source}: {fault.line(lines)}") from None
 
     def named(self) -> Iterable[tuple[str, str]]:
         """Yield kind and name of every table, synthesizer, metric and attack of the grid."""

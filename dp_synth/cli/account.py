@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer.core import TyperCommand
 
-from dp_synth.accounting.budget import CHANGES, Adjacency
 from dp_synth.cli.arguments import reading_arguments
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.rounding import as_given, rounded_down, rounded_up
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from typer._click.core import Context as Invocation
 
-    from dp_synth.accounting import Event, PrivacyCurve
+    from dp_synth.accounting import Adjacency, Event, PrivacyCurve
 
 Values = Mapping[str, Sequence[float]]
 
@@ -252,6 +251,8 @@ def _lower(question: Question, curve: PrivacyCurve) -> tuple[float | None, float
 
 
 def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list[str]:
+    from dp_synth.accounting.budget import CHANGES
+
     lines = []
     change = f"one record {CHANGES[adjacency]}"
     epsilon, delta = as_given(question.epsilon or 0.0), as_given(question.delta or 0.0)

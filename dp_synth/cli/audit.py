@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from dp_synth.cli.arguments import Neighbours, reading_arguments, takes_dialect
@@ -58,6 +57,8 @@ def audit(
     the output is internal: it names a row, is computed on real rows and is not differentially
     private; a line on standard error says so, and ``publishable`` in the JSON.
     """
+    import numpy as np
+
     from dp_synth.accounting import PrivacyBudget
     from dp_synth.audit import audit as audited
     from dp_synth.schema import Schema

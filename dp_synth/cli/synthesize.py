@@ -473,9 +473,10 @@ def _check_places(
     read: Sequence[str | Path | None], out: str, *kept: Path | None, card: Path | None = None
 ) -> None:
     """Refuse, before anything is spent, places that results could not be written to."""
-    from dp_synth.report.card import places
+    if card:
+        from dp_synth.report.card import places
 
-    kept += places(card) if card else ()
+        kept += places(card)
     if out != "-" and not out.lower().endswith((".csv", ".csv.gz", ".parquet")):
         raise InputError(f"{out}: --out must end in .csv, .csv.gz or .parquet, or be -")
     check_writable(Path(out), *kept, read=read)

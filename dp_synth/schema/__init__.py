@@ -1,25 +1,8 @@
-"""Public knowledge of a table's columns: tables to codes and back."""
+"""Public knowledge of a table's columns: tables to codes and back.
 
-from dp_synth.schema.check import Misfits, check, remarks
-from dp_synth.schema.columns import DiscreteColumn, IdColumn
-from dp_synth.schema.constraints import Column
-from dp_synth.schema.draft import draft, notes_of, record_like
-from dp_synth.schema.kinds import Kinds
-from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
-from dp_synth.schema.schema import Schema
+Names are loaded when they are first used; they stand in ``__init__.pyi``.
+"""
 
-__all__ = [
-    "Column",
-    "DatetimeColumn",
-    "DiscreteColumn",
-    "IdColumn",
-    "Kinds",
-    "Misfits",
-    "NumericColumn",
-    "Schema",
-    "check",
-    "draft",
-    "notes_of",
-    "record_like",
-    "remarks",
-]
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -52,7 +52,7 @@ class BaseColumn(BaseModel):
     ``note`` is for people who read the schema, such as what a draft asks; nothing else reads it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid", populate_by_name=True)
 
     name: Annotated[Text, Field(min_length=1)]
     missing: tuple[Text, ...] = ()

@@ -32,7 +32,7 @@ _SHAPES = (
 class Interval(BaseModel):
     """Numbers, or dates, from one on and below another; an end left out is open."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid", populate_by_name=True)
 
     first: Annotated[Bound | None, Field(alias="from")] = None
     below: Bound | None = None
@@ -41,7 +41,7 @@ class Interval(BaseModel):
 class AnyMark(BaseModel):
     """Any of the column's missing marks."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     missing: Literal[True]
 
@@ -72,7 +72,7 @@ Condition = Annotated[tuple[Value, ...] | Interval | AnyMark, BeforeValidator(_r
 class Case(BaseModel):
     """One line of a function's table: where the one column is so, the other must be that."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     when: Condition
     then: str | tuple[str, ...]
@@ -81,7 +81,7 @@ class Case(BaseModel):
 class Function(BaseModel):
     """A column whose values are given, or narrowed, by those of another."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     of: str
     gives: str
@@ -95,7 +95,7 @@ class Constraint(BaseModel):
     ('age', 'job')
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     impossible: Annotated[dict[str, Condition] | None, Field(min_length=1)] = None
     function: Function | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,7 @@ from dp_synth.schema.constraints import Column
 from dp_synth.schema.draft_dates import Drafted, dates
 from dp_synth.schema.draft_numbers import MARKS, MIN_ID_VALUES, Texts, numbers
 from dp_synth.schema.parsing import Cells, numbers_of
-
-BOUNDS_FROM = "read from the data: confirm each bound and category"
+from dp_synth.schema.schema import BOUNDS_FROM
 
 CATEGORICAL_MARKS = frozenset({"", "?"})
 
@@ -44,7 +44,6 @@ _BAND = re.compile(
     r"(?:\s*(?:-|\u2013|to|,)\s*\d+(?:\.\d+)?|\s*\+|(?: and| or) (?:over|above|more|older))?"
     r"[\])]?(?:\s*[A-Za-z]+)?\s*"
 )
-_COLUMN: TypeAdapter[Column] = TypeAdapter(Column)
 
 
 def draft(
@@ -130,9 +129,14 @@ def _declared_order(series: pd.Series) -> list[str]:
     return order if len(order) <= MOST_CATEGORIES else []
 
 
+@cache
+def _any_column() -> TypeAdapter[Column]:
+    return TypeAdapter(Column)
+
+
 def _is_valid(column: Drafted) -> bool:
     try:
-        _COLUMN.validate_python({"name": "column", **column})
+        _any_column().validate_python({"name": "column", **column})
     except ValidationError:
         return False
     return True

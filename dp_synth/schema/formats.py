@@ -237,7 +237,7 @@ class NumberFormat(BaseModel):
     ['$1,250.50']
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     decimal: Literal[".", ","] | None = None
     thousands: Literal[",", ".", " ", "'", "\u00a0", "\u202f"] | None = None

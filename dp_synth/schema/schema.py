@@ -42,11 +42,13 @@ from dp_synth.schema.constraints import (
     cuts_of,
     supports_of,
 )
-from dp_synth.schema.draft import BOUNDS_FROM
 from dp_synth.schema.formats import NumberFormat, moved_to_columns
 from dp_synth.schema.kinds import Kinds, checked, in_kinds
 from dp_synth.schema.numeric import DatetimeColumn, LineColumn, NumericColumn
 from dp_synth.schema.parsing import Cells
+
+BOUNDS_FROM = "read from the data: confirm each bound and category"
+"""What a draft says of its bounds, until a person has confirmed them."""
 
 RECORD_WORDS = ("row", "record", "line")  # for a unit that is one record
 
@@ -82,7 +84,7 @@ class Schema(BaseModel):
     [[0, 1], [3, 2]]
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     name: Text
     label: Text | None = None

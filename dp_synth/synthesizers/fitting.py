@@ -17,10 +17,10 @@ from dp_synth.accounting import Accountant, Plan, Portion, PrivacyBudget, Random
 from dp_synth.accounting.ledger import PLANNED, UNCONFIRMED
 from dp_synth.checkpoint import Checkpoint, DiscoveredDomain, Keeper, Kept, keeping
 from dp_synth.counting import (
+    CachedCounts,
     Counts,
     Data,
-    Records,
-    RememberedCounts,
+    PrivateRecords,
     is_larger_than_memory,
     kept_of_units,
     read_records,
@@ -259,7 +259,7 @@ def fit_all(request: Request, data: Data, holdout: Data | None = None) -> list[F
 def _fit_one(
     request: Request,
     recipe: Recipe,
-    tables: tuple[Records, Records | None],
+    tables: tuple[PrivateRecords, PrivateRecords | None],
     piece: Slice,
     rngs: Sequence[np.random.Generator],
     *,
@@ -284,7 +284,9 @@ def _fit_one(
     return Fitted(schema, model, tuple(table.transcript))
 
 
-def _held_out(records: Records, cells: DiscoveredDomain, table: PrivateTable) -> PrivateTable:
+def _held_out(
+    records: PrivateRecords, cells: DiscoveredDomain, table: PrivateTable
+) -> PrivateTable:
     """Return the records of a hold-out over the codes of ``table``, with the same payer."""
     schema, groups = apply_domain(records, cells)
     counts, payer = records.counts, table.payer
@@ -293,7 +295,7 @@ def _held_out(records: Records, cells: DiscoveredDomain, table: PrivateTable) ->
 
 
 def table_of(
-    records: Records,
+    records: PrivateRecords,
     piece: Slice,
     rng: np.random.Generator,
     *,
@@ -335,7 +337,7 @@ def simulated(
     accountant, schema = request.root, request.schema
     *streams, drawn = np.random.SeedSequence(request.seed).spawn(runs + 1)
     with records_of(data, schema, accountant.budget, np.random.default_rng(drawn)) as records:
-        counts = RememberedCounts(records.counts)
+        counts = CachedCounts(records.counts)
         (piece,) = request.reserve(None)
         plan = own_parts(piece.plan)
         for stream in streams:
@@ -347,7 +349,7 @@ def simulated(
 @contextmanager
 def records_of(
     data: Data, schema: Schema, budget: PrivacyBudget, rng: np.random.Generator
-) -> Iterator[Records]:
+) -> Iterator[PrivateRecords]:
     """Give the records of which a fit may speak: of each unit at most so many.
 
     Cells that do not fit the schema are told to whom `telling` says, else SchemaMismatch warns.
@@ -359,8 +361,8 @@ def records_of(
                 data = opened.enter_context(read_records(data, schema, unit=budget.unit))
             else:
                 data = read_table(data, schema.dialect)
-        if not isinstance(data, Records):
-            data = Records.of(keep_rows_of_units(as_frame(data), budget, rng), schema)
+        if not isinstance(data, PrivateRecords):
+            data = PrivateRecords.of(keep_rows_of_units(as_frame(data), budget, rng), schema)
             _tell(data.misfits)
             yield data
             return
@@ -429,7 +431,7 @@ def reason_of(schema: Schema) -> str:
     return UNCONFIRMED if schema.is_draft else PLANNED
 
 
-def _refuse_other_reading(records: Records, schema: Schema, budget: PrivacyBudget) -> None:
+def _refuse_other_reading(records: PrivateRecords, schema: Schema, budget: PrivacyBudget) -> None:
     if records.schema.to_dict() != schema.to_dict():
         raise SchemaError(
             f"the records were read by another schema than {schema.name!r}; read them by this one"
@@ -491,7 +493,7 @@ def _list(names: Iterable[str]) -> str:
 
 
 def discover_domain(
-    finest: PrivateTable, records: Records, rng: np.random.Generator
+    finest: PrivateTable, records: PrivateRecords, rng: np.random.Generator
 ) -> DiscoveredDomain:
     """Return what the schema of the records leaves to be found in ``finest``, their counts.
 
@@ -507,7 +509,9 @@ def discover_domain(
     return DiscoveredDomain(texts, bins)
 
 
-def apply_domain(records: Records, cells: DiscoveredDomain) -> tuple[Schema, dict[str, Codes]]:
+def apply_domain(
+    records: PrivateRecords, cells: DiscoveredDomain
+) -> tuple[Schema, dict[str, Codes]]:
     """Return the schema that lists ``cells``, and by it the code of each code of a column.
 
     The codes of open columns are private: their codes count texts that only the records tell.

@@ -151,7 +151,7 @@ def _many(records: int) -> Codes:
 
 
 def test_more_columns_than_an_array_has_axes_are_counted_where_most_have_one_code() -> None:
-    codes = _many(80_000)  # of 7,776 cells: equal records are taken together
+    codes = _many(20_000)  # of 7,776 cells: equal records are taken together
     counts = CodeCounts.of(codes, MANY)
     assert _lines(counts) < 10_000
     assert np.array_equal(

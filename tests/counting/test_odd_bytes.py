@@ -80,14 +80,14 @@ PIECES = [b"x", b"1", b" ", b"\xff", b"\xc3", b"\xa9", b"\xed\xa0\x80", b"\0", b
 def test_random_bytes_in_quoted_cells_are_read_alike(tmp_path: Path) -> None:
     rng, path = np.random.default_rng(0), tmp_path / "t.csv"
     warnings.simplefilter("ignore", SchemaMismatch)
-    for _ in range(20):
+    for _ in range(5):
         cells = [
             b'"' + b"".join(rng.choice(np.array(PIECES, dtype=object), rng.integers(4))) + b'"'
-            for _ in range(8)
+            for _ in range(40)
         ]
-        rows = [b",".join(cells[k : k + 2]) for k in range(0, 8, 2)]
+        rows = [b",".join(cells[k : k + 2]) for k in range(0, 40, 2)]
         path.write_bytes(b"\n".join([b"a,b", *rows, b""]))
-        assert len(both(path, ["b", "a"])) == 4
+        assert len(both(path, ["b", "a"])) == 20
 
 
 def test_a_header_with_odd_bytes_is_refused_with_a_hint_by_both(tmp_path: Path) -> None:

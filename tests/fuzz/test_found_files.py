@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from corpus import FIT, TARGETS, make
+from corpus import FIT, TARGETS
 from mutations import claimed, of_cell
 from trials import read
 
@@ -19,7 +19,8 @@ from dp_synth.accounting import calibration
 from dp_synth.benchmark import open_store
 from dp_synth.benchmark.store import gather, read_records, stored
 from dp_synth.cli import main
-from dp_synth.errors import InputError
+from dp_synth.errors import InputError, ReleaseError
+from dp_synth.release import Release
 
 DEEP = 100_000
 VALUES = {
@@ -33,11 +34,6 @@ JSON = ["schema", "card", "signatures", "ledger", "records"]
 YAML = ["policy", "grid", "events"]
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make(tmp_path_factory.mktemp("valid") / "files")
-
-
 @pytest.fixture
 def files(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "files"
@@ -46,24 +42,22 @@ def files(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return folder
 
 
-def refused(name: str, content: str | bytes, corpus: Path, tmp_path: Path) -> None:
+def refused(name: str, content: str | bytes, corpus: Path) -> None:
     target = TARGETS[name]
     data = content.encode() if isinstance(content, str) else content
-    assert read(target, Path(target.file), data, corpus, tmp_path / "tried") == 2
+    assert read(target, Path(target.file), data, corpus, corpus.with_name("tried")) == 2
 
 
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("name", [*JSON, *YAML])
-def test_a_value_beyond_all_bounds_alone_in_its_file(
-    name: str, value: str, corpus: Path, tmp_path: Path
-) -> None:
-    refused(name, VALUES[value] + "\n", corpus, tmp_path)
+def test_a_value_beyond_all_bounds_alone_in_its_file(name: str, value: str, corpus: Path) -> None:
+    refused(name, VALUES[value] + "\n", corpus)
 
 
 @pytest.mark.parametrize("value", ["deep list", "digits"])
 @pytest.mark.parametrize("name", [*JSON, *YAML])
 def test_a_value_beyond_all_bounds_under_each_first_key(
-    name: str, value: str, corpus: Path, tmp_path: Path
+    name: str, value: str, corpus: Path
 ) -> None:
     import yaml
 
@@ -72,7 +66,7 @@ def test_a_value_beyond_all_bounds_under_each_first_key(
     content = yaml.safe_load(text) if name in YAML else json.loads(whole)
     for key in content:
         changed = json.dumps({**content, key: "@"}).replace('"@"', VALUES[value])
-        refused(name, changed + "\n", corpus, tmp_path)
+        refused(name, changed + "\n", corpus)
 
 
 @pytest.mark.parametrize(
@@ -81,24 +75,20 @@ def test_a_value_beyond_all_bounds_under_each_first_key(
 @pytest.mark.parametrize(
     ("name", "key"), [("policy", "epsilon_at_most"), ("grid", "seeds"), ("events", "adjacency")]
 )
-def test_yaml_writes_giants_in_other_ways(
-    name: str, key: str, text: str, corpus: Path, tmp_path: Path
-) -> None:
-    refused(name, f"{key}: {text}\n", corpus, tmp_path)
+def test_yaml_writes_giants_in_other_ways(name: str, key: str, text: str, corpus: Path) -> None:
+    refused(name, f"{key}: {text}\n", corpus)
 
 
 @pytest.mark.parametrize("name", ["tree", "mixture"])
 @pytest.mark.parametrize("value", [[], "text", [["a", 1]]])
-def test_a_release_whose_fields_are_of_another_type(
-    name: str, value: object, corpus: Path, tmp_path: Path
-) -> None:
+def test_a_release_whose_fields_are_of_another_type(name: str, value: object, corpus: Path) -> None:
     whole = (corpus / TARGETS[name].file).read_bytes()
     for field in ("settings", "schema", "ledger", "transcript", "cliques", "total", "synthesizer"):
         if (field, value) in (("transcript", []), ("synthesizer", "text")):
             continue
         if name == "mixture" and field == "cliques":
             continue
-        refused(name, with_header(whole, {field: value}), corpus, tmp_path)
+        refused(name, with_header(whole, {field: value}), corpus)
 
 
 @pytest.mark.parametrize(
@@ -111,14 +101,14 @@ def test_a_release_whose_fields_are_of_another_type(
 )
 @pytest.mark.parametrize("value", [[["a"], 1], {"a": {}}, None])
 def test_a_transcript_whose_fields_are_of_another_type(
-    name: str, fields: list[str], value: object, corpus: Path, tmp_path: Path
+    name: str, fields: list[str], value: object, corpus: Path
 ) -> None:
     whole = (corpus / TARGETS[name].file).read_bytes()
     answers = header_of(whole)["transcript"]
     for field in fields:
         changed = [one | {field: value} if field in one else one for one in answers]
         assert changed != answers, field
-        refused(name, with_header(whole, {"transcript": changed}), corpus, tmp_path)
+        refused(name, with_header(whole, {"transcript": changed}), corpus)
 
 
 def header_of(archive: bytes) -> dict[str, Any]:
@@ -135,9 +125,7 @@ def with_header(archive: bytes, changes: dict[str, object]) -> bytes:
     return sink.getvalue()
 
 
-def test_a_release_with_a_member_of_ten_million_million_entries(
-    corpus: Path, tmp_path: Path
-) -> None:
+def test_a_release_with_a_member_of_ten_million_million_entries(corpus: Path) -> None:
     from random import Random
 
     with zipfile.ZipFile(corpus / "tree.npz") as archive:
@@ -148,19 +136,25 @@ def test_a_release_with_a_member_of_ten_million_million_entries(
             for member, data in {**members, name: b""}.items():
                 claim = claimed(members["clique_0.npy"], Random(0))
                 changed.writestr(member, claim if member == name else data)
-        refused("tree", sink.getvalue(), corpus, tmp_path)
+        refused("tree", sink.getvalue(), corpus)
 
 
 def test_a_release_cut_short_names_its_file(
     files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = (files / "tree.npz").read_bytes()
+    whole, refusals = (files / "tree.npz").read_bytes(), []
     for place in range(len(whole) - 120, len(whole) - 1):  # what says where its members are
-        (files / "tree.npz").write_bytes(
-            whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :]
-        )
-        if main(["sample", "tree.npz", "--rows=1", "--out=-"]):
-            assert capsys.readouterr().err.startswith("dp-synth: tree.npz: cannot be read as")
+        flipped = bytes([whole[place] ^ 255])
+        (files / "tree.npz").write_bytes(whole[:place] + flipped + whole[place + 1 :])
+        try:
+            Release.load("tree.npz")
+        except ReleaseError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 50
+    assert all(told.startswith("tree.npz: cannot be read as") for told in refusals)
+    (files / "tree.npz").write_bytes(whole[:-30])
+    assert main(["sample", "tree.npz", "--rows=1", "--out=-"]) == 2
+    assert capsys.readouterr().err.startswith("dp-synth: tree.npz: cannot be read as")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
 import re
@@ -37,17 +36,26 @@ def trial(name: str, seed: int, corpus: Path, folder: Path) -> int:
 
 
 def read(target: Target, file: Path, content: bytes, corpus: Path, folder: Path) -> int:
-    """Put ``content`` at ``file`` among the valid files in a new folder and run the command."""
-    unused = [name for name in ("store", "other") if name not in target.arguments]
-    shutil.copytree(corpus, folder, ignore=shutil.ignore_patterns(*unused))
+    """Put ``content`` at ``file`` among the valid files and run the command there.
+
+    They lie in ``folder``, copied where it is new, and are again as they were at the end.
+    """
+    if not folder.exists():
+        shutil.copytree(corpus, folder)
     (folder / file).write_bytes(content)
-    before = _digests(folder)
+    before = _stats(folder)
+
+    def _is_as_it_was(name: str) -> bool:
+        known = content if name == str(file) else (corpus / name).read_bytes()
+        return name in after and (folder / name).read_bytes() == known
+
     _forget_peak()
     try:
         code, said = _run(target.arguments, folder)
-        after = _digests(folder)
+        after = _stats(folder)
         _check(target, code, said)
-        lost = [name for name, digest in before.items() if after.get(name) != digest]
+        wrote = [name for name, stat in before.items() if after.get(name) != stat]
+        lost = [name for name in wrote if not _is_as_it_was(name)]
         made = [name for name in after if name not in before]
         if lost:
             raise Fault(f"changed or removed {lost}")
@@ -55,8 +63,12 @@ def read(target: Target, file: Path, content: bytes, corpus: Path, folder: Path)
             raise Fault(f"ended with {code} and left {made}")
         if (peak := peak_mb()) > MOST_MB:
             raise Fault(f"took {peak:.0f} MB")
-    finally:
+    except BaseException:
         shutil.rmtree(folder)
+        raise
+    (folder / file).write_bytes((corpus / file).read_bytes())
+    for name in made:
+        (folder / name).unlink()
     return code
 
 
@@ -101,12 +113,10 @@ def _within(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-    }
+def _stats(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return size and time of each file: what is read is compared where one of them changed."""
+    files = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): (stat.st_size, stat.st_mtime_ns) for path, stat in files}
 
 
 def _forget_peak() -> None:

@@ -23,6 +23,7 @@ from dp_synth.accounting import PrivacyBudget
 from dp_synth.benchmark.peers.registry import PeerError
 from dp_synth.datasets.tables import parse_csv
 from dp_synth.errors import InputError
+from dp_synth.faults import first_fault
 from dp_synth.readers import LARGEST_TEXT, JsonFault, parse_json
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
 from dp_synth.schema.constraints import Column
@@ -137,10 +138,9 @@ def _told(path: Path, budget: PrivacyBudget) -> Told:
     except JsonFault as fault:
         raise PeerError(f"answer.json: {fault}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        text = first["msg"] if not where else f"{where}: {first['msg']}"
-        raise PeerError(f"answer.json: {' '.join(text.split())}") from None
+        raise PeerError(
+            f"answer.json: {first_fault(error, Told, {'declared': Declared}).line()}"
+        ) from None
     declared = told.declared
     for name, spent, asked in (
         ("epsilon", declared.epsilon, budget.epsilon),
