@@ -86,7 +86,7 @@ def test_the_plan_that_says_nothing_is_named_among_several() -> None:
 
 @pytest.mark.parametrize("currency", ["zcdp", "gdp"])
 def test_a_filter_too_small_names_the_least_epsilon_of_one(currency) -> None:
-    selecting = Plan({"ones": Gaussians(3), "tree": Selections(2)})
+    selecting = Plan({"ones": Gaussians(3), "tree": Selections(1)})
     plan, epsilon = (VOTES, 1e-6) if currency == "zcdp" else (selecting, 1e-12)
 
     def admitted(epsilon: float) -> dict[str, Plan]:
