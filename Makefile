@@ -138,7 +138,7 @@ coq:
 EXPERIMENT ?= tradeoff-small
 # Runs a reduced main figure again and compares it with the paper (needs DP_SYNTH_DATA): minutes of two cores.
 reproduce: $(VENV)/.test$(WITH)
-	$(BIN)/python experiments/reproduce.py $(EXPERIMENT)
+	$(BIN)/python -m experiments.reproduce $(EXPERIMENT)
 
 # Figures, numbers and both PDFs of paper/, from committed records alone.
 paper: $(VENV)/.paper

@@ -12,8 +12,7 @@ from pate_worst_case import PUBLISHED, PUBLISHED_RUNS
 
 from dp_synth.audit import ceiling
 from dp_synth.citation import label_of
-from dp_synth.figures.audits import bounds_of
-from dp_synth.figures.power import factor_text
+from dp_synth.figures.audits import bounds_of, factor_text
 from dp_synth.figures.style import label_by, named
 from dp_synth.records import Spread
 from dp_synth.rounding import at_least, at_most

@@ -1,16 +1,12 @@
 """What every experiment does alike: measure what is missing, draw a figure, fill its README.
 
-A folder's ``run.py`` makes one `Experiment` and hands it to `main`:
+A folder's ``run.py`` makes one `Experiment`, which is handed to `main`:
 
-    python experiments/scaling/run.py [--resume]   measures, draws and fills the README
-    python experiments/scaling/run.py --draw       draws and fills from committed records
-    python experiments/scaling/run.py --check      writes nothing, exit status 1 where that differs
+    python -m experiments scaling [--resume]   measures, draws and fills the README
+    python -m experiments scaling --draw       draws and fills from committed records
+    python -m experiments scaling --check      writes nothing, exit status 1 where that differs
 
-In a README, what stands between a marker and its end comes from the records:
-
-    <!-- table: utility -->       a text of several lines: a table, a paragraph
-    <!-- end -->
-    by <!-- value: gain -->17<!-- end --> %
+In a README, what stands between a marker and its end comes from the records (`paper.documents`).
 """
 
 from __future__ import annotations
@@ -18,7 +14,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import re
 import resource
 import sys
 import time
@@ -35,6 +30,7 @@ from dp_synth.figures.files import DOTS_PER_INCH
 from dp_synth.figures.style import SETTINGS
 from dp_synth.files import written_whole
 from dp_synth.records import Spread
+from paper.documents import filled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +41,6 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"  # records that the standing comparisons made
 RECORDS, FIGURE, README, TIMES = "records.jsonl", "figure.png", "README.md", "run_time.jsonl"
 RUN_TIME = "run time"  # the value that every README may use
-MARKER = re.compile(r"<!-- (table|value): ([\w .-]+) -->(.*?)<!-- end -->", re.DOTALL)
 
 Record = dict[str, object]
 
@@ -65,7 +60,7 @@ class Experiment:
     measure: Callable[[bool], None]
 
 
-def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> None:
+def main(experiment: Experiment, arguments: Sequence[str]) -> None:
     """Do what the command line asks of one experiment; exit status 1 where a check fails."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--resume", action="store_true", help="measure only what is missing")
@@ -74,7 +69,7 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> None
     given = parser.parse_args(arguments)
     if given.check:
         if differing := differences(experiment):
-            sys.exit(f"{', '.join(differing)}: not of these records; run.py --draw draws them")
+            sys.exit(f"{', '.join(differing)}: not of these records; --draw draws them")
         return
     try:
         if not given.draw:
@@ -86,11 +81,20 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> None
     redraw(experiment)
 
 
+def arguments() -> argparse.ArgumentParser:
+    """Return what scripts are told that measure: where to keep records, and how many seeds."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for lines of JSON")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--resume", action="store_true", help="keep what is there already")
+    return parser
+
+
 def redraw(experiment: Experiment) -> None:
     """Fill the README and write the figure."""
     readme, figure = experiment.folder / README, experiment.folder / FIGURE
     text = readme.read_text(encoding="utf-8")
-    new = filled(text, _texts(experiment))
+    new = filled(text, _texts(experiment).__getitem__)
     if new != text:
         with written_whole(readme) as passing:
             passing.write_text(new, encoding="utf-8")
@@ -104,26 +108,10 @@ def differences(experiment: Experiment) -> list[str]:
     """
     readme = experiment.folder / README
     text = readme.read_text(encoding="utf-8")
-    differing = [] if filled(text, _texts(experiment)) == text else [README]
+    differing = [] if filled(text, _texts(experiment).__getitem__) == text else [README]
     if source_of(experiment.folder / FIGURE) != digest(experiment.sources):
         differing.append(FIGURE)
     return differing
-
-
-def filled(text: str, texts: Mapping[str, str]) -> str:
-    """Return a document with what stands between its markers replaced; KeyError for unknown names.
-
-    >>> filled("<!-- value: gain -->?<!-- end --> %", {"gain": "17"})
-    '<!-- value: gain -->17<!-- end --> %'
-    """
-
-    def replaced(found: re.Match[str]) -> str:
-        kind, name, _ = found.groups()
-        content = texts[name].strip("\n")
-        content = f"\n\n{content}\n\n" if kind == "table" else content
-        return f"<!-- {kind}: {name} -->{content}<!-- end -->"
-
-    return MARKER.sub(replaced, text)
 
 
 def _texts(experiment: Experiment) -> dict[str, str]:
@@ -236,18 +224,6 @@ def shown(values: Sequence[float], decimals: int, *, sign: bool = False) -> str:
     ('1.2 ± 0.5', '+2.0', '-')
     """
     return Spread.of(values).shown(decimals, sign=sign) if len(values) else "-"
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of a document.
-
-    >>> print(markdown(["a", "b"], [["1", "2"]]))
-    | a | b |
-    |---|---|
-    | 1 | 2 |
-    """
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
-    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
 
 
 def save(draw: Callable[[], Figure], path: Path, *, source: str) -> None:

@@ -1,6 +1,6 @@
 """Run a reduced version of the paper's main figure again, and say number by number what came out.
 
-    python experiments/reproduce.py tradeoff-small [--seeds 5] [--out LINES.jsonl]
+    python -m experiments.reproduce tradeoff-small [--seeds 5] [--out LINES.jsonl]
 
 Each covered number is printed with the paper's value, the rerun's, the tolerance and a verdict.
 Exit status 0 when all agree, 1 when one does not, 2 when nothing could be compared. Coded Adult
@@ -21,11 +21,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-sys.path.insert(0, str(Path(__file__).resolve().parent / "tradeoff-small"))
 
-from covered import EPSILONS, FIRST_SEED, SEEDS, Covered, Key, fits, means, of_curves, of_paper
 
 from dp_synth.benchmark import read_record_file
+from experiments.tradeoff_small.covered import (
+    EPSILONS,
+    FIRST_SEED,
+    SEEDS,
+    Covered,
+    Key,
+    fits,
+    means,
+    of_curves,
+    of_paper,
+)
 
 HERE = Path(__file__).resolve().parent
 EXPERIMENTS = ("tradeoff-small",)

@@ -18,9 +18,9 @@ from pathlib import Path
 from paper import figures
 from paper.claims import broken
 from paper.collected import FILE, collect, document
-from paper.fill import filled
 from paper.number import Number
 from paper.records import PAPER
+from paper.tables import filled
 
 BUILD = PAPER / "build"
 TEXTS = ("paper", "report")

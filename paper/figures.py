@@ -23,6 +23,7 @@ from dp_synth.figures.style import (
     GREY,
     INK,
     SETTINGS,
+    SMALL,
     Line,
     epsilon_axis,
     lines_of,
@@ -105,13 +106,13 @@ def _marginals(axes: Axes) -> None:
         label = None if dashes == "--" else "block curve"
         ratios = [here[e] / zcdp[e] for e in epsilons]
         axes.plot(epsilons, ratios, color="#0072B2", ls=dashes, marker="o", ms=3, label=label)
-        axes.annotate(text, (epsilons[2], ratios[2] - 0.008), va="top", fontsize=7)
+        axes.annotate(text, (epsilons[2], ratios[2] - 0.008), va="top", fontsize=SMALL)
     axes.axhline(1, color=INK, linewidth=0.8, label="optimal zCDP")
     epsilon_axis(axes, (0.1, 0.5, 2, 10))
     axes.set_ylim(0.885, 1.005)
     axes.set_ylabel("noise over that of zCDP")
     axes.set_title("MST's plan")
-    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.96), fontsize=6.5)
+    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.96), fontsize=SMALL)
 
 
 def _factors(method: str, delta: float) -> dict[float, float]:
@@ -144,7 +145,7 @@ def _joint(axes: Axes) -> None:
     places = range(len(found))
     axes.bar(places, list(found.values()), color="#009E73", width=0.6)
     for place, value in zip(places, found.values(), strict=True):
-        axes.text(place, value + 0.02, f"{value:.2f}", ha="center", fontsize=7)
+        axes.text(place, value + 0.02, f"{value:.2f}", ha="center", fontsize=SMALL)
     axes.set_xticks(list(places), [f"{count:.0f}" for count in found])
     axes.set_ylim(0, 1)
     axes.set_xlabel("releases that share one budget")

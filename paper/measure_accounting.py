@@ -21,9 +21,9 @@ from scipy.special import ndtr
 
 import dp_synth as dps
 from dp_synth.accounting import Event, Gaussian, Selection, compose
-from dp_synth.accounting.event_file import noise_factor
+from dp_synth.accounting.calibration import noise_factor
+from dp_synth.accounting.conversions import zcdp_rho
 from dp_synth.accounting.events import NoisyVote, SampledGaussian
-from dp_synth.accounting.filters import zcdp_rho
 from dp_synth.files import written_whole
 
 ROOT = Path(__file__).parents[1]

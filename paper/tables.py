@@ -1,13 +1,18 @@
-"""The tables of the text: rows of named numbers, and what others do from ``field.yaml``."""
+"""The tables of the text, and templates: ``{{name}}`` is a number, ``{{table:name}}`` a table.
+
+A table has rows of named numbers, or what others do from ``field.yaml``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import yaml
 
 from paper.accounting_numbers import TARGETS, target
 from paper.audit_numbers import AUDITS, FACTORS, TESTS, series
+from paper.documents import markdown
 from paper.number import Number
 from paper.peer_numbers import command, failure, measured_peers
 from paper.records import PAPER, lines, number_of
@@ -47,14 +52,8 @@ TITLES = {
     "clopper_pearson": "Clopper-Pearson",
 }
 Names = Mapping[str, Number]
-
-
-def drawn(name: str, numbers: Names) -> str:
-    """Return a table as Markdown whose cells still name their numbers.
-
-    KeyError for a name that is not known.
-    """
-    return TABLES[name](numbers)
+TABLE = re.compile(r"\{\{table:(\w+)\}\}")
+NUMBER = re.compile(r"\{\{(\w+)(?::(\w*))?\}\}")
 
 
 def shown(name: str, numbers: Names, form: str = "pm") -> str:
@@ -62,11 +61,9 @@ def shown(name: str, numbers: Names, form: str = "pm") -> str:
     return f"{{{{{name}:{form}}}}}" if name in numbers else "-"
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def centred(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a pipe table, the first column to the left and the others in the middle."""
-    line = "|:--|" + ":-:|" * (len(head) - 1)
-    cells = ["| " + " | ".join(row) + " |" for row in (head, *rows)]
-    return "\n".join([cells[0], line, *cells[1:]])
+    return markdown(head, rows, "|:--|" + ":-:|" * (len(head) - 1))
 
 
 def field(_: Names) -> str:
@@ -75,7 +72,7 @@ def field(_: Names) -> str:
     head = ["library", *(SHORT[key] for key in read["features"])]
     rows = [[x["name"], *(MARKS[x["marks"][key]] for key in SHORT)] for x in read["libraries"]]
     rows.append(["**dp_synth**", *(MARKS[read["ours"]["marks"][key]] for key in SHORT)])
-    return markdown(head, rows)
+    return centred(head, rows)
 
 
 def features(_: Names) -> str:
@@ -126,7 +123,7 @@ def adult(numbers: Names) -> str:
     head = ["", "TV of pairs", "TV, held-out", "AUC", "fit, CPU s", "peak MB"]
     values = ("tv", "tv_holdout", "auc", "seconds", "megabytes")
     methods = [*METHODS, "noiseless", "fresh", "real"]
-    return markdown(
+    return centred(
         head,
         [[TITLES[m], *(shown(f"{m}_{value}_adult", numbers) for value in values)] for m in methods],
     )
@@ -148,7 +145,7 @@ def adult_all(numbers: Names) -> str:
         ]
         for method in METHODS
     ]
-    return markdown(head, rows)
+    return centred(head, rows)
 
 
 def networks(numbers: Names) -> str:
@@ -161,7 +158,7 @@ def networks(numbers: Names) -> str:
             if cells[0] in numbers:
                 row = [TITLES[method], f"{epsilon:g}", *(shown(name, numbers) for name in cells)]
                 rows.append(row)
-    return markdown(head, rows)
+    return centred(head, rows)
 
 
 def noise(numbers: Names) -> str:
@@ -177,7 +174,7 @@ def noise(numbers: Names) -> str:
             for method in ("zcdp_basic", "zcdp", "here", "floor")
         ]
         rows.append([*row, shown(f"mst_saved_zcdp_{end}", numbers, "") + " %"])
-    return markdown(head, rows)
+    return centred(head, rows)
 
 
 def power(numbers: Names) -> str:
@@ -187,7 +184,7 @@ def power(numbers: Names) -> str:
     for test in TESTS:
         needed = [shown(f"power_{test}_{factor}", numbers, "") for factor in FACTORS]
         rows.append([TITLES[test], *needed, shown(f"power_{test}_false", numbers, "ci")])
-    return markdown(head, rows)
+    return centred(head, rows)
 
 
 def ledgers(numbers: Names) -> str:
@@ -205,7 +202,7 @@ def ledgers(numbers: Names) -> str:
         name = f"audit_{series(line)}_{epsilon:g}".replace(".", "_")
         cells = [shown(f"{name}_{value}", numbers, "") for value in ("proven", "ceiling", "factor")]
         rows.append([_title(series(line)), f"{epsilon:g}", *cells])
-    return markdown(head, rows)
+    return centred(head, rows)
 
 
 def _title(name: str) -> str:
@@ -220,7 +217,7 @@ def leaks(numbers: Names) -> str:
             shown(f"leak_{leak}_{value}", numbers, "") for value in ("auc", "epsilon", "ceiling")
         ]
         rows.append([leak.replace("_", " "), *cells])
-    return markdown(["leak", "AUC of the attack", "proven $\\varepsilon$", "most provable"], rows)
+    return centred(["leak", "AUC of the attack", "proven $\\varepsilon$", "most provable"], rows)
 
 
 def peers(numbers: Names) -> str:
@@ -246,7 +243,7 @@ def peers(numbers: Names) -> str:
     reasons = {name: failure(name).replace("`", "'") for name in names}  # code within code
     failed = [f"{_peer(name)} (`{reason}`)" for name, reason in reasons.items() if reason]
     said = f"\n\nNo result came of {'; '.join(failed)}." if failed else ""
-    return f"{markdown(head, rows)}\n\n{caption}{said}"
+    return f"{centred(head, rows)}\n\n{caption}{said}"
 
 
 def _peer(name: str) -> str:
@@ -275,3 +272,25 @@ TABLES: dict[str, Callable[[Names], str]] = {
     "leaks": leaks,
     "peers": peers,
 }
+
+
+def expanded(template: str, numbers: Mapping[str, Number]) -> str:
+    """Return a template whose tables are drawn, with every number still named."""
+    return TABLE.sub(lambda found: TABLES[found[1]](numbers), template)
+
+
+def filled(template: str, numbers: Mapping[str, Number]) -> str:
+    """Return the text with every number in its place; KeyError for a name that is not known.
+
+    >>> filled("by {{gain}} %", {"gain": Number(17.0, 0, "", "")})
+    'by 17 %'
+    """
+    return NUMBER.sub(
+        lambda found: numbers[found[1]].text(found[2] or ""), expanded(template, numbers)
+    )
+
+
+def places(template: str, numbers: Mapping[str, Number]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the form of every number of a template, in order."""
+    for found in NUMBER.finditer(expanded(template, numbers)):
+        yield found[1], found[2] or ""

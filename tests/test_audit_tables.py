@@ -7,13 +7,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 import attacks
 import audit_tables
-import audits
+import pytest
+from experiments.audit_tightness import audits
 
 from dp_synth.records import Spread
 

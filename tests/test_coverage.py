@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-from scipy.stats import binom
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 from coverage import measured
 from coverage_laws import CASES, Case
+from scipy.stats import binom
 
 REPEATS = 60
 CHANCE = 1e-6  # that a test of honest intervals fails

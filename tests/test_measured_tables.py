@@ -8,17 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import deep_tables
+import fits
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import deep_tables
-import fits
 import tables
 from inputs import Source
+from scipy import stats
 
 from dp_synth import datasets
 from dp_synth.records import Spread

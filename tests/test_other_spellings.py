@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 from other_spellings import WAYS, outcome, tables
 
 from dp_synth.schema import Schema

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 import pate_tables
+import pytest
 from study import PUBLISHED, classifiers, place, statistic
 
 NAMES = tuple(classifiers())

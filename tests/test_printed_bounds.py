@@ -15,11 +15,11 @@ import pytest
 import dp_synth as dps
 from dp_synth.accounting import Accountant, Gaussian, Ledger, PrivacyBudget, Selection, compose
 from dp_synth.accounting.events import ThresholdedGaussian
-from dp_synth.accounting.ledger import Entry, describe, describe_all
+from dp_synth.accounting.ledger import Entry, describe_all
 from dp_synth.cli import main
 from dp_synth.report.card import data_card
-from dp_synth.report.card_page import page_of
-from dp_synth.report.card_promise import upward
+from dp_synth.report.guarantee import upward
+from dp_synth.report.pages import card_page
 from dp_synth.rounding import at_least, at_most, percent_at_most, rounded_down, rounded_up
 from dp_synth.schema import Schema
 
@@ -93,7 +93,7 @@ def test_a_synthesis_says_no_less_than_it_certifies(
 def test_a_card_and_its_page_say_no_less_than_is_certified() -> None:
     card = data_card(RELEASE)
     no_better_than(card.publishable.promise.statement, RELEASE.epsilon)
-    page = re.sub(r"<[^>]*>", " ", page_of(card))
+    page = re.sub(r"<[^>]*>", " ", card_page(card))
     found = re.search(rf"delta\s+{NUMBER}\s+\(1 in ([0-9,]+)\)", page)
     assert found
     assert float(found[1]) >= BUDGET.delta
@@ -120,13 +120,13 @@ def test_account_says_at_which_delta_and_epsilon_its_answer_holds(
 def test_noise_is_said_to_be_no_more_and_losses_no_less_than_they_are() -> None:
     rng = np.random.default_rng(0)
     for number in np.exp(rng.uniform(-12, 12, 300)):
-        stddev, moved = re.findall(NUMBER, describe(Gaussian(float(number), 1 / 3)))
+        stddev, moved = re.findall(NUMBER, Gaussian(float(number), 1 / 3).label)
         assert float(stddev) <= number / 3
         assert float(moved) >= 1 / 3
-        (loss,) = re.findall(NUMBER, describe(Selection(float(number))))
+        (loss,) = re.findall(NUMBER, Selection(float(number)).label)
         assert float(loss) >= number
         delta = float(1 / (1 + number))
-        assert float(describe(ThresholdedGaussian(1.0, 1.0, delta)).split()[-1]) >= delta
+        assert float(ThresholdedGaussian(1.0, 1.0, delta).label.split()[-1]) >= delta
     assert describe_all([Gaussian(2.99999, 1.0), Gaussian(3.99999, 1.0)]).endswith("2.999 to 3.999")
 
 

@@ -74,7 +74,7 @@ def unknown_imports(path: Path, there: set[str], *, everywhere: bool) -> Iterato
     """Imports of a module that neither ``there`` nor a skip allows, those of own modules too."""
     skips = set(re.findall(r'importorskip\(\s*"(\w+)', path.read_text("utf-8")))
     for name in set(imported(path, everywhere=everywhere)) - skips:
-        if name in ("dp_synth", "tests", "paper") or name in sys.stdlib_module_names:
+        if name in ("dp_synth", "tests", "paper", "experiments") or name in sys.stdlib_module_names:
             continue
         if name in OWN:
             known = there | skips

@@ -22,9 +22,9 @@ from dp_synth.benchmark.grid import (
 )
 from dp_synth.dialect import Dialect
 from dp_synth.records import RECORD_COLUMNS
-from dp_synth.report.card_internal import InternalPart
-from dp_synth.report.card_public import Publishable
-from dp_synth.report.policy import Policy, Required, sample_policy
+from dp_synth.report.gate import Policy, Required, sample_policy
+from dp_synth.report.internal import InternalPart
+from dp_synth.report.publishable import Publishable
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, IdColumn, NumericColumn, Schema
 from dp_synth.schema.constraints import Constraint, Function
 from dp_synth.schema.formats import NumberFormat

@@ -1,10 +1,16 @@
 """Budget, events, plans, curves and the accountant: what a release costs, never too little."""
 
 from dp_synth.accounting.accountant import Accountant, Recipe, SubAccountant
-from dp_synth.accounting.budget import ADJACENCIES, Adjacency, PrivacyBudget
+from dp_synth.accounting.budget import (
+    ADJACENCIES,
+    FILTER_KINDS,
+    Adjacency,
+    FilterKind,
+    PrivacyBudget,
+)
 from dp_synth.accounting.calibration import calibrate, with_noise
 from dp_synth.accounting.events import Event, Gaussian, NonPrivate, NoOp, Round, Selection
-from dp_synth.accounting.filters import FILTER_KINDS, FilterKind, cost
+from dp_synth.accounting.filters import cost
 from dp_synth.accounting.ledger import Entry, Ledger, Randomness, Sampler
 from dp_synth.accounting.ledger_file import read_ledger
 from dp_synth.accounting.plan import (

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from dp_synth.accounting.balance import Balance
-from dp_synth.accounting.budget import PrivacyBudget
+from dp_synth.accounting.budget import FilterKind, PrivacyBudget
 from dp_synth.accounting.calibration import at_cost, calibrate
-from dp_synth.accounting.events import Event, NoisyVote, SampledGaussian, TruncatedGaussian
-from dp_synth.accounting.filters import APART_SHARE, Filter, FilterKind
+from dp_synth.accounting.events import Event
+from dp_synth.accounting.filters import APART_SHARE, Filter
 from dp_synth.accounting.ledger import (
     NEGLIGIBLE,
     PLANNED,
@@ -411,17 +411,10 @@ class Accountant:
 
     def _of_its_kind(self, plans: dict[str, Plan]) -> dict[str, Plan]:
         """Return the plans; UnsupportedEvent for events that this kind of budget cannot pay."""
-        events = [event for plan in plans.values() for event, _ in plan.events()]
-        replaced, rows = self.budget.adjacency != "add_remove", self.budget.max_rows
-        if replaced and any(isinstance(event, TruncatedGaussian) for event in events):
-            raise UnsupportedEvent("cut batches are certified under add_remove only")
-        alone = [event for event in events if isinstance(event, TruncatedGaussian | NoisyVote)]
-        if rows > 1 and alone:
-            what = "votes" if isinstance(alone[0], NoisyVote) else "cut batches"
-            raise UnsupportedEvent(f"{what} are certified for units of one record only")
-        sums = [event for event in events if isinstance(event, SampledGaussian)]
-        if any(event.rows < rows or event.replaced != replaced for event in sums):
-            raise UnsupportedEvent("sampled sums must say how many rows of a unit move them")
+        for plan in plans.values():
+            for event, _ in plan.events():
+                if why := event.unfit(self.budget):
+                    raise UnsupportedEvent(why)
         return plans
 
     def _record(self, entry: Entry, position: tuple[int, int]) -> None:

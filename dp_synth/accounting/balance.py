@@ -10,22 +10,16 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dp_synth.accounting.budget import FilterKind
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
-    NoisyVote,
-    PartitionSelection,
     Round,
-    SampledGaussian,
-    Selection,
-    ThresholdedGaussian,
-    TruncatedGaussian,
-    ZeroConcentrated,
 )
-from dp_synth.accounting.filters import FilterKind, cost, paid_for
+from dp_synth.accounting.filters import cost, paid_for
 from dp_synth.errors import InputError, UnsupportedEvent
 
 if TYPE_CHECKING:
@@ -114,7 +108,7 @@ class Balance:
         elif (currency := filter_of(entry)) is not None:
             self._filters[key].setdefault(currency, _Filter(currency)).grant(entry)
         else:
-            self._granted[key].append(_Granted(_one(entry.event), times(entry.event, entry.count)))
+            self._granted[key].append(_Granted(entry.event.once, entry.count * entry.event.answers))
 
     def lacks(self, charge: Entry) -> str:
         """Return why what is reserved does not pay for a charge, in words; empty where it does."""
@@ -124,8 +118,8 @@ class Balance:
         lines = self._granted.get(key, [])
         if not lines and key not in self._filters:
             return f"nothing is reserved for part {charge.part!r} of {charge.recipe!r}"
-        covering = [line for line in lines if no_dearer(charge.event, line.event)]
-        left, wanted = sum(line.left for line in covering), times(charge.event, charge.count)
+        covering = [line for line in lines if line.event.covers(charge.event)]
+        left, wanted = sum(line.left for line in covering), charge.count * charge.event.answers
         if covering and left >= wanted:
             return ""
         if covering:
@@ -140,8 +134,8 @@ class Balance:
         if (found := self._filter_for(key, charge)) is not None:
             found.take(charge)
             return
-        wanted = times(charge.event, charge.count)
-        covering = [line for line in self._granted[key] if no_dearer(charge.event, line.event)]
+        wanted = charge.count * charge.event.answers
+        covering = [line for line in self._granted[key] if line.event.covers(charge.event)]
         if sum(line.left for line in covering) < wanted:
             return
         for line in sorted(covering, key=lambda line: _substitutes(line, covering), reverse=True):
@@ -168,48 +162,9 @@ def uncovered(entries: Iterable[Entry]) -> Iterable[tuple[int, str]]:
 
 def filter_of(reservation: Entry) -> FilterKind | None:
     """Return what the filter counts in that a reservation stands for; None where it is none."""
-    if reservation.count != 1:
-        return None
-    if isinstance(reservation.event, Gaussian):
-        return "gdp"
-    return "zcdp" if isinstance(reservation.event, ZeroConcentrated) else None
-
-
-def times(event: Event, count: int) -> int:
-    """Return how many answers ``count`` times an event are: each step of a training is one."""
-    sampled = isinstance(event, SampledGaussian | TruncatedGaussian)
-    return count * (event.steps if sampled else 1)  # type: ignore[union-attr]
-
-
-def no_dearer(event: Event, planned: Event) -> bool:
-    """Return whether one answer costs no more than a planned one, and is of its kind."""
-    match event, planned:
-        case (Gaussian(), Gaussian()):
-            return event.noise_multiplier >= planned.noise_multiplier
-        case (SampledGaussian(), SampledGaussian()):
-            noisy_enough = event.noise_multiplier >= planned.noise_multiplier
-            alike = event.replaced == planned.replaced and event.rows <= planned.rows
-            return noisy_enough and event.rate <= planned.rate and alike
-        case (ThresholdedGaussian(), ThresholdedGaussian()):
-            noisy_enough = event.noise_multiplier >= planned.noise_multiplier
-            return noisy_enough and event.delta <= planned.delta
-        case (PartitionSelection(), PartitionSelection()):
-            return no_dearer(event.thresholded, planned.thresholded)
-        case (Selection(), Selection()):
-            return event.epsilon <= planned.epsilon
-        case (NoisyVote(), NoisyVote()):
-            alike = (event.noise, event.teachers) == (planned.noise, planned.teachers)
-            return alike and event.scale >= planned.scale
-    return _one(event) == _one(planned)
-
-
-def _one(event: Event) -> Event:
-    """Return the event of a single step."""
-    if isinstance(event, SampledGaussian | TruncatedGaussian):
-        return replace(event, steps=1)
-    return event
+    return reservation.event.filter_kind if reservation.count == 1 else None
 
 
 def _substitutes(line: _Granted, others: Sequence[_Granted]) -> int:
     """Return how many reservations pay for all that this one pays for: most for the cheapest."""
-    return sum(no_dearer(line.event, other.event) for other in others)
+    return sum(other.event.covers(line.event) for other in others)

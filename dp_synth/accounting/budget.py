@@ -9,6 +9,8 @@ from dp_synth.settings import check_settings
 
 Adjacency = Literal["add_remove", "replace_one"]
 ADJACENCIES: tuple[str, ...] = get_args(Adjacency)
+FilterKind = Literal["zcdp", "gdp"]  # what a privacy filter counts in
+FILTER_KINDS: tuple[str, ...] = get_args(FilterKind)
 CHANGES: dict[str, str] = {"add_remove": "added or removed", "replace_one": "replaced"}
 
 

@@ -12,45 +12,24 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from decimal import ROUND_CEILING, Context
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NoReturn
 
 from dp_synth._version import __version__
 from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.events import (
-    MOST_COUNTED,
-    DiscreteGaussian,
-    DiscreteLaplace,
-    Event,
-    Gaussian,
-    Laplace,
-    NoisyVote,
-    NonPrivate,
-    NoOp,
-    PartitionSelection,
-    Pure,
-    Round,
-    SampledGaussian,
-    Selection,
-    ThresholdedGaussian,
-    TruncatedGaussian,
-    ZeroConcentrated,
-)
-from dp_synth.accounting.filters import Filter, zcdp_rho
+from dp_synth.accounting.conversions import zcdp_rho
+from dp_synth.accounting.events import Event, NoOp
+from dp_synth.accounting.filters import Filter
 from dp_synth.accounting.plan import (
-    Gaussians,
     Part,
     Plan,
-    SampledGaussians,
-    ThresholdedGaussians,
-    Votes,
 )
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.files import written_whole
 from dp_synth.readers import read_json
+from dp_synth.rounding import rounded_up
 
 LEAST_RHO = 1e-60  # less is never charged
 RELATIVE_TOLERANCE = 1e-9  # of the zCDP cost; at large delta epsilon is far more sensitive
@@ -61,8 +40,10 @@ WELL_USED = 1 - 1e-4  # a cached scale that uses less of the budget is searched 
 
 Weighted = tuple[tuple[tuple[Part, ...], float], ...]
 Events = tuple[tuple[Event, int], ...]
-LARGEST_NOISE = 2.0**32  # in units of an answer: more is never drawn
-MIN_SIGNAL = 0.01  # standard deviations by which all answers of a part must be able to move
+FACTOR_TOLERANCE = 1e-8  # of the logarithm of a noise factor
+MOST_EVALUATIONS = 60  # of the composed curve, on the way to a bracket
+FARTHEST = 100.0  # logarithm of the largest and of the smallest factor tried
+LEAST_SHARE, MOST_SHARE = 1e-6, 1e12  # epsilons of the search are cut to these parts of its target
 CACHE_VARIABLE = "DP_SYNTH_CACHE"
 """The environment variable that names another folder; empty, nothing is kept."""
 LARGEST_KEPT = 1e12  # a cost that no budget of use comes to; more is damage
@@ -200,7 +181,7 @@ def _refuse_infeasible(ready: Mapping[str, Plan], budget: PrivacyBudget, least: 
     raise InputError(
         f"epsilon {budget.epsilon:g} at delta {budget.delta:g} is too small for {name!r}: its part "
         f"{part!r} would have noise of {noise:.3g} and say nothing; the least epsilon that works "
-        f"at this delta is {rounded_up(least)}"
+        f"at this delta is {rounded_up(least * 1.002, 3)}"  # calibration is not exact
     )
 
 
@@ -299,32 +280,14 @@ def _search(spent: Callable[[float], float], epsilon: float, delta: float, *, al
     return max(rho, low)
 
 
-def max_noise(part: Part, budget: PrivacyBudget) -> float:
-    """Return the noise from which on a part cannot say anything; infinite for choices.
-
-    Votes that all teachers cast alike, or steps down a gradient on which as many records agree
-    as there can be, must move their mean by a hundredth of its standard deviation.
-    """
-    alike = math.sqrt(part.count) / MIN_SIGNAL
-    match part:
-        case Votes():
-            return min(LARGEST_NOISE, part.teachers * alike)
-        case SampledGaussians():
-            return min(LARGEST_NOISE, MOST_COUNTED * part.rate * alike)
-        case Gaussians() | ThresholdedGaussians():
-            moved = 1.0 if budget.adjacency == "add_remove" else math.sqrt(2.0)
-            return LARGEST_NOISE / (moved * budget.max_rows)
-    return math.inf
-
-
 def infeasible_part(
     plans: Mapping[str, Plan], budget: PrivacyBudget
 ) -> tuple[str, str, float] | None:
     """Return the first part whose noise is too much: its plan, its name and its noise."""
     for name, plan in plans.items():
         for part in plan.parts.values():
-            if part.count and _noise(part) > max_noise(part, budget):
-                return name, part.name, _noise(part)
+            if part.count and part.noise_scale > part.max_noise(budget):
+                return name, part.name, part.noise_scale
     return None
 
 
@@ -336,38 +299,66 @@ def min_feasible_rho(plans: Sequence[tuple[Plan, float]], budget: PrivacyBudget)
         active = [part for part in plan.parts.values() if part.count]
         shares = math.fsum(part.share for part in active)
         for part in active:
-            cost = _cost_of(part, max_noise(part, budget))
+            cost = part.rho_at(part.max_noise(budget))
             least = max(least, cost * shares / part.share * whole / weight if cost else 0.0)
     return least
 
 
-def rounded_up(epsilon: float) -> str:
-    """Return an epsilon in three digits, a little above it: calibration is not exact.
+def noise_factor(events: Iterable[tuple[Event, int]], epsilon: float, delta: float) -> float:
+    """Return the least factor of all noise at which the events meet (epsilon, delta).
 
-    >>> rounded_up(0.00012341), rounded_up(2.0)
-    ('0.000124', '2.01')
+    The target is met from below, never passed. InputError when no amount of noise meets it, when
+    events cost nothing, or when they hold ``Approximate`` ones.
+
+    >>> from dp_synth.accounting.events import Pure
+    >>> round(noise_factor([(Pure(2.0), 10)], 1.0, 0.0), 6)
+    20.0
     """
-    short = Context(prec=3, rounding=ROUND_CEILING).create_decimal_from_float(epsilon * 1.002)
-    return f"{float(short):.3g}"
+    PrivacyBudget(epsilon, delta)
+    if math.isinf(epsilon):
+        raise InputError("epsilon must be a finite number above 0, got inf")
+    given = scaled(events, 1.0)
+    if all(isinstance(event, NoOp) for event, _ in given):
+        raise InputError("the events cost nothing, so that there is no noise to scale")
+    if not delta and math.isinf(compose(given).epsilon(delta)):
+        raise InputError(
+            f"no amount of noise meets epsilon {epsilon:g} at delta 0; give a delta above 0"
+        )
+
+    @cache
+    def excess(log_factor: float) -> float:
+        try:
+            cost = compose(scaled(given, math.exp(log_factor))).epsilon(delta) / epsilon
+        except OverflowError:  # so little noise that its cost is no floating-point number
+            cost = math.inf
+        return math.log(min(max(cost, LEAST_SHARE), MOST_SHARE))
+
+    return _least_factor(excess)
 
 
-def _noise(part: Part) -> float:
-    match part:
-        case Votes():
-            return part.event().scale
-        case Gaussians() | SampledGaussians() | ThresholdedGaussians():
-            return part.noise_multiplier or math.inf
-    return 0.0
+def _least_factor(excess: Callable[[float], float]) -> float:
+    """Return exp of the least point at which a falling function is 0 or below.
 
+    Near its root a cost falls about as fast as the noise rises, so that the excess itself is the
+    next step, taken a hair too far in order to find a bracket.
+    """
+    from scipy import optimize
 
-def _cost_of(part: Part, noise: float) -> float:
-    """Return what a part's ``at`` turns into this noise."""
-    if math.isinf(noise):
-        return 0.0
-    if isinstance(part, SampledGaussians):
-        rate = part.rate * part.rows * (2 if part.replaced else 1)
-        return rate**2 * part.count / 2 * math.expm1(noise**-2)
-    return (_noise(part.at(1.0)) / noise) ** 2
+    points = {0.0: excess(0.0)}
+    here = 0.0
+    while not min(points.values()) <= 0 < max(points.values()):
+        step = points[here] + math.copysign(1e-3 * 4 ** (len(points) - 1), points[here] or -1.0)
+        here += math.copysign(min(abs(step), 7.0), step)
+        if len(points) >= MOST_EVALUATIONS or abs(here) > FARTHEST:
+            raise InputError("no factor of the noise meets this epsilon at this delta")
+        points[here] = excess(here)
+    low = max(x for x, value in points.items() if value > 0)
+    high = min(x for x, value in points.items() if value <= 0)
+    root = float(optimize.brentq(excess, low, high, xtol=FACTOR_TOLERANCE))
+    back = FACTOR_TOLERANCE
+    while root < high and excess(root) > 0:  # the root may lie a hair on the wrong side
+        root, back = root + back, 2 * back
+    return math.exp(min(root, high))
 
 
 def read_kept(key: str) -> float | None:
@@ -412,12 +403,13 @@ def scaled(events: Iterable[tuple[Event, int]], factor: float) -> list[tuple[Eve
     The epsilon of selections and pure events is divided by it, a rho by its square. InputError
     for ``Approximate`` events, which say nothing of their noise.
 
+    >>> from dp_synth.accounting import Selection
     >>> scaled([(Selection(0.4), 14)], 2.0)
     [(Selection(epsilon=0.2), 14)]
     """
     if not (math.isfinite(factor) and factor > 0):
         raise ValueError(f"factor must be a finite number above 0, got {factor}")
-    return [(_scaled(event, factor), count) for event, count in events]
+    return [(event.scaled(factor), count) for event, count in events]
 
 
 def with_noise(curve: PrivacyCurve, factor: float) -> PrivacyCurve:
@@ -425,39 +417,10 @@ def with_noise(curve: PrivacyCurve, factor: float) -> PrivacyCurve:
 
     InputError as in `scaled`.
 
-    >>> from dp_synth.accounting.privacy_profile import compose
+    >>> from dp_synth.accounting import Gaussian
     >>> curve = compose([(Gaussian(2.0, 1.0), 4)])
     >>> curve.mu, with_noise(curve, 0.5).mu
     (1.0, 2.0)
     """
-    selected = tuple(
-        (replace(event, noise_multiplier=event.noise_multiplier * factor), count)
-        for event, count in curve.selected
-    )
+    selected = tuple((event.scaled(factor), count) for event, count in curve.selected)
     return replace(curve, events=tuple(scaled(curve.events, factor)), selected=selected)
-
-
-def _scaled(event: Event, factor: float) -> Event:
-    match event:
-        case (
-            Gaussian()
-            | SampledGaussian()
-            | TruncatedGaussian()
-            | ThresholdedGaussian()
-            | PartitionSelection()
-        ):
-            return replace(event, noise_multiplier=event.noise_multiplier * factor)
-        case Laplace() | DiscreteLaplace() | NoisyVote():
-            return replace(event, scale=event.scale * factor)
-        case DiscreteGaussian():
-            return replace(event, stddev=event.stddev * factor)
-        case Round():
-            multiplier = event.noise_multiplier * factor
-            return Round(event.epsilon / factor, multiplier)
-        case Selection() | Pure():
-            return replace(event, epsilon=event.epsilon / factor)
-        case ZeroConcentrated():
-            return replace(event, rho=event.rho / factor / factor)
-        case NoOp() | NonPrivate():
-            return event
-    raise InputError("an approximate event says nothing of its noise, which cannot be scaled")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,11 +106,35 @@ def zcdp_epsilon(rho: float, delta: float) -> float:
     if zcdp_delta(rho, 0.0) <= delta:
         return 0.0
     high = rho + 2 * math.sqrt(rho * math.log(1 / delta))  # Bun & Steinke 2016, Prop. 1.3
-    low = 0.0
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if zcdp_delta(rho, middle) > delta else (low, middle)
-    return high
+    return bisect(lambda epsilon: zcdp_delta(rho, epsilon) <= delta, high, 0.0)
+
+
+def zcdp_rho(epsilon: float, delta: float) -> float:
+    """Return the zCDP cost whose optimal conversion meets the target, rounded down."""
+    high = epsilon + math.log(1 / delta)
+    while zcdp_delta(high, epsilon) < delta:
+        high *= 2
+    low = bisect(lambda rho: zcdp_delta(rho, epsilon) <= delta, 0.0, high)
+    return low * (1 - 1e-6)  # clear of the search tolerance of the conversion back to epsilon
+
+
+def bisect(
+    holds: Callable[[float], bool], inside: float, outside: float, relative: float = 1e-9
+) -> float:
+    """Return a point where ``holds`` is true, next to where it is not: the safe side of a search.
+
+    It is true at ``inside``, and not known at ``outside``; either may be the larger. They come as
+    near as ``relative`` to the larger of them.
+
+    >>> low = bisect(lambda x: x * x <= 2, 0.0, 2.0)
+    >>> high = bisect(lambda x: x * x >= 2, 2.0, 0.0)
+    >>> low <= 2**0.5 <= high <= low * (1 + 1e-8)
+    True
+    """
+    while abs(outside - inside) > relative * max(inside, outside):
+        middle = (inside + outside) / 2
+        inside, outside = (middle, outside) if holds(middle) else (inside, middle)
+    return inside
 
 
 def selection_delta(range_: float, epsilon: Floats) -> Floats:

@@ -18,7 +18,13 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from dp_synth.accounting.conversions import ROUNDING, Floats, gaussian_bounds, gaussian_deltas
+from dp_synth.accounting.conversions import (
+    ROUNDING,
+    Floats,
+    bisect,
+    gaussian_bounds,
+    gaussian_deltas,
+)
 from dp_synth.accounting.privacy_profile import PrivacyCurve
 
 POINTS_OF_ROUND = 400  # at which a choice and its answer are
@@ -140,10 +146,7 @@ def _least(enough: Callable[[float], bool], low: float) -> float:
         low, high = high, high * max(high / low, 1.0) ** 1.5
     else:
         return math.inf
-    while high - low > CLOSE * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return bisect(enough, high, low, CLOSE)
 
 
 def dominating_mu(epsilons: Floats, deltas: Floats, log_complements: Floats | None = None) -> float:
@@ -174,10 +177,7 @@ def dominating_mu(epsilons: Floats, deltas: Floats, log_complements: Floats | No
         low, high = high, 2 * high
         if high > 1e100:
             return math.inf
-    while high - low > NARROW * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if dominates(middle) else (middle, high)
-    return high
+    return bisect(dominates, high, low, NARROW)
 
 
 def pure_mu(epsilon: float, points: int) -> float:

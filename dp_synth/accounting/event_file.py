@@ -1,39 +1,28 @@
-"""Events written down by hand: a YAML file in, what it costs and the noise that it needs out."""
+"""Event files: events written down by hand in YAML, read and checked."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
 from typing import cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from dp_synth.accounting.budget import ADJACENCIES, Adjacency, PrivacyBudget
-from dp_synth.accounting.calibration import scaled
+from dp_synth.accounting.budget import ADJACENCIES, Adjacency
 from dp_synth.accounting.events import (
+    EVENTS,
     MOST_COUNTED,
-    Approximate,
-    DiscreteGaussian,
-    DiscreteLaplace,
     Event,
     Gaussian,
-    Laplace,
+    Mechanism,
     NoisyVote,
-    NoOp,
-    PartitionSelection,
-    Pure,
     SampledGaussian,
-    Selection,
-    ThresholdedGaussian,
     TruncatedGaussian,
     VoteNoise,
-    ZeroConcentrated,
 )
-from dp_synth.accounting.privacy_profile import compose
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
 from dp_synth.faults import Fault, first_fault
@@ -41,28 +30,20 @@ from dp_synth.readers import LARGEST_YAML, YamlFault, parse_yaml, read_text
 
 Events = list[tuple[Event, int]]
 
-FACTOR_TOLERANCE = 1e-8  # of the logarithm of a noise factor
-MOST_EVALUATIONS = 60  # of the composed curve, on the way to a bracket
-FARTHEST = 100.0  # logarithm of the largest and of the smallest factor tried
-LEAST_SHARE, MOST_SHARE = 1e-6, 1e12  # epsilons of the search are cut to these parts of its target
-
 
 @dataclass(frozen=True)
-class _WrittenGaussian:
+class _WrittenGaussian(Mechanism):
     """Gaussian noise in the units of the answer, as one writes it down."""
 
     stddev: float
     sensitivity: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.event()
 
     def event(self) -> Event:
         """Return the event that accounts for it."""
-        if not (math.isfinite(self.stddev) and self.stddev > 0):
-            raise ValueError(f"stddev must be a finite number above 0, got {self.stddev}")
-        if not (math.isfinite(self.sensitivity) and self.sensitivity > 0):
-            raise ValueError(f"sensitivity must be a finite number above 0, got {self.sensitivity}")
         return Gaussian(self.stddev / self.sensitivity, self.sensitivity)
 
 
@@ -89,23 +70,12 @@ class _WrittenVote:
         return NoisyVote(self.noise, size, self.teachers)
 
 
-_Written = Event | _WrittenGaussian | _WrittenVote
-KINDS: dict[str, type[_Written]] = {
-    "gaussian": _WrittenGaussian,
-    "selection": Selection,
-    "laplace": Laplace,
-    "discrete_gaussian": DiscreteGaussian,
-    "discrete_laplace": DiscreteLaplace,
-    "sampled_gaussian": SampledGaussian,
-    "truncated_gaussian": TruncatedGaussian,
-    "thresholded_gaussian": ThresholdedGaussian,
-    "partition_selection": PartitionSelection,
-    "noisy_vote": _WrittenVote,
-    "pure": Pure,
-    "approximate": Approximate,
-    "zcdp": ZeroConcentrated,
-    "public": NoOp,
+KINDS: dict[str, type[Event | _WrittenGaussian | _WrittenVote]] = {
+    {"zero_concentrated": "zcdp"}.get(name, name): kind
+    for name, kind in EVENTS.items()
+    if name not in ("round", "no_guarantee")
 }
+KINDS |= {"gaussian": _WrittenGaussian, "noisy_vote": _WrittenVote}
 
 
 def read_events(path: str | Path) -> tuple[Adjacency, Events]:
@@ -154,62 +124,6 @@ def parse_events(text: str, source: str) -> tuple[Adjacency, Events]:
     return cast("Adjacency", adjacency), events
 
 
-def noise_factor(events: Iterable[tuple[Event, int]], epsilon: float, delta: float) -> float:
-    """Return the least factor of all noise at which the events meet (epsilon, delta).
-
-    The target is met from below, never passed. InputError when no amount of noise meets it, when
-    events cost nothing, or when they hold ``Approximate`` ones.
-
-    >>> round(noise_factor([(Pure(2.0), 10)], 1.0, 0.0), 6)
-    20.0
-    """
-    PrivacyBudget(epsilon, delta)
-    if math.isinf(epsilon):
-        raise InputError("epsilon must be a finite number above 0, got inf")
-    given = scaled(events, 1.0)
-    if all(isinstance(event, NoOp) for event, _ in given):
-        raise InputError("the events cost nothing, so that there is no noise to scale")
-    if not delta and math.isinf(compose(given).epsilon(delta)):
-        raise InputError(
-            f"no amount of noise meets epsilon {epsilon:g} at delta 0; give a delta above 0"
-        )
-
-    @cache
-    def excess(log_factor: float) -> float:
-        try:
-            cost = compose(scaled(given, math.exp(log_factor))).epsilon(delta) / epsilon
-        except OverflowError:  # so little noise that its cost is no floating-point number
-            cost = math.inf
-        return math.log(min(max(cost, LEAST_SHARE), MOST_SHARE))
-
-    return _least_factor(excess)
-
-
-def _least_factor(excess: Callable[[float], float]) -> float:
-    """Return exp of the least point at which a falling function is 0 or below.
-
-    Near its root a cost falls about as fast as the noise rises, so that the excess itself is the
-    next step, taken a hair too far in order to find a bracket.
-    """
-    from scipy import optimize
-
-    points = {0.0: excess(0.0)}
-    here = 0.0
-    while not min(points.values()) <= 0 < max(points.values()):
-        step = points[here] + math.copysign(1e-3 * 4 ** (len(points) - 1), points[here] or -1.0)
-        here += math.copysign(min(abs(step), 7.0), step)
-        if len(points) >= MOST_EVALUATIONS or abs(here) > FARTHEST:
-            raise InputError("no factor of the noise meets this epsilon at this delta")
-        points[here] = excess(here)
-    low = max(x for x, value in points.items() if value > 0)
-    high = min(x for x, value in points.items() if value <= 0)
-    root = float(optimize.brentq(excess, low, high, xtol=FACTOR_TOLERANCE))
-    back = FACTOR_TOLERANCE
-    while root < high and excess(root) > 0:  # the root may lie a hair on the wrong side
-        root, back = root + back, 2 * back
-    return math.exp(min(root, high))
-
-
 def _item(item: object, where: str) -> tuple[Event, int]:
     """Return one event of the list and its count."""
     if not isinstance(item, dict):
@@ -224,7 +138,12 @@ def _item(item: object, where: str) -> tuple[Event, int]:
             f"{', '.join(KINDS)}"
         )
     event = _event(kinds[0], item[kinds[0]], f"{where}, {kinds[0]}")
-    return event, _count(item.get("count", 1), where)
+    count = item.get("count", 1)
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_COUNTED:
+        raise InputError(
+            f"{where}: count must be a whole number from 1 to {MOST_COUNTED}, got {count!r}"
+        )
+    return event, count
 
 
 def _event(kind: str, values: object, where: str) -> Event:
@@ -233,9 +152,7 @@ def _event(kind: str, values: object, where: str) -> Event:
         raise InputError(f"{where}: must be a mapping of {', '.join(known) or 'nothing, {}'}")
     _refuse_unknown(values, known, where)
     for name, value in values.items():
-        if (
-            isinstance(value, bool) and name != "replaced"
-        ):  # YAML reads yes, no, on and off as truth values
+        if isinstance(value, bool) and name != "replaced":  # YAML reads yes, no, on and off so
             raise InputError(f"{where}: {name} must not be {str(value).lower()}")
     try:
         made = TypeAdapter(KINDS[kind]).validate_python(values)
@@ -243,14 +160,6 @@ def _event(kind: str, values: object, where: str) -> Event:
     except ValidationError as error:
         fault = first_fault(error)
         raise InputError(f"{where}: {Fault(fault.where[:1], fault.what).line()}") from None
-
-
-def _count(value: object, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_COUNTED:
-        raise InputError(
-            f"{where}: count must be a whole number from 1 to {MOST_COUNTED}, got {value!r}"
-        )
-    return value
 
 
 def _refuse_unknown(given: Mapping[object, object], known: Iterable[str], where: str) -> None:

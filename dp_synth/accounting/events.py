@@ -1,19 +1,22 @@
-"""What a mechanism did, in numbers: no data, no accounting.
+"""Events: what a mechanism did, in numbers, and what is known of each kind; no data.
 
 Every event holds for the two neighbouring tables of the adjacency in force: who states a
 sensitivity, an epsilon or a rho states it under that adjacency. ``rho`` is the cost in zCDP, None
-where no useful one is known.
+where no useful one is known. What else is asked of an event stands in `Mechanism`.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from fractions import Fraction
 from numbers import Real
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, get_args
 
-from dp_synth.errors import UnsupportedEvent
+from dp_synth.accounting.budget import FilterKind, PrivacyBudget
+from dp_synth.errors import InputError, UnsupportedEvent
+from dp_synth.rounding import rounded_down, rounded_up
 from dp_synth.settings import check_settings
 
 Fields = dict[str, str | float]
@@ -23,20 +26,121 @@ MOST_ROWS = 200  # of one unit, that may each be drawn
 MOST_COUNTED = 10_000_000  # steps, teachers, or the whole numbers by which an answer moves
 
 
+class Mechanism:
+    """What is asked of every event; a kind says where it is more than here."""
+
+    noise_field: ClassVar[str] = ""  # the field in proportion to the noise
+    by_curve: ClassVar[bool] = False  # whether its losses are known by a privacy curve alone
+    filter_kind: ClassVar[FilterKind | None] = None  # of the filter that a single one may stand for
+
+    if TYPE_CHECKING:
+
+        @property
+        def rho(self) -> float | None:
+            """Cost in zCDP; None where no useful one is known."""
+
+    else:
+        rho = None  # sampling does not amplify it, and with a chance of delta all may be told
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are not above 0, or not whole where they count something."""
+        for each in fields(self._itself):
+            if each.type == "float":
+                _positive(each.name, getattr(self, each.name))
+            elif each.type == "int":
+                _counted(each.name, getattr(self, each.name))
+
+    @property
+    def rho_at_most(self) -> float | None:
+        """Upper bound on the cost in zCDP, however loose; None where there is none."""
+        return self.rho
+
+    @property
+    def pure_epsilon(self) -> Fraction | None:
+        """The epsilon that it keeps, but for a delta that it names; None where it keeps none."""
+        return None
+
+    @property
+    def told(self) -> float:
+        """Chance that all is told, whatever its losses are."""
+        return 0.0
+
+    @property
+    def untold(self) -> Event:
+        """What it is but for that chance."""
+        return self._itself
+
+    @property
+    def attained(self) -> Event:
+        """A mechanism of a known law that is one of those described, none of them dearer."""
+        return self.untold
+
+    @property
+    def outputs(self) -> tuple[Event, ...]:
+        """What it tells, one after the other."""
+        return (self._itself,)
+
+    @property
+    def answers(self) -> int:
+        """How many answers it is: each step of a training is one."""
+        return 1
+
+    @property
+    def once(self) -> Event:
+        """A single answer of it."""
+        return self._itself
+
+    @property
+    def spread(self) -> float:
+        """About half the variance of its loss."""
+        return math.inf if self.rho is None else self.rho
+
+    @property
+    def loss_unit(self) -> float:
+        """What its likely losses are multiples of, where they are few; else 0."""
+        return 0.0
+
+    @property
+    def label(self) -> str:
+        """The event in a few words, with four digits that promise no more than it keeps."""
+        kind, *numbers = event_to_fields(self._itself).items()
+        return ", ".join([str(kind[1]), *(f"{name} {value}" for name, value in numbers)])
+
+    def covers(self, event: Event) -> bool:
+        """Return whether one answer of an event is of this kind and costs no more than one here."""
+        return event.once == self.once
+
+    def scaled(self, factor: float) -> Self:
+        """Return the event with all noise multiplied by ``factor``; InputError where it has none.
+
+        What has nothing to hide, or hides nothing, stays as it is.
+        """
+        if not (name := self.noise_field):
+            return self
+        return replace(self, **{name: getattr(self, name) * factor})  # type: ignore[type-var]
+
+    def unfit(self, budget: PrivacyBudget) -> str:
+        """Return why it does not hold for neighbours of this budget; empty where it does."""
+        return ""
+
+    @property
+    def _itself(self) -> Event:
+        return self  # type: ignore[return-value]
+
+
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Mechanism):
     """Gaussian noise added to an answer of bounded L2 sensitivity.
 
     ``noise_multiplier`` is the noise's standard deviation over the answer's ``sensitivity``
     under the adjacency in force; it alone decides the privacy loss.
     """
 
+    noise_field: ClassVar[str] = "noise_multiplier"
+    filter_kind: ClassVar[FilterKind | None] = "gdp"
+
     noise_multiplier: float
     sensitivity: float
-
-    def __post_init__(self) -> None:
-        _positive("noise_multiplier", self.noise_multiplier)
-        _positive("sensitivity", self.sensitivity)
 
     @property
     def stddev(self) -> float:
@@ -48,9 +152,19 @@ class Gaussian:
         """Cost in zCDP (Bun & Steinke 2016, Prop. 1.6)."""
         return 0.5 / self.noise_multiplier / self.noise_multiplier
 
+    @property
+    def label(self) -> str:
+        """Its stddev and sensitivity."""
+        moved = rounded_up(self.sensitivity)
+        return f"gaussian, stddev {rounded_down(self.stddev)}, sensitivity {moved}"
+
+    def covers(self, event: Event) -> bool:
+        """Whether the other has as much noise: sensitivities are counted in it."""
+        return isinstance(event, Gaussian) and event.noise_multiplier >= self.noise_multiplier
+
 
 @dataclass(frozen=True)
-class Selection:
+class Selection(Mechanism):
     """One choice among public candidates whose privacy loss has range ``epsilon``.
 
     The exponential mechanism softmax(epsilon * quality / (2 * sensitivity)) is one: all its
@@ -58,19 +172,36 @@ class Selection:
     Durfee & Rogers 2019), which is stronger than ``epsilon``-DP.
     """
 
-    epsilon: float
+    by_curve: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        _positive("epsilon", self.epsilon)
+    epsilon: float
 
     @property
     def rho(self) -> float:
         """Cost in zCDP (Cesar & Rogers 2021, Lemma 3.4)."""
         return self.epsilon * self.epsilon / 8
 
+    @property
+    def pure_epsilon(self) -> Fraction:
+        """Its range."""
+        return Fraction(self.epsilon)
+
+    @property
+    def label(self) -> str:
+        """Its range."""
+        return f"selection, loss range {rounded_up(self.epsilon)}"
+
+    def covers(self, event: Event) -> bool:
+        """Whether the other has no larger a range."""
+        return isinstance(event, Selection) and event.epsilon <= self.epsilon
+
+    def scaled(self, factor: float) -> Selection:
+        """Return the selection with its range divided by ``factor``."""
+        return Selection(self.epsilon / factor)
+
 
 @dataclass(frozen=True)
-class Round:
+class Round(Mechanism):
     """A choice of range ``epsilon``, then a Gaussian answer whose noise was fixed before it.
 
     One mechanism of two outputs, as adaptive algorithms run it again and again: choose what to
@@ -79,10 +210,6 @@ class Round:
 
     epsilon: float
     noise_multiplier: float
-
-    def __post_init__(self) -> None:
-        _positive("epsilon", self.epsilon)
-        _positive("noise_multiplier", self.noise_multiplier)
 
     @property
     def choice(self) -> Selection:
@@ -99,30 +226,53 @@ class Round:
         """Cost in zCDP: that of both."""
         return self.choice.rho + self.answer.rho
 
+    @property
+    def outputs(self) -> tuple[Event, ...]:
+        """The choice and the answer."""
+        return self.choice, self.answer
+
+    @property
+    def label(self) -> str:
+        """The range of the choice, and the noise of the answer."""
+        noise = f"noise multiplier {rounded_down(self.noise_multiplier)}"
+        return f"{self.choice.label}, with the answer that comes next, {noise}"
+
+    def scaled(self, factor: float) -> Round:
+        """Return the round with the range divided, and the noise multiplied, by ``factor``."""
+        return Round(self.epsilon / factor, self.noise_multiplier * factor)
+
 
 @dataclass(frozen=True)
-class Laplace:
+class Laplace(Mechanism):
     """Laplace noise of ``scale`` added to one number that moves by at most ``sensitivity``.
 
     A change spread over several numbers is charged as one event for each of them, or all at
     once as ``Pure(total change / scale)``.
     """
 
+    noise_field: ClassVar[str] = "scale"
+
     scale: float
     sensitivity: float
-
-    def __post_init__(self) -> None:
-        _positive("scale", self.scale)
-        _positive("sensitivity", self.sensitivity)
 
     @property
     def rho(self) -> float:
         """Cost in zCDP, that of any pure guarantee."""
         return (self.sensitivity / self.scale) ** 2 / 2
 
+    @property
+    def pure_epsilon(self) -> Fraction:
+        """The largest loss."""
+        return Fraction(self.sensitivity) / Fraction(self.scale)
+
+    @property
+    def loss_unit(self) -> float:
+        """The largest loss, which half of all noise has."""
+        return self.sensitivity / self.scale
+
 
 @dataclass(frozen=True)
-class DiscreteGaussian:
+class DiscreteGaussian(Mechanism):
     """Discrete Gaussian noise added to one whole number that moves by at most ``sensitivity``.
 
     The noise takes the value k with a chance proportional to exp(-k**2 / (2 * stddev**2)), so
@@ -131,42 +281,53 @@ class DiscreteGaussian:
     charged as one event each.
     """
 
+    noise_field: ClassVar[str] = "stddev"
+
     stddev: float
     sensitivity: int
-
-    def __post_init__(self) -> None:
-        _positive("stddev", self.stddev)
-        _counted("sensitivity", self.sensitivity)
 
     @property
     def rho(self) -> float:
         """Cost in zCDP (Canonne, Kamath & Steinke 2020, Thm 4)."""
         return (self.sensitivity / self.stddev) ** 2 / 2
 
+    @property
+    def loss_unit(self) -> float:
+        """Half of what one loss differs from the next by."""
+        return self.sensitivity / self.stddev**2 / 2
+
 
 @dataclass(frozen=True)
-class DiscreteLaplace:
+class DiscreteLaplace(Mechanism):
     """Two-sided geometric noise added to one whole number, which moves by ``sensitivity``.
 
     The noise takes the value k with a chance proportional to exp(-abs(k) / scale). Several
     numbers that move at once are charged as in ``Laplace``.
     """
 
+    noise_field: ClassVar[str] = "scale"
+
     scale: float
     sensitivity: int
-
-    def __post_init__(self) -> None:
-        _positive("scale", self.scale)
-        _counted("sensitivity", self.sensitivity)
 
     @property
     def rho(self) -> float:
         """Cost in zCDP, that of any pure guarantee."""
         return (self.sensitivity / self.scale) ** 2 / 2
 
+    @property
+    def pure_epsilon(self) -> Fraction:
+        """The largest loss."""
+        return Fraction(self.sensitivity) / Fraction(self.scale)
+
+    @property
+    def loss_unit(self) -> float:
+        """Half of what one loss differs from the next by."""
+        return 1 / self.scale
+
 
 @dataclass(frozen=True)
-class SampledGaussian:
+class SampledGaussian(Mechanism):
     """``steps`` noisy sums, each over records drawn independently with chance ``rate``.
 
     Poisson sampling: every record tosses its own coin at every step, the batch has no fixed
@@ -174,6 +335,8 @@ class SampledGaussian:
     deviation over the largest norm of one record's part of the sum. One unit has ``rows`` records,
     which are added or removed, or where ``replaced`` exchanged for as many others.
     """
+
+    noise_field: ClassVar[str] = "noise_multiplier"
 
     noise_multiplier: float
     rate: float
@@ -196,19 +359,45 @@ class SampledGaussian:
         return self.rows == 1 and not self.replaced
 
     @property
-    def rho(self) -> None:
-        """None: sampling does not amplify a zCDP cost."""
-        return None
+    def rho_at_most(self) -> float:
+        """Upper bound on the cost in zCDP: sampling never costs more than none."""
+        once = self.steps / 2 / self.noise_multiplier / self.noise_multiplier
+        return once * (self.rows * (2 if self.replaced else 1)) ** 2
+
+    @property
+    def answers(self) -> int:
+        """Its steps."""
+        return self.steps
+
+    @property
+    def once(self) -> SampledGaussian:
+        """A single step."""
+        return replace(self, steps=1)
+
+    def covers(self, event: Event) -> bool:
+        """Whether the other has as much noise, no higher a rate and no more rows of a unit."""
+        if not isinstance(event, SampledGaussian) or event.replaced != self.replaced:
+            return False
+        noisy_enough = event.noise_multiplier >= self.noise_multiplier
+        return noisy_enough and event.rate <= self.rate and event.rows <= self.rows
+
+    def unfit(self, budget: PrivacyBudget) -> str:
+        """Return why it is not for units of a budget."""
+        if self.rows >= budget.max_rows and self.replaced == (budget.adjacency != "add_remove"):
+            return ""
+        return "sampled sums must say how many rows of a unit move them"
 
 
 @dataclass(frozen=True)
-class TruncatedGaussian:
+class TruncatedGaussian(Mechanism):
     """A ``SampledGaussian`` whose batches are cut to ``max_batch`` records.
 
     For static shapes. ``max_records`` is a public bound on the number of other records. The cut
     may favour any record, but one takes the place of one other at most: it keeps the first of an
     order, or a random subset, that does not depend on who is drawn.
     """
+
+    noise_field: ClassVar[str] = "noise_multiplier"
 
     noise_multiplier: float
     rate: float
@@ -239,18 +428,37 @@ class TruncatedGaussian:
         return min(1.0, self.steps * self.cut_once)
 
     @property
-    def rho(self) -> None:
-        """None: a cut has no zCDP cost."""
-        return None
+    def attained(self) -> Event:
+        """That of a table that is too small to be cut."""
+        return self.sampled
+
+    @property
+    def answers(self) -> int:
+        """Its steps."""
+        return self.steps
+
+    @property
+    def once(self) -> TruncatedGaussian:
+        """A single step."""
+        return replace(self, steps=1)
+
+    def unfit(self, budget: PrivacyBudget) -> str:
+        """Return why a budget has other neighbours than those which it is for."""
+        if budget.adjacency != "add_remove":
+            return "cut batches are certified under add_remove only"
+        several = budget.max_rows > 1
+        return "cut batches are certified for units of one record only" if several else ""
 
 
 @dataclass(frozen=True)
-class ThresholdedGaussian:
+class ThresholdedGaussian(Mechanism):
     """A ``Gaussian`` on the counts of values of which only large noisy counts are released.
 
     ``delta`` bounds the chance that a value is released which the neighbouring table does not
     hold. It is all that comes on top of the Gaussian (proof in ``mechanisms.partitions``).
     """
+
+    noise_field: ClassVar[str] = "noise_multiplier"
 
     noise_multiplier: float
     sensitivity: float
@@ -273,19 +481,42 @@ class ThresholdedGaussian:
         return self.counted.stddev
 
     @property
-    def rho(self) -> None:
-        """None: with a chance of delta all may be told."""
-        return None
+    def told(self) -> float:
+        """Chance that a value is released which the neighbouring table does not hold."""
+        return self.delta
+
+    @property
+    def untold(self) -> Event:
+        """The noisy counts."""
+        return self.counted
+
+    @property
+    def spread(self) -> float:
+        """That of the noisy counts."""
+        return self.counted.rho
+
+    @property
+    def label(self) -> str:
+        """The counts' noise, and the chance."""
+        return f"thresholded {self.counted.label}, delta {rounded_up(self.delta)}"
+
+    def covers(self, event: Event) -> bool:
+        """Whether the other has as much noise and no larger a chance."""
+        if not isinstance(event, ThresholdedGaussian):
+            return False
+        return event.noise_multiplier >= self.noise_multiplier and event.delta <= self.delta
 
 
 @dataclass(frozen=True)
-class PartitionSelection:
+class PartitionSelection(Mechanism):
     """Which values reach a threshold with their noisy counts, and nothing else of the counts.
 
     A unit moves the count of one value at most, by one; ``noise_multiplier`` is the standard
     deviation of the Gaussian noise on each. ``delta`` bounds the chance that a value is released
     which the neighbouring table does not hold. Its curve is that of `partition_selection`.
     """
+
+    noise_field: ClassVar[str] = "noise_multiplier"
 
     noise_multiplier: float
     delta: float
@@ -305,13 +536,29 @@ class PartitionSelection:
         return self.noise_multiplier
 
     @property
-    def rho(self) -> None:
-        """None: with a chance of delta all may be told."""
-        return None
+    def told(self) -> float:
+        """Chance that a value is released which the neighbouring table does not hold."""
+        return self.delta
+
+    @property
+    def attained(self) -> Event:
+        """Itself: nothing bounds it from below apart."""
+        return self
+
+    @property
+    def label(self) -> str:
+        """That of the counts, which are not seen."""
+        return f"selected by {self.thresholded.label}"
+
+    def covers(self, event: Event) -> bool:
+        """Whether the other has as much noise and no larger a chance."""
+        if not isinstance(event, PartitionSelection):
+            return False
+        return self.thresholded.covers(event.thresholded)
 
 
 @dataclass(frozen=True)
-class NoisyVote:
+class NoisyVote(Mechanism):
     """The winner of two classes after noise of ``scale`` on both counts of ``teachers`` votes.
 
     Neighbouring tables change the vote of one teacher at most, so that one count rises by one
@@ -319,6 +566,9 @@ class NoisyVote:
     the scale of ``laplace`` and ``gumbel`` noise. Only the winner is seen. What else must be
     true of the teachers is said in ``dp_synth.accounting.pate``.
     """
+
+    noise_field: ClassVar[str] = "scale"
+    by_curve: ClassVar[bool] = True
 
     noise: VoteNoise
     scale: float
@@ -329,8 +579,7 @@ class NoisyVote:
             raise ValueError(
                 f"noise must be one of {', '.join(get_args(VoteNoise))}, got {self.noise!r}"
             )
-        _positive("scale", self.scale)
-        _counted("teachers", self.teachers)
+        super().__post_init__()
 
     @property
     def rho(self) -> float:
@@ -341,24 +590,42 @@ class NoisyVote:
         """
         return (0.5 if self.noise == "gumbel" else 1.0) / self.scale**2
 
+    def covers(self, event: Event) -> bool:
+        """Whether the other has as much of the same noise, and as many teachers."""
+        if not isinstance(event, NoisyVote):
+            return False
+        alike = (event.noise, event.teachers) == (self.noise, self.teachers)
+        return alike and event.scale >= self.scale
+
+    def unfit(self, budget: PrivacyBudget) -> str:
+        """Return why it is not for units of a budget."""
+        several = budget.max_rows > 1
+        return "votes are certified for units of one record only" if several else ""
+
 
 @dataclass(frozen=True)
-class Pure:
+class Pure(Mechanism):
     """Any mechanism known to be ``epsilon``-DP, and nothing more of it."""
 
     epsilon: float
-
-    def __post_init__(self) -> None:
-        _positive("epsilon", self.epsilon)
 
     @property
     def rho(self) -> float:
         """Cost in zCDP (Bun & Steinke 2016, Prop. 1.4)."""
         return self.epsilon**2 / 2
 
+    @property
+    def pure_epsilon(self) -> Fraction:
+        """Its epsilon."""
+        return Fraction(self.epsilon)
+
+    def scaled(self, factor: float) -> Pure:
+        """Return the event with its epsilon divided by ``factor``."""
+        return Pure(self.epsilon / factor)
+
 
 @dataclass(frozen=True)
-class Approximate:
+class Approximate(Mechanism):
     """Any mechanism known to be (``epsilon``, ``delta``)-DP, and nothing more of it."""
 
     epsilon: float
@@ -372,35 +639,58 @@ class Approximate:
             raise ValueError(f"delta must lie in (0, 1), got {self.delta}")
 
     @property
-    def rho(self) -> None:
-        """None: with probability delta all may be told."""
-        return None
+    def pure_epsilon(self) -> Fraction:
+        """Its epsilon, but for its delta."""
+        return Fraction(self.epsilon)
+
+    @property
+    def spread(self) -> float:
+        """That of a pure one."""
+        return self.epsilon**2 / 2
+
+    def scaled(self, factor: float) -> Approximate:
+        """Raise InputError: nobody knows what more noise would do."""
+        raise InputError("an approximate event says nothing of its noise, which cannot be scaled")
 
 
 @dataclass(frozen=True)
-class ZeroConcentrated:
+class ZeroConcentrated(Mechanism):
     """Any mechanism known to be ``rho``-zCDP, such as a filter that stops before ``rho``."""
 
-    rho: float
+    by_curve: ClassVar[bool] = True
+    filter_kind: ClassVar[FilterKind | None] = "zcdp"
 
-    def __post_init__(self) -> None:
-        _positive("rho", self.rho)
+    rho: float = field()
+
+    @property
+    def attained(self) -> Event:
+        """A Gaussian."""
+        return Gaussian(1 / math.sqrt(2 * self.rho) * (1 + 1e-15), 1.0)
+
+    def scaled(self, factor: float) -> ZeroConcentrated:
+        """Return the event with its rho divided by the square of ``factor``."""
+        return ZeroConcentrated(self.rho / factor / factor)
 
 
 @dataclass(frozen=True)
-class NonPrivate:
+class NonPrivate(Mechanism):
     """Something that nothing bounds, with the ``reason``; whatever it is part of has no epsilon."""
 
     reason: str
 
     @property
-    def rho(self) -> None:
-        """None: no number would be large enough."""
-        return None
+    def told(self) -> float:
+        """Certain."""
+        return 1.0
+
+    @property
+    def label(self) -> str:
+        """The reason."""
+        return f"no guarantee: {self.reason}"
 
 
 @dataclass(frozen=True)
-class NoOp:
+class NoOp(Mechanism):
     """Something read that no private record can change; it costs nothing."""
 
     @property
@@ -461,7 +751,7 @@ def event_to_fields(event: Event) -> Fields:
 
     Fields that have their default are left out: events are written as before they had them.
     """
-    defaults = {field.name: field.default for field in fields(type(event))}
+    defaults = {each.name: each.default for each in fields(type(event))}
     said = {name: value for name, value in asdict(event).items() if value != defaults[name]}
     return {"type": _TYPES[type(event)], **said}
 
@@ -476,13 +766,13 @@ def event_from_fields(values: object) -> Event:
         raise UnsupportedEvent(f"an event must be an object, got {values!r}")
     given = {name: value for name, value in values.items() if name != "type"}
     kind = EVENTS.get(str(values.get("type")))
-    known = {field.name: field.default is MISSING for field in fields(kind)} if kind else {}
+    known = {each.name: each.default is MISSING for each in fields(kind)} if kind else {}
     needed = {name for name, wanted in known.items() if wanted}
     if kind is None or not needed <= set(given) <= set(known):
         raise UnsupportedEvent(f"unknown event {values}; known types are {', '.join(EVENTS)}")
-    for field in fields(kind):  # JSON may write a float as a whole number; counts and words stay
-        if field.type == "float" and field.name in given:
-            given[field.name] = float(given[field.name])
+    for each in fields(kind):  # JSON may write a float as a whole number; counts and words stay
+        if each.type == "float" and each.name in given:
+            given[each.name] = float(given[each.name])
     return kind(**given)
 
 

@@ -18,15 +18,15 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, get_args
 
-from dp_synth.accounting.budget import PrivacyBudget
+from dp_synth.accounting.budget import FilterKind, PrivacyBudget
 from dp_synth.accounting.conversions import (
     ROUNDING,
+    bisect,
     gaussian_delta,
     gaussian_epsilon,
-    zcdp_delta,
     zcdp_epsilon,
+    zcdp_rho,
 )
 from dp_synth.accounting.dominating_gaussian import (
     amount_of_round,
@@ -39,11 +39,9 @@ from dp_synth.accounting.events import (
     Gaussian,
     NonPrivate,
     NoOp,
-    PartitionSelection,
     Pure,
     Round,
     Selection,
-    ThresholdedGaussian,
     ZeroConcentrated,
 )
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
@@ -62,8 +60,6 @@ NOTHING_APART = (
 )
 
 Events = tuple[tuple[Event, int], ...]
-FilterKind = Literal["zcdp", "gdp"]
-FILTER_KINDS: tuple[str, ...] = get_args(FilterKind)
 NO_DELTA = (
     "releasing categories of open columns has a delta of its own, which a filter cannot pay; list "
     "their categories, or use a planned budget; nothing was released"
@@ -187,15 +183,13 @@ def cost(event: Event, currency: FilterKind) -> float:
 
     UnsupportedEvent when none is known.
     """
-    if isinstance(event, NoOp):
-        return 0.0
-    if isinstance(event, ThresholdedGaussian | PartitionSelection):
-        raise UnsupportedEvent(NO_DELTA)
     if isinstance(event, NonPrivate):
         raise InputError(
             f"{event.reason} has no guarantee, so that no filter can pay for it; give a budget of "
             "epsilon inf, which says that none is wanted"
         )
+    if event.told:
+        raise UnsupportedEvent(NO_DELTA)
     amount = event.rho if currency == "zcdp" else _squared_mu(event)
     if amount is None:
         raise UnsupportedEvent(f"no {currency} cost is known of {event!r}")
@@ -225,13 +219,10 @@ def limit(budget: PrivacyBudget, currency: FilterKind, apart: float = 0.0) -> fl
     delta = _without(apart, budget.delta)
     if currency == "zcdp":
         return zcdp_rho(budget.epsilon, delta)
-    low, high = 0.0, 1.0
+    high = 1.0
     while gaussian_delta(high, budget.epsilon) < delta:
         high *= 2
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2
-        above = gaussian_delta(middle, budget.epsilon) > delta
-        low, high = (low, middle) if above else (middle, high)
+    low = bisect(lambda mu: gaussian_delta(mu, budget.epsilon) <= delta, 0.0, high)
     return (low * (1 - 1e-9)) ** 2  # clear of rounding on the way back to epsilon
 
 
@@ -262,19 +253,10 @@ def _without(apart: float, delta: float) -> float:
     return (delta - apart) / (1 - apart) * (1 - ROUNDING) if apart else delta
 
 
-def zcdp_rho(epsilon: float, delta: float) -> float:
-    """Return the zCDP cost whose optimal conversion meets the target, rounded down."""
-    low, high = 0.0, epsilon + math.log(1 / delta)
-    while zcdp_delta(high, epsilon) < delta:
-        high *= 2
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if zcdp_delta(middle, epsilon) > delta else (middle, high)
-    return low * (1 - 1e-6)  # clear of the search tolerance of the conversion back to epsilon
-
-
 def _squared_mu(event: Event) -> float | None:
     match event:
+        case NoOp():
+            return 0.0
         case Gaussian():
             return event.noise_multiplier**-2
         case Round():

@@ -10,19 +10,17 @@ from typing import Literal, get_args
 
 from dp_synth._version import __version__
 from dp_synth.accounting.balance import filter_of, uncovered
-from dp_synth.accounting.budget import PrivacyBudget
+from dp_synth.accounting.budget import FILTER_KINDS, FilterKind, PrivacyBudget
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
     NonPrivate,
-    PartitionSelection,
     Round,
     Selection,
-    ThresholdedGaussian,
     event_from_fields,
     event_to_fields,
 )
-from dp_synth.accounting.filters import FILTER_KINDS, Filter, FilterKind, cost
+from dp_synth.accounting.filters import Filter, cost
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
 from dp_synth.display import ROWS, html_table, one_line
 from dp_synth.errors import LedgerError, UnsupportedEvent
@@ -305,7 +303,7 @@ class Ledger:
     def __str__(self) -> str:
         rows: dict[tuple[str, str, str, str], int] = {}
         for entry in self.charges:  # equal charges share a row
-            row = (entry.recipe, entry.part, describe(entry.event), entry.why)
+            row = (entry.recipe, entry.part, entry.event.label, entry.why)
             rows[row] = rows.get(row, 0) + entry.count
         table = [(recipe, part, str(n), *rest) for (recipe, part, *rest), n in rows.items()]
         return "\n".join([*_align([COLUMNS, *table]), *map(one_line, self.summary())])
@@ -447,33 +445,13 @@ def continues(plan: Sequence[Entry], recipe: str, part: str) -> bool:
     return bool(plan) and plan[-1].recipe == recipe and part not in {e.part for e in plan}
 
 
-def describe(event: Event) -> str:
-    """Return the event in a few words, with four digits that promise no more than it keeps."""
-    if isinstance(event, Gaussian):
-        moved = rounded_up(event.sensitivity)
-        return f"gaussian, stddev {rounded_down(event.stddev)}, sensitivity {moved}"
-    if isinstance(event, Selection):
-        return f"selection, loss range {rounded_up(event.epsilon)}"
-    if isinstance(event, Round):
-        noise = f"noise multiplier {rounded_down(event.noise_multiplier)}"
-        return f"{describe(event.choice)}, with the answer that comes next, {noise}"
-    if isinstance(event, PartitionSelection):
-        return f"selected by {describe(event.thresholded)}"
-    if isinstance(event, ThresholdedGaussian):
-        return f"thresholded {describe(event.counted)}, delta {rounded_up(event.delta)}"
-    if isinstance(event, NonPrivate):
-        return f"no guarantee: {event.reason}"
-    kind, *numbers = event_to_fields(event).items()
-    return ", ".join([str(kind[1]), *(f"{name} {value}" for name, value in numbers)])
-
-
 def describe_all(events: Iterable[Event]) -> str:
     """Return what events of one kind are, from the least to the most of their noise.
 
     >>> describe_all([Gaussian(2.0, 1.0), Gaussian(3.5, 1.0), Gaussian(2.5, 1.0)])
     'gaussian, stddev 2 to 3.5'
     """
-    texts = {describe(event): event for event in events}
+    texts = {event.label: event for event in events}
     if len(texts) == 1:
         return next(iter(texts))
     stddevs = [event.stddev for event in texts.values() if isinstance(event, Gaussian)]

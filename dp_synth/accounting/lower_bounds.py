@@ -43,9 +43,6 @@ from dp_synth.accounting.events import (
     Pure,
     SampledGaussian,
     Selection,
-    ThresholdedGaussian,
-    TruncatedGaussian,
-    ZeroConcentrated,
 )
 from dp_synth.accounting.fft_composition import (
     OUTSIDE,
@@ -318,7 +315,7 @@ def least_epsilon(sequence: Sequence, delta: float, upper: float) -> float:
 
     UnsupportedEvent, in one line, where nothing bounds the events from below.
     """
-    sequence = _attained(sequence)
+    sequence = tuple((event.attained, count) for event, count in sequence)
     mu = _mu(sequence)
     if mu is not None:
         return min(_least_of_gaussian(mu, delta, upper), upper)
@@ -335,7 +332,7 @@ def least_delta(sequence: Sequence, epsilon: float, upper: float) -> float:
 
     UnsupportedEvent as in ``least_epsilon``.
     """
-    sequence = _attained(sequence)
+    sequence = tuple((event.attained, count) for event, count in sequence)
     mu = _mu(sequence)
     if mu is not None:
         found = float(gaussian_bounds(mu, np.array([epsilon]))[0][0]) if mu else 0.0
@@ -344,26 +341,6 @@ def least_delta(sequence: Sequence, epsilon: float, upper: float) -> float:
         return min(float(contours(sequence).intervals(np.array([epsilon]))[0][0]), upper)
     except UnsupportedEvent:
         return min(max(each.low_delta(epsilon) for each in _sums(sequence)), upper)
-
-
-def _attained(sequence: Sequence) -> Sequence:
-    """Return events of a known law in place of those that describe many mechanisms.
-
-    For a zCDP cost a Gaussian, for released values their noisy counts, and for cut batches those
-    of a table that is too small to be cut.
-    """
-    found: list[tuple[Event, int]] = []
-    for event, count in sequence:
-        match event:
-            case ThresholdedGaussian():
-                found.append((event.counted, count))
-            case TruncatedGaussian():
-                found.append((event.sampled, count))
-            case ZeroConcentrated():
-                found.append((Gaussian(1 / math.sqrt(2 * event.rho) * (1 + 1e-15), 1.0), count))
-            case _:
-                found.append((event, count))
-    return tuple(found)
 
 
 def _mu(sequence: Sequence) -> float | None:

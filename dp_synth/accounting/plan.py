@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
-from dp_synth.accounting.budget import PrivacyBudget
+from dp_synth.accounting.budget import FilterKind, PrivacyBudget
 from dp_synth.accounting.conversions import gaussian_delta
 from dp_synth.accounting.events import (
+    MOST_COUNTED,
     MOST_ROWS,
     Event,
     Gaussian,
@@ -24,10 +25,14 @@ from dp_synth.accounting.events import (
     VoteNoise,
     ZeroConcentrated,
 )
-from dp_synth.accounting.filters import NO_DELTA, FilterKind, cost, limit
+from dp_synth.accounting.filters import NO_DELTA, cost, limit
 from dp_synth.accounting.partition_selection import MOST_BITS
 from dp_synth.errors import InputError, UnsupportedEvent
 
+P = TypeVar("P", bound="Part")
+
+LARGEST_NOISE = 2.0**32  # in units of an answer: more is never drawn
+MIN_SIGNAL = 0.01  # standard deviations by which all answers of a part must be able to move
 BITS_GAIN = 1.5
 """Times the zCDP cost of noisy counts that one bit of each is worth, of the same privacy loss."""
 
@@ -39,11 +44,90 @@ Thresholds are then within 4 % of the least of one cost (`benchmarks/open_column
 
 
 @dataclass(frozen=True)
-class Gaussians:
+class Part:
+    """Part of a plan: ``count`` events of one kind, with its ``share`` of the plan's zCDP cost.
+
+    Shares are relative to those of other parts. What a kind names as ``found``, its noise or
+    another number that decides its cost, is found by calibration where it is None.
+    """
+
+    found: ClassVar[str] = "noise_multiplier"
+
+    if TYPE_CHECKING:  # fields of every kind, each in its own order
+
+        @property
+        def count(self) -> int:
+            """How many events it is."""
+
+        @property
+        def share(self) -> float:
+            """Its portion of the plan's zCDP cost, relative to the other parts."""
+
+        @property
+        def name(self) -> str:
+            """What the plan calls it."""
+
+    def __post_init__(self) -> None:
+        """Refuse a count, a share or a noise that is none."""
+        if self.count < 0:
+            raise ValueError(f"count must be 0 or more, got {self.count}")
+        if not (math.isfinite(self.share) and self.share > 0):
+            raise ValueError(f"share must be a finite number above 0, got {self.share}")
+        noise = getattr(self, self.found)
+        if noise is not None and not (math.isfinite(noise) and noise > 0):
+            raise ValueError(f"the noise of a part must be a finite number above 0, got {noise}")
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether its noise is given, so that calibration has nothing to find."""
+        return getattr(self, self.found) is not None
+
+    @property
+    def noise_scale(self) -> float:
+        """Scale of its noise over the sensitivity, infinite before it is found; 0 of choices."""
+        return 0.0
+
+    def at(self, rho: float) -> Self:
+        """Return this part with the noise at which all of it costs ``rho`` in zCDP."""
+        return replace(self, **{self.found: self._found_at(rho)})
+
+    def event(self) -> Event:
+        """Return what one answer of this part will be charged as; ValueError before it is known."""
+        raise NotImplementedError
+
+    def under(self, budget: PrivacyBudget) -> Part:
+        """Return the part as it is for neighbours of this budget."""
+        return self
+
+    def max_noise(self, budget: PrivacyBudget) -> float:
+        """Return the noise from which on it cannot say anything; infinite for choices."""
+        return math.inf
+
+    def rho_at(self, noise: float) -> float:
+        """Return the zCDP cost at which `at` finds this noise; 0 where it is infinite."""
+        return (self.at(1.0).noise_scale / noise) ** 2 if math.isfinite(noise) else 0.0
+
+    @property
+    def _alike(self) -> float:
+        """How far all of its answers can move in standard deviations, if each moves by one."""
+        return math.sqrt(self.count) / MIN_SIGNAL
+
+    def _found_at(self, rho: float) -> float:
+        raise NotImplementedError
+
+    def _known(self) -> float:
+        if (value := getattr(self, self.found)) is None:
+            what = self.found if self.found in ("epsilon", "amount") else "noise"
+            raise ValueError(f"part {self.name!r} has no {what} yet; calibrate its plan first")
+        return float(value)
+
+
+@dataclass(frozen=True)
+class Gaussians(Part):
     """``count`` Gaussian answers with one noise multiplier, found by calibration when None.
 
-    ``share`` is this part's portion of the plan's zCDP cost, relative to the other parts. Where
-    they ``count_records`` and no more, they cost nothing under a budget that makes that public.
+    Where they ``count_records`` and no more, they cost nothing under a budget that makes that
+    public.
     """
 
     count: int
@@ -52,53 +136,54 @@ class Gaussians:
     name: str = ""
     count_records: bool = False
 
-    def __post_init__(self) -> None:
-        _check_part(self.count, self.share, self.noise_multiplier)
-
-    def at(self, rho: float) -> Gaussians:
-        """Return this part with the noise at which all of it costs ``rho`` in zCDP."""
-        return replace(self, noise_multiplier=math.sqrt(self.count / (2 * rho)))
+    @property
+    def noise_scale(self) -> float:
+        """The noise multiplier."""
+        return self.noise_multiplier or math.inf
 
     def event(self, sensitivity: float = 1.0) -> Gaussian:
         """Return what one answer of this part will be charged as."""
-        if self.noise_multiplier is None:
-            raise ValueError(f"part {self.name!r} has no noise yet; calibrate its plan first")
-        return Gaussian(self.noise_multiplier, sensitivity)
+        return Gaussian(self._known(), sensitivity)
+
+    def under(self, budget: PrivacyBudget) -> Gaussians:
+        """Return the part without answers that the budget makes public: numbers of records."""
+        public = self.count_records and budget.records_are_public
+        return replace(self, count=0) if public else self
+
+    def max_noise(self, budget: PrivacyBudget) -> float:
+        """Return more noise than is ever drawn, in units of the answer's sensitivity."""
+        return _largest(budget)
+
+    def _found_at(self, rho: float) -> float:
+        return math.sqrt(self.count / (2 * rho))
 
 
 @dataclass(frozen=True)
-class Selections:
-    """``count`` choices, each with privacy loss of range ``epsilon``, calibrated when None.
+class Selections(Part):
+    """``count`` choices, each with privacy loss of range ``epsilon``, calibrated when None."""
 
-    ``share`` as in ``Gaussians``.
-    """
+    found: ClassVar[str] = "epsilon"
 
     count: int
     share: float = 1.0
     epsilon: float | None = None
     name: str = ""
 
-    def __post_init__(self) -> None:
-        _check_part(self.count, self.share, self.epsilon)
-
-    def at(self, rho: float) -> Selections:
-        """Return this part with the range at which all of it costs ``rho`` in zCDP."""
-        return replace(self, epsilon=math.sqrt(8 * rho / self.count))
-
     def event(self) -> Selection:
         """Return what one choice of this part will be charged as."""
-        if self.epsilon is None:
-            raise ValueError(f"part {self.name!r} has no epsilon yet; calibrate its plan first")
-        return Selection(self.epsilon)
+        return Selection(self._known())
+
+    def _found_at(self, rho: float) -> float:
+        return math.sqrt(8 * rho / self.count)
 
 
 @dataclass(frozen=True)
-class ThresholdedGaussians:
+class ThresholdedGaussians(Part):
     """``count`` releases of values whose noisy counts exceed a threshold.
 
-    ``share`` and ``noise_multiplier`` as in ``Gaussians``. ``delta`` is that of one threshold;
-    None until ``Plan.with_delta`` says of how much it is a part. Where a unit is one record, added
-    or removed, each tells ``one_bit``: see ``PartitionSelection``.
+    ``noise_multiplier`` as in ``Gaussians``. ``delta`` is that of one threshold; None until
+    ``Plan.with_delta`` says of how much it is a part. Where a unit is one record, added or
+    removed, each tells ``one_bit``: see ``PartitionSelection``.
     """
 
     count: int
@@ -108,13 +193,10 @@ class ThresholdedGaussians:
     name: str = ""
     one_bit: bool = False
 
-    def __post_init__(self) -> None:
-        _check_part(self.count, self.share, self.noise_multiplier)
-
-    def at(self, rho: float) -> ThresholdedGaussians:
-        """Return this part with the noise at which it costs about ``rho`` in zCDP."""
-        counted = rho * BITS_GAIN if self.one_bit else rho
-        return replace(self, noise_multiplier=math.sqrt(self.count / (2 * counted)))
+    @property
+    def noise_scale(self) -> float:
+        """The noise multiplier."""
+        return self.noise_multiplier or math.inf
 
     def event(self, sensitivity: float = 1.0) -> ThresholdedGaussian | PartitionSelection:
         """Return what one release of this part will be charged as."""
@@ -124,14 +206,29 @@ class ThresholdedGaussians:
             return PartitionSelection(self.noise_multiplier, self.delta)
         return ThresholdedGaussian(self.noise_multiplier, sensitivity, self.delta)
 
+    def under(self, budget: PrivacyBudget) -> ThresholdedGaussians:
+        """Return the part whose thresholds tell one bit where a unit moves one count."""
+        alone = budget.adjacency == "add_remove" and budget.max_rows == 1
+        return replace(self, one_bit=alone and self.count <= MOST_BITS)
+
+    def max_noise(self, budget: PrivacyBudget) -> float:
+        """Return more noise than is ever drawn, in units of the answer's sensitivity."""
+        return _largest(budget)
+
+    def _found_at(self, rho: float) -> float:
+        counted = rho * BITS_GAIN if self.one_bit else rho
+        return math.sqrt(self.count / (2 * counted))
+
 
 @dataclass(frozen=True)
-class SampledGaussians:
+class SampledGaussians(Part):
     """``count`` noisy sums, each over records that toss a coin of chance ``rate`` of their own.
 
-    One step of a training a sum, with one noise multiplier, found by calibration when None.
-    ``share`` as in ``Gaussians``, though by an approximate cost: see ``at``. ``rows`` of a unit
-    and whether they are ``replaced`` are those of ``SampledGaussian``.
+    One step of a training a sum, with one noise multiplier, found by calibration when None. Budgets
+    are shared by an approximate cost, that of many steps: Gaussian DP of mu = rate * sqrt(count *
+    (exp(1 / noise ** 2) - 1)) (Bu, Dong, Long & Su 2020, arXiv:1911.11607), where rho is mu ** 2 /
+    2; what is certified is the composed loss. ``rows`` of a unit and whether they are ``replaced``
+    are those of ``SampledGaussian``.
     """
 
     count: int
@@ -143,35 +240,53 @@ class SampledGaussians:
     replaced: bool = False
 
     def __post_init__(self) -> None:
-        _check_part(self.count, self.share, self.noise_multiplier)
+        super().__post_init__()
         if not 0 < self.rate <= 1:
             raise ValueError(f"rate must lie in (0, 1], got {self.rate}")
 
-    def at(self, rho: float) -> SampledGaussians:
-        """Return this part with the noise at which all of it costs about ``rho`` in zCDP.
-
-        By the limit of many steps, Gaussian DP of mu = rate * sqrt(count * (exp(1 / noise
-        ** 2) - 1)) (Bu, Dong, Long & Su 2020, arXiv:1911.11607), where rho is mu ** 2 / 2. It
-        says how a budget is shared and no more: what is certified is the composed loss.
-        """
-        rate = self.rate * self.rows * (2 if self.replaced else 1)  # of all moves of a unit
-        excess = 2 * rho / (rate**2 * self.count)
-        return replace(self, noise_multiplier=1 / math.sqrt(math.log1p(excess)))
+    @property
+    def noise_scale(self) -> float:
+        """The noise multiplier."""
+        return self.noise_multiplier or math.inf
 
     def event(self) -> SampledGaussian:
         """Return what one sum of this part will be charged as."""
-        if self.noise_multiplier is None:
-            raise ValueError(f"part {self.name!r} has no noise yet; calibrate its plan first")
-        return SampledGaussian(self.noise_multiplier, self.rate, 1, self.rows, self.replaced)
+        return SampledGaussian(self._known(), self.rate, 1, self.rows, self.replaced)
+
+    def under(self, budget: PrivacyBudget) -> SampledGaussians:
+        """Return the part whose sums are moved by all rows of a unit; UnsupportedEvent for many."""
+        if budget.max_rows > MOST_ROWS:
+            raise UnsupportedEvent(
+                f"sampled sums are certified for units of at most {MOST_ROWS} records, "
+                f"got {budget.max_rows}"
+            )
+        return replace(self, rows=budget.max_rows, replaced=budget.adjacency != "add_remove")
+
+    def max_noise(self, budget: PrivacyBudget) -> float:
+        """Return the noise that hides a step on which as many records agree as there can be."""
+        return min(LARGEST_NOISE, MOST_COUNTED * self.rate * self._alike)
+
+    def rho_at(self, noise: float) -> float:
+        """Return the approximate cost at which `at` finds this noise."""
+        return self._moved**2 * self.count / 2 * math.expm1(noise**-2)
+
+    @property
+    def _moved(self) -> float:
+        """The rate, of all moves of a unit."""
+        return self.rate * self.rows * (2 if self.replaced else 1)
+
+    def _found_at(self, rho: float) -> float:
+        return 1 / math.sqrt(math.log1p(2 * rho / (self._moved**2 * self.count)))
 
 
 @dataclass(frozen=True)
-class Votes:
+class Votes(Part):
     """``count`` noisy votes of ``teachers`` between two classes, calibrated when ``scale`` is None.
 
-    ``share`` as in ``Gaussians``. Which conditions the teachers must meet is said in
-    ``dp_synth.accounting.pate``.
+    Which conditions the teachers must meet is said in ``dp_synth.accounting.pate``.
     """
+
+    found: ClassVar[str] = "scale"
 
     count: int
     teachers: int
@@ -181,29 +296,36 @@ class Votes:
     name: str = ""
 
     def __post_init__(self) -> None:
-        _check_part(self.count, self.share, self.scale)
+        super().__post_init__()
         _ = NoisyVote(self.noise, 1.0, self.teachers)
 
-    def at(self, rho: float) -> Votes:
-        """Return this part with the noise at which all of it costs ``rho`` in zCDP."""
-        cost_at_one = NoisyVote(self.noise, 1.0, self.teachers).rho
-        return replace(self, scale=math.sqrt(self.count * cost_at_one / rho))
+    @property
+    def noise_scale(self) -> float:
+        """The scale."""
+        return self.scale or math.inf
 
     def event(self) -> NoisyVote:
         """Return what one vote of this part will be charged as."""
-        if self.scale is None:
-            raise ValueError(f"part {self.name!r} has no noise yet; calibrate its plan first")
-        return NoisyVote(self.noise, self.scale, self.teachers)
+        return NoisyVote(self.noise, self._known(), self.teachers)
+
+    def max_noise(self, budget: PrivacyBudget) -> float:
+        """Return the noise that hides votes which all teachers cast alike."""
+        return min(LARGEST_NOISE, self.teachers * self._alike)
+
+    def _found_at(self, rho: float) -> float:
+        return math.sqrt(self.count * NoisyVote(self.noise, 1.0, self.teachers).rho / rho)
 
 
 @dataclass(frozen=True)
-class Filtered:
+class Filtered(Part):
     """An amount that is spent while running, on events chosen with knowledge of earlier ones.
 
     Outside it counts as one event with a fixed curve, whether all of it is spent or not: an
     amount of zero-concentrated DP, or one Gaussian mechanism. ``amount`` is in the currency
-    (rho, or the square of mu) and found by calibration when None. ``share`` as in ``Gaussians``.
+    (rho, or the square of mu) and found by calibration when None.
     """
+
+    found: ClassVar[str] = "amount"
 
     currency: FilterKind = "zcdp"
     share: float = 1.0
@@ -212,25 +334,22 @@ class Filtered:
     count: int = 1
 
     def __post_init__(self) -> None:
-        _check_part(self.count, self.share, self.amount)
+        super().__post_init__()
         if self.count != 1:
             raise ValueError(f"a filtered part is one event, got count {self.count}")
 
-    def at(self, rho: float) -> Filtered:
-        """Return this part with the amount that costs ``rho`` in zCDP."""
-        return replace(self, amount=rho if self.currency == "zcdp" else 2 * rho)
-
     def event(self) -> ZeroConcentrated | Gaussian:
         """Return the one event that stands for all that is spent within."""
-        if self.amount is None:
-            raise ValueError(f"part {self.name!r} has no amount yet; calibrate its plan first")
         if self.currency == "zcdp":
-            return ZeroConcentrated(self.amount)
-        return Gaussian(1 / math.sqrt(self.amount), 1.0)
+            return ZeroConcentrated(self._known())
+        return Gaussian(1 / math.sqrt(self._known()), 1.0)
+
+    def _found_at(self, rho: float) -> float:
+        return rho if self.currency == "zcdp" else 2 * rho
 
 
 @dataclass(frozen=True)
-class Unbounded:
+class Unbounded(Part):
     """What nothing bounds, for the ``reason``: a plan with it pays with an infinite epsilon only.
 
     The other parts take their ``share`` of what an epsilon of ``target`` would cost, and their
@@ -243,8 +362,11 @@ class Unbounded:
     count: int = 1
     share: float = 0.0
 
+    def __post_init__(self) -> None:
+        """It has no noise, and takes no share."""
+
     def at(self, rho: float) -> Unbounded:
-        """Return this part as it is: it has no noise."""
+        """Return this part as it is."""
         return self
 
     def event(self) -> NonPrivate:
@@ -293,11 +415,6 @@ class FilteredSelection:
         return Selection(self.epsilon)
 
 
-Noisy = Gaussians | ThresholdedGaussians | SampledGaussians | Selections | Votes | Filtered
-Part = Noisy | Unbounded
-P = TypeVar("P", Gaussians, ThresholdedGaussians, SampledGaussians, Selections, Votes, Filtered)
-
-
 @dataclass(frozen=True)
 class Plan:
     """The parts of a recipe by name. Its events are fixed before the first of them is released.
@@ -310,15 +427,15 @@ class Plan:
     parts: Mapping[str, Part]
 
     def __post_init__(self) -> None:
-        named = {name: replace(part, name=name) for name, part in self.parts.items()}
+        named = {name: replace(part, name=name) for name, part in self.parts.items()}  # type: ignore[call-arg]
         object.__setattr__(self, "parts", MappingProxyType(named))
-        if len({self._is_fixed(part) for part in self._noisy()}) > 1:
+        if len({part.is_fixed for part in self._noisy()}) > 1:
             raise ValueError("either all parts of a plan have their noise or none has")
 
     @property
     def is_fixed(self) -> bool:
         """Whether the noise is given, so that calibration has nothing to find."""
-        return all(self._is_fixed(part) for part in self._noisy())
+        return all(part.is_fixed for part in self._noisy())
 
     @property
     def unbounded(self) -> Unbounded | None:
@@ -353,22 +470,7 @@ class Plan:
         Its thresholds tell one bit where a unit moves one count, and its sampled sums are moved
         by all rows of one. UnsupportedEvent for more rows than their curve is for.
         """
-        replaced = budget.adjacency != "add_remove"
-        found = dict(self.parts)
-        for name, part in self.parts.items():
-            if isinstance(part, Gaussians) and part.count_records and budget.records_are_public:
-                found[name] = replace(part, count=0)
-            if isinstance(part, ThresholdedGaussians):
-                one_bit = not replaced and budget.max_rows == 1 and part.count <= MOST_BITS
-                found[name] = replace(part, one_bit=one_bit)
-            if isinstance(part, SampledGaussians):
-                if budget.max_rows > MOST_ROWS:
-                    raise UnsupportedEvent(
-                        f"sampled sums are certified for units of at most {MOST_ROWS} records, "
-                        f"got {budget.max_rows}"
-                    )
-                found[name] = replace(part, rows=budget.max_rows, replaced=replaced)
-        return Plan(found)
+        return Plan({name: part.under(budget) for name, part in self.parts.items()})
 
     def with_delta(self, delta: float, epsilon: float | None = None) -> Plan:
         """Return the plan whose thresholds share ``delta``, where none was given.
@@ -432,26 +534,11 @@ class Plan:
     def _active(self) -> list[Part]:
         return [part for part in self.parts.values() if part.count]
 
-    def _noisy(self) -> list[Noisy]:
+    def _noisy(self) -> list[Part]:
         return [part for part in self._active() if not isinstance(part, Unbounded)]
 
-    @staticmethod
-    def _is_fixed(part: Noisy) -> bool:
-        match part:
-            case Gaussians() | ThresholdedGaussians() | SampledGaussians():
-                return part.noise_multiplier is not None
-            case Selections():
-                return part.epsilon is not None
-            case Votes():
-                return part.scale is not None
-            case Filtered():
-                return part.amount is not None
 
-
-def _check_part(count: int, share: float, noise: float | None) -> None:
-    if count < 0:
-        raise ValueError(f"count must be 0 or more, got {count}")
-    if not (math.isfinite(share) and share > 0):
-        raise ValueError(f"share must be a finite number above 0, got {share}")
-    if noise is not None and not (math.isfinite(noise) and noise > 0):
-        raise ValueError(f"the noise of a part must be a finite number above 0, got {noise}")
+def _largest(budget: PrivacyBudget) -> float:
+    """Return the noise that is never drawn, over what one unit moves an answer by."""
+    moved = 1.0 if budget.adjacency == "add_remove" else math.sqrt(2.0)
+    return LARGEST_NOISE / (moved * budget.max_rows)

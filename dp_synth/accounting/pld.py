@@ -31,9 +31,7 @@ from dp_synth.accounting.events import (
     Gaussian,
     Laplace,
     NoisyVote,
-    NonPrivate,
     NoOp,
-    PartitionSelection,
     Pure,
     Round,
     SampledGaussian,
@@ -482,10 +480,7 @@ def _step(merged: Sequence) -> float:
 
     Rounding to the lattice adds up to a sixth of its square to the variance of every loss.
     """
-    sampled = (SampledGaussian, TruncatedGaussian)
-    losses = sum(
-        count * (event.steps if isinstance(event, sampled) else 1) for event, count in merged
-    )
+    losses = sum(count * event.answers for event, count in merged)
     deviation = math.sqrt(2 * sum(count * spread(event) for event, count in merged)) or 1.0
     if not math.isfinite(deviation):
         raise UnsupportedEvent("losses without a finite deviation do not fit on a loss grid")
@@ -498,7 +493,7 @@ def _step(merged: Sequence) -> float:
 
 def _asks_curves(merged: Sequence) -> bool:
     """Whether an event is known by its curve alone."""
-    return any(isinstance(event, Selection | NoisyVote | ZeroConcentrated) for event, _ in merged)
+    return any(event.by_curve for event, _ in merged)
 
 
 def _widest(merged: Sequence) -> float:
@@ -512,37 +507,17 @@ def _aligned(merged: Sequence, step: float) -> float:
     for event, _ in merged:
         if isinstance(event, (Pure, Approximate)) and event.epsilon:
             return event.epsilon / math.ceil(event.epsilon / step)
-        unit = _unit(event)
-        if unit >= step:
-            return unit / math.ceil(unit / step)
+        if event.loss_unit >= step:
+            return event.loss_unit / math.ceil(event.loss_unit / step)
     return step
-
-
-def _unit(event: Event) -> float:
-    """Return what an event's likely losses are multiples of, where they are few; else 0."""
-    match event:
-        case Laplace():
-            return event.sensitivity / event.scale
-        case DiscreteLaplace():
-            return 1 / event.scale
-        case DiscreteGaussian():
-            return event.sensitivity / event.stddev**2 / 2
-    return 0.0
 
 
 def spread(event: Event) -> float:
     """Return roughly half the variance of an event's loss."""
-    match event:
-        case Approximate():
-            return event.epsilon**2 / 2
-        case ThresholdedGaussian():
-            return event.counted.rho
-        case NonPrivate() | PartitionSelection():  # the latter is no part of a sequence
-            return math.inf
-        case SampledGaussian(is_simple=False):
-            return event.steps * GroupLosses(event).mean_loss
-        case SampledGaussian() | TruncatedGaussian():
-            precision = 1 / event.noise_multiplier / event.noise_multiplier
-            once = event.rate**2 * math.expm1(min(precision, LARGEST_LOSS))
-            return event.steps * min(event.rate * precision / 2, once / 2)
-    return event.rho
+    if isinstance(event, SampledGaussian) and not event.is_simple:
+        return event.steps * GroupLosses(event).mean_loss
+    if isinstance(event, SampledGaussian | TruncatedGaussian):
+        precision = 1 / event.noise_multiplier / event.noise_multiplier
+        once = event.rate**2 * math.expm1(min(precision, LARGEST_LOSS))
+        return event.steps * min(event.rate * precision / 2, once / 2)
+    return event.spread

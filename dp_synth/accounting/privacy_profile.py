@@ -24,6 +24,7 @@ from scipy.special import ndtr
 
 from dp_synth.accounting.contour_integrals import Contours, contours
 from dp_synth.accounting.conversions import (
+    bisect,
     gaussian_delta,
     gaussian_epsilon,
     zcdp_delta,
@@ -32,18 +33,12 @@ from dp_synth.accounting.conversions import (
 from dp_synth.accounting.discretization import LARGEST_LOSS
 from dp_synth.accounting.events import (
     Approximate,
-    DiscreteLaplace,
     Event,
     Gaussian,
-    Laplace,
-    NonPrivate,
     NoOp,
     PartitionSelection,
     Pure,
-    Round,
     SampledGaussian,
-    Selection,
-    ThresholdedGaussian,
 )
 from dp_synth.accounting.fft_composition import LossDistribution
 from dp_synth.accounting.lower_bounds import least_delta, least_epsilon
@@ -111,7 +106,7 @@ class PrivacyCurve:
         for event, count in self.events:
             if isinstance(event, (Gaussian, NoOp)):
                 continue
-            cost = _rho(event)
+            cost = event.rho_at_most
             if cost is None:
                 return None
             costs.append(count * cost)
@@ -278,11 +273,7 @@ class PrivacyCurve:
             width *= 4
         else:
             return math.inf
-        while high - low > CLOSE * high:
-            middle = (low + high) / 2
-            above = curve.deltas(np.array([middle]))[0] > delta
-            low, high = (middle, high) if above else (low, middle)
-        return high
+        return bisect(lambda e: bool(curve.deltas(np.array([e]))[0] <= delta), high, low, CLOSE)
 
     @property
     def _corners(self) -> Floats:
@@ -348,10 +339,9 @@ class PrivacyCurve:
         """Sum of the epsilons that events but Gaussians keep; None where one keeps none."""
         total = Fraction(0)
         for event, count in self._others:
-            promised = _promised(event)
-            if promised is None:
+            if event.pure_epsilon is None:
                 return None
-            total += promised * count
+            total += event.pure_epsilon * count
         return total
 
     @cached_property
@@ -383,9 +373,9 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
     selected: dict[PartitionSelection, int] = {}
     kept = 0.0  # logarithm of the chance that no threshold tells all
     for event, count in _apart(events):
-        if not isinstance(event, Event):
-            raise UnsupportedEvent(f"no certified engine bounds {event!r}")
-        if isinstance(event, NonPrivate) and count:
+        if not count:
+            continue
+        if event.told == 1:
             return PrivacyCurve((), 1.0)
         if isinstance(event, PartitionSelection):
             bits = sum(selected.values()) + count
@@ -393,43 +383,25 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
                 selected[event] = selected.get(event, 0) + count
                 continue
             event = event.thresholded
-        if isinstance(event, ThresholdedGaussian):
-            kept += count * math.log1p(-event.delta)
-            event = event.counted
-        if isinstance(event, SampledGaussian) and count:  # grids are made for all steps at once
+        kept += count * math.log1p(-event.told)
+        event = event.untold
+        if isinstance(event, SampledGaussian):  # grids are made for all steps at once
             event, count = replace(event, steps=event.steps * count), 1
         if sequence and sequence[-1][0] == event:
             sequence[-1] = (event, sequence[-1][1] + count)
-        elif count and not isinstance(event, NoOp):  # it would only part a block in two
+        elif not isinstance(event, NoOp):  # it would only part a block in two
             sequence.append((event, count))
     beside = (0.0 - math.expm1(kept)) * (1 + ROUNDING)
-    chosen = tuple((event, count) for event, count in selected.items() if count)
-    return PrivacyCurve(tuple(sequence), beside, chosen)
+    return PrivacyCurve(tuple(sequence), beside, tuple(selected.items()))
 
 
 def _apart(events: Iterable[tuple[Event, int]]) -> Iterator[tuple[Event, int]]:
     """Yield the events with a round's choice and answer one after the other."""
     for event, count in events:
-        if isinstance(event, Round):
-            for _ in range(count):
-                yield event.choice, 1
-                yield event.answer, 1
-        else:
+        if not isinstance(event, Event):
+            raise UnsupportedEvent(f"no certified engine bounds {event!r}")
+        if len(event.outputs) == 1:
             yield event, count
-
-
-def _rho(event: Event) -> float | None:
-    if isinstance(event, SampledGaussian):  # sampling never costs more than none
-        once = event.steps / 2 / event.noise_multiplier / event.noise_multiplier
-        return once * (event.rows * (2 if event.replaced else 1)) ** 2
-    return event.rho
-
-
-def _promised(event: Event) -> Fraction | None:
-    """Return the epsilon that an event keeps but for the delta that it names."""
-    match event:
-        case Selection() | Pure() | Approximate():
-            return Fraction(event.epsilon)
-        case Laplace() | DiscreteLaplace():
-            return Fraction(event.sensitivity) / Fraction(event.scale)
-    return None
+            continue
+        for _ in range(count):
+            yield from ((output, 1) for output in event.outputs)

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dp_synth.accounting.balance import no_dearer, times
 from dp_synth.accounting.budget import Adjacency, PrivacyBudget
 from dp_synth.accounting.events import Event, Gaussian, Round
 from dp_synth.accounting.filters import cost, paid_for
@@ -138,7 +137,7 @@ class Reservation:
         if isinstance(part, Filtered):
             return cost(event, part.currency) * count
         planned = part.event()
-        if not no_dearer(event, planned) or times(event, 1) > times(planned, 1):
+        if not planned.covers(event) or event.answers > planned.answers:
             raise BudgetExceeded(
                 f"{why!r} asks for {event} but part {part.name!r} of {self.name!r} grants "
                 f"{planned}; nothing was released"

@@ -301,8 +301,8 @@ class LikelihoodRatios:
         kept = torch.ones(len(law.batch), dtype=torch.bool, device=law.batch.device)
         if drawn:
             kept[alike[0]] = False
-        own = law.rows[~kept] if drawn else law.encode(target)
-        step, base = law.summed(own), law.summed(law.rows[kept])
+        own = law.encoded.where(~kept) if drawn else law.encode(target)
+        step, base = law.summed(own), law.summed(law.encoded.where(kept))
         size = math.sqrt(sum(float(part.times(1.0).square().sum()) for part in step))
 
         def along(parts: Iterable[Tensor]) -> float:

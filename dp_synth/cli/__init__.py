@@ -19,11 +19,7 @@ from dp_synth.cli import (
     evaluate,
     ledger,
     listing,
-    page,
-    peers,
     schema,
-    statistics,
-    store,
     synthesize,
 )
 from dp_synth.display import inert_streams
@@ -88,10 +84,10 @@ benchmark_app.command("run")(benchmark.run)
 benchmark_app.command("status")(benchmark.status)
 benchmark_app.command("export")(benchmark.export)
 benchmark_app.command("plot")(benchmark.plot)
-benchmark_app.command("rank")(statistics.rank)
-benchmark_app.command("compare")(statistics.compare)
-benchmark_app.command("report")(page.report)
-benchmark_app.command("diff")(store.diff)
+benchmark_app.command("rank")(benchmark.rank)
+benchmark_app.command("compare")(benchmark.compare)
+benchmark_app.command("report")(benchmark.report)
+benchmark_app.command("diff")(benchmark.diff)
 app.add_typer(schema_app, name="schema")
 app.command("synthesize")(synthesize.synthesize)
 app.command("sample")(synthesize.sample)
@@ -108,8 +104,8 @@ ledger_app.command("show")(ledger.show)
 ledger_app.command("export")(ledger.export)
 ledger_app.command("repair")(ledger.repair)
 app.add_typer(ledger_app, name="ledger")
-peers_app.command("install")(peers.install)
-peers_app.command("list")(peers.listing)
+peers_app.command("install")(listing.install_peer)
+peers_app.command("list")(listing.list_peers)
 app.add_typer(peers_app, name="peers")
 app.command("list")(listing.listing)
 

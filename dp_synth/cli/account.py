@@ -217,8 +217,7 @@ def _inline_events(order: list[str], values: Values) -> list[tuple[Event, int]]:
 def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer, PrivacyCurve]:
     """Return the answer, and the curve of the events: of the scaled ones when that is asked."""
     from dp_synth.accounting import compose
-    from dp_synth.accounting.calibration import scaled
-    from dp_synth.accounting.event_file import noise_factor
+    from dp_synth.accounting.calibration import noise_factor, scaled
 
     curve, factor = compose(events), None
     if question.calibrate:
@@ -286,7 +285,7 @@ def _unbounded(question: Question) -> str:
 
 
 def _check_plot(plot: Path | None) -> None:
-    from dp_synth.figures.accounting import check_place
+    from dp_synth.figures.files import check_place
 
     if plot is not None:
         check_place(plot)
@@ -295,7 +294,8 @@ def _check_plot(plot: Path | None) -> None:
 def _draw(curve: PrivacyCurve, plot: Path) -> None:
     import pandas as pd
 
-    from dp_synth.figures.accounting import privacy_curve, save
+    from dp_synth.figures.accounting import privacy_curve
+    from dp_synth.figures.files import save
 
     points = pd.concat([profile_points(curve), tradeoff_points(curve)], ignore_index=True)
     auc = curve.largest_auc()

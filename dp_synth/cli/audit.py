@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.arguments import Neighbours, reading_arguments
-from dp_synth.cli.dialect import takes_dialect
+from dp_synth.cli.arguments import Neighbours, reading_arguments, takes_dialect
 from dp_synth.cli.evaluate import STDOUT, JsonFile
 from dp_synth.cli.outputs import Outputs, write_each, write_text
 from dp_synth.cli.synthesize import recipe_of

@@ -1,7 +1,8 @@
-"""`dp-synth benchmark`: run a grid, say how far it is, export and draw what it found."""
+"""`dp-synth benchmark`: run a grid, export, draw, rank and compare what was found."""
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -14,16 +15,22 @@ import typer
 from dp_synth.cli.arguments import find_modules_here
 from dp_synth.display import one_line
 from dp_synth.errors import InputError
-from dp_synth.readers import read_json_lines
+from dp_synth.readers import parse_json, read_json_lines
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.benchmark import Grid, Status, Store
+    from dp_synth.benchmark import Grid, Status, Store, statistics
+    from dp_synth.benchmark.diff import FailureChange, StoreDiff
+
+EXIT_DIFFERENT = 4
 
 EXIT_INTERRUPTED = 130
 
+MOST_NAMED = 10  # cells of each kind that are named; the others are counted
+
 GridFile = Annotated[Path, typer.Argument(metavar="GRID.yaml", help="What to run.")]
+
 StorePlace = Annotated[
     str | None,
     typer.Option(
@@ -31,13 +38,28 @@ StorePlace = Annotated[
     ),
 ]
 
-
 Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set", help="Over the file's: key=value, such as seeds=2 or utility.epsilons=[1]."
     ),
 ]
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="GRID.yaml|STORE|RECORDS.jsonl...",
+        help="Grids that were run, their results, or exported records.",
+    ),
+]
+
+Metric = Annotated[str, typer.Option(help="What is compared, such as tv2 or auc:MODEL.")]
+
+Task = Annotated[str, typer.Option(help="Whose cells: utility or leakage.")]
+
+FirstStore = Annotated[str, typer.Argument(metavar="A", help="Folder or address of a store.")]
+
+SecondStore = Annotated[str, typer.Argument(metavar="B", help="The store to compare it with.")]
 
 
 def run(
@@ -116,6 +138,40 @@ def _say(tally: Status, store: Store) -> None:
             err=True,
         )
     typer.echo(f"{tally.done} of {tally.total} cells done; records: {store.records}")
+
+
+@contextmanager
+def _progress(told: list[Status]) -> Iterator[Callable[[Status], None]]:
+    """Show a bar on standard error, moved by the function that is given; it notes what it is told.
+
+    There is none where the first tally says that nothing is left to do.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    counts = "{task.fields[done]} done, {task.fields[failed]} failed, {task.fields[left]} left"
+    columns = (BarColumn(), TextColumn(counts), TimeRemainingColumn())
+    bar = Progress(
+        *columns, console=Console(stderr=True), redirect_stdout=False, redirect_stderr=False
+    )
+
+    def report(tally: Status) -> None:
+        told.append(tally)
+        todo = told[0].total - told[0].done
+        if len(told) > 1:
+            completed, failed, left = todo - tally.left, tally.failed, tally.left
+            bar.update(
+                bar.task_ids[0], completed=completed, done=tally.done, failed=failed, left=left
+            )
+        elif todo:
+            bar.add_task("", total=todo, done=tally.done, failed=0, left=todo)
+            bar.start()
+
+    try:
+        yield report
+    finally:
+        if bar.task_ids:
+            bar.stop()
 
 
 def status(grid: GridFile, settings: Settings = None, store: StorePlace = None) -> None:
@@ -210,6 +266,192 @@ def _say_what_live_cells_found(records: pd.DataFrame) -> None:
         typer.echo(f"dp-synth: warning: {line}", err=True)
 
 
+def rank(
+    sources: Sources,
+    metric: Metric,
+    epsilon: Annotated[
+        float | None, typer.Option(help="Of one epsilon; by default each is a block of its own.")
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="Only this one, and others so named; by default all."),
+    ] = None,
+    task: Task = "utility",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for ranks.json, ranks.pdf and ranks.png.")
+    ] = None,
+) -> None:
+    """Rank methods over tables: mean ranks, Friedman's test, critical difference, pairs.
+
+    A failed cell takes the score of independent columns without noise, or a worse one where that
+    would reward failing, and is counted beside its method. With fewer than three tables there
+    are ranks and no test.
+    """
+    from dp_synth.benchmark import statistics
+
+    found = statistics.ranking(
+        records_of(sources),
+        metric,
+        epsilon,
+        task=task,
+        methods=methods,
+    )
+    typer.echo(found)
+    if out is not None:
+        for path in _write(found, out):
+            typer.echo(path)
+
+
+def _write(found: statistics.Ranking, folder: Path) -> list[Path]:
+    from dp_synth.citation import label_of
+    from dp_synth.figures import label_by, write_ranks
+    from dp_synth.files import written_whole
+
+    label_by(label_of)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder} is a file; name a folder")
+    written = write_ranks(found, folder)
+    path = folder / "ranks.json"
+    with written_whole(path) as passing:
+        text = json.dumps(found.to_dict(), indent=1, allow_nan=False)
+        passing.write_text(text + "\n", encoding="utf-8")
+    return [*written, path]
+
+
+def compare(
+    sources: Sources,
+    first: Annotated[str, typer.Option(help="A method, such as mst.")],
+    second: Annotated[str, typer.Option(help="Another, or a baseline.")],
+    metric: Metric,
+    task: Task = "utility",
+) -> None:
+    """Compare two methods seed by seed: mean difference, interval, exact p-values.
+
+    Each table and budget is a comparison of its own, and Holm's correction is for all of them.
+    """
+    from dp_synth.benchmark import statistics
+
+    typer.echo(statistics.paired(records_of(sources), first, second, metric, task=task))
+
+
+def report(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="GRID.yaml|STORE|RECORDS.jsonl...",
+            help="Grids that were run, their results, or exported records, on one page.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    card: Annotated[
+        list[Path] | None, typer.Option(help="A data card to summarise; may be given again.")
+    ] = None,
+) -> None:
+    """Write one HTML file with curves, trade-off, ranks, costs and failures.
+
+    It holds all that it needs, asks nobody for anything and opens without a network.
+    """
+    from dp_synth.report.benchmark_page import write_page
+    from dp_synth.report.card import DataCard
+
+    records = records_of(sources)
+    stores = [source for source in sources if not source.endswith(".jsonl")]
+    found = [_manifest(place_of(source)) for source in stores]
+    written = write_page(
+        records,
+        out,
+        manifests=[manifest for manifest in found if manifest],
+        cards=[DataCard.load(path).to_dict() for path in card or ()],
+        stores=[Path(source).name for source in sources],
+    )
+    typer.echo(written)
+
+
+def _manifest(place: str) -> dict[str, object]:
+    """Return what made a store's records; nothing where it does not say."""
+    from dp_synth.benchmark import store_at
+
+    path = store_at(place).folder / "manifest.json"
+    if not path.exists():
+        return {}
+    try:
+        content = parse_json(path.read_bytes())
+    except InputError as error:
+        raise InputError(f"{path}: not JSON: {error}; run the grid again") from None
+    return content if isinstance(content, dict) else {}
+
+
+def diff(
+    first: FirstStore,
+    second: SecondStore,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help=f"End with {EXIT_DIFFERENT} where they differ.")
+    ] = False,
+) -> None:
+    """Say which cells stand in one store alone, and which values or failures differ.
+
+    Cells are matched by table, task, synthesizer with settings, budget and seed, whatever version
+    of the code made them. Times and memory are not compared.
+    """
+    from dp_synth.benchmark.diff import diff as differ
+    from dp_synth.benchmark.store import store_at
+
+    found = differ(store_at(first), store_at(second))
+    for line in _lines(found, first, second):
+        typer.echo(one_line(line))
+    for name, damaged in zip((first, second), found.damaged, strict=True):
+        if damaged:
+            typer.echo(f"dp-synth: warning: {name}: {damaged} damaged files left out", err=True)
+    if exit_code and not found.is_same:
+        raise typer.Exit(EXIT_DIFFERENT)
+
+
+def _lines(found: StoreDiff, first: str, second: str) -> list[str]:
+    counts = (
+        ("equal", found.equal),
+        ("different values", len(found.changed)),
+        ("different failures", len(found.failures)),
+        (f"only in {first}", len(found.only_first)),
+        (f"only in {second}", len(found.only_second)),
+    )
+    width = max(len(name) for name, _ in counts)
+    lines = [f"{name:<{width}}  {count:>6}" for name, count in counts]
+    lines += _metric_lines(found)
+    here, there = ("; ".join(machines) for machines in found.machines)
+    if here != there:
+        lines += ["", f"different values are of {here} in {first}", f"and of {there} in {second}"]
+    lines += _named("different values", [change.series for change in found.changed])
+    failures = [_failure(change) for change in found.failures]
+    lines += _named("different failures (A | B)", failures)
+    lines += _named(f"only in {first}", found.only_first)
+    lines += _named(f"only in {second}", found.only_second)
+    return lines
+
+
+def _metric_lines(found: StoreDiff) -> list[str]:
+    rows = found.by_metric
+    if not rows:
+        return []
+    width = max(len("metric"), *(len(row.metric) for row in rows))
+    lines = ["", f"{'metric':<{width}}  {'cells':>6}  largest difference"]
+    for row in rows:
+        apart = "in one store alone" if row.largest is None else f"{row.largest:.3g}"
+        lines.append(f"{row.metric:<{width}}  {row.cells:>6}  {apart}")
+    return lines
+
+
+def _failure(change: FailureChange) -> str:
+    return f"{change.series}: {change.first or 'done'} | {change.second or 'done'}"
+
+
+def _named(title: str, cells: Sequence[object]) -> list[str]:
+    if not cells:
+        return []
+    more = len(cells) - MOST_NAMED
+    rest = [f"  and {more} more"] if more > 0 else []
+    return ["", f"{title}:", *(f"  {cell}" for cell in cells[:MOST_NAMED]), *rest]
+
+
 def gathered(source: str) -> pd.DataFrame:
     """Return the records of a store, or of the one that a grid has by default."""
     from dp_synth import benchmark
@@ -265,37 +507,3 @@ def lines_of(source: str) -> list[dict[str, object]]:
     except InputError:
         return []  # whoever reads it as records says what is wrong
     return found
-
-
-@contextmanager
-def _progress(told: list[Status]) -> Iterator[Callable[[Status], None]]:
-    """Show a bar on standard error, moved by the function that is given; it notes what it is told.
-
-    There is none where the first tally says that nothing is left to do.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    counts = "{task.fields[done]} done, {task.fields[failed]} failed, {task.fields[left]} left"
-    columns = (BarColumn(), TextColumn(counts), TimeRemainingColumn())
-    bar = Progress(
-        *columns, console=Console(stderr=True), redirect_stdout=False, redirect_stderr=False
-    )
-
-    def report(tally: Status) -> None:
-        told.append(tally)
-        todo = told[0].total - told[0].done
-        if len(told) > 1:
-            completed, failed, left = todo - tally.left, tally.failed, tally.left
-            bar.update(
-                bar.task_ids[0], completed=completed, done=tally.done, failed=failed, left=left
-            )
-        elif todo:
-            bar.add_task("", total=todo, done=tally.done, failed=0, left=todo)
-            bar.start()
-
-    try:
-        yield report
-    finally:
-        if bar.task_ids:
-            bar.stop()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.dialect import takes_dialect
+from dp_synth.cli.arguments import takes_dialect
 from dp_synth.cli.outputs import Outputs, write_each, write_text
 from dp_synth.dialect import Dialect
 from dp_synth.display import one_line
@@ -20,9 +20,7 @@ from dp_synth.files import check_writable
 if TYPE_CHECKING:
     from dp_synth.datasets.sources import Source
     from dp_synth.report.card import DataCard
-    from dp_synth.report.card_signatures import Signature
-    from dp_synth.report.gate import Verdict
-    from dp_synth.report.policy import Policy
+    from dp_synth.report.gate import Policy, Signature, Verdict
 
 EXIT_REFUSED = 4
 NOT_STATED = "not stated"
@@ -63,7 +61,7 @@ def card(
     from dp_synth.datasets import read_table
     from dp_synth.release import Release
     from dp_synth.report.card import data_card, places
-    from dp_synth.report.card_internal import internal_part
+    from dp_synth.report.internal import internal_part
 
     tables = {"--real": real, "--holdout": holdout, "--synthetic": synthetic}
     check_writable(*places(out), read=(release, *tables.values(), reference))
@@ -115,9 +113,14 @@ def gate(
     """
     from dp_synth.release import Release
     from dp_synth.report.card import DataCard
-    from dp_synth.report.card_signatures import digest_of, read_signatures, signature_file
-    from dp_synth.report.gate import judge
-    from dp_synth.report.policy import Policy, sample_policy
+    from dp_synth.report.gate import (
+        Policy,
+        digest_of,
+        judge,
+        read_signatures,
+        sample_policy,
+        signature_file,
+    )
 
     if show_policy:
         typer.echo(sample_policy(), nl=False)
@@ -171,7 +174,7 @@ def _sign(
     place: Path, signs: Sequence[str], policy: Policy, card: DataCard, digest: str
 ) -> tuple[Signature, ...]:
     """Add signatures for the roles that a policy has, and return all that are there then."""
-    from dp_synth.report.card_signatures import Signature, add_signatures, read_signatures
+    from dp_synth.report.gate import Signature, add_signatures, read_signatures
 
     statements = {one.role: one.statement for one in policy.signatures}
     added = []

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.arguments import find_modules_here, table_of
-from dp_synth.cli.dialect import takes_dialect
+from dp_synth.cli.arguments import find_modules_here, table_of, takes_dialect
 from dp_synth.cli.outputs import Outputs, write_each, write_text
 from dp_synth.cli.progress import shown_work
 from dp_synth.dialect import Dialect
@@ -25,11 +24,9 @@ if TYPE_CHECKING:
     from dp_synth.metrics import Compared, Estimate
     from dp_synth.metrics.evaluation import Evaluation
     from dp_synth.release import Release
-    from dp_synth.report.evaluation_table import Row
+    from dp_synth.report.evaluation import Row
     from dp_synth.schema import Schema
 
-INTERNAL = "internal: computed on real rows, not differentially private"
-EVALUATION = "evaluation of a synthetic table"
 FPRS = (0.01, 0.1)
 MOST_TARGETS = 10_000  # of each table, unless more are asked for: an AUC is then known to about .01
 STDOUT = Path("-")
@@ -76,6 +73,7 @@ def evaluate(
     from dp_synth.datasets.overlap import refuse_shared
     from dp_synth.metrics import Compared, RealTables
     from dp_synth.metrics.evaluation import evaluation_of
+    from dp_synth.report.evaluation import TITLE
     from dp_synth.schema import Schema
 
     check_writable(json_file, html_file, read=(real, holdout, synthetic, schema, release))
@@ -90,7 +88,7 @@ def evaluate(
     for name, said in result["remarks"].items():
         typer.echo(f"dp-synth: {name}: {said}", err=True)
     rows = [(name, said, "") for name, said in about.items()] + _evaluation_rows(result)
-    outputs = _delivered({"about": about, **result}, json_file, EVALUATION, rows)
+    outputs = _delivered({"about": about, **result}, json_file, TITLE, rows)
     if html_file is not None:
         outputs.append((html_file, partial(_write_page, html_file, result, about, compared)))
     write_each(outputs)
@@ -129,24 +127,9 @@ def _write_page(
     path: Path, result: Evaluation, about: Mapping[str, str], compared: Compared
 ) -> None:
     """Write the numbers and the histograms of the columns that fare worst as one page."""
-    import pandas as pd
+    from dp_synth.report.evaluation import evaluation_page
 
-    from dp_synth.figures.histograms import svg_of
-    from dp_synth.metrics.worst import histogram
-    from dp_synth.report.evaluation_page import page
-    from dp_synth.report.evaluation_table import SHOWN, sections
-
-    worst = [one["columns"][0] for one in result["worst_columns"][: SHOWN + 1]]
-    drawn = svg_of(pd.concat([histogram(compared, name) for name in worst])) if worst else ""
-    text = page(
-        EVALUATION,
-        INTERNAL,
-        sections(result),
-        about=about,
-        remarks=result["remarks"],
-        histograms=drawn,
-    )
-    write_text(path, text, private=True)
+    write_text(path, evaluation_page(result, compared, about), private=True)
 
 
 def _more_metrics(names: Sequence[str] | None) -> list[str]:
@@ -353,7 +336,7 @@ Rows = list["Row"]
 
 
 def _evaluation_rows(result: Evaluation) -> Rows:
-    from dp_synth.report.evaluation_table import sections
+    from dp_synth.report.evaluation import sections
 
     rows: Rows = []
     for place, section in enumerate(sections(result)):
@@ -397,6 +380,8 @@ def _delivered(
 
 
 def _print_table(title: str, rows: Rows) -> None:
+    from dp_synth.report.evaluation import INTERNAL
+
     typer.echo(f"{title} ({INTERNAL})")
     # What nothing stands beside, a title or a sentence, makes no column wider.
     widths = [max((len(row[i]) for row in rows if any(row[i + 1 :])), default=0) for i in range(2)]

@@ -168,7 +168,7 @@ def costs_of(ledger: Ledger) -> pd.DataFrame:
 
 def _cost(entry: Entry, delta: float) -> float:
     from dp_synth.accounting import compose
-    from dp_synth.accounting.filters import zcdp_rho
+    from dp_synth.accounting.conversions import zcdp_rho
 
     if entry.event.rho is not None:
         return entry.event.rho * entry.count
@@ -216,7 +216,7 @@ def _as_csv(ledger: Ledger) -> str:
 
 
 def _check_places(file: Path, out: str | None, plot: Path | None) -> None:
-    from dp_synth.figures.accounting import check_place
+    from dp_synth.figures.files import check_place
 
     if plot is not None:
         check_place(plot)
@@ -231,7 +231,8 @@ def _check_places(file: Path, out: str | None, plot: Path | None) -> None:
 
 def _draw(ledger: Ledger, plot: Path) -> None:
     from dp_synth.citation import label_of
-    from dp_synth.figures.accounting import save, waterfall
+    from dp_synth.figures.accounting import waterfall
+    from dp_synth.figures.files import save
     from dp_synth.figures.style import label_by
 
     rows = costs_of(ledger)

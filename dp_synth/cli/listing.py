@@ -1,13 +1,18 @@
-"""`dp-synth list`: what can be named on the command line and in grids."""
+"""`dp-synth list` and `dp-synth peers`: what can be named, and the environments of peers."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dp_synth.display import one_line
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
+
+if TYPE_CHECKING:
+    from dp_synth.benchmark.peers import Environment
 
 
 def listing(
@@ -64,3 +69,37 @@ _ROWS = {
     "metrics": _metrics,
     "datasets": _datasets,
 }
+
+
+def install_peer(
+    name: Annotated[str, typer.Argument(help="A peer, as `dp-synth peers list` names it.")],
+) -> None:
+    """Make an environment for the peer NAME from pinned packages; an older one is replaced."""
+    from dp_synth.benchmark.peers import environments
+
+    print(one_line(f"making the environment of {name}: this takes minutes"), file=sys.stderr)
+    made = environments.install(name)
+    print(f"{name}: Python {made.python}, {_main_versions(made)}, in {made.interpreter}")
+
+
+def list_peers() -> None:
+    """Print every peer: its methods, and its versions where it is installed."""
+    from dp_synth.benchmark.peers import PEERS, environments
+    from dp_synth.benchmark.peers.registry import PeerError
+
+    width = max(map(len, PEERS))
+    for name, peer in PEERS.items():
+        try:
+            made = environments.environment(name)
+            state = f"Python {made.python}, {_main_versions(made)}"
+        except PeerError as error:
+            state = str(error)
+        print(f"{name:<{width}}  {', '.join(peer.methods)}")
+        print(f"{'':<{width}}  {state}")
+
+
+def _main_versions(made: Environment) -> str:
+    from dp_synth.benchmark.peers import PEERS
+
+    asked = [text.split("==")[0] for text in PEERS[made.peer].requirements] or ["dp_synth"]
+    return ", ".join(f"{name} {made.versions[name]}" for name in asked if name in made.versions)

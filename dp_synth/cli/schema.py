@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from dp_synth.cli.dialect import takes_dialect
+from dp_synth.cli.arguments import takes_dialect
 from dp_synth.dialect import Dialect
 
 HINT = "read from the data: confirm each bound and category"

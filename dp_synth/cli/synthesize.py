@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from dp_synth import extensions
-from dp_synth.cli.arguments import Neighbours, find_modules_here, reading_arguments
-from dp_synth.cli.dialect import takes_dialect
+from dp_synth.cli.arguments import Neighbours, find_modules_here, reading_arguments, takes_dialect
 from dp_synth.cli.outputs import Outputs, charged_for, check_room, stopped_gently, write_paid
 from dp_synth.cli.progress import shown_training
 from dp_synth.dialect import Dialect
@@ -358,7 +357,7 @@ def _add_internal(
 ) -> None:
     """Add the internal part, on the rows that were drawn, to a card that was written without it."""
     from dp_synth.report.card import data_card
-    from dp_synth.report.card_internal import internal_part
+    from dp_synth.report.internal import internal_part
     from dp_synth.sampling import DRAWN
 
     with warnings.catch_warnings():

@@ -1,16 +1,12 @@
 """Figures: a table of records in, axes out; no synthesizer, no attack, no data."""
 
-from dp_synth.figures.audits import audit_bounds, bounds_of
-from dp_synth.figures.claimed import draw_claimed, is_audit
-from dp_synth.figures.curves import leakage_curves, utility_curves
+from dp_synth.figures.attacks import risk_bars, roc_curves
+from dp_synth.figures.audits import audit_bounds, bounds_of, draw_claimed, is_audit, power_curves
+from dp_synth.figures.curves import leakage_curves, tradeoff, utility_curves
 from dp_synth.figures.files import draw_all, not_shown
 from dp_synth.figures.histograms import histograms
-from dp_synth.figures.power import power_curves
 from dp_synth.figures.ranks import draw_ranks, write_ranks
-from dp_synth.figures.risks import risk_bars
-from dp_synth.figures.roc import roc_curves
 from dp_synth.figures.style import PALETTE, SETTINGS, label_by, look
-from dp_synth.figures.tradeoff import tradeoff
 
 __all__ = [
     "PALETTE",

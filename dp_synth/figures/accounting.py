@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dp_synth.errors import InputError
-from dp_synth.figures.style import FULL_WIDTH, GREY, INK, PALETTE, SETTINGS, named, new_figure
-from dp_synth.files import check_writable, written_whole
+from dp_synth.figures.style import (
+    FULL_WIDTH,
+    GREY,
+    INK,
+    PALETTE,
+    SMALL,
+    named,
+    new_figure,
+)
 from dp_synth.rounding import at_most
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-ENDINGS = (".png", ".pdf")
-DOTS_PER_INCH = 200
 BAR_HEIGHT = 0.26  # inches
 LABELLED = 0.12  # a bar of at least this share has room for its number inside
 
@@ -62,7 +64,7 @@ def waterfall(rows: pd.DataFrame, points: pd.DataFrame, *, auc: float) -> tuple[
             color="white" if inside else INK,
             ha="center" if inside else "left",
             va="center",
-            fontsize=7,
+            fontsize=SMALL,
         )
         start += share
     names = [f"{named(str(row.recipe))}: {row.part}" for row in rows.itertuples(index=False)]
@@ -88,27 +90,3 @@ def _draw_tradeoff(axes: Axes, points: pd.DataFrame, auc: float) -> None:
     axes.set_ylabel("true-positive rate")
     axes.set_title(f"any attack: AUC at most {at_most(auc, 4)}")
     axes.legend(loc="lower right")
-
-
-def check_place(path: Path) -> None:
-    """Refuse, before anything is computed, a place where no figure can be written."""
-    if path.suffix.lower() not in ENDINGS:
-        raise InputError(f"{path}: the name of a figure must end in .png or .pdf")
-    check_writable(path)
-
-
-def save(draw: Callable[[], tuple[Axes, ...]], path: Path) -> None:
-    """Write the figure that ``draw`` makes, PNG or PDF by the ending of ``path``.
-
-    Settings of matplotlib stay as they are, and the same points give the same bytes.
-    """
-    from matplotlib import style
-
-    check_place(path)
-    kind = path.suffix[1:].lower()
-    dated = {"pdf": "CreationDate", "png": "Software"}[kind]
-    with style.context(dict(SETTINGS)):
-        figure = draw()[0].get_figure(root=True)
-        assert figure is not None
-        with written_whole(path) as passing:
-            figure.savefig(passing, format=kind, dpi=DOTS_PER_INCH, metadata={dated: None})

@@ -1,21 +1,26 @@
-"""What audits prove, beside what is claimed and beside what so many runs can prove at all."""
+"""What audits prove beside what is claimed, and how often they catch a fault of a given size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dp_synth.errors import InputError
 from dp_synth.figures.style import (
+    FAINT,
     FULL_WIDTH,
     GREY,
     INK,
-    Line,
+    MARKERS,
+    PALETTE,
+    SMALL,
     below,
     lines_of,
     named,
     new_figure,
+    tinted,
 )
 from dp_synth.rounding import rounded_up
 
@@ -23,16 +28,26 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-# method, title of its panel, whether it is a bound of the mechanism at all
-PANELS = (
-    ("clopper_pearson", "Clopper-Pearson:\nproven of any mechanism", True),
-    ("gaussian_threshold", "Gaussian threshold:\nproven if it is Gaussian DP", True),
-    ("area_if_curve", "area: ε if the mechanism has\nthis curve (no bound)", False),
-)
+# Method of a bound: what it says, its marker, and how deep its colour is.
+BOUNDS = {
+    "clopper_pearson": ("proven of any mechanism", "o", 1.0),
+    "gaussian_threshold": ("proven if it is Gaussian DP", "s", 0.45),
+    "area_if_curve": ("if it has the claimed curve (no bound)", "D", 0.0),
+}
+BESIDE_ATTACKS = ("clopper_pearson", "area_if_curve")
 CLAIM_LABEL = "claimed ε"
 CEILING_LABEL = "largest ε that so many runs can prove"
 REFUTED_LABEL = "audit refuted the claim"
-SPREAD = 0.85  # of the gap between claims is shared by the series at one of them
+ROW = 0.19  # inches that a series takes
+TESTS = ("area", "common_noise", "gaussian_threshold", "clopper_pearson")
+LEVEL_LABEL = "level: what a correct mechanism may have"
+CLOSE = 1e-6  # relative, between a factor and a number that has a name
+ROOTS = {2: "√2", 3: "√3", 8: "2√2"}
+
+
+def is_audit(record: Mapping[str, object]) -> bool:
+    """Tell a record of an audit, as ``AuditReport.to_dict`` has them, from one of a cell."""
+    return "claimed_epsilon" in record and "bounds" in record
 
 
 def bounds_of(records: Iterable[Mapping[str, object]]) -> pd.DataFrame:
@@ -65,89 +80,121 @@ def bounds_of(records: Iterable[Mapping[str, object]]) -> pd.DataFrame:
 
 
 def audit_bounds(bounds: pd.DataFrame) -> tuple[Axes, ...]:
-    """Return a panel for each kind of bound: epsilon against the claim.
+    """Return a panel for each claim: what audits find of each series, a row each.
 
-    Filled markers are lower bounds, below which the mechanism cannot be (under what their title
+    Filled markers are lower bounds, below which the mechanism cannot be (under what the legend
     says). Hollow ones are none: the epsilon of the claimed curve at another noise, for a reader
-    who believes in the curve. The dashes are Clopper-Pearson's ceilings: no audit of so many
-    runs can show more, of any mechanism. Series at one claim stand beside each other under its
-    level: what is above that is above the claim.
+    who believes in the curve. Grey marks are Clopper-Pearson's ceilings: no audit of so many runs
+    can show more, of any mechanism. What is right of the line is above the claim.
     """
-    panels = [panel for panel in PANELS if (bounds["method"] == panel[0]).any()]
-    figure = new_figure(FULL_WIDTH, 3.8)
-    grid = figure.subplots(1, max(len(panels), 1), squeeze=False, sharey=True, sharex=True)
-    axes = tuple(grid[0])
-    lines = lines_of(list(dict.fromkeys(bounds["series"])))
-    for panel, (method, title, is_bound) in zip(axes, panels, strict=False):
-        draw_claims(panel, bounds)
-        draw_bounds(panel, bounds, method, lines, filled=is_bound)
-        panel.set_title(title)
-        panel.set_ylim(bottom=-0.3)
-    axes[0].set_ylabel("ε that the audit finds")
-    below(figure, axes, f"two tables that differ in one record; {setting(bounds)}", series=())
+    figure = new_figure(FULL_WIDTH, 1.5 + ROW * bounds["series"].nunique())
+    axes = tuple(figure.subplots(1, len(_claims(bounds)), sharey=True, squeeze=False)[0])
+    _draw_panels(axes, bounds, [name for name in BOUNDS if name in set(bounds["method"])])
+    below(figure, axes, f"two tables that differ in one record; {setting(bounds)}")
     return axes
 
 
-def draw_claims(axes: Axes, bounds: pd.DataFrame) -> None:
-    """Draw each claim as a level, one beside the other however far apart they are."""
-    levels: list[tuple[float, float]] = []
-    for place, claim in enumerate(_claims(bounds)):
-        levels += [(place - SPREAD / 2, claim), (place + SPREAD / 2, claim), (np.nan, np.nan)]
-    axes.plot(*zip(*levels, strict=True), color=INK, linewidth=1.3, label=CLAIM_LABEL)
-    axes.set_xticks(
-        range(len(_claims(bounds))), [rounded_up(claim, 3) for claim in _claims(bounds)]
-    )
-    axes.set_xlabel("claimed ε")
+def draw_claimed(
+    axes: Axes, audits: Iterable[Mapping[str, object]], beside: Sequence[str]
+) -> tuple[Axes, ...]:
+    """Draw panels of ``audit_bounds`` in the place of ``axes``: proven, and if it has the curve.
+
+    ``beside`` are the series of other panels. A line over them says how many runs they rest on,
+    at which level and delta.
+    """
+    bounds, spec, figure = bounds_of(audits), axes.get_subplotspec(), axes.get_figure()
+    assert spec is not None
+    assert figure is not None
+    figure.suptitle(f"audits: {setting(bounds)}", fontsize=SMALL, color=GREY, x=0.01, ha="left")
+    axes.remove()
+    panels = spec.subgridspec(1, len(_claims(bounds))).subplots(sharey=True, squeeze=False)[0]
+    _draw_panels(panels, bounds, BESIDE_ATTACKS, beside)
+    return tuple(panels)
 
 
-def draw_bounds(
-    axes: Axes, bounds: pd.DataFrame, method: str, lines: Mapping[str, Line], *, filled: bool
+def _draw_panels(
+    axes: Sequence[Axes],
+    bounds: pd.DataFrame,
+    methods: Sequence[str],
+    beside: Sequence[str] = (),
 ) -> None:
-    """Draw what one method finds of every series, each at a place of its own under a claim."""
-    for place, (name, line) in enumerate(lines.items()):
-        rows = bounds[(bounds["method"] == method) & (bounds["series"] == name)]
-        shift = SPREAD * (place - (len(lines) - 1) / 2) / len(lines)
-        places = [_place(bounds, claim) + shift for claim in rows["claimed"]]
-        if places:
-            _draw_series(axes, rows.assign(place=places), line, filled=filled)
+    """Draw a panel for each claim, each with a row for each series."""
+    claims = _claims(bounds)
+    names = [str(name) for name in dict.fromkeys(bounds["series"])]
+    looks = lines_of(list(dict.fromkeys([*beside, *names])))
+    nearest = [int(np.argmin(np.abs(np.array(claims) - claim))) for claim in bounds["claimed"]]
+    for place, (panel, claim) in enumerate(zip(axes, claims, strict=True)):
+        rows = bounds[np.array(nearest) == place]
+        panel.axvline(claim, color=INK, linewidth=1.2, label=CLAIM_LABEL)
+        for row, name in enumerate(names):
+            _draw_row(panel, rows[rows["series"] == name], row, looks[name].color, methods)
+        panel.set_title(f"claimed ε = {rounded_up(claim, 3)}")
+        panel.set_xlabel("ε that the audit finds")
+        right = 1.08 * max(claim, rows["epsilon"].max())  # ceilings beyond it limit nothing
+        panel.set_xlim(-0.04 * right, right)
+        panel.grid(visible=False, axis="y")
+    axes[0].set_yticks(range(len(names)), [named(name) for name in names])
+    axes[0].set_ylim(len(names) - 0.4, -0.6)
+    for method in methods:  # the legend says what a marker means, whatever the colour of a row
+        words, marker, depth = BOUNDS[method]
+        axes[0].plot(
+            [],
+            [],
+            color=INK,
+            marker=marker,
+            markerfacecolor=tinted(INK, depth),
+            linestyle="none",
+            label=words,
+        )
+
+
+def _draw_row(axes: Axes, rows: pd.DataFrame, row: int, color: str, methods: Sequence[str]) -> None:
+    """Draw what is found of one series at one claim, joined by a faint line."""
+    shown = rows[rows["method"].isin(methods)]
+    if shown.empty:
+        return
+    ends = shown["epsilon"].min(), shown["epsilon"].max()
+    axes.plot(ends, [row, row], color=color, alpha=2 * FAINT, linewidth=2.5, zorder=1)
+    limits = shown["ceiling"].dropna()
+    axes.plot(
+        limits,
+        [row] * len(limits),
+        color=GREY,
+        marker="|",
+        markersize=8,
+        linestyle="none",
+        label=CEILING_LABEL if len(limits) else "_",
+    )
+    for method in methods:
+        _, marker, depth = BOUNDS[method]
+        found = shown[shown["method"] == method]
+        axes.plot(
+            found["epsilon"],
+            [row] * len(found),
+            color=color,
+            marker=marker,
+            markerfacecolor=tinted(color, depth),
+            linestyle="none",
+            label=f"_{method}",
+        )
+    refuted = shown[~shown["passed"].astype(bool)]
+    if len(refuted):
+        axes.plot(
+            refuted["epsilon"],
+            [row] * len(refuted),
+            color=INK,
+            marker="o",
+            linestyle="none",
+            markerfacecolor="none",
+            markersize=9,
+            label=REFUTED_LABEL,
+        )
 
 
 def _claims(bounds: pd.DataFrame) -> list[float]:
     """Return the claims, those that are all but equal as one: the largest."""
     rounded = bounds["claimed"].round(1)
     return [float(group.max()) for _, group in bounds["claimed"].groupby(rounded)]
-
-
-def _place(bounds: pd.DataFrame, claim: float) -> int:
-    return int(np.argmin(np.abs(np.array(_claims(bounds)) - claim)))
-
-
-def _draw_series(axes: Axes, rows: pd.DataFrame, line: Line, *, filled: bool) -> None:
-    limited = rows[rows["ceiling"].notna()]
-    if len(limited):
-        places, limits = limited["place"], limited["ceiling"]
-        axes.plot(places, limits, color=GREY, marker="_", linestyle="none", label=CEILING_LABEL)
-    refuted = rows[~rows["passed"].astype(bool)]
-    if len(refuted):
-        axes.plot(
-            refuted["place"],
-            refuted["epsilon"],
-            color=INK,
-            marker="o",
-            linestyle="none",
-            markerfacecolor="none",
-            markersize=10,
-            label=REFUTED_LABEL,
-        )
-    axes.plot(
-        rows["place"],
-        rows["epsilon"],
-        color=line.color,
-        marker=line.marker,
-        linestyle="none",
-        markerfacecolor=line.color if filled else "white",
-        label=named(str(rows["series"].iloc[0])) if filled else "_",
-    )
 
 
 def setting(bounds: pd.DataFrame) -> str:
@@ -157,3 +204,89 @@ def setting(bounds: pd.DataFrame) -> str:
     levels = " or ".join(f"{100 * level:g}" for level in sorted(bounds["level"].unique()))
     deltas = " or ".join(rounded_up(delta) for delta in sorted(bounds["delta"].unique()))
     return f"{runs} runs a world, level {levels} % shared by all tests of an audit, δ = {deltas}"
+
+
+def power_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
+    """Return a panel for each factor: the share of audits that raise an alarm, for each test.
+
+    ``records`` has columns ``test``, ``epsilon``, ``factor`` (by which the noise is too small; 1
+    of a correct mechanism), ``runs`` (a world), ``alarms`` (a share), ``low``, ``high``, ``level``
+    and ``delta``. InputError where they are of several claims, which would share a curve.
+    """
+    claims = records[["epsilon", "delta", "level"]].drop_duplicates()
+    if len(claims) != 1:
+        raise InputError(f"a figure of power is of one claim and level, got {len(claims)}")
+    factors = sorted(records["factor"].unique())
+    figure = new_figure(FULL_WIDTH, 0.9 + 1.9 * ((len(factors) + 1) // 2))
+    grid = figure.subplots((len(factors) + 1) // 2, 2, squeeze=False, sharex=True, sharey=True)
+    axes = tuple(grid.flat)
+    for panel in axes[len(factors) :]:
+        panel.set_axis_off()
+    ticks = sorted(records["runs"].unique())
+    for panel, factor in zip(axes, factors, strict=False):
+        panel.axhline(
+            float(claims["level"].iloc[0]), color=GREY, linestyle=":", label=LEVEL_LABEL, lw=1
+        )
+        for place, test in enumerate(TESTS):
+            _draw_test(panel, records, (test, factor), place)
+        _finish(panel, factor, ticks)
+    for panel in grid[:, 0]:
+        panel.set_ylabel("audits that alarm")
+    for panel in axes[max(0, len(factors) - 2) : len(factors)]:
+        panel.set_xlabel("runs a world")
+        panel.tick_params(labelbottom=True)
+    drawn = axes[: len(factors)]
+    below(figure, drawn, _claim(claims))
+    return drawn
+
+
+def factor_text(factor: float) -> str:
+    """Return how a factor is written, roots as roots.
+
+    >>> factor_text(2 ** 0.5), factor_text(4)
+    ('√2', '4')
+    """
+    for square, text in ROOTS.items():
+        if abs(factor / square**0.5 - 1) < CLOSE:
+            return text
+    return f"{factor:g}"
+
+
+def _draw_test(axes: Axes, records: pd.DataFrame, chosen: tuple[str, float], place: int) -> None:
+    test, factor = chosen
+    rows = records[(records["test"] == test) & (records["factor"] == factor)].sort_values("runs")
+    if rows.empty:
+        return
+    color = PALETTE[place]
+    bars = np.stack([rows["alarms"] - rows["low"], rows["high"] - rows["alarms"]])
+    axes.errorbar(
+        rows["runs"],
+        rows["alarms"],
+        yerr=bars,
+        color=color,
+        marker=MARKERS[place],
+        elinewidth=0.8,
+        capsize=1.5,
+        label=named(test),
+    )
+
+
+def _finish(axes: Axes, factor: float, ticks: list[int]) -> None:
+    is_correct = factor == 1
+    axes.set_title(
+        "noise as claimed" if is_correct else f"noise too small by {factor_text(factor)}"
+    )
+    axes.set_xscale("log")
+    shown = [tick for i, tick in enumerate(ticks) if i == 0 or tick >= 1.9 * ticks[i - 1]]
+    axes.set_xticks(shown, [f"{tick:,}" for tick in shown])
+    axes.set_xticks([], minor=True)
+    axes.set_ylim(-0.03, 1.03)
+
+
+def _claim(claims: pd.DataFrame) -> str:
+    row = claims.iloc[0]
+    return (
+        f"one Gaussian answer of ε = {rounded_up(row['epsilon'])} at δ = "
+        f"{rounded_up(row['delta'])}, scores of the best attack; share of audits with its 95 % "
+        "Clopper-Pearson interval"
+    )

@@ -1,43 +1,53 @@
-"""Utility and leakage against epsilon, with the baselines between which they must lie."""
+"""Utility and leakage against epsilon and against each other, with what bounds them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dp_synth.figures.claimed import draw_claimed
+import numpy as np
+
+from dp_synth.figures.audits import draw_claimed
 from dp_synth.figures.style import (
     BASELINES,
+    FAINT,
     FULL_WIDTH,
+    GHOST,
     GREY,
     INK,
+    Line,
     below,
+    depths,
     draw_band,
     draw_live,
     epsilon_axis,
-    is_crowded,
+    is_network,
     keep_possible,
+    label_ends,
     lines_of,
     named,
     new_figure,
+    tinted,
 )
 from dp_synth.figures.summary import attacks_of, conditions, ended, fitted_series, live, spread
+from dp_synth.rounding import rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-# metric, title of the panel, label of its y axis, baselines that say something there
+# metric, label of its y axis
 UTILITY_PANELS = (
-    ("tv2", "pairs of columns", "TV to training rows (low is good)"),
-    ("auc:gradient_boosting", "gradient boosting", "AUC on held-out rows"),
-    ("auc:logistic_regression", "logistic regression", "AUC on held-out rows"),
+    ("tv2", "TV of pairs\n(low is good)"),
+    ("auc:gradient_boosting", "AUC of boosting\n(high is good)"),
+    ("auc:logistic_regression", "AUC of logistic\nregression (high is good)"),
 )
 UTILITY_BASELINES = {
     "tv2": ("independent_without_noise", "fresh_rows"),
     "auc:gradient_boosting": ("real_rows", "independent_without_noise"),
     "auc:logistic_regression": ("real_rows", "independent_without_noise"),
 }
+UTILITY_MESSAGE = "How near releases come to real rows as ε grows"
 # how the metric of an attack is called, what the panel shows, its y axis, its chance level
 LEAKAGE_PANELS = (
     ("auc:{}", "all targets", "attack AUC", 0.5),
@@ -45,17 +55,34 @@ LEAKAGE_PANELS = (
     ("tpr_at_fpr_0.01:{}", "all targets", "TPR at 1 % FPR", 0.01),
 )
 LEAKAGE_BASELINES = ("no_privacy", "fresh_rows")
+LEAKAGE_MESSAGE = "What attacks reach; the ledger rules out what is shaded"
 TPR_LIMITS = (0.001, 1.0)
 CEILING = "auc_ceiling"
 CEILING_LABEL = "largest AUC the ledger permits"
 LONG_TITLE = 34  # letters: as many as stand over one of three panels
 LONE_CEILING = 18  # points that the mark of a ceiling at one epsilon is wide
+# Chosen before any result was seen: of the attacks it is the one whose score estimates the
+# likelihood ratio, and all targets are what a reader takes an attack's AUC to mean.
+ATTACK = "density_ratio"
+LEAKAGE = f"auc:{ATTACK}"
+TRADEOFF_METRICS = {  # label of the y axis, and which way is good
+    "auc:gradient_boosting": ("AUC of\ngradient boosting", "Up: more useful"),
+    "tv2": ("TV of pairs\nto the members", "Down: more useful"),
+}
+TRADEOFF_MESSAGE = "left: more private; the deeper the colour, the larger ε"
+AUDITS_HEIGHT = 3.0  # inches
+CROWD = 5  # series that share a panel, whose bands would hide one another
+ABREAST = 4  # panels in a row
+GHOST_LABEL = "the other methods"
+BESIDE = 0.01  # of an attack's AUC, beyond the points of methods
+TV_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 def utility_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
-    """Return one panel a metric: total variation of pairs, and the AUC of each model.
+    """Return a row of panels a metric: total variation of pairs, and the AUC of each model.
 
-    A panel of which there are no records is left out; without any the tuple is empty.
+    Networks have a column of their own, where other methods are grey behind them, and these one
+    beside it. A metric of which there are no records is left out; without any the tuple is empty.
     """
     rows = ended(records, task="utility")
     measured = set(rows.loc[rows["epsilon"].notna(), "metric"])
@@ -63,18 +90,24 @@ def utility_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
     if not panels:
         return ()
     series = fitted_series(rows)
-    width = FULL_WIDTH if len(panels) > 1 else FULL_WIDTH / 2
-    figure = new_figure(width, 4.2 if is_crowded(series) else 2.7)
-    axes = tuple(figure.subplots(1, len(panels), squeeze=False)[0])
-    for panel, (metric, title, label) in zip(axes, panels, strict=True):
-        _draw_metric(panel, rows, metric, baselines=UTILITY_BASELINES[metric])
-        _draw_live(panel, records, "utility", metric)
-        keep_possible(panel)
-        panel.set_title(title)
-        panel.set_ylabel(label)
-    if panels[0][0] == "tv2":
-        axes[0].set_ylim(bottom=0)
-    below(figure, axes, conditions(rows), series=series)
+    families = [[name for name in series if is_network(name) is deep] for deep in (False, True)]
+    families = [family for family in families if family]
+    width = FULL_WIDTH * len(families) / 2
+    figure = new_figure(width, 0.9 + 1.6 * len(panels))
+    grid = figure.subplots(len(panels), len(families), squeeze=False, sharex=True, sharey="row")
+    for row, (metric, title) in zip(grid, panels, strict=True):
+        for panel, family in zip(row, families, strict=True):
+            _draw_metric(panel, rows, metric, UTILITY_BASELINES[metric], family)
+            _draw_live(panel, records, "utility", metric, family)
+            keep_possible(panel)
+            panel.set_xlabel("ε" if metric == panels[-1][0] else "")
+        row[0].set_ylabel(title)
+        if metric == "tv2":
+            row[0].set_ylim(bottom=0)
+        for panel, family in zip(row, families, strict=True):
+            _label_curves(panel, spread(rows, metric), family, series)
+    axes = tuple(grid.ravel())
+    below(figure, axes, conditions(rows), message=UTILITY_MESSAGE)
     return axes
 
 
@@ -83,10 +116,10 @@ def leakage_curves(
 ) -> tuple[Axes, ...]:
     """Return a column of panels for each attack: AUC of all and of isolated targets, and TPR.
 
-    The dashed ceiling is the largest AUC that the ledger permits any attack, at each epsilon the
-    largest over the series; a point above it would show a defect. A metric of which there are no
-    records has no row of panels. Records of ``audits`` have one more panel under all others:
-    what they prove beside what is claimed (``draw_claimed``).
+    The ceiling, above which panels are shaded, is the largest AUC that the ledger permits any
+    attack, at each epsilon the largest over the series; a point above it would show a defect. A
+    metric of which there are no records has no row of panels. Records of ``audits`` have more
+    panels under all others, one a claim: what they prove beside it (``draw_claimed``).
     """
     rows = ended(records, task="leakage")
     measured = set(rows.loc[rows["epsilon"].notna(), "metric"])
@@ -95,52 +128,40 @@ def leakage_curves(
     if not attacks:
         return ()
     series = fitted_series(rows)
-    grid = _leakage_grid(len(panels) + bool(audits), len(attacks), crowded=is_crowded(series))
-    axes = [panel for row in grid[: len(panels)] for panel in row]
-    for i, panel in enumerate(panels):
-        for j, attack in enumerate(attacks):
-            _draw_attack(grid[i][j], records, panel, attack)
-            grid[i][j].set_ylabel(panel[2] if j == 0 else "")
-            grid[i][j].set_xlabel("ε" if i == len(panels) - 1 else "")
-            grid[i][j].tick_params(labelbottom=i == len(panels) - 1)
+    width = FULL_WIDTH if len(attacks) > 1 or audits else FULL_WIDTH / 2
+    height = 1.0 + 1.75 * len(panels)
+    figure = new_figure(width, height + bool(audits) * AUDITS_HEIGHT)
+    ratios = [height, AUDITS_HEIGHT] if audits else [height]
+    parts = figure.subfigures(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0]
+    grid = parts[0].subplots(len(panels), len(attacks), squeeze=False, sharex=True, sharey="row")
+    for panel, row in zip(panels, grid, strict=True):
+        for attack, axes in zip(attacks, row, strict=True):
+            _draw_attack(axes, records, panel, attack, series)
+            axes.set_xlabel("ε" if panel is panels[-1] else "")
+            axes.tick_params(labelbottom=panel is panels[-1])
+        row[0].set_ylabel(panel[2])
+    drawn = list(grid.ravel())
     if audits:
-        axes.append(_joined(grid[-1]))
-        draw_claimed(axes[-1], audits, series)
-    figure = axes[0].get_figure(root=True)
-    assert figure is not None
-    below(figure, axes, conditions(rows), series=series)
-    return tuple(axes)
-
-
-def _leakage_grid(rows: int, columns: int, *, crowded: bool) -> list[list[Axes]]:
-    """Return rows of panels of a figure that is wide enough for them."""
-    width = FULL_WIDTH if columns > 1 else FULL_WIDTH / 2
-    figure = new_figure(width, 0.9 + (2.2 if crowded else 1.75) * rows)
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
-    return [list(row) for row in grid]
-
-
-def _joined(row: Sequence[Axes]) -> Axes:
-    """Return one panel in the place of a row of them."""
-    place, figure = row[0].get_subplotspec(), row[0].get_figure(root=True)
-    assert place is not None
-    assert figure is not None
-    for panel in row:
-        panel.remove()
-    return figure.add_subplot(place.get_gridspec()[-1, :])
+        drawn += draw_claimed(parts[1].subplots(), audits, series)
+    below(figure, drawn, conditions(rows), message=LEAKAGE_MESSAGE if len(attacks) > 1 else "")
+    return tuple(drawn)
 
 
 def _draw_attack(
-    axes: Axes, records: pd.DataFrame, panel: tuple[str, str, str, float], attack: str
+    axes: Axes,
+    records: pd.DataFrame,
+    panel: tuple[str, str, str, float],
+    attack: str,
+    series: Sequence[str],
 ) -> None:
     pattern, targets, _, chance = panel
     rows, metric = ended(records, task="leakage"), pattern.format(attack)
     axes.axhline(chance, color=GREY, linestyle=":", linewidth=1, label="chance")
-    _draw_metric(axes, rows, metric, baselines=LEAKAGE_BASELINES)
-    _draw_live(axes, records, "leakage", metric)
+    _draw_metric(axes, rows, metric, LEAKAGE_BASELINES, series)
+    _draw_live(axes, records, "leakage", metric, series)
     if pattern.startswith("auc"):
-        _draw_ceiling(axes, rows)
         keep_possible(axes)
+        _draw_ceiling(axes, rows)
     else:  # rates near chance and near one, both of which matter
         axes.set_yscale("log")
         axes.set_ylim(TPR_LIMITS)
@@ -149,17 +170,35 @@ def _draw_attack(
 
 
 def _draw_metric(
-    axes: Axes, rows: pd.DataFrame, metric: str, *, baselines: tuple[str, ...]
+    axes: Axes,
+    rows: pd.DataFrame,
+    metric: str,
+    baselines: tuple[str, ...],
+    shown: Sequence[str],
 ) -> None:
+    """Draw the curves of ``shown`` with their bands, all others in grey behind them."""
     points = spread(rows, metric)
     for name in baselines:
         for _, row in points[points["series"] == name].iterrows():
             draw_band(axes, row, BASELINES[name], named(name))
-    series = fitted_series(rows)
-    alpha = 0.1 if is_crowded(series) else 0.18
+    draw_series(axes, points, fitted_series(rows), shown)
+    # Of all that was run: panels share the axis, and one without points must not cost it its ticks.
+    epsilon_axis(axes, rows["epsilon"].dropna().unique())
+    if points["epsilon"].isna().all():
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
+
+
+def draw_series(
+    axes: Axes, points: pd.DataFrame, series: Sequence[str], shown: Sequence[str]
+) -> None:
+    """Draw the curves of ``shown`` with their bands, those of other ``series`` in grey behind."""
+    alpha = FAINT if len(shown) < CROWD else FAINT / 2
     for name, line in lines_of(series).items():
         curve = points[(points["series"] == name) & points["epsilon"].notna()]
         if curve.empty:
+            continue
+        if name not in shown:
+            axes.plot(curve["epsilon"], curve["mean"], color=GHOST, linewidth=1, zorder=1)
             continue
         band = curve["low"], curve["high"]
         axes.fill_between(curve["epsilon"], *band, color=line.color, alpha=alpha, linewidth=0)
@@ -173,25 +212,35 @@ def _draw_metric(
             marker=line.marker,
             label=named(name),
         )
-    # Of all that was run: panels share the axis, and one without points must not cost it its ticks.
-    epsilon_axis(axes, rows["epsilon"].dropna().unique())
-    if points["epsilon"].isna().all():
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
 
 
-def _draw_live(axes: Axes, records: pd.DataFrame, task: str, metric: str) -> None:
+def _label_curves(
+    axes: Axes, points: pd.DataFrame, shown: Sequence[str], series: Sequence[str]
+) -> None:
+    """Write each method beside the end of its curve."""
+    looks = lines_of(series)
+    last = points[points["epsilon"].notna()].groupby("series").last()
+    ends = {n: (last["epsilon"][n], last["mean"][n]) for n in shown if n in last.index}
+    label_ends(axes, ends, {name: looks[name].color for name in ends})
+
+
+def _draw_live(
+    axes: Axes, records: pd.DataFrame, task: str, metric: str, shown: Sequence[str]
+) -> None:
     rows = live(records, task=task)
     for name, line in lines_of(fitted_series(ended(records, task=task))).items():
         points = rows[(rows["series"] == name) & (rows["metric"] == metric)]
-        if not points.empty:
+        if name in shown and not points.empty:
             draw_live(axes, points["epsilon"].tolist(), points["value"].tolist(), line)
 
 
 def _draw_ceiling(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw what the ledger permits, and shade what it does not; limits stay as they are."""
     points = spread(rows, CEILING)
     if points.empty:
         return
-    highest = points.groupby("epsilon")["mean"].max()
+    highest, limits = points.groupby("epsilon")["mean"].max(), axes.get_ylim()
+    axes.fill_between(highest.index, highest, 1.1, color=INK, alpha=0.06, linewidth=0)
     axes.plot(
         highest.index,
         highest.to_numpy(),
@@ -201,3 +250,144 @@ def _draw_ceiling(axes: Axes, rows: pd.DataFrame) -> None:
         markersize=LONE_CEILING,
         label=CEILING_LABEL,
     )
+    axes.set_ylim(limits[0], max(limits[1], min(highest) + BESIDE))
+
+
+def tradeoff(records: pd.DataFrame, metric: str | None = None) -> tuple[Axes, ...]:
+    """Return a panel for each synthesizer: leakage on x, ``metric`` on y, a point an epsilon.
+
+    Both coordinates of a point come from the same releases. Bars are intervals over seeds; the
+    deeper the colour, the larger epsilon. Without ``metric`` it is the first of
+    ``TRADEOFF_METRICS`` that was measured. Without records of both kinds the tuple is empty.
+    """
+    rows = ended(records, task="leakage")
+    measured = set(rows.loc[rows["epsilon"].notna(), "metric"])
+    metric = metric or next((name for name in TRADEOFF_METRICS if name in measured), "")
+    if not {metric, LEAKAGE} <= measured:
+        return ()
+    points = points_of(rows, metric)
+    looks = lines_of(fitted_series(rows))
+    wide = min(len(looks), ABREAST)
+    tall = -(-len(looks) // wide)
+    figure = new_figure(FULL_WIDTH if wide > 1 else FULL_WIDTH / 2, 1.4 + 1.5 * tall)
+    grid = figure.subplots(tall, wide, squeeze=False, sharex=True, sharey=True)
+    axes = tuple(grid.ravel())[: len(looks)]
+    for panel in grid.ravel()[len(looks) :]:
+        panel.set_axis_off()
+    label, better = TRADEOFF_METRICS[metric]
+    for place, (panel, name) in enumerate(zip(axes, looks, strict=True)):
+        _draw_tradeoff(panel, points, name, looks)
+        panel.set_title(named(name))
+        panel.set_ylabel(label if place % wide == 0 else "")
+        is_lowest = place + wide >= len(looks)
+        panel.set_xlabel("attack AUC" if is_lowest else "")
+        panel.tick_params(labelbottom=is_lowest)
+    if metric == "tv2":
+        _space_out(axes[0])
+    _draw_anchors(axes, points)
+    _say_epsilons(axes[0], points)
+    note = f"{conditions(rows)}; attack: {named(ATTACK)} on all targets"
+    below(figure, axes, note, message=f"{better}; {TRADEOFF_MESSAGE}" if wide > 1 else "")
+    return axes
+
+
+def points_of(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return ``series, epsilon`` with mean, low and high of the leakage (x) and a metric (y)."""
+    left, right = spread(rows, LEAKAGE), spread(rows, metric)
+    return left.merge(right, on=["series", "epsilon"], suffixes=("_x", "_y"))
+
+
+def _draw_tradeoff(axes: Axes, points: pd.DataFrame, name: str, looks: Mapping[str, Line]) -> None:
+    """Draw one series with its intervals, and all others in grey behind it."""
+    axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1, label="chance")
+    fitted = points[points["epsilon"].notna()]
+    for other in looks:
+        rows = fitted[fitted["series"] == other]
+        if other != name:
+            axes.plot(rows["mean_x"], rows["mean_y"], color=GHOST, linewidth=1, label=GHOST_LABEL)
+    rows, line = fitted[fitted["series"] == name], looks[name]
+    bars = [
+        np.stack([rows[f"mean_{x}"] - rows[f"low_{x}"], rows[f"high_{x}"] - rows[f"mean_{x}"]])
+        for x in "xy"
+    ]
+    axes.errorbar(
+        rows["mean_x"],
+        rows["mean_y"],
+        xerr=bars[0],
+        yerr=bars[1],
+        color=line.color,
+        ecolor=(line.color, 2 * FAINT),
+        elinewidth=2.5,
+        linestyle=line.dashes,
+        linewidth=1.1,
+    ).set_label(f"_{name}")
+    depth = depths(fitted["epsilon"])
+    axes.scatter(
+        rows["mean_x"],
+        rows["mean_y"],
+        c=[tinted(line.color, depth[epsilon]) for epsilon in rows["epsilon"]],
+        edgecolors=line.color,
+        marker=line.marker,
+        s=30,
+        linewidths=0.9,
+        zorder=3,
+    )
+
+
+def _draw_anchors(axes: Sequence[Axes], points: pd.DataFrame) -> None:
+    """Draw real rows; those far from all methods as an arrow at the edge, which says how far."""
+    from matplotlib.ticker import MultipleLocator
+
+    fitted = points[points["epsilon"].notna()]
+    left = min(0.5, float(points["mean_x"].min())) - BESIDE
+    right = float(fitted["high_x"].max())
+    right += 0.12 * (right - left)
+    for name in ("fresh_rows", "no_privacy"):
+        for _, row in points[points["series"] == name].iterrows():
+            look, label, is_far = BASELINES[name], named(name), row["mean_x"] > right
+            if is_far:
+                label = f"{label}: attack AUC {row['mean_x']:.2f}"
+            for panel in axes:
+                (drawn,) = panel.plot(
+                    [1.0 if is_far else row["mean_x"]],
+                    [row["mean_y"]],
+                    color=look.color,
+                    marker=">" if is_far else look.marker,
+                    markersize=6,
+                    linestyle="none",
+                    clip_on=False,
+                    label=label,
+                    transform=panel.get_yaxis_transform() if is_far else panel.transData,
+                )
+                drawn.set_in_layout(False)  # it may lie far from what a logarithmic axis shows
+    axes[0].set_xlim(left, right)
+    axes[0].xaxis.set_major_locator(MultipleLocator(0.05))
+
+
+def _say_epsilons(axes: Axes, points: pd.DataFrame) -> None:
+    """Give the legend a grey marker for each epsilon."""
+    for epsilon, depth in depths(points["epsilon"].dropna()).items():
+        axes.plot(
+            [],
+            [],
+            color=GREY,
+            marker="o",
+            markersize=5,
+            markerfacecolor=tinted(GREY, depth),
+            linestyle="none",
+            label=f"ε = {rounded_up(epsilon, 6)}",
+        )
+
+
+def _space_out(axes: Axes) -> None:
+    """Make the y axis logarithmic with ticks that can be read."""
+    positive = [y for line in axes.lines for y in np.asarray(line.get_ydata(), float) if y > 0]
+    axes.set_yscale("log")
+    # An interval that reaches below zero would stretch the axis until nothing else can be seen.
+    low, high = axes.get_ylim()
+    if positive and low < min(positive) / 2:
+        low = min(positive) / 2
+        axes.set_ylim(bottom=low)
+    shown = [tick for tick in TV_TICKS if low <= tick <= high]
+    axes.set_yticks(shown, [f"{tick:g}" for tick in shown])
+    axes.set_yticks([], minor=True)

@@ -7,47 +7,44 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dp_synth.figures.curves import UTILITY_PANELS, leakage_curves, utility_curves
+from dp_synth.errors import InputError
+from dp_synth.figures.curves import ATTACK, UTILITY_PANELS, leakage_curves, tradeoff, utility_curves
 from dp_synth.figures.style import SETTINGS
 from dp_synth.figures.summary import attacks_of, ended
-from dp_synth.figures.tradeoff import ATTACK, tradeoff
-from dp_synth.files import written_whole
+from dp_synth.files import check_writable, written_whole
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 FIGURES: dict[str, Callable[[pd.DataFrame], tuple[Axes, ...]]] = {
     "utility": utility_curves,
     "leakage": leakage_curves,
     "tradeoff": tradeoff,
+    "tradeoff_tv2": partial(tradeoff, metric="tv2"),
 }
 DOTS_PER_INCH = 200
+# What a file says of itself is fixed, so that the same records give the same bytes.
+KINDS: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
 
 
 def draw_all(
     records: pd.DataFrame, folder: Path, *, audits: Sequence[Mapping[str, object]] = ()
 ) -> list[Path]:
-    """Write ``utility``, ``leakage`` and ``tradeoff`` as PDF and PNG; return what was written.
+    """Write the ``FIGURES`` of a benchmark as PDF and PNG; return what was written.
 
     Records of ``audits``, such as ``is_audit`` finds, stand on ``leakage`` in a panel of their own.
     A figure of which there are no records is left out. With several tables in the records each
     has files of its own, ``utility_adult.png`` and so on. Settings of matplotlib stay as they are.
     """
-    from matplotlib import style
-
     folder.mkdir(parents=True, exist_ok=True)
     tables = sorted(records["dataset"].unique())
     written = []
     for table in tables:
         ending = f"_{table}" if len(tables) > 1 else ""
         for name, draw in (FIGURES | {"leakage": partial(leakage_curves, audits=audits)}).items():
-            with style.context(dict(SETTINGS)):
-                axes = draw(records[records["dataset"] == table])
-                figure = axes[0].get_figure(root=True) if axes else None
-                if figure is not None:
-                    written += [_save(figure, folder / f"{name}{ending}.{kind}") for kind in KINDS]
+            chosen = partial(draw, records[records["dataset"] == table])
+            written += save_all(chosen, [folder / f"{name}{ending}.{kind}" for kind in KINDS])
     return written
 
 
@@ -80,12 +77,33 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-# What a file says of itself is fixed, so that the same records give the same bytes.
-KINDS: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
+def check_place(path: Path) -> None:
+    """Refuse, before anything is computed, a place where no figure can be written."""
+    if path.suffix[1:].lower() not in KINDS:
+        raise InputError(f"{path}: the name of a figure must end in .png or .pdf")
+    check_writable(path)
 
 
-def _save(figure: Figure, path: Path) -> Path:
-    kind = path.suffix[1:]
-    with written_whole(path) as passing:
-        figure.savefig(passing, format=kind, dpi=DOTS_PER_INCH, metadata=KINDS[kind])
-    return path
+def save(draw: Callable[[], tuple[Axes, ...]], path: Path) -> None:
+    """Write the figure that ``draw`` makes, PNG or PDF by the ending of ``path``.
+
+    Settings of matplotlib stay as they are, and the same points give the same bytes.
+    """
+    check_place(path)
+    save_all(draw, [path])
+
+
+def save_all(draw: Callable[[], tuple[Axes, ...]], paths: Sequence[Path]) -> list[Path]:
+    """Write one figure to several files as ``save`` does; none where nothing is drawn."""
+    from matplotlib import style
+
+    with style.context(dict(SETTINGS)):
+        axes = draw()
+        figure = axes[0].get_figure(root=True) if axes else None
+        if figure is None:
+            return []
+        for path in paths:
+            kind = path.suffix[1:].lower()
+            with written_whole(path) as passing:
+                figure.savefig(passing, format=kind, dpi=DOTS_PER_INCH, metadata=KINDS[kind])
+    return list(paths)

@@ -46,7 +46,7 @@ def histograms(shares: pd.DataFrame) -> tuple[Axes, ...]:
     for panel in panels[len(tables) :]:
         panel.set_axis_off()
     drawn = panels[: len(tables)]
-    below(figure, drawn, "share of the rows in each cell", series=())
+    below(figure, drawn, "share of the rows in each cell")
     return drawn
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from dp_synth.figures.files import DOTS_PER_INCH, KINDS
-from dp_synth.figures.style import FULL_WIDTH, GREY, INK, SETTINGS, label, named, new_figure
-from dp_synth.files import written_whole
+from dp_synth.figures.files import KINDS, save_all
+from dp_synth.figures.style import FULL_WIDTH, GREY, INK, SMALL, TEXT, label, named, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,25 +84,14 @@ def draw_ranks(ranking: Ranked) -> tuple[Axes, ...]:
     axes.set_xlim(1 - side, most + side)
     axes.set_ylim(-depth + 0.3, 3.6)
     axes.set_axis_off()
-    figure.suptitle(_note(ranking), fontsize=7.5, color=GREY, x=0.01, ha="left")
+    figure.suptitle(_note(ranking), fontsize=SMALL, color=GREY, x=0.01, ha="left")
     return (axes,)
 
 
 def write_ranks(ranking: Ranked, folder: Path) -> list[Path]:
     """Write the diagram as ``ranks.pdf`` and ``ranks.png``; return what was written."""
-    from matplotlib import style
-
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    with style.context(dict(SETTINGS)):
-        figure = draw_ranks(ranking)[0].get_figure(root=True)
-        assert figure is not None
-        for kind, metadata in KINDS.items():
-            path = folder / f"ranks.{kind}"
-            with written_whole(path) as passing:
-                figure.savefig(passing, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
-            written.append(path)
-    return written
+    return save_all(partial(draw_ranks, ranking), [folder / f"ranks.{kind}" for kind in KINDS])
 
 
 def _draw_scale(axes: Axes, most: int, difference: float | None) -> None:
@@ -110,9 +99,9 @@ def _draw_scale(axes: Axes, most: int, difference: float | None) -> None:
     axes.plot([1, most], [0, 0], color=INK, linewidth=0.9, clip_on=False)
     for rank in range(1, most + 1):
         axes.plot([rank, rank], [0, 0.3], color=INK, linewidth=0.9)
-        axes.text(rank, 0.45, f"{rank}", ha="center", va="bottom", fontsize=7.5)
-    axes.text(1, 1.35, "better", ha="center", va="bottom", fontsize=7, color=GREY)
-    axes.text(most, 1.35, "worse", ha="center", va="bottom", fontsize=7, color=GREY)
+        axes.text(rank, 0.45, f"{rank}", ha="center", va="bottom", fontsize=SMALL)
+    axes.text(1, 1.35, "better", ha="center", va="bottom", fontsize=SMALL, color=GREY)
+    axes.text(most, 1.35, "worse", ha="center", va="bottom", fontsize=SMALL, color=GREY)
     if difference is None:
         return
     ends = [1, 1 + difference]
@@ -123,7 +112,7 @@ def _draw_scale(axes: Axes, most: int, difference: float | None) -> None:
         f"critical difference {difference:.2f}",
         ha="center",
         va="bottom",
-        fontsize=7.5,
+        fontsize=SMALL,
     )
 
 
@@ -152,7 +141,7 @@ def _draw_method(axes: Axes, ranking: Ranked, method: str, *, height: float, edg
         "  ".join(words if is_left else reversed(words)),
         ha="right" if is_left else "left",
         va="center",
-        fontsize=8,
+        fontsize=TEXT,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from textwrap import wrap
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,18 +26,21 @@ INK = "#222222"
 GREY = "#767676"
 LIVE_LABEL = "run live beside the records"
 MARGIN = 0.03  # of an axis of shares, beyond 0 and 1
-MOST_SPARSE = 4  # series that share a panel with ease
-LEGEND_ROW = 0.15  # inches
-NARROW_NOTE = 58  # letters of the note over a single panel
+GHOST = "#D9D9D9"  # of other series behind the one that a panel is about
+FAINT = 0.14  # opacity of intervals: of bands, and of the bars of a point
 FULL_WIDTH = 7.0  # inches: both columns of a two-column paper
+TEXT, SMALL = 8.0, 7.0  # points: the two sizes of letters of every figure
+LETTER = 0.058  # inches: a small letter is at most so wide on average
+LEGEND_ROW, LEGEND_HANDLE = 0.15, 0.52  # inches: a row, and what stands before a label
+LINE_HEIGHT = 1.35 * SMALL / 72  # inches between labels beside one another
 
 SETTINGS: MappingProxyType[str, object] = MappingProxyType(
     {
         "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans"],
-        "font.size": 8,
-        "axes.labelsize": 8,
-        "axes.titlesize": 8.5,
+        "font.size": TEXT,
+        "axes.labelsize": TEXT,
+        "axes.titlesize": TEXT,
         "axes.titlelocation": "left",
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -44,9 +49,11 @@ SETTINGS: MappingProxyType[str, object] = MappingProxyType(
         "grid.color": "#E6E6E6",
         "grid.linewidth": 0.6,
         "axes.axisbelow": True,
-        "xtick.labelsize": 7.5,
-        "ytick.labelsize": 7.5,
-        "legend.fontsize": 7.5,
+        "figure.titlesize": TEXT,
+        "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL,
+        "legend.fontsize": SMALL,
+        "legend.title_fontsize": SMALL,
         "legend.frameon": False,
         "lines.linewidth": 1.4,
         "lines.markersize": 4,
@@ -187,11 +194,6 @@ def method_of(series: str) -> str:
     return series.partition(" ")[0]
 
 
-def is_crowded(series: Sequence[str]) -> bool:
-    """Tell whether so many series share a panel that it needs more room and fainter bands."""
-    return len(series) > MOST_SPARSE
-
-
 def new_figure(width: float, height: float) -> Figure:
     """Return a figure that belongs to no window and to no global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -217,46 +219,120 @@ def keep_possible(axes: Axes) -> None:
     axes.set_ylim(max(low, -MARGIN), min(high, 1 + MARGIN))
 
 
-def below(figure: Figure, axes: Iterable[Axes], note: str, *, series: Iterable[str]) -> None:
-    """Put one legend of all panels under them, and ``note`` over them.
+def below(figure: Figure, axes: Iterable[Axes], note: str, *, message: str = "") -> None:
+    """Put one legend of all panels under them, with ``note``, and ``message`` over them.
 
-    Where there are networks each family of ``series`` has a column, beside one for the rest. A
-    figure of one panel has room for one column, and grows by it.
+    Without a message the note stands over the panels. What ``label_ends`` has named is left out.
     """
     entries: dict[str, Artist] = {}
     for panel in axes:
+        said = {text.get_text() for text in panel.texts}
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    columns = 3 if len(entries) > 4 else max(len(entries), 1)
-    families = _families(entries, series)
-    labels = list(entries)
-    if figure.get_figwidth() < FULL_WIDTH:
-        columns, note = 1, "\n".join(wrap(note, NARROW_NOTE))
-        figure.set_figheight(figure.get_figheight() + LEGEND_ROW * (len(entries) - 2))
-    elif all(families):
-        columns, longest = len(families), max(map(len, families))
-        labels = [label for f in families for label in [*f, *[""] * (longest - len(f))]]
-        entries[""] = _nothing()
+            if label not in said:
+                entries.setdefault(label, handle)
+    width = figure.get_figwidth()
+    note = "\n".join(wrap(note, int(width / LETTER)))
+    columns = _columns(list(entries), width)
+    if width < FULL_WIDTH:
+        figure.set_figheight(figure.get_figheight() + LEGEND_ROW * max(len(entries) - 2, 0))
     figure.legend(
-        [entries[label] for label in labels],
-        labels,
+        list(entries.values()),
+        list(entries),
         loc="outside lower center",
         ncols=columns,
-        handlelength=3,  # long enough to tell dashes apart
-    )
-    figure.suptitle(note, fontsize=7.5, color=GREY, x=0.01, ha="left")
+        handlelength=2.4,  # long enough to tell dashes apart
+        fontsize=SMALL,
+        title=note if message else None,
+        title_fontsize=SMALL,
+        alignment="left",
+    ).get_title().set_color(GREY)
+    if message:
+        figure.suptitle(
+            "\n".join(wrap(message, int(width / LETTER))), x=0.01, ha="left", fontsize=TEXT
+        )
+    else:
+        figure.suptitle(note, fontsize=SMALL, color=GREY, x=0.01, ha="left")
 
 
-def _families(labels: Iterable[str], series: Iterable[str]) -> list[list[str]]:
-    """Return the labels of what is no series, of networks, and of all others, in their order."""
-    family = {named(name): 2 if is_network(name) else 1 for name in series}
-    return [[label for label in labels if family.get(label, 0) == i] for i in range(3)]
+def _columns(labels: Sequence[str], width: float) -> int:
+    """Return how many columns of a legend fit beside one another, the first ones filled first."""
+    for columns in range(min(len(labels), 6), 1, -1):
+        parts = np.array_split([len(label) for label in labels], columns)
+        if sum(LETTER * max(part) + LEGEND_HANDLE for part in parts) <= width:
+            return columns
+    return 1
 
 
-def _nothing() -> Artist:
-    from matplotlib.lines import Line2D
+def tinted(color: str, depth: float) -> tuple[float, ...]:
+    """Return a colour on white at a depth between 0 and 1."""
+    from matplotlib.colors import to_rgb
 
-    return Line2D([], [], linestyle="none")
+    return tuple(1 - depth * (1 - part) for part in to_rgb(color))
+
+
+def depths(epsilons: Iterable[float]) -> dict[float, float]:
+    """Return how deep the colour of each epsilon is: the larger, the deeper.
+
+    >>> depths([10, 0.1, 1])
+    {0.1: 0.12, 1: 0.56, 10: 1.0}
+    """
+    ordered = sorted(set(epsilons))
+    steps = max(len(ordered) - 1, 1)
+    return {
+        epsilon: round(1 - 0.88 * (len(ordered) - 1 - place) / steps, 3)
+        for place, epsilon in enumerate(ordered)
+    }
+
+
+def label_ends(
+    axes: Axes, ends: Mapping[str, tuple[float, float]], colors: Mapping[str, str]
+) -> None:
+    """Write names beside the last points of lines, none over another, each led to its point.
+
+    Limits and scales of ``axes`` must be as they will stay.
+    """
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    spec = axes.get_subplotspec()
+    rows = 1 if spec is None else spec.get_gridspec().nrows
+    gap = LINE_HEIGHT / (0.75 * figure.get_figheight() / rows)
+    at = [axes.transLimits.transform(axes.transScale.transform(end))[1] for end in ends.values()]
+    order = np.argsort(at)
+    places = spread_out(np.array(at)[order], gap)
+    places = places - max(places.max(initial=0) - 1, 0)
+    for i, place in zip(order, places, strict=True):
+        name, end = list(ends.items())[i]
+        axes.annotate(
+            named(name),
+            end,
+            xytext=(1.07, place),
+            textcoords="axes fraction",
+            fontsize=SMALL,
+            va="center",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "linewidth": 0.5,
+                "color": colors[name],
+                "shrinkA": 1,
+                "shrinkB": 3,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def spread_out(places: np.ndarray, gap: float) -> np.ndarray:
+    """Return ascending places moved apart, as little as may be, until each pair has its gap.
+
+    >>> spread_out(np.array([0.1, 0.5, 0.5]), 0.2).round(2).tolist()
+    [0.1, 0.4, 0.6]
+    """
+    moved = places.astype(float)
+    for _ in range(200):
+        push = np.maximum(gap - np.diff(moved), 0) / 2
+        moved[:-1] -= push
+        moved[1:] += push
+    return moved
 
 
 def draw_live(axes: Axes, x: Sequence[float], y: Sequence[float], line: Line) -> None:
@@ -280,5 +356,5 @@ def draw_live(axes: Axes, x: Sequence[float], y: Sequence[float], line: Line) ->
 
 def draw_band(axes: Axes, row: pd.Series[float], line: Line, label: str) -> None:
     """Draw a baseline: a horizontal line at its mean, and its interval as a band."""
-    axes.axhspan(row["low"], row["high"], color=line.color, alpha=0.12, linewidth=0)
+    axes.axhspan(row["low"], row["high"], color=line.color, alpha=FAINT / 2, linewidth=0)
     axes.axhline(row["mean"], color=line.color, linestyle=line.dashes, linewidth=1, label=label)

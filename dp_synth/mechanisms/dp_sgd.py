@@ -26,7 +26,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -39,6 +39,15 @@ from dp_synth.accounting import SampledGaussians
 from dp_synth.domain import Codes
 from dp_synth.errors import InputError
 from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
+from dp_synth.mechanisms.per_sample_gradients import (
+    BLOCK,
+    CLIP_BITS,
+    MARGIN,
+    Loss,
+    WholeSum,
+    check_network,
+    module_sums,
+)
 from dp_synth.mechanisms.table import PrivateTable
 
 Encode = Callable[[Tensor, Tensor], Tensor]
@@ -47,9 +56,6 @@ Encode = Callable[[Tensor, Tensor], Tensor]
 With each record comes a coin of its own, a whole number of 62 random bits, of shape (records,):
 what is drawn for a record is a function of it, and of nothing else.
 """
-
-Loss = Callable[[Tensor], Tensor] | float
-"""Scores of shape (records,) to losses of the same shape, row by row; a number: times the score."""
 
 WHY = "gradients of the critic"
 CHARGED_AT_ONCE = 50  # steps: a ledger on disk is written before each charge, not at every step
@@ -60,13 +66,11 @@ INPUT_LIMIT = 2.0**8
 WEIGHT_BITS, WEIGHT_LIMIT = 12, 2.0**4
 OUTPUT_BITS, OUTPUT_LIMIT = 10, 2.0**8
 SLOPE_BITS, SLOPE_LIMIT = 14, 2.0**4
-CLIP_BITS = 16  # of a clipped slope, in clips
 MOST_INPUTS, LARGEST_WIDTH = 2**24, 2**16
 ROWS_AT_ONCE = 2**16  # each adds at most 2^(CLIP_BITS + OUTPUT_BITS): 2^42 together
 
 # Square roots, quotients and products are rounded, each by 2^-53 of itself; a row of a network of
-# n layers meets fewer than 4 n + 8 of them. 2^-40 allows for two thousand layers.
-_MARGIN = 2.0**-40
+# n layers meets fewer than 4 n + 8 of them. `MARGIN`, 2^-40, allows for two thousand layers.
 _LEAST = 1e-300  # length by which a gradient of zero is divided, whatever the clip
 
 
@@ -97,14 +101,25 @@ def lattice_bits(noise_multiplier: float) -> int:
     return bits
 
 
+class Encoded(NamedTuple):
+    """Encoded records of a batch, each with the coin of its own that they were encoded by."""
+
+    rows: Tensor
+    coins: Tensor
+
+    def where(self, kept: Tensor) -> Encoded:
+        """Return those of the records that a mask keeps."""
+        return Encoded(self.rows[kept], self.coins[kept])
+
+
 @dataclass(frozen=True, eq=False)
 class SampledSumLaw:
     """A noisy sum over a batch of records that tossed coins of chance ``rate``, and its parts.
 
     ``known`` are the distinct records and how often each occurs, ``records`` reads those of any
-    table; ``batch`` are the drawn ones, ``rows`` their encodings, ``noisy`` their sum with noise of
-    ``noise_multiplier`` times the clip, ``released`` that sum as it left. ``encode`` draws coins
-    for records, ``summed`` sums clipped gradients, ``noise`` and ``uniform`` are drawn afresh.
+    table; ``batch`` are the drawn ones, ``encoded`` as they were summed, ``noisy`` their sum with
+    noise of ``noise_multiplier`` times the clip, ``released`` that sum as it left. ``encode``
+    draws coins for records, ``summed`` sums gradients, ``noise`` and ``uniform`` are drawn afresh.
     """
 
     part: str
@@ -113,13 +128,13 @@ class SampledSumLaw:
     noise_multiplier: float
     clip: float
     records: Callable[[PrivateTable], tuple[Codes, NDArray[np.int64]]]
-    encode: Callable[[Tensor], Tensor]
-    summed: Callable[[Tensor], list[WholeSum]]
+    encode: Callable[[Tensor], Encoded]
+    summed: Callable[[Encoded], list[WholeSum]]
     noise: Callable[[Sequence[WholeSum]], list[WholeSum]]
     uniform: Callable[[], float]
     known: tuple[Codes, NDArray[np.int64]]
     batch: Tensor
-    rows: Tensor
+    encoded: Encoded
     noisy: Sequence[WholeSum]
     released: Sequence[Tensor]
 
@@ -138,12 +153,13 @@ class SampledGradients:
     and the sum gets Gaussian noise of ``noise_multiplier`` times that: one `SampledGaussian`
     step (Abadi et al. 2016, arXiv:1607.00133), whose loss grows with the rate. All ``max_rows``
     records of a unit may be drawn, each by its own coin, and replaced ones stand against as many
-    others: the event says so (`sampled_groups`). Sums are exact, in
-    whole numbers of a unit, and a record's part is a function of that record and its coin alone
-    (`whole_sums`). Noise is whole as well: a sum plus a rounded Gaussian is the rounding of the
-    sum plus that Gaussian, post-processing of the continuous mechanism, drawn exactly in law
-    (`rounded_gaussian`). What leaves is these whole numbers, scaled. All coins and noise are bits
-    of the operating system, unless the payer is seeded; batch sizes, clip factors and losses
+    others: the event says so (`sampled_groups`). Sums are exact, in whole numbers of a unit, and
+    a record's part is a function of that record and its coin alone (`whole_sums`): a network of
+    which that does not hold is refused, with nothing charged. Noise is whole as well: a sum plus a
+    rounded Gaussian is the rounding of the sum plus that Gaussian, post-processing of the
+    continuous mechanism, drawn exactly in law (`rounded_gaussian`). What leaves is these whole
+    numbers, scaled. All coins and noise are bits of the operating system, unless the payer is
+    seeded; batch sizes, clip factors and losses
     stay here.
     """
 
@@ -164,6 +180,7 @@ class SampledGradients:
         self._multiplier = part.event().noise_multiplier
         self._lattice_bits = lattice_bits(self._multiplier)
         self._paid = 0
+        self._checked: nn.Module | None = None
 
     @property
     def settled(self) -> bool:
@@ -173,13 +190,20 @@ class SampledGradients:
     def step(self, network: nn.Module, loss: Loss) -> list[Tensor]:
         """Return the noisy sum of the clipped gradients of ``loss``, one a parameter."""
         device = next(network.parameters()).device
+        if network is not self._checked:
+            self._check(network, device)
         if self.settled:
             self._pay()
         self._paid -= 1
         codes = torch.from_numpy(self._drawn()).to(device, torch.int64)
-        rows = self._encoded(codes)
-        summed = partial(whole_sums, network, loss=loss, clip=self._clip, bits=self._lattice_bits)
-        noisy = self._with_noise(summed(rows))
+        encoded = self._encoded(codes)
+
+        def summed(batch: Encoded) -> list[WholeSum]:
+            return whole_sums(
+                network, batch.rows, loss, self._clip, self._lattice_bits, batch.coins
+            )
+
+        noisy = self._with_noise(summed(encoded))
         released = [total.times(self._clip).float() for total in noisy]
         law = SampledSumLaw(
             self._part.name,
@@ -194,12 +218,25 @@ class SampledGradients:
             self._uniform,
             self._records,
             codes,
-            rows,
+            encoded,
             noisy,
             released,
         )
         self._table.record_answers(law)
         return released
+
+    def _check(self, network: nn.Module, device: torch.device) -> None:
+        """Raise InputError for a network whose gradients are not each of one record alone.
+
+        It is tried with records that a public seed draws from the domain.
+        """
+        if not isinstance(network, Critic):
+            public = np.random.default_rng(0)
+            sizes = self._table.domain.sizes
+            codes = torch.from_numpy(public.integers(0, sizes, (BLOCK, len(sizes)))).to(device)
+            coins = torch.from_numpy(public.integers(0, 2**62, BLOCK)).to(device)
+            check_network(network, self._encode(codes, coins))
+        self._checked = network
 
     def _pay(self) -> None:
         """Charge the next steps."""
@@ -223,8 +260,9 @@ class SampledGradients:
         """How many records there are of each kind and of all kinds before it."""
         return np.cumsum(self._records[1])
 
-    def _encoded(self, codes: Tensor) -> Tensor:
-        return self._encode(codes, self._coins(codes))
+    def _encoded(self, codes: Tensor) -> Encoded:
+        coins = self._coins(codes)
+        return Encoded(self._encode(codes, coins), coins)
 
     def _coins(self, codes: Tensor) -> Tensor:
         """Return a coin for each record, for what its encoding draws.
@@ -290,17 +328,6 @@ class Critic(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
 
-class WholeSum(NamedTuple):
-    """A sum of clipped gradients of one parameter: ``whole`` times 2^-``bits`` clips."""
-
-    whole: Tensor  # int64, of the parameter's shape
-    bits: int
-
-    def times(self, clip: float) -> Tensor:
-        """Return the real numbers that are meant, as float64."""
-        return self.whole.double() * (clip * 2.0**-self.bits)
-
-
 def linear(inputs: int, outputs: int, coins: torch.Generator) -> nn.Linear:
     """Return a layer drawn from ``coins``, weights of variance 1 / ``inputs``, no bias yet."""
     # skip_init: a plain layer would draw from torch's global generator first.
@@ -317,65 +344,33 @@ def clipped_sum(network: nn.Module, rows: Tensor, loss: Loss, clip: float) -> li
 
 
 def whole_sums(
-    network: nn.Module, rows: Tensor, loss: Loss, clip: float, bits: int = CLIP_BITS
+    network: nn.Module,
+    rows: Tensor,
+    loss: Loss,
+    clip: float,
+    bits: int = CLIP_BITS,
+    coins: Tensor | None = None,
 ) -> list[WholeSum]:
     """Return the exact sum of the rows' parts, a parameter each: whole numbers of norm <= clip.
 
     A part is the gradient of one row's loss over all parameters together, scaled down to ``clip``
     where it is longer, in multiples of 2^-``bits`` clips (finer at weights between layers) rounded
-    towards zero. It depends on the network and on that row alone. Rows that are not finite, or
-    whose gradient is not, add nothing.
+    towards zero. It depends on the network, that row and its coin alone. Rows that are not finite,
+    or whose gradient is not, add nothing.
 
     A `Critic` whose loss is a number times its score takes all rows at once; it sees them, and its
-    own weights, rounded to the units of this module. Any other network is asked for one row at a
-    time, in floating point: nothing of the batch can then be in a row's gradient, whose rounding
-    is that of one row's products. Per-sample gradients made together, as opacus' are, do not
-    have this property. InputError for a network with buffers, which would keep what it has seen.
+    own weights, rounded to the units of this module, and needs no coins. The gradients of any
+    other network are those of opacus, row by row (`module_sums`).
     """
-    if isinstance(network, Critic) and not callable(loss):
-        layers = [
-            _critic_sums(network, few, float(loss), clip, bits)
-            for few in torch.split(rows, ROWS_AT_ONCE)
-        ]
-        return [
-            WholeSum(sum((part.whole for part in parts[1:]), parts[0].whole), parts[0].bits)
-            for parts in zip(*layers, strict=True)
-        ]
-    return _row_by_row(network, rows, loss, clip, bits)
-
-
-def on_lattice(gradients: Tensor, clip: float, bits: int = CLIP_BITS) -> Tensor:
-    """Return rows of gradients as whole multiples of 2^-``bits`` clips, of norm at most ``clip``.
-
-    Shape (records, parameters), int64. Each is scaled down where it is longer, by a norm that is
-    rounded upwards (n + 1 roundings, in whatever order n squares are summed), and rounded towards
-    zero. Rows that are not finite are zero.
-    """
-    scaled = gradients.double() / clip
-    finite = torch.isfinite(scaled).all(dim=1, keepdim=True)
-    scaled = torch.where(finite, scaled, 0.0)
-    norms = scaled.square().sum(dim=1, keepdim=True).sqrt()
-    margin = 1 - _MARGIN - scaled.shape[1] * 2.0**-52
-    return (scaled * (margin * 2.0**bits / norms.clamp(min=1.0))).trunc().long()
-
-
-def _row_by_row(
-    network: nn.Module, rows: Tensor, loss: Loss, clip: float, bits: int
-) -> list[WholeSum]:
-    if any(True for _ in network.buffers()):
-        raise InputError("a network with buffers keeps what it has seen; give one without")
-    parameters = [one for one in network.parameters() if one.requires_grad]
-    total = torch.zeros(sum(map(torch.numel, parameters)), dtype=torch.int64, device=rows.device)
-    for row in torch.split(rows, 1) if len(rows) else ():
-        score = network(row)
-        lost = loss(score) if callable(loss) else loss * score
-        each = torch.autograd.grad(
-            lost.sum(), parameters, allow_unused=True, materialize_grads=True
-        )
-        total += on_lattice(torch.cat([one.reshape(1, -1) for one in each], 1), clip, bits)[0]
-    parts = torch.split(total, [one.numel() for one in parameters])
+    if callable(loss) or not isinstance(network, Critic):
+        return module_sums(network, rows, loss, clip, bits, coins)
+    layers = [
+        _critic_sums(network, few, float(loss), clip, bits)
+        for few in torch.split(rows, ROWS_AT_ONCE)
+    ]
     return [
-        WholeSum(part.reshape(one.shape), bits) for part, one in zip(parts, parameters, strict=True)
+        WholeSum(sum((part.whole for part in parts[1:]), parts[0].whole), parts[0].bits)
+        for parts in zip(*layers, strict=True)
     ]
 
 
@@ -400,7 +395,7 @@ def _critic_sums(
         size = (values * values).sum(1) * 4.0**-unit + 1
         squares += size * ((own * own).sum(1) * 4.0**-SLOPE_BITS)
     longest = squares.sqrt().clamp(min=max(clip, _LEAST)).unsqueeze(1)
-    factors = (1 - _MARGIN) * 2.0 ** (bits - SLOPE_BITS) / longest
+    factors = (1 - MARGIN) * 2.0 ** (bits - SLOPE_BITS) / longest
     sums = []
     for values, unit, own in zip(given, units, slopes, strict=True):
         clipped = (own * factors).to(torch.int32).double()  # a cast rounds towards zero

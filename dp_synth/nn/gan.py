@@ -1,4 +1,4 @@
-"""A generator and a private critic against each other, with all that they share."""
+"""GAN training: a generator of rows against a private critic, to a mixture of its rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,12 +16,18 @@ from torch import Tensor, nn
 from dp_synth.accounting import Plan, SampledGaussians, Slice, compose
 from dp_synth.checkpoint import State, current_keeper
 from dp_synth.domain import Domain
-from dp_synth.errors import CheckpointError
+from dp_synth.errors import CheckpointError, InputError
 from dp_synth.inference import Compression, estimate_total
 from dp_synth.inference.mixture import MixtureModel
 from dp_synth.inference.one_way import histogram
 from dp_synth.mechanisms import measure
 from dp_synth.mechanisms.dp_sgd import Critic, SampledGradients, clipped_sum
+from dp_synth.mechanisms.per_sample_gradients import (
+    BLOCK,
+    check_network,
+    ghost_sum,
+    knows_ghosts,
+)
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.generator import (
     LATENT,
@@ -34,7 +41,7 @@ from dp_synth.nn.generator import (
     raked,
 )
 from dp_synth.nn.progress import tell
-from dp_synth.nn.settings import Columns, Training
+from dp_synth.nn.settings import GanSettings
 from dp_synth.nn.state_dict import arrays_of, restore
 from dp_synth.transcript import MarginalAnswer, Measurement
 
@@ -43,311 +50,24 @@ Floats = NDArray[np.float64]
 CRITIC_BETAS, GENERATOR_BETAS = (0.5, 0.99), (0.5, 0.9)  # of Adam
 LAST_RATE = 0.05  # of the learning rate, at the last step
 HEAT = 0.66  # of the Gumbel-softmax
-KEPT = 0.99  # of the averaged weights, at every step of the generator
+AVERAGING = 0.99  # of the averaged weights, at every step of the generator
 WARM_UP = 100  # steps of the generator towards the frequencies before there is a critic
 REAL, FAKE = -1.0, 1.0  # slopes of the critic's loss in its scores
-JUDGED_BY = 0  # seed of the latent numbers by which a generator is judged, always the same
-LEAST = 1e-6  # frequency of a group, so that none is out of reach
-LEAST_GAIN = 0.01  # of the best misfit so far: less is none
-
-
-def device_of(wish: str) -> torch.device:
-    """Return the device for a wish, where "auto" is a GPU when there is one."""
-    if wish == "auto":
-        wish = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wish)
-
-
-def train(
-    table: PrivateTable,
-    part: SampledGaussians,
-    frequencies: Floats,
-    training: Training,
-    *,
-    records: float,
-    rng: np.random.Generator,
-) -> Floats:
-    """Return rows of probabilities that a generator makes after all steps of ``part``.
-
-    ``frequencies`` are those of all attributes' codes and ``records`` their noisy number, both
-    paid for. TrainingError when the generator's loss, weights or rows are no longer finite: what
-    was charged stays charged. The training of a ``keeper`` goes on from its state, CheckpointError
-    when that is of other networks.
-    """
-    with _one_thread():
-        return _trained(table, part, frequencies, training, records=records, rng=rng)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Use one thread: sums then depend on the processor's kernels alone, not on its cores.
-
-    Small products are no slower. Processors of other instruction sets sum in other orders, and
-    a training carries that on: one seed gives one result on one kind of machine.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _trained(
-    table: PrivateTable,
-    part: SampledGaussians,
-    frequencies: Floats,
-    training: Training,
-    *,
-    records: float,
-    rng: np.random.Generator,
-) -> Floats:
-    game = _Game(table.domain, frequencies, training, rng)
-    gradients = SampledGradients(table, part, rng, clip=training.clip, encode=game.encode)
-    expected = max(1.0, part.rate * records)
-    seeded = rng if table.payer.randomness == "seeded" else None
-    keeper, spent = current_keeper(), _meter(table.payer)
-    for step in range(_begun(game, part, table.payer, seeded), part.count):
-        game.slow_down(1 - step / part.count)
-        game.is_late = step >= (1 - training.late_share) * part.count
-        noisy = gradients.step(game.critic, REAL)
-        game.move_critic([total / expected for total in noisy])
-        if (step + 1) % training.critic_steps == 0:
-            game.move_generator(against_critic=True)
-        amiss = "loss is" if not np.isfinite(game.loss) else ""
-        if not amiss and gradients.settled and not game.is_finite:
-            amiss = "weights are"
-        if amiss:
-            what = f"the generator's {amiss} not finite at step {step + 1} of {part.count}"
-            raise diverged(what, training.learning_rate)
-        if gradients.settled and game.patience.is_over(game.misfit):
-            break
-        if gradients.settled and keeper:
-            keeper.offer(lambda: game.state(seeded))
-        tell(step + 1, part.count, game.loss, spent)
-    rows = game.rows()
-    check_rows(rows, training.learning_rate)
-    return rows
-
-
-def _begun(
-    game: _Game, part: SampledGaussians, payer: Slice, seeded: np.random.Generator | None
-) -> int:
-    """Bring the game to where its first step is taken, and return that step's number.
-
-    An earlier run of this fit may have been charged for steps after its checkpoint: they are
-    spent and left out, so that the rates fall as they would have.
-    """
-    keeper = current_keeper()
-    if keeper and keeper.state:
-        game.restore(keeper.state, seeded)
-        return part.count - int(payer.left(part))
-    for _ in range(WARM_UP if game.training.frequencies_weight else 0):
-        game.move_generator(against_critic=False)
-    if keeper:
-        keeper.offer(lambda: game.state(seeded))
-    return 0
-
-
-def _meter(payer: Slice) -> Callable[[], float]:
-    """Return what tells the epsilon of all charges so far, composed anew after further ones."""
-    known: dict[int, float] = {}
-
-    def spent() -> float:
-        charges = payer.accountant.ledger.charges
-        if len(charges) not in known:
-            curve = compose((entry.event, entry.count) for entry in charges)
-            known[len(charges)] = curve.epsilon(payer.budget.delta)
-        return known[len(charges)]
-
-    return spent
-
-
-class _Game:
-    """Both networks, their optimizers, and the coins of all that is public."""
-
-    def __init__(
-        self, domain: Domain, frequencies: Floats, training: Training, rng: np.random.Generator
-    ) -> None:
-        device = device_of(training.device)
-        seeds = [int(seed) for seed in rng.integers(2**63, size=2)]
-        first = torch.Generator().manual_seed(seeds[0])
-        self.coins = torch.Generator(device).manual_seed(seeds[1])
-        self.training = training
-        self.encoding = Encoding(domain, device)
-        self.frequencies = torch.as_tensor(frequencies, dtype=torch.float32, device=device)
-        self.conditions = Conditions(self.encoding, self.frequencies)
-        codes = self.encoding.width
-        told = codes if training.conditional else 0
-        start = torch.log(self.frequencies.cpu()) * bool(training.frequencies_weight)
-        maker = Generator(LATENT + told, training.generator_width, start, first)
-        self.generator = maker.to(device)
-        self.critic = Critic(codes + told, [training.critic_width], first).to(device)
-        self.averaged = Averaged(self.generator, KEPT)
-        rate = training.learning_rate
-        self._down = torch.optim.Adam(self.critic.parameters(), lr=rate, betas=CRITIC_BETAS)
-        self._up = torch.optim.Adam(self.generator.parameters(), lr=rate, betas=GENERATOR_BETAS)
-        self.loss = 0.0
-        self.patience = Patience(training.patience)
-        self.is_late = False
-        self.late = [torch.empty(0, codes)]
-
-    def encode(self, codes: Tensor, coins: Tensor) -> Tensor:
-        """Return records as the critic takes them, each with a condition by its own coin."""
-        rows = self.encoding.one_hot(codes)
-        if not self.training.conditional:
-            return rows
-        return torch.cat([rows, self.conditions.of_records(codes, coins)], dim=1)
-
-    def slow_down(self, left: float) -> None:
-        """Set the learning rates for the part of the training that is left."""
-        for optimizer in (self._down, self._up):
-            for group in optimizer.param_groups:
-                group["lr"] = self.training.learning_rate * max(left, LAST_RATE)
-
-    def move_critic(self, real: list[Tensor]) -> None:
-        """Take one step with a noisy mean gradient on records, and one on generated rows.
-
-        The latter needs no noise; it is clipped as the former is, so that they balance.
-        """
-        with torch.no_grad():
-            fakes = self._fakes()[0]
-        made = clipped_sum(self.critic, fakes, FAKE, self.training.clip)
-        for parameter, ours, other in zip(self.critic.parameters(), real, made, strict=True):
-            parameter.grad = ours + other.float() / len(fakes)
-        self._down.step()
-        limit = self.training.weight_limit
-        with torch.no_grad():
-            for parameter in self.critic.parameters():
-                parameter.clamp_(-limit, limit)
-
-    def move_generator(self, *, against_critic: bool) -> None:
-        """Take one step towards the frequencies, its conditions, and higher scores."""
-        fakes, logits, condition = self._fakes()
-        if self.is_late:
-            few = self.encoding.softmax(logits[: self._rows_a_step].detach())
-            self.late.append(few.cpu())
-        loss = -self.critic(fakes).mean() * against_critic
-        if self.training.frequencies_weight:
-            loss = loss + self.training.frequencies_weight * self._divergence(logits)
-        if condition is not None:
-            loss = loss - (condition * self.encoding.log_softmax(logits)).sum(dim=1).mean()
-        self._up.zero_grad()
-        loss.backward()
-        self._up.step()
-        self.averaged.take(self.generator)
-        self.loss = float(loss.detach())
-
-    def rows(self) -> Floats:
-        """Return rows of probabilities, those of late generators where any were kept.
-
-        A generator and a critic that answer each other go round in circles, which the mixture of
-        a circle's generators does not: single ones, and averages of their weights, do.
-        """
-        late = torch.cat(self.late)
-        if not len(late):
-            latent = self._latent(self.training.components, self.coins)[0]
-            return probabilities(self.averaged.network, latent, self.encoding)
-        components = min(self.training.components, len(late))
-        even = torch.arange(components) * len(late) // components
-        rows: Floats = late[even].double().numpy()
-        return rows
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether all of the generator's weights and statistics are, and their averages."""
-        networks = (self.generator, self.averaged.network)
-        states = (value for network in networks for value in network.state_dict().values())
-        return all(bool(torch.isfinite(value).all()) for value in states)
-
-    def misfit(self) -> float:
-        """Return how far generated rows are from what is paid for; no record has a part in it.
-
-        The mean total variation of their one-way marginals from the frequencies and, where they
-        have conditions, the mean probability that a row does not obey its own.
-        """
-        coins = torch.Generator(self.frequencies.device).manual_seed(JUDGED_BY)
-        latent, condition = self._latent(self.training.components, coins)
-        rows = probabilities(self.averaged.network, latent, self.encoding)
-        away = np.abs(rows.mean(axis=0) - self.frequencies.cpu().numpy()).sum()
-        apart = float(away) / 2 / len(self.encoding.sizes)
-        if condition is None:
-            return apart
-        obeyed = (rows * condition.cpu().numpy()).sum(axis=1).mean()
-        return apart + 1 - float(obeyed)
-
-    def state(self, seeded: np.random.Generator | None) -> State:
-        """Return all that the training goes on from; ``seeded`` is what a seed repeats."""
-        numbers: dict[str, object] = {"patience": asdict(self.patience)}
-        if seeded:
-            numbers["rng"] = seeded.bit_generator.state
-        return State(numbers, {**arrays_of(self._parts()), "late": torch.cat(self.late).numpy()})
-
-    def restore(self, state: State, seeded: np.random.Generator | None) -> None:
-        """Put the game where ``state`` was taken; CheckpointError where that is of another."""
-        try:
-            restore(self._parts(), state.arrays)
-            self.late = [torch.tensor(state.arrays["late"])]
-            self.patience = Patience(**state.numbers["patience"])
-            if seeded:
-                seeded.bit_generator.state = state.numbers["rng"]
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                "the checkpoint is of other networks, or of another device, than this fit has; "
-                "nothing was released"
-            ) from error
-
-    @property
-    def _rows_a_step(self) -> int:
-        """How many rows of each late generator are kept, so that all make the components."""
-        training = self.training
-        steps = int(training.late_share * training.steps) // training.critic_steps
-        return math.ceil(training.components / max(1, steps))
-
-    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer | torch.Generator]:
-        return {
-            "generator": self.generator,
-            "averaged": self.averaged.network,
-            "critic": self.critic,
-            "up": self._up,
-            "down": self._down,
-            "coins": self.coins,
-        }
-
-    def _fakes(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return generated rows as the critic takes them, their logits and conditions."""
-        latent, condition = self._latent(self.training.fakes, self.coins)
-        logits = self.generator(latent)
-        rows = self.encoding.straight_through(logits, self.coins, HEAT)
-        return rows if condition is None else torch.cat([rows, condition], 1), logits, condition
-
-    def _latent(self, records: int, coins: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        device = self.frequencies.device
-        latent = torch.randn(records, LATENT, generator=coins, device=device)
-        if not self.training.conditional:
-            return latent, None
-        condition = self.conditions.drawn(records, coins)
-        return torch.cat([latent, condition], dim=1), condition
-
-    def _divergence(self, logits: Tensor) -> Tensor:
-        """Return how far the mean row is from the frequencies: Kullback-Leibler, all attributes."""
-        mean = self.encoding.softmax(logits).mean(dim=0).clamp(min=1e-7)
-        ours = self.frequencies
-        return (ours * (torch.log(ours.clamp(min=1e-7)) - torch.log(mean))).sum()
+MISFIT_SEED = 0  # seed of the latent numbers by which a generator is judged, always the same
+MIN_FREQUENCY = 1e-6  # frequency of a group, so that none is out of reach
+MIN_GAIN = 0.01  # of the best misfit so far: less is none
 
 
 def fit_gan(
     table: PrivateTable,
     plan: Plan,
-    training: Training,
+    settings: GanSettings,
     rng: np.random.Generator,
-    *,
-    columns: Columns,
 ) -> MixtureModel:
     """Return the rows of a generator, trained on what the parts "ones" and "steps" pay for.
 
     One-way marginals say which codes are one input of the networks (``Compression``), and how a
-    group is shared out among its codes. Unless ``training`` gives their frequencies no weight,
+    group is shared out among its codes. Unless the settings give their frequencies no weight,
     the rows are raked to them at the end.
     """
     cliques = [(attribute,) for attribute in table.domain]
@@ -355,15 +75,15 @@ def fit_gan(
         table, cliques, plan.gaussians("ones"), rng, why="one-way marginals"
     )
     total = estimate_total(ones)
-    compression = Compression.of(table.domain, ones, coarseness=columns.coarseness)
+    compression = Compression.of(table.domain, ones, coarseness=settings.coarseness)
     frequencies = _frequencies(table.domain, ones, compression)
     coarse = table.coarsen(compression.groups)
-    rows = train(coarse, plan.sampled("steps"), frequencies, training, records=total, rng=rng)
+    rows = train(coarse, plan.sampled("steps"), frequencies, settings, records=total, rng=rng)
     weights = np.full(len(rows), 1 / len(rows))
     sizes = compression.domain.sizes
     tables = (
         raked(rows, frequencies, sizes)
-        if training.frequencies_weight
+        if settings.frequencies_weight
         else tuple(np.split(rows, np.cumsum(sizes)[:-1], axis=1))
     )
     model = MixtureModel(compression.domain, weights, tables, total)
@@ -386,16 +106,194 @@ def _frequencies(domain: Domain, ones: Sequence[Measurement], compression: Compr
     for one, ordered in zip(ones, domain.ordered, strict=True):
         counts = histogram(one, ordered, total)
         held = np.bincount(compression.groups[one.clique[0]], weights=counts)
-        held = np.maximum(held / max(held.sum(), 1e-300), LEAST)
+        held = np.maximum(held / max(held.sum(), 1e-300), MIN_FREQUENCY)
         parts.append(held / held.sum())
     return np.concatenate(parts)
 
 
+def device_of(wish: str) -> torch.device:
+    """Return the device for a wish, where "auto" is a GPU when there is one."""
+    if wish == "auto":
+        wish = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wish)
+
+
+def train(
+    table: PrivateTable,
+    part: SampledGaussians,
+    frequencies: Floats,
+    settings: GanSettings,
+    *,
+    records: float,
+    rng: np.random.Generator,
+) -> Floats:
+    """Return rows of probabilities that a generator makes after all steps of ``part``.
+
+    ``frequencies`` are those of all attributes' codes and ``records`` their noisy number, both
+    paid for. TrainingError when the generator's loss, weights or rows are no longer finite: what
+    was charged stays charged. The training of a ``keeper`` goes on from its state, CheckpointError
+    when that is of other networks.
+    """
+    with _one_thread():
+        return _trained(table, part, frequencies, settings, records=records, rng=rng)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Use one thread: sums then depend on the processor's kernels alone, not on its cores.
+
+    Small products are no slower. Processors of other instruction sets sum in other orders, and
+    a training carries that on: one seed gives one result on one kind of machine.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _trained(
+    table: PrivateTable,
+    part: SampledGaussians,
+    frequencies: Floats,
+    settings: GanSettings,
+    *,
+    records: float,
+    rng: np.random.Generator,
+) -> Floats:
+    trainer = _Trainer(table.domain, frequencies, settings, rng)
+    gradients = SampledGradients(table, part, rng, clip=settings.clip, encode=trainer.encode)
+    expected = max(1.0, part.rate * records)
+    seeded = rng if table.payer.randomness == "seeded" else None
+    keeper, spent = current_keeper(), _meter(table.payer)
+    for step in range(_begun(trainer, part, table.payer, seeded), part.count):
+        trainer.slow_down(1 - step / part.count)
+        trainer.is_late = step >= (1 - settings.late_share) * part.count
+        noisy = gradients.step(trainer.critic, REAL)
+        trainer.move_critic([total / expected for total in noisy])
+        if (step + 1) % settings.critic_steps == 0:
+            trainer.move_generator(against_critic=True)
+        amiss = "loss is" if not np.isfinite(trainer.loss) else ""
+        if not amiss and gradients.settled and not trainer.is_finite:
+            amiss = "weights are"
+        if amiss:
+            what = f"the generator's {amiss} not finite at step {step + 1} of {part.count}"
+            raise diverged(what, settings.learning_rate)
+        if gradients.settled and trainer.patience.is_over(trainer.misfit):
+            break
+        if gradients.settled and keeper:
+            keeper.offer(lambda: trainer.state(seeded))
+        tell(step + 1, part.count, trainer.loss, spent)
+    rows = trainer.rows()
+    check_rows(rows, settings.learning_rate)
+    return rows
+
+
+def _begun(
+    trainer: _Trainer, part: SampledGaussians, payer: Slice, seeded: np.random.Generator | None
+) -> int:
+    """Bring the trainer to where its first step is taken, and return that step's number.
+
+    An earlier run of this fit may have been charged for steps after its checkpoint: they are
+    spent and left out, so that the rates fall as they would have.
+    """
+    keeper = current_keeper()
+    if keeper and keeper.state:
+        trainer.restore(keeper.state, seeded)
+        return part.count - int(payer.left(part))
+    for _ in range(WARM_UP if trainer.settings.frequencies_weight else 0):
+        trainer.move_generator(against_critic=False)
+    if keeper:
+        keeper.offer(lambda: trainer.state(seeded))
+    return 0
+
+
+def _meter(payer: Slice) -> Callable[[], float]:
+    """Return what tells the epsilon of all charges so far, composed anew after further ones."""
+    known: dict[int, float] = {}
+
+    def spent() -> float:
+        charges = payer.accountant.ledger.charges
+        if len(charges) not in known:
+            curve = compose((entry.event, entry.count) for entry in charges)
+            known[len(charges)] = curve.epsilon(payer.budget.delta)
+        return known[len(charges)]
+
+    return spent
+
+
+def check_networks(settings: GanSettings, domain: Domain) -> None:
+    """Raise InputError for networks of one's own that cannot be trained over ``domain``.
+
+    Reads public facts alone: what is tried are rows that a public seed draws.
+    """
+    coins, device = torch.Generator().manual_seed(0), device_of(settings.device)
+    codes = sum(domain.sizes)
+    told = codes if settings.conditional else 0
+    generator, critic = _networks(settings, torch.zeros(codes), coins, device)
+    rows = torch.rand(BLOCK, codes + told, generator=coins).round().to(device)
+    if settings.critic:
+        check_network(critic, rows)
+    latent = torch.randn(BLOCK, LATENT + told, generator=coins).to(device)
+    try:
+        shape = tuple(generator(latent).shape)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"generator {settings.generator!r} failed: {_line(error)}") from error
+    if shape != (BLOCK, codes):
+        raise InputError(
+            f"generator {settings.generator!r} must give logits of shape {(BLOCK, codes)}, "
+            f"got {shape}"
+        )
+
+
+def _networks(
+    settings: GanSettings, start: Tensor, coins: torch.Generator, device: torch.device
+) -> tuple[nn.Module, nn.Module]:
+    """Return a generator, whose rows begin at the logits ``start``, and a critic."""
+    codes = len(start)
+    told = codes if settings.conditional else 0
+    own = torch.Generator().manual_seed(coins.initial_seed() ^ 1)
+    generator = _own(settings, "generator", (LATENT + told, codes), own)
+    if generator is None:
+        generator = Generator(LATENT + told, settings.generator_width, start, coins)
+    critic = _own(settings, "critic", (codes + told,), own)
+    if critic is None:
+        critic = Critic(codes + told, [settings.critic_width], coins)
+    return generator.to(device), critic.to(device)
+
+
+def _own(
+    settings: GanSettings,
+    network: Literal["critic", "generator"],
+    sizes: tuple[int, ...],
+    coins: torch.Generator,
+) -> nn.Module | None:
+    """Return a network of one's own, whose weights torch draws from ``coins``; None for none."""
+    make, name = settings.made(network), f"{network} {getattr(settings, network)!r}"
+    if make is None:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(coins.get_state())
+        try:
+            made = make(*sizes)
+        except Exception as error:  # whatever a stranger's function raises
+            raise InputError(f"{name} failed for sizes {sizes}: {_line(error)}") from error
+        coins.set_state(torch.get_rng_state())
+    if not isinstance(made, nn.Module):
+        raise InputError(f"{name} must return a torch.nn.Module, got {type(made).__name__}")
+    return made
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 @dataclass
-class Patience:
+class EarlyStopping:
     """Counts blocks of steps without a gain; ``blocks`` says after how many it ends, 0 for never.
 
-    >>> patience = Patience(blocks=2)
+    >>> patience = EarlyStopping(blocks=2)
     >>> [patience.is_over(lambda: misfit) for misfit in (0.5, 0.4, 0.4, 0.41)]
     [False, False, False, True]
     """
@@ -409,6 +307,181 @@ class Patience:
         if not self.blocks:
             return False
         found = misfit()
-        self.since = 0 if found < self.best * (1 - LEAST_GAIN) else self.since + 1
+        self.since = 0 if found < self.best * (1 - MIN_GAIN) else self.since + 1
         self.best = min(self.best, found)
         return self.since >= self.blocks
+
+
+class _Trainer:
+    """Both networks, their optimizers, and the coins of all that is public."""
+
+    def __init__(
+        self, domain: Domain, frequencies: Floats, settings: GanSettings, rng: np.random.Generator
+    ) -> None:
+        device = device_of(settings.device)
+        seeds = [int(seed) for seed in rng.integers(2**63, size=2)]
+        first = torch.Generator().manual_seed(seeds[0])
+        self.coins = torch.Generator(device).manual_seed(seeds[1])
+        self.settings = settings
+        self.encoding = Encoding(domain, device)
+        self.frequencies = torch.as_tensor(frequencies, dtype=torch.float32, device=device)
+        self.conditions = Conditions(self.encoding, self.frequencies)
+        codes = self.encoding.width
+        start = torch.log(self.frequencies.cpu()) * bool(settings.frequencies_weight)
+        self.generator, self.critic = _networks(settings, start, first, device)
+        self._trained = [one for one in self.critic.parameters() if one.requires_grad]
+        inputs = codes + codes * settings.conditional
+        public = torch.ones(2, inputs, device=device).triu()
+        by_ghosts = settings.critic and knows_ghosts(self.critic, public)
+        self._public_sum = ghost_sum if by_ghosts else clipped_sum
+        self.averaged = Averaged(self.generator, AVERAGING)
+        rate = settings.learning_rate
+        self._down = torch.optim.Adam(self._trained, lr=rate, betas=CRITIC_BETAS)
+        self._up = torch.optim.Adam(self.generator.parameters(), lr=rate, betas=GENERATOR_BETAS)
+        self.loss = 0.0
+        self.patience = EarlyStopping(settings.patience)
+        self.is_late = False
+        self.late = [torch.empty(0, codes)]
+
+    def encode(self, codes: Tensor, coins: Tensor) -> Tensor:
+        """Return records as the critic takes them, each with a condition by its own coin."""
+        rows = self.encoding.one_hot(codes)
+        if not self.settings.conditional:
+            return rows
+        return torch.cat([rows, self.conditions.of_records(codes, coins)], dim=1)
+
+    def slow_down(self, left: float) -> None:
+        """Set the learning rates for the part of the training that is left."""
+        for optimizer in (self._down, self._up):
+            for group in optimizer.param_groups:
+                group["lr"] = self.settings.learning_rate * max(left, LAST_RATE)
+
+    def move_critic(self, real: list[Tensor]) -> None:
+        """Take one step with a noisy mean gradient on records, and one on generated rows.
+
+        The latter needs no noise; it is clipped as the former is, so that they balance.
+        """
+        with torch.no_grad():
+            fakes = self._fakes()[0]
+        made = self._public_sum(self.critic, fakes, FAKE, self.settings.clip)
+        for parameter, ours, other in zip(self._trained, real, made, strict=True):
+            parameter.grad = ours + other.float() / len(fakes)
+        self._down.step()
+        limit = self.settings.weight_limit
+        with torch.no_grad():
+            for parameter in self._trained:
+                parameter.clamp_(-limit, limit)
+
+    def move_generator(self, *, against_critic: bool) -> None:
+        """Take one step towards the frequencies, its conditions, and higher scores."""
+        fakes, logits, condition = self._fakes()
+        if self.is_late:
+            few = self.encoding.softmax(logits[: self._rows_a_step].detach())
+            self.late.append(few.cpu())
+        loss = -self.critic(fakes).mean() * against_critic
+        if self.settings.frequencies_weight:
+            loss = loss + self.settings.frequencies_weight * self._divergence(logits)
+        if condition is not None:
+            loss = loss - (condition * self.encoding.log_softmax(logits)).sum(dim=1).mean()
+        self._up.zero_grad()
+        loss.backward()
+        self._up.step()
+        self.averaged.take(self.generator)
+        self.loss = float(loss.detach())
+
+    def rows(self) -> Floats:
+        """Return rows of probabilities, those of late generators where any were kept.
+
+        A generator and a critic that answer each other go round in circles, which the mixture of
+        a circle's generators does not: single ones, and averages of their weights, do.
+        """
+        late = torch.cat(self.late)
+        if not len(late):
+            latent = self._latent(self.settings.components, self.coins)[0]
+            return probabilities(self.averaged.network, latent, self.encoding)
+        components = min(self.settings.components, len(late))
+        even = torch.arange(components) * len(late) // components
+        rows: Floats = late[even].double().numpy()
+        return rows
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all of the generator's weights and statistics are, and their averages."""
+        networks = (self.generator, self.averaged.network)
+        states = (value for network in networks for value in network.state_dict().values())
+        return all(bool(torch.isfinite(value).all()) for value in states)
+
+    def misfit(self) -> float:
+        """Return how far generated rows are from what is paid for; no record has a part in it.
+
+        The mean total variation of their one-way marginals from the frequencies and, where they
+        have conditions, the mean probability that a row does not obey its own.
+        """
+        coins = torch.Generator(self.frequencies.device).manual_seed(MISFIT_SEED)
+        latent, condition = self._latent(self.settings.components, coins)
+        rows = probabilities(self.averaged.network, latent, self.encoding)
+        away = np.abs(rows.mean(axis=0) - self.frequencies.cpu().numpy()).sum()
+        apart = float(away) / 2 / len(self.encoding.sizes)
+        if condition is None:
+            return apart
+        obeyed = (rows * condition.cpu().numpy()).sum(axis=1).mean()
+        return apart + 1 - float(obeyed)
+
+    def state(self, seeded: np.random.Generator | None) -> State:
+        """Return all that the training goes on from; ``seeded`` is what a seed repeats."""
+        numbers: dict[str, object] = {"patience": asdict(self.patience)}
+        if seeded:
+            numbers["rng"] = seeded.bit_generator.state
+        return State(numbers, {**arrays_of(self._parts()), "late": torch.cat(self.late).numpy()})
+
+    def restore(self, state: State, seeded: np.random.Generator | None) -> None:
+        """Put the trainer where ``state`` was taken; CheckpointError where that is of another."""
+        try:
+            restore(self._parts(), state.arrays)
+            self.late = [torch.tensor(state.arrays["late"])]
+            self.patience = EarlyStopping(**state.numbers["patience"])
+            if seeded:
+                seeded.bit_generator.state = state.numbers["rng"]
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                "the checkpoint is of other networks, or of another device, than this fit has; "
+                "nothing was released"
+            ) from error
+
+    @property
+    def _rows_a_step(self) -> int:
+        """How many rows of each late generator are kept, so that all make the components."""
+        settings = self.settings
+        steps = int(settings.late_share * settings.steps) // settings.critic_steps
+        return math.ceil(settings.components / max(1, steps))
+
+    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer | torch.Generator]:
+        return {
+            "generator": self.generator,
+            "averaged": self.averaged.network,
+            "critic": self.critic,
+            "up": self._up,
+            "down": self._down,
+            "coins": self.coins,
+        }
+
+    def _fakes(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return generated rows as the critic takes them, their logits and conditions."""
+        latent, condition = self._latent(self.settings.fakes, self.coins)
+        logits = self.generator(latent)
+        rows = self.encoding.straight_through(logits, self.coins, HEAT)
+        return rows if condition is None else torch.cat([rows, condition], 1), logits, condition
+
+    def _latent(self, records: int, coins: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        device = self.frequencies.device
+        latent = torch.randn(records, LATENT, generator=coins, device=device)
+        if not self.settings.conditional:
+            return latent, None
+        condition = self.conditions.drawn(records, coins)
+        return torch.cat([latent, condition], dim=1), condition
+
+    def _divergence(self, logits: Tensor) -> Tensor:
+        """Return how far the mean row is from the frequencies: Kullback-Leibler, all attributes."""
+        mean = self.encoding.softmax(logits).mean(dim=0).clamp(min=1e-7)
+        ours = self.frequencies
+        return (ours * (torch.log(ours.clamp(min=1e-7)) - torch.log(mean))).sum()

@@ -1,4 +1,4 @@
-"""Networks that make records: rows of logits from latent numbers, and conditions on a code."""
+"""Generators: the encoding of records, networks from latent numbers to logits, and conditions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from dp_synth.mechanisms.dp_sgd import linear
 Floats = NDArray[np.float64]
 
 LATENT = 64  # numbers that a row is made from, beside its condition
-TIMID = 0.3  # of the usual weights at the last layer, so that rows start near the frequencies
+# Of the usual weights at the last layer, so that rows start near the frequencies.
+LAST_LAYER_SCALE = 0.3
 RAKING_ROUNDS = 50  # of iterative proportional fitting
 ROWS_AT_ONCE = 2048
-LEAST = 1e-7  # probability whose logarithm is taken
+MIN_PROBABILITY = 1e-7  # probability whose logarithm is taken
 
 
 class Generator(nn.Module):
@@ -38,7 +39,7 @@ class Generator(nn.Module):
         self.last = linear(inputs + 2 * width, len(start), coins)
         self.norms = nn.ModuleList([nn.BatchNorm1d(width), nn.BatchNorm1d(width)])
         with torch.no_grad():
-            self.last.weight.mul_(TIMID)
+            self.last.weight.mul_(LAST_LAYER_SCALE)
             self.last.bias.copy_(start)
 
     def forward(self, latent: Tensor) -> Tensor:
@@ -53,12 +54,12 @@ class Generator(nn.Module):
 class Averaged:
     """An exponential moving average of a network's weights and statistics."""
 
-    def __init__(self, network: Generator, kept: float) -> None:
+    def __init__(self, network: nn.Module, kept: float) -> None:
         self.network = copy.deepcopy(network)
         self._kept = kept
 
     @torch.no_grad()
-    def take(self, network: Generator) -> None:
+    def take(self, network: nn.Module) -> None:
         """Move the average towards the network as it is now."""
         for mean, new in zip(_state(self.network), _state(network), strict=True):
             mean.lerp_(new, 1 - self._kept)
@@ -89,7 +90,7 @@ class Conditions:
 
 
 @torch.no_grad()
-def probabilities(generator: Generator, latent: Tensor, encoding: Encoding) -> Floats:
+def probabilities(generator: nn.Module, latent: Tensor, encoding: Encoding) -> Floats:
     """Return the rows of probabilities that a finished generator makes of latent numbers."""
     generator.eval()
     starts = range(0, len(latent), ROWS_AT_ONCE)
@@ -129,7 +130,7 @@ def raked(rows: Floats, frequencies: Floats, sizes: tuple[int, ...]) -> tuple[Fl
     return tuple(tables)
 
 
-def _state(network: Generator) -> list[Tensor]:
+def _state(network: nn.Module) -> list[Tensor]:
     return [value for value in network.state_dict().values() if value.is_floating_point()]
 
 
@@ -179,7 +180,7 @@ class Encoding:
 
     def log_softmax(self, logits: Tensor) -> Tensor:
         """Return the logarithms of `softmax`, bounded from below."""
-        return torch.log(self.softmax(logits).clamp(min=LEAST))
+        return torch.log(self.softmax(logits).clamp(min=MIN_PROBABILITY))
 
     def _padded(self, logits: Tensor) -> Tensor:
         empty = logits.new_full((len(logits), len(self.sizes) * self._widest), -torch.inf)

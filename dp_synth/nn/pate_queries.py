@@ -1,4 +1,4 @@
-"""Questions to teachers: which records a student is asked about, and what stands against them."""
+"""PATE queries: pairs of made records that teachers are asked about, and the student of winners."""
 
 from __future__ import annotations
 
@@ -18,49 +18,53 @@ from dp_synth.transcript import HIDDEN
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-SHOWN = 3  # attributes that a question shows beside its own: of more, a vote says less of each
+CONTEXT_ATTRIBUTES = (
+    3  # attributes that a question shows beside its own: of more, a vote says less of each
+)
 SOFTENING = 0.02  # as that of teachers: weights of rarer pairs of codes are expected to be larger
 RIDGE = 1.0  # weight of the prior, in units of one question
 ITERATIONS = 60
-LEAST = 1e-9  # frequency whose logarithm is taken
-STEP = 0.5  # of the way that the chain's frequencies are brought to the reference in a sweep
+MIN_FREQUENCY = 1e-9  # frequency whose logarithm is taken
+LEANING_STEP = (
+    0.5  # of the way that the chain's frequencies are brought to the reference in a sweep
+)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """How many questions; of ``share`` of them at least ``label`` is the attribute, if named."""
+class QueryBatch:
+    """Size of a batch of queries; ``share`` of them at least are about ``label``, if named."""
 
     questions: int
     label: int | None = None
     share: float = 0.0
 
 
-Asker = Callable[[Codes, Sequence[Floats], Wanted, np.random.Generator], Questions]
+QueryMaker = Callable[[Codes, Sequence[Floats], QueryBatch, np.random.Generator], Questions]
 """Makes questions of a student's records, beside the frequencies of its reference."""
 
 
-def any_two_values(
-    records: Codes, reference: Sequence[Floats], wanted: Wanted, rng: np.random.Generator
+def pairwise_queries(
+    records: Codes, reference: Sequence[Floats], batch: QueryBatch, rng: np.random.Generator
 ) -> Questions:
     """Return questions about made records: is this value of an attribute more real, or another?
 
     The attribute is any that has two values, or the label; the other value comes from its
-    frequencies. `SHOWN` others are shown beside it.
+    frequencies. `CONTEXT_ATTRIBUTES` others are shown beside it.
     """
-    chosen = records[rng.integers(len(records), size=wanted.questions)]
-    attributes = _attributes(reference, wanted, rng)
+    chosen = records[rng.integers(len(records), size=batch.questions)]
+    attributes = _attributes(reference, batch, rng)
     others = _others(chosen, attributes, reference, rng)
     several = _with_choice(reference)
     hidden = np.ones(chosen.shape, dtype=bool)
     hidden[np.arange(len(chosen)), attributes] = False
     for number, attribute in enumerate(attributes):
         rest = several[several != attribute]
-        hidden[number, rng.permutation(rest)[:SHOWN]] = False
+        hidden[number, rng.permutation(rest)[:CONTEXT_ATTRIBUTES]] = False
     return Questions(np.where(hidden, HIDDEN, chosen), attributes, others)
 
 
-def conditioned_values(
-    records: Codes, reference: Sequence[Floats], wanted: Wanted, rng: np.random.Generator
+def conditional_queries(
+    records: Codes, reference: Sequence[Floats], batch: QueryBatch, rng: np.random.Generator
 ) -> Questions:
     """Return questions about records that were given a condition first.
 
@@ -69,9 +73,9 @@ def conditioned_values(
     sect. 4.3), so that rare values are asked about as well. Another attribute is then the
     question.
     """
-    attributes = _attributes(reference, wanted, rng)
+    attributes = _attributes(reference, batch, rng)
     several = _with_choice(reference)
-    chosen = np.empty((wanted.questions, records.shape[1]), dtype=np.int32)
+    chosen = np.empty((batch.questions, records.shape[1]), dtype=np.int32)
     hidden = np.ones(chosen.shape, dtype=bool)
     hidden[np.arange(len(chosen)), attributes] = False
     for number, attribute in enumerate(attributes):
@@ -82,16 +86,18 @@ def conditioned_values(
         chosen[number] = records[rng.choice(having) if len(having) else rng.integers(len(records))]
         chosen[number, condition] = value
         rest = several[(several != attribute) & (several != condition)]
-        hidden[number, [condition, *rng.permutation(rest)[: SHOWN - 1]]] = False
+        hidden[number, [condition, *rng.permutation(rest)[: CONTEXT_ATTRIBUTES - 1]]] = False
     others = _others(chosen, attributes, reference, rng)
     return Questions(np.where(hidden, HIDDEN, chosen), attributes, others)
 
 
-def _attributes(reference: Sequence[Floats], wanted: Wanted, rng: np.random.Generator) -> Integers:
+def _attributes(
+    reference: Sequence[Floats], batch: QueryBatch, rng: np.random.Generator
+) -> Integers:
     several = _with_choice(reference)
-    attributes = rng.choice(several, wanted.questions)
-    if wanted.label is not None and wanted.label in several:
-        attributes[rng.random(wanted.questions) < wanted.share] = wanted.label
+    attributes = rng.choice(several, batch.questions)
+    if batch.label is not None and batch.label in several:
+        attributes[rng.random(batch.questions) < batch.share] = batch.label
     return attributes
 
 
@@ -187,13 +193,13 @@ class Student:
                 marks[np.arange(len(codes)), starts[axis] + codes[:, axis]] = 1.0
             for axis, frequencies in enumerate(self.reference):
                 seen = np.bincount(codes[:, axis], minlength=len(frequencies)) + 0.5
-                wanted = frequencies * len(codes) + 0.5
-                own[axis] += STEP * np.log(wanted / seen)
+                batch = frequencies * len(codes) + 0.5
+                own[axis] += LEANING_STEP * np.log(batch / seen)
         return codes, own
 
     def leanings(self) -> list[Floats]:
         """Return the logarithms of the reference, from which sweeps start."""
-        return [np.log(np.maximum(frequencies, LEAST)) for frequencies in self.reference]
+        return [np.log(np.maximum(frequencies, MIN_FREQUENCY)) for frequencies in self.reference]
 
 
 def independent_records(

@@ -1,4 +1,4 @@
-"""Rounds of votes, a student taught by them, and a generator taught by the student."""
+"""PATE training: rounds of votes, a student taught by them, and a generator by the student."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from dp_synth.mechanisms import measure
 from dp_synth.mechanisms.pate import Questions, StoppingRule, Teachers
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.marginal_network import MarginalTargets, RowGenerator, Training
-from dp_synth.nn.pate_queries import Asker, Student, Wanted, independent_records
-from dp_synth.nn.settings import Lessons
+from dp_synth.nn.pate_queries import QueryBatch, QueryMaker, Student, independent_records
+from dp_synth.nn.settings import PateSettings
 from dp_synth.transcript import Measurement
 
 Floats = NDArray[np.float64]
@@ -33,29 +33,34 @@ RARE = 5e-4  # pairs of codes that are rarer weigh no more in the generator's er
 
 
 def fit_by_votes(
-    table: PrivateTable, plan: Plan, lessons: Lessons, ask: Asker, rng: np.random.Generator
+    table: PrivateTable,
+    plan: Plan,
+    settings: PateSettings,
+    ask: QueryMaker,
+    rng: np.random.Generator,
 ) -> Model:
     """Return the model of a fit: columns are measured, then all else is asked of teachers.
 
     Independent columns where the plan has no votes: nothing can be asked of one attribute.
     """
     ones = _measured(table, plan, rng)
-    part = plan.votes("votes")
-    if not part.count:
+    if not plan.votes("votes").count:
         return independent_model(table.domain, ones)
-    return _teach(table, ones, replace(lessons, part=part), ask, rng)
+    return _train(table, ones, settings, ask, rng)
 
 
 def only_votes(
-    table: PrivateTable, plan: Plan, lessons: Lessons, ask: Asker, rng: np.random.Generator
+    table: PrivateTable,
+    plan: Plan,
+    settings: PateSettings,
+    ask: QueryMaker,
+    rng: np.random.Generator,
 ) -> None:
     """Ask the table all that `fit_by_votes` asks of it, and end with the last vote."""
     ones = _measured(table, plan, rng)
-    part = plan.votes("votes")
-    if part.count:
-        lessons = replace(lessons, part=part)
-        _, reference, teachers = _school(table, ones, lessons, rng)
-        ask_all(teachers, reference, lessons, ask, rng)
+    if plan.votes("votes").count:
+        _, reference, teachers = _setup(table, ones, settings, rng)
+        ask_all(teachers, reference, settings, ask, rng)
 
 
 def _measured(table: PrivateTable, plan: Plan, rng: np.random.Generator) -> list[Measurement]:
@@ -63,37 +68,41 @@ def _measured(table: PrivateTable, plan: Plan, rng: np.random.Generator) -> list
     return measure(table, columns, plan.gaussians("ones"), rng)
 
 
-def _school(
-    table: PrivateTable, ones: Sequence[Measurement], lessons: Lessons, rng: np.random.Generator
+def _setup(
+    table: PrivateTable,
+    ones: Sequence[Measurement],
+    settings: PateSettings,
+    rng: np.random.Generator,
 ) -> tuple[Compression, list[Floats], Teachers]:
     """Return groups of codes, the frequencies of the groups, and the teachers over them."""
     total = estimate_total(ones)
-    compression = few_groups(table.domain, ones, lessons.most_groups)
+    compression = few_groups(table.domain, ones, settings.most_groups)
     reference = [
         np.bincount(compression.groups[one.clique[0]], weights=_histogram(table.domain, one, total))
         / total
         for one in ones
     ]
-    stop = _stopping_rule(table, lessons) if lessons.stops_by_votes else None
+    stop = _stopping_rule(table, settings) if settings.stops_by_votes else None
     coarse = table.coarsen(compression.groups)
-    return compression, reference, Teachers(coarse, lessons.part, reference, rng, stop=stop)
+    votes = table.payer.plan.votes("votes")
+    return compression, reference, Teachers(coarse, votes, reference, rng, stop=stop)
 
 
-def _stopping_rule(table: PrivateTable, lessons: Lessons) -> StoppingRule:
+def _stopping_rule(table: PrivateTable, settings: PateSettings) -> StoppingRule:
     """Return the rule that counts, beside the votes, all that the fit pays for."""
     parts = [part for part in table.payer.plan.parts.values() if part.count]
     gaussians = [p for p in parts if isinstance(p, Gaussians | ThresholdedGaussians)]
     rho = sum(0.5 * part.count / part.event().noise_multiplier ** 2 for part in gaussians)
     thresholds = [part for part in parts if isinstance(part, ThresholdedGaussians)]
     told = sum(part.count * part.event().delta for part in thresholds)
-    return StoppingRule(lessons.target_epsilon, table.payer.budget.delta - told, rho)
+    return StoppingRule(settings.target_epsilon, table.payer.budget.delta - told, rho)
 
 
-def _teach(
+def _train(
     table: PrivateTable,
     ones: Sequence[Measurement],
-    lessons: Lessons,
-    ask: Asker,
+    settings: PateSettings,
+    ask: QueryMaker,
     rng: np.random.Generator,
 ) -> MixtureModel:
     """Return the generator that a student taught by noisy votes has trained.
@@ -102,17 +111,17 @@ def _teach(
     the reference. In each round the student's own records are asked about; it is then taught
     by the winners of all rounds together. The generator sees the student's records alone.
     """
-    compression, reference, teachers = _school(table, ones, lessons, rng)
-    made = taught_records(teachers, reference, lessons, ask, rng)
-    training = Training(rows=lessons.rows, steps=lessons.steps)
+    compression, reference, teachers = _setup(table, ones, settings, rng)
+    made = student_records(teachers, reference, settings, ask, rng)
+    training = Training(rows=settings.rows, steps=settings.steps)
     generator = generator_of(made, reference, training, int(rng.integers(2**63)))
     coarse = generator.model(compression.domain, estimate_total(ones), np.concatenate(reference))
     return coarse.refined(table.domain, compression.groups, compression.shares)
 
 
 @dataclass(frozen=True, eq=False)
-class Classroom:
-    """What a student goes by: winners, losers, where they differ, and records of its own."""
+class StudentState:
+    """State of a student: winners, losers, where they differ, and records of its own."""
 
     better: Codes
     worse: Codes
@@ -120,8 +129,8 @@ class Classroom:
     records: Codes
     leanings: Sequence[Floats]
 
-    def heard(self, questions: Questions, won: NDArray[np.bool_]) -> Classroom:
-        """Return the classroom after these questions were answered."""
+    def heard(self, questions: Questions, won: NDArray[np.bool_]) -> StudentState:
+        """Return the state after these questions were answered."""
         asked, twins = questions.records, questions.twins()
         return replace(
             self,
@@ -132,64 +141,64 @@ class Classroom:
 
     def taught(
         self, reference: Sequence[Floats], rng: np.random.Generator
-    ) -> tuple[Student, Classroom]:
-        """Return the student of all winners so far, and the classroom with its new records."""
+    ) -> tuple[Student, StudentState]:
+        """Return the student of all winners so far, and the state with its new records."""
         student = Student.taught(reference, self.better, self.worse, self.attributes)
         records, leanings = student.sweep(self.records, self.leanings, ASKING_SWEEPS, rng)
         return student, replace(self, records=records, leanings=leanings)
 
 
-def taught_records(
+def student_records(
     teachers: Teachers,
     reference: Sequence[Floats],
-    lessons: Lessons,
-    ask: Asker,
+    settings: PateSettings,
+    ask: QueryMaker,
     rng: np.random.Generator,
 ) -> Codes:
     """Return records of the student who was taught in rounds, every vote of the part used."""
-    room = ask_all(teachers, reference, lessons, ask, rng)
+    state = ask_all(teachers, reference, settings, ask, rng)
     student = Student.untaught(reference)
-    if len(room.better):
-        student, room = room.taught(reference, rng)
-    copies = np.repeat(room.records, COPIES, axis=0)
-    return student.sweep(copies, room.leanings, LAST_SWEEPS, rng)[0]
+    if len(state.better):
+        student, state = state.taught(reference, rng)
+    copies = np.repeat(state.records, COPIES, axis=0)
+    return student.sweep(copies, state.leanings, LAST_SWEEPS, rng)[0]
 
 
 def ask_all(
     teachers: Teachers,
     reference: Sequence[Floats],
-    lessons: Lessons,
-    ask: Asker,
+    settings: PateSettings,
+    ask: QueryMaker,
     rng: np.random.Generator,
-) -> Classroom:
+) -> StudentState:
     """Return what a student heard in all rounds, before it is taught by the last of them.
 
     Between rounds it is taught, for the next questions are about its records. The votes end
     early where the teachers answer fewer than they were asked.
     """
-    label = lessons.label_axis(teachers.domain)
-    room = _empty_classroom(reference, rng)
-    for asked in np.array_split(np.arange(lessons.part.count), lessons.rounds):
+    label = settings.label_axis(teachers.domain)
+    state = _empty_state(reference, rng)
+    for asked in np.array_split(np.arange(settings.votes), settings.rounds):
         if not len(asked):
             break  # the larger shares come first
-        if len(room.better):
-            room = room.taught(reference, rng)[1]
-        wanted = Wanted(len(asked), label, lessons.label_share)
-        questions = ask(room.records, reference, wanted, rng)
+        if len(state.better):
+            state = state.taught(reference, rng)[1]
+        wanted = QueryBatch(len(asked), label, settings.label_share)
+        questions = ask(state.records, reference, wanted, rng)
         won = teachers.vote(questions, why="which of two made records is more real")
-        room = room.heard(questions.first(len(won)), won)
+        state = state.heard(questions.first(len(won)), won)
         if len(won) < len(questions):
             break
-    return room
+    return state
 
 
-def _empty_classroom(reference: Sequence[Floats], rng: np.random.Generator) -> Classroom:
+def _empty_state(reference: Sequence[Floats], rng: np.random.Generator) -> StudentState:
     made = MADE_CELLS // sum(len(frequencies) for frequencies in reference)
     made = min(MOST_MADE, max(LEAST_MADE, made))
     records = independent_records(reference, made, rng)
     leanings = Student.untaught(reference).leanings()
     none = np.empty((0, len(reference)), dtype=np.int32)
-    return Classroom(none, none, np.empty(0, dtype=np.int64), records, leanings)
+    return StudentState(none, none, np.empty(0, dtype=np.int64), records, leanings)
 
 
 def generator_of(

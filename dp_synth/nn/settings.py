@@ -1,18 +1,23 @@
-"""How adversarial networks are trained: public settings, checked; needs no torch."""
+"""Settings of the synthesizers that train networks, public and checked; needs no torch."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
-from typing import Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dp_synth.accounting import Gaussians, Plan, SampledGaussians, Unbounded, Votes
+from dp_synth.accounting.events import VoteNoise
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError, missing_extra
-from dp_synth.extensions import unknown
+from dp_synth.extensions import find, name_of, unknown
 from dp_synth.mechanisms.pate import check_teachers
 from dp_synth.settings import check_settings
+
+if TYPE_CHECKING:
+    from torch import nn
 
 DEVICES = ("auto", "cpu", "cuda")
 # Of a critic whose sums in whole numbers are exact: see `dp_synth.mechanisms.dp_sgd`.
@@ -21,14 +26,13 @@ LEAST_RATE = 1e-9
 LARGEST_LAYER, MOST_ROWS = 2**13, 2**17  # of a generator, and of one batch of its rows
 
 Accounting = Literal["exact", "data_dependent"]
-LARGEST = {"votes": 1_000_000, "rounds": 10_000, "rows": MOST_ROWS, "steps": 10_000_000}
 NO_GUARANTEE = "data-dependent accounting"  # in the ledger's words
 # Times less noise than a guarantee needs, in votes that stop by what they seem to cost.
 BOLDNESS = 2.0
 
 
 @dataclass(frozen=True)
-class Training:
+class GanSettings:
     """Settings of a generator and its private critic; nothing in them depends on records.
 
     ``frequencies_weight`` is that of the generator's divergence from paid frequencies; at 0 they
@@ -38,24 +42,36 @@ class Training:
     that are charged together (``CHARGED_AT_ONCE``) have brought generated rows no nearer to the
     paid frequencies and to their conditions. Steps not taken are not charged, but stay reserved,
     and the ledger certifies the reservation: where a training stops depends on its noisy steps.
-    InputError for a setting out of range.
+
+    ``critic`` makes a network of one's own from the number of its inputs, ``generator`` one from
+    the numbers of its inputs and of its outputs, which are logits of all codes. Either is a
+    function or its name, ``module:function``, and is kept as the name. InputError for a setting
+    out of range.
     """
 
-    steps: int  # of the critic, each paid for
-    rate: float  # chance of each record to take part in a step
-    critic_steps: int  # for each step of the generator
-    clip: float  # largest norm of a record's gradient
-    weight_limit: float  # of the critic, which makes its slope finite
-    learning_rate: float
-    fakes: int  # generated rows of a step
-    critic_width: int
-    generator_width: int
-    components: int  # rows of probabilities that are released
-    conditional: bool
-    frequencies_weight: float
-    late_share: float  # of the steps, whose generators' rows are released; 0: averaged weights
-    device: str
+    name: ClassVar[str]
+    conditional: ClassVar[bool] = False  # whether the generator is told a code that it must obey
+
+    steps: int = 1500  # of the critic, each paid for
+    rate: float = 0.026  # chance of each record to take part in a step
+    columns_share: float = 0.15  # of the cost, for one-way marginals
+    coarseness: float = 1.2  # how many records a group of merged codes holds; see Compression
+    critic_steps: int = 1  # for each step of the generator
+    clip: float = 1.0  # largest norm of a record's gradient
+    weight_limit: float = 0.3  # of the critic, which makes its slope finite
+    learning_rate: float = 0.006
+    fakes: int = 1024  # generated rows of a step
+    critic_width: int = 128
+    generator_width: int = 128
+    frequencies_weight: ClassVar[float] = 0.0
+    components: int = 4096  # rows of probabilities that are released
+    late_share: float = (
+        0.0  # of the steps, whose generators' rows are released; 0: averaged weights
+    )
+    device: str = "auto"
     patience: int = 0  # blocks of steps without a gain; 0 for all steps, whatever they bring
+    critic: str | Callable[..., Any] = ""  # of one's own, by its inputs
+    generator: str | Callable[..., Any] = ""  # of one's own, by its inputs and outputs
 
     LARGEST: ClassVar = {
         "weight_limit": LARGEST_WEIGHT,
@@ -66,15 +82,15 @@ class Training:
         "learning_rate": 3e38,
     }
 
-    @classmethod
-    def of(cls, recipe: object, *, conditional: bool, frequencies_weight: float) -> Training:
-        """Return the settings that ``recipe`` has under the same names, beside the two given."""
-        given = {"conditional": conditional, "frequencies_weight": frequencies_weight}
-        names = [field.name for field in fields(cls) if field.name not in given]
-        settings: dict[str, Any] = {name: getattr(recipe, name) for name in names}
-        return cls(**settings | given)
-
     def __post_init__(self) -> None:
+        for one in ("critic", "generator"):
+            if callable(made := getattr(self, one)):
+                name = name_of("networks", made, {})
+                if "<" in name:  # many have it, so that it finds none of them again
+                    raise InputError(
+                        f"{one} must be a function of a module by its name, got {name}"
+                    )
+                object.__setattr__(self, one, name)
         check_settings(self)
         for field in fields(self):
             value = getattr(self, field.name)
@@ -91,6 +107,8 @@ class Training:
                 f"rate must lie in (0, 1], a chance of each record of {LEAST_RATE:g} or more, got "
                 f"{self.rate}"
             )
+        if not 0 < self.columns_share < 1:
+            raise InputError(f"columns_share must lie in (0, 1), got {self.columns_share}")
         if self.late_share > 1:
             raise InputError(f"late_share must lie in [0, 1], got {self.late_share}")
         if self.fakes < 2:
@@ -98,79 +116,75 @@ class Training:
         if self.device not in DEVICES:
             raise InputError(f"device must be one of {', '.join(DEVICES)}, got {self.device!r}")
 
+    def made(self, network: Literal["critic", "generator"]) -> Callable[..., nn.Module] | None:
+        """Return what makes a network of one's own; None where none was given."""
+        name = getattr(self, network)
+        nothing: dict[str, Callable[..., nn.Module]] = {}
+        return find("networks", name, nothing) if name else None
 
-@dataclass(frozen=True)
-class Columns:
-    """How the one-way marginals come before the training: their share, and codes of one input."""
+    def plan(self, domain: Domain) -> Plan:
+        """One-way marginals, then steps; InputError for constraints, which rows cannot keep.
 
-    share: float  # of the cost
-    coarseness: float  # how many records a group of merged codes holds; see Compression
+        InputError as well where torch or the device is missing, and for networks of one's own
+        that cannot be trained.
+        """
+        refuse_constraints(self.name, domain)
+        require_torch(self.name)
+        require_device(self.device)
+        if self.critic or self.generator:
+            from dp_synth.nn.gan import check_networks
 
-    def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
-            raise InputError(f"columns_share must lie in (0, 1), got {self.share}")
-        if not (math.isfinite(self.coarseness) and self.coarseness >= 0):
-            raise InputError(f"coarseness must be a finite number from 0, got {self.coarseness}")
-
-
-def gan_plan(name: str, domain: Domain, training: Training, columns: Columns) -> Plan:
-    """Return one-way marginals, then steps, as the synthesizer ``name`` will charge them.
-
-    InputError for constraints, which rows cannot keep, and where torch or the device is missing.
-    """
-    if domain.supports:
-        raise InputError(
-            f"{name} cannot keep the schema's constraints; use clique_tree or mst, or take the "
-            "constraints out"
-        )
-    require_torch(name)
-    require_device(training.device)
-    steps = SampledGaussians(training.steps, training.rate, 1 - columns.share)
-    return Plan({"ones": Gaussians(len(domain), columns.share), "steps": steps})
+            check_networks(self, domain)
+        steps = SampledGaussians(self.steps, self.rate, 1 - self.columns_share)
+        return Plan({"ones": Gaussians(len(domain), self.columns_share), "steps": steps})
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """How a student and its generator are taught; all public. InputError where it cannot be.
+class PateSettings:
+    """Settings of teachers, a student and its generator; all public.
 
     ``records`` is a declared, public number of records, 0 where none is. ``target_epsilon`` is
-    where votes stop whose ``accounting`` is data-dependent, which certifies nothing.
+    where votes stop whose ``accounting`` is data-dependent, which certifies nothing. InputError
+    for a setting out of range.
     """
 
-    part: Votes
-    label: str
-    rounds: int
-    most_groups: int
-    steps: int
-    rows: int
-    accounting: Accounting
-    target_epsilon: float
-    label_share: float = 0.5
-    records: int = 0
+    name: ClassVar[str]
 
-    @classmethod
-    def of(cls, recipe: object, part: Votes) -> Lessons:
-        """Return the settings that ``recipe`` has under the same names, beside its votes."""
-        shared = [field.name for field in fields(cls) if field.name != "part"]
-        return cls(part, **{name: getattr(recipe, name) for name in shared})
+    votes: int = 1000
+    teachers: int = 1001
+    noise: VoteNoise = "gaussian"
+    share: float = 0.7  # of the zCDP cost, for votes
+    label: str = ""  # the attribute of most interest
+    label_share: float = 0.5  # of the questions that are about the label, and its part of the rest
+    rounds: int = 5
+    most_groups: int = 8  # of codes, an attribute
+    steps: int = 600  # of the generator
+    rows: int = 512
+    records: int = 0  # a public number of records; 0 where none is declared
+    accounting: Accounting = "exact"
+    target_epsilon: float = 0.0  # where data-dependent accounting stops
+
+    LARGEST: ClassVar = {
+        "votes": 1_000_000,
+        "rounds": 10_000,
+        "rows": MOST_ROWS,
+        "steps": 10_000_000,
+    }
 
     def __post_init__(self) -> None:
-        least = {"votes": (self.part.count, 1), "rounds": (self.rounds, 1)}
-        least |= {"most_groups": (self.most_groups, 2), "steps": (self.steps, 1)}
-        least |= {"rows": (self.rows, 1), "records": (self.records, 0)}
-        for name, (value, smallest) in least.items():
-            if value < smallest:
+        check_settings(self)
+        least = {"votes": 1, "rounds": 1, "most_groups": 2, "steps": 1, "rows": 1, "records": 0}
+        for name, smallest in least.items():
+            if (value := getattr(self, name)) < smallest:
                 raise InputError(f"{name} must be {smallest} or more, got {value}")
-            if value > LARGEST.get(name, value):
-                raise InputError(f"{name} must be at most {LARGEST[name]}, got {value}")
-        check_teachers(self.part.teachers)
-        if self.records and self.part.teachers > self.records:
+        check_teachers(self.teachers)
+        if self.records and self.teachers > self.records:
             raise InputError(
                 f"there must be no more teachers than the {self.records} records that are "
-                f"declared, got {self.part.teachers}"
+                f"declared, got {self.teachers}"
             )
-        if self.part.scale is None and not 0 < self.part.share < 1:
-            raise InputError(f"share must lie in (0, 1), got {self.part.share}")
+        if not 0 < self.share < 1:
+            raise InputError(f"share must lie in (0, 1), got {self.share}")
         if not 0 <= self.label_share <= 1:
             raise InputError(f"label_share must lie in [0, 1], got {self.label_share}")
         self._check_accounting()
@@ -180,23 +194,19 @@ class Lessons:
         """Whether the exact votes say when to stop, so that nothing is certified."""
         return self.accounting == "data_dependent"
 
-    def plan(self, name: str, domain: Domain) -> Plan:
-        """Return one Gaussian answer an attribute, and the votes where something can be asked.
+    def plan(self, domain: Domain) -> Plan:
+        """One-way marginals, and votes where something can be asked.
 
         InputError for constraints, which a generator cannot keep, and for an unknown label.
         Beside votes that stop by what they said, a part that nothing bounds.
         """
-        require_torch(name)
-        if domain.supports:
-            raise InputError(
-                f"{name} cannot keep the schema's constraints; use clique_tree or mst, or take "
-                "the constraints out"
-            )
+        require_torch(self.name)
+        refuse_constraints(self.name, domain)
         if self.label and self.label not in domain:
             raise InputError(f"label: {unknown('attribute', self.label, domain)}")
-        several = sum(size > 1 for size in domain.sizes)
-        votes = self.part if several > 1 else replace(self.part, count=0)
-        ones = Gaussians(len(domain), 1 - self.part.share)
+        several = sum(size > 1 for size in domain.sizes) > 1
+        votes = Votes(self.votes * several, self.teachers, self.noise, self.share)
+        ones = Gaussians(len(domain), 1 - self.share)
         if not self.stops_by_votes:
             return Plan({"ones": ones, "votes": votes})
         bold = replace(votes, share=votes.share * BOLDNESS**2)
@@ -208,11 +218,6 @@ class Lessons:
         return domain.axis(self.label) if self.label else None
 
     def _check_accounting(self) -> None:
-        if self.accounting not in get_args(Accounting):
-            raise InputError(
-                f"accounting must be one of {', '.join(get_args(Accounting))}, got "
-                f"{self.accounting!r}"
-            )
         if not self.stops_by_votes:
             if self.target_epsilon:
                 raise InputError(
@@ -224,11 +229,20 @@ class Lessons:
                 "data_dependent accounting needs a finite target_epsilon above 0, got "
                 f"{self.target_epsilon}"
             )
-        elif self.part.noise != "laplace":
+        elif self.noise != "laplace":
             raise InputError(
                 "data_dependent accounting is that of laplace votes; set noise to laplace, got "
-                f"{self.part.noise}"
+                f"{self.noise}"
             )
+
+
+def refuse_constraints(synthesizer: str, domain: Domain) -> None:
+    """Raise InputError for structural zeros, which rows of independent attributes cannot keep."""
+    if domain.supports:
+        raise InputError(
+            f"{synthesizer} cannot keep the schema's constraints; use clique_tree or mst, or take "
+            "the constraints out"
+        )
 
 
 def require_torch(synthesizer: str) -> None:

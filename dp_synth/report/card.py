@@ -26,8 +26,8 @@ from dp_synth.errors import InputError
 from dp_synth.files import written_whole
 from dp_synth.readers import parse_json, read_json
 from dp_synth.release import Release
-from dp_synth.report.card_internal import InternalPart
-from dp_synth.report.card_public import Publishable, publishable_part
+from dp_synth.report.internal import InternalPart
+from dp_synth.report.publishable import Publishable, publishable_part
 
 FORMAT, VERSION = "dp_synth.card", 1
 
@@ -83,7 +83,7 @@ class DataCard:
         Each is there whole or not at all, and both or none. With an internal part its owner alone
         can read them. InputError for another ending, and for texts that no file can hold.
         """
-        from dp_synth.report.card_page import page_of
+        from dp_synth.report.pages import card_page
 
         target, page = places(path)
         private = self.internal is not None
@@ -92,7 +92,7 @@ class DataCard:
             written_whole(target, private=private) as passing,
         ):
             try:
-                passing_page.write_text(page_of(self), encoding="utf-8")
+                passing_page.write_text(card_page(self), encoding="utf-8")
                 passing.write_text(self.to_json(), encoding="utf-8")
             except UnicodeEncodeError:
                 raise InputError(

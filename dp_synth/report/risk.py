@@ -32,7 +32,7 @@ from dp_synth.errors import InputError
 from dp_synth.files import PRIVATE, passing_name
 from dp_synth.metrics.estimate import TAIL, Estimate
 from dp_synth.release import Release
-from dp_synth.report.card_promise import upward
+from dp_synth.report.guarantee import upward
 from dp_synth.rounding import at_most
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
@@ -141,7 +141,7 @@ class RiskReport:
         Its owner alone can read them. InputError where there is something by that name, or no
         place for it.
         """
-        from dp_synth.figures.accounting import save
+        from dp_synth.figures.files import save
 
         target = Path(folder)
         if target.exists() or not target.parent.is_dir():

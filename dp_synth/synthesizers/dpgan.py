@@ -8,15 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from dp_synth.accounting import Plan
-from dp_synth.domain import Domain
 from dp_synth.inference import Model
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.nn.settings import Columns, Training, gan_plan
+from dp_synth.nn.settings import GanSettings
 from dp_synth.synthesizers.base import Synthesizer
 
 
 @dataclass(frozen=True)
-class DPGAN(Synthesizer):
+class DPGAN(GanSettings, Synthesizer):
     """Trains a generator of rows against a Wasserstein critic under DP-SGD, and no more.
 
     Xie et al. 2018 (arXiv:1802.06739), with Poisson batches, clipped gradients and limited
@@ -40,38 +39,9 @@ class DPGAN(Synthesizer):
     cites: ClassVar[tuple[str, ...]] = ("xie2018", "abadi2016")
     resumable: ClassVar[bool] = True
 
-    steps: int = 1500
-    rate: float = 0.026  # chance of each record to take part in a step
-    columns_share: float = 0.15  # of the cost, for one-way marginals
-    coarseness: float = 1.2  # how many records a group of merged codes holds; see Compression
-    critic_steps: int = 1  # for each step of the generator
-    clip: float = 1.0
-    weight_limit: float = 0.3
-    learning_rate: float = 0.006
-    fakes: int = 1024
-    critic_width: int = 128
-    generator_width: int = 128
-    components: int = 4096
-    late_share: float = 0.8  # of the steps, whose generators' rows are released; see Training
-    device: str = "auto"
-    patience: int = 0  # blocks of 50 steps without a gain, after which it stops; see Training
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._columns()
-        self._training()
-
-    def plan(self, domain: Domain) -> Plan:
-        """One-way marginals, then steps; InputError for constraints, which rows cannot keep."""
-        return gan_plan(self.name, domain, self._training(), self._columns())
+    late_share: float = 0.8  # of the steps, whose generators' rows are released
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         from dp_synth.nn.gan import fit_gan
 
-        return fit_gan(table, plan, self._training(), rng, columns=self._columns())
-
-    def _columns(self) -> Columns:
-        return Columns(self.columns_share, self.coarseness)
-
-    def _training(self) -> Training:
-        return Training.of(self, conditional=False, frequencies_weight=0.0)
+        return fit_gan(table, plan, self, rng)

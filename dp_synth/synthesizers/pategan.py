@@ -7,17 +7,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from dp_synth.accounting import Plan, Votes
-from dp_synth.accounting.events import VoteNoise
-from dp_synth.domain import Domain
+from dp_synth.accounting import Plan
 from dp_synth.inference import Model
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.nn.settings import Accounting, Lessons
+from dp_synth.nn.settings import PateSettings
 from dp_synth.synthesizers.base import Synthesizer
 
 
 @dataclass(frozen=True)
-class PATEGAN(Synthesizer):
+class PATEGAN(PateSettings, Synthesizer):
     """Asks many small teachers which of two made records is the more real, and learns from it.
 
     PATE-GAN (Jordon, Yoon & van der Schaar 2019) with its parts: teachers with disjoint
@@ -52,39 +50,14 @@ class PATEGAN(Synthesizer):
     reference: ClassVar[str] = "Jordon, Yoon & van der Schaar 2019, ICLR"
     cites: ClassVar[tuple[str, ...]] = ("jordon2019", "papernot2017")
 
-    votes: int = 1000
-    teachers: int = 1001
-    noise: VoteNoise = "gaussian"
-    share: float = 0.7  # of the zCDP cost, for votes
-    label: str = ""  # the attribute of most interest
-    label_share: float = 0.5  # of the questions that are about the label, and its part of the rest
-    rounds: int = 5
-    most_groups: int = 8  # of codes, an attribute
-    steps: int = 600  # of the generator
-    rows: int = 512
-    records: int = 0  # a public number of records; 0 where none is declared
-    accounting: Accounting = "exact"
-    target_epsilon: float = 0.0  # where data-dependent accounting stops
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._lessons()
-
-    def plan(self, domain: Domain) -> Plan:
-        """One-way marginals and votes; InputError for constraints or an unknown label."""
-        return self._lessons().plan(self.name, domain)
-
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
-        from dp_synth.nn.pate_queries import any_two_values
+        from dp_synth.nn.pate_queries import pairwise_queries
         from dp_synth.nn.pate_training import fit_by_votes
 
-        return fit_by_votes(table, plan, self._lessons(), any_two_values, rng)
+        return fit_by_votes(table, plan, self, pairwise_queries, rng)
 
     def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> None:
-        from dp_synth.nn.pate_queries import any_two_values
+        from dp_synth.nn.pate_queries import pairwise_queries
         from dp_synth.nn.pate_training import only_votes
 
-        only_votes(table, plan, self._lessons(), any_two_values, rng)
-
-    def _lessons(self) -> Lessons:
-        return Lessons.of(self, Votes(self.votes, self.teachers, self.noise, self.share))
+        only_votes(table, plan, self, pairwise_queries, rng)

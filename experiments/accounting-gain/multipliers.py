@@ -19,10 +19,10 @@ from dp_synth.accounting import (
     calibrate,
     compose,
 )
-from dp_synth.accounting.conversions import gaussian_epsilon
-from dp_synth.accounting.event_file import noise_factor
+from dp_synth.accounting.calibration import noise_factor
+from dp_synth.accounting.conversions import gaussian_epsilon, zcdp_rho
 from dp_synth.accounting.events import NoisyVote, SampledGaussian
-from dp_synth.accounting.filters import cost, limit, zcdp_rho
+from dp_synth.accounting.filters import cost, limit
 
 DELTA = 1e-5
 ATTRIBUTES = 15  # of the bundled Adult table

@@ -7,13 +7,28 @@ accounting shares it. So all fits are of one code, and differ in their noise alo
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from experiments.accounting_gain.multipliers import (
+    DELTA,
+    ONES,
+    PAIRS,
+    TOGETHER,
+    TREE,
+    aim_multiplier,
+    clique_tree_epsilon,
+    dpctgan_multiplier,
+    mst_events,
+    mst_multiplier,
+    shares_of,
+    together,
+    true_epsilon,
+)
 
 import dp_synth as dps
 from dp_synth.accounting import Gaussians, Plan, Selections
@@ -29,37 +44,17 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[0]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from multipliers import (
-    DELTA,
-    ONES,
-    PAIRS,
-    TOGETHER,
-    TREE,
-    aim_multiplier,
-    clique_tree_epsilon,
-    dpctgan_multiplier,
-    mst_events,
-    mst_multiplier,
-    shares_of,
-    together,
-    true_epsilon,
-)
-from outline import (
+from experiments.outline import (
     RECORDS,
     Experiment,
     Record,
     answer,
     begin,
     interval,
-    main,
-    markdown,
     read,
     shown,
 )
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -282,7 +277,7 @@ def draw() -> Figure:
     _draw_fits(lower[1], records, "mst", "auc")
     _draw_fits(lower[2], records, "clique_tree", "tv")
     note = f"δ = {DELTA:g}; below: Adult, mean and 95 % t-interval over {_seeds(records)} seeds"
-    below(figure, [*upper, *lower], note, series=())
+    below(figure, [*upper, *lower], note)
     return figure
 
 
@@ -332,6 +327,3 @@ def _line(axes: Axes, ys: list[float], accounting: str) -> None:
 
 
 EXPERIMENT = Experiment(HERE, (HERE / RECORDS,), texts, draw, measure)
-
-if __name__ == "__main__":
-    main(EXPERIMENT)

@@ -1,6 +1,6 @@
 """How near audits come to what is claimed: every method, at three claims, beside their ceilings.
 
-The records are those of ``benchmarks/audits.py``; nothing is measured here that is not there.
+The records are those of ``audits.py``, beside this; nothing is measured that is not there.
 """
 
 from __future__ import annotations
@@ -13,48 +13,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dp_synth.figures import bounds_of
-from dp_synth.figures.style import (
-    FULL_WIDTH,
-    GREY,
-    INK,
-    PALETTE,
-    below,
-    is_network,
-    named,
-    new_figure,
-)
+from dp_synth.figures import audit_bounds, bounds_of
+from dp_synth.figures.style import is_network, named
 from dp_synth.rounding import at_least
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from outline import RESULTS, ROOT, RUN_TIME, Experiment, Record, in_words, main, markdown, read
+from experiments.outline import (
+    RESULTS,
+    ROOT,
+    RUN_TIME,
+    Experiment,
+    Record,
+    in_words,
+    read,
+)
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 HERE = Path(__file__).resolve().parent
 AUDITS = RESULTS / "audits.jsonl"
 CHOOSING = ("aim", "mwem", "privbayes")  # in rounds, after having seen earlier answers
 PROVEN, GAUSSIAN, IF_CURVE = "clopper_pearson", "gaussian_threshold", "area_if_curve"
-WORDS = {
-    PROVEN: "proven of any mechanism",
-    GAUSSIAN: "proven if Gaussian DP",
-    IF_CURVE: "if of the claimed curve (no bound)",
-}
-MARKS = {  # marker, colour, and how far above its line, so that none hides another
-    PROVEN: ("o", PALETTE[0], 0.2),
-    GAUSSIAN: ("s", PALETTE[1], 0.0),
-    IF_CURVE: ("D", PALETTE[2], -0.2),
-}
 
 
 def measure(resume: bool) -> None:
     """Audit every method anew, or those of which there is no record."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "audits.py")]
-    subprocess.run([*command, *(["--resume"] if resume else [])], check=True)
+    command = [sys.executable, "-m", "experiments.audit_tightness.audits"]
+    subprocess.run([*command, *(["--resume"] if resume else [])], check=True, cwd=ROOT)
 
 
 def bounds() -> pd.DataFrame:
@@ -86,7 +72,7 @@ def tightness_table(found: pd.DataFrame) -> str:
 def _cells(at: pd.DataFrame) -> list[str]:
     if at.empty:
         return ["-"] * 3
-    epsilon = at["epsilon"].reindex(list(WORDS))
+    epsilon = at["epsilon"].reindex([PROVEN, GAUSSIAN, IF_CURVE])
     proven = f"{at_least(epsilon[PROVEN], 2)} ({at_least(at['ceiling'][PROVEN], 2)})"
     return [proven, *(_number(epsilon[method]) for method in (GAUSSIAN, IF_CURVE))]
 
@@ -140,54 +126,9 @@ def _minutes(records: Sequence[Record]) -> str:
 
 def draw() -> Figure:
     """Return a panel a claim: what audits find of each method, beside claim and ceiling."""
-    found = bounds()
-    asked = claims(found)
-    names = list(dict.fromkeys(found["series"]))[::-1]
-    figure = new_figure(FULL_WIDTH, 1.4 + 0.28 * len(names))
-    grid = figure.subplots(1, len(asked), sharey=True, squeeze=False)[0]
-    for axes, claim in zip(grid, asked, strict=True):
-        _draw_claim(axes, found[found["asked"] == claim], claim, names)
-    grid[0].set_yticks(range(len(names)), [_label(name) for name in names])
-    fewest, most = found["runs"].min(), found["runs"].max()
-    note = f"add/remove, δ = 1e-05; {fewest:,} to {most:,} releases of each of two tables"
-    below(figure, grid, note, series=())
+    figure = audit_bounds(bounds())[0].get_figure(root=True)
+    assert figure is not None
     return figure
 
 
-def _label(name: str) -> str:
-    return named(name).replace("MST as published", "MST, as published")
-
-
-def _draw_claim(axes: Axes, found: pd.DataFrame, claim: float, names: Sequence[str]) -> None:
-    places = {name: place for place, name in enumerate(names)}
-    axes.axvline(claim, color=INK, linewidth=1.2, label="claimed ε")
-    limits = found[found["ceiling"].notna()]
-    axes.plot(
-        limits["ceiling"],
-        [places[name] for name in limits["series"]],
-        color=GREY,
-        marker="|",
-        markersize=9,
-        linestyle="none",
-        label="ceiling of so many runs",
-    )
-    for method, (marker, color, shift) in MARKS.items():
-        rows = found[found["method"] == method]
-        axes.plot(
-            rows["epsilon"],
-            [places[name] + shift for name in rows["series"]],
-            color=color,
-            marker=marker,
-            linestyle="none",
-            markerfacecolor="white" if method == IF_CURVE else color,
-            label=WORDS[method],
-        )
-    axes.set_title(f"claimed ε = {claim:g}")
-    axes.set_xlabel("ε that the audit finds")
-    axes.set_xlim(left=-0.04 * max(claim, found["ceiling"].max()))
-
-
 EXPERIMENT = Experiment(HERE, (AUDITS,), texts, draw, measure)
-
-if __name__ == "__main__":
-    main(EXPERIMENT)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, log
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +17,19 @@ import numpy as np
 import dp_synth as dps
 from dp_synth.benchmark import read_record_file
 from dp_synth.benchmark.peers import PEERS
-from dp_synth.figures.style import FULL_WIDTH, GREY, INK, MARKERS, PALETTE, below, named, new_figure
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from outline import RESULTS, ROOT, RUN_TIME, Experiment, interval, main, markdown, shown
+from dp_synth.figures.style import (
+    BASELINES,
+    FAINT,
+    FULL_WIDTH,
+    GREY,
+    SMALL,
+    below,
+    lines_of,
+    named,
+    new_figure,
+)
+from experiments.outline import RESULTS, ROOT, RUN_TIME, Experiment, interval, shown
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,13 +41,13 @@ GRID, FILE = ROOT / "benchmarks" / "peers.yaml", RESULTS / "peers.jsonl"
 COMMAND = "dp-synth benchmark run benchmarks/peers.yaml"
 LIBRARIES = ("dp_synth", "mbi", "dpmm", "smartnoise")
 TV, AUC, TV_HOLDOUT = "tv2", "auc:gradient_boosting", "tv2_holdout"
-BASELINES = {"real_rows": INK, "fresh_rows": GREY, "independent_without_noise": PALETTE[4]}
+ANCHORS = ("real_rows", "fresh_rows", "independent_without_noise")
 OURS = "dp_synth/clique_tree"
 PANELS = {
-    TV: "TV of pairs (log)\nlow is good",
-    AUC: "AUC of boosting\nhigh is good",
-    "seconds": "CPU seconds (log)\nof the process",
-    "peak_mb": "peak MB (log)\nof the process",
+    TV: "TV of pairs\n(low is good)",
+    AUC: "AUC of boosting\n(high is good)",
+    "seconds": "CPU seconds\nof the process",
+    "peak_mb": "peak MB\nof the process",
 }
 TICKS = {
     TV: (0.03, 0.1, 0.3, 1),
@@ -118,12 +126,12 @@ def result_table(found: pd.DataFrame) -> str:
     head = ["method", "seeds", "TV of pairs", "against held-out rows", "AUC", "CPU s", "peak MB"]
     columns = {TV: 4, TV_HOLDOUT: 4, AUC: 3, "seconds": 1, "peak_mb": 0}
     rows = []
-    for method in [*methods(found), *BASELINES]:
+    for method in [*methods(found), *ANCHORS]:
         values = {value: list(by_seed(found, method, value).values()) for value in columns}
         if not values[TV]:
             continue
         title = titled(method) if "/" in method else named(method)
-        if method in BASELINES:  # what a baseline takes says nothing
+        if method in ANCHORS:  # what a baseline takes says nothing
             values["seconds"] = values["peak_mb"] = []
         cells = [shown(values[value], decimals) for value, decimals in columns.items()]
         rows.append([title, str(len(values[TV])), *cells])
@@ -240,29 +248,45 @@ def _run_time(found: pd.DataFrame) -> str:
 
 
 def draw() -> Figure:
-    """Return a row a method: TV, AUC, time and memory, with intervals over seeds."""
+    """Return a row a method under its library: TV, AUC, time and memory, with intervals."""
     found = records()
-    rows = methods(found)
-    figure = new_figure(FULL_WIDTH, 1.5 + 0.2 * len(rows))
+    rows = places(methods(found))
+    figure = new_figure(FULL_WIDTH, 1.3 + 0.17 * (max(rows.values()) + 1))
     panels = figure.subplots(1, len(PANELS), sharey=True)
     for axes, value in zip(panels, PANELS, strict=True):
-        for place, method in enumerate(rows):
-            _draw_method(axes, place, list(by_seed(found, method, value).values()), method)
+        for method, place in rows.items():
+            if "/" in method:
+                _draw_method(axes, place, list(by_seed(found, method, value).values()), method)
         axes.set_title(PANELS[value])
+        axes.grid(visible=False, axis="y")
         if value in TICKS:
             _log_axis(axes, TICKS[value])
     _say_failures(panels[0], found, rows)
     for value, axes in ((TV, panels[0]), (AUC, panels[1])):
-        for name, color in BASELINES.items():
+        for name, look in ((name, BASELINES[name]) for name in ANCHORS):
             mean = _mean(found, name, value)
             if 0 < mean < 1:  # real rows have no distance from themselves
-                axes.axvline(mean, color=color, linestyle=":", label=named(name))
-    panels[0].set_yticks(range(len(rows)), [titled(method) for method in rows])
-    panels[0].set_ylim(len(rows) - 0.5, -0.5)
+                axes.axvline(mean, color=look.color, linestyle=look.dashes, label=named(name))
+    words = [named(method.partition("/")[2]) or version_of(method) for method in rows]
+    panels[0].set_yticks(list(rows.values()), words)
+    for label, row in zip(panels[0].get_yticklabels(), rows, strict=True):
+        label.set_fontweight("normal" if "/" in row else "bold")
+    panels[0].set_ylim(max(rows.values()) + 0.6, -0.6)
     seeds = found["seed"].nunique()
     note = f"coded Adult, ε = 1, δ = 1e-9; mean and 95 % t-interval of up to {seeds} seeds"
-    below(figure, panels, note, series=())
+    message = "The same table and budget, each library in a process of its own"
+    below(figure, panels, note, message=message)
     return figure
+
+
+def places(rows: Sequence[str]) -> dict[str, int]:
+    """Return the row of each library's name and of its methods.
+
+    >>> places(["mbi/mst", "dpmm/mst"])
+    {'mbi': 0, 'mbi/mst': 1, 'dpmm': 2, 'dpmm/mst': 3}
+    """
+    listed = [name for method in rows for name in (method.partition("/")[0], method)]
+    return {name: place for place, name in enumerate(dict.fromkeys(listed))}
 
 
 def _log_axis(axes: Axes, ticks: Sequence[float]) -> None:
@@ -276,30 +300,30 @@ def _log_axis(axes: Axes, ticks: Sequence[float]) -> None:
 def _draw_method(axes: Axes, place: int, values: Sequence[float], method: str) -> None:
     if not values:
         return
-    library = method.partition("/")[0]
     mean, half = interval(values)
+    look = lines_of([method.partition("/")[2]])[method.partition("/")[2]]
     axes.errorbar(
         mean,
         place,
         xerr=None if np.isnan(half) else half,
-        color=PALETTE[LIBRARIES.index(library)],
-        marker=MARKERS[LIBRARIES.index(library)],
-        capsize=2,
+        color=look.color,
+        ecolor=(look.color, 2 * FAINT),
+        marker=look.marker,
+        elinewidth=3,
         linestyle="none",
-        label=version_of(library),
     )
 
 
-def _say_failures(axes: Axes, found: pd.DataFrame, rows: Sequence[str]) -> None:
+def _say_failures(axes: Axes, found: pd.DataFrame, rows: Mapping[str, int]) -> None:
     """Write why there is nothing where a method gave no rows at all."""
-    for place, method in enumerate(rows):
-        if not by_seed(found, method, TV):
+    for method, place in rows.items():
+        if "/" in method and not by_seed(found, method, TV):
             text = axes.annotate(
                 f"no rows: {_short(next(iter(errors(found, method)), 'not run yet'))}",
                 (0.04, place),
                 xycoords=("axes fraction", "data"),
                 va="center",
-                fontsize=6.5,
+                fontsize=SMALL,
                 color=GREY,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )
@@ -316,6 +340,3 @@ def _short(reason: str) -> str:
 
 
 EXPERIMENT = Experiment(HERE, (FILE,), texts, draw, measure)
-
-if __name__ == "__main__":
-    main(EXPERIMENT)

@@ -18,26 +18,23 @@ from dp_synth.figures.style import (
     FULL_WIDTH,
     GREY,
     INK,
+    SMALL,
     below,
     lines_of,
     named,
     new_figure,
 )
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from outline import (
+from experiments.outline import (
     RESULTS,
     ROOT,
     RUN_TIME,
     Experiment,
     Record,
     interval,
-    main,
-    markdown,
     read,
     shown,
 )
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -168,7 +165,7 @@ def draw() -> Figure:
     ):
         axes.set_ylabel(label)
     note = "ε = 1; mean and 95 % t-interval over seeds; memory is the largest of all seeds"
-    below(figure, [*upper, *lower], note, series=())
+    below(figure, [*upper, *lower], note)
     return figure
 
 
@@ -225,7 +222,7 @@ def _draw_others(axes: Axes, records: Sequence[Record], value: str) -> None:
             xytext=(0, -10),
             textcoords="offset points",
             ha="center",
-            fontsize=6.5,
+            fontsize=SMALL,
             color=GREY,
         )
 
@@ -249,6 +246,3 @@ def _log(axes: Axes, value: str) -> None:
 
 
 EXPERIMENT = Experiment(HERE, (SCALING, NETWORKS), texts, draw, measure)
-
-if __name__ == "__main__":
-    main(EXPERIMENT)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from outline import RECORDS, RUN_TIME, Record, interval, markdown, read, shown
 
-from dp_synth.figures.style import FULL_WIDTH, GREY, INK, PALETTE, below, named, new_figure
+from dp_synth.figures.style import FULL_WIDTH, GREY, INK, METHODS, below, named, new_figure
+from experiments.outline import RECORDS, RUN_TIME, Record, interval, read, shown
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,9 +32,9 @@ SCORES = {
 }
 LOOKS = {
     DUPLICATES: (GREY, "s"),
-    TREES[0]: (PALETTE[2], "v"),
-    TREES[1]: (PALETTE[2], "^"),
-    GENERATED: (PALETTE[3], "D"),
+    TREES[0]: (METHODS["clique_tree"].color, "v"),
+    TREES[1]: (METHODS["clique_tree"].color, "^"),
+    GENERATED: (METHODS["marginal_generator"].color, "P"),
     MORE_REAL: (INK, "*"),
 }
 
@@ -207,7 +208,7 @@ def draw() -> Figure:
         "over real records alone, on held-out real ones; mean and 95 % t-interval of paired "
         f"differences, up to {seeds} seeds"
     )
-    below(figure, [axes for row in panels for axes in row], note, series=())
+    below(figure, [axes for row in panels for axes in row], note)
     return figure
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+from experiments.synthetic_plus_real.augment import Thinned, more_of, scores, unthinned
+from experiments.synthetic_plus_real.gains import EPSILONS, KEPT, TABLES, draw, texts
+
 import dp_synth as dps
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from augment import Thinned, more_of, scores, unthinned
-from gains import EPSILONS, KEPT, TABLES, draw, texts
-from outline import RECORDS, Experiment, Record, append, begin, main, missing, read
+from experiments.outline import RECORDS, Experiment, Record, append, begin, missing, read
 
 HERE = Path(__file__).resolve().parent
 SEEDS = 5
@@ -70,6 +66,3 @@ def _values(task: Record) -> dict[str, float]:
 
 
 EXPERIMENT = Experiment(HERE, (HERE / RECORDS,), texts, draw, measure)
-
-if __name__ == "__main__":
-    main(EXPERIMENT)

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.tradeoff_small.covered import (
+    CURVES,
+    EPSILONS,
+    METHODS,
+    Covered,
+    Key,
+    means,
+    of_curves,
+    of_paper,
+)
+
 import dp_synth as dps
 from dp_synth.figures.style import FULL_WIDTH, below, lines_of, named, new_figure
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from covered import CURVES, EPSILONS, METHODS, Covered, Key, means, of_curves, of_paper
-from outline import (
+from experiments.outline import (
     RECORDS,
     RESULTS,
     RUN_TIME,
     TIMES,
     Experiment,
-    main,
-    markdown,
     read,
     run_time,
     timed,
 )
-from reproduce import rerun
+from experiments.reproduce import rerun
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,13 +115,10 @@ def draw() -> Figure:
         axes.set_xlabel("ε")
     panels[0].set_ylabel("TV of pairs (low is good)")
     panels[1].set_ylabel("AUC of gradient boosting")
-    below(figure, panels, "coded Adult; bars are the tolerance of a rerun", series=())
+    below(figure, panels, "coded Adult; bars are the tolerance of a rerun")
     return figure
 
 
 EXPERIMENT = Experiment(
     HERE, (HERE / RECORDS, RESULTS / "adult.jsonl", CURVES), texts, draw, measure
 )
-
-if __name__ == "__main__":
-    main(EXPERIMENT)

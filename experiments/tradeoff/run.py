@@ -25,6 +25,7 @@ from dp_synth.benchmark import (
     write_record_file,
 )
 from dp_synth.benchmark import records as records_of
+from dp_synth.figures.curves import draw_series
 from dp_synth.figures.style import (
     BASELINES,
     FULL_WIDTH,
@@ -32,16 +33,14 @@ from dp_synth.figures.style import (
     below,
     draw_band,
     epsilon_axis,
-    lines_of,
+    is_network,
     named,
     new_figure,
 )
 from dp_synth.figures.summary import ended, spread
 from dp_synth.records import RECORD_COLUMNS
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from outline import RECORDS, RESULTS, ROOT, Experiment, main, markdown, timed
+from experiments.outline import RECORDS, RESULTS, ROOT, Experiment, timed
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 NETWORKS = RESULTS / "deep.jsonl"
 GRIDS = ("grid", "grid_bank", "grid_nist", "grid_networks")
-COMMAND = "python experiments/tradeoff/run.py"
+COMMAND = "python -m experiments tradeoff"
 JOBS = 2
 SEEDS = 5
 TV, AUC = "tv2", "auc:gradient_boosting"
@@ -73,9 +72,9 @@ TV_TICKS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
 SHOWN_EPSILON = 1.0
 LEAKAGE_EPSILON = 10.0
 LABELS = {
-    TV: "TV of pairs (low is good)",
-    AUC: "AUC of gradient boosting",
-    LEAKAGE[1]: "attack AUC (density ratio)",
+    TV: "TV of pairs",
+    AUC: "AUC of boosting",
+    LEAKAGE[1]: "attack AUC",
 }
 SAID_BASELINES = {
     TV: ("independent_without_noise", "fresh_rows"),
@@ -237,49 +236,41 @@ def texts() -> dict[str, str]:
 
 
 def draw() -> Figure:
-    """Return TV on three tables, AUC on two, and one attack, against epsilon."""
+    """Return TV on three tables, AUC on two, and one attack, a row of panels a family."""
     found = records()
-    figure = new_figure(FULL_WIDTH, 5.8)
-    grid = figure.subplots(2, 3)
-    spreads = [points(found, *panel) for panel in PANELS]
-    series = sorted({n for s in spreads for n in s.loc[s["epsilon"].notna(), "series"]})
-    for axes, panel in zip(grid.ravel(), PANELS, strict=True):
-        _draw_panel(axes, found, panel, series)
-    below(
-        figure,
-        grid.ravel(),
-        "add/remove, δ = 1e-05; mean and 95 % t-interval over seeds; hollow: one epsilon alone",
-        series=series,
-    )
+    spreads = {panel: points(found, *panel) for panel in PANELS}
+    series = sorted({n for s in spreads.values() for n in s.loc[s["epsilon"].notna(), "series"]})
+    figure = new_figure(FULL_WIDTH, 7.2)
+    grid = figure.subplots(4, 3, sharex="col")
+    for place, (panel, of_panel) in enumerate(spreads.items()):
+        pair = grid[2 * (place // 3) : 2 * (place // 3) + 2, place % 3]
+        pair[1].sharey(pair[0])
+        for axes, deep in zip(pair, (False, True), strict=True):
+            shown = [name for name in series if is_network(name) is deep]
+            _draw_panel(axes, of_panel, panel, series, shown)
+        pair[0].set_title(f"{TABLES[panel[0]]}: {LABELS[panel[2]]}")
+    for axes in grid.ravel():
+        axes.tick_params(labelbottom=True)
+    note = "add/remove, δ = 1e-05; mean and 95 % t-interval over seeds"
+    message = "Marginal methods above, networks below, on three tables"
+    below(figure, grid.ravel(), note, message=message)
     return figure
 
 
 def _draw_panel(
-    axes: Axes, found: pd.DataFrame, panel: tuple[str, str, str], series: Sequence[str]
+    axes: Axes,
+    spreads: pd.DataFrame,
+    panel: tuple[str, str, str],
+    series: Sequence[str],
+    shown: Sequence[str],
 ) -> None:
-    table, _, metric = panel
-    spreads = points(found, *panel)
+    metric = panel[2]
     for name in SAID_BASELINES[metric]:
         for _, row in spreads[spreads["series"] == name].iterrows():
             draw_band(axes, row, BASELINES[name], named(name))
     if metric in LEAKAGE:
         axes.axhline(0.5, color=GREY, linestyle=":", linewidth=1, label="chance")
-    for name, line in lines_of(series).items():
-        curve = spreads[(spreads["series"] == name) & spreads["epsilon"].notna()]
-        if curve.empty:
-            continue
-        axes.errorbar(
-            curve["epsilon"],
-            curve["mean"],
-            yerr=(curve["high"] - curve["low"]) / 2,
-            color=line.color,
-            linestyle=line.dashes,
-            marker=line.marker,
-            markerfacecolor="white" if len(curve) == 1 else line.color,
-            elinewidth=0.7,
-            linewidth=1.1,
-            label=named(name),
-        )
+    draw_series(axes, spreads, series, shown)
     if metric == TV:
         axes.set_yscale("log")
         low, high = axes.get_ylim()
@@ -287,11 +278,6 @@ def _draw_panel(
         axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.set_yticks([], minor=True)
     epsilon_axis(axes, spreads["epsilon"].dropna().unique())
-    axes.set_title(TABLES[table])
-    axes.set_ylabel(LABELS[metric])
 
 
 EXPERIMENT = Experiment(HERE, (HERE / RECORDS, NETWORKS), texts, draw, measure)
-
-if __name__ == "__main__":
-    main(EXPERIMENT)

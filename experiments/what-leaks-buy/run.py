@@ -16,19 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from experiments.what_leaks_buy.leaks import DELTA, EPSILON, HONEST, LEAKS
 
 import dp_synth as dps
 from dp_synth.accounting import Gaussian, compose
-from dp_synth.accounting.event_file import noise_factor
+from dp_synth.accounting.calibration import noise_factor
 from dp_synth.audit import clopper_pearson_bound, gaussian_bound
 from dp_synth.figures.style import FULL_WIDTH, GREY, below, lines_of, new_figure
 from dp_synth.rounding import at_least, at_most
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[0]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from leaks import DELTA, EPSILON, HONEST, LEAKS
-from outline import (
+from experiments.outline import (
     RECORDS,
     RESULTS,
     ROOT,
@@ -38,11 +34,10 @@ from outline import (
     begin,
     in_words,
     interval,
-    main,
-    markdown,
     read,
     shown,
 )
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -237,7 +232,7 @@ def draw() -> Figure:
         axes.set_xlabel("ε that the audit proves")
     note = f"Adult, claimed ε = {EPSILON:g}, δ = {DELTA:g}; mean and 95 % t-interval over seeds"
     note += "; marks at the ceiling stand side by side"
-    below(figure, grid.ravel(), note, series=())
+    below(figure, grid.ravel(), note)
     return figure
 
 
@@ -273,6 +268,3 @@ def _names(found: list[Record]) -> list[str]:
 
 
 EXPERIMENT = Experiment(HERE, (HERE / RECORDS, PATE), texts, draw, measure)
-
-if __name__ == "__main__":
-    main(EXPERIMENT)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
 
+from experiments.who_is_at_risk.fairness import fare
+from experiments.who_is_at_risk.rarity_games import Setting, play
+from experiments.who_is_at_risk.words import draw, texts
+
 import dp_synth as dps
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from fairness import fare
-from outline import RECORDS, Experiment, Record, append, begin, main, missing, read
-from rarity_games import Setting, play
-from words import draw, texts
+from experiments.outline import RECORDS, Experiment, Record, append, begin, missing, read
 
 HERE = Path(__file__).resolve().parent
 SEEDS = 5
@@ -53,6 +49,3 @@ def _fairness(task: Record) -> Mapping[str, object]:
 
 
 EXPERIMENT = Experiment(HERE, (HERE / RECORDS,), texts, draw, measure)
-
-if __name__ == "__main__":
-    main(EXPERIMENT)

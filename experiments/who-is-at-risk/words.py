@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from fairness import Fared
-from outline import RECORDS, RUN_TIME, Record, interval, markdown, read, shown
-from rarity_games import BANDS, FPR, RANKS, SUBGROUPS, Judged
+from experiments.who_is_at_risk.fairness import Fared
+from experiments.who_is_at_risk.rarity_games import BANDS, FPR, RANKS, SUBGROUPS, Judged
 
 from dp_synth.figures.style import (
     FULL_WIDTH,
@@ -23,6 +22,8 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
+from experiments.outline import RECORDS, RUN_TIME, Record, interval, read, shown
+from paper.documents import markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -287,7 +288,7 @@ def draw() -> Figure:
     lower[0].set_title("whom a release serves worse")
     seeds = len({r["seed"] for r in records})
     note = f"Adult, δ = 1e-5; mean and 95 % t-interval over up to {seeds} seeds; low is good"
-    below(figure, [*upper, *lower], note, series=())
+    below(figure, [*upper, *lower], note)
     return figure
 
 

@@ -34,8 +34,7 @@ from dp_synth.cli import main
 from dp_synth.errors import BudgetExceeded, InputError, LedgerError
 from dp_synth.release import Release
 from dp_synth.report.card import data_card
-from dp_synth.report.gate import judge
-from dp_synth.report.policy import Policy
+from dp_synth.report.gate import Policy, judge
 from dp_synth.schema import Schema
 
 BUDGET = PrivacyBudget(1.0, 1e-5)

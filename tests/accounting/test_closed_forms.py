@@ -12,6 +12,7 @@ from scipy.stats import norm
 
 from dp_synth.accounting import Event, Gaussian, Selection, compose
 from dp_synth.accounting.conversions import (
+    bisect,
     gaussian_delta,
     gaussian_epsilon,
     selection_delta,
@@ -35,6 +36,13 @@ def _random_gaussians(number: int) -> list[tuple[float, float]]:
     rng = np.random.default_rng(0)
     mus = 10 ** rng.uniform(-5, 1.5, number)
     return [(float(mu), float(mu * abs(mu / 2 + rng.uniform(-2, 9)))) for mu in mus]
+
+
+def test_a_bisection_ends_close_to_the_root_and_on_the_side_where_it_holds() -> None:
+    for root in np.random.default_rng(0).uniform(0.001, 1.0, 50).tolist():
+        low = bisect(lambda x, root=root: x <= root, 0.0, 1.0)
+        high = bisect(lambda x, root=root: x >= root, 1.0, 0.0)
+        assert root * (1 - 2e-9) <= low <= root <= high <= root * (1 + 2e-9)
 
 
 def test_one_gaussian_is_the_analytic_gaussian_mechanism_and_never_below_it() -> None:

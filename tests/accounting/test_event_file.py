@@ -9,8 +9,8 @@ import pytest
 from scipy import optimize, stats
 
 from dp_synth.accounting import compose
-from dp_synth.accounting.calibration import scaled
-from dp_synth.accounting.event_file import noise_factor, parse_events, read_events
+from dp_synth.accounting.calibration import noise_factor, scaled
+from dp_synth.accounting.event_file import parse_events, read_events
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteGaussian,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,6 +99,37 @@ def test_a_value_of_the_wrong_type_is_refused(fields: dict[str, object]) -> None
 def test_an_event_of_another_shape_is_unsupported(fields: object) -> None:
     with pytest.raises(UnsupportedEvent, match="event"):
         event_from_fields(fields)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_covers_itself_and_nothing_that_is_dearer_or_of_another_kind(name: str) -> None:
+    event = ONE_EACH[name]
+    assert event.covers(event)
+    assert event.once.covers(event)
+    assert [other for other in ONE_EACH.values() if event.covers(other)] == [event]
+    if name not in ("approximate", "no_guarantee", "public"):
+        assert event.scaled(0.5) != event
+        assert not event.covers(event.scaled(0.5))
+
+
+@pytest.mark.parametrize(
+    ("planned", "dearer"),
+    [
+        (SampledGaussian(1.0, 0.1, 5), {"rate": 0.2}),
+        (SampledGaussian(1.0, 0.1, 5), {"rows": 2}),
+        (SampledGaussian(1.0, 0.1, 5), {"replaced": True}),
+        (ThresholdedGaussian(1.0, 1.0, 1e-6), {"delta": 2e-6}),
+        (PartitionSelection(1.0, 1e-6), {"delta": 2e-6}),
+        (NoisyVote("laplace", 4.0, 20), {"noise": "gaussian"}),
+        (NoisyVote("laplace", 4.0, 20), {"teachers": 21}),
+        (TruncatedGaussian(1.0, 0.1, 5, 40, 300), {"max_batch": 41}),
+    ],
+)
+def test_an_event_covers_none_that_differs_in_what_decides_its_cost(
+    planned: Event, dearer: dict[str, object]
+) -> None:
+    assert planned.covers(planned)
+    assert not planned.covers(replace(planned, **dearer))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.inf, math.nan])

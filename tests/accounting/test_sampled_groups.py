@@ -20,7 +20,6 @@ from dp_synth.accounting import (
     calibrate,
     compose,
 )
-from dp_synth.accounting.balance import no_dearer
 from dp_synth.accounting.event_file import parse_events
 from dp_synth.accounting.events import (
     Event,
@@ -162,7 +161,7 @@ def test_more_rows_and_replaced_ones_cost_more_and_never_more_than_unsampled_one
         moved = event.rows * (2 if event.replaced else 1)
         whole = [(Gaussian(9.0 / moved, 1.0), 200), *others]
         assert 0 < epsilon < compose(whole).epsilon(1e-6)
-        assert no_dearer(events[0], event) == (not event.replaced)
+        assert event.covers(events[0]) == (not event.replaced)
     assert compose([(events[1], 1)]).epsilon(1e-6) < 2 * compose([(base, 1)]).epsilon(1e-6) * 1.5
 
 

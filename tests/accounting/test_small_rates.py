@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from small_rates import oracle_delta, oracle_epsilon
 
 from dp_synth.accounting import compose
 from dp_synth.accounting.events import SampledGaussian
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from small_rates import oracle_delta, oracle_epsilon
 
 SETTINGS = [
     (2.0, 0.001, 10_000),

@@ -20,7 +20,8 @@ from dp_synth.accounting import (
     calibrate,
     compose,
 )
-from dp_synth.accounting.event_file import noise_factor, parse_events
+from dp_synth.accounting.calibration import noise_factor
+from dp_synth.accounting.event_file import parse_events
 from dp_synth.accounting.events import (
     Event,
     Gaussian,

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="the extra deep is not installed")
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import canaries
+from experiments.audit_tightness import canaries
 
 FEW = replace(canaries.RECIPE, steps=25, rate=1.0)  # no batches, whose chance would hide canaries
 CANARIES = 30

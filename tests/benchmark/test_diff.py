@@ -10,7 +10,7 @@ import dp_synth.benchmark.cell as cell_module
 from dp_synth.benchmark.cell import Machine, Outcome, measured
 from dp_synth.benchmark.diff import MetricChange, diff
 from dp_synth.benchmark.store import open_store, save, store_at
-from dp_synth.cli import store as command
+from dp_synth.cli import benchmark as command
 from dp_synth.errors import InputError
 
 

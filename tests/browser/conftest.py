@@ -39,7 +39,7 @@ def browser(tmp_path_factory):
 def address(tmp_path_factory):
     from made_page import CARD, MANIFEST, made_records
 
-    from dp_synth.report.page import write_page
+    from dp_synth.report.benchmark_page import write_page
 
     target = tmp_path_factory.mktemp("page") / "report.html"
     written = write_page(

@@ -7,7 +7,7 @@ import pytest
 from dp_synth.cli import main
 from dp_synth.datasets import load, read_table, write_table
 from dp_synth.report.card import DataCard
-from dp_synth.report.card_internal import MARK
+from dp_synth.report.internal import MARK
 
 COLUMNS = "age,sex,income"
 POLICY = """

@@ -13,8 +13,7 @@ from dp_synth.cli import main, progress
 from dp_synth.datasets import load, write_table
 from dp_synth.metrics import METRICS
 from dp_synth.metrics.regression import SCORES as OF_NUMBERS
-from dp_synth.report.evaluation_page import page
-from dp_synth.report.evaluation_table import Section
+from dp_synth.report.evaluation import Section, page
 from dp_synth.rounding import at_most
 from dp_synth.synthesizers import MST, Release
 
@@ -156,8 +155,8 @@ def test_the_page_has_the_same_numbers_and_says_that_they_are_internal(files, tm
 
 def test_a_page_escapes_what_it_is_told():
     section = Section("<script>", "a & b", "<i>", (("<b>", '"1"', "<u>"),))
-    text = page("a <title>", "<mark>", [section])
-    for foreign in ("<script>", "<i>", "<b>", "<u>", "a <title>", "<mark>"):
+    text = page([section], about={"<s>": "<q>"}, remarks={"<p id>": "<mark>"})
+    for foreign in ("<script>", "<i>", "<b>", "<u>", "<s>", "<q>", "<p id>", "<mark>"):
         assert foreign not in text
     assert "a &amp; b" in text
 

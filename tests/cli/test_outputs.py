@@ -331,7 +331,7 @@ def test_the_internal_part_looks_at_the_rows_that_were_written(
         seen.append(made)
         raise outputs.InputError("seen")
 
-    monkeypatch.setattr("dp_synth.report.card_internal.internal_part", part)
+    monkeypatch.setattr("dp_synth.report.internal.internal_part", part)
     where = {"card": tmp_path / "out" / "c.json", "holdout": tmp_path / "in" / "h.csv"}
     assert synthesize(tmp_path, "s.csv", "--internal", seed=seed, **where) == 2
     write_table(seen[0], "seen.csv")

@@ -22,7 +22,7 @@ import yaml
 from dp_synth.accounting.event_file import parse_events
 from dp_synth.benchmark.grid import Grid
 from dp_synth.cli import main
-from dp_synth.report.policy import Policy
+from dp_synth.report.gate import Policy
 from dp_synth.schema import Schema
 
 ROOT = Path(__file__).parents[2]

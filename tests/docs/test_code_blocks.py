@@ -24,7 +24,7 @@ def test_the_blocks_of_a_page_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    for module in ("my_synthesizer", "my_attack"):
+    for module in ("my_synthesizer", "my_attack", "my_networks"):
         monkeypatch.delitem(__import__("sys").modules, module, raising=False)
     run_page(page)
 

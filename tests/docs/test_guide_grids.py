@@ -48,6 +48,7 @@ def test_the_guide_of_an_own_synthesizer_measures_its_leakage(here: Path) -> Non
         "utility.png",
         "leakage.png",
         "tradeoff.png",
+        "tradeoff_tv2.png",
     }
 
 

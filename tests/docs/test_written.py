@@ -14,7 +14,7 @@ from dp_synth.attacks import ATTACKS
 from dp_synth.benchmark.grid import Grid, LeakageTask
 from dp_synth.metrics import METRICS
 from dp_synth.records import RECORD_COLUMNS
-from dp_synth.report.policy import Policy
+from dp_synth.report.gate import Policy
 from dp_synth.synthesizers import SYNTHESIZERS
 
 

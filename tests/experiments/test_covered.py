@@ -1,19 +1,12 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from experiments.tradeoff_small.covered import Covered, means, of_paper
+from experiments.who_is_at_risk.rarity_games import above_own, own_areas, rate_above
 from scipy import stats
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
-sys.path.insert(0, str(Path(__file__).parents[2] / "experiments" / "tradeoff-small"))
-sys.path.insert(0, str(Path(__file__).parents[2] / "experiments" / "who-is-at-risk"))
-
-from covered import Covered, means, of_paper
-from rarity_games import above_own, own_areas, rate_above
-from reproduce import compared
+from experiments.reproduce import compared
 
 SEEDS, NUMBERS = 5, 20
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from dp_synth.benchmark import Grid
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
-
-import outline
+from experiments import QUESTIONS, outline
+from paper import documents
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,20 +24,8 @@ every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.
 
 
 def loaded(folder):
-    """Return the experiment that a folder's run.py makes; its modules are its own."""
-    path, modules = list(sys.path), set(sys.modules)
-    try:
-        spec = importlib.util.spec_from_file_location(f"run_{folder.name}", folder / "run.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # where dataclasses look their fields up
-        spec.loader.exec_module(module)
-        return module.EXPERIMENT
-    finally:
-        sys.path[:] = path
-        for name in set(sys.modules) - modules:
-            found = getattr(sys.modules[name], "__file__", None) or ""
-            if Path(found).parent == folder:
-                del sys.modules[name]
+    """Return the experiment that a folder's run.py makes."""
+    return import_module(f"{QUESTIONS[folder.name]}.run").EXPERIMENT
 
 
 def test_there_are_experiments():
@@ -54,7 +39,7 @@ def test_a_readme_has_question_method_answer_and_command(folder):
     text = (folder / "README.md").read_text()
     places = [text.index(part) for part in PARTS]
     assert places == sorted(places)
-    assert f"python experiments/{folder.name}/run.py" in text
+    assert f"python -m experiments {folder.name}" in text.replace("\n", " ")
     assert "CPU" in text
 
 
@@ -73,7 +58,7 @@ def test_no_value_begins_a_line_which_would_break_its_paragraph(folder):
 
 @every_folder
 def test_no_marker_of_a_readme_is_empty(folder):
-    found = outline.MARKER.findall((folder / "README.md").read_text())
+    found = documents.MARKER.findall((folder / "README.md").read_text())
     assert found
     assert all(content.strip(" \n?") for _, _, content in found)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
-
-import outline
+from experiments import outline
+from paper import documents
 
 
 def drawn():
@@ -33,7 +30,7 @@ def experiment(tmp_path):
 
     def texts():
         (record,) = outline.read(records)
-        table = outline.markdown(["value"], [[str(record["value"])]])
+        table = documents.markdown(["value"], [[str(record["value"])]])
         return {"three": str(record["value"]), "all": table}
 
     return outline.Experiment(tmp_path, (records,), texts, drawn, lambda resume: None)
@@ -78,7 +75,7 @@ def test_a_check_fails_where_there_is_no_figure(experiment):
 
 def test_a_marker_that_nothing_is_known_of_is_an_error():
     with pytest.raises(KeyError, match="unknown"):
-        outline.filled("<!-- value: unknown -->1<!-- end -->", {})
+        documents.filled("<!-- value: unknown -->1<!-- end -->", {}.__getitem__)
 
 
 def test_only_what_no_record_answers_is_missing():

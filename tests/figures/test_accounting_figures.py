@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from dp_synth.errors import InputError
-from dp_synth.figures.accounting import check_place, privacy_curve, save, waterfall
+from dp_synth.figures.accounting import privacy_curve, waterfall
+from dp_synth.figures.files import check_place, save
 
 PROFILE = pd.DataFrame({"curve": "delta", "x": [0.0, 1.0, 2.0, 3.0], "y": [0.2, 1e-3, 1e-7, 0.0]})
 TRADEOFF = pd.DataFrame({"curve": "tpr", "x": [0.0, 0.5, 1.0], "y": [0.1, 0.8, 1.0]})

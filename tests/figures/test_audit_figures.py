@@ -4,16 +4,36 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_audits import audit_record, power_records, risk_table, roc_points
+from made_records import made_records
 from matplotlib.colors import to_rgb
 
 from dp_synth.errors import InputError
-from dp_synth.figures import audit_bounds, bounds_of, power_curves, risk_bars, roc_curves
-from dp_synth.figures.accounting import save
-from dp_synth.figures.audits import CEILING_LABEL, CLAIM_LABEL, REFUTED_LABEL
-from dp_synth.figures.power import LEVEL_LABEL
-from dp_synth.figures.risks import BASELINE_LABEL, CONTROL_LABEL
-from dp_synth.figures.risks import CEILING_LABEL as LARGEST_AUC_LABEL
-from dp_synth.figures.roc import CHANCE_LABEL, ENVELOPE_LABEL, FORBIDDEN_LABEL
+from dp_synth.figures import (
+    audit_bounds,
+    bounds_of,
+    draw_all,
+    is_audit,
+    leakage_curves,
+    power_curves,
+    risk_bars,
+    roc_curves,
+)
+from dp_synth.figures.attacks import (
+    BASELINE_LABEL,
+    CHANCE_LABEL,
+    CONTROL_LABEL,
+    ENVELOPE_LABEL,
+    FORBIDDEN_LABEL,
+)
+from dp_synth.figures.attacks import CEILING_LABEL as LARGEST_AUC_LABEL
+from dp_synth.figures.audits import (
+    CEILING_LABEL,
+    CLAIM_LABEL,
+    LEVEL_LABEL,
+    REFUTED_LABEL,
+    setting,
+)
+from dp_synth.figures.files import save
 
 
 def lines_of(axes, label):
@@ -90,49 +110,59 @@ def test_bounds_are_a_row_a_method_and_settings_name_the_series():
     assert rows["ceiling"].notna().sum() == 1
 
 
+def marks_of(axes, method):
+    """Return the marks of a kind of bound, one a series, as marker, face and places."""
+    return [
+        (line.get_marker(), to_rgb(line.get_markerfacecolor()), np.asarray(line.get_xydata()))
+        for line in lines_of(axes, f"_{method}")
+    ]
+
+
 def test_what_is_no_lower_bound_is_hollow_and_what_is_one_is_filled():
     records = [audit_record("mst", epsilon, area=epsilon) for epsilon in (1.0, 4.0)]
-    proven, gaussian, area = audit_bounds(bounds_of(records))
-    for axes in (proven, gaussian):
-        (line,) = lines_of(axes, "MST")
-        assert line.get_markerfacecolor() == line.get_color()
-    hollow = [line for line in area.lines if line.get_markerfacecolor() == "white"]
-    assert [np.asarray(line.get_ydata()).tolist() for line in hollow] == [[1.0, 4.0]]
-    assert "no bound" in title_of(area)
+    panels = audit_bounds(bounds_of(records))
+    assert [title_of(axes) for axes in panels] == ["claimed ε = 1", "claimed ε = 4"]
+    for axes, claim in zip(panels, (1.0, 4.0), strict=True):
+        expected = {"clopper_pearson": claim / 4, "gaussian_threshold": claim / 2}
+        for method, epsilon in (expected | {"area_if_curve": claim}).items():
+            ((_, face, places),) = marks_of(axes, method)
+            assert places.tolist() == [[epsilon, 0]]
+            assert (face == (1, 1, 1)) is (method == "area_if_curve")
+    said = {line.get_label(): line for line in panels[0].lines}
+    hollow = said["if it has the claimed curve (no bound)"]
+    assert to_rgb(hollow.get_markerfacecolor()) == (1, 1, 1)
+    assert to_rgb(said["proven of any mechanism"].get_markerfacecolor()) != (1, 1, 1)
 
 
-def test_claims_and_ceilings_stand_beside_the_bounds():
+def test_claims_and_ceilings_stand_beside_the_bounds_of_each_row():
     records = [audit_record(name, e) for name in ("mst", "aim") for e in (1.0, 4.0)]
-    proven, gaussian = audit_bounds(bounds_of(records))
-    of_mst, of_aim = drawn(proven, "MST"), drawn(proven, "AIM")
-    assert of_mst[:, 1].tolist() == [0.25, 1.0]
-    assert (of_mst[:, 0] < of_aim[:, 0]).all()
-    assert np.abs(of_mst[:, 0] - [0, 1]).max() < 0.5
-    assert [tick.get_text() for tick in proven.get_xticklabels()] == ["1", "4"]
-    ceilings = lines_of(proven, CEILING_LABEL)
-    assert {float(y) for line in ceilings for y in line.get_ydata()} == {5.0}
-    assert not lines_of(gaussian, CEILING_LABEL)
+    first, second = audit_bounds(bounds_of(records))
+    assert [tick.get_text() for tick in first.get_yticklabels()] == ["MST", "AIM"]
+    for axes, claim in ((first, 1.0), (second, 4.0)):
+        of_mst, of_aim = (places for _, _, places in marks_of(axes, "clopper_pearson"))
+        assert of_mst.tolist() == [[claim / 4, 0]]
+        assert of_aim.tolist() == [[claim / 4, 1]]
+        assert drawn(axes, CLAIM_LABEL)[:, 0].tolist() == [claim, claim]
+        assert [float(x) for line in lines_of(axes, CEILING_LABEL) for x in line.get_xdata()] == [
+            5.0,
+            5.0,
+        ]
 
 
-def test_what_is_above_the_line_is_above_the_claim():
-    records = [audit_record(f"m{i}", e, area=0.99 * e) for i in range(7) for e in (1.0, 4.0, 10.0)]
-    area = audit_bounds(bounds_of(records))[2]
-    levels = drawn(area, CLAIM_LABEL)
-    levels = levels[~np.isnan(levels[:, 0])].reshape(3, 2, 2)
-    hollow = [line for line in area.lines if line.get_markerfacecolor() == "white"]
-    assert len(hollow) == 7
-    for line in hollow:
-        for (x, y), ((left, claim), (right, same)) in zip(line.get_xydata(), levels, strict=True):
-            assert left < x < right
-            assert y == pytest.approx(0.99 * claim)
-            assert claim == same
+def test_what_is_right_of_the_line_is_above_the_claim_and_can_be_seen():
+    records = [audit_record(f"m{i}", e, area=1.2 * e) for i in range(7) for e in (1.0, 4.0, 10.0)]
+    for axes, claim in zip(audit_bounds(bounds_of(records)), (1.0, 4.0, 10.0), strict=True):
+        hollow = marks_of(axes, "area_if_curve")
+        assert len(hollow) == 7
+        assert {places[0, 0] for _, _, places in hollow} == {1.2 * claim}
+        assert claim < 1.2 * claim < axes.get_xlim()[1]
 
 
 def test_a_refuted_claim_is_ringed():
     sound = bounds_of([audit_record("mst", 1.0)])
     assert not lines_of(audit_bounds(sound)[0], REFUTED_LABEL)
     refuted = bounds_of([audit_record("mst", 1.0, passed=False)])
-    assert drawn(audit_bounds(refuted)[0], REFUTED_LABEL)[:, 1] == pytest.approx([0.25])
+    assert 0.25 in drawn(audit_bounds(refuted)[0], REFUTED_LABEL)[:, 0]
 
 
 def test_power_is_drawn_for_each_test_with_its_interval():
@@ -176,7 +206,65 @@ def test_a_panel_without_rows_is_left_out():
     assert only.get_xlabel() == "attack AUC"
 
 
-def test_every_figure_can_be_written(tmp_path):
+AUDITS = [audit_record(name, e, area=0.9 * e) for name in ("mst", "aim") for e in (1.0, 4.0)]
+
+
+@pytest.fixture(scope="module")
+def beside():
+    """Return what is drawn of attacks with audits under them."""
+    return leakage_curves(made_records(), AUDITS)
+
+
+def test_audits_have_a_panel_a_claim_under_those_of_the_attacks(beside):
+    without = leakage_curves(made_records())
+    assert len(beside) == len(without) + 2
+    for axes, same in zip(beside[:-2], without, strict=True):
+        assert title_of(axes) == title_of(same)
+        assert len(axes.lines) == len(same.lines)
+    assert [axes.get_xlabel() for axes in beside[-2:]] == ["ε that the audit finds"] * 2
+
+
+def test_beside_attacks_filled_markers_are_proven_and_hollow_ones_no_bound(beside):
+    for axes, claim in zip(beside[-2:], (1.0, 4.0), strict=True):
+        proven, curve = (marks_of(axes, m) for m in ("clopper_pearson", "area_if_curve"))
+        assert [places[0, 0] for _, _, places in proven] == [claim / 4] * 2
+        assert [places[0, 0] for _, _, places in curve] == [0.9 * claim] * 2
+        assert {face for _, face, _ in curve} == {(1, 1, 1)}
+        assert not marks_of(axes, "gaussian_threshold")
+
+
+def test_the_audits_say_on_how_many_runs_they_rest_and_at_which_level_and_delta():
+    other = audit_record("aim", 2.0) | {"runs": 300, "delta": 1e-9}
+    assert setting(bounds_of([*AUDITS, other])) == (
+        "300 to 1,000 runs a world, level 5 % shared by all tests of an audit, δ = 1e-09 or 1e-05"
+    )
+
+
+def test_a_method_of_an_audit_has_the_colour_that_it_has_beside(beside):
+    known = {line.get_label(): line.get_color() for axes in beside[:-2] for line in axes.lines}
+    colors = [line.get_color() for line in lines_of(beside[-1], "_clopper_pearson")]
+    assert colors[0] == known["MST"]
+    assert "AIM" not in known
+    assert colors[1] not in known.values()
+
+
+def test_all_figures_take_audits(monkeypatch, tmp_path):
+    taken = []
+    monkeypatch.setattr(
+        "dp_synth.figures.files.leakage_curves", lambda _, audits: taken.append(audits) or ()
+    )
+    nothing = made_records().assign(error="not run")
+    assert draw_all(nothing, tmp_path, audits=AUDITS) == []
+    assert taken == [AUDITS]
+
+
+@pytest.mark.parametrize(("record", "is_one"), [(AUDITS[0], True), ({"metric": "tv2"}, False)])
+def test_records_of_audits_are_told_from_those_of_cells(record, is_one):
+    assert is_audit(record) is is_one
+
+
+def test_every_figure_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("dp_synth.figures.files.DOTS_PER_INCH", 80)
     points, envelope = roc_points()
     bounds = bounds_of([audit_record("mst", 1.0, area=1.0)])
     draws = {
@@ -191,9 +279,7 @@ def test_every_figure_can_be_written(tmp_path):
         assert (tmp_path / name).read_bytes().startswith(head)
 
 
-def test_series_of_one_panel_have_colours_of_their_own():
+def test_rows_of_one_figure_have_colours_of_their_own():
     records = [audit_record(f"method {i}", 1.0) for i in range(12)]
-    (axes, _) = audit_bounds(bounds_of(records))
-    drawn_as = [lines_of(axes, f"method {i}")[0] for i in range(12)]
-    assert len({to_rgb(line.get_color()) for line in drawn_as}) == 12
-    assert len({line.get_marker() for line in drawn_as}) == 12
+    (axes,) = audit_bounds(bounds_of(records))
+    assert len({line.get_color() for line in lines_of(axes, "_clopper_pearson")}) == 12

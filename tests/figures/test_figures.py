@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_records import EPSILONS, SEEDS, made_records, metrics_of, record
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from scipy import stats
 
 from dp_synth.figures import SETTINGS, draw_all, leakage_curves, look, tradeoff, utility_curves
-from dp_synth.figures.curves import CEILING_LABEL
+from dp_synth.figures.curves import CEILING_LABEL, GHOST_LABEL, _space_out
 from dp_synth.figures.files import FIGURES
-from dp_synth.figures.style import LIVE_LABEL, is_network, lines_of, named
+from dp_synth.figures.style import GHOST, LIVE_LABEL, SMALL, TEXT, is_network, lines_of, named
 from dp_synth.figures.summary import attacks_of, ended, spread
 from dp_synth.synthesizers import SYNTHESIZERS
 
@@ -30,6 +32,11 @@ def records():
 def curve(axes, label):
     (line,) = [line for line in axes.lines if line.get_label() == label]
     return np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+
+
+def note_of(axes):
+    """Return what stands over a legend, on one line."""
+    return " ".join(axes[0].figure.legends[0].get_title().get_text().split())
 
 
 def test_a_curve_is_the_mean_over_seeds_and_its_band_the_t_interval(records):
@@ -101,36 +108,66 @@ def test_each_panel_of_leakage_shows_its_own_metric(records, position, metric):
     assert curve(axes, named("no_privacy"))[1] == pytest.approx([anchor] * 2)
 
 
-def test_a_point_of_the_trade_off_is_one_epsilon_with_bars_both_ways(records):
-    boosting, _ = tradeoff(records)
-    found = {c.get_label(): c for c in boosting.containers}
-    line, _, bars = found["MST"].lines
+def bars_of(axes, series):
+    """Return the line of a series of the trade-off and its intervals along both axes."""
+    (found,) = [c for c in axes.containers if c.get_label() == f"_{series}"]
+    line, _, bars = found.lines
+    return line, [bar.get_segments() for bar in bars]
+
+
+@pytest.mark.parametrize("metric", ["auc:gradient_boosting", "tv2"])
+def test_each_method_has_a_panel_of_the_trade_off_with_intervals_both_ways(records, metric):
+    axes = tradeoff(records, metric)
+    assert [panel.get_title() for panel in axes] == ["Independent", "MST"]
+    line, (across, along) = bars_of(axes[1], "mst")
     expected = [metrics_of("leakage", "mst", epsilon) for epsilon in EPSILONS]
     assert line.get_xdata() == pytest.approx([m["auc:density_ratio"] for m in expected])
-    assert line.get_ydata() == pytest.approx([m["auc:gradient_boosting"] for m in expected])
-    for i, collection in enumerate(bars):
-        for segment in collection.get_segments():
+    assert line.get_ydata() == pytest.approx([m[metric] for m in expected])
+    for i, segments in enumerate((across, along)):
+        for segment in segments:
             assert np.ptp(segment[:, i]) == pytest.approx(2 * HALF_WIDTH)
-    labels = [text.get_text() for text in boosting.texts]
-    assert sorted(labels) == sorted([f"{epsilon:g}" for epsilon in EPSILONS] * 2)
-    assert named("no_privacy") in found
-    assert "density ratio" in boosting.get_xlabel()
+    ghosts = curve(axes[0], GHOST_LABEL)
+    assert np.array(ghosts) == pytest.approx(np.array([line.get_xdata(), line.get_ydata()]))
+    assert axes[0].get_shared_x_axes().joined(*axes)
+    assert "density ratio" in note_of(axes)
+
+
+def test_the_larger_epsilon_the_deeper_its_colour_in_the_trade_off(records):
+    panel = tradeoff(records)[1]
+    points = panel.collections[-1]
+    line, _ = bars_of(panel, "mst")
+    assert np.asarray(points.get_offsets()) == pytest.approx(np.asarray(line.get_xydata(), float))
+    brightness = points.get_facecolors()[:, :3].sum(axis=1)
+    assert (np.diff(brightness) < 0).all()
+    assert points.get_facecolors()[-1, :3] == pytest.approx(to_rgb(lines_of(["mst"])["mst"].color))
+    labels = tradeoff(records)[0].get_legend_handles_labels()[1]
+    assert [label for label in labels if "ε" in label] == [f"ε = {e:g}" for e in EPSILONS]
+
+
+def test_what_is_far_from_all_methods_is_an_arrow_that_says_where_it_is(records):
+    axes = tradeoff(records)[0]
+    row = metrics_of("leakage", "no_privacy", None)
+    label = f"{named('no_privacy')}: attack AUC {row['auc:density_ratio']:.2f}"
+    assert curve(axes, label)[1] == pytest.approx([row["auc:gradient_boosting"]])
+    assert axes.get_xlim()[1] < row["auc:density_ratio"]
+    near = records.assign(
+        value=records["value"].where(records["synthesizer"] != "no_privacy", 0.55)
+    )
+    assert curve(tradeoff(near)[0], named("no_privacy"))[0] == pytest.approx([0.55])
 
 
 def test_the_trade_off_does_not_mix_in_releases_that_were_not_attacked(records):
     shifted = records.copy()
     shifted.loc[shifted["task"] == "utility", "value"] += 0.3
-    before, after = (tradeoff(r)[0].containers[-1].lines[0].get_ydata() for r in (records, shifted))
-    assert list(before) == list(after)
+    before, after = (bars_of(tradeoff(r)[1], "mst")[0] for r in (records, shifted))
+    assert list(before.get_ydata()) == list(after.get_ydata())
 
 
-def test_labels_of_the_trade_off_cover_neither_points_nor_each_other(records):
-    axes, _ = tradeoff(records)
-    boxes = [mpl.text.Text.get_window_extent(text) for text in axes.texts]
-    points = axes.transData.transform([text.xy for text in axes.texts])
-    for i, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[:i])
-        assert not any(box.contains(*point) for point in points)
+def test_an_interval_that_nearly_reaches_zero_does_not_stretch_the_axis():
+    axes = Figure().subplots()
+    axes.errorbar([0.5, 0.6], [0.1, 0.3], yerr=[[0.1 - 1e-6, 0.01], [0.01, 0.01]])
+    _space_out(axes)
+    assert axes.get_ylim()[0] == pytest.approx(0.05)
 
 
 def test_a_single_seed_keeps_the_interval_of_its_record(records):
@@ -138,13 +175,11 @@ def test_a_single_seed_keeps_the_interval_of_its_record(records):
     row = spread(one, "tv2").query("series == 'mst' and epsilon == 1").iloc[0]
     assert row["seeds"] == 1
     assert row["high"] - row["low"] == pytest.approx(0.02)
-    (note,) = {panel.figure._suptitle.get_text() for panel in utility_curves(one)}
-    assert note.endswith("95 % interval of one seed")
+    assert note_of(utility_curves(one)).endswith("95 % interval of one seed")
 
 
 def test_the_caption_says_table_adjacency_delta_and_number_of_seeds(records):
-    note = utility_curves(records)[0].figure._suptitle.get_text()
-    assert note == (
+    assert note_of(utility_curves(records)) == (
         f"adult, add/remove, δ = 1e-05; mean and 95 % t-interval over {len(SEEDS)} seeds"
     )
 
@@ -168,8 +203,9 @@ def test_failed_cells_are_not_drawn_and_without_records_nothing_is(records, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_are_written_whole_and_settings_of_matplotlib_stay(records, tmp_path):
+def test_files_are_written_whole_and_settings_of_matplotlib_stay(records, tmp_path, monkeypatch):
     before = dict(mpl.rcParams)
+    monkeypatch.setattr("dp_synth.figures.files.DOTS_PER_INCH", 80)
     written = draw_all(records, tmp_path / "figures")
     assert dict(mpl.rcParams) == before
     expected = {f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png")}
@@ -183,9 +219,10 @@ def test_files_are_written_whole_and_settings_of_matplotlib_stay(records, tmp_pa
     assert b"/FontFile2" in text
 
 
-def test_each_of_several_tables_has_files_of_its_own(records, tmp_path):
+def test_each_of_several_tables_has_files_of_its_own(records, tmp_path, monkeypatch):
+    monkeypatch.setattr("dp_synth.figures.files.DOTS_PER_INCH", 80)
     both = pd.concat([records, records.assign(dataset="other")])
-    both = both[both["task"] == "utility"]
+    both = both[(both["task"] == "utility") & (both["metric"] == "tv2")]
     assert {path.name for path in draw_all(both, tmp_path)} == {
         f"utility_{table}.{kind}" for table in ("adult", "other") for kind in ("pdf", "png")
     }
@@ -215,18 +252,36 @@ def crowd():
     return pd.DataFrame([*rows, live | {"live": True}])
 
 
-def test_a_live_cell_is_an_open_marker_and_moves_no_mean():
+@pytest.fixture(scope="module")
+def drawn_crowd():
+    """Return the figures of many series, laid out."""
     records = crowd()
+    with look():
+        found = {
+            "utility": utility_curves(records),
+            "leakage": leakage_curves(records),
+            "tradeoff": tradeoff(records),
+        }
+        for axes in found.values():
+            axes[0].get_figure(root=True).draw_without_rendering()
+    return found
+
+
+def test_a_live_cell_is_an_open_marker_and_moves_no_mean():
+    records, said = crowd(), {named(name) for name in FAMILIES}
     panels = utility_curves(records)
     for with_live, without in zip(panels, utility_curves(records[~records["live"]]), strict=True):
-        before, after = (curve(panel, named("dpctgan"))[1] for panel in (without, with_live))
-        assert after.tolist() == before.tolist()
-    (marker,) = [line for line in panels[0].lines if line.get_xydata().tolist() == [[1.0, 0.45]]]
+        before, after = (
+            [line.get_ydata().tolist() for line in panel.lines if line.get_label() in said]
+            for panel in (without, with_live)
+        )
+        assert before == after
+    (marker,) = [line for line in panels[1].lines if line.get_xydata().tolist() == [[1.0, 0.45]]]
     assert marker.get_markerfacecolor() == "none"
     assert marker.get_color() == lines_of(FAMILIES)["dpctgan"].color
     labels = [text.get_text() for text in panels[0].figure.legends[0].get_texts()]
     assert labels.count(LIVE_LABEL) == 1
-    assert LIVE_LABEL not in panels[1].get_legend_handles_labels()[1]
+    assert LIVE_LABEL not in panels[2].get_legend_handles_labels()[1]
 
 
 def test_no_two_of_eight_series_look_alike_and_families_differ_in_their_dashes():
@@ -238,21 +293,40 @@ def test_no_two_of_eight_series_look_alike_and_families_differ_in_their_dashes()
         assert len({lines[name].marker for name in family}) == len(family)
 
 
-def test_each_family_has_a_column_of_the_legend():
-    for panels in (utility_curves(crowd()), leakage_curves(crowd()), tradeoff(crowd())):
-        (legend,) = panels[0].figure.legends
-        labels = [text.get_text() for text in legend.get_texts()]
-        rows = len(labels) // 3
-        columns = [[x for x in labels[i * rows : (i + 1) * rows] if x] for i in range(3)]
-        assert columns[1] == ["clique tree", "Independent", "MST"]
-        assert columns[2] == [named(name) for name in NETWORKS]
+def test_networks_have_a_column_with_the_others_in_grey_behind_them(drawn_crowd):
+    for left, right in zip(drawn_crowd["utility"][::2], drawn_crowd["utility"][1::2], strict=True):
+        for panel, shown in ((left, FAMILIES[:3]), (right, NETWORKS)):
+            labels = panel.get_legend_handles_labels()[1]
+            assert {name for name in FAMILIES if named(name) in labels} == set(shown)
+            ghosts = [line for line in panel.lines if line.get_color() == GHOST]
+            assert len(ghosts) == len(FAMILIES) - len(shown)
+            assert {text.get_text() for text in panel.texts} == set(map(named, shown))
 
 
-def test_many_series_get_more_room_than_few(records):
-    for draw in (utility_curves, leakage_curves, tradeoff):
-        few, many = (draw(r)[0].figure.get_size_inches() for r in (records, crowd()))
-        assert many[1] > few[1]
-        assert many[0] == few[0]
+def test_names_at_the_ends_of_lines_cover_each_other_nowhere_and_stay_out_of_the_legend(
+    drawn_crowd,
+):
+    panels = drawn_crowd["utility"]
+    said = {text.get_text() for text in panels[0].figure.legends[0].get_texts()}
+    for panel in panels:
+        boxes = [mpl.text.Text.get_window_extent(text) for text in panel.texts]
+        for i, box in enumerate(boxes):
+            assert not any(box.overlaps(other) for other in boxes[:i])
+            assert box.x0 > panel.bbox.x1
+        assert not said & {text.get_text() for text in panel.texts}
+
+
+def test_letters_have_two_sizes_and_all_lies_on_the_page(drawn_crowd):
+    for panels in drawn_crowd.values():
+        figure = panels[0].get_figure(root=True)
+        sizes = {text.get_fontsize() for text in figure.findobj(mpl.text.Text) if text.get_text()}
+        assert sizes <= {TEXT, SMALL}
+        width, height = figure.canvas.get_width_height()
+        for part in (*figure.legends, figure._suptitle):
+            box = part.get_window_extent()
+            assert min(box.x0, box.y0) >= 0
+            assert box.x1 <= width
+            assert box.y1 <= height
 
 
 def test_the_look_is_that_of_our_figures_and_ends_with_its_block():
@@ -319,7 +393,7 @@ def test_a_series_of_a_notebook_stands_in_the_legend(records):
     mine = records[records["synthesizer"] == "mst"].assign(synthesizer="__main__:Mine")
     hidden = records[records["synthesizer"] == "mst"].assign(synthesizer="_hidden:Mine")
     figure = utility_curves(pd.concat([records, mine, hidden]))[0].get_figure(root=True)
-    shown = {text.get_text().strip() for text in figure.legends[0].get_texts()}
+    shown = {text.get_text().strip() for text in figure.axes[0].texts}
     assert {"MST", "Mine", "_hidden:Mine"} <= shown
 
 
@@ -330,7 +404,6 @@ def test_all_of_a_single_panels_legend_and_note_lies_on_the_page(records):
     width, height = figure.canvas.get_width_height()
     for part in (figure.legends[0], figure._suptitle):
         box = part.get_window_extent()
-        assert box.x0 >= 0
+        assert min(box.x0, box.y0) >= 0
         assert box.x1 <= width
-        assert box.y0 >= 0
         assert box.y1 <= height

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 from test_expanded_model import random_refinement
-from whole_tables import random_model
+from whole_tables import over_seeds, random_model
 
 from dp_synth.domain import Domain
 from dp_synth.inference import MixtureModel, completion
@@ -39,7 +39,7 @@ def known_rows(rng, joint):
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.parametrize("seed", range(20))
+@over_seeds(20)
 def test_gaps_are_drawn_from_the_joint_given_what_is_known(kind, seed, monkeypatch):
     monkeypatch.setattr(completion, "MOST_CELLS", 50_000)  # several parts
     rng = np.random.default_rng(seed)
@@ -65,7 +65,7 @@ def test_gaps_are_drawn_from_the_joint_given_what_is_known(kind, seed, monkeypat
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.parametrize("seed", range(20))
+@over_seeds(20)
 def test_rows_that_cannot_occur_are_told_from_those_that_can(kind, seed):
     rng = np.random.default_rng(100 + seed)
     model, joint = MODELS[kind](rng)

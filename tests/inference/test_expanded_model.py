@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import chisquare
-from whole_tables import marginal_of, random_model
+from whole_tables import marginal_of, over_seeds, random_model
 
 from dp_synth.domain import Domain
 from dp_synth.inference import RefinedModel
@@ -32,7 +32,7 @@ def some_cliques(rng, domain):
     return [tuple(rng.permutation(domain.attributes)[:n].tolist()) for n in (1, 2, 3)]
 
 
-@pytest.mark.parametrize("seed", range(50))
+@over_seeds(50)
 def test_marginals_are_those_of_the_joint_written_out(seed):
     rng = np.random.default_rng(seed)
     model, joint = random_refinement(rng)
@@ -41,7 +41,7 @@ def test_marginals_are_those_of_the_joint_written_out(seed):
         np.testing.assert_allclose(model.marginal(clique), expected, atol=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(50))
+@over_seeds(50)
 def test_conditioning_weighs_the_joint_written_out(seed):
     rng = np.random.default_rng(seed)
     model, joint = random_refinement(rng)
@@ -66,7 +66,7 @@ def test_conditioning_on_one_code_leaves_no_other():
     assert set(codes[:, model.domain.axis(attribute)]) == {1}
 
 
-@pytest.mark.parametrize("seed", range(8))
+@over_seeds(8)
 def test_rows_follow_the_joint_written_out(seed):
     rng = np.random.default_rng(seed)
     model, joint = random_refinement(rng)
@@ -100,7 +100,7 @@ def test_each_drawn_code_is_of_the_group_that_was_drawn_and_has_a_share():
             assert (share[fine[:, axis]] > 0).all()
 
 
-@pytest.mark.parametrize("seed", range(20))
+@over_seeds(20)
 def test_a_model_comes_back_from_its_arrays(seed):
     model, _ = random_refinement(np.random.default_rng(seed))
     again = RefinedModel.from_arrays(

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from whole_tables import aligned, marginal_of, random_domain
+from whole_tables import aligned, marginal_of, over_seeds, random_domain
 
 from dp_synth.inference.factors import Fold, Projections
 
 
-@pytest.mark.parametrize("seed", range(120))
+@over_seeds(50)
 def test_folding_is_what_numpy_does_along_the_other_axes(seed):
     rng = np.random.default_rng(seed)
     axes = int(rng.integers(0, 6))
@@ -52,7 +52,7 @@ def random_case(seed):
     return rng, domain, wanted, Projections.of(domain, domain.attributes, wanted)
 
 
-@pytest.mark.parametrize("seed", range(100))
+@over_seeds(50)
 def test_collected_sums_are_the_plain_ones(seed):
     rng, domain, wanted, projections = random_case(seed)
     table = rng.normal(size=domain.sizes)
@@ -66,7 +66,7 @@ def test_collected_sums_are_the_plain_ones(seed):
         )
 
 
-@pytest.mark.parametrize("seed", range(100))
+@over_seeds(50)
 def test_spreading_adds_up_the_parameters_of_all_subsets_and_is_the_transpose(seed):
     rng, domain, wanted, projections = random_case(seed)
     parameters = [np.empty(0)] * 40

@@ -4,7 +4,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from whole_tables import aligned, marginal_of, random_cliques, random_model
+from whole_tables import aligned, marginal_of, over_seeds, random_cliques, random_model
 
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import InputError
@@ -19,7 +19,7 @@ def chain(sizes):
     return JunctionTreeModel(tree, tuple(tables), 1.0)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@over_seeds(50)
 def test_any_attributes_in_any_order_have_their_marginal(seed):
     rng = np.random.default_rng(seed)
     model, joint = random_model(rng)
@@ -31,7 +31,7 @@ def test_any_attributes_in_any_order_have_their_marginal(seed):
             np.testing.assert_allclose(model.marginal(clique), expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@over_seeds(30)
 def test_marginals_hold_where_probabilities_vanish(seed):
     model, joint = random_model(np.random.default_rng(seed), spread=400.0)
     for clique in combinations(model.domain, 2):
@@ -57,7 +57,7 @@ def test_a_table_on_the_way_counts_as_well():
         model.marginal(("x", "y"), max_cells=1_000)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@over_seeds(50)
 def test_evidence_gives_the_conditional_distribution_and_the_expected_records(seed):
     rng = np.random.default_rng(seed)
     model, joint = random_model(rng)
@@ -124,7 +124,7 @@ def test_cliques_that_are_not_those_of_a_tree_are_refused():
         JunctionTreeModel.from_arrays(domain, cliques, tables, 3.0)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@over_seeds(20)
 def test_a_model_comes_back_from_its_arrays(seed):
     model, _ = random_model(np.random.default_rng(seed))
     again = JunctionTreeModel.from_arrays(

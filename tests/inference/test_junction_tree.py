@@ -7,6 +7,7 @@ import pytest
 from whole_tables import (
     joint_of,
     marginal_of,
+    over_seeds,
     possible_cells,
     random_cliques,
     random_domain,
@@ -24,7 +25,7 @@ def support(clique, rows):
     return Support.of(clique, np.array(rows, dtype=bool))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@over_seeds(50)
 def test_belief_propagation_gives_the_marginals_of_the_whole_table(seed):
     rng = np.random.default_rng(seed)
     tree = random_tree(rng)
@@ -37,7 +38,7 @@ def test_belief_propagation_gives_the_marginals_of_the_whole_table(seed):
         np.testing.assert_array_equal(before, after)  # potentials are left as they are
 
 
-@pytest.mark.parametrize("seed", range(60))
+@over_seeds(50)
 def test_beliefs_stay_exact_where_potentials_span_more_than_a_float_can(seed):
     rng = np.random.default_rng(seed)
     tree = random_tree(rng)
@@ -49,7 +50,7 @@ def test_beliefs_stay_exact_where_potentials_span_more_than_a_float_can(seed):
         np.testing.assert_allclose(belief, marginal_of(tree.domain, joint, clique), atol=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@over_seeds(50)
 def test_the_log_total_is_that_of_the_whole_table(seed):
     rng = np.random.default_rng(seed)
     tree = random_tree(rng)
@@ -61,7 +62,7 @@ def test_the_log_total_is_that_of_the_whole_table(seed):
     assert log_total == pytest.approx(at_first - np.log(log[first]), abs=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@over_seeds(50)
 def test_structural_zeros_and_all_that_they_imply_get_exactly_nothing(seed):
     rng = np.random.default_rng(seed)
     domain = with_supports(rng, random_domain(rng))
@@ -94,7 +95,7 @@ def test_supports_that_leave_no_record_are_refused_by_the_names_of_their_columns
     check_supports(Domain(tuple("xabc"), (2, 2, 2, 2), supports=(never_equal, equal[0])))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@over_seeds(50)
 def test_contradictions_are_found_just_where_no_cell_is_left(seed):
     rng = np.random.default_rng(seed)
     plain = random_domain(rng)
@@ -108,7 +109,7 @@ def test_contradictions_are_found_just_where_no_cell_is_left(seed):
             check_supports(domain)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@over_seeds(50)
 def test_marginals_of_one_model_agree_on_overlaps(seed):
     rng = np.random.default_rng(seed)
     tree = random_tree(rng)
@@ -121,7 +122,7 @@ def test_marginals_of_one_model_agree_on_overlaps(seed):
             )
 
 
-@pytest.mark.parametrize("seed", range(60))
+@over_seeds(50)
 def test_separators_hold_all_that_a_clique_shares_with_those_before_it(seed):
     rng = np.random.default_rng(seed)
     domain = with_supports(rng, random_domain(rng))

@@ -1,7 +1,7 @@
 """Minimising with a guessed curvature: how far, how soon, and where to stop."""
 
 import numpy as np
-import pytest
+from whole_tables import over_seeds
 
 from dp_synth.inference._lbfgs import minimise
 
@@ -18,7 +18,7 @@ def valley(rng, size=30):
     return loss, bottom, lambda gradient: axes.T @ ((axes @ gradient) / stiff)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@over_seeds(10)
 def test_the_minimum_is_found_and_a_good_guess_of_the_curvature_finds_it_sooner(seed):
     loss, bottom, guess = valley(np.random.default_rng(seed))
     far = {}

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy import optimize
 from scipy.stats import truncnorm
+from whole_tables import over_seeds
 
 from dp_synth.inference import project_to_simplex
 from dp_synth.inference.histograms import MIN_SMOOTHED, STEP_PENALTY, simplex_mean, smooth_ordered
 
 
-@pytest.mark.parametrize("seed", range(50))
+@over_seeds(50)
 def test_projection_is_the_nearest_point_that_bisection_finds(seed):
     rng = np.random.default_rng(seed)
     size = int(rng.integers(1, 40))
@@ -27,7 +28,7 @@ def test_projection_is_the_nearest_point_that_bisection_finds(seed):
     assert found.sum() == pytest.approx(total)
 
 
-@pytest.mark.parametrize("seed", range(50))
+@over_seeds(50)
 def test_no_other_histogram_of_that_sum_is_nearer(seed):
     rng = np.random.default_rng(seed)
     size = int(rng.integers(2, 9))
@@ -51,7 +52,7 @@ def test_projection_survives_values_that_swallow_the_total():
     assert (found >= 0).all()
 
 
-@pytest.mark.parametrize("seed", range(50))
+@over_seeds(50)
 def test_the_mean_histogram_is_that_of_normals_cut_off_at_zero_with_one_shift(seed):
     rng = np.random.default_rng(seed)
     size, stddev = int(rng.integers(1, 12)), float(rng.uniform(0.5, 40))
@@ -81,7 +82,7 @@ def price(values, cuts, stddev, penalty):
     return float(np.square((values - levels) / stddev).sum()) + penalty * len(runs), levels
 
 
-@pytest.mark.parametrize("seed", range(50))
+@over_seeds(50)
 def test_smoothing_finds_the_cheapest_of_all_step_functions(seed):
     rng = np.random.default_rng(seed)
     size = int(rng.integers(MIN_SMOOTHED, 11))

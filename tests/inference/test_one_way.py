@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from whole_tables import marginal_of, possible_cells
+from whole_tables import marginal_of, over_seeds, possible_cells
 
 from dp_synth.domain import Domain, Support
 from dp_synth.inference import (
@@ -27,7 +27,7 @@ def test_independent_attributes_have_the_product_of_their_marginals():
     np.testing.assert_allclose(model.marginal(("b", "a")), np.outer(b, a) / model.total)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@over_seeds(20)
 def test_structural_zeros_leave_attributes_as_independent_as_they_allow(seed):
     rng = np.random.default_rng(seed)
     mask = rng.random((3, 4)) < 0.7
@@ -102,7 +102,7 @@ def random_compression(seed):
     return domain, ones, Compression.of(domain, ones)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@over_seeds(50)
 def test_only_codes_alike_merge_and_groups_have_no_gaps(seed):
     domain, _, compression = random_compression(seed)
     ordered = domain.ordered[0]
@@ -115,7 +115,7 @@ def test_only_codes_alike_merge_and_groups_have_no_gaps(seed):
     assert (possible_cells(compression.domain)[group] == possible_cells(domain)).all()
 
 
-@pytest.mark.parametrize("seed", range(60))
+@over_seeds(50)
 def test_shares_of_a_group_sum_to_one_before_and_after_a_better_look(seed):
     domain, ones, compression = random_compression(seed)
     better = compression.shared_by(

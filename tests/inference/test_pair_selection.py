@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from scipy.stats import poisson
-from whole_tables import random_domain
+from whole_tables import over_seeds, random_domain
 
 from dp_synth.domain import Domain
 from dp_synth.inference import JunctionTree
@@ -51,7 +51,7 @@ def test_shrinking_lowers_the_squared_error():
     assert after == pytest.approx(before / 2, rel=0.15)
 
 
-@pytest.mark.parametrize("seed", range(50))
+@over_seeds(50)
 def test_an_allocation_sums_to_its_precision(seed):
     rng, domain, scores = random_scores(seed)
     pairs = [pair for pair in scores if rng.random() < 0.5]
@@ -68,7 +68,7 @@ def test_a_pair_gets_more_precision_the_more_cells_it_has_and_columns_that_are_l
     assert found.of_clique(("d",)) > found.of_clique(("b",))
 
 
-@pytest.mark.parametrize("seed", range(20))
+@over_seeds(20)
 def test_a_price_is_the_mean_size_of_the_noise_of_a_pair(seed):
     rng, domain, scores = random_scores(seed)
     for pair in scores:
@@ -80,7 +80,7 @@ def test_a_price_is_the_mean_size_of_the_noise_of_a_pair(seed):
         assert allocation.price(domain, pair) == pytest.approx(error, abs=tolerance)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@over_seeds(50)
 def test_chosen_pairs_are_worth_their_noise_and_keep_the_tree_small(seed):
     rng, domain, scores = random_scores(seed)
     most = int(sum(domain.sizes) * rng.choice([1, 2, 6]))
@@ -92,7 +92,7 @@ def test_chosen_pairs_are_worth_their_noise_and_keep_the_tree_small(seed):
     assert choose_pairs(domain, scores, 1e-12, 10**9) == []  # noise costs more than they bring
 
 
-@pytest.mark.parametrize("seed", range(20))
+@over_seeds(20)
 def test_the_model_of_many_chosen_pairs_has_no_more_cells_than_allowed(seed):
     rng = np.random.default_rng(seed)
     domain = Domain(tuple(f"x{i}" for i in range(16)), tuple(rng.integers(2, 20, 16).tolist()))
@@ -103,7 +103,7 @@ def test_the_model_of_many_chosen_pairs_has_no_more_cells_than_allowed(seed):
         assert 0.5 * most < JunctionTree.of(domain, chosen).cells <= most
 
 
-@pytest.mark.parametrize("seed", range(20))
+@over_seeds(20)
 def test_a_planted_chain_is_chosen_and_nothing_else(seed):
     rng = np.random.default_rng(seed)
     domain = Domain(tuple("abcdef"), (4,) * 6)

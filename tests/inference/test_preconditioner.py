@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from whole_tables import random_cliques, random_domain
+from whole_tables import over_seeds, random_cliques, random_domain
 
 from dp_synth.inference._preconditioner import Curvature, Effects, expected_counts
 
@@ -34,7 +34,7 @@ def matrix(curvature, size):
     return np.array([curvature.inverse(unit) for unit in np.eye(size)])
 
 
-@pytest.mark.parametrize("seed", range(50))
+@over_seeds(50)
 def test_levels_collect_and_spread_the_cells_of_their_codes(seed):
     rng, domain, cliques, _ = random_case(seed)
     effects = Effects.of(domain, cliques)
@@ -52,7 +52,7 @@ def test_levels_collect_and_spread_the_cells_of_their_codes(seed):
     assert effects.spread(levels) @ cells == pytest.approx(paired, abs=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(50))
+@over_seeds(50)
 def test_the_inverse_is_symmetric_positive_and_near_that_of_independent_columns(seed):
     _, domain, cliques, known = random_case(seed)
     cells = indicators(domain, cliques)

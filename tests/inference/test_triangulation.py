@@ -4,7 +4,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from whole_tables import random_cliques, random_domain, with_supports
+from whole_tables import over_seeds, random_cliques, random_domain, with_supports
 
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
@@ -38,7 +38,7 @@ def maximal_cliques(domain, pairs):
     return {s for s in sets if not any(s < other for other in sets)}
 
 
-@pytest.mark.parametrize("seed", range(80))
+@over_seeds(50)
 def test_a_completion_is_chordal_holds_every_clique_and_lists_all_its_maximal_ones(seed):
     rng = np.random.default_rng(seed)
     domain = with_supports(rng, random_domain(rng))
@@ -57,7 +57,7 @@ def test_the_check_of_chordal_graphs_can_fail():
     assert not is_chordal(domain, [("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")])
 
 
-@pytest.mark.parametrize("seed", range(50))
+@over_seeds(50)
 def test_cliques_without_a_cycle_return_themselves_at_any_sizes(seed):
     rng = np.random.default_rng(seed)
     domain = random_domain(rng)
@@ -111,7 +111,7 @@ def test_two_hundred_and_fifty_attributes_of_a_tree_stay_pairs():
         assert set(triangulate(domain, tree)) == set(tree)
 
 
-@pytest.mark.parametrize("seed", range(50))
+@over_seeds(50)
 def test_a_growing_completion_never_costs_more_than_it_said(seed):
     rng = np.random.default_rng(seed)
     domain = random_domain(rng)
@@ -128,7 +128,7 @@ def test_a_growing_completion_never_costs_more_than_it_said(seed):
         assert completion.cells_with(clique) == completion.cells
 
 
-@pytest.mark.parametrize("seed", range(50))
+@over_seeds(50)
 def test_what_one_more_pair_costs_is_exact_where_nothing_needs_completing(seed):
     rng = np.random.default_rng(seed)
     domain = Domain(tuple("abcdef"), tuple(int(n) for n in rng.integers(2, 9, 6)))

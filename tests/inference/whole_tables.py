@@ -1,6 +1,9 @@
 """Small random domains, and what their distributions are as one table of all cells."""
 
+import inspect
+
 import numpy as np
+import pytest
 
 from dp_synth.domain import Domain, Support
 from dp_synth.inference import JunctionTree, JunctionTreeModel
@@ -71,3 +74,33 @@ def marginal_of(domain, joint, clique):
     summed = joint.sum(axis=tuple(i for i, a in enumerate(domain) if a not in clique))
     kept = [a for a in domain if a in clique]
     return summed.transpose([kept.index(a) for a in clique])
+
+
+def over_seeds(count, at_once=10):
+    """Run a test for every ``seed`` below ``count``, a few an item; a failure names its own."""
+
+    def decorated(test):
+        signature = inspect.signature(test)
+        own = [
+            p.replace(name="seeds") if p.name == "seed" else p
+            for p in signature.parameters.values()
+        ]
+
+        def every(seeds, **others):
+            for seed in seeds:
+                try:
+                    test(seed=seed, **others)
+                except Exception as error:
+                    error.add_note(f"with seed {seed}")
+                    raise
+
+        every.__name__, every.__doc__ = test.__name__, test.__doc__
+        every.__module__ = test.__module__
+        every.__signature__ = signature.replace(parameters=own)
+        every.pytestmark = list(getattr(test, "pytestmark", []))
+        parts = [range(first, min(first + at_once, count)) for first in range(0, count, at_once)]
+        return pytest.mark.parametrize("seeds", parts, ids=[f"from {part[0]}" for part in parts])(
+            every
+        )
+
+    return decorated

@@ -16,7 +16,6 @@ torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
 from dp_synth.mechanisms import dp_sgd  # noqa: E402
 from dp_synth.mechanisms.dp_sgd import (  # noqa: E402
-    CLIP_BITS,
     INPUT_LIMIT,
     LARGEST_WIDTH,
     MOST_INPUTS,
@@ -28,11 +27,10 @@ from dp_synth.mechanisms.dp_sgd import (  # noqa: E402
     WEIGHT_BITS,
     WEIGHT_LIMIT,
     Critic,
-    WholeSum,
     clipped_sum,
-    on_lattice,
     whole_sums,
 )
+from dp_synth.mechanisms.per_sample_gradients import CLIP_BITS, WholeSum  # noqa: E402
 
 DEEP = (9, 7)
 EXACT = 2**53  # whole numbers up to here are float64
@@ -100,16 +98,6 @@ def test_each_rows_gradient_is_that_of_opacus_scaled_down_to_the_clip(
     lost = len(rows) * 2.0**-CLIP_BITS * clip
     assert float((found - expected).norm()) < 2.0**-8 * float(expected.norm()) + 10 * lost
     assert bool((factors < 1).any()) == (clip < 1e3)
-
-
-@pytest.mark.parametrize("clip", [1e-3, 0.5])
-def test_any_other_network_and_loss_is_clipped_row_by_row_as_well(clip: float) -> None:
-    critic, softplus = made_critic(6), torch.nn.functional.softplus
-    rows = torch.randn(30, 6, generator=torch.Generator().manual_seed(1))
-    found = flat(clipped_sum(critic, rows, softplus, clip))
-    each = gradients_by_opacus(critic, rows, softplus)
-    expected = ((clip / each.norm(dim=1)).clamp(max=1.0)[:, None] * each).sum(0).double()
-    assert float((found - expected).norm()) < 1e-3 * float(expected.norm())
 
 
 def test_the_sums_of_the_widest_layers_stay_below_what_is_exact() -> None:
@@ -210,21 +198,6 @@ def test_no_rows_part_has_a_norm_above_the_clip_not_even_by_a_rounding(
         assert largest > 0.99
 
 
-def test_gradients_from_elsewhere_keep_to_the_clip_whatever_they_are() -> None:
-    rng = np.random.default_rng(6)
-    huge = rng.normal(size=(20, 100)) * 10.0 ** rng.uniform(-300, 300, (20, 1))
-    single = np.eye(5, 100) * np.array([[1.0], [1 - 2**-53], [1 + 2**-52], [5e-324], [1.7e308]])
-    broken = np.full((2, 100), [[np.nan], [np.inf]])
-    each = torch.from_numpy(np.concatenate([huge, single, broken]))
-    for clip in (1e-300, 1e-3, 1.0, 1e300):
-        parts = on_lattice(each, clip)
-        norms = [exact_norm_squared([WholeSum(part, CLIP_BITS)]) for part in parts]
-        assert max(norms) <= 1
-        assert not parts[-2:].any()
-        alone = torch.cat([on_lattice(row, clip) for row in each.split(1)])
-        assert torch.equal(alone, parts)
-
-
 def test_one_row_more_moves_the_sum_by_exactly_its_own_part() -> None:
     """Which floating point did not: one record moved sums by more than a clip."""
     critic, clip = made_critic(174, (128,)), 0.7
@@ -237,19 +210,13 @@ def test_one_row_more_moves_the_sum_by_exactly_its_own_part() -> None:
     assert 0.99 < exact_norm_squared(own) <= 1
 
 
-@pytest.mark.parametrize("loss", [-1.0, torch.neg], ids=["by layers", "row by row"])
+@pytest.mark.parametrize("loss", [-1.0, torch.neg], ids=["by layers", "by opacus"])
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_row_whose_gradient_is_not_finite_adds_nothing(bad: float, loss) -> None:  # type: ignore[no-untyped-def]
     critic, rows = made_critic(3), one_hot(5, 3, marks=1)
     broken = torch.cat([rows, torch.full((1, 3), bad)])
     expected = flat(clipped_sum(critic, rows, loss, 1.0))
     assert torch.equal(flat(clipped_sum(critic, broken, loss, 1.0)), expected)
-
-
-def test_a_network_that_keeps_what_it_has_seen_is_refused() -> None:
-    network = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.BatchNorm1d(1))
-    with pytest.raises(InputError, match="with buffers keeps what it has seen"):
-        whole_sums(network, torch.zeros(3, 2), torch.neg, 1.0)
 
 
 def test_a_critic_too_wide_for_exact_sums_is_refused() -> None:

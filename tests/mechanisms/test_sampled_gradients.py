@@ -18,13 +18,13 @@ torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 from dp_synth.mechanisms import dp_sgd  # noqa: E402
 from dp_synth.mechanisms.dp_sgd import (  # noqa: E402
     CHARGED_AT_ONCE,
-    CLIP_BITS,
     Critic,
     SampledGradients,
     clipped_sum,
     lattice_bits,
     poisson_sample,
 )
+from dp_synth.mechanisms.per_sample_gradients import CLIP_BITS  # noqa: E402
 
 DOMAIN = Domain(("a", "b"), (3, 2))
 

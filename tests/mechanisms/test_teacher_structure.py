@@ -167,7 +167,7 @@ def fitted(monkeypatch, watch=None):
     """A whole fit by votes; ``watch`` is told of every time that the table is read."""
     pytest.importorskip("torch", reason="the extra deep is not installed")
     from dp_synth.accounting import Accountant
-    from dp_synth.nn.pate_queries import any_two_values
+    from dp_synth.nn.pate_queries import pairwise_queries
     from dp_synth.nn.pate_training import fit_by_votes
     from dp_synth.synthesizers import PATEGAN
 
@@ -184,7 +184,7 @@ def fitted(monkeypatch, watch=None):
                 return plain(self, *arguments)
 
             monkeypatch.setattr(PrivateTable, name, read)
-    fit_by_votes(table, payer.plan, recipe._lessons(), any_two_values, np.random.default_rng(0))
+    fit_by_votes(table, payer.plan, recipe, pairwise_queries, np.random.default_rng(0))
     return table
 
 
@@ -208,7 +208,7 @@ def test_the_table_is_read_by_the_two_mechanisms_alone(monkeypatch) -> None:
     def watch(name: str, callers: set[str]) -> None:
         reads.append(name)
         assert ("vote" if name == "exact_records" else "measure") in callers
-        assert not callers & {"taught", "sweep", "train", "independent_records", "any_two_values"}
+        assert not callers & {"taught", "sweep", "train", "independent_records", "pairwise_queries"}
 
     fitted(monkeypatch, watch)
     assert sorted(reads) == ["exact_marginals", "exact_records"]

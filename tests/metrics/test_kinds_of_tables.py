@@ -10,7 +10,7 @@ from dp_synth.attacks import ATTACKS, AttackerView
 from dp_synth.datasets import read_table, write_table
 from dp_synth.metrics import METRICS
 from dp_synth.metrics.comparison import Compared, RealTables
-from dp_synth.report.card_data import record_keys
+from dp_synth.report.internal import record_keys
 from dp_synth.schema import Schema
 
 SCHEMA = Schema.from_dict(

@@ -12,7 +12,7 @@ from dp_synth.accounting import Accountant, Plan, PrivacyBudget, SampledGaussian
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.nn.gan import LEAST_GAIN, Patience
+from dp_synth.nn.gan import MIN_GAIN, EarlyStopping
 from dp_synth.synthesizers.dpctgan import DPCTGAN
 from dp_synth.synthesizers.dpgan import DPGAN
 
@@ -20,14 +20,14 @@ torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
 from dp_synth.mechanisms import dp_sgd  # noqa: E402
 from dp_synth.nn import gan  # noqa: E402
-from dp_synth.nn.settings import Training  # noqa: E402
+from dp_synth.nn.settings import GanSettings  # noqa: E402
 
 DOMAIN = Domain(("a", "b"), (3, 2))
 FREQUENCIES = np.array([0.5, 0.25, 0.25, 0.5, 0.5])
 SIZES = {"fakes": 32, "critic_width": 8, "generator_width": 8, "components": 64}
-TRAINING = DPCTGAN(**SIZES)._training()
-PLAIN = DPGAN(**SIZES)._training()
-BLOCK = 10
+TRAINING = DPCTGAN(**SIZES)
+PLAIN = DPGAN(**SIZES)
+BLOCK = 4
 STEPS = 6 * BLOCK
 
 
@@ -44,13 +44,13 @@ def made_table(records: int = 100) -> PrivateTable:
     return PrivateTable(codes, DOMAIN, accountant.admit("test", plan, randomness="seeded"))
 
 
-def trained(table: PrivateTable, training: Training):  # type: ignore[no-untyped-def]
+def trained(table: PrivateTable, training: GanSettings):  # type: ignore[no-untyped-def]
     part, rng = table.payer.plan.sampled("steps"), np.random.default_rng(0)
     return gan.train(table, part, FREQUENCIES, training, records=100.0, rng=rng)
 
 
-def made_game(training: Training = TRAINING) -> gan._Game:
-    return gan._Game(DOMAIN, FREQUENCIES, training, np.random.default_rng(0))
+def made_game(training: GanSettings = TRAINING) -> gan._Trainer:
+    return gan._Trainer(DOMAIN, FREQUENCIES, training, np.random.default_rng(0))
 
 
 def charged(table: PrivateTable) -> int:
@@ -58,24 +58,24 @@ def charged(table: PrivateTable) -> int:
 
 
 def test_it_is_over_after_so_many_blocks_without_a_gain() -> None:
-    patience = Patience(2)
-    misfits = [0.5, 0.4, 0.4 * (1 - LEAST_GAIN / 2), 0.3, 0.31, 0.29999]
+    patience = EarlyStopping(2)
+    misfits = [0.5, 0.4, 0.4 * (1 - MIN_GAIN / 2), 0.3, 0.31, 0.29999]
     assert [patience.is_over(lambda m=misfit: m) for misfit in misfits] == [False] * 5 + [True]
-    assert not Patience(1).is_over(lambda: 5.0)
+    assert not EarlyStopping(1).is_over(lambda: 5.0)
 
 
 def test_without_patience_nothing_is_even_asked() -> None:
     def never() -> float:
         raise AssertionError
 
-    assert not Patience(0).is_over(never)
+    assert not EarlyStopping(0).is_over(never)
 
 
 def test_a_training_stops_and_charges_no_step_that_it_does_not_take(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     misfits = iter([0.5, 0.4, 0.4, 0.4])
-    monkeypatch.setattr(gan._Game, "misfit", lambda _game: next(misfits))
+    monkeypatch.setattr(gan._Trainer, "misfit", lambda _game: next(misfits))
     table = made_table()
     rows = trained(table, replace(TRAINING, patience=2))
     assert charged(table) == 4 * BLOCK < STEPS
@@ -99,7 +99,7 @@ def test_patience_that_never_ends_leaves_the_result_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("training", [TRAINING, PLAIN], ids=["conditional", "plain"])
-def test_the_misfit_falls_to_zero_as_rows_come_to_be_as_they_should(training: Training) -> None:
+def test_the_misfit_falls_to_zero_as_rows_come_to_be_as_they_should(training: GanSettings) -> None:
     game = made_game(training)
     condition = game._latent(training.components, torch.Generator().manual_seed(0))[1]
     even = torch.as_tensor(FREQUENCIES).repeat(training.components, 1)
@@ -110,7 +110,7 @@ def test_the_misfit_falls_to_zero_as_rows_come_to_be_as_they_should(training: Tr
         )
         obedient = torch.where(told > 0, condition.double(), even)
     game.encoding.softmax = lambda _logits: obedient
-    assert game.misfit() < (0.1 if game.training.conditional else 1e-6)  # of drawn conditions
+    assert game.misfit() < (0.1 if game.settings.conditional else 1e-6)  # of drawn conditions
     wrong = torch.zeros_like(even)
     wrong[:, [2, 4]] = 1.0
     game.encoding.softmax = lambda _logits: wrong
@@ -135,9 +135,9 @@ def test_misfits_of_other_records_are_equal_until_noisy_steps_make_them_differ(
 ) -> None:
     """One table has no record: the same noisy sums must give the same misfits."""
     seen: list[list[float]] = []
-    misfit = gan._Game.misfit
+    misfit = gan._Trainer.misfit
 
-    def remembered(game: gan._Game) -> float:
+    def remembered(game: gan._Trainer) -> float:
         seen[-1].append(misfit(game))
         return seen[-1][-1]
 
@@ -146,7 +146,7 @@ def test_misfits_of_other_records_are_equal_until_noisy_steps_make_them_differ(
         return [torch.full_like(p, 0.01) for p in critic.parameters()]
 
     step = gan.SampledGradients.step
-    monkeypatch.setattr(gan._Game, "misfit", remembered)
+    monkeypatch.setattr(gan._Trainer, "misfit", remembered)
     monkeypatch.setattr(gan.SampledGradients, "step", noise_alone)
     for records in (0, 500):
         seen.append([])

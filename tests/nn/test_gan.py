@@ -15,12 +15,18 @@ from dp_synth.synthesizers.dpgan import DPGAN
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
+from dp_synth.mechanisms import dp_sgd  # noqa: E402
 from dp_synth.nn import gan  # noqa: E402
 from dp_synth.nn.progress import Progress, watching  # noqa: E402
 
 DOMAIN = Domain(("a", "b"), (3, 2))
 FREQUENCIES = np.array([0.5, 0.25, 0.25, 0.5, 0.5])
-TRAINING = DPCTGAN(steps=8, fakes=32, critic_width=8, generator_width=8, components=64)._training()
+TRAINING = DPCTGAN(steps=8, fakes=32, critic_width=8, generator_width=8, components=64)
+
+
+@pytest.fixture(autouse=True)
+def few_first_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gan, "WARM_UP", 5)
 
 
 def made_table(steps: int = 8) -> PrivateTable:
@@ -56,13 +62,16 @@ def test_the_global_generator_of_torch_is_left_alone() -> None:
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_a_watcher_sees_steps_the_generators_loss_and_a_growing_epsilon() -> None:
+def test_a_watcher_sees_steps_the_generators_loss_and_a_growing_epsilon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dp_sgd, "CHARGED_AT_ONCE", 4)
     seen: list[Progress] = []
-    table = made_table(60)
+    table = made_table()
     with watching(seen.append):
         trained(table=table)
     trained()  # nobody watches any more
-    assert [progress.step for progress in seen] == list(range(1, 61))
+    assert [progress.step for progress in seen] == list(range(1, 9))
     epsilons = [progress.epsilon for progress in seen]
     assert epsilons == sorted(epsilons)
     assert 0 < epsilons[0] < epsilons[-1]
@@ -79,14 +88,14 @@ def test_a_loss_that_is_no_number_stops_the_training_and_what_was_spent_stays_so
 
 def late(share: float, components: int = 64):  # type: ignore[no-untyped-def]
     plain = DPGAN(steps=8, fakes=32, critic_width=8, generator_width=8, late_share=share)
-    return replace(plain, components=components)._training()
+    return replace(plain, components=components)
 
 
 def test_released_rows_are_those_that_late_generators_made_on_the_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: list[np.ndarray] = []
-    fakes = gan._Game._fakes
+    fakes = gan._Trainer._fakes
 
     def remembered(game):  # type: ignore[no-untyped-def]
         found = fakes(game)
@@ -94,7 +103,7 @@ def test_released_rows_are_those_that_late_generators_made_on_the_way(
             made.append(game.encoding.softmax(found[1].detach()).numpy())
         return found
 
-    monkeypatch.setattr(gan._Game, "_fakes", remembered)
+    monkeypatch.setattr(gan._Trainer, "_fakes", remembered)
     rows = trained(training=late(0.5))
     assert len(made) == 8
     expected = np.concatenate([one[:16] for one in made[4:]])
@@ -111,13 +120,13 @@ def test_which_rows_are_released_changes_no_step_of_the_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ends: list[bytes] = []
-    rows = gan._Game.rows
+    rows = gan._Trainer.rows
 
     def remembered(game):  # type: ignore[no-untyped-def]
         ends.append(game.generator.last.weight.detach().numpy().tobytes())
         return rows(game)
 
-    monkeypatch.setattr(gan._Game, "rows", remembered)
+    monkeypatch.setattr(gan._Trainer, "rows", remembered)
     first, other = (trained(training=late(share)) for share in (0.0, 0.8))
     assert ends[0] == ends[1]
     assert first.shape == other.shape
@@ -125,14 +134,14 @@ def test_which_rows_are_released_changes_no_step_of_the_training(
 
 
 def test_the_critics_weights_stay_within_their_limit() -> None:
-    game = gan._Game(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
+    game = gan._Trainer(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
     game.move_critic([torch.full_like(p, 100.0) for p in game.critic.parameters()])
     largest = max(float(p.detach().abs().max()) for p in game.critic.parameters())
     assert 0 < largest <= TRAINING.weight_limit * (1 + 1e-6)
 
 
 def test_a_step_of_the_generator_leaves_the_critic_as_it_was() -> None:
-    game = gan._Game(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
+    game = gan._Trainer(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
     before = [p.detach().clone() for p in game.critic.parameters()]
     made = game.generator.last.bias.detach().clone()
     game.move_generator(against_critic=True)
@@ -141,7 +150,7 @@ def test_a_step_of_the_generator_leaves_the_critic_as_it_was() -> None:
 
 
 def test_coins_of_records_do_not_move_those_of_generated_rows() -> None:
-    game = gan._Game(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
+    game = gan._Trainer(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
     before = game.coins.get_state()
     game.encode(torch.tensor([[0, 1], [2, 0]]), torch.tensor([5, 8]))
     assert torch.equal(before, game.coins.get_state())

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 from dp_synth.nn.marginal_network import MarginalTargets, RowGenerator, Training, fit_rows  # noqa: E402
 
 DOMAIN = Domain(("a", "b", "c"), (3, 2, 4))
-TRAINING = Training(rows=64, width=32, steps=500)
+TRAINING = Training(rows=48, width=32, steps=250)
 
 
 def made_measurements(stddev: float = 1.0) -> tuple[list[Measurement], list[Measurement]]:

@@ -61,16 +61,16 @@ def test_sweeps_keep_the_frequencies_of_the_reference() -> None:
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
-from dp_synth.nn.pate_queries import Wanted, any_two_values, conditioned_values  # noqa: E402
+from dp_synth.nn.pate_queries import QueryBatch, conditional_queries, pairwise_queries  # noqa: E402
 from dp_synth.nn.pate_training import few_groups  # noqa: E402
 
 
-@pytest.mark.parametrize("ask", [any_two_values, conditioned_values])
+@pytest.mark.parametrize("ask", [pairwise_queries, conditional_queries])
 def test_twins_differ_in_one_value_half_of_the_time_that_of_the_label(ask) -> None:  # type: ignore[no-untyped-def]
     rng = np.random.default_rng(0)
     reference = [*REFERENCE, np.array([0.25, 0.75]), np.array([1.0])]
     made = independent_records(reference, 500, rng)
-    questions: Questions = ask(made, reference, Wanted(2_000, label=1, share=0.5), rng)
+    questions: Questions = ask(made, reference, QueryBatch(2_000, label=1, share=0.5), rng)
     differs = questions.records != questions.twins()
     assert (differs.sum(axis=1) == 1).all()
     assert (differs.argmax(axis=1) == questions.attributes).all()
@@ -85,8 +85,8 @@ def test_conditions_bring_rare_values_into_questions() -> None:
     reference = [np.array([0.99, 0.01]), np.array([0.5, 0.5])]
     made = independent_records(reference, 1_000, rng)
     rare = [
-        np.mean(ask(made, reference, Wanted(1_000, label=1, share=0.5), rng).records[:, 0])
-        for ask in (any_two_values, conditioned_values)
+        np.mean(ask(made, reference, QueryBatch(1_000, label=1, share=0.5), rng).records[:, 0])
+        for ask in (pairwise_queries, conditional_queries)
     ]
     assert rare[0] < 0.05 < 0.15 < rare[1]
 

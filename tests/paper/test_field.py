@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from paper import peer_numbers
-from paper.fill import filled
-from paper.tables import FIELD, MARKS, SHORT, field, sources
+from paper.tables import FIELD, MARKS, SHORT, field, filled, sources
 
 ROOT = Path(__file__).parents[2]
 READ = yaml.safe_load(FIELD.read_text(encoding="utf-8"))
@@ -94,7 +93,7 @@ def test_without_records_no_number_of_other_libraries_is_shown(
 
 
 @pytest.mark.parametrize(
-    "name", ["number", "fill", "tables", "utility_numbers", "accounting_numbers"]
+    "name", ["number", "documents", "tables", "utility_numbers", "accounting_numbers"]
 )
 def test_the_examples_in_docstrings_hold(name: str) -> None:
     module = importlib.import_module(f"paper.{name}")

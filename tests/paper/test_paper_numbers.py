@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from dp_synth.accounting import Gaussian, Selection, compose
-from dp_synth.accounting.event_file import scaled
+from dp_synth.accounting.calibration import scaled
 from dp_synth.audit import ceiling
 from paper import collected
 from paper.measure_accounting import floor, worst_fixed

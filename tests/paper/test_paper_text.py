@@ -14,8 +14,8 @@ import pytest
 
 from paper import claims, collected, figures
 from paper.build import TEXTS, differences
-from paper.fill import expanded, filled, places
 from paper.number import Number
+from paper.tables import expanded, filled, places
 
 ROOT = Path(__file__).parents[2]
 NUMBERS = collected.collect()

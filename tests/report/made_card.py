@@ -6,7 +6,7 @@ from made_release import HOLDOUT, SCHEMA, TRAIN, people
 
 import dp_synth as dps
 from dp_synth.report.card import data_card
-from dp_synth.report.card_internal import internal_part
+from dp_synth.report.internal import internal_part
 
 LABELLED = dps.Schema.from_dict(
     {**SCHEMA.to_dict(), "label": "ill", "positive": "1", "bounds_from": "a public survey"}

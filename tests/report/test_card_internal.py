@@ -15,9 +15,8 @@ from dp_synth.metrics.estimate import difference
 from dp_synth.metrics.utility import auc_gain
 from dp_synth.metrics.worst import worst_marginals
 from dp_synth.report import risk_report
-from dp_synth.report.card_data import data_warnings, rare_shares, record_keys
-from dp_synth.report.card_internal import internal_part
-from dp_synth.report.card_measured import Measured
+from dp_synth.report.internal import data_warnings, internal_part, rare_shares, record_keys
+from dp_synth.report.publishable import Measured
 
 PART = FULL.internal
 SECTIONS = (

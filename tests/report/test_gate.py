@@ -23,26 +23,24 @@ from made_card import (
 import dp_synth as dps
 from dp_synth.metrics import METRICS, Compared, RealTables
 from dp_synth.release import Release
-from dp_synth.report import card_signatures
+from dp_synth.report import gate
 from dp_synth.report.card import DataCard, data_card
-from dp_synth.report.card_measured import Measured
-from dp_synth.report.card_signatures import (
-    Signature,
-    add_signatures,
-    digest_of,
-    read_signatures,
-    signature_file,
-)
-from dp_synth.report.gate import judge
-from dp_synth.report.policy import (
+from dp_synth.report.gate import (
     COST,
     KEYS,
     PRIVATE,
     InputError,
     Policy,
     PolicyError,
+    Signature,
+    add_signatures,
+    digest_of,
+    judge,
+    read_signatures,
     sample_policy,
+    signature_file,
 )
+from dp_synth.report.publishable import Measured
 
 
 def internal(**sections):
@@ -307,7 +305,7 @@ def test_of_twelve_who_sign_at_once_all_signatures_are_kept(tmp_path, monkeypatc
         start.wait(60)
         add_signatures(place, [one])
 
-    monkeypatch.setattr(card_signatures, "read_signatures", read_slowly)
+    monkeypatch.setattr(gate, "read_signatures", read_slowly)
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(sign, signed))
     assert sorted(read_signatures(place), key=lambda one: signed.index(one)) == signed

@@ -8,7 +8,7 @@ import pytest
 
 from dp_synth import __version__
 from dp_synth.benchmark.peers import PEERS, Peer, PeerError, environments
-from dp_synth.cli import peers
+from dp_synth.cli import listing
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_list_names_methods_versions_and_what_to_do_next(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    peers.listing()
+    listing.list_peers()
     printed = capsys.readouterr().out
     assert "dpmm        mst, aim, privbayes" in printed
     assert "run `dp-synth peers install dpmm`" in printed
@@ -30,14 +30,14 @@ def test_the_list_names_methods_versions_and_what_to_do_next(
 
 
 def test_what_was_installed_is_said_and_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    peers.install("bare")
+    listing.install_peer("bare")
     made = capsys.readouterr()
     assert made.out.startswith(f"bare: Python {environments.OWN_PYTHON}, ")
     assert "takes minutes" in made.err
-    peers.listing()
+    listing.list_peers()
     assert "run `dp-synth peers install bare`" not in capsys.readouterr().out
 
 
 def test_an_unknown_peer_is_named() -> None:
     with pytest.raises(PeerError, match="no peer 'nobody'; there are: smartnoise, "):
-        peers.install("nobody")
+        listing.install_peer("nobody")

@@ -6,7 +6,7 @@ import pytest
 from made_cells import over_tables
 
 from dp_synth import extensions
-from dp_synth.benchmark.statistics import better, ranking
+from dp_synth.benchmark.statistics import better, paired, ranking
 from dp_synth.errors import InputError
 
 

@@ -6,7 +6,7 @@ import math
 import pytest
 from made_cells import cell, table
 
-from dp_synth.benchmark.statistics import t_interval
+from dp_synth.benchmark.statistics import equivalents, t_interval
 from dp_synth.errors import InputError
 
 SHARES = (0.001, 0.01, 0.1)

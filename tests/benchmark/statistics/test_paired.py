@@ -7,7 +7,7 @@ import pytest
 from made_cells import cell, table
 from scipy import stats
 
-from dp_synth.benchmark.statistics import holm, sign_flip_p_value, t_interval
+from dp_synth.benchmark.statistics import holm, paired, sign_flip_p_value, t_interval
 from dp_synth.benchmark.statistics.comparisons import signed_rank_p_value
 from dp_synth.errors import InputError
 
