@@ -10,9 +10,9 @@ from math import comb, prod
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.display import ROWS, html_table
 from dp_synth.errors import InputError
 from dp_synth.extensions import listed, unknown
+from dp_synth.formatting import ROWS, html_table
 
 Clique = tuple[str, ...]
 Codes = NDArray[np.int32]

@@ -22,9 +22,9 @@ from scipy.special import logsumexp
 from dp_synth.attacks.base import Aimed, Attack
 from dp_synth.attacks.neighbours import MixedRecords, parted
 from dp_synth.attacks.view import AttackerView
-from dp_synth.display import part_of_work, told
 from dp_synth.errors import InputError
 from dp_synth.metrics.fidelity import MOST_CELLS, Attribute, Binning, attributes_of, cells_of
+from dp_synth.progress import part_of_work, told
 from dp_synth.schema import Schema
 
 CELLS = 50  # of a column whose cells are not public

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.display import told
 from dp_synth.metrics.fidelity import Attribute, attributes_of, cells_of
+from dp_synth.progress import told
 from dp_synth.schema import DiscreteColumn, Schema
 
 BLOCK_CELLS = 200_000  # distances held at once: they stay in the processor's cache

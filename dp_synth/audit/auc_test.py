@@ -14,8 +14,8 @@ from scipy.special import bdtrc, betaincinv, expit, logit, ndtr, ndtri
 from dp_synth.accounting import PrivacyCurve, with_noise
 from dp_synth.audit.bounds import Worlds
 from dp_synth.errors import InputError, UnsupportedEvent
+from dp_synth.formatting import at_least, at_most
 from dp_synth.metrics.auc import placements
-from dp_synth.rounding import at_least, at_most
 
 Floats = NDArray[np.float64]
 AreaMethod = Literal["delong", "pairs", "common_noise"]

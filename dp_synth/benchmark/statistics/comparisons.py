@@ -20,8 +20,8 @@ from dp_synth.benchmark.statistics.scores import (
 )
 from dp_synth.errors import InputError, missing_extra
 from dp_synth.extensions import nearest
+from dp_synth.formatting import rounded_up
 from dp_synth.records import BLOCK, t_interval
-from dp_synth.rounding import rounded_up
 
 DRAWS = 100_000  # ways to place signs; where there are no more, all of them are tried
 BATCH = 10_000
