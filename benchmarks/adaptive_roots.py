@@ -11,7 +11,7 @@ from measured import markdown
 
 from dp_synth.accounting import Accountant, PrivacyBudget, calibrate
 from dp_synth.domain import Domain
-from dp_synth.synthesizers import DPGAN, MST, MWEM, PATEGAN, PrivBayes
+from dp_synth.synthesizers import DPGAN, MWEM, PATEGAN, PrivBayes, PublishedMST
 
 SIZES = (10, 8, 16, 16, 16, 7, 14, 6, 5, 2, 20, 20, 20, 42)
 DOMAIN = Domain(tuple("abcdefghijklmn"), SIZES)
@@ -19,7 +19,7 @@ BUDGETS = ((1.0, 1e-5), (1.0, 1e-9), (0.1, 1e-9), (10.0, 1e-9))
 RECIPES = {
     "DPGAN": DPGAN(),
     "PATE-GAN": PATEGAN(),
-    "MST as published": MST(as_published=True),
+    "MST as published": PublishedMST(),
     "PrivBayes": PrivBayes(),
     "MWEM": MWEM(),
 }

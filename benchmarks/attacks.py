@@ -28,11 +28,11 @@ import dp_synth as dps
 from dp_synth.attacks import ATTACKS, split_pool
 from dp_synth.files import written_whole
 from dp_synth.records import Spread
-from dp_synth.synthesizers import MST, CliqueTree, PrivBayes, Synthesizer
+from dp_synth.synthesizers import MST, CliqueTree, PrivBayes, PublishedMST, Synthesizer
 
 RECIPES: Mapping[str, Synthesizer] = {
     "mst": MST(),
-    "mst, as published": MST(as_published=True),
+    "mst, as published": PublishedMST(),
     "clique_tree": CliqueTree(),
     "privbayes": PrivBayes(),
 }

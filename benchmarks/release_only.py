@@ -15,14 +15,14 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 import dp_synth as dps
-from dp_synth.synthesizers import MST, CliqueTree, Independent, Synthesizer
+from dp_synth.synthesizers import MST, CliqueTree, Independent, PublishedMST, Synthesizer
 
 BUDGET = dps.PrivacyBudget(epsilon=1, delta=1e-9)
 RECORDS = 39_074
 SYNTHESIZERS = {
     "independent": Independent(),
     "mst": MST(),
-    "mst, as published": MST(as_published=True),
+    "mst, as published": PublishedMST(),
     "clique_tree": CliqueTree(),
 }
 

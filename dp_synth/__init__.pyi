@@ -97,6 +97,9 @@ from .synthesizers import (
     PrivBayes as PrivBayes,
 )
 from .synthesizers import (
+    PublishedMST as PublishedMST,
+)
+from .synthesizers import (
     Synthesizer as Synthesizer,
 )
 from .synthesizers import Validation as Validation

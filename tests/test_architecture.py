@@ -23,7 +23,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"faults", "frames", "records"},
     {"accounting", "domain"},
     {"schema", "transcript"},
-    {"counting", "comparison", "validation_bounds"},
+    {"counting", "validation_bounds"},
     {"datasets", "inference"},
     {"mechanisms", "sampling"},
     {"checkpoint", "table"},

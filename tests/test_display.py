@@ -36,7 +36,7 @@ def shown() -> dict[str, object]:
         "accountant": accountant,
         "schema": schema,
         "domain": schema.domain,
-        "plan": dps.MST(as_published=True).charges(schema.domain),
+        "plan": dps.PublishedMST().charges(schema.domain),
         "data": dps.datasets.load("adult"),
         "view": dps.AttackerView(frame, schema, frame, transcript=other.transcript),
         "roc": Roc(scores, scores),

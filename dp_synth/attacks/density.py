@@ -231,12 +231,14 @@ class Standardised:
 class KernelDensity:
     """A Gaussian kernel density: one kernel a point, all of one covariance.
 
+    Equal points are one kernel, of as much weight as there are of them.
     The kernels' covariance is that of the points, plus a ridge, times the square of Scott's
     factor n^(-1 / (d + 4)) (Scott 1992), as in ``scipy.stats.gaussian_kde``.
     """
 
     root: Floats  # lower triangular, of the kernels' covariance
     whitened: Floats
+    weights: Floats
 
     @classmethod
     def of(cls, points: Floats, ridge: float = RIDGE) -> KernelDensity:
@@ -250,7 +252,13 @@ class KernelDensity:
         covariance = away.T @ away / max(records - 1, 1)
         factor = float(records) ** (-1 / (dimensions + 4))
         root: Floats = factor * np.linalg.cholesky(covariance + ridge * np.eye(dimensions))
-        return cls(root, _whiten(points, root))
+        distinct, weights = _distinct(points)
+        return cls(root, _whiten(distinct, root), weights)
+
+    @property
+    def records(self) -> float:
+        """How many points there are."""
+        return float(self.weights.sum())
 
     @cached_property
     def _duals(self) -> Floats:
@@ -277,12 +285,15 @@ class KernelDensity:
         """Return the log density at each point."""
         total: Floats = np.zeros(len(points))
         for run in told(alike(points)):
+            start = 0
             for exponents in self.exponents(points[run], BLOCK_CELLS // len(run)):
-                total[run] += np.exp(exponents, out=exponents).sum(axis=1)
+                stop = start + exponents.shape[1]
+                total[run] += np.exp(exponents, out=exponents) @ self.weights[start:stop]
+                start = stop
         far = total < FAR
         total[~far] = np.log(total[~far])
         total[far] = self._log_sum(points[far])
-        total += self.log_peak - float(np.log(len(self.whitened)))
+        total += self.log_peak - np.log(self.records)
         return total
 
     def exponents(self, points: Floats, most: int) -> Iterator[Floats]:
@@ -308,7 +319,7 @@ class KernelDensity:
         rows = max(1, BLOCK_CELLS // len(self.whitened))
         for start in range(0, len(points), rows):
             away = squares(self.whiten(points[start : start + rows]), self.whitened)
-            result[start : start + rows] = logsumexp(-away / 2, axis=1)
+            result[start : start + rows] = logsumexp(-away / 2, axis=1, b=self.weights)
         return result
 
 
@@ -381,6 +392,15 @@ def squares(left: Floats, right: Floats) -> Floats:
     return found
 
 
+def _distinct(points: Floats) -> tuple[Floats, Floats]:
+    """Return each point once, and how many of it there are."""
+    if not points.size:
+        return points, np.ones(len(points))
+    texts = np.ascontiguousarray(points).view(f"V{points.itemsize * points.shape[1]}").ravel()
+    _, places, counts = np.unique(texts, return_index=True, return_counts=True)
+    return points[places], counts.astype(np.float64)
+
+
 def _whiten(points: Floats, root: Floats) -> Floats:
     whitened: Floats = solve_triangular(root, points.T, lower=True).T
     return whitened
@@ -438,10 +458,10 @@ def likelihood_gains(points: Floats, rows: Floats, density: KernelDensity, neare
 
     ``points`` and ``rows`` have shape (records, dimensions).
     """
-    records, count = len(density.whitened), min(nearest, len(rows))
+    records, count = density.records, min(nearest, len(rows))
     with part_of_work(0, 2):
         before = density.log_density(rows) + np.log(records)  # of n p(x)
-    at_rows = KernelDensity(density.root, density.whiten(rows))
+    at_rows = KernelDensity(density.root, density.whiten(rows), np.ones(len(rows)))
     gains: Floats = np.empty(len(points))
     most = max(1, HELD // len(rows))  # points at once
     held = np.empty((min(most, ALIKE), len(rows)))

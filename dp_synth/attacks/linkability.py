@@ -34,7 +34,8 @@ def linkability(
     (arXiv:2211.10459), with one neighbour. The baseline is the chance that two random synthetic
     records are the same one.
     """
-    first, second = _halves(schema) if halves is None else (tuple(halves[0]), tuple(halves[1]))
+    names = [column.name for column in attributes_of(schema)]
+    first, second = map(tuple, (names[::2], names[1::2]) if halves is None else halves)
     _refuse_unfit(first, second, schema)
     rng = np.random.default_rng(seed)
     found = [
@@ -74,11 +75,6 @@ def chance_of_link(records: int, neighbours: int) -> float:
         return 0.0
     neighbours = min(neighbours, records)
     return round(1 - comb(records - neighbours, neighbours) / comb(records, neighbours), 15)
-
-
-def _halves(schema: Schema) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    names = tuple(column.name for column in attributes_of(schema))
-    return names[::2], names[1::2]
 
 
 def _refuse_unfit(first: tuple[str, ...], second: tuple[str, ...], schema: Schema) -> None:

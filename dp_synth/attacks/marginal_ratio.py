@@ -30,7 +30,7 @@ from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
 
-CHOOSERS = ("mst", "clique_tree", "aim", "privbayes")
+CHOOSERS = ("mst", "published_mst", "clique_tree", "aim", "privbayes")
 """Synthesizers whose choices are rehearsed; others are attacked by all pairs."""
 
 DIRECTED = ("privbayes",)
@@ -52,7 +52,7 @@ class MarginalRatio(Attack):
     points of AUC on Adult:
 
     - frequency ratios enter as logarithms, smoothed by what sampling leaves unknown: see
-      ``frequencies.log_odds``;
+      ``density.log_odds``;
     - every column counts once, and a clique by how its count lies above what those of its
       columns let expect, as the likelihood of a tree has it. PrivBayes has tables of an
       attribute given its parents: there it is above what child and parents let expect;
@@ -97,15 +97,12 @@ class MarginalRatio(Attack):
                 return np.zeros(len(targets))
             points = focal_points(replace(view, synthetic=synthetic), self.runs, self.seed)
             weights = {tuple(places[name] for name in c): w for c, w in points.items()}
-            weights = weights or _random_tree(len(places))
+            if not weights:  # the share of all spanning trees in which a pair is an edge
+                pairs = combinations(range(len(places)), 2)
+                weights = dict.fromkeys(pairs, 2 / len(places))
             return usual.scores(binning.codes(synthetic), weights, directed=directed)
 
         return _score
-
-
-def _random_tree(attributes: int) -> dict[Axes, float]:
-    """Return the share of all spanning trees in which each pair is an edge."""
-    return dict.fromkeys(combinations(range(attributes), 2), 2 / attributes)
 
 
 @dataclass(frozen=True, eq=False)

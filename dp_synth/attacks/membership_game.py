@@ -71,7 +71,10 @@ def split_pool(
         )
     if len(frame) < 2 * members:
         raise InputError(f"{members} members need a table of at least {2 * members} records")
-    chosen = _most_isolated(frame, schema, reference, isolated, rng)
+    chosen = np.empty(0, dtype=np.intp)
+    if isolated:
+        ties = rng.random(len(frame))
+        chosen = np.lexsort((ties, -isolation(frame, schema, reference)))[:isolated]
     others = np.setdiff1d(np.arange(len(frame)), chosen)
     pool = np.concatenate([chosen, rng.choice(others, 2 * members - isolated, replace=False)])
     order = rng.permutation(2 * members)
@@ -82,19 +85,6 @@ def split_pool(
         inside < isolated,
         outside < isolated,
     )
-
-
-def _most_isolated(
-    frame: pd.DataFrame,
-    schema: Schema,
-    reference: pd.DataFrame,
-    count: int,
-    rng: np.random.Generator,
-) -> NDArray[np.intp]:
-    if not count:
-        return np.empty(0, dtype=np.intp)
-    ties = rng.random(len(frame))
-    return np.lexsort((ties, -isolation(frame, schema, reference)))[:count]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.errors import InputError
-from dp_synth.metrics.auc import members_above, on_logit_scale, placements, share_above
+from dp_synth.metrics.auc import (
+    mann_whitney_area,
+    members_above,
+    on_logit_scale,
+    placements,
+    share_above,
+)
 from dp_synth.metrics.estimate import Estimate, clopper_pearson, variance_of
 
 RESAMPLES = 1000
@@ -149,7 +155,7 @@ class Scores:
         exact interval of one random pair a cluster, which is wider, is taken too. One cluster
         says nothing of others: [0, 1].
         """
-        value = float(placements(self.of_members, self.of_non_members)[0].mean())
+        value = mann_whitney_area(self.of_members, self.of_non_members)
         places, count = self._clusters(cluster)
         areas = self._areas_without_each(places, count)
         found = on_logit_scale(value, variance_of(areas), len(areas) - 1)

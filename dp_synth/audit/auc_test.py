@@ -15,7 +15,7 @@ from dp_synth.accounting import PrivacyCurve, with_noise
 from dp_synth.audit.bounds import Worlds
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.formatting import at_least, at_most
-from dp_synth.metrics.auc import placements
+from dp_synth.metrics.auc import mann_whitney_area, placements
 
 Floats = NDArray[np.float64]
 AreaMethod = Literal["delong", "pairs", "common_noise"]
@@ -137,7 +137,7 @@ def area_test(
     """
     permitted = claim.largest_auc()
     method = _method(claim, permitted, len(worlds), common_noise)
-    area = float(placements(worlds.inside, worlds.outside)[0].mean())
+    area = mann_whitney_area(worlds.inside, worlds.outside)
     low, p_value = {"delong": _delong, "pairs": _pairs, "common_noise": _common_noise}[method](
         worlds, permitted, level, rng
     )
@@ -225,7 +225,7 @@ def _common_noise(
     The area of n normal numbers against the same ones moved by mu has no dependence on their
     scale. The limit is the area of the least mu that is not refuted.
     """
-    area = float(placements(worlds.inside, worlds.outside)[0].mean())
+    area = mann_whitney_area(worlds.inside, worlds.outside)
     runs = len(worlds)
     draws = int(np.clip(NULL_PAIRS / runs**2, FEWEST_DRAWS, MOST_DRAWS))
     rank = min(runs**2 - 1, max(0, math.ceil(area * runs**2 - HALF_A_TIE / 2) - 1))

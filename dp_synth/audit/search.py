@@ -11,7 +11,7 @@ from dp_synth.audit.auditor import check_design, watch
 from dp_synth.audit.neighbours import NeighbouringTables, contrast, worst_case
 from dp_synth.audit.stages import total_scores
 from dp_synth.errors import InputError
-from dp_synth.metrics.auc import placements
+from dp_synth.metrics.auc import mann_whitney_area
 from dp_synth.synthesizers.base import Synthesizer
 
 
@@ -59,4 +59,4 @@ def _area(
 ) -> float:
     inside, outside = watch(synthesizer, design, budget, runs=runs, seed=stream)
     with_target, without = np.array(total_scores(inside)), -np.array(total_scores(outside))
-    return float(placements(with_target, without)[0].mean())
+    return mann_whitney_area(with_target, without)

@@ -79,6 +79,7 @@ METHODS: MappingProxyType[str, Line] = MappingProxyType(
     {
         "clique_tree": Line("#0072B2", "-", "o"),
         "mst": Line("#D55E00", "-", "s"),
+        "published_mst": Line("#8C2D04", "-", "<"),
         "independent": Line("#009E73", "-", "^"),
         "aim": Line("#AA4499", "-", "D"),
         "privbayes": Line("#999933", "-", "v"),

@@ -59,10 +59,11 @@ class PrivateTable:
         groups: Mapping[str, Codes] | None = None,
         auditor: Auditor | None = None,
     ) -> None:
-        self._counts = CodeCounts.of(codes, domain) if isinstance(codes, np.ndarray) else codes
-        known = self._counts.domain
+        counts = CodeCounts.of(codes, domain) if isinstance(codes, np.ndarray) else codes
+        known = counts.domain
         if (known.attributes, known.sizes) != (domain.attributes, domain.sizes):
             raise ValueError("the store must count the attributes of the domain, in its sizes")
+        self._private_counts = counts
         self.domain = domain
         self.payer = payer
         self.transcript = [] if transcript is None else transcript
@@ -82,7 +83,7 @@ class PrivateTable:
         """The number of records where the budget makes it public, else None."""
         if not self.payer.budget.records_are_public:
             return None
-        return float(self._counts.marginals([()])[0])
+        return float(self._private_counts.marginals([()])[0])
 
     def shapes(self, cliques: Sequence[Clique]) -> list[tuple[int, ...]]:
         """Return the shapes of marginals; errors as `dense_shape`, before a record is read."""
@@ -95,7 +96,7 @@ class PrivateTable:
     def exact_marginals(self, cliques: Sequence[Clique]) -> list[NDArray[np.float64]]:
         """Return several private marginals, counted together: for mechanisms alone."""
         self.reads += len(cliques)
-        return self._counts.marginals(cliques)
+        return self._private_counts.marginals(cliques)
 
     def exact_records(self) -> tuple[Codes, NDArray[np.int64]]:
         """Return the distinct private records and how often each occurs: for mechanisms alone.
@@ -103,7 +104,7 @@ class PrivateTable:
         Codes have shape (distinct records, attributes).
         """
         self.reads += 1
-        codes, counts = self._counts.occupied(self.domain.attributes)
+        codes, counts = self._private_counts.occupied(self.domain.attributes)
         return codes, counts.astype(np.int64)
 
     def record_answers(self, law: Law, answers: Sequence[Answer] = ()) -> None:
@@ -117,25 +118,25 @@ class PrivateTable:
 
         ``groups[attribute][code]`` is the new code, from 0 without gaps. The same slice pays.
         """
-        coarse = self._counts.coarsened(groups)
+        coarse = self._private_counts.coarsened(groups)
         changed = {a: g for a, g in groups.items() if not np.array_equal(g, np.arange(len(g)))}
         both = {a: g for a, g in self.groups.items() if a not in changed}
         for attribute, group in changed.items():
             known = self.groups.get(attribute)
             both[attribute] = group if known is None else group[known]
-        same = self._counts.domain is self.domain
+        same = self._private_counts.domain is self.domain
         domain = coarse.domain if same else self.domain.coarsened(groups)
-        return self._recounted(coarse, domain, both, lambda other: other.coarsen(groups))
+        return self._with_counts(coarse, domain, both, lambda other: other.coarsen(groups))
 
     def recoded(self, groups: Mapping[str, Codes], domain: Domain) -> PrivateTable:
         """Return the table over ``domain``, whose code ``groups`` give for each code of some.
 
         These are codes of their own, which no answer is said to be coarser than.
         """
-        counts = self._counts.coarsened(groups) if groups else self._counts
-        return self._recounted(counts, domain, {}, lambda other: other.recoded(groups, domain))
+        counts = self._private_counts.coarsened(groups) if groups else self._private_counts
+        return self._with_counts(counts, domain, {}, lambda other: other.recoded(groups, domain))
 
-    def _recounted(
+    def _with_counts(
         self,
         counts: Counts,
         domain: Domain,

@@ -23,6 +23,15 @@ def placements(
     return _share_below(positive, negative), 1.0 - _share_below(negative, positive)
 
 
+def mann_whitney_area(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
+    """Return the chance that a positive scores above a negative, ties counted half.
+
+    >>> mann_whitney_area(np.array([3.0, 2.0, 1.0]), np.array([0.0, 0.0, 2.0]))
+    0.8333333333333334
+    """
+    return float(_share_below(positive, negative).mean())
+
+
 def area_under_roc(
     positive: NDArray[np.float64], negative: NDArray[np.float64], rng: np.random.Generator
 ) -> Estimate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,17 @@ from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
 from dp_synth.metrics.comparison import Compared, RealTables
 from dp_synth.metrics.estimate import Estimate
-from dp_synth.metrics.fidelity import cliques_of, kmarginal, mean_total_variation
+from dp_synth.metrics.fidelity import Axes, cliques_of, kmarginal, mean_total_variation
 from dp_synth.metrics.registry import METRICS
 from dp_synth.metrics.regression import SCORES as OF_NUMBERS
 from dp_synth.metrics.regression import RegressionTask, regression_scores
 from dp_synth.metrics.utility import SCORES, utility
-from dp_synth.metrics.worst import Marginal, worst_marginals
 from dp_synth.schema import Schema
 
 DEGREES = (1, 2, 3)
-WORST = {"worst_columns": 1, "worst_pairs": 2}
+NAMED_WORST = {"worst_columns": 1, "worst_pairs": 2}
+WORST = 10  # columns and pairs of columns that are named, those that are reproduced worst
+MOST_PAIRS = 2_000  # of more pairs than this so many are compared, drawn by the seed
 PLAIN = (*(f"tv{degree}" for degree in DEGREES), "kmarginal", *SCORES, *OF_NUMBERS)
 """The metrics that every evaluation has, laid out as `evaluate` says."""
 
@@ -78,7 +80,7 @@ def evaluation_of(compared: Compared, *, more: Collection[str] = ()) -> Evaluati
     for name, estimate in _fidelity(compared).items():
         result |= _flat(name, estimate)
     result |= _predictions(compared)
-    for name, degree in WORST.items():
+    for name, degree in NAMED_WORST.items():
         result[name] = [_listed(one) for one in worst_marginals(compared, degree)]
     result |= _named(compared, more)
     asked = [name for name in more if not any(_is_of(name, key) and result[key] for key in result)]
@@ -187,3 +189,68 @@ def _by_model(name: str, scores: Mapping[str, Mapping[str, Estimate]], score: st
         f"{name}_low": {model: of[score].low for model, of in scores.items()},
         f"{name}_high": {model: of[score].high for model, of in scores.items()},
     }
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """Columns whose synthetic marginal is compared with that of the fitted records.
+
+    ``distance`` is the total variation between the two, ``floor`` that of the hold-out records'.
+    """
+
+    columns: tuple[str, ...]
+    distance: Estimate
+    floor: Estimate
+
+
+def worst_marginals(
+    compared: Compared, degree: int, *, most: int = WORST, seed: int = 0
+) -> tuple[Marginal, ...]:
+    """Return those marginals of ``degree`` columns that are furthest from the fitted records'."""
+    real = compared.real
+    names = [attribute.name for attribute in real.binning.attributes]
+
+    def marginal(clique: Axes) -> Marginal:
+        """Return how far one marginal is from that of the fitted records."""
+        sizes = [real.binning.sizes[axis] for axis in clique]
+        tables = (real.train_codes, compared.codes, real.holdout_codes)
+        fitted, made, fresh = (codes[:, list(clique)] for codes in tables)
+        whole = [tuple(range(len(clique)))]
+        return Marginal(
+            tuple(names[axis] for axis in clique),
+            mean_total_variation(fitted, made, sizes, whole),
+            mean_total_variation(fitted, fresh, sizes, whole),
+        )
+
+    found = map(marginal, _some(len(names), degree, seed))
+    return tuple(sorted(found, key=lambda one: -one.distance.value)[:most])
+
+
+def _some(attributes: int, degree: int, seed: int) -> list[Axes]:
+    if attributes < degree:
+        return []
+    cliques = cliques_of(attributes, degree)
+    if len(cliques) <= MOST_PAIRS:
+        return cliques
+    kept = np.random.default_rng(seed).choice(len(cliques), MOST_PAIRS, replace=False)
+    return [cliques[i] for i in sorted(kept.tolist())]
+
+
+def histogram(compared: Compared, column: str) -> pd.DataFrame:
+    """Return the share of records in each cell of a column: of fitted, synthetic, fresh ones.
+
+    Columns ``column, cell, fitted, synthetic, holdout``, a row a cell in the order of the schema.
+    """
+    real = compared.real
+    axis = [attribute.name for attribute in real.binning.attributes].index(column)
+    tables = {
+        "fitted": real.train_codes,
+        "synthetic": compared.codes,
+        "holdout": real.holdout_codes,
+    }
+    cells = real.binning.labels(axis)
+    shares = {
+        name: np.bincount(codes[:, axis], minlength=len(cells)) / max(len(codes), 1)
+        for name, codes in tables.items()
+    }
+    return pd.DataFrame({"column": column, "cell": cells, **shares})

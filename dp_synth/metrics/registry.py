@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 from dp_synth.metrics.augmentation import AUGMENTATION
 from dp_synth.metrics.comparison import LABEL_NEEDED, Compared, Metric, Part
@@ -126,21 +125,19 @@ _PLAIN = (
     ),
 )
 
-METRICS: MappingProxyType[str, Metric] = MappingProxyType(
-    {
-        one.name: one
-        for one in (
-            *_PLAIN,
-            CORRELATION,
-            RANGE_QUERIES,
-            RARE_COMBINATIONS,
-            CONSISTENCY,
-            PROPENSITY_MSE,
-            EQUIVALENT_SAMPLE,
-            SUBGROUPS,
-            SEVERAL_MODELS,
-            AUGMENTATION,
-        )
-    }
-)
+METRICS: dict[str, Metric] = {
+    one.name: one
+    for one in (
+        *_PLAIN,
+        CORRELATION,
+        RANGE_QUERIES,
+        RARE_COMBINATIONS,
+        CONSISTENCY,
+        PROPENSITY_MSE,
+        EQUIVALENT_SAMPLE,
+        SUBGROUPS,
+        SEVERAL_MODELS,
+        AUGMENTATION,
+    )
+}
 """The metrics that benchmarks, `dp-synth evaluate` and `dp-synth list metrics` know."""

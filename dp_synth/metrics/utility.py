@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dp_synth.metrics.auc import (
     FEWEST_FOR_DELONG,
     area_under_roc,
+    mann_whitney_area,
     of_few,
     on_logit_scale,
     placements,
@@ -258,7 +259,7 @@ def _plain_area(test: Predicted, c: int) -> float:
     inside, scores = test.labels == c, test.probabilities[:, c]
     if inside.all() or not inside.any():
         return 0.5
-    return float(placements(scores[inside], scores[~inside])[0].mean())
+    return mann_whitney_area(scores[inside], scores[~inside])
 
 
 def tellable(test: Predicted) -> float:

@@ -57,7 +57,7 @@ def evaluation_page(
     import pandas as pd
 
     from dp_synth.figures.histograms import svg_of
-    from dp_synth.metrics.worst import histogram
+    from dp_synth.metrics.evaluation import histogram
 
     worst = [one["columns"][0] for one in result["worst_columns"][: SHOWN + 1]]
     drawn = svg_of(pd.concat([histogram(compared, name) for name in worst])) if worst else ""

@@ -10,7 +10,7 @@ from dp_synth.synthesizers.dpctgan import DPCTGAN
 from dp_synth.synthesizers.dpgan import DPGAN
 from dp_synth.synthesizers.independent import Independent
 from dp_synth.synthesizers.marginal_generator import MarginalGenerator
-from dp_synth.synthesizers.mst import MST
+from dp_synth.synthesizers.mst import MST, PublishedMST
 from dp_synth.synthesizers.mwem import MWEM
 from dp_synth.synthesizers.patectgan import PATECTGAN
 from dp_synth.synthesizers.pategan import PATEGAN
@@ -20,6 +20,7 @@ from dp_synth.synthesizers.validation import Validation
 SYNTHESIZERS: dict[str, type[Synthesizer]] = {
     "independent": Independent,
     "mst": MST,
+    "published_mst": PublishedMST,
     "clique_tree": CliqueTree,
     "aim": AIM,
     "privbayes": PrivBayes,
@@ -57,6 +58,7 @@ __all__ = [
     "Independent",
     "MarginalGenerator",
     "PrivBayes",
+    "PublishedMST",
     "Release",
     "Synthesizer",
     "Validation",

@@ -90,10 +90,9 @@ LOOKS = {name: Line(PALETTE[i], "-", MARKERS[i]) for i, name in enumerate(ACCOUN
 
 
 @dataclass(frozen=True)
-class SharedMST(dps.MST):
+class SharedMST(dps.PublishedMST):
     """MST as published, whose budget is not shared in thirds."""
 
-    as_published: bool = True
     shares: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     def plan(self, domain: Domain) -> Plan:

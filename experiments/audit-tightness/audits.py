@@ -189,7 +189,7 @@ def _measurements(runs: int = 400) -> Iterator[str]:
     yield f"zCDP at (1, 1e-2): rho {rho:.5f}, mu of the whole {math.sqrt(2 * rho):.4f}"
     aim = dps.AIM()  # its one-way marginals come without a choice
     ones = aim.alpha / aim.rounds
-    shares = {dps.MST(as_published=True): 2 / 3, aim: ones + (1 - ones) * aim.alpha}
+    shares = {dps.PublishedMST(): 2 / 3, aim: ones + (1 - ones) * aim.alpha}
     for recipe, share in shares.items():
         scores, mu = _gaussian_scores(recipe, budget, rho, runs)
         claim = dps.accounting.compose([(dps.accounting.Gaussian(1 / mu, 1.0), 1)])

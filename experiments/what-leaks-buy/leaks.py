@@ -50,16 +50,14 @@ def _budget() -> dps.PrivacyBudget:
 
 def honest_rows(data: dps.datasets.Dataset, seed: int) -> Rows:
     """Return rows of MST as published."""
-    release = dps.MST(as_published=True).fit(data.train, data.schema, _budget(), seed=seed)
+    release = dps.PublishedMST().fit(data.train, data.schema, _budget(), seed=seed)
     return release.sample(seed=seed)
 
 
 def honest_worlds(runs: int, seed: int) -> Worlds:
     """Return the likelihood ratios of all that MST releases: no attack on it is stronger."""
     entropy = np.random.SeedSequence(seed)
-    inside, outside = watch(
-        dps.MST(as_published=True), worst_case(), _budget(), runs=runs, seed=entropy
-    )
+    inside, outside = watch(dps.PublishedMST(), worst_case(), _budget(), runs=runs, seed=entropy)
     return Worlds.of(total_scores(inside), [-score for score in total_scores(outside)])
 
 
@@ -93,10 +91,8 @@ def worlds_of_half_noise(runs: int, seed: int) -> Worlds:
 
 
 @dataclass(frozen=True)
-class ExactChoice(dps.MST):
+class ExactChoice(dps.PublishedMST):
     """MST whose tree is that of the exact counts, uncharged: its share goes to the answers."""
-
-    as_published: bool = True
 
     def plan(self, domain: Domain) -> Plan:
         """Columns and pairs alone."""
@@ -184,7 +180,7 @@ def _seen_column(column: dict[str, object], values: pd.Series) -> dict[str, obje
 def rows_of_seen_domain(data: dps.datasets.Dataset, seed: int) -> Rows:
     """Return rows of MST over the categories and bounds that the private records have."""
     seen = seen_schema(data.train, data.schema)
-    release = dps.MST(as_published=True).fit(data.train, seen, _budget(), seed=seed)
+    release = dps.PublishedMST().fit(data.train, seen, _budget(), seed=seed)
     return release.sample(seed=seed)
 
 
@@ -202,7 +198,7 @@ def worlds_of_seen_domain(runs: int, seed: int) -> Worlds:
 
 def rows_of_exact_size(data: dps.datasets.Dataset, seed: int) -> Rows:
     """Return as many rows of MST as there are private records."""
-    release = dps.MST(as_published=True).fit(data.train, data.schema, _budget(), seed=seed)
+    release = dps.PublishedMST().fit(data.train, data.schema, _budget(), seed=seed)
     return release.sample(len(data.train), seed=seed)
 
 

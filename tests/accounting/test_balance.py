@@ -45,7 +45,7 @@ SCHEMA = Schema.from_dict(
     }
 )
 FRAME = pd.DataFrame({"a": ["x", "y"] * 20, "b": ["y", "y"] * 20})
-RELEASE = dps.MST(as_published=True).fit(FRAME, SCHEMA, BUDGET)
+RELEASE = dps.PublishedMST().fit(FRAME, SCHEMA, BUDGET)
 ONES = next(one for one in RELEASE.ledger.charges if one.part == "ones")
 
 Spoil = Callable[[tuple[Entry, ...]], tuple[Entry, ...]]
@@ -119,7 +119,7 @@ def test_in_memory_such_a_ledger_states_nothing_and_its_card_does_not_pass(name:
 def test_the_ledgers_of_all_kinds_of_fits_add_up(tmp_path: Path) -> None:
     recipes: list[dps.synthesizers.Synthesizer] = [
         dps.MST(),
-        dps.MST(as_published=True),
+        dps.PublishedMST(),
         dps.AIM(),
         dps.Independent(),
     ]

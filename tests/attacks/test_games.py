@@ -1,10 +1,10 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 from made_people import SCHEMA, copies, fresh, people
 from scipy.stats import binom
@@ -119,39 +119,44 @@ def test_bystanders_among_the_targets_are_refused():
         Panel(PANEL.attacks, POOL, VIEW, POOL.tail(20))
 
 
-def test_processes_share_the_runs_without_changing_them():
-    alone, shared = (
-        PANEL.scores(MembershipGame(copies, POOL).play(PANEL, 5, seed=0, jobs=jobs))
-        for jobs in (1, 2)
-    )
-    for one, other in zip(alone.values(), shared.values(), strict=True):
-        np.testing.assert_array_equal(one.score, other.score)
-        np.testing.assert_array_equal(one.member, other.member)
-
-
-def test_no_process_is_left_of_a_game():
-    before = set(psutil.Process().children(recursive=True))
-    MembershipGame(copies, POOL).play(PANEL, 4, seed=0, jobs=2)
-    left = set(psutil.Process().children(recursive=True)) - before
-    # What cleans up behind this process, should it be killed, stays; it has nothing to clean.
-    assert all("resource_tracker" in " ".join(process.cmdline()) for process in left)
-
-
-def test_a_game_leaves_nothing_to_be_cleaned_up_when_its_process_ends(tmp_path):
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """What two processes of one that has ended played together, and what this has left behind."""
+    folder = tmp_path_factory.mktemp("shared")
     script = f"""
-import os, signal, sys
+import json, os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
+import psutil
 from test_games import MembershipGame, PANEL, POOL, copies
 from joblib.externals.loky.backend import resource_tracker
 
 if __name__ == "__main__":
-    MembershipGame(copies, POOL).play(PANEL, 4, seed=0, jobs=2)
+    played = MembershipGame(copies, POOL).play(PANEL, 5, seed=0, jobs=2)
+    left = [child.cmdline() for child in psutil.Process().children(recursive=True)]
+    scores = PANEL.scores(played)["closest_record"]
+    print(json.dumps([scores.score.tolist(), scores.member.tolist(), left]))
+    sys.stdout.flush()
     os.kill(resource_tracker._resource_tracker._pid, signal.SIGKILL)
 """
-    path = tmp_path / "script.py"
+    path = folder / "script.py"
     path.write_text(script)
     done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True)
-    assert "Traceback" not in done.stderr
+    return *json.loads(done.stdout), done.stderr
+
+
+def test_processes_share_the_runs_without_changing_them(shared):
+    alone = PANEL.scores(MembershipGame(copies, POOL).play(PANEL, 5, seed=0))["closest_record"]
+    np.testing.assert_array_equal(alone.score, shared[0])
+    np.testing.assert_array_equal(alone.member, shared[1])
+
+
+def test_no_process_is_left_of_a_game(shared):
+    # What cleans up behind the process, should it be killed, stays; it has nothing to clean.
+    assert all("resource_tracker" in " ".join(command) for command in shared[2])
+
+
+def test_a_game_leaves_nothing_to_be_cleaned_up_when_its_process_ends(shared):
+    assert "Traceback" not in shared[3]
 
 
 def test_a_panel_scores_as_its_attacks_do_one_by_one():

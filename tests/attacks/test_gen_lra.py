@@ -15,7 +15,8 @@ def refitted(point, rows, density, nearest):
     """The gain as the density's sum is taken again with one point more."""
     one, centres = density.whiten(point[None]), density.whiten(rows)
     near = rows[np.argsort(squares(one, centres)[0])[:nearest]]
-    more = KernelDensity(density.root, np.concatenate([density.whitened, one]))
+    weights = np.append(density.weights, 1.0)
+    more = KernelDensity(density.root, np.concatenate([density.whitened, one]), weights)
     return float((more.log_density(near) - density.log_density(near)).sum())
 
 

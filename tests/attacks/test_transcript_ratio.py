@@ -9,7 +9,7 @@ from dp_synth.attacks.transcript_ratio import count_records, tables_of
 from dp_synth.audit import Roc
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import AIM, MST, CliqueTree, Independent, PrivBayes
+from dp_synth.synthesizers import AIM, MST, CliqueTree, Independent, PrivBayes, PublishedMST
 from dp_synth.transcript import ChoiceAnswer, MarginalAnswer
 
 SIZES = {"a": 3, "b": 4, "c": 2}
@@ -128,7 +128,7 @@ def test_no_reference_record_and_no_fitted_one_leave_ties():
 
 @pytest.mark.parametrize(
     "synthesizer",
-    [Independent(), MST(), MST(as_published=True), CliqueTree(), AIM(rounds=1), PrivBayes()],
+    [Independent(), MST(), PublishedMST(), CliqueTree(), AIM(rounds=1), PrivBayes()],
     ids=str,
 )
 def test_almost_no_noise_gives_members_away(synthesizer):

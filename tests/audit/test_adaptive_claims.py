@@ -14,7 +14,7 @@ from dp_synth.audit.neighbours import worst_case
 from dp_synth.synthesizers import DPGAN, Independent, Synthesizer
 from dp_synth.synthesizers.fitting import Request
 
-BUDGET, RUNS = PrivacyBudget(10.0, 1e-5), 60
+BUDGET, RUNS = PrivacyBudget(10.0, 1e-5), 30
 SMALL = {"fakes": 4, "critic_width": 2, "generator_width": 2, "components": 4}
 NETWORK = DPGAN(steps=4, rate=0.5, learning_rate=1e-3, **SMALL)  # type: ignore[arg-type]
 RECIPES: tuple[tuple[Synthesizer, float], ...] = ((NETWORK, 5.0), (Independent(), 6.0))

@@ -31,13 +31,14 @@ from dp_synth.synthesizers import (
     CliqueTree,
     Independent,
     PrivBayes,
+    PublishedMST,
 )
 
 BUDGET = PrivacyBudget(4.0, 1e-5)
 SMALL = worst_case(columns=2)
 EVERY = [
     MST(),
-    MST(as_published=True),
+    PublishedMST(),
     CliqueTree(),
     Independent(),
     AIM(rounds=1, all_gaussian=True),
@@ -68,7 +69,7 @@ def test_a_correct_synthesizer_passes(synthesizer):
     ("synthesizer", "columns", "stage"),
     [
         (MST(), 2, "answers: one-way marginals"),
-        (MST(as_published=True), 2, "ones: one-way marginals"),
+        (PublishedMST(), 2, "ones: one-way marginals"),
         (CliqueTree(), 2, "answers: one-way marginals"),
         (Independent(), 2, "ones: one-way marginals"),
         (AIM(rounds=1, all_gaussian=True), 1, "rounds: the marginal that fitted worst"),
@@ -82,7 +83,7 @@ def test_noise_much_smaller_than_charged_is_caught_by_its_stage_and_by_the_total
 ):
     # Half of what MWEM pays goes to choices, of which a lone column leaves nothing to tell; a third
     # of what MST pays as published, whose total is seen in three of four audits at half the noise.
-    published = isinstance(synthesizer, MST) and synthesizer.as_published
+    published = isinstance(synthesizer, PublishedMST)
     by = 4 if isinstance(synthesizer, MWEM) else 3 if published else 2
     shrink_gaussian_noise(monkeypatch, by=by)
     budget, design = PrivacyBudget(10.0, 1e-5), worst_case(columns=columns)
@@ -126,7 +127,7 @@ def test_choices_of_too_wide_a_range_are_caught_by_their_stage(monkeypatch):
 
 @pytest.mark.parametrize("published", [False, True])
 def test_at_epsilon_10_the_white_box_reaches_most_of_the_ledger(published):
-    recipe, budget = MST(as_published=published), PrivacyBudget(10.0, 1e-5)
+    recipe, budget = (PublishedMST if published else MST)(), PrivacyBudget(10.0, 1e-5)
     design = contrast() if published else worst_case()
     report = audit(recipe, budget, design=design, runs=250, level=0.2, seed=0)
     assert report.passed
@@ -227,7 +228,7 @@ def test_stage_scores_follow_their_own_gaussian_law_in_both_worlds():
 
 
 def test_a_search_finds_the_tables_on_which_choices_tell():
-    recipe, budget = MST(as_published=True), PrivacyBudget(10.0, 1e-5)
+    recipe, budget = PublishedMST(), PrivacyBudget(10.0, 1e-5)
     blunt = worst_case(columns=1)
     found = search_design(recipe, budget, designs=[blunt, contrast()], runs=100, seed=0)
     assert found.name == contrast().name

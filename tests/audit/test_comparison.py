@@ -13,7 +13,7 @@ from dp_synth.audit.likelihood_ratio import (
 from dp_synth.domain import Domain
 from dp_synth.mechanisms import Distances, measure, measure_distances, select
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.synthesizers import MST, Independent
+from dp_synth.synthesizers import MST, Independent, PublishedMST
 
 DOMAIN = Domain(("a", "b", "c"), (2, 3, 2))
 HERE = np.array([[0, 1, 0], [1, 2, 1], [1, 2, 0]], dtype=np.int32)
@@ -126,7 +126,7 @@ def test_a_table_without_an_auditor_is_not_compared_and_a_coarsened_one_keeps_it
     assert (found.here.tolist(), found.there.tolist()) == ([1, 2], [1, 1])
 
 
-@pytest.mark.parametrize("synthesizer", [MST(), MST(as_published=True), Independent()])
+@pytest.mark.parametrize("synthesizer", [MST(), PublishedMST(), Independent()])
 def test_nothing_that_a_fit_does_depends_on_the_other_table(synthesizer):
     first, second = worst_case(), contrast(columns=3)
     others = [first.outside, first.inside.iloc[:1], second.outside]

@@ -210,11 +210,11 @@ def test_teachers_that_share_records_or_are_one_are_found() -> None:
 
 def test_one_record_moves_one_of_our_own_teachers() -> None:
     rng = np.random.default_rng(0)
-    records = rng.integers(0, 2, (40, 3)).astype(np.int32)
-    teacher = rng.integers(0, 5, 40)
-    asked = rng.integers(0, 2, (200, 3)).astype(np.int32)
-    questions = Questions(asked, np.zeros(200, dtype=np.int64), 1 - asked[:, 0].astype(np.int64))
-    reference, coins = [np.array([0.5, 0.5])] * 3, rng.random((5, 200)) < 0.5
+    records = rng.integers(0, 2, (20, 3)).astype(np.int32)
+    teacher = rng.integers(0, 5, 20)
+    asked = rng.integers(0, 2, (100, 3)).astype(np.int32)
+    questions = Questions(asked, np.zeros(100, dtype=np.int64), 1 - asked[:, 0].astype(np.int64))
+    reference, coins = [np.array([0.5, 0.5])] * 3, rng.random((5, 100)) < 0.5
     votes = ballots(records, teacher, questions, reference, coins)
     changed = 0
     for row in range(len(records)):

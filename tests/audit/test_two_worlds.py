@@ -15,7 +15,7 @@ from dp_synth.mechanisms import gaussian, measure
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.metrics.auc import area_under_roc
 
-RUNS = 500
+RUNS = 250
 BUDGET = PrivacyBudget(epsilon=1.0, delta=1e-5)
 DOMAIN = Domain(("a", "b", "c"), (3, 3, 3))
 OTHERS = np.array([[0, 1, 2], [1, 1, 1]], dtype=np.int32)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 import pytest
 
-from dp_synth import MST, Independent, Schema, datasets, extensions
+from dp_synth import MST, Independent, PublishedMST, Schema, datasets, extensions
 from dp_synth.attacks import ClosestRecord
 from dp_synth.benchmark import Grid, plan, run_grid
 from dp_synth.errors import GridError
@@ -142,7 +142,7 @@ def grid_of(**changes):
 def test_an_object_is_the_cell_that_its_name_is():
     leakage = {"epsilons": [1], "members": 20, "isolated": 0}
     given = grid_of(
-        synthesizers=[MST, MST(as_published=True), Tagged(tags=("a",))],
+        synthesizers=[MST, PublishedMST(), Tagged(tags=("a",))],
         utility={"epsilons": [1], "metrics": ["tv2", rows]},
         leakage=leakage | {"attacks": [ClosestRecord, Power(power=2.0)]},
     )
@@ -150,7 +150,7 @@ def test_an_object_is_the_cell_that_its_name_is():
     named = grid_of(
         synthesizers=[
             "mst",
-            {"name": "mst", "set": {"as_published": True}},
+            "published_mst",
             {"name": f"{here}:Tagged", "set": {"tags": ["a"]}},
         ],
         utility={"epsilons": [1], "metrics": ["tv2", f"{here}:rows"]},

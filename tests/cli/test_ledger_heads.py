@@ -8,7 +8,7 @@ import re
 import pandas as pd
 import pytest
 
-from dp_synth import AIM, MST, Accountant, PrivacyBudget
+from dp_synth import AIM, MST, Accountant, PrivacyBudget, PublishedMST
 from dp_synth.accounting import Ledger, read_ledger
 from dp_synth.cli import main
 from dp_synth.release import Release
@@ -120,7 +120,7 @@ def test_a_budget_that_differs_is_refused_by_the_part_that_differs(shared, capsy
 
 @pytest.mark.parametrize(
     ("method", "chosen"),
-    [(MST(), "mst: answers"), (AIM(), "aim: rounds"), (MST(as_published=True), "")],
+    [(MST(), "mst: answers"), (AIM(), "aim: rounds"), (PublishedMST(), "")],
 )
 def test_a_statement_says_where_a_filter_chose(method, chosen):
     release = method.fit(FRAME, Schema.from_dict(CONTENT), PrivacyBudget(1, 1e-6), seed=0)

@@ -18,7 +18,7 @@ from dp_synth.cli import main
 from dp_synth.inference import MixtureModel
 from dp_synth.report.card import data_card
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import MST, Independent
+from dp_synth.synthesizers import MST, Independent, PublishedMST
 from dp_synth.transcript import Answer, HistogramAnswer, ScoresAnswer, VoteAnswer
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
@@ -149,7 +149,7 @@ def make(folder: Path) -> Path:
     Independent().fit(frame, schema, accountant, seed=0)
     released = MST().fit(frame, schema, BUDGET, seed=0)
     released.save(folder / "release.npz")
-    tree = MST(as_published=True).fit(frame, schema, BUDGET, seed=0)
+    tree = PublishedMST().fit(frame, schema, BUDGET, seed=0)
     tree.save(folder / "tree.npz")
     replace(released, model=_mixture(schema), transcript=_votes()).save(folder / "mixture.npz")
     data_card(tree).write(folder / "card.json")

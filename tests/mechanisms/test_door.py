@@ -192,7 +192,7 @@ PUBLIC = {  # what anybody may do with a table: nothing of it depends on a recor
 PRIVATE = {"exact_marginal", "exact_marginals", "exact_records"}  # for mechanisms alone
 LAWS = {"ChoiceLaw", "GaussianLaw", "Law", "SampledSumLaw", "VoteLaw"}  # with exact values
 RECORDED = {"record_answers"}  # what was paid for: for mechanisms alone
-STORE = {"_auditor", "_recounted", "_counts"}  # for the table alone
+STORE = {"_auditor", "_private_counts", "_with_counts"}  # for the table alone
 
 
 @cache

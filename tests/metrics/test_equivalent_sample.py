@@ -54,15 +54,22 @@ def distance_of(real, other):
     return np.mean(gaps), np.sqrt(influences.var(ddof=1) / len(other))
 
 
-@pytest.mark.parametrize("rows", [80, 1600])
-def test_an_interval_follows_the_curve_of_samples_to_its_ends(real, rows):
+@pytest.fixture(scope="module")
+def curves(real):
+    """The shares of samples, and a curve of distances for each of five drawings."""
     rng, records = np.random.default_rng(0), len(real.train)
     shares = np.geomspace(10 / records, 1.0, 10)
-    curves = []
+    found = []
     for _ in range(5):
         order = real.train.iloc[rng.permutation(records)]
         samples = [order.head(round(share * records)) for share in shares]
-        curves.append([distance_of(real.holdout, sample)[0] for sample in samples])
+        found.append([distance_of(real.holdout, sample)[0] for sample in samples])
+    return shares, found
+
+
+@pytest.mark.parametrize("rows", [80, 1600])
+def test_an_interval_follows_the_curve_of_samples_to_its_ends(real, curves, rows):
+    shares, curves = curves
 
     def log_share(distance, curve):
         falling = isotonic_regression(curve, increasing=False)

@@ -6,14 +6,8 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from dp_synth.metrics import Compared, RealTables
-from dp_synth.metrics.several_models import (
-    MOST_RECORDS,
-    SEVERAL,
-    areas,
-    nearest_neighbours,
-    rank_agreement,
-    several_models,
-)
+from dp_synth.metrics.models import MOST_RECORDS, SEVERAL, nearest_neighbours
+from dp_synth.metrics.several_models import areas, rank_agreement, several_models
 from dp_synth.metrics.utility import Predicted
 
 SCHEMA = schema_of(

@@ -6,7 +6,7 @@ import pytest
 from made_comparisons import compare, kinds, number, schema_of
 
 from dp_synth.metrics import workload_error
-from dp_synth.metrics.worst import histogram, worst_marginals
+from dp_synth.metrics.evaluation import histogram, worst_marginals
 
 SCHEMA = schema_of(
     {"a": kinds("x", "y", missing=["?"]), "b": kinds("0", "1"), "n": number(0, 9)}, label="b"

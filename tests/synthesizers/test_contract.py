@@ -70,6 +70,26 @@ def fitted(name, seed, which=0):
     return small(name).fit(people(300), SCHEMA, BUDGET, seed=seed)
 
 
+@cache
+def fitted_again(name):
+    """The release of an object that had fitted another table, and its frame before and after."""
+    synthesizer = replace(small(name))
+    synthesizer.fit(people(200, seed=5), SCHEMA, BUDGET, seed=2)
+    frame = people(300)
+    frame.index = frame.index[::-1]
+    before = frame.copy(deep=True)
+    release = synthesizer.fit(frame, SCHEMA, BUDGET, seed=0)
+    assert synthesizer == small(name)
+    return release, before, frame
+
+
+@cache
+def fitted_for(name, epsilon, adjacency):
+    """The release of a small table at a budget that several tests look at."""
+    budget = PrivacyBudget(epsilon, 1e-6, adjacency)
+    return small(name).fit(people(60), SCHEMA, budget, seed=0)
+
+
 def arrays_of(model):
     return model.to_arrays().values()
 
@@ -96,7 +116,7 @@ def test_rows_have_the_columns_categories_and_kinds_of_the_schema(synthesizer):
 
 def test_one_seed_gives_one_result_bit_for_bit_and_another_seed_another(synthesizer):
     first, other = (fitted(synthesizer.name, seed) for seed in (0, 4))
-    again = synthesizer.fit(people(300), SCHEMA, BUDGET, seed=0)
+    again, _, _ = fitted_again(synthesizer.name)  # whatever the object has fitted before
     for one, two in zip(arrays_of(first.model), arrays_of(again.model), strict=True):
         assert one.tobytes() == two.tobytes()
     assert first.model.total == again.model.total != other.model.total
@@ -120,26 +140,21 @@ def test_a_seeded_ledger_says_so_and_another_does_not(synthesizer):
 
 
 def test_the_table_is_left_as_it_was(synthesizer):
-    frame = people(100)
-    frame.index = frame.index[::-1]
-    before = frame.copy(deep=True)
-    synthesizer.fit(frame, SCHEMA, BUDGET, seed=0)
+    _, before, frame = fitted_again(synthesizer.name)
     pd.testing.assert_frame_equal(frame, before)
 
 
 def test_fitting_twice_is_as_fitting_once(synthesizer):
-    once = replace(synthesizer).fit(people(100), SCHEMA, BUDGET, seed=1)
-    synthesizer.fit(people(200, seed=5), SCHEMA, BUDGET, seed=2)
-    twice = synthesizer.fit(people(100), SCHEMA, BUDGET, seed=1)
+    once, (twice, _, _) = fitted(synthesizer.name, 0), fitted_again(synthesizer.name)
     assert once.sample(30, seed=0).equals(twice.sample(30, seed=0))
-    assert synthesizer == small(synthesizer.name)
 
 
-@pytest.mark.parametrize("adjacency", ADJACENCIES)
-@pytest.mark.parametrize("epsilon", [0.01, 1.0, 20.0])
+@pytest.mark.parametrize(
+    ("epsilon", "adjacency"),
+    [(0.01, "add_remove"), (1.0, "add_remove"), (1.0, "replace_one")],
+)
 def test_a_fit_spends_at_most_its_budget_and_at_least_99_percent(synthesizer, epsilon, adjacency):
-    budget = PrivacyBudget(epsilon, 1e-6, adjacency)
-    release = synthesizer.fit(people(60), SCHEMA, budget, seed=0)
+    release = fitted_for(synthesizer.name, epsilon, adjacency)
     assert 0.99 * epsilon <= release.epsilon <= epsilon
     check_shape(release.sample(20, seed=0), SCHEMA)
 
@@ -147,8 +162,7 @@ def test_a_fit_spends_at_most_its_budget_and_at_least_99_percent(synthesizer, ep
 def test_replacing_a_record_needs_noise_on_a_larger_sensitivity(synthesizer):
     moved, noise = [], []
     for adjacency in ADJACENCIES:
-        budget = PrivacyBudget(1.0, 1e-6, adjacency)
-        ledger = synthesizer.fit(people(60), SCHEMA, budget, seed=0).ledger
+        ledger = fitted_for(synthesizer.name, 1.0, adjacency).ledger
         moved.append(next(e.event.sensitivity for e in ledger if isinstance(e.event, Gaussian)))
         lines = [e for e in ledger.reservations if isinstance(e.event, Gaussian)]
         noise.append({e.part: e.event.noise_multiplier for e in lines})
@@ -194,13 +208,17 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("epsilon", [1e-3, 1.0, 1e3])
-@pytest.mark.parametrize("case", TABLES)
+EXTREMES = [(case, (1e-3, 1e3)[place % 2]) for place, case in enumerate(TABLES)]
+USUAL = [(case, 1.0) for case in ("one record", "no record", "a constant column")]
+
+
+@pytest.mark.parametrize(("case", "epsilon"), [*EXTREMES, *USUAL])
 def test_no_content_of_a_table_stops_a_fit(synthesizer, case, epsilon):
     columns, cells = TABLES[case]
     schema = Schema.from_dict({"name": "t", "columns": columns})
     frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in cells.items()})
     release = synthesizer.fit(frame, schema, PrivacyBudget(epsilon, 1e-6), seed=0)
+    assert release.epsilon <= epsilon
     for records in (0, 1, 40):
         rows = release.sample(records, seed=0)
         check_shape(rows, schema)
@@ -215,7 +233,7 @@ def test_measured_marginals_become_exact_as_epsilon_grows(synthesizer):
     frame = people(20_000)
     codes = schema.encode(frame)
     worst = []
-    for epsilon in (0.01, 1.0, 1e3):
+    for epsilon in (0.01, 1e3):
         release = synthesizer.fit(frame, schema, PrivacyBudget(epsilon, 1e-6), seed=0)
         model = release.model
         gaps = []
@@ -224,8 +242,8 @@ def test_measured_marginals_become_exact_as_epsilon_grows(synthesizer):
             np.add.at(exact, tuple(codes[:, schema.domain.axis(a)] for a in clique), 1)
             gaps.append(np.abs(model.marginal(clique) - exact).sum() / 20_000)
         worst.append(max(gaps))
-    assert worst[0] > worst[1] > worst[2]
-    assert worst[2] < 1e-3
+    assert worst[0] > 10 * worst[1]
+    assert worst[1] < 1e-3
 
 
 RULES = [
@@ -240,20 +258,19 @@ def test_no_row_breaks_a_constraint_or_the_method_refuses_it_up_front(synthesize
         with pytest.raises(InputError, match="constraints"):
             synthesizer.fit(people(300), schema, BUDGET, seed=0)
         return
-    for epsilon in (0.05, 5.0):
-        release = synthesizer.fit(people(2_000), schema, PrivacyBudget(epsilon, 1e-6), seed=0)
-        rows = release.sample(3_000, seed=1)
-        assert not ((rows["age"] < 15) & (rows["job"] != "never")).any()
-        assert not ((rows["job"] == "never") & (rows["wage"].notna())).any()
+    release = synthesizer.fit(people(500), schema, PrivacyBudget(0.5, 1e-6), seed=0)
+    rows = release.sample(3_000, seed=1)
+    assert not ((rows["age"] < 15) & (rows["job"] != "never")).any()
+    assert not ((rows["job"] == "never") & (rows["wage"].notna())).any()
 
 
 def test_the_default_number_of_rows_is_the_noisy_total(synthesizer):
     totals = set()
-    for seed in range(5):
+    for seed in (0, 4, None):
         release = fitted(synthesizer.name, seed)
         assert len(release.sample(seed=0)) == round(release.model.total)
         totals.add(release.model.total)
-    assert len(totals) == 5
+    assert len(totals) == 3
     assert 300 not in totals
 
 
@@ -299,4 +316,4 @@ def test_a_column_that_the_table_lacks_is_a_schema_error_that_charges_nothing(sy
     with pytest.raises(SchemaError, match="'wage'"):
         synthesizer.fit(people(5).drop(columns="wage"), SCHEMA, accountant, seed=0)
     assert len(accountant.ledger) == 0
-    synthesizer.fit(people(5), SCHEMA, accountant, seed=0)  # the budget is still whole
+    synthesizer.check_budget(SCHEMA, accountant, seed=0)  # the budget is still whole

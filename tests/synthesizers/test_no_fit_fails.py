@@ -13,11 +13,18 @@ from small_settings import SAMPLED, small, small_classrooms  # noqa: F401
 from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import AIM, MST, SYNTHESIZERS, Synthesizer
+from dp_synth.synthesizers import AIM, SYNTHESIZERS, Synthesizer
 
 pytestmark = pytest.mark.usefixtures("small_classrooms")
 
-MOST_COLUMNS = {"aim": 6, "mwem": 10, "privbayes": 10, "pategan": 60, "patectgan": 60}
+MOST_COLUMNS = {
+    "aim": 6,
+    "mwem": 10,
+    "privbayes": 10,
+    "published_mst": 20,
+    "pategan": 60,
+    "patectgan": 60,
+}
 QUICK: dict[str, dict[str, Any]] = {
     "aim": {"rounds": 2},
     "mwem": {"rounds": 3},
@@ -59,8 +66,6 @@ def random_case(name: str, seed: int) -> tuple[Synthesizer, pd.DataFrame, Schema
     frame = pd.DataFrame({one["name"]: cells for one, cells in made}, index=range(rows))
     schema = Schema.from_dict({"name": "random", "columns": [one for one, _ in made]})
     synthesizer = replace(small(name), **QUICK.get(name, {}))
-    if isinstance(synthesizer, MST):
-        synthesizer = replace(synthesizer, as_published=columns < 20 and bool(rng.random() < 0.5))
     if isinstance(synthesizer, AIM):
         synthesizer = replace(synthesizer, all_gaussian=bool(rng.random() < 0.5))
     epsilon, delta = 10 ** rng.uniform(-3, 2), 10 ** rng.uniform(-12, -3)

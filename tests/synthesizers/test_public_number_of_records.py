@@ -9,12 +9,21 @@ from planted_tables import SCHEMA, tree_table
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.mechanisms import measure
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.synthesizers import AIM, MST, MWEM, CliqueTree, Independent, PrivBayes, Synthesizer
+from dp_synth.synthesizers import (
+    AIM,
+    MST,
+    MWEM,
+    CliqueTree,
+    Independent,
+    PrivBayes,
+    PublishedMST,
+    Synthesizer,
+)
 from dp_synth.transcript import MarginalAnswer
 
 RECORDS = 701
 PUBLIC = PrivacyBudget(1.0, 1e-6, "replace_one")
-RECIPES = [Independent(), MST(), MST(as_published=True), CliqueTree(), AIM(), MWEM(), PrivBayes()]
+RECIPES = [Independent(), MST(), PublishedMST(), CliqueTree(), AIM(), MWEM(), PrivBayes()]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)

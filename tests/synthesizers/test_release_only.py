@@ -13,7 +13,14 @@ from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.counting import CodeCounts
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import MST, SYNTHESIZERS, CliqueTree, Independent, PrivBayes
+from dp_synth.synthesizers import (
+    MST,
+    SYNTHESIZERS,
+    CliqueTree,
+    Independent,
+    PrivBayes,
+    PublishedMST,
+)
 from dp_synth.transcript import Answer, MarginalAnswer, ScoresAnswer, chosen, measured
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
@@ -109,7 +116,7 @@ def test_records_are_counted_once_for_all_runs(monkeypatch) -> None:
         "marginals",
         lambda self, cliques: counted.append(len(cliques)) or plain(self, cliques),
     )
-    published = MST(as_published=True)
+    published = PublishedMST()
     published.release_only(made_frame(), SCHEMA, BUDGET, runs=1, seed=0)
     once = sum(counted)
     published.release_only(made_frame(), SCHEMA, BUDGET, runs=30, seed=0)
@@ -117,7 +124,7 @@ def test_records_are_counted_once_for_all_runs(monkeypatch) -> None:
 
 
 def test_the_cliques_selected_are_those_that_a_run_chooses_and_measures() -> None:
-    frame, published = made_frame(), MST(as_published=True)
+    frame, published = made_frame(), PublishedMST()
     for seed in range(3):
         (run,) = published.release_only(frame, SCHEMA, BUDGET, seed=seed)
         assert published.select_only(frame, SCHEMA, BUDGET, seed=seed) == [chosen(run)]
