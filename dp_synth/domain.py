@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from dp_synth.errors import InputError
 from dp_synth.extensions import listed, unknown
 from dp_synth.formatting import ROWS, html_table
-
-Clique = tuple[str, ...]
-Codes = NDArray[np.int32]
+from dp_synth.types import Clique, Codes
 
 MOST_CLIQUES = 5_000_000
 """Marginals among which a synthesizer chooses: all pairs of three thousand attributes."""

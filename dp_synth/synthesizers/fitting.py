@@ -27,7 +27,7 @@ from dp_synth.counting import (
 )
 from dp_synth.counting.size import memory_limit
 from dp_synth.datasets import read_table
-from dp_synth.domain import Codes, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError, PrivacyWarning, SchemaError, SchemaMismatch, warn
 from dp_synth.extensions import did_you_mean
 from dp_synth.formatting import rounded_up
@@ -42,6 +42,7 @@ from dp_synth.schema import Misfits, Schema
 from dp_synth.schema.parsing import Cells
 from dp_synth.synthesizers.validation import Validation, validate
 from dp_synth.transcript import Answer
+from dp_synth.types import Codes
 from dp_synth.validation_bounds import PARTS
 
 Payer = PrivacyBudget | Accountant | Portion
