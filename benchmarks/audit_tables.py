@@ -14,6 +14,7 @@ from dp_synth.audit import ceiling
 from dp_synth.citation import label_of
 from dp_synth.figures.audits import bounds_of, factor_text
 from dp_synth.figures.style import label_by, named
+from dp_synth.formatting import at_least, at_most
 from dp_synth.records import Spread
 from dp_synth.rounding import at_least, at_most
 from paper.documents import markdown

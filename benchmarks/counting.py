@@ -23,8 +23,9 @@ import pandas as pd
 
 from dp_synth.counting import CodeCounts, read_counts
 from dp_synth.datasets import read_table
-from dp_synth.domain import Clique, Codes, Domain
+from dp_synth.domain import Domain
 from dp_synth.schema import Schema
+from dp_synth.types import Clique, Codes
 
 SIZES = (85, 9, 100, 16, 7, 15, 6, 5, 2, 100, 100, 99, 42, 2)  # of the coded Adult table
 RECORDS = 48_842

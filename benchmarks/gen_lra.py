@@ -16,7 +16,8 @@ from scipy.stats import gaussian_kde
 from threadpoolctl import threadpool_limits
 
 import dp_synth as dps
-from dp_synth.attacks.density import Floats, KernelDensity, Standardised, likelihood_gains, squares
+from dp_synth.attacks.density import KernelDensity, Standardised, likelihood_gains, squares
+from dp_synth.types import Floats
 
 TARGETS, ROWS, REFITTED, NEAREST = 1000, 1000, 5, 200
 

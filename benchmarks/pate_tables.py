@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.measured import RECORDS, Record, read
 from benchmarks.study import PUBLISHED, PUBLISHED_REAL, TABLES, Score, place, statistic
+from dp_synth.formatting import at_least
 from dp_synth.records import Spread
-from dp_synth.rounding import at_least
 
 PROTOCOL, LEAKS = "pate_protocol.jsonl", "pate_leaks.jsonl"
 

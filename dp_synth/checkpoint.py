@@ -36,12 +36,12 @@ from numpy.typing import NDArray
 
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger, Plan, Slice
-from dp_synth.domain import Codes
 from dp_synth.errors import CheckpointError, InputError
 from dp_synth.files import written_whole
 from dp_synth.readers import parse_json, read_arrays
 from dp_synth.settings import check_settings, checked
 from dp_synth.transcript import Answer, from_fields, names_of, to_fields
+from dp_synth.types import Codes
 
 Arrays = Mapping[str, NDArray[np.generic]]
 

@@ -10,12 +10,10 @@ from math import comb, prod
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.display import ROWS, html_table
 from dp_synth.errors import InputError
 from dp_synth.extensions import listed, unknown
-
-Clique = tuple[str, ...]
-Codes = NDArray[np.int32]
+from dp_synth.formatting import ROWS, html_table
+from dp_synth.types import Clique, Codes
 
 MOST_CLIQUES = 5_000_000
 """Marginals among which a synthesizer chooses: all pairs of three thousand attributes."""

@@ -41,10 +41,10 @@ from numpy.typing import NDArray
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
 from dp_synth.datasets.tables import BLOCK, lacking_signs, write_blocks
-from dp_synth.display import ROWS, html_table
 from dp_synth.errors import InputError, ReleaseError, warn
 from dp_synth.extensions import listed
 from dp_synth.files import written_whole
+from dp_synth.formatting import ROWS, html_table
 from dp_synth.frames import ArrowTable, as_frame
 from dp_synth.inference import MixtureModel, Model, RefinedModel
 from dp_synth.inference.bootstrap import MarginalEstimate, replicas, standard_errors

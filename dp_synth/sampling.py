@@ -19,12 +19,11 @@ from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.kinds import Coded, Draw, Style, decoded
 from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
 from dp_synth.schema.parsing import Cells, numbers_of
+from dp_synth.types import Codes, Floats
 
 Value = str | int | float | None
 Given = Value | Sequence[Value] | Set[Value] | NDArray[np.generic] | pd.Series | pd.Index
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int32]
 Line = NumericColumn | DatetimeColumn
 
 SHOWN = 10  # categories in a message

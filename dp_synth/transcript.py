@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Clique, Codes
 from dp_synth.settings import checked
+from dp_synth.types import Clique, Codes, Floats
 
-Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[np.generic]]
 
 HIDDEN = -1  # code of an attribute that is no part of a question

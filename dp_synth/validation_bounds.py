@@ -18,13 +18,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri
 
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.transcript import Answer, HistogramAnswer, MarginalAnswer, ScoresAnswer
-
-Floats = NDArray[np.float64]
+from dp_synth.types import Clique, Floats
 
 COUNT, DISTANCES = "validation_count", "validation_distances"
 MEMBERS, HOLDOUT = "validation_members", "validation_holdout"

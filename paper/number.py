@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from dp_synth.formatting import at_least, at_most
 from dp_synth.records import Spread, t_interval
-from dp_synth.rounding import at_least, at_most
 
 CONFIDENCE = 95  # per cent, of every interval over seeds
 DIGITS = 10  # significant ones that are stored, so that another machine stores the same

@@ -10,7 +10,7 @@ import dp_synth as dps
 from dp_synth.accounting import Accountant, Gaussian, PrivacyBudget
 from dp_synth.accounting.ledger import Entry, Ledger
 from dp_synth.audit import Roc
-from dp_synth.display import html_table
+from dp_synth.formatting import html_table
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.schema import Schema
 

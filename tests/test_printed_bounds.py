@@ -17,10 +17,10 @@ from dp_synth.accounting import Accountant, Gaussian, Ledger, PrivacyBudget, Sel
 from dp_synth.accounting.events import ThresholdedGaussian
 from dp_synth.accounting.ledger import Entry, describe_all
 from dp_synth.cli import main
+from dp_synth.formatting import at_least, at_most, percent_at_most, rounded_down, rounded_up
 from dp_synth.report.card import data_card
 from dp_synth.report.guarantee import upward
 from dp_synth.report.pages import card_page
-from dp_synth.rounding import at_least, at_most, percent_at_most, rounded_down, rounded_up
 from dp_synth.schema import Schema
 
 BUDGET = PrivacyBudget(0.50049, 1e-5 / 3)
@@ -195,4 +195,4 @@ def test_no_bound_is_printed_with_the_digits_of_a_format() -> None:
             and id(node) not in refused
             and names_in(node.value) & BOUNDS
         ]
-    assert not found, "print bounds with dp_synth.rounding: " + "; ".join(found)
+    assert not found, "print bounds with dp_synth.formatting: " + "; ".join(found)

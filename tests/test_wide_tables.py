@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.counting import CodeCounts
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.inference import JunctionTreeModel
 from dp_synth.mechanisms import Distances, measure_distances
 from dp_synth.mechanisms.exponential import CELLS_TOGETHER
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, CliqueTree, _one_shot
+from dp_synth.types import Clique
 
 COLUMNS = 100
 BUDGET = PrivacyBudget(20.0, 1e-6)

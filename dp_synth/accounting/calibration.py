@@ -28,8 +28,8 @@ from dp_synth.accounting.plan import (
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.files import written_whole
+from dp_synth.formatting import rounded_up
 from dp_synth.readers import read_json
-from dp_synth.rounding import rounded_up
 
 LEAST_RHO = 1e-60  # less is never charged
 RELATIVE_TOLERANCE = 1e-9  # of the zCDP cost; at large delta epsilon is far more sensitive

@@ -23,7 +23,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting.discretization import ROUGH, UNIT, Floats
+from dp_synth.accounting.discretization import ROUGH, UNIT
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
@@ -41,6 +41,7 @@ from dp_synth.accounting.subsampled_moments import (
     tilted,
 )
 from dp_synth.errors import UnsupportedEvent
+from dp_synth.types import Floats
 
 RATIO = 1.2  # from one tilt to the next
 IMAGES = 34.0  # the same of deltas a period away

@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import erfcx, log_ndtr, ndtr
 
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
 
 FAR = 1e3  # standard deviations, beyond which all is 0
 ROUNDING = 2.0**-48  # bounds the relative rounding error of one special function, and to spare

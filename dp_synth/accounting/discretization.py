@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
 
 UNIT = 2.0**-53  # relative rounding error of one operation
 ROUGH = 8 * UNIT  # of one elementary function of the platform, far more than it is wrong by

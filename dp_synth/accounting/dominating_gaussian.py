@@ -18,14 +18,9 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from dp_synth.accounting.conversions import (
-    ROUNDING,
-    Floats,
-    bisect,
-    gaussian_bounds,
-    gaussian_deltas,
-)
+from dp_synth.accounting.conversions import ROUNDING, bisect, gaussian_bounds, gaussian_deltas
 from dp_synth.accounting.privacy_profile import PrivacyCurve
+from dp_synth.types import Floats
 
 POINTS_OF_ROUND = 400  # at which a choice and its answer are
 POINTS = 500  # at which a composed curve is compared with a Gaussian's

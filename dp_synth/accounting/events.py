@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, get_args
 
 from dp_synth.accounting.budget import FilterKind, PrivacyBudget
 from dp_synth.errors import InputError, UnsupportedEvent
-from dp_synth.rounding import rounded_down, rounded_up
+from dp_synth.formatting import rounded_down, rounded_up
 from dp_synth.settings import check_settings
 
 Fields = dict[str, str | float]

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting.discretization import ROUGH, UNIT, Dots, Floats
+from dp_synth.accounting.discretization import ROUGH, UNIT, Dots
 from dp_synth.errors import UnsupportedEvent
+from dp_synth.types import Floats
 
 Parts = Sequence[tuple[Dots, int]]
 

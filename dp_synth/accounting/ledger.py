@@ -22,10 +22,9 @@ from dp_synth.accounting.events import (
 )
 from dp_synth.accounting.filters import Filter, cost
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
-from dp_synth.display import ROWS, html_table, one_line
 from dp_synth.errors import LedgerError, UnsupportedEvent
-from dp_synth.rounding import rounded_down
-from dp_synth.rounding import rounded_up as rounded_up  # for whoever prints a total
+from dp_synth.formatting import ROWS, html_table, one_line, rounded_down
+from dp_synth.formatting import rounded_up as rounded_up  # for whoever prints a total
 
 COLUMNS = ("recipe", "part", "count", "event", "why")
 NEGLIGIBLE = 1e-5  # of a filter or a portion: calibration leaves less unused, and it buys nothing

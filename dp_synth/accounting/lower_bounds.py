@@ -29,7 +29,6 @@ from dp_synth.accounting.discretization import (
     UNIT,
     WEIGHTS,
     Dots,
-    Floats,
 )
 from dp_synth.accounting.events import (
     Approximate,
@@ -57,6 +56,7 @@ from dp_synth.accounting.pate import log_chances
 from dp_synth.accounting.pld import TAIL, check_gaussian, check_size, event_by_event
 from dp_synth.accounting.subsampled_gaussian import REACH, log_ratio, pieces
 from dp_synth.errors import UnsupportedEvent
+from dp_synth.types import Floats
 
 SHORT = 1 / 16  # of the spacing: a merged loss that falls further short counts one point lower
 Sequence = tuple[tuple[Event, int], ...]

@@ -21,12 +21,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
 from dp_synth.accounting.events import PartitionSelection
+from dp_synth.types import Floats
 
-Floats = NDArray[np.float64]
 Curve = Callable[[Floats], Floats]  # delta at each epsilon >= 0
 
 MOST_SHIFT = 8.0  # of a count, in standard deviations: with less noise all counts may be seen

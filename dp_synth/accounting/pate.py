@@ -27,7 +27,7 @@ from dp_synth.accounting.events import NoisyVote
 from dp_synth.errors import InputError
 
 if TYPE_CHECKING:
-    from dp_synth.accounting.conversions import Floats
+    from dp_synth.types import Floats
 
 ROUNDING = 2.0**-48  # bounds the relative rounding error of one special function, and to spare
 ORDERS = np.arange(1, 101)  # of moments

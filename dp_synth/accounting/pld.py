@@ -15,13 +15,7 @@ from itertools import groupby
 
 import numpy as np
 
-from dp_synth.accounting.conversions import (
-    ROUNDING,
-    Floats,
-    gaussian_delta,
-    selection_delta,
-    zcdp_epsilon,
-)
+from dp_synth.accounting.conversions import ROUNDING, gaussian_delta, selection_delta, zcdp_epsilon
 from dp_synth.accounting.discretization import LARGEST_LOSS, PIECES, of_atoms, of_curve, of_density
 from dp_synth.accounting.events import (
     Approximate,
@@ -52,6 +46,7 @@ from dp_synth.accounting.subsampled_gaussian import (
     width_of_step,
 )
 from dp_synth.errors import UnsupportedEvent
+from dp_synth.types import Floats
 
 Sequence = tuple[tuple[Event, int], ...]
 Curve = Callable[[Floats], Floats]

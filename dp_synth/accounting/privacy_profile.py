@@ -19,7 +19,6 @@ from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from dp_synth.accounting.contour_integrals import Contours, contours
@@ -45,8 +44,8 @@ from dp_synth.accounting.lower_bounds import least_delta, least_epsilon
 from dp_synth.accounting.partition_selection import MOST_BITS, MOST_SHIFT, PartitionCurve
 from dp_synth.accounting.pld import ENGINES
 from dp_synth.errors import UnsupportedEvent
+from dp_synth.types import Floats
 
-Floats = NDArray[np.float64]
 Sequence = tuple[tuple[Event, int], ...]
 Losses = Contours | LossDistribution
 Answer = TypeVar("Answer")

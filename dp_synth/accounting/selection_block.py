@@ -20,9 +20,9 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
+
 Curve = Callable[[Floats], Floats]  # delta at each epsilon >= 0
 
 LATTICE = 600  # steps of the loss lattice within one selection's range, at most

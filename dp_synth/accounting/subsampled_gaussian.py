@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from dp_synth.accounting.conversions import ROUNDING
-from dp_synth.accounting.discretization import LARGEST_LOSS, PIECES, SLACK, Dots, Floats, of_density
+from dp_synth.accounting.discretization import LARGEST_LOSS, PIECES, SLACK, Dots, of_density
 from dp_synth.accounting.events import SampledGaussian
+from dp_synth.types import Floats
 
 REACH = 11.5  # standard deviations, beyond which a Gaussian has a chance below 1e-30
 NEWTON = 5  # steps to the outcome of a loss, from between two that are near

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from dp_synth.accounting.discretization import ROUGH, UNIT, Floats
+from dp_synth.accounting.discretization import ROUGH, UNIT
 from dp_synth.errors import UnsupportedEvent
+from dp_synth.types import Floats
 
 DIGITS = 27.0  # logarithm of the inverse relative error that is aimed at
 TAIL = 60.0  # logarithm of the inverse chance of outcomes that are left out

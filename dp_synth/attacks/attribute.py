@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dp_synth.attacks.distance import Points, nearest
 from dp_synth.attacks.excess_risk import AttackedTables, ExcessRisk, Guess, cites
@@ -18,9 +17,9 @@ from dp_synth.metrics import Binning
 from dp_synth.metrics.fidelity import attributes_of
 from dp_synth.metrics.models import short_seed
 from dp_synth.schema import DiscreteColumn, Schema
+from dp_synth.types import Integers
 
 Method = Literal["nearest", "bayes", "predictor"]
-Integers = NDArray[np.int64]
 
 NEIGHBOURS = 1  # a copy of the target says more than a crowd around it
 SECRET_CELLS = 10  # a secret number is guessed to a tenth of the synthetic records

@@ -22,10 +22,11 @@ from scipy.special import logsumexp
 from dp_synth.attacks.base import Aimed, Attack
 from dp_synth.attacks.neighbours import MixedRecords, parted
 from dp_synth.attacks.view import AttackerView
-from dp_synth.display import part_of_work, told
 from dp_synth.errors import InputError
 from dp_synth.metrics.fidelity import MOST_CELLS, Attribute, Binning, attributes_of, cells_of
+from dp_synth.progress import part_of_work, told
 from dp_synth.schema import Schema
+from dp_synth.types import Floats
 
 CELLS = 50  # of a column whose cells are not public
 MIN_ODDS = 1e-3  # where noise made a count negative
@@ -36,7 +37,6 @@ RIDGE = 0.01  # of the variance of a standardised number
 HELD = 8_000_000  # distances held at once
 GROUPS = 4  # of rows for each that is looked for
 
-Floats = NDArray[np.float64]
 Axes = tuple[int, ...]  # positions of the attributes of a clique
 
 

@@ -21,9 +21,9 @@ from dp_synth.attacks.neighbours import (
     public_range,
 )
 from dp_synth.attacks.view import AttackerView
-from dp_synth.display import part_of_work
 from dp_synth.errors import InputError
 from dp_synth.metrics.fidelity import Attribute, attributes_of, cells_of
+from dp_synth.progress import part_of_work
 from dp_synth.schema import Schema
 
 NEIGHBOURS = 5

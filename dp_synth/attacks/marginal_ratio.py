@@ -16,19 +16,12 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks.base import Aimed, Attack
-from dp_synth.attacks.density import (
-    Axes,
-    Cells,
-    Floats,
-    expected_counts,
-    likely_cells,
-    log_odds,
-)
+from dp_synth.attacks.density import Axes, Cells, expected_counts, likely_cells, log_odds
 from dp_synth.attacks.view import AttackerView
-from dp_synth.domain import Clique
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
+from dp_synth.types import Clique, Floats
 
 CHOOSERS = ("mst", "published_mst", "clique_tree", "aim", "privbayes")
 """Synthesizers whose choices are rehearsed; others are attacked by all pairs."""

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.display import told
 from dp_synth.metrics.fidelity import Attribute, attributes_of, cells_of
+from dp_synth.progress import told
 from dp_synth.schema import DiscreteColumn, Schema
+from dp_synth.types import Floats
 
 BLOCK_CELLS = 200_000  # distances held at once: they stay in the processor's cache
 FEW_PAIRS = 150_000_000  # up to so many all pairs are faster than runs of similar records
@@ -29,7 +30,6 @@ SAMPLED = 32  # pairs that tell which attribute parts records best
 MISSING = 2.0  # on the unit scale: at distance 1 from every value, at 0 from another missing one
 BITS = 64  # codes are known modulo so many in the bounds
 
-Floats = NDArray[np.float64]
 Distances = NDArray[np.float32]
 Places = NDArray[np.intp]
 

@@ -16,12 +16,11 @@ from dp_synth.attacks.excess_risk import AttackedTables, ExcessRisk, Guess, cite
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
 from dp_synth.settings import check_settings
+from dp_synth.types import Codes, Floats
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 PRIOR_WEIGHT = 0.1  # how strongly a bit is drawn to the overall share, in queries of stddev 1
 LEAST_STDDEV = 0.5  # of a query: synthetic counts are whole numbers

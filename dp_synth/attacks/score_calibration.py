@@ -6,13 +6,11 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dp_synth.attacks.excess_risk import cites
 from dp_synth.attacks.scores import Scores
 from dp_synth.errors import InputError
-
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
 
 LEAST_RUNS = 2  # in which a target was out (and, online, in): fewer give no spread to speak of
 

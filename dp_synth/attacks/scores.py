@@ -19,15 +19,13 @@ from dp_synth.metrics.auc import (
     share_above,
 )
 from dp_synth.metrics.estimate import Estimate, clopper_pearson, variance_of
+from dp_synth.types import Flags, Floats, Integers
 
 RESAMPLES = 1000
 THRESHOLDS = 1000  # more distinct scores than this are looked at on a grid, for intervals alone
 FEWEST_ABOVE = 10  # non-members above a threshold, for its resampling to be enough
 EXTREME = 0.98  # beyond it resampling sees too few failures, and the exact interval is taken too
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Integers = NDArray[np.int64]
 Cluster = Literal["run", "target"]
 
 

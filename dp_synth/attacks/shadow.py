@@ -18,8 +18,8 @@ from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
 from dp_synth.metrics.models import short_seed
 from dp_synth.schema import Schema
+from dp_synth.types import Floats
 
-Floats = NDArray[np.float64]
 Groundhog = Literal["naive", "histogram", "correlations"]
 
 MOST_COLUMNS = 64  # a record's matches are bits of one integer

@@ -15,11 +15,10 @@ from dp_synth.attacks.neighbours import public_range
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings
+from dp_synth.types import Floats
 
 MOST_TRIES = 20  # rounds of drawing predicates before fewer than asked for are returned
 BLOCK_CELLS = 100_000  # compared at once: they stay in the processor's cache
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

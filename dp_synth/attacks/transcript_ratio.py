@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dp_synth.attacks.base import Attack
-from dp_synth.attacks.density import Floats, expected_counts, log_odds
+from dp_synth.attacks.density import expected_counts, log_odds
 from dp_synth.attacks.marginal_ratio import DIRECTED
 from dp_synth.attacks.view import AttackerView
-from dp_synth.domain import Clique, Codes
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.transcript import Answer, MarginalAnswer
+from dp_synth.types import Clique, Codes, Floats
 
 BEFORE = ("bins", "categories")  # parts whose answers are not over the codes of the schema
 

@@ -8,16 +8,15 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import bdtrc, betaincinv, expit, logit, ndtr, ndtri
 
 from dp_synth.accounting import PrivacyCurve, with_noise
 from dp_synth.audit.bounds import Worlds
 from dp_synth.errors import InputError, UnsupportedEvent
+from dp_synth.formatting import at_least, at_most
 from dp_synth.metrics.auc import mann_whitney_area, placements
-from dp_synth.rounding import at_least, at_most
+from dp_synth.types import Floats
 
-Floats = NDArray[np.float64]
 AreaMethod = Literal["delong", "pairs", "common_noise"]
 
 FEWEST_FOR_DELONG = 250  # runs a world

@@ -31,7 +31,7 @@ from dp_synth.audit.likelihood_ratio import ComparedRun, compare
 from dp_synth.audit.neighbours import NeighbouringTables, worst_case
 from dp_synth.audit.stages import low_bits_of, stages_of, total_scores
 from dp_synth.errors import InputError
-from dp_synth.rounding import at_least, at_most, rounded_up
+from dp_synth.formatting import at_least, at_most, rounded_up
 from dp_synth.synthesizers.base import Synthesizer
 
 MOST_RUNS = 10_000_000  # a world: each is held until all are judged

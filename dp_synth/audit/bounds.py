@@ -17,10 +17,10 @@ from scipy.special import betaincinv, ndtri
 
 from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.errors import InputError
+from dp_synth.formatting import at_least
 from dp_synth.metrics.estimate import clopper_pearson
-from dp_synth.rounding import at_least
+from dp_synth.types import Floats
 
-Floats = NDArray[np.float64]
 Rate = TypeVar("Rate", float, Floats)
 
 PROVING_SHARE = 2 / 3  # of the runs bound; on the others a threshold is chosen

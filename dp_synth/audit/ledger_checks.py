@@ -24,7 +24,7 @@ from dp_synth.accounting.events import (
 )
 from dp_synth.audit.checks import CheckResult
 from dp_synth.errors import UnsupportedEvent
-from dp_synth.rounding import rounded_down, rounded_up
+from dp_synth.formatting import rounded_down, rounded_up
 from dp_synth.transcript import (
     Answer,
     ChoiceAnswer,

@@ -20,7 +20,6 @@ from scipy.special import log_softmax
 from dp_synth.accounting import Ledger, PrivacyBudget, Slice
 from dp_synth.accounting.pate import log_chances
 from dp_synth.counting import CachedCounts, Data
-from dp_synth.domain import Codes
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.mechanisms.exponential import ChoiceLaw
 from dp_synth.mechanisms.gaussian import GaussianLaw
@@ -29,15 +28,12 @@ from dp_synth.mechanisms.table import Law, PrivateTable
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.synthesizers.fitting import Request, records_of, simulated
+from dp_synth.types import Codes, Flags, Floats, Integers
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dp_synth.mechanisms.dp_sgd import SampledSumLaw
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,7 @@ from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.attacks.excess_risk import cites
 from dp_synth.audit.bounds import Bound
 from dp_synth.errors import InputError
-
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
 
 LARGEST_EPSILON = 60.0
 LARGEST_MU = 20.0

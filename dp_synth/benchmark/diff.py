@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from dp_synth.benchmark.cell import Cell, Measured, Outcome
 from dp_synth.benchmark.store import Store, StoredCell, stored
 from dp_synth.errors import InputError
+from dp_synth.formatting import rounded_up
 from dp_synth.readers import parse_json
-from dp_synth.rounding import rounded_up
 
 Values = Mapping[str, tuple[float | None, float | None, float | None]]  # value, low, high
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.benchmark.cell import Machine
+from dp_synth.formatting import rounded_up
 from dp_synth.readers import parse_json
 from dp_synth.records import RECORD_COLUMNS
-from dp_synth.rounding import rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd

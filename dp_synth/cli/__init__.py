@@ -22,7 +22,6 @@ from dp_synth.cli import (
     schema,
     synthesize,
 )
-from dp_synth.display import inert_streams
 from dp_synth.errors import (
     BudgetExceeded,
     InputError,
@@ -30,6 +29,7 @@ from dp_synth.errors import (
     SchemaMismatch,
     UnsupportedEvent,
 )
+from dp_synth.formatting import inert_streams
 
 EXIT_INPUT = 2
 EXIT_BUDGET = 3

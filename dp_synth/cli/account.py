@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from dp_synth.cli.arguments import reading_arguments
 from dp_synth.errors import InputError, UnsupportedEvent
-from dp_synth.rounding import as_given, rounded_down, rounded_up
+from dp_synth.formatting import as_given, rounded_down, rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
+from dp_synth.faults import first_fault
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +152,4 @@ def dialect_of(
     try:
         return Dialect.model_validate({k: v for k, v in said.items() if v is not None})
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        message = fault["msg"].removeprefix("Value error, ")
-        said_of = f"--{fault['loc'][0]}: {message[:1].lower()}{message[1:]}"
-        raise InputError(said_of) from None
+        raise InputError(f"--{first_fault(error).line()}") from None

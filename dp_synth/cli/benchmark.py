@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dp_synth.cli.arguments import find_modules_here
-from dp_synth.display import one_line
 from dp_synth.errors import InputError
+from dp_synth.formatting import one_line
 from dp_synth.readers import parse_json, read_json_lines
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import typer
 from dp_synth.cli.arguments import takes_dialect
 from dp_synth.cli.outputs import Outputs, write_each, write_text
 from dp_synth.dialect import Dialect
-from dp_synth.display import one_line
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
+from dp_synth.formatting import one_line
 
 if TYPE_CHECKING:
     from dp_synth.datasets.sources import Source

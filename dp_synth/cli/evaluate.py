@@ -14,8 +14,9 @@ from dp_synth.cli.arguments import find_modules_here, table_of, takes_dialect
 from dp_synth.cli.outputs import Outputs, write_each, write_text
 from dp_synth.cli.progress import shown_work
 from dp_synth.dialect import Dialect
-from dp_synth.display import one_line, part_of_work
 from dp_synth.files import check_writable
+from dp_synth.formatting import one_line
+from dp_synth.progress import part_of_work
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,7 @@ def _about(
 
 def _method(release: Release) -> str:
     """Return the method of a release and its budget, in words."""
-    from dp_synth.rounding import rounded_up
+    from dp_synth.formatting import rounded_up
 
     epsilon, delta = rounded_up(release.epsilon), rounded_up(release.ledger.budget.delta)
     return f"{release.synthesizer}, epsilon {epsilon} at delta {delta}, as its ledger certifies"
@@ -223,7 +224,7 @@ def _tell_what_is_not_permitted(
     scores: Mapping[str, Mapping[str, Estimate]], ceiling: float | None
 ) -> None:
     """Say on standard error which areas lie above all that the release's ledger permits."""
-    from dp_synth.rounding import at_most
+    from dp_synth.formatting import at_most
 
     above = [name for name, of in scores.items() if ceiling is not None and of["auc"].low > ceiling]
     if above and ceiling is not None:
@@ -353,7 +354,7 @@ def _attack_rows(
     attacks: Mapping[str, Attack],
     ceiling: float | None = None,
 ) -> Rows:
-    from dp_synth.rounding import at_most
+    from dp_synth.formatting import at_most
 
     rows: Rows = []
     beside = "" if ceiling is None else f"; the ledger permits {at_most(ceiling, 4)}"

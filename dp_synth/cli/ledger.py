@@ -13,10 +13,9 @@ import typer
 
 from dp_synth.cli.account import tradeoff_points
 from dp_synth.cli.arguments import Neighbours, reading_arguments
-from dp_synth.display import one_line
 from dp_synth.errors import InputError, LedgerError
 from dp_synth.files import check_writable
-from dp_synth.rounding import rounded_up
+from dp_synth.formatting import one_line, rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd

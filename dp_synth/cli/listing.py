@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.display import one_line
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
+from dp_synth.formatting import one_line
 
 if TYPE_CHECKING:
     from dp_synth.benchmark.peers import Environment

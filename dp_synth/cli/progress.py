@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dp_synth.display import Watcher, watching
-from dp_synth.rounding import at_most
+from dp_synth.formatting import at_most
+from dp_synth.progress import Watcher, watching
 
 if TYPE_CHECKING:
     from dp_synth.nn.progress import Progress

@@ -19,9 +19,9 @@ from dp_synth.cli.arguments import Neighbours, find_modules_here, reading_argume
 from dp_synth.cli.outputs import Outputs, charged_for, check_room, stopped_gently, write_paid
 from dp_synth.cli.progress import shown_training
 from dp_synth.dialect import Dialect
-from dp_synth.display import one_line
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
+from dp_synth.formatting import one_line
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.counting.marginals import Counts, dense_shape
-from dp_synth.domain import Clique, Codes, Domain
-
-Floats = NDArray[np.float64]
+from dp_synth.domain import Domain
+from dp_synth.types import Clique, Codes, Floats
 
 MAX_CACHED_CELLS = 2**24  # of all marginals that are kept: 128 MB
 MAX_SUMMED_CELLS = 2**18  # larger marginals are quicker counted anew than summed

@@ -11,10 +11,9 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Codes
+from dp_synth.types import Codes, Floats
 
 Column = NDArray[np.integer]
-Floats = NDArray[np.float64]
 
 COPIED_LINES = 2**20  # at one time
 

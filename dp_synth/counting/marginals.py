@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.counting.columns import Column, Columns, MemoryColumns
-from dp_synth.domain import MOST_AXES, Clique, Codes, Domain
-
-Floats = NDArray[np.float64]
+from dp_synth.domain import MOST_AXES, Domain
+from dp_synth.types import Clique, Codes, Floats
 
 LARGEST_DENSE = 50_000_000
 """Marginals of more cells than this (400 MB) are counted sparsely or not at all."""

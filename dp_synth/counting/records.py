@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from dp_synth.counting.columns import DiskColumns, MemoryColumns
 from dp_synth.counting.marginals import CodeCounts
 from dp_synth.counting.size import FITTED, PROBE, asked_memory, memory_limit, most_text, size_of
-from dp_synth.domain import Codes, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema import DiscreteColumn, IdColumn, Misfits, Schema
+from dp_synth.types import Codes
 
 Units = NDArray[np.int64]
 

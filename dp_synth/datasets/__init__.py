@@ -14,9 +14,9 @@ import pandas as pd
 from dp_synth.datasets.sources import ADULT, NAMED, Source
 from dp_synth.datasets.tables import parse_csv, read_table, write_blocks, write_table
 from dp_synth.dialect import COMMON, Dialect
-from dp_synth.display import ROWS, html_table
 from dp_synth.errors import DatasetUnavailable, InputError
 from dp_synth.extensions import listed, unknown
+from dp_synth.formatting import ROWS, html_table
 from dp_synth.schema import Schema
 
 __all__ = [

@@ -13,7 +13,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from dp_synth.rounding import at_most
+from dp_synth.formatting import at_most
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,7 @@ from dp_synth.figures.style import (
     new_figure,
     tinted,
 )
-from dp_synth.rounding import rounded_up
+from dp_synth.formatting import rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -30,7 +30,7 @@ from dp_synth.figures.style import (
     tinted,
 )
 from dp_synth.figures.summary import attacks_of, conditions, ended, fitted_series, live, spread
-from dp_synth.rounding import rounded_up
+from dp_synth.formatting import rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd

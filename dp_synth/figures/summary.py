@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 
 import pandas as pd
 
+from dp_synth.formatting import rounded_up
 from dp_synth.records import method_names, t_interval
-from dp_synth.rounding import rounded_up
 
 RATES = "tpr_at_fpr_"
 ATTACKED = re.compile(rf"(auc|{RATES}[0-9.e-]+):(.+?)(:isolated)?")

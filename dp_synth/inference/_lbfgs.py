@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
+
 Loss = Callable[[Floats], tuple[float, Floats]]
 Linear = Callable[[Floats], Floats]
 

@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dp_synth.domain import Clique, Domain
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from dp_synth.domain import Domain
+from dp_synth.types import Clique, Floats, Integers
 
 MIN_STIFFNESS = 1e-9  # stiffness: what has no noise at all would not bend
 

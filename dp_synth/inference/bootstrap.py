@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Clique
 from dp_synth.inference import (
     Compression,
     JunctionTreeModel,
@@ -21,8 +20,7 @@ from dp_synth.inference import (
     independent_model,
 )
 from dp_synth.transcript import Answer, MarginalAnswer, Measurement
-
-Floats = NDArray[np.float64]
+from dp_synth.types import Clique, Floats
 
 REPLICAS = 20  # a standard error of so many is within a sixth of its own limit, two times in three
 SEED = 0

@@ -8,13 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.inference.junction_tree import JunctionTree
-
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int32]
-Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+from dp_synth.types import Clique, Codes, Flags, Floats, Integers
 
 MOST_CELLS = 4_000_000  # of all rows that are completed at one time: 32 megabytes
 

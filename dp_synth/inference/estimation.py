@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.inference._lbfgs import minimise
 from dp_synth.inference._preconditioner import Curvature, Effects, expected_counts
 from dp_synth.inference.factors import Projections
@@ -17,8 +16,7 @@ from dp_synth.inference.graphical_model import JunctionTreeModel
 from dp_synth.inference.histograms import project_to_simplex
 from dp_synth.inference.junction_tree import JunctionTree
 from dp_synth.transcript import Measurement
-
-Floats = NDArray[np.float64]
+from dp_synth.types import Clique, Floats
 
 ITERATIONS = 200
 GAIN = 1e-4  # nats a cell: smaller ones only fit the noise

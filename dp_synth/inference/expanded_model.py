@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.inference.graphical_model import JunctionTreeModel
 from dp_synth.inference.junction_tree import MAX_CELLS, JunctionTree
-
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int32]
-Flags = NDArray[np.bool_]
+from dp_synth.types import Clique, Codes, Flags, Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,9 +15,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
+from dp_synth.types import Clique, Floats
 
-Floats = NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 SHORT = 8  # an inner loop of fewer cells costs more to start than to run

@@ -10,18 +10,15 @@ from string import ascii_letters
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference.completion import complete_rows
 from dp_synth.inference.factors import Fold
 from dp_synth.inference.junction_tree import IMPOSSIBLE, MAX_CELLS, JunctionTree, log_or_impossible
 from dp_synth.inference.triangulation import axes_of, bits_of, cells_of, clique_of, union_of
+from dp_synth.types import Clique, Codes, Flags, Floats, Integers
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int32]
-Integers = NDArray[np.int64]
 Numbers = NDArray[np.integer]
-Flags = NDArray[np.bool_]
 
 RADIX_BITS = 16  # numpy sorts integers of that width by radix, ten times as fast as others
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
 
 FAR_TAIL = 100.0  # deviations below zero
 STEP_PENALTY = 4.0  # in units of the noise's variance

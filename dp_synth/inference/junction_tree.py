@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError, SchemaError
 from dp_synth.inference.factors import Fold
 from dp_synth.inference.triangulation import (
@@ -23,8 +23,8 @@ from dp_synth.inference.triangulation import (
     spanning_edges,
     triangulate,
 )
+from dp_synth.types import Clique, Floats
 
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 MAX_CELLS = 10_000_000  # of a table that nobody asked to be larger: 80 megabytes

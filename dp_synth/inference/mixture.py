@@ -10,14 +10,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference.completion import draw, parts
 from dp_synth.inference.junction_tree import MAX_CELLS
-
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int32]
-Flags = NDArray[np.bool_]
+from dp_synth.types import Clique, Codes, Flags, Floats
 
 BELOW_ONE = 1 - 2.0**-30  # the largest quantile: a row number added to it must not round up
 

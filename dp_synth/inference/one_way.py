@@ -16,9 +16,7 @@ from dp_synth.inference.graphical_model import JunctionTreeModel
 from dp_synth.inference.histograms import project_to_simplex, simplex_mean, smooth_ordered
 from dp_synth.inference.junction_tree import JunctionTree
 from dp_synth.transcript import Measurement
-
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int32]
+from dp_synth.types import Codes, Floats
 
 RARE_DEVIATIONS = 3.0  # in standard deviations of the noise, as in the paper of MST
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.inference.triangulation import Completion, total_cells
+from dp_synth.types import Clique, Floats
 
-Floats = NDArray[np.float64]
 Scores = Mapping[Clique, float]
 
 MEAN_NOISE = math.sqrt(2 / math.pi)  # the mean size of a standard normal number

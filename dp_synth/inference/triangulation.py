@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 
-from dp_synth.domain import MOST_AXES, Clique, Domain
+from dp_synth.domain import MOST_AXES, Domain
+from dp_synth.types import Clique
 
 Links = dict[int, set[int]]  # positions of cliques, each with those next to it
 Graph = list[int]  # the neighbours of each attribute, as bits, itself left out

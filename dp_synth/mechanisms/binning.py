@@ -12,9 +12,8 @@ from dp_synth.accounting import Gaussians
 from dp_synth.mechanisms.gaussian import measure
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema.bins import FineBins
+from dp_synth.types import Codes, Floats
 
-Codes = NDArray[np.int32]
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 TARGET_CELLS = 50

@@ -36,7 +36,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dp_synth.accounting import SampledGaussians
-from dp_synth.domain import Codes
 from dp_synth.errors import InputError
 from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
 from dp_synth.mechanisms.per_sample_gradients import (
@@ -49,6 +48,7 @@ from dp_synth.mechanisms.per_sample_gradients import (
     module_sums,
 )
 from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.types import Codes
 
 Encode = Callable[[Tensor, Tensor], Tensor]
 """Codes of shape (records, attributes) to inputs of shape (records, inputs), row by row.

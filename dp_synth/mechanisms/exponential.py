@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dp_synth.accounting import FilteredSelection, Selections
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.mechanisms.noise import exact_choice, random_bits
 from dp_synth.mechanisms.table import PrivateTable, dependence_sensitivity, l1_distance_sensitivity
 from dp_synth.transcript import ChoiceAnswer
-
-Floats = NDArray[np.float64]
+from dp_synth.types import Clique, Floats
 
 MARGIN = 2.0**-20  # relative; distances up to LARGEST have log-odds that are right to 2**-22
 LARGEST = 2.0**30  # larger distances count as this; nothing moves further by being cut

@@ -27,10 +27,9 @@ from scipy.special import ndtri
 if TYPE_CHECKING:
     from mpmath import MPContext
 from dp_synth.accounting import Slice
+from dp_synth.types import Floats, Integers
 
 Bits = Callable[[int], bytes]
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 LARGEST_SCALE = 2.0**32

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from dp_synth.accounting import PrivacyBudget, Sampler, Votes
 from dp_synth.accounting.events import NoisyVote
 from dp_synth.accounting.pate import ORDERS, estimates, vote_moments
-from dp_synth.domain import Codes, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.transcript import HIDDEN, VoteAnswer
+from dp_synth.types import Codes, Floats, Integers
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 Ballots = NDArray[np.bool_]
 
 SOFTENING = 0.02  # added to what a cell is expected to hold: rare cells must not rule a teacher

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import Adjacency, Slice
 from dp_synth.counting import CodeCounts, Counts, dense_shape
-from dp_synth.domain import Clique, Codes, Domain
+from dp_synth.domain import Domain
 from dp_synth.transcript import Answer
+from dp_synth.types import Clique, Codes
 
 
 class Law(Protocol):

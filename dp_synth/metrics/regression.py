@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dp_synth.metrics.estimate import Estimate, left_out, random_groups, variance_of
 from dp_synth.metrics.fidelity import attributes_of, cells_of
@@ -20,11 +19,11 @@ from dp_synth.metrics.models import (
     features_of,
 )
 from dp_synth.schema import NumericColumn, Schema
+from dp_synth.types import Floats
 
 TINY = 1e-12  # a variance this far below what is missed of it is one but for rounding
 PENALTY = 1.0  # of the linear model's squared weights
 SCORES = ("r2", "mean_absolute_error")
-Floats = NDArray[np.float64]
 
 
 class Regressor(Protocol):

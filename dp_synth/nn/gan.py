@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dp_synth.accounting import Plan, SampledGaussians, Slice, compose
@@ -45,8 +44,7 @@ from dp_synth.nn.progress import tell
 from dp_synth.nn.settings import GanSettings
 from dp_synth.nn.state_dict import arrays_of, restore
 from dp_synth.transcript import MarginalAnswer, Measurement
-
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
 
 CRITIC_BETAS, GENERATOR_BETAS = (0.5, 0.99), (0.5, 0.9)  # of Adam
 LAST_RATE = 0.05  # of the learning rate, at the last step

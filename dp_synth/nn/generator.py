@@ -8,14 +8,12 @@ from itertools import accumulate
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dp_synth.domain import Domain
 from dp_synth.errors import TrainingError
 from dp_synth.mechanisms.dp_sgd import linear
-
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
 
 LATENT = 64  # numbers that a row is made from, beside its condition
 # Of the usual weights at the last layer, so that rows start near the frequencies.

@@ -9,7 +9,6 @@ from itertools import accumulate
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dp_synth.domain import Domain
@@ -19,8 +18,7 @@ from dp_synth.inference.mixture import MixtureModel
 from dp_synth.nn.generator import check_rows, diverged, raked
 from dp_synth.nn.progress import tell
 from dp_synth.transcript import Measurement
-
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
 
 LATENT = 64  # numbers that a row is made from
 WARM_UP = 50  # steps until the learning rate is whole

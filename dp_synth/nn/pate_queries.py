@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import expit
 
-from dp_synth.domain import Codes
 from dp_synth.mechanisms.pate import Questions
 from dp_synth.transcript import HIDDEN
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from dp_synth.types import Codes, Floats, Integers
 
 CONTEXT_ATTRIBUTES = (
     3  # attributes that a question shows beside its own: of more, a vote says less of each

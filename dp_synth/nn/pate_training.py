@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import Gaussians, Plan, ThresholdedGaussians
-from dp_synth.domain import Clique, Codes, Domain
+from dp_synth.domain import Domain
 from dp_synth.inference import Compression, Model, estimate_total, independent_model
 from dp_synth.inference.mixture import MixtureModel
 from dp_synth.inference.one_way import cautious_histogram
@@ -21,9 +21,7 @@ from dp_synth.nn.marginal_network import MarginalTargets, RowGenerator, Training
 from dp_synth.nn.pate_queries import QueryBatch, QueryMaker, Student, independent_records
 from dp_synth.nn.settings import PateSettings
 from dp_synth.transcript import Measurement
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from dp_synth.types import Clique, Codes, Floats, Integers
 
 LEAST_MADE, MOST_MADE = 2048, 8192  # records that the student keeps, and is asked about
 MADE_CELLS = 1 << 20  # of which there are fewer where attributes have more codes together

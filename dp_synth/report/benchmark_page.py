@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dp_synth._version import __version__
 from dp_synth.errors import InputError
 from dp_synth.files import written_whole
+from dp_synth.formatting import rounded_up
 from dp_synth.report.benchmark_data import CEILING, FIELDS, WAYS, PageData, page_data
 from dp_synth.report.looks import Look
 from dp_synth.report.pages import render, template, themed

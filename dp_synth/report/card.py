@@ -23,6 +23,7 @@ from typing import ClassVar, NoReturn
 from dp_synth._version import __version__
 from dp_synth.datasets.sources import Source
 from dp_synth.errors import InputError
+from dp_synth.faults import first_fault
 from dp_synth.files import written_whole
 from dp_synth.readers import parse_json, read_json
 from dp_synth.release import Release
@@ -121,11 +122,7 @@ class DataCard:
         try:
             card: DataCard = TypeAdapter(cls).validate_python(given)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise InputError(
-                f"{source}: {where}: {first['msg'][:1].lower()}{first['msg'][1:]}"
-            ) from (None)
+            raise InputError(f"{source}: {first_fault(error).line()}") from None
         other = _first_difference(parse_json(card.to_json()), dict(content))
         if other is not None:
             raise InputError(f"{source}: {other}: is not as a card has it")

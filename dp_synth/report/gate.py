@@ -37,15 +37,15 @@ from pydantic import (
 
 from dp_synth.accounting import Adjacency
 from dp_synth.errors import InputError
-from dp_synth.extensions import nearest
+from dp_synth.faults import first_fault
 from dp_synth.files import locked, written_whole
-from dp_synth.readers import JsonFault, Lines, YamlFault, line_of, parse_json, parse_yaml, read_text
+from dp_synth.formatting import as_given, rounded_up
+from dp_synth.readers import JsonFault, YamlFault, line_of, parse_json, parse_yaml, read_text
 from dp_synth.release import Release
 from dp_synth.report.card import DataCard, data_card
 from dp_synth.report.findings import ColumnKind
 from dp_synth.report.internal import AUC_GAP, InternalPart
 from dp_synth.report.publishable import ADVANTAGE, TV2, WORST, Measured
-from dp_synth.rounding import as_given, rounded_up
 
 PRIVATE = ("tv2_at_most", "auc_gap_at_most", "attack_auc_at_most", "copies_excess_at_most")
 """Thresholds of exact numbers of private rows: of a card's internal part."""
@@ -147,7 +147,7 @@ class Policy(_Part):
         1.0
         >>> Policy.from_text("delta_at_most: 1e-6\\nepsilon_atmost: 1")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        dp_synth.report.gate.PolicyError: policy: line 2: unknown key 'epsilon_atmost'; \
+        dp_synth.report.gate.PolicyError: policy: line 2: epsilon_atmost: unknown key; \
 did you mean 'epsilon_at_most'? there are: epsilon_at_most, delta_at_most, ...
         """
         try:
@@ -159,7 +159,10 @@ did you mean 'epsilon_at_most'? there are: epsilon_at_most, delta_at_most, ...
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise PolicyError(f"{source}: {_explain(error, lines)}") from None
+            found = first_fault(error, cls, {"signatures": Required}, shows_input=True)
+        # What is wrong with the whole is what its private thresholds cost.
+        where = found.where or [name for name in PRIVATE if (name,) in lines][:1]
+        raise PolicyError(f"{source}: line {line_of(where, lines) or 1}: {found.line()}")
 
 
 KEYS = tuple(Policy.model_fields)
@@ -168,24 +171,6 @@ KEYS = tuple(Policy.model_fields)
 def sample_policy() -> str:
     """Return the text of a policy to start from."""
     return (files("dp_synth.report") / "templates" / "card_policy.yaml").read_text("utf-8")
-
-
-def _explain(error: ValidationError, lines: Lines) -> str:
-    """Return the first fault with its line, and the nearest key to one that is unknown."""
-    # A misspelt key is also a missing one: what stands in the file says more.
-    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    # What is wrong with the whole is what its private thresholds cost.
-    where = first["loc"] or [name for name in PRIVATE if (name,) in lines][:1]
-    line = f"line {line_of(where, lines) or 1}: "
-    name = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        known = Required.model_fields if len(first["loc"]) > 1 else KEYS
-        return f"{line}unknown key {name!r}; {nearest(first['loc'][-1], known)}"
-    if first["type"] == "missing":
-        return f"{line}{name}: this key is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    reason = f"{line}{name + ': ' if name else ''}{message[:1].lower()}{message[1:]}"
-    return reason if first["type"] == "value_error" else f"{reason}, got {first['input']!r}"
 
 
 @dataclass(frozen=True)
@@ -245,9 +230,7 @@ def read_signatures(path: Path) -> tuple[Signature, ...]:
     try:
         signed: tuple[Signature, ...] = adapter.validate_python(content.get("signatures"))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, ("signatures", *first["loc"])))
-        raise InputError(f"{path}: {where}: {first['msg']}") from None
+        raise InputError(f"{path}: {first_fault(error).line(within=['signatures'])}") from None
     return signed
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dp_synth.accounting import Ledger
-from dp_synth.rounding import percent_at_most, rounded_up
+from dp_synth.formatting import percent_at_most, rounded_up
 
 FPRS = (0.001, 0.01, 0.1)
 """Shares of wrong accusations at which the largest share of right ones is told."""

@@ -23,6 +23,7 @@ from dp_synth.release import Release
 from dp_synth.report.publishable import Measured
 from dp_synth.report.risk import RiskReport, risk_report
 from dp_synth.schema import Schema
+from dp_synth.types import Flags
 
 MARK = "internal: not differentially private"
 
@@ -48,10 +49,6 @@ NEAR_UNIQUE = 0.5
 
 MOST_PAIRS = 500
 """Of more pairs of columns than this so many are looked at, drawn by the seed."""
-
-Flags = NDArray[np.bool_]
-
-Codes = NDArray[np.int32]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from dp_synth.accounting.budget import CHANGES
+from dp_synth.formatting import at_most, rounded_up
 from dp_synth.report.guarantee import ENGINES, odds, upward
 from dp_synth.report.publishable import ADVANTAGE, Measured
-from dp_synth.rounding import at_most, rounded_up
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -16,7 +16,6 @@ from dp_synth.accounting.events import Event
 from dp_synth.accounting.filters import cost
 from dp_synth.accounting.ledger import Entry, describe_all
 from dp_synth.datasets.sources import Source
-from dp_synth.domain import Clique
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.readers import parse_json
@@ -26,6 +25,7 @@ from dp_synth.report.guarantee import Promise, promise_of
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 from dp_synth.transcript import Answer, ChoiceAnswer, MarginalAnswer
+from dp_synth.types import Clique
 from dp_synth.validation_bounds import Interval
 
 BINS = "bins"  # the part that pays for the cells that a fit finds

@@ -30,10 +30,10 @@ from dp_synth.attacks.risk_table import (
 from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
 from dp_synth.files import PRIVATE, passing_name
+from dp_synth.formatting import at_most
 from dp_synth.metrics.estimate import TAIL, Estimate
 from dp_synth.release import Release
 from dp_synth.report.guarantee import upward
-from dp_synth.rounding import at_most
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 

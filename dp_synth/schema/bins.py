@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
 
 DEFAULT_CELLS = 64
 """Equal-width cells of a numeric column that declares no bins, as long as none were measured."""

@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dp_synth.schema.columns import MAX_MAGNITUDE
 from dp_synth.schema.draft_dates import LAST_YEAR, Drafted, compact_dates
 from dp_synth.schema.formats import NumberFormat
 from dp_synth.schema.parsing import numbers_of
-
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
 
 MAX_FEW_VALUES = 20
 """Whole numbers with at most this many distinct values may be drafted as categories."""

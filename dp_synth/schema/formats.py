@@ -17,8 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from dp_synth.dialect import Dialect
 from dp_synth.schema.columns import Text
 from dp_synth.schema.parsing import numbers_of, seconds_of
-
-Floats = NDArray[np.float64]
+from dp_synth.types import Floats
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June",

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from dp_synth.errors import InputError
-from dp_synth.schema.bins import Floats
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import Column
 from dp_synth.schema.numeric import MAX_INT, DatetimeColumn, NumericColumn, draw
 from dp_synth.schema.parsing import numbers_of
+from dp_synth.types import Codes, Flags, Floats
 
 Kinds = Literal["schema", "written"] | pd.DataFrame | pd.Series | Mapping[str, object]
 """Kinds of columns: those of the schema, cells as a CSV file has them, or dtypes by column.
@@ -24,11 +24,9 @@ Kinds = Literal["schema", "written"] | pd.DataFrame | pd.Series | Mapping[str, o
 A frame stands for its dtypes, and a mapping or ``frame.dtypes`` may leave columns to the schema.
 """
 
-Flags = NDArray[np.bool_]
 Mask = Flags | None
 LOGICAL = ("false", "true")
 
-Codes = NDArray[np.int32]
 Numbers = tuple[Floats, Codes]
 """Numbers of a column, and their places among its missing marks, -1 for values."""
 

@@ -20,14 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from dp_synth.schema.bins import (
-    MAX_SINGLE_VALUES,
-    Bins,
-    FineBins,
-    Floats,
-    make_bins,
-    make_fine_bins,
-)
+from dp_synth.schema.bins import MAX_SINGLE_VALUES, Bins, FineBins, make_bins, make_fine_bins
 from dp_synth.schema.columns import MAX_MAGNITUDE, BaseColumn, Text
 from dp_synth.schema.formats import (
     DateFormat,
@@ -48,6 +41,7 @@ from dp_synth.schema.parsing import (
     seconds_of,
     truth_of,
 )
+from dp_synth.types import Codes, Floats
 
 MAX_BINS = 100_000
 """More public cells than this are refused: each is a code of the column."""
@@ -60,7 +54,6 @@ MAX_INT = 2**62
 
 MAX_DECIMALS = 12
 
-Codes = NDArray[np.int32]
 Edge = TypeVar("Edge")
 Bound = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Decimals = Annotated[int, Field(strict=True, ge=0, le=MAX_DECIMALS)]

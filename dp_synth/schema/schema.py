@@ -23,12 +23,12 @@ from pydantic import (
 )
 
 from dp_synth.dialect import Dialect
-from dp_synth.display import ROWS, html_table
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import SchemaError
 from dp_synth.extensions import listed, nearest, unknown
 from dp_synth.faults import Fault, Parts, first_fault
 from dp_synth.files import written_whole
+from dp_synth.formatting import ROWS, html_table
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.readers import read_json
 from dp_synth.schema.bins import FineBins

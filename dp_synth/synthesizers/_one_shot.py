@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import Filtered, FilteredGaussian, PrivacyBudget
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import (
     Compression,
@@ -37,6 +37,7 @@ from dp_synth.mechanisms import (
 from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.transcript import Measurement
+from dp_synth.types import Clique
 
 FIRST_LOOK = 0.1  # of the budget: one-way marginals, before anything is decided
 LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all pairs

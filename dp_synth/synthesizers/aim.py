@@ -22,7 +22,7 @@ from dp_synth.accounting import (
     Round,
     cost,
 )
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, JunctionTreeModel, estimate
 from dp_synth.inference.triangulation import total_cells
@@ -37,6 +37,7 @@ from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.transcript import Measurement
+from dp_synth.types import Clique
 
 MEAN_NOISE = math.sqrt(2 / math.pi)  # the mean size of a standard normal number
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last round must not ask for a hair more than is left

@@ -22,7 +22,7 @@ from dp_synth.accounting import (
 from dp_synth.accounting.plan import Part
 from dp_synth.checkpoint import Checkpoint
 from dp_synth.counting import Data
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.inference import Model
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.release import Release
@@ -41,6 +41,7 @@ from dp_synth.synthesizers.fitting import (
 )
 from dp_synth.synthesizers.validation import Asked, Validation, taken_apart
 from dp_synth.transcript import Answer, chosen
+from dp_synth.types import Clique
 
 BINNING_SHARE = 0.07
 """Part of a fit's zCDP cost that finds the cells of columns which declare none."""

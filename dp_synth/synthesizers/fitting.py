@@ -27,9 +27,10 @@ from dp_synth.counting import (
 )
 from dp_synth.counting.size import memory_limit
 from dp_synth.datasets import read_table
-from dp_synth.domain import Codes, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError, PrivacyWarning, SchemaError, SchemaMismatch, warn
 from dp_synth.extensions import did_you_mean
+from dp_synth.formatting import rounded_up
 from dp_synth.frames import as_frame, column_of
 from dp_synth.inference import Model
 from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
@@ -37,11 +38,11 @@ from dp_synth.inference.triangulation import total_cells
 from dp_synth.mechanisms.binning import bin_columns
 from dp_synth.mechanisms.partition_selection import release_texts
 from dp_synth.mechanisms.table import Auditor, PrivateTable
-from dp_synth.rounding import rounded_up
 from dp_synth.schema import Misfits, Schema
 from dp_synth.schema.parsing import Cells
 from dp_synth.synthesizers.validation import Validation, validate
 from dp_synth.transcript import Answer
+from dp_synth.types import Codes
 from dp_synth.validation_bounds import PARTS
 
 Payer = PrivacyBudget | Accountant | Portion

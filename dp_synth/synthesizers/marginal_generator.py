@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from dp_synth.accounting import Filtered, Plan, PrivacyBudget
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
 from dp_synth.inference.pair_selection import ROUNDS, Allocation
@@ -25,6 +25,7 @@ from dp_synth.synthesizers._one_shot import (
     select_pairs,
 )
 from dp_synth.synthesizers.base import Synthesizer
+from dp_synth.types import Clique
 
 
 @dataclass(frozen=True)

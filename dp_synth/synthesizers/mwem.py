@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from dp_synth.accounting import Gaussians, Plan, Selections
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, JunctionTreeModel, estimate, estimate_total
 from dp_synth.inference.triangulation import total_cells
@@ -20,6 +20,7 @@ from dp_synth.mechanisms import Distances, count_records, measure, select
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.transcript import Measurement
+from dp_synth.types import Clique
 
 TOTAL_SHARE = 0.01  # of the cost, for the number of records
 

@@ -9,10 +9,9 @@ from itertools import combinations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dp_synth.accounting import Gaussians, Plan, Selections
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, JunctionTreeModel, estimate_total
 from dp_synth.inference.triangulation import Completion
@@ -26,8 +25,7 @@ from dp_synth.mechanisms import (
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.transcript import Measurement
-
-Floats = NDArray[np.float64]
+from dp_synth.types import Clique, Floats
 
 TOTAL_SHARE = 0.01  # of the cost, for the number of records
 MEAN_NOISE = math.sqrt(2 / math.pi)  # the mean size of a standard normal number

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.accounting.plan import Part
 from dp_synth.counting import Data
-from dp_synth.domain import Clique, Codes, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError, warn
 from dp_synth.extensions import unknown
 from dp_synth.inference import Model
@@ -26,6 +26,7 @@ from dp_synth.mechanisms import (
 )
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.settings import check_settings
+from dp_synth.types import Clique, Codes, Floats
 from dp_synth.validation_bounds import (
     COUNT,
     DISTANCES,
@@ -35,8 +36,6 @@ from dp_synth.validation_bounds import (
     expected_records,
     fineness_of,
 )
-
-Floats = NDArray[np.float64]
 
 LARGEST_SHARE = 0.5
 MOST_PAIRS = 1_000  # of more, so many are drawn: by a public seed, so that they are no choice

@@ -40,8 +40,8 @@ from dp_synth.audit import (
 from dp_synth.audit.likelihood_ratio import GaussianComparison, LikelihoodRatios
 from dp_synth.counting import CodeCounts
 from dp_synth.files import written_whole
+from dp_synth.formatting import at_least, at_most
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.rounding import at_least, at_most
 from experiments.outline import Record, arguments, read
 
 DELTA, SEED = 1e-5, 20_261_122

@@ -15,7 +15,7 @@ import numpy as np
 
 from dp_synth.figures import audit_bounds, bounds_of
 from dp_synth.figures.style import is_network, named
-from dp_synth.rounding import at_least
+from dp_synth.formatting import at_least
 from experiments.outline import (
     RESULTS,
     ROOT,

@@ -18,12 +18,13 @@ import dp_synth as dps
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.audit import Worlds, total_scores, worst_case
 from dp_synth.audit.auditor import watch
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.inference import Compression
 from dp_synth.mechanisms import gaussian, measure
 from dp_synth.mechanisms.noise import Bits, rounded_gaussian
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers._one_shot import Measured
+from dp_synth.types import Clique
 
 EPSILON, DELTA = 1.0, 1e-5
 HONEST = "none"

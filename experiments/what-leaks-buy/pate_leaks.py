@@ -29,17 +29,10 @@ from benchmarks.measured import RECORDS, Record, read
 from dp_synth.accounting import Plan, Votes
 from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.audit import Worlds, clopper_pearson_bound
-from dp_synth.domain import Codes, Domain
-from dp_synth.mechanisms.pate import (
-    Ballots,
-    Integers,
-    Questions,
-    Teachers,
-    ballots,
-    leanings,
-    winners,
-)
+from dp_synth.domain import Domain
+from dp_synth.mechanisms.pate import Ballots, Questions, Teachers, ballots, leanings, winners
 from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.types import Codes, Integers
 
 EPSILON, DELTA = 1.0, 1e-5
 RESULTS = "pate_leaks.jsonl"

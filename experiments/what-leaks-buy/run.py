@@ -23,7 +23,7 @@ from dp_synth.accounting import Gaussian, compose
 from dp_synth.accounting.calibration import noise_factor
 from dp_synth.audit import clopper_pearson_bound, gaussian_bound
 from dp_synth.figures.style import FULL_WIDTH, GREY, below, lines_of, new_figure
-from dp_synth.rounding import at_least, at_most
+from dp_synth.formatting import at_least, at_most
 from experiments.outline import (
     RECORDS,
     RESULTS,

@@ -26,8 +26,8 @@ from dp_synth.accounting.calibration import (
 from dp_synth.accounting.filters import Filter
 from dp_synth.accounting.plan import LARGEST_NOISE
 from dp_synth.errors import BudgetExceeded, InputError
+from dp_synth.formatting import rounded_up
 from dp_synth.mechanisms.noise import LARGEST_SCALE
-from dp_synth.rounding import rounded_up
 
 VOTES = Plan({"ones": Gaussians(5, 0.3), "votes": Votes(100, 101, "gaussian", 0.7)})
 STEPS = Plan({"ones": Gaussians(5, 0.3), "steps": SampledGaussians(2000, 0.01, 0.7)})

@@ -138,7 +138,7 @@ def test_an_index_column_is_left_out_by_a_word(tmp_path, capsys):
     ("option", "line"),
     [
         (["--separator", "ab"], "--separator: must be one sign, such as ';', got 'ab'"),
-        (["--decimal", ";"], "--decimal: input should be '.' or ','"),
+        (["--decimal", ";"], "--decimal: must be '.' or ','"),
         (["--encoding", "none"], "--encoding: must be one that Python knows"),
         (["--names", "a,a"], "--names: must be distinct"),
     ],

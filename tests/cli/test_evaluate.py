@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dp_synth import display
+from dp_synth import progress as work
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks import ATTACKS, neighbours
 from dp_synth.cli import main, progress
 from dp_synth.datasets import load, write_table
+from dp_synth.formatting import at_most
 from dp_synth.metrics import METRICS
 from dp_synth.metrics.regression import SCORES as OF_NUMBERS
 from dp_synth.report.evaluation import Section, page
-from dp_synth.rounding import at_most
 from dp_synth.synthesizers import MST, Release
 
 
@@ -352,10 +352,10 @@ def test_a_long_attack_says_what_it_takes_and_nothing_of_the_rows(files, monkeyp
 def test_the_time_of_all_is_told_from_that_of_a_part(steps, said, monkeypatch, capsys):
     clock = iter(np.arange(0, 900, 0.5))  # half a second a step
     monkeypatch.setattr(progress, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(display, "TOLD", 1000)
+    monkeypatch.setattr(work, "STEPS_TOLD", 1000)
     with progress.shown_work("counting"):
         for half in range(2):
-            with display.part_of_work(half, 2):
-                list(display.told(range(steps // 2)))
+            with work.part_of_work(half, 2):
+                list(work.told(range(steps // 2)))
     line = f"dp-synth: counting takes about {said}\n" if said else ""
     assert capsys.readouterr().err == line

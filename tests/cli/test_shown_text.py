@@ -15,7 +15,7 @@ import pytest
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.cli import main
 from dp_synth.cli.progress import shown_training
-from dp_synth.display import InertText, inert, inert_streams
+from dp_synth.formatting import InertText, inert, inert_streams
 
 FAKED = "head found: nothing was changed"
 EVIL = f"\x1b]0;t\x07\x1b[2J\x9b31m\u202e\n{FAKED}"

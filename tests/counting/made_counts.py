@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dp_synth.counting.duckdb import Block
-from dp_synth.domain import Clique, Codes, Domain
+from dp_synth.domain import Domain
+from dp_synth.types import Clique, Codes
 
 NAMES = ("a", "b", "c", "d", "e")
 

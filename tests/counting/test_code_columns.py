@@ -13,7 +13,8 @@ from made_counts import halved, made_table, some_cliques
 
 from dp_synth.counting import CodeCounts
 from dp_synth.counting.columns import DiskColumns
-from dp_synth.domain import Codes, Domain
+from dp_synth.domain import Domain
+from dp_synth.types import Codes
 
 
 def _on_disk(codes: Codes, domain: Domain, folder: Path) -> DiskColumns:

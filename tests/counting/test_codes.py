@@ -8,7 +8,8 @@ from made_counts import NAMES, halved, made_table, slow_marginal, some_cliques
 
 from dp_synth.counting import LARGEST_DENSE, CodeCounts, marginals
 from dp_synth.counting.columns import MemoryColumns
-from dp_synth.domain import Codes, Domain
+from dp_synth.domain import Domain
+from dp_synth.types import Codes
 
 
 def _lines(counts: CodeCounts) -> int:

@@ -20,10 +20,10 @@ from dp_synth.accounting import (
     Plan,
     PrivacyBudget,
 )
-from dp_synth.domain import Clique
 from dp_synth.errors import BudgetExceeded, InputError
 from dp_synth.mechanisms import Distances, l1_distance_sensitivity, measure_distances
 from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.types import Clique
 
 PAIRS: list[Clique] = list(combinations(DOMAIN.attributes, 2))
 MULTIPLIER = 5.0  # what made_table grants

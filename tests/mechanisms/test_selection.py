@@ -13,10 +13,10 @@ from scipy.special import softmax
 from scipy.stats import chisquare
 
 from dp_synth.accounting import Adjacency
-from dp_synth.domain import Clique
 from dp_synth.mechanisms import Distances, l1_distance_sensitivity, select
 from dp_synth.mechanisms.noise import Bits, exact_choice
 from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.types import Clique
 
 PAIRS: list[Clique] = list(combinations(DOMAIN.attributes, 2))
 RANGE = 0.4  # what made_table grants

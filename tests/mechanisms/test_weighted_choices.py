@@ -22,7 +22,6 @@ from dp_synth.accounting import (
     PrivacyBudget,
     Selection,
 )
-from dp_synth.domain import Clique
 from dp_synth.errors import BudgetExceeded
 from dp_synth.mechanisms import (
     Dependences,
@@ -33,6 +32,7 @@ from dp_synth.mechanisms import (
 )
 from dp_synth.mechanisms.noise import Bits, exact_choice
 from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.types import Clique
 
 CLIQUES: list[Clique] = [c for size in (1, 2, 3) for c in combinations(DOMAIN.attributes, size)]
 WEIGHTS = {clique: float(len(clique)) for clique in CLIQUES}

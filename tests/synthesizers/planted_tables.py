@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.domain import Clique
 from dp_synth.inference import Model
 from dp_synth.schema import Schema
+from dp_synth.types import Clique
 
 NAMES = "abcdef"
 EDGES: list[Clique] = [("a", "b"), ("b", "c"), ("b", "d"), ("d", "e"), ("e", "f")]

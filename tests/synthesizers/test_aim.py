@@ -18,10 +18,10 @@ from dp_synth.accounting import (
     Round,
 )
 from dp_synth.accounting.filters import cost
-from dp_synth.domain import Clique
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTreeModel, estimate
 from dp_synth.synthesizers import AIM, Independent
+from dp_synth.types import Clique
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
 

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from planted_tables import EDGES, NAMES, PAIRS, SCHEMA, largest_error, tree_table
 
 from dp_synth.accounting import Accountant, Gaussian, PrivacyBudget, Selection
-from dp_synth.domain import Clique, Domain
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree
 from dp_synth.mechanisms import measure
 from dp_synth.synthesizers import PrivBayes
 from dp_synth.synthesizers.privbayes import _joint
 from dp_synth.transcript import Measurement
+from dp_synth.types import Clique
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
 

@@ -28,7 +28,7 @@ from dp_synth.audit.planted.data import DATA_BUGS
 from dp_synth.audit.planted.logic import LOGIC_BUGS
 from dp_synth.audit.planted.noise import NOISE_BUGS
 from dp_synth.audit.planted.teachers import TEACHER_BUGS
-from dp_synth.rounding import at_least, at_most
+from dp_synth.formatting import at_least, at_most
 
 PLANTED: Mapping[str, PlantedBug | StructuralBug] = MappingProxyType(
     {bug.name: bug for bug in (*NOISE_BUGS, *DATA_BUGS, *TEACHER_BUGS, *LOGIC_BUGS)}

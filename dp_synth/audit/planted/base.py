@@ -9,13 +9,12 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from dp_synth.accounting import Adjacency, Gaussian, PrivacyCurve, compose
 from dp_synth.audit.checks import CheckResult
+from dp_synth.types import Floats
 
-Floats = NDArray[np.float64]
 Scores = Callable[[bool, int, np.random.Generator], Floats]
 CaughtBy = Literal["area", "common_noise", "clopper_pearson", "structural"]
 

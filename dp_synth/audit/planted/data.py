@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from dp_synth.accounting import Gaussian, Selection, compose
-from dp_synth.audit.planted.base import Floats, PlantedBug
+from dp_synth.audit.planted.base import PlantedBug
 from dp_synth.audit.planted.noise import COLUMNS, MU, NoisyCounts, one_way_change
 from dp_synth.mechanisms.noise import exact_choice, rounded_gaussian
+from dp_synth.types import Floats
 
 OTHERS = 100  # records beside the target
 BINS = 10

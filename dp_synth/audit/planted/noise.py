@@ -9,9 +9,10 @@ import numpy as np
 
 from dp_synth.accounting import Gaussian, PrivacyCurve, compose
 from dp_synth.accounting.events import DiscreteLaplace, Laplace
-from dp_synth.audit.planted.base import Floats, PlantedBug
+from dp_synth.audit.planted.base import PlantedBug
 from dp_synth.mechanisms import marginal_sensitivity
 from dp_synth.mechanisms.noise import discrete_laplace, rounded_gaussian
+from dp_synth.types import Floats
 
 MU = {1: 0.268051, 4: 0.92493}  # Gaussian DP of this epsilon at delta 1e-5, rounded down
 COLUMNS, CODES = 3, 3

@@ -10,9 +10,10 @@ import numpy as np
 from dp_synth.accounting import compose
 from dp_synth.accounting.events import NoisyVote, SampledGaussian
 from dp_synth.audit.likelihood_ratio import reached
-from dp_synth.audit.planted.base import Floats, PlantedBug
+from dp_synth.audit.planted.base import PlantedBug
 from dp_synth.mechanisms.noise import rounded_gaussian
 from dp_synth.mechanisms.pate import winners
+from dp_synth.types import Floats
 
 VOTES = 25
 VOTE = NoisyVote("gaussian", 26.35, 101)  # 25 of them: epsilon 1 at delta 1e-5

@@ -138,9 +138,8 @@ def _told(path: Path, budget: PrivacyBudget) -> Told:
     except JsonFault as fault:
         raise PeerError(f"answer.json: {fault}") from None
     except ValidationError as error:
-        raise PeerError(
-            f"answer.json: {first_fault(error, Told, {'declared': Declared}).line()}"
-        ) from None
+        found = first_fault(error, Told, {"declared": Declared})
+        raise PeerError(f"answer.json: {found.line()}") from None
     declared = told.declared
     for name, spent, asked in (
         ("epsilon", declared.epsilon, budget.epsilon),

@@ -10,18 +10,12 @@ from math import inf, isinf, isnan, sqrt
 import numpy as np
 import pandas as pd
 
-from dp_synth.benchmark.statistics.scores import (
-    FLOOR,
-    Better,
-    Floats,
-    adjusted,
-    better,
-    values_of_metric,
-)
+from dp_synth.benchmark.statistics.scores import FLOOR, Better, adjusted, better, values_of_metric
 from dp_synth.errors import InputError, missing_extra
 from dp_synth.extensions import nearest
+from dp_synth.formatting import rounded_up
 from dp_synth.records import BLOCK, t_interval
-from dp_synth.rounding import rounded_up
+from dp_synth.types import Floats
 
 DRAWS = 100_000  # ways to place signs; where there are no more, all of them are tried
 BATCH = 10_000

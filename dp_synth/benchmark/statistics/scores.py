@@ -21,11 +21,11 @@ from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
 from dp_synth.readers import parse_json
 from dp_synth.records import BLOCK, CELL, LEVEL, SERIES, method_names, t_interval
+from dp_synth.types import Floats
 
 Better = Literal["lower", "higher"]
 Kind = Literal["t", "bootstrap"]
 Ends = tuple[float, float]
-Floats = NDArray[np.float64]
 
 NEEDED = (*CELL, "metric", "value", "error")
 FLOOR = "independent_without_noise"

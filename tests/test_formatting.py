@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from dp_synth.rounding import at_least, at_most
+from dp_synth.formatting import at_least, at_most
 
 
 @pytest.mark.parametrize(
