@@ -11,15 +11,11 @@ import pandas as pd
 from benchmarks.measured import Record, read
 from benchmarks.pate_worst_case import PUBLISHED, PUBLISHED_RUNS
 from dp_synth.audit import ceiling
-from dp_synth.citation import label_of
 from dp_synth.figures.audits import bounds_of, factor_text
-from dp_synth.figures.style import label_by, named
+from dp_synth.figures.style import named
 from dp_synth.formatting import at_least, at_most
 from dp_synth.records import Spread
-from dp_synth.rounding import at_least, at_most
 from paper.documents import markdown
-
-label_by(label_of)
 
 POWER = 0.8  # share of audits that must alarm
 ATTACKED_AT, FRESH_FROM = 1000.0, 100  # the epsilon, and the first seed that chose nothing

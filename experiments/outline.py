@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dp_synth as dps
-from dp_synth.citation import label_of
-from dp_synth.figures import label_by
 from dp_synth.figures.files import DOTS_PER_INCH
 from dp_synth.figures.style import SETTINGS
 from dp_synth.files import written_whole
@@ -35,7 +33,6 @@ from paper.documents import filled
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-label_by(label_of)
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"  # records that the standing comparisons made

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 
 from dp_synth import figures
-from dp_synth.citation import label_of
 from dp_synth.figures.style import (
     FULL_WIDTH,
     GREY,
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-figures.label_by(label_of)
 
 COMMITTED = PAPER / "figures"
 SOURCE = "drawn from"

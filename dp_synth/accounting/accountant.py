@@ -28,8 +28,6 @@ from dp_synth.accounting.plan import Plan
 from dp_synth.accounting.privacy_profile import compose
 from dp_synth.accounting.reservation import Reservation, reservations
 from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
-from dp_synth.rounding import rounded_up
-from dp_synth.errors import BudgetExceeded, UnsupportedEvent
 from dp_synth.formatting import rounded_up
 
 Plans = Mapping[str, tuple[Plan, float]]

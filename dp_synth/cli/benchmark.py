@@ -226,10 +226,8 @@ def plot(
     exported records as well are live: open markers beside the records, and a line each that says
     what both found, with a warning where the live value is not one that another seed could give.
     """
-    from dp_synth.citation import label_of
-    from dp_synth.figures import draw_all, label_by, not_shown
+    from dp_synth.figures import draw_all, not_shown
 
-    label_by(label_of)
     audits, sources = audits_among(sources)
     records = records_of(sources)
     stores = [source for source in sources if not source.endswith(".jsonl")]
@@ -303,11 +301,9 @@ def rank(
 
 
 def _write(found: statistics.Ranking, folder: Path) -> list[Path]:
-    from dp_synth.citation import label_of
-    from dp_synth.figures import label_by, write_ranks
+    from dp_synth.figures import write_ranks
     from dp_synth.files import written_whole
 
-    label_by(label_of)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder} is a file; name a folder")
     written = write_ranks(found, folder)

@@ -229,14 +229,11 @@ def _check_places(file: Path, out: str | None, plot: Path | None) -> None:
 
 
 def _draw(ledger: Ledger, plot: Path) -> None:
-    from dp_synth.citation import label_of
     from dp_synth.figures.accounting import waterfall
     from dp_synth.figures.files import save
-    from dp_synth.figures.style import label_by
 
     rows = costs_of(ledger)
     if rows.empty:
         raise InputError("the ledger holds no charge yet, so that there is nothing to draw")
-    label_by(label_of)
     points, auc = tradeoff_points(ledger.curve), ledger.curve.largest_auc()
     save(lambda: waterfall(rows, points, auc=auc), plot)

@@ -6,7 +6,7 @@ from dp_synth.figures.curves import leakage_curves, tradeoff, utility_curves
 from dp_synth.figures.files import draw_all, not_shown
 from dp_synth.figures.histograms import histograms
 from dp_synth.figures.ranks import draw_ranks, write_ranks
-from dp_synth.figures.style import PALETTE, SETTINGS, label_by, look
+from dp_synth.figures.style import PALETTE, SETTINGS, look
 
 __all__ = [
     "PALETTE",
@@ -18,7 +18,6 @@ __all__ = [
     "draw_ranks",
     "histograms",
     "is_audit",
-    "label_by",
     "leakage_curves",
     "look",
     "not_shown",

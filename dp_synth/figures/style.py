@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from textwrap import wrap
@@ -121,8 +121,6 @@ WORDS: MappingProxyType[str, str] = MappingProxyType(
 )
 """What is no method with a label of its own: baselines, tests of audits, models of utility."""
 
-_labels: list[Callable[[str], str | None]] = []  # asked for a method's label, by its name
-
 
 @contextmanager
 def look() -> Iterator[None]:
@@ -141,16 +139,11 @@ def look() -> Iterator[None]:
         yield
 
 
-def label_by(label_of: Callable[[str], str | None]) -> None:
-    """Let figures call methods as ``label_of`` says, which gives None for names it lacks."""
-    if label_of not in _labels:
-        _labels.append(label_of)
-
-
 def label(name: str) -> str:
     """Return the words for a method, attack or model; its own name where there are none."""
-    said = (label_of(name) for label_of in _labels)
-    return next((words for words in said if words), WORDS.get(name, name))
+    from dp_synth.citation import label_of  # words alone: figures know no method
+
+    return label_of(name) or WORDS.get(name, name)
 
 
 def named(series: str) -> str:

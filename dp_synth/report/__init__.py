@@ -1,14 +1,10 @@
 """Reports for people: what a release promises, what attacks found, whether it may leave."""
 
-from dp_synth.citation import label_of
-from dp_synth.figures.style import label_by
 from dp_synth.report.benchmark_page import write_page
 from dp_synth.report.card import DataCard, data_card
 from dp_synth.report.gate import Policy, judge
 from dp_synth.report.internal import internal_part
 from dp_synth.report.risk import Guarantee, RiskReport, risk_report
-
-label_by(label_of)
 
 __all__ = [
     "DataCard",

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 from dp_synth._version import __version__
 from dp_synth.errors import InputError
 from dp_synth.files import written_whole
-from dp_synth.formatting import rounded_up
+from dp_synth.formatting import as_given, rounded_up
 from dp_synth.report.benchmark_data import CEILING, FIELDS, WAYS, PageData, page_data
 from dp_synth.report.looks import Look
 from dp_synth.report.pages import render, template, themed
-from dp_synth.rounding import as_given, rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +37,7 @@ CARD_FACTS = {
 
 
 NEEDED = (
-    "charts of a page need Altair and vl-convert: pip install 'dp_synth[report]'; "
+    "charts of a page need Altair and vl-convert: pip install '.[report]'; "
     "`dp-synth benchmark plot` draws figures without them"
 )
 

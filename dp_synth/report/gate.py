@@ -37,6 +37,7 @@ from pydantic import (
 
 from dp_synth.accounting import Adjacency
 from dp_synth.errors import InputError
+from dp_synth.extensions import nearest
 from dp_synth.faults import first_fault
 from dp_synth.files import locked, written_whole
 from dp_synth.formatting import as_given, rounded_up
