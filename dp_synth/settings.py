@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -85,7 +85,8 @@ def described(hint: Any) -> str:
     >>> described(int | None), described(Literal["a", "b"]), described(tuple[str, ...])
     ('a whole number or None', 'one of a, b', 'a list of texts')
     """
-    names = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+    names: dict[object, str] = {bool: "True or False", int: "a whole number", float: "a number"}
+    names |= {str: "a text", Callable: "a function"}
     names[type(None)] = "None"
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
@@ -97,7 +98,7 @@ def described(hint: Any) -> str:
     if origin is tuple:
         inner = described(get_args(hint)[0]).removeprefix("a ")
         return f"a list of {inner}s" if inner in ("text", "number", "whole number") else "a list"
-    return names.get(hint, getattr(hint, "__name__", str(hint)))
+    return names.get(get_origin(hint) or hint, getattr(hint, "__name__", str(hint)))
 
 
 @lru_cache(maxsize=256)

@@ -87,10 +87,8 @@ def test_figures_call_an_added_method_as_it_says_and_draw_one_that_nobody_knows(
     monkeypatch.syspath_prepend(TESTS / "figures")
     from made_records import made_records
 
-    monkeypatch.setattr("dp_synth.figures.style._labels", [])
-    figures = dps.__getattr__("figures")  # as it is loaded when it is first used
     records = made_records().replace({"synthesizer": {"mst": "made_synthesizer", "aim": "nobodys"}})
-    axes = figures.utility_curves(records)
+    axes = dps.figures.utility_curves(records)
     drawn = {line.get_label() for panel in axes for line in panel.lines}
     assert "Made synthesizer" in drawn
     assert "made_synthesizer" not in drawn

@@ -63,9 +63,9 @@ def test_many_categories_are_read_in_linear_time() -> None:
     [
         ({"seeds": GIANT}, "seeds: must be at most 1,000,000 seeds, got 1,000,000,000"),
         ({"seeds": 10**30}, "must be at most 1,000,000 seeds"),
-        ({"seeds": [10**30]}, "less than or equal to 9223372036854775807"),
+        ({"seeds": [10**30]}, "at most 9223372036854775807"),
         ({"seeds": 1_000_000}, "the grid has 4,000,000 cells, at most 1,000,000 can be run"),
-        ({"leakage": {"epsilons": [1], "members": 10**30}}, "less than or equal to"),
+        ({"leakage": {"epsilons": [1], "members": 10**30}}, "at most"),
     ],
 )
 def test_a_grid_has_as_many_cells_as_can_be_kept(changed: dict[str, object], said: str) -> None:

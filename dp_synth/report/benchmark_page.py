@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dp_synth._version import __version__
-from dp_synth.errors import InputError
+from dp_synth.errors import InputError, missing_extra
 from dp_synth.files import written_whole
 from dp_synth.formatting import as_given, rounded_up
 from dp_synth.report.benchmark_data import CEILING, FIELDS, WAYS, PageData, page_data
@@ -34,12 +34,6 @@ CARD_FACTS = {
     "Not intended for": ("not_intended",),
     "Source": ("source",),
 }
-
-
-NEEDED = (
-    "charts of a page need Altair and vl-convert: pip install '.[report]'; "
-    "`dp-synth benchmark plot` draws figures without them"
-)
 
 
 def write_page(
@@ -80,7 +74,7 @@ def page(
     try:
         from dp_synth.report.charts import library, themes
     except ImportError:
-        raise InputError(NEEDED) from None
+        raise missing_extra("a page with charts", "Altair and vl-convert", "report") from None
     data = page_data(records)
     charts, menu = _curves(data)
     both = _tradeoff(data)

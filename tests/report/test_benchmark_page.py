@@ -169,7 +169,7 @@ def test_the_same_records_give_the_same_page(text):
 
 def test_without_the_extra_the_page_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "dp_synth.report.charts", None)
-    with pytest.raises(InputError, match=r"pip install 'dp_synth\[report\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[report\]' in dp_synth's source folder"):
         page(made_records())
 
 
