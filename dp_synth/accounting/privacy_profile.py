@@ -40,7 +40,6 @@ from dp_synth.accounting.events import (
     SampledGaussian,
 )
 from dp_synth.accounting.fft_composition import LossDistribution
-from dp_synth.accounting.lower_bounds import least_delta, least_epsilon
 from dp_synth.accounting.partition_selection import MOST_BITS, MOST_SHIFT, PartitionCurve
 from dp_synth.accounting.pld import ENGINES
 from dp_synth.errors import UnsupportedEvent
@@ -139,6 +138,8 @@ class PrivacyCurve:
         >>> round(low, 8), round(high, 8), high - low < 1e-9
         (1.53568624, 1.53568624, True)
         """
+        from dp_synth.accounting.lower_bounds import least_epsilon
+
         self._check_certifiable()
         upper = self.epsilon(delta)
         return (0.0 if self._is_free else least_epsilon(self.events, delta, upper)), upper
@@ -148,6 +149,8 @@ class PrivacyCurve:
 
         As ``epsilon_bounds``.
         """
+        from dp_synth.accounting.lower_bounds import least_delta
+
         self._check_certifiable()
         upper = self.delta(epsilon)
         return (0.0 if self._is_free else least_delta(self.events, epsilon, upper)), upper
