@@ -12,7 +12,6 @@ from dp_synth.accounting import Accountant, Plan, PrivacyBudget, SampledGaussian
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.nn.gan import MIN_GAIN, EarlyStopping
 from dp_synth.synthesizers.dpctgan import DPCTGAN
 from dp_synth.synthesizers.dpgan import DPGAN
 
@@ -20,6 +19,7 @@ torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
 from dp_synth.mechanisms import dp_sgd  # noqa: E402
 from dp_synth.nn import gan  # noqa: E402
+from dp_synth.nn.gan import MIN_GAIN, EarlyStopping  # noqa: E402
 from dp_synth.nn.settings import GanSettings  # noqa: E402
 
 DOMAIN = Domain(("a", "b"), (3, 2))
