@@ -2,7 +2,8 @@
 
 Comments before a block say more: ``file: NAME`` saves it under a name, ``exit: N`` expects
 another exit code, ``only parsed: WHY`` keeps it from being run. A page whose first comment is
-``console: only parsed, WHY`` has no command run.
+``console: only parsed, WHY`` has no command run; one with ``needs: MODULE`` is skipped where that
+module is not installed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 
 from dp_synth.accounting.event_file import parse_events
@@ -147,6 +149,8 @@ def save_files(page: Path) -> None:
 def run_page(page: Path) -> dict[str, object]:
     """Run the blocks of a page in order, in the working folder; return what its Python defined."""
     names: dict[str, object] = {"__name__": "page"}
+    for module in re.findall(r"<!-- needs: (\w+) -->", page.read_text("utf-8")):
+        pytest.importorskip(module, reason=f"{page.name} shows what needs {module}")
     save_files(page)
     runs_commands = console_is_run(page)
     for block in blocks(page):
