@@ -360,6 +360,7 @@ def _yaml_loader(text: str) -> yaml.SafeLoader:
         within = 0
 
         def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+            """Return a part of the text, and of it no part that lies too deep."""
             if self.within > DEEPEST:
                 mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
                 problem = f"is nested more than {DEEPEST} deep"

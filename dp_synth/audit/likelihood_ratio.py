@@ -275,12 +275,10 @@ class LikelihoodRatios:
             law.draw(there),
         )
 
-    def _of_sum(self, law: SampledSumLaw) -> SampledComparison:
-        """Compare a noisy sum by the one record that only one of the two tables has."""
-        import torch
-
-        every, counts = law.known
+    def _record_apart(self, law: SampledSumLaw) -> tuple[Codes, bool]:
+        """Return the one record that only one of the two tables has, and whether it is this one."""
         if self._more is None:
+            every, counts = law.known
             others, often = law.records(self._neighbour)
             fewer, more = _differing(np.repeat(every, counts, 0), np.repeat(others, often, 0))
             if len(fewer) + len(more) != 1:
@@ -288,7 +286,14 @@ class LikelihoodRatios:
                     "sampled sums are compared between tables that differ by one record"
                 )
             self._more = (fewer, True) if len(fewer) else (more, False)
-        record, here_has_it = self._more
+        return self._more
+
+    def _of_sum(self, law: SampledSumLaw) -> SampledComparison:
+        """Compare a noisy sum by the one record that only one of the two tables has."""
+        import torch
+
+        every, counts = law.known
+        record, here_has_it = self._record_apart(law)
         target = torch.from_numpy(record).to(law.batch.device, torch.int64)
         alike = torch.nonzero((law.batch == target).all(dim=1))[:, 0]
         # Which of several equal records is meant is a coin: each was drawn with the same chance.

@@ -19,6 +19,7 @@ from dp_synth.transcript import HistogramAnswer, MarginalAnswer, Measurement, Sc
 from dp_synth.types import Clique, Codes, Floats
 
 CellsOf = Callable[[Codes], NDArray[np.integer]]
+Noise = Callable[[Sequence[Floats]], list[Floats]]
 
 EXACT = 1e-6  # the stddev of a number that is known, in place of 0
 
@@ -66,7 +67,8 @@ def measure(
     _refuse_drowned(event)
     table.shapes(cliques)
     table.payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
-    law = _law(table, lambda one: one.exact_marginals(cliques), gaussians.name, event, rng, why=why)
+    noise, name = _noise(table, event, rng), gaussians.name
+    law = _law(table, lambda one: one.exact_marginals(cliques), name, event.stddev, noise, why=why)
     noisy = [Measurement(c, v, event.stddev) for c, v in zip(cliques, law.values, strict=True)]
     answers = [
         MarginalAnswer(law.part, why, one.clique, one.values, event.stddev, table.groups)
@@ -128,7 +130,8 @@ def measure_distances(
     def exact(any_table: PrivateTable) -> list[Floats]:
         return [distances._about(any_table)._qualities(cliques)]
 
-    law = _law(table, exact, gaussians.name, event, rng, why=why, fineness=distances.fineness)
+    noise = _noise(table, event, rng, distances.fineness)
+    law = _law(table, exact, gaussians.name, event.stddev, noise, why=why)
     (scores,) = law.values
     answer = ScoresAnswer(law.part, why, tuple(cliques), scores, event.stddev, table.groups)
     table.record_answers(law, [answer])
@@ -162,7 +165,7 @@ def measure_histogram(
     def exact(any_table: PrivateTable) -> list[Floats]:
         return [_counted(any_table, cells_of, size)]
 
-    law = _law(table, exact, gaussians.name, event, rng, why=why)
+    law = _law(table, exact, gaussians.name, event.stddev, _noise(table, event, rng), why=why)
     (noisy,) = law.values
     table.record_answers(law, [HistogramAnswer(law.part, why, noisy, event.stddev, table.groups)])
     return noisy.copy()
@@ -183,17 +186,21 @@ def _law(
     table: PrivateTable,
     exact: Callable[[PrivateTable], list[Floats]],
     part: str,
-    event: Gaussian,
-    rng: np.random.Generator,
+    stddev: float,
+    noise: Noise,
     *,
     why: str,
-    fineness: int = 1,
 ) -> GaussianLaw:
     """Read what was charged for, and return it with noise, and by what law that was drawn."""
-    bits = random_bits(table.payer, rng)
-    draw = partial(_with_noise, stddev=event.stddev, bits=bits, fineness=fineness)
     here = exact(table)
-    return GaussianLaw(part, why, exact, draw, event.stddev, here, draw(here))
+    return GaussianLaw(part, why, exact, noise, stddev, here, noise(here))
+
+
+def _noise(
+    table: PrivateTable, event: Gaussian, rng: np.random.Generator, fineness: int = 1
+) -> Noise:
+    bits = random_bits(table.payer, rng)
+    return partial(_with_noise, stddev=event.stddev, bits=bits, fineness=fineness)
 
 
 def _with_noise(
