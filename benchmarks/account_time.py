@@ -23,11 +23,14 @@ REPEATS = 2
 ACCOUNTS = 0.3  # CPU seconds that go to one account at least, again and again
 
 
+CACHES = {"event_by_event", "with_blocks", "_total_rho", "contours"}
+
+
 def measure() -> None:
     """Print a line for each plan and target."""
     os.environ["DP_SYNTH_CACHE"] = ""
     began = time()
-    from dp_synth.accounting import PrivacyBudget, calibrate, calibration, compose, pld
+    from dp_synth.accounting import PrivacyBudget, calibrate, compose
     from dp_synth.datasets import load
     from dp_synth.synthesizers import SYNTHESIZERS
 
@@ -35,10 +38,10 @@ def measure() -> None:
     domain = load("adult").schema.domain
 
     def forget() -> None:
-        caches = [pld.event_by_event, pld.with_blocks, calibration._total_rho]
-        contours = sys.modules.get("dp_synth.accounting.contour_integrals")
-        for cached in caches + ([contours.contours] if contours else []):
-            cached.cache_clear()
+        for name, module in sys.modules.items():  # in whichever a version has them
+            if name.startswith("dp_synth.accounting"):
+                for cached in CACHES & vars(module).keys():
+                    getattr(getattr(module, cached), "cache_clear", lambda: None)()
 
     calibrate({"first": (SYNTHESIZERS["mst"]().charges(domain), 1.0)}, PrivacyBudget(2.0, 1e-7))
     for name in SYNTHESIZERS:
@@ -72,17 +75,20 @@ def main() -> None:
         environment = {**os.environ, "PYTHONPATH": str(version), "OMP_NUM_THREADS": "1"}
         script = [sys.executable, __file__]
         lines = subprocess.run(script, env=environment, capture_output=True, text=True, check=True)
-        found.append([json.loads(line) for line in lines.stdout.splitlines()])
+        read = [json.loads(line) for line in lines.stdout.splitlines()]
+        found.append({(row["plan"], row["epsilon"], row["delta"]): row for row in read})
     print("plan (epsilon, delta): CPU seconds of a calibration; of an account, by version")
-    for rows in zip(*found, strict=True):
-        one = rows[0]
+    for key, one in found[0].items():
+        if not all(key in rows for rows in found):
+            continue  # a plan that not all versions have
+        rows = [each[key] for each in found]
         line = f"{one['plan']:10s} ({one['epsilon']:g}, {one['delta']:g})"
         for what in ("calibrate", "account"):
             times = [row[what] for row in rows]
             line += "  " + " ".join(f"{each:.4f}" for each in times)
             line += f" ({times[-1] / times[0]:.2f})"
         print(line)
-    print("imports:", *(rows[0]["import"] for rows in found), "seconds")
+    print("imports:", *(next(iter(rows.values()))["import"] for rows in found), "seconds")
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.versions import lines_by
 from paper.documents import markdown
 
 BUDGETS = ((0.1, 1e-5), (1.0, 1e-5), (1.0, 1e-9), (3.0, 1e-9), (10.0, 1e-9), (10.0, 1e-5))
@@ -76,10 +75,7 @@ def fit(table: str, seed: int) -> Line:
 
 def fitted_by(checkout: Path, table: str, seed: int) -> Line:
     """Return the line of one fit by the version in a checkout, done in a process of its own."""
-    kept = {**os.environ, "PYTHONPATH": f"{checkout}{os.pathsep}{Path(__file__).parents[1]}"}
-    asked = [sys.executable, __file__, "--fit", table, str(seed)]
-    done = subprocess.run(asked, env=kept, cwd=checkout, capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return dict(json.loads(lines_by(checkout, "aim_rounds", "--fit", table, seed)[-1]))
 
 
 def rounds_of(line: Line, noise: float) -> float:

@@ -19,9 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.records import Spread
+from benchmarks.versions import lines_by
 from paper.documents import markdown
 
 RESULTS = Path(__file__).with_name("results") / "float_bits.jsonl"
@@ -203,7 +200,11 @@ def cost(steps: int) -> Iterator[Line]:
     import torch
 
     import dp_synth as dps
-    from dp_synth.nn import gan
+
+    try:
+        from dp_synth.nn import gan
+    except ImportError:  # of a version in which it had another name
+        from dp_synth.nn import adversarial as gan  # type: ignore[no-redef]
 
     torch.set_num_threads(1)
     gan.WARM_UP = 1  # steps of the generator alone, which are not asked about
@@ -218,15 +219,8 @@ def cost(steps: int) -> Iterator[Line]:
 
 def apart(checkout: Path, *told: str) -> list[Line]:
     """Return the lines that a process with the package of a checkout prints."""
-    command = [sys.executable, __file__, *told]
-    own = (
-        os.environ
-        | ONE_THREAD
-        | {"PYTHONPATH": f"{checkout}{os.pathsep}{Path(__file__).parents[1]}"}
-    )
-    done = subprocess.run(command, env=own, check=True, stdout=subprocess.PIPE, text=True)
-    place, *lines = done.stdout.splitlines()
-    if place != str(checkout):
+    place, *lines = lines_by(checkout, "float_bits", *told, **ONE_THREAD)
+    if place != str(checkout.resolve()):
         raise RuntimeError(f"the package of {checkout} was not the one that ran")
     return [json.loads(line) for line in lines]
 
@@ -235,7 +229,7 @@ def part_here(name: str, numbers: list[int]) -> None:
     """Print the lines of a part that runs apart, after the place of the package."""
     import dp_synth as dps
 
-    print(Path(dps.__file__).parent.parent)
+    print(Path(dps.__file__).resolve().parent.parent)
     if name == "use":
         seeds, steps, fakes = numbers
         lines = fit(seeds, steps=steps, fakes=fakes)
@@ -282,6 +276,8 @@ def _beside(lines: list[Line]) -> str:
 
     Of CPU seconds their ratio.
     """
+    from dp_synth.records import Spread
+
     known = {(str(line["version"]), int(str(line["seed"]))): line for line in lines}
     seeds = [s for s in range(100) if ("before", s) in known and ("now", s) in known]
     rows = []
@@ -310,6 +306,8 @@ def _beside(lines: list[Line]) -> str:
 
 def _costs(lines: list[Line]) -> str:
     """Return the CPU of a step of both versions, by turns, and their ratio."""
+    from dp_synth.records import Spread
+
     steps = {
         version: np.array([float(str(x["milliseconds"])) for x in lines if x["version"] == version])
         for version in ("before", "now")

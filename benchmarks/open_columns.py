@@ -15,13 +15,13 @@ import argparse
 import json
 import math
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.versions import lines_by
 from paper.documents import markdown
 
 SHARE, TENTH = 0.05, 0.1
@@ -72,7 +72,11 @@ def thresholds(epsilon: float, delta: float, columns: int) -> list[float]:
 def fit(epsilon: float, records: int, seed: int) -> Line:
     """Return the line of one fit, done in this process by whichever version it imports."""
     import dp_synth as dps
-    from dp_synth.mechanisms.partition_selection import least_count
+
+    try:
+        from dp_synth.mechanisms.partition_selection import least_count
+    except ImportError:  # of a version in which it had another place
+        from dp_synth.mechanisms.partitions import least_count  # type: ignore[no-redef]
     from dp_synth.schema import Schema
 
     folder = Path(os.environ["DP_SYNTH_DATA"])
@@ -100,10 +104,7 @@ def fit(epsilon: float, records: int, seed: int) -> Line:
 
 def fitted_by(checkout: Path, *asked: object) -> Line:
     """Return the line of one fit by the version in a checkout, done in a process of its own."""
-    kept = {**os.environ, "PYTHONPATH": f"{checkout}{os.pathsep}{Path(__file__).parents[1]}"}
-    words = [sys.executable, __file__, "--fit", *map(str, asked)]
-    done = subprocess.run(words, env=kept, cwd=checkout, capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return dict(json.loads(lines_by(checkout, "open_columns", "--fit", *asked)[-1]))
 
 
 def mean(values: Iterable[float], digits: int) -> str:

@@ -54,7 +54,13 @@ def spend(path: Path, go: Path, tries: int) -> dict[str, int]:
 
 def sign(card: Path, go: Path, number: int) -> dict[str, int]:
     """Sign a card's file as soon as ``go`` is there."""
-    from dp_synth.report.gate import Signature, add_signatures
+    try:
+        from dp_synth.report.gate import Signature, add_signatures
+    except ImportError:  # of a version in which they had another place
+        from dp_synth.report.card_signatures import (  # type: ignore[import-not-found, no-redef]
+            Signature,
+            add_signatures,
+        )
 
     one = Signature.now(f"role {number}", "A", "s", card_sha256="c", publishable_sha256="p")
     wait_for(go)

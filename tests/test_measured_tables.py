@@ -15,6 +15,7 @@ from scipy import stats
 
 from benchmarks import deep_tables, fits, tables
 from benchmarks.inputs import Source
+from benchmarks.versions import lines_by
 from dp_synth import datasets
 from dp_synth.records import Spread
 
@@ -149,3 +150,11 @@ def test_a_line_is_a_cell_of_a_grid_and_what_seeds_have_in_common_stands_once() 
     ]
     assert beside[1]["values"] == sizes | {"tv": 0.1}
     assert {line["epsilon"] for line in beside} == {0.0}
+
+
+def test_another_version_gives_its_package_and_none_of_its_scripts(tmp_path: Path) -> None:
+    for folder, text in (("dp_synth", "the other package"), ("benchmarks", "another script")):
+        (tmp_path / folder).mkdir()
+        told = f"print({text!r})\nraise SystemExit(0)\n"
+        (tmp_path / folder / "__init__.py").write_text(told, encoding="utf-8")
+    assert lines_by(tmp_path, "measured") == ["the other package"]  # which it imports first
