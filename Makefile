@@ -125,11 +125,12 @@ docs: $(VENV)/.docs$(WITH)
 # The proofs of docs/explanation/proofs: checked by Coq in seconds, by its second checker in a minute.
 # `make proofs PROOFS=all` leaves the second out.
 PROOFS ?= all validate
-proofs: coq
+proofs: coq $(VENV)/.test$(WITH)
 	rm -rf results/proofs && mkdir -p results/proofs
 	cp docs/explanation/proofs/*.v docs/explanation/proofs/_CoqProject results/proofs
 	cd results/proofs && coq_makefile -f _CoqProject -o Makefile
 	$(MAKE) --directory=results/proofs --silent $(PROOFS)
+	PROOFS_CHECKED=results/proofs $(PYTEST) tests/docs/test_theorems.py
 
 # Debian's proof checker, where there is none.
 coq:
