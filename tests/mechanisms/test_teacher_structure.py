@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ def made_codes(records: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, DOMAIN.sizes, (records, 3), dtype=np.int32)
 
 
+@cache
 def all_questions() -> Questions:
     """Every question that can be asked: each record, each attribute, each other code."""
     asked = [
