@@ -36,6 +36,7 @@ RELATIVE_TOLERANCE = 1e-9  # of the zCDP cost; at large delta epsilon is far mor
 COMPOSITION = 2  # of losses: another one finds other noise, by a hair, for the same budget
 USED = 1e-6  # relative, of an amount of a filter that may be left by calibration
 MOST_TRIES = 40  # of a cost
+MANY = 16  # steps of a search, from which on they are long
 WELL_USED = 1 - 1e-4  # a cached scale that uses less of the budget is searched anew
 
 Weighted = tuple[tuple[tuple[Part, ...], float], ...]
@@ -77,17 +78,17 @@ def calibrate(
         for name, (plan, weight) in plans.items()
     }
     frozen = tuple((tuple(plan.parts.values()), weight) for plan, weight in plans.values())
-    ready = _shared(_total_rho(frozen, before, budget.epsilon, budget.delta), plans)
+    floor = min_feasible_rho(tuple(plans.values()), budget) * (1 + RELATIVE_TOLERANCE)
+    ready = _shared(_total_rho(frozen, before, budget.epsilon, budget.delta, floor), plans)
 
     def least(rho: float) -> float:
         events = [event for plan in _shared(rho, plans).values() for event in plan.events()]
         return compose([*before, *events]).epsilon(budget.delta)
 
     if infeasible_part(ready, budget):
-        rho = min_feasible_rho(tuple(plans.values()), budget) * (1 + RELATIVE_TOLERANCE)
-        if least(rho) <= budget.epsilon:  # an engine gave up below it, and misled the search
-            return _shared(rho, plans)
-        _refuse_infeasible(ready, budget, least(rho))
+        if (found := least(floor)) <= budget.epsilon:  # an engine gave up below, and misled
+            return _shared(floor, plans)
+        _refuse_infeasible(ready, budget, found)
     return ready
 
 
@@ -119,29 +120,37 @@ def at_cost(
             return math.inf  # of this noise
 
     key = repr((COMPOSITION, "filter", plans, amount, rule))
+    floor = min_feasible_rho(tuple(plans.values()), budget)
     kept = read_kept(key)
-    if kept is None or not WELL_USED * amount <= cost(kept) <= amount:
-        kept = _rho_at(cost, amount)
+    if kept is None or kept < floor or not WELL_USED * amount <= cost(kept) <= amount:
+        kept = _rho_at(cost, amount, floor)
         keep(key, kept)
     ready = _shared(kept, plans)
     if infeasible_part(ready, budget) and (amount or not rule.limit):
-        rho = min_feasible_rho(tuple(plans.values()), budget)
+        least = rule.epsilon_for(floor)
         for _ in range(3):  # what may be left out depends on the epsilon
-            least = rule.epsilon_for(cost(rho, rule))
             rule = replace(rule, budget=replace(budget, epsilon=least))
+            least, before = rule.epsilon_for(cost(floor, rule)), least
+            if abs(least - before) < 1e-3 * least:
+                break
         _refuse_infeasible(ready, budget, least)
     return ready
 
 
-def _rho_at(cost: Callable[[float], float], amount: float) -> float:
+def _rho_at(cost: Callable[[float], float], amount: float, floor: float) -> float:
     """Return a zCDP cost to share, at which plans cost ``amount`` of a filter, never more.
 
     An amount is nearly in proportion to what is shared, so that a few secants in logarithms find
-    it; where one leaves what is known to hold it, the middle is tried.
+    it; where one leaves what is known to hold it, the middle is tried. Nothing is tried below
+    ``floor``, where it is too much already what is returned lies there.
     """
     low, high, slope = 0.0, math.inf, 1.0
     rho, before = amount / 2, (0.0, 0.0)
     for _ in range(MOST_TRIES):
+        if rho < floor and not low:
+            if not amount or cost(floor) > amount:
+                return max(min(rho, floor / 2), LEAST_RHO)
+            low = rho = floor
         found = cost(rho) if rho > LEAST_RHO else amount
         if amount * (1 - USED) <= found <= amount:
             break
@@ -227,8 +236,14 @@ def shares(rho: float, plans: list[tuple[Plan, float]]) -> list[float]:
 
 
 @lru_cache(maxsize=256)
-def _total_rho(plans: Weighted, before: Events, epsilon: float, delta: float) -> float:
-    """Return the largest total zCDP cost whose composed curve stays at or below the target."""
+def _total_rho(
+    plans: Weighted, before: Events, epsilon: float, delta: float, floor: float
+) -> float:
+    """Return the largest total zCDP cost whose composed curve stays at or below the target.
+
+    ``floor`` is the least at which no part has too much noise. Where it is too much already, what
+    is returned lies below it.
+    """
     if not any(part.count for parts, _ in plans for part in parts):
         return 0.0
     weighted = [(Plan({part.name: part for part in parts}), weight) for parts, weight in plans]
@@ -245,32 +260,38 @@ def _total_rho(plans: Weighted, before: Events, epsilon: float, delta: float) ->
 
     key = repr((COMPOSITION, plans, before, epsilon, delta))
     kept = read_kept(key)
-    if kept is not None and WELL_USED * epsilon <= spent(kept) <= epsilon:
+    if kept is not None and kept >= floor and WELL_USED * epsilon <= spent(kept) <= epsilon:
         return kept
-    found = _search(spent, epsilon, delta, alone=not before)
-    keep(key, found)
+    found = _search(spent, epsilon, delta, floor, alone=not before)
+    if found >= floor:
+        keep(key, found)
     return found
 
 
-def _search(spent: Callable[[float], float], epsilon: float, delta: float, *, alone: bool) -> float:
+def _search(
+    spent: Callable[[float], float], epsilon: float, delta: float, floor: float, *, alone: bool
+) -> float:
     """Find the largest cost that keeps ``spent`` at or below ``epsilon``."""
     from scipy import optimize
 
     # Certified by zCDP where it converts at all, since the least of the bounds is taken.
-    low = max(zcdp_rho(epsilon, delta), LEAST_RHO) if delta and alone else LEAST_RHO
+    likely = zcdp_rho(epsilon, delta) if delta and alone else 0.0
+    least = max(floor, LEAST_RHO) if delta and alone else LEAST_RHO
+    low = max(likely, least)
     growth = 1.3 if low > LEAST_RHO else 1e4
-    while spent(low) > epsilon and low > LEAST_RHO:  # zCDP bounds no cost of sampled sums
-        low = max(low / 4, LEAST_RHO)
+    while spent(low) > epsilon and low > least:  # zCDP bounds no cost of sampled sums
+        low = max(low / 4, least)
     if spent(low) > epsilon:
         if delta and alone:
-            return LEAST_RHO  # with so much noise as says nothing, which is refused
+            return min(likely or least, least / 2)  # with more noise than is drawn: refused
         raise InputError(
             f"no amount of noise meets epsilon {epsilon} at delta {delta}; raise "
             + ("delta" if alone else "the target above what came before")
         )
-    high = low
+    high, tries = low, 0
     while spent(high) <= epsilon:
-        low, high = high, high * growth
+        low, high, tries = high, high * growth, tries + 1
+        growth = growth if tries < MANY else max(growth, 10.0)
     found = optimize.brentq(
         lambda rho: spent(rho) - epsilon, low, high, rtol=RELATIVE_TOLERANCE, xtol=1e-300
     )

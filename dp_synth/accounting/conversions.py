@@ -114,6 +114,9 @@ def zcdp_rho(epsilon: float, delta: float) -> float:
     while zcdp_delta(high, epsilon) < delta:
         high *= 2
     low = bisect(lambda rho: zcdp_delta(rho, epsilon) <= delta, 0.0, high)
+    if not low:  # the orders that are tried tell nothing of so small an epsilon
+        inverse = math.log(1 / delta)
+        low = (epsilon / (math.sqrt(inverse + epsilon) + math.sqrt(inverse))) ** 2
     return low * (1 - 1e-6)  # clear of the search tolerance of the conversion back to epsilon
 
 
