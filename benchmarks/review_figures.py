@@ -29,7 +29,7 @@ from dp_synth.accounting import (
     calibrate,
     compose,
 )
-from dp_synth.accounting.conversions import gaussian_delta, gaussian_epsilon, zcdp_delta
+from dp_synth.accounting.budget import gaussian_delta, gaussian_epsilon, zcdp_delta
 from dp_synth.accounting.events import NoisyVote, Pure, SampledGaussian, ZeroConcentrated
 from dp_synth.accounting.fft_composition import LossSum
 from dp_synth.accounting.filters import cost

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dp_synth._version import __version__
-from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.conversions import zcdp_rho
+from dp_synth.accounting.budget import PrivacyBudget, zcdp_rho
 from dp_synth.accounting.events import Event, NoOp
 from dp_synth.accounting.filters import Filter
 from dp_synth.accounting.plan import (
