@@ -6,7 +6,6 @@ Scales are kept on disk between runs: public numbers, checked again when read.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +27,6 @@ from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.files import written_whole
 from dp_synth.formatting import rounded_up
-from dp_synth.readers import read_json
 
 LEAST_RHO = 1e-60  # less is never charged
 RELATIVE_TOLERANCE = 1e-9  # of the zCDP cost; at large delta epsilon is far more sensitive
@@ -387,12 +385,11 @@ def read_kept(key: str) -> float | None:
     if path is None:
         return None
     try:
-        kept = read_json(path)
-        text = kept.get("value") if isinstance(kept, dict) and kept.get("key") == key else None
-        value = float.fromhex(text) if isinstance(text, str) else 0.0
-    except (ValueError, OverflowError):
+        text, _, own = path.read_text("utf-8").partition("\n")
+        value = float.fromhex(text)
+    except (OSError, ValueError, OverflowError):
         return None
-    return value if 0 < value < LARGEST_KEPT else None
+    return value if own == key and 0 < value < LARGEST_KEPT else None
 
 
 def keep(key: str, value: float) -> None:
@@ -403,7 +400,7 @@ def keep(key: str, value: float) -> None:
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as passing:
-            passing.write_text(json.dumps({"key": key, "value": value.hex()}), encoding="utf-8")
+            passing.write_text(f"{value.hex()}\n{key}", encoding="utf-8")
 
 
 def _kept_path(key: str) -> Path | None:
@@ -414,7 +411,7 @@ def _kept_path(key: str) -> Path | None:
     if not folder:
         return None
     digest = hashlib.sha256(f"{__version__}\0{key}".encode()).hexdigest()
-    return Path(folder) / f"{digest}.json"
+    return Path(folder) / f"{digest}.txt"
 
 
 def scaled(events: Iterable[tuple[Event, int]], factor: float) -> list[tuple[Event, int]]:
