@@ -8,7 +8,7 @@ third of the cost each. Prints the one-way stddev by the optimal zCDP conversion
 from __future__ import annotations
 
 from dp_synth.accounting import Gaussians, Plan, PrivacyBudget, Selections, calibrate, compose
-from dp_synth.accounting.conversions import zcdp_rho
+from dp_synth.accounting.budget import zcdp_rho
 
 PLAN = Plan({"ones": Gaussians(15), "tree": Selections(14), "pairs": Gaussians(14)})
 TARGETS = [(1, 1e-9), (1, 1e-5), (0.1, 1e-9), (0.1, 1e-5), (3, 1e-9), (10, 1e-9), (10, 1e-5)]

@@ -18,8 +18,8 @@ from dp_accounting.rdp import RdpAccountant
 from scipy import optimize
 
 from dp_synth.accounting import Event, Gaussian, Selection, compose
+from dp_synth.accounting.budget import zcdp_rho
 from dp_synth.accounting.calibration import noise_factor, scaled
-from dp_synth.accounting.conversions import zcdp_rho
 from dp_synth.accounting.events import NoisyVote, Pure, SampledGaussian
 from dp_synth.accounting.pld import ENGINES
 

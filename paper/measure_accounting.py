@@ -29,8 +29,8 @@ from benchmarks.calibration import (  # type: ignore[import-not-found]
     rdp_multiplier,
 )
 from dp_synth.accounting import Event, Gaussian, Selection, compose
+from dp_synth.accounting.budget import zcdp_rho
 from dp_synth.accounting.calibration import noise_factor
-from dp_synth.accounting.conversions import zcdp_rho
 from dp_synth.accounting.events import NoisyVote, SampledGaussian
 from dp_synth.files import written_whole
 

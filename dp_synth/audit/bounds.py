@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, ndtri
 
-from dp_synth.accounting.conversions import gaussian_epsilon
+from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.errors import InputError
 from dp_synth.formatting import at_least
 from dp_synth.metrics.estimate import clopper_pearson

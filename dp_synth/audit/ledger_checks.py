@@ -2,7 +2,7 @@
 
 Each returns a `CheckResult`, as those of `checks` do:
 
->>> from dp_synth.accounting.conversions import gaussian_epsilon
+>>> from dp_synth.accounting.budget import gaussian_epsilon
 >>> print(shares_sum_to_one({"ones": 1 / 3, "tree": 1 / 3, "pairs": 2 / 3}))
 FAILED shares: shares of 3 stages add up to 1.33333
 >>> half = lambda event, count, delta: gaussian_epsilon(0.5 / event.noise_multiplier, delta)
@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dp_synth.accounting import Event, Gaussian, Ledger, Round, Selection, compose
-from dp_synth.accounting.conversions import gaussian_epsilon
+from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.accounting.events import (
     Laplace,
     NoisyVote,

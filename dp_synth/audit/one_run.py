@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtrc, ndtr, ndtri
 
-from dp_synth.accounting.conversions import gaussian_epsilon
+from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.attacks.excess_risk import cites
 from dp_synth.audit.bounds import Bound
 from dp_synth.errors import InputError

@@ -167,7 +167,7 @@ def costs_of(ledger: Ledger) -> pd.DataFrame:
 
 def _cost(entry: Entry, delta: float) -> float:
     from dp_synth.accounting import compose
-    from dp_synth.accounting.conversions import zcdp_rho
+    from dp_synth.accounting.budget import zcdp_rho
 
     if entry.event.rho is not None:
         return entry.event.rho * entry.count

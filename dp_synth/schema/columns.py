@@ -20,8 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from dp_synth.frames import well_formed
 from dp_synth.schema.parsing import Cells, narrowed, numbers_of, truth_of
-from dp_synth.typed_cells import well_formed
 
 ABSENT_MARKS = ("", "nan", "NaN")
 """Marks for an absent cell (NaN, None, NaT) of a typed column, the first declared one wins."""

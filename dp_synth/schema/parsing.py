@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.typed_cells import FOREIGN, text_of, texts_of
+from dp_synth.frames import FOREIGN, text_of, texts_of
 
 _EPOCH = datetime(1970, 1, 1)
 _OFFSET = re.compile(r":\d\d.*([-+]\d\d:?\d\d|Z)\s*$")

@@ -27,7 +27,7 @@ from scipy.optimize import brentq
 
 import dp_synth as dps
 from dp_synth.accounting import Accountant
-from dp_synth.accounting.conversions import zcdp_epsilon
+from dp_synth.accounting.budget import zcdp_epsilon
 from dp_synth.audit import (
     AuditReport,
     Worlds,

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from dp_synth.accounting import Gaussian, compose
-from dp_synth.accounting.conversions import gaussian_epsilon
+from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.audit import Worlds, area_test, clopper_pearson_bound, gaussian_bound
 from dp_synth.files import written_whole
 from dp_synth.metrics.estimate import clopper_pearson
