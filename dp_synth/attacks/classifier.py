@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import logit
 
 from dp_synth.attacks.base import Attack
 from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
 from dp_synth.metrics.models import MODELS, features_of, learn_and_predict
+from dp_synth.types import Floats
 
 MIN_PROBABILITY = 1e-12  # of a probability, so that its logit is finite
 
@@ -41,7 +41,7 @@ class SyntheticClassifier(Attack):
         if self.model not in MODELS:
             raise InputError(f"model must be one of {', '.join(MODELS)}, got {self.model!r}")
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         tables = (view.synthetic, self._reference(view))
         schema = view.schema.model_copy(update={"label": None, "positive": None})
         aims, kinds = features_of(targets, schema)
@@ -51,5 +51,5 @@ class SyntheticClassifier(Attack):
         labels = np.repeat(np.array([1, 0], dtype=np.int32), [len(table) for table in tables])
         model = MODELS[self.model](kinds, self.seed)
         chances = learn_and_predict(model, np.concatenate(features), labels, aims)[:, 1]
-        odds: NDArray[np.float64] = logit(np.clip(chances, MIN_PROBABILITY, 1 - MIN_PROBABILITY))
+        odds: Floats = logit(np.clip(chances, MIN_PROBABILITY, 1 - MIN_PROBABILITY))
         return odds

@@ -26,7 +26,7 @@ from dp_synth.errors import InputError
 from dp_synth.metrics.fidelity import MOST_CELLS, Attribute, Binning, attributes_of, cells_of
 from dp_synth.progress import part_of_work, told
 from dp_synth.schema import Schema
-from dp_synth.types import Floats
+from dp_synth.types import Codes, Floats, Integers
 
 CELLS = 50  # of a column whose cells are not public
 MIN_ODDS = 1e-3  # where noise made a count negative
@@ -81,16 +81,16 @@ class Cells:
 
     clique: Axes
     sizes: tuple[int, ...]
-    codes: NDArray[np.int32]
-    keys: NDArray[np.int64] | None  # None where there are too many cells to number them all
+    codes: Codes
+    keys: Integers | None  # None where there are too many cells to number them all
 
     @classmethod
-    def of(cls, codes: NDArray[np.int32], sizes: tuple[int, ...], clique: Axes) -> Cells:
+    def of(cls, codes: Codes, sizes: tuple[int, ...], clique: Axes) -> Cells:
         """Return the cells of records that are ``codes``, of shape (records, attributes)."""
         few = prod(sizes[axis] for axis in clique) <= MOST_CELLS
         return cls(clique, sizes, codes, _keys(codes, sizes, clique) if few else None)
 
-    def counts(self, codes: NDArray[np.int32]) -> Floats:
+    def counts(self, codes: Codes) -> Floats:
         """Return how many records of another table share each record's cell."""
         if self.keys is None:
             return counts_at([self.codes, codes], self.sizes, self.clique)[0]
@@ -105,7 +105,7 @@ class Cells:
         return np.unique(self.keys, return_index=True)[1]
 
 
-def _keys(codes: NDArray[np.int32], sizes: Sequence[int], clique: Axes) -> NDArray[np.int64]:
+def _keys(codes: Codes, sizes: Sequence[int], clique: Axes) -> Integers:
     keys = codes[:, clique[0]].astype(np.int64)
     for axis in clique[1:]:
         keys *= sizes[axis]
@@ -167,7 +167,7 @@ class DensityRatio(Attack):
         if not self.smoothing > 0:
             raise InputError(f"smoothing must be above 0, got {self.smoothing}")
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         return self._aimed(targets, view)(view.synthetic)
 
     def _aimed(self, targets: pd.DataFrame, view: AttackerView) -> Aimed:
@@ -179,7 +179,7 @@ class DensityRatio(Attack):
         usual = self._log_density(cells, binning.codes(reference))
         return lambda synthetic: self._log_density(cells, binning.codes(synthetic)) - usual
 
-    def _log_density(self, cells: list[Cells], codes: NDArray[np.int32]) -> NDArray[np.float64]:
+    def _log_density(self, cells: list[Cells], codes: Codes) -> Floats:
         """Return the mean log share of each target's cells in a table."""
         total = np.zeros(len(cells[0].codes))
         for one in cells:
@@ -357,7 +357,7 @@ class KernelDensityRatio(Attack):
         if not self.ridge > 0:
             raise InputError(f"ridge must be above 0, got {self.ridge}")
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         reference = self._reference(view)
         space = Standardised.from_frame(view.schema, reference)
         distinct, places = once(targets, view.schema)
@@ -442,7 +442,7 @@ class GenLRA(Attack):
         if not self.ridge > 0:
             raise InputError(f"ridge must be above 0, got {self.ridge}")
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         reference = self._reference(view)
         space = Standardised.from_frame(view.schema, reference)
         distinct, places = once(targets, view.schema)

@@ -25,6 +25,7 @@ from dp_synth.errors import InputError
 from dp_synth.metrics.fidelity import Attribute, attributes_of, cells_of
 from dp_synth.progress import part_of_work
 from dp_synth.schema import Schema
+from dp_synth.types import Flags, Floats
 
 NEIGHBOURS = 5
 MISSING = -1e300  # the value of a missing number: below every other, so that no range holds it
@@ -47,7 +48,7 @@ class ClosestRecord(Attack):
     cites: ClassVar[tuple[str, ...]] = ("yao2025",)
     measures: ClassVar[Measures] = "similarity, not privacy"
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         return self._aimed(targets, view)(view.synthetic)
 
     def _aimed(self, targets: pd.DataFrame, view: AttackerView) -> Aimed:
@@ -74,7 +75,7 @@ class NearestRecords(Attack):
         if self.neighbours < 1:
             raise InputError(f"neighbours must be 1 or more, got {self.neighbours}")
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         return -mean_nearest_distance(
             targets, view.synthetic, view.schema, neighbours=self.neighbours
         )
@@ -97,7 +98,7 @@ class RecordsWithinRadius(Attack):
     cites: ClassVar[tuple[str, ...]] = ("hilprecht2019",)
     measures: ClassVar[Measures] = "similarity, not privacy"
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         points, records = (MixedRecords.of(f, view.schema) for f in (targets, view.synthetic))
         radius = 0.0
         if len(records) > 1:
@@ -126,7 +127,7 @@ class DistanceDifference(Attack):
     measures: ClassVar[Measures] = "similarity, not privacy"
     needs_reference: ClassVar[bool] = True
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         with part_of_work(0, 2):
             usual = mean_nearest_distance(targets, self._reference(view), view.schema, neighbours=1)
         with part_of_work(1, 2):
@@ -134,7 +135,7 @@ class DistanceDifference(Attack):
         return usual - here
 
 
-def isolation(frame: pd.DataFrame, schema: Schema, reference: pd.DataFrame) -> NDArray[np.float64]:
+def isolation(frame: pd.DataFrame, schema: Schema, reference: pd.DataFrame) -> Floats:
     """Return how far each record lies from its 5 nearest in ``reference``, on average.
 
     Higher means more isolated. Ranking targets by it follows Achilles' Heels (Meeus, Guepin,
@@ -146,7 +147,7 @@ def isolation(frame: pd.DataFrame, schema: Schema, reference: pd.DataFrame) -> N
 
 def mean_nearest_distance(
     targets: pd.DataFrame, records: pd.DataFrame, schema: Schema, *, neighbours: int
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return each target's mean distance to its nearest ``neighbours`` among ``records``.
 
     Without any record every target lies at the largest distance there is, one per attribute.
@@ -163,7 +164,7 @@ class Points:
     their public ranges.
     """
 
-    values: NDArray[np.float64]
+    values: Floats
     attributes: tuple[Attribute, ...]
 
     @classmethod
@@ -176,11 +177,11 @@ class Points:
         return cls(values, attributes)
 
     @property
-    def ordered(self) -> NDArray[np.bool_]:
+    def ordered(self) -> Flags:
         """Which attributes have an order."""
         return np.array([column.type != "categorical" for column in self.attributes])
 
-    def among(self, chosen: NDArray[np.integer] | NDArray[np.bool_]) -> Points:
+    def among(self, chosen: NDArray[np.integer] | Flags) -> Points:
         """Return some of the records."""
         return Points(np.asfortranarray(self.values[chosen]), self.attributes)
 
@@ -240,7 +241,7 @@ def _nearest(
     return ordered
 
 
-def _values(column: Attribute, series: pd.Series) -> NDArray[np.float64]:
+def _values(column: Attribute, series: pd.Series) -> Floats:
     if column.type == "categorical":
         return column.encode(series).astype(np.float64)
     low, high = public_range(column)

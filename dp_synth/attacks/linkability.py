@@ -7,13 +7,13 @@ from math import comb
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dp_synth.attacks.distance import Points, nearest
 from dp_synth.attacks.excess_risk import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.errors import InputError
 from dp_synth.metrics.fidelity import attributes_of
 from dp_synth.schema import Schema
+from dp_synth.types import Flags
 
 
 @cites("giomi2023")
@@ -52,7 +52,7 @@ def linked(
     *,
     neighbours: int = 1,
     rng: np.random.Generator,
-) -> NDArray[np.bool_]:
+) -> Flags:
     """Return for each target whether its halves share one of their nearest synthetic records."""
     if not len(synthetic) or not len(targets):
         return np.zeros(len(targets), dtype=bool)
@@ -61,7 +61,7 @@ def linked(
         nearest(asked.of_columns(half), records.of_columns(half), neighbours, rng)
         for half in halves
     )
-    shared: NDArray[np.bool_] = (left[:, :, None] == right[:, None, :]).any(axis=(1, 2))
+    shared: Flags = (left[:, :, None] == right[:, None, :]).any(axis=(1, 2))
     return shared
 
 

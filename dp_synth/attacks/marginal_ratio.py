@@ -21,7 +21,7 @@ from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.types import Clique, Floats
+from dp_synth.types import Clique, Codes, Floats
 
 CHOOSERS = ("mst", "published_mst", "clique_tree", "aim", "privbayes")
 """Synthesizers whose choices are rehearsed; others are attacked by all pairs."""
@@ -74,7 +74,7 @@ class MarginalRatio(Attack):
         if not self.smoothing > 0:
             raise InputError(f"smoothing must be above 0, got {self.smoothing}")
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         return self._aimed(targets, view)(view.synthetic)
 
     def _aimed(self, targets: pd.DataFrame, view: AttackerView) -> Aimed:
@@ -85,7 +85,7 @@ class MarginalRatio(Attack):
         codes = np.concatenate([binning.codes(frame) for frame in (targets, reference)])
         usual = _Usual(codes, len(targets), binning.sizes, self.smoothing)
 
-        def _score(synthetic: pd.DataFrame) -> NDArray[np.float64]:
+        def _score(synthetic: pd.DataFrame) -> Floats:
             if not (len(targets) and len(synthetic) and len(reference)):
                 return np.zeros(len(targets))
             points = focal_points(replace(view, synthetic=synthetic), self.runs, self.seed)
@@ -106,15 +106,13 @@ class _Usual:
     table is off that has nothing to do with the targets.
     """
 
-    codes: NDArray[np.int32]
+    codes: Codes
     targets: int
     sizes: Axes
     smoothing: float
     tried: dict[Axes, _Clique] = field(default_factory=dict)  # what was looked at before
 
-    def scores(
-        self, table: NDArray[np.int32], weights: Mapping[Axes, float], *, directed: bool
-    ) -> Floats:
+    def scores(self, table: Codes, weights: Mapping[Axes, float], *, directed: bool) -> Floats:
         """Return the scores of the targets, given weighted cliques of a table's attributes."""
         singles = [(axis,) for axis in range(len(self.sizes))]
         odds: dict[Axes, Floats] = {}
@@ -130,7 +128,7 @@ class _Usual:
                 scores = scores + weight * self._beyond(axes, table, [odds[p] for p in parts])
         return scores
 
-    def _beyond(self, axes: Axes, table: NDArray[np.int32], odds: list[Floats]) -> Floats:
+    def _beyond(self, axes: Axes, table: Codes, odds: list[Floats]) -> Floats:
         """Return the targets' log odds in a clique, given those in its parts."""
         clique = self._clique(axes)
         expected, unsure = self._expected(clique, len(table))

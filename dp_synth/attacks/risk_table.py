@@ -29,15 +29,7 @@ MOST_RECORDS = 2000  # attacked in each group
 MEMBERSHIP: tuple[Attack, ...] = (ClosestRecord(), DensityRatio())
 GUESSES: dict[str, Guess] = {
     guess.name: guess
-    for guess in (
-        ONE_VALUE,
-        THREE_VALUES,
-        LINKABILITY,
-        NEAREST,
-        BAYES,
-        PREDICTOR,
-        RECONSTRUCTION,
-    )
+    for guess in (ONE_VALUE, THREE_VALUES, LINKABILITY, NEAREST, BAYES, PREDICTOR, RECONSTRUCTION)
 }
 
 

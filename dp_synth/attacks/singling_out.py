@@ -15,7 +15,7 @@ from dp_synth.attacks.neighbours import public_range
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings
-from dp_synth.types import Floats
+from dp_synth.types import Flags, Floats, Integers
 
 MOST_TRIES = 20  # rounds of drawing predicates before fewer than asked for are returned
 BLOCK_CELLS = 100_000  # compared at once: they stay in the processor's cache
@@ -60,16 +60,14 @@ class Predicates:
     def __len__(self) -> int:
         return len(self.columns)
 
-    def among(self, chosen: NDArray[np.integer] | NDArray[np.bool_]) -> Predicates:
+    def among(self, chosen: NDArray[np.integer] | Flags) -> Predicates:
         """Return some of the predicates."""
         return Predicates(self.columns[chosen], self.low[chosen], self.high[chosen])
 
     def and_also(self, other: Predicates) -> Predicates:
         """Return these predicates and then others of as many columns."""
         pairs = zip(
-            (self.columns, self.low, self.high),
-            (other.columns, other.low, other.high),
-            strict=True,
+            (self.columns, self.low, self.high), (other.columns, other.low, other.high), strict=True
         )
         columns, low, high = (np.concatenate(pair) for pair in pairs)
         return Predicates(columns.astype(np.intp), low, high)
@@ -80,7 +78,7 @@ class Predicates:
         first = np.unique(rows, axis=0, return_index=True)[1]
         return self.among(np.sort(first))
 
-    def counts(self, points: Points) -> NDArray[np.int64]:
+    def counts(self, points: Points) -> Integers:
         """Return how many records each predicate holds for."""
         result = np.empty(len(self), dtype=np.int64)
         rows = max(1, BLOCK_CELLS // max(len(points.values), 1))

@@ -77,7 +77,7 @@ class TranscriptRatio(Attack):
         if not self.smoothing > 0:
             raise InputError(f"smoothing must be above 0, got {self.smoothing}")
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         codes = [view.schema.encode(frame) for frame in (targets, self._reference(view))]
         transcript = self._transcript(view)
         tables = tables_of(transcript, view.schema)

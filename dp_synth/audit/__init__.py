@@ -2,13 +2,7 @@
 
 from dp_synth.audit.auc_test import AreaTest, area_test, noise_factor
 from dp_synth.audit.auditor import AuditReport, audit
-from dp_synth.audit.bounds import (
-    Bound,
-    Worlds,
-    ceiling,
-    clopper_pearson_bound,
-    gaussian_bound,
-)
+from dp_synth.audit.bounds import Bound, Worlds, ceiling, clopper_pearson_bound, gaussian_bound
 from dp_synth.audit.neighbours import NeighbouringTables, contrast, of_table, worst_case
 from dp_synth.audit.one_run import (
     guesses,

@@ -12,14 +12,14 @@ from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betaincinv, ndtri
 
 from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.errors import InputError
 from dp_synth.formatting import at_least
 from dp_synth.metrics.estimate import clopper_pearson
-from dp_synth.types import Floats
+from dp_synth.types import Floats, Integers
 
 Rate = TypeVar("Rate", float, Floats)
 
@@ -151,7 +151,7 @@ def _best_threshold(worlds: Worlds, delta: float, tail: float) -> float:
     return float(tried[int(np.argmax(np.maximum(*gains)))])
 
 
-def _limit(wrong: NDArray[np.int64], runs: int, tail: float) -> Floats:
+def _limit(wrong: Integers, runs: int, tail: float) -> Floats:
     """Return the upper Clopper-Pearson limit of each share of ``runs``."""
     inner = np.minimum(wrong, runs - 1)
     return np.where(wrong < runs, betaincinv(inner + 1, runs - inner, 1 - tail), 1.0)

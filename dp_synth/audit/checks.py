@@ -23,10 +23,11 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import bdtr, bdtrc, gammainc, gammaincc
 
 from dp_synth.errors import InputError
+from dp_synth.types import Integers
 
 T = TypeVar("T")
 
@@ -156,7 +157,7 @@ def _same(first: object, second: object) -> bool:
     return bool(first == second)
 
 
-def _dispersion_tail(counts: NDArray[np.int64], trials: int, rate: float) -> float:
+def _dispersion_tail(counts: Integers, trials: int, rate: float) -> float:
     """Return the smaller tail of how much binomial counts vary around their known mean.
 
     The sum of squared deviations over their variance has mean n and, by the fourth moment of

@@ -17,21 +17,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dp_synth.accounting import Event, Gaussian, Ledger, Round, Selection, compose
 from dp_synth.accounting.conversions import gaussian_epsilon
-from dp_synth.accounting.events import (
-    Laplace,
-    NoisyVote,
-    SampledGaussian,
-)
+from dp_synth.accounting.events import Laplace, NoisyVote, SampledGaussian
 from dp_synth.audit.checks import CheckResult
 from dp_synth.errors import UnsupportedEvent
 from dp_synth.formatting import rounded_down, rounded_up
-from dp_synth.transcript import (
-    Answer,
-    ChoiceAnswer,
-    HistogramAnswer,
-    MarginalAnswer,
-    ScoresAnswer,
-)
+from dp_synth.transcript import Answer, ChoiceAnswer, HistogramAnswer, MarginalAnswer, ScoresAnswer
 
 EpsilonOf = Callable[[Event, int, float], float]
 
@@ -105,10 +95,7 @@ def stages_within(
 
 
 def accountant_is_certified(
-    epsilon_of: EpsilonOf,
-    regimes: Sequence[tuple[Event, int]] = REGIMES,
-    *,
-    delta: float = 1e-5,
+    epsilon_of: EpsilonOf, regimes: Sequence[tuple[Event, int]] = REGIMES, *, delta: float = 1e-5
 ) -> CheckResult:
     """Return whether an accountant's epsilon is never below the least that is possible.
 

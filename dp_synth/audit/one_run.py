@@ -10,14 +10,14 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import bdtrc, ndtr, ndtri
 
 from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.attacks.excess_risk import cites
 from dp_synth.audit.bounds import Bound
 from dp_synth.errors import InputError
-from dp_synth.types import Floats
+from dp_synth.types import Floats, Integers
 
 LARGEST_EPSILON = 60.0
 LARGEST_MU = 20.0
@@ -72,7 +72,7 @@ def one_run_p_value(right: int, made: int, canaries: int, epsilon: float, delta:
     return float(min(1.0, tail + 2 * canaries * delta * worst))
 
 
-def _more_than(count: NDArray[np.int64] | int, made: int, chance: float) -> Floats:
+def _more_than(count: Integers | int, made: int, chance: float) -> Floats:
     """Return the chance that more than ``count`` of ``made`` binomial guesses are right."""
     return np.where(np.less(count, 0), 1.0, bdtrc(np.maximum(count, 0), made, chance))
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dp_synth.metrics.auc import area_under_roc, members_above, share_above
 from dp_synth.metrics.estimate import Estimate
+from dp_synth.types import Floats, Integers
 
-Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+Curve = tuple[Floats, Floats]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +76,13 @@ class Roc:
         return rates[0], rates[1]
 
     @property
-    def _members(self) -> NDArray[np.float64]:
+    def _members(self) -> Floats:
         return np.asarray(self.member_scores, dtype=np.float64)
 
     @property
-    def _non_members(self) -> NDArray[np.float64]:
+    def _non_members(self) -> Floats:
         return np.asarray(self.non_member_scores, dtype=np.float64)
 
     @cached_property
-    def _members_above(self) -> NDArray[np.int64]:
+    def _members_above(self) -> Integers:
         return members_above(self._members, self._non_members, np.random.default_rng(self.seed))

@@ -8,9 +8,9 @@ from math import log
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dp_synth.errors import InputError
+from dp_synth.types import Floats
 
 OVERLAP_CHANCE = 1e-6
 """Tables drawn apart are refused as overlapping with at most this chance, each pair of them."""
@@ -48,7 +48,7 @@ def overlap(first: pd.DataFrame, second: pd.DataFrame) -> bool:
     return _is_overlap(inside, outside)
 
 
-def _is_overlap(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> bool:
+def _is_overlap(inside: Floats, outside: Floats) -> bool:
     """Tell whether too many distinct records stand on both sides, given how often each occurs.
 
     A record that occurs t times, thrown by coins, stands on both sides with probability

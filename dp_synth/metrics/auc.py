@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import bdtr, expit, logit
 
 from dp_synth.metrics.estimate import TAIL, Estimate, clopper_pearson, quantile
+from dp_synth.types import Floats, Integers
 
 FEWEST_FOR_DELONG = 30  # below this many scores in either group, the exact interval of pairs
 MOST_FOR_DELONG = 0.98  # an area beyond this or its mirror image has the interval of pairs too
 
 
-def placements(
-    positive: NDArray[np.float64], negative: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def placements(positive: Floats, negative: Floats) -> tuple[Floats, Floats]:
     """Return each positive's share of negatives below it, each negative's of positives above.
 
     Ties count half. These are the structural components of DeLong, DeLong & Clarke-Pearson 1988;
@@ -23,7 +21,7 @@ def placements(
     return _share_below(positive, negative), 1.0 - _share_below(negative, positive)
 
 
-def mann_whitney_area(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
+def mann_whitney_area(positive: Floats, negative: Floats) -> float:
     """Return the chance that a positive scores above a negative, ties counted half.
 
     >>> mann_whitney_area(np.array([3.0, 2.0, 1.0]), np.array([0.0, 0.0, 2.0]))
@@ -32,9 +30,7 @@ def mann_whitney_area(positive: NDArray[np.float64], negative: NDArray[np.float6
     return float(_share_below(positive, negative).mean())
 
 
-def area_under_roc(
-    positive: NDArray[np.float64], negative: NDArray[np.float64], rng: np.random.Generator
-) -> Estimate:
+def area_under_roc(positive: Floats, negative: Floats, rng: np.random.Generator) -> Estimate:
     """Return the chance that a positive scores above a negative, ties counted half.
 
     The interval is DeLong's on the logit scale, whose misses were found near the nominal 5 % by
@@ -84,9 +80,7 @@ def of_few(value: float, variance: float, degrees: float, trials: float) -> Esti
     return Estimate(value, min(found.low, low), max(found.high, high))
 
 
-def members_above(
-    members: NDArray[np.float64], non_members: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def members_above(members: Floats, non_members: Floats, rng: np.random.Generator) -> Integers:
     """Return how many members score above the (k + 1)-th highest non-member; last, above none.
 
     Each score gets a random second key, so that ties are in a random order and the scores
@@ -99,7 +93,7 @@ def members_above(
     return np.append(np.cumsum(is_member)[~is_member], m)
 
 
-def share_above(above: NDArray[np.int64], fpr: float) -> Estimate:
+def share_above(above: Integers, fpr: float) -> Estimate:
     """Return the share of members above the threshold that a share ``fpr`` of others pass.
 
     ``above`` is what `members_above` gives. The interval is exact for any independent scores:
@@ -129,19 +123,16 @@ def _ranks(n: int, fpr: float, tail: float) -> tuple[int, int]:
     return safe, min(loose, n + 1)
 
 
-def _share_below(scores: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+def _share_below(scores: Floats, others: Floats) -> Floats:
     ordered = np.sort(others)
     below = np.searchsorted(ordered, scores, side="left")
     below_or_equal = np.searchsorted(ordered, scores, side="right")
-    share: NDArray[np.float64] = (below + below_or_equal) / (2.0 * len(ordered))
+    share: Floats = (below + below_or_equal) / (2.0 * len(ordered))
     return share
 
 
 def _interval_of_pairs(
-    area: float,
-    positive: NDArray[np.float64],
-    negative: NDArray[np.float64],
-    rng: np.random.Generator,
+    area: float, positive: Floats, negative: Floats, rng: np.random.Generator
 ) -> Estimate:
     # Disjoint pairs are independent, and a tie decided by a coin wins with chance one half: the
     # number of wins is binomial with the area as its success probability, whatever the scores.

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from dp_synth.metrics.comparison import Compared, Metric, RealTables
 from dp_synth.metrics.estimate import TAIL, Estimate
 from dp_synth.metrics.fidelity import cliques_of, mean_total_variation, total_variation_influences
+from dp_synth.types import Floats
 
 DRAWS = 5  # orders of the training records, each the beginning of a sample of every share
 HALVINGS = 10  # shares 1, 1/2, ... down to 1/1024
@@ -23,10 +23,10 @@ DRAW_SEED = 0  # of the samples: the same beside every table
 class _Curve:
     """Distances from the hold-out of samples, shape (draws, shares), of rising ``log_shares``."""
 
-    log_shares: NDArray[np.float64]
-    distances: NDArray[np.float64]
+    log_shares: Floats
+    distances: Floats
 
-    def log_share_at(self, distance: float, distances: NDArray[np.float64]) -> float:
+    def log_share_at(self, distance: float, distances: Floats) -> float:
         """Return where the falling curve of ``distances`` meets one, kept to the shares drawn."""
         return float(np.interp(-distance, -distances, self.log_shares))
 
@@ -103,7 +103,7 @@ def _curve(real: RealTables) -> _Curve:
     return _Curve(np.log(shares), distances)
 
 
-def _falling(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+def _falling(distances: Floats) -> Floats:
     """Return the nearest falling sequence, by pooling of adjacent violators.
 
     >>> _falling(np.array([4.0, 1.0, 2.0])).tolist()

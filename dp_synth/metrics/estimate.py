@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from math import inf
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri, stdtrit
+
+from dp_synth.types import Floats, Integers
 
 TAIL = 0.025  # chance of missing the truth on either side of a 95 % interval
 NORMAL_QUANTILE = float(ndtri(1 - TAIL))
@@ -60,13 +61,7 @@ class Estimate:
 
     @classmethod
     def bootstrap(
-        cls,
-        value: float,
-        resampled: NDArray[np.float64],
-        units: int,
-        *,
-        least: float = -inf,
-        most: float = inf,
+        cls, value: float, resampled: Floats, units: int, *, least: float = -inf, most: float = inf
     ) -> Estimate:
         """Return the interval of a statistic whose ``units`` were drawn anew with replacement.
 
@@ -87,7 +82,7 @@ def quantile(degrees: float) -> float:
     return float(stdtrit(degrees, 1 - TAIL)) if np.isfinite(degrees) else NORMAL_QUANTILE
 
 
-def gap_of_means(first: NDArray[np.float64], second: NDArray[np.float64], most: float) -> Estimate:
+def gap_of_means(first: Floats, second: Floats, most: float) -> Estimate:
     """Return the mean of ``first`` less that of ``second``, a number known to lie in [0, most].
 
     Both are over independent records; an interval without two of them in either is [0, most].
@@ -106,7 +101,7 @@ def degrees_of_sum(variances: Sequence[float], counts: Sequence[int]) -> float:
     return sum(variances) ** 2 / squares if squares else float(min(counts) - 1)
 
 
-def mean_within(values: NDArray[np.float64], least: float, most: float) -> Estimate:
+def mean_within(values: Floats, least: float, most: float) -> Estimate:
     """Return the mean of values known to lie in [``least``, ``most``].
 
     Student's interval about the mean to which one value at either bound was added: values that
@@ -145,7 +140,7 @@ def difference(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(value, value - float(below), value + float(above))
 
 
-def paired_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Estimate:
+def paired_difference(first: Floats, second: Floats) -> Estimate:
     """Return the mean of ``first`` less ``second``, each in [0, 1], over the same records.
 
     One record or none shows nothing about others: the interval is then [-1, 1].
@@ -191,12 +186,12 @@ def degrees_of(groups: int, records: int) -> int:
     return groups - 1 if records >= FEWEST_RECORDS else 0
 
 
-def random_groups(records: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def random_groups(records: int, rng: np.random.Generator) -> Integers:
     """Return a random group of each record, 40 of equal size or as many as there are records."""
     return rng.permutation(np.arange(records) % min(GROUPS, max(records, 1)))
 
 
-def without_each(by_group: NDArray[np.float64]) -> NDArray[np.float64]:
+def without_each(by_group: Floats) -> Floats:
     """Return sums over all groups, and then over all but each one, along the first axis.
 
     >>> without_each(np.array([[1.0], [2.0], [4.0]])).ravel().tolist()
@@ -206,7 +201,7 @@ def without_each(by_group: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([whole, whole - by_group])
 
 
-def variance_of(left_out: NDArray[np.float64]) -> float:
+def variance_of(left_out: Floats) -> float:
     """Return the variance of a statistic from its values with each group left out.
 
     (G - 1) / G times their sum of squares about the mean (Kott 2001).
@@ -215,7 +210,7 @@ def variance_of(left_out: NDArray[np.float64]) -> float:
     return float((groups - 1) * left_out.var()) if groups > 1 else float("inf")
 
 
-def left_out(groups: NDArray[np.int64]) -> NDArray[np.float64]:
+def left_out(groups: Integers) -> Floats:
     """Return how often each record counts: all of them first, then all but each group.
 
     >>> left_out(np.array([0, 1, 0])).tolist()

@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dp_synth.metrics.comparison import Compared, Metric
 from dp_synth.metrics.estimate import Estimate, quantile
@@ -20,6 +19,7 @@ from dp_synth.metrics.models import (
     learn_and_predict,
     short_seed,
 )
+from dp_synth.types import Codes, Floats
 
 FOLDS = 3
 SHUFFLES = 5  # of which records are said to be synthetic, for the null expectation
@@ -28,10 +28,10 @@ FEWEST_RECORDS = 30  # below this in either table, no model is worth its fit
 SMALLEST_LEAVES = 20, 0.01  # records of a tree's leaf, and their share: whichever is more
 
 
-Prepared = tuple[NDArray[np.float64], Classifier]
+Prepared = tuple[Floats, Classifier]
 
 
-def _logistic(features: NDArray[np.float64], categories: Categories, seed: int) -> Prepared:
+def _logistic(features: Floats, categories: Categories, seed: int) -> Prepared:
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(max_iter=MOST_LOGISTIC_STEPS, tol=1e-3)
@@ -39,7 +39,7 @@ def _logistic(features: NDArray[np.float64], categories: Categories, seed: int) 
     return features_as_numbers(categories).fit_transform(features), model
 
 
-def _tree(features: NDArray[np.float64], categories: Categories, seed: int) -> Prepared:
+def _tree(features: Floats, categories: Categories, seed: int) -> Prepared:
     from sklearn.tree import DecisionTreeClassifier
 
     fewest, share = SMALLEST_LEAVES
@@ -90,9 +90,7 @@ def _drawn(table: pd.DataFrame, count: int, rng: np.random.Generator) -> pd.Data
     return table.iloc[rng.choice(len(table), count, replace=False)]
 
 
-def _pmse(
-    features: NDArray[np.float64], model: Classifier, rng: np.random.Generator
-) -> dict[str, Estimate]:
+def _pmse(features: Floats, model: Classifier, rng: np.random.Generator) -> dict[str, Estimate]:
     """Return the pMSE of the second half of the records against the first, and its ratio.
 
     There is no ratio where the model never says anything but one half.
@@ -115,12 +113,7 @@ def _pmse(
     return {"": pmse, ":ratio": Estimate(ratio, ratio / factor, ratio * factor)}
 
 
-def _terms(
-    features: NDArray[np.float64],
-    labels: NDArray[np.int32],
-    model: Classifier,
-    rng: np.random.Generator,
-) -> NDArray[np.float64]:
+def _terms(features: Floats, labels: Codes, model: Classifier, rng: np.random.Generator) -> Floats:
     """Return (p - 1/2)^2 of each record, by a model that learned from the other folds."""
     folds = np.empty(len(labels), dtype=np.int64)
     for label in (0, 1):  # as many of either in each fold: p then centres on one half

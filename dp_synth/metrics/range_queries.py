@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dp_synth.metrics.comparison import Compared, Metric, RealTables
 from dp_synth.metrics.estimate import Estimate, gap_of_means
 from dp_synth.metrics.fidelity import Axes, Binning
+from dp_synth.types import Codes, Flags, Floats
 
 QUERIES = 1_000
 FEW = 30  # records
@@ -26,7 +26,7 @@ class Query:
     low: tuple[int, ...]
     high: tuple[int, ...]
 
-    def holds(self, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+    def holds(self, codes: Codes) -> Flags:
         """Return which records of ``codes``, shape (records, attributes), are counted."""
         inside = np.ones(len(codes), dtype=bool)
         for axis, low, high in zip(self.axes, self.low, self.high, strict=True):
@@ -74,7 +74,7 @@ def workload(
     return tuple(drawn)
 
 
-def _ends(cells: int, codes: NDArray[np.int32], rng: np.random.Generator) -> tuple[int, int]:
+def _ends(cells: int, codes: Codes, rng: np.random.Generator) -> tuple[int, int]:
     if cells:
         low, high = sorted(rng.integers(cells, size=2).tolist())
         return low, high
@@ -90,9 +90,7 @@ def _ordered_cells(binning: Binning) -> list[int]:
     ]
 
 
-def _error_of(
-    queries: tuple[Query, ...], real: NDArray[np.int32], other: NDArray[np.int32]
-) -> Estimate:
+def _error_of(queries: tuple[Query, ...], real: Codes, other: Codes) -> Estimate:
     of_real, of_other = np.zeros(len(real)), np.zeros(len(other))
     for query in queries:
         in_real, in_other = query.holds(real), query.holds(other)
@@ -102,9 +100,7 @@ def _error_of(
     return _gap(of_real, of_other)
 
 
-def _prefix_error(
-    binning: Binning, real: NDArray[np.int32], other: NDArray[np.int32]
-) -> Estimate | None:
+def _prefix_error(binning: Binning, real: Codes, other: Codes) -> Estimate | None:
     counts = _ordered_cells(binning)
     axes = [axis for axis, cells in enumerate(counts) if cells > 1]
     of_real, of_other = np.zeros(len(real)), np.zeros(len(other))
@@ -120,7 +116,7 @@ def _prefix_error(
     return _gap(of_real, of_other) if axes else None
 
 
-def _gap(of_real: NDArray[np.float64], of_other: NDArray[np.float64]) -> Estimate:
+def _gap(of_real: Floats, of_other: Floats) -> Estimate:
     """Return the difference of means; of few records as if they varied no less than the others."""
     found, fewest = gap_of_means(of_real, of_other, most=1.0), min(len(of_real), len(of_other))
     if not 2 <= fewest < FEW:
@@ -130,7 +126,7 @@ def _gap(of_real: NDArray[np.float64], of_other: NDArray[np.float64]) -> Estimat
     return Estimate(found.value, min(found.low, wide.low), max(found.high, wide.high))
 
 
-def _shares(codes: NDArray[np.int32], size: int) -> NDArray[np.float64]:
+def _shares(codes: Codes, size: int) -> Floats:
     return np.bincount(codes, minlength=size) / len(codes)
 
 

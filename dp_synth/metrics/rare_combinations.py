@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dp_synth.metrics.comparison import Compared, Metric, RealTables
 from dp_synth.metrics.estimate import Estimate, degrees_of, mean_within, random_groups, variance_of
 from dp_synth.metrics.fidelity import Axes, cliques_of, present_cells
+from dp_synth.types import Codes, Flags, Floats, Integers
 
 MOST_SHARE = 0.001  # of the training records: a cell that holds no more is rare
 GROUPING_SEED = 0  # of the jackknife's groups
@@ -22,10 +22,10 @@ class _Pair:
 
     axes: Axes
     width: int
-    rare: NDArray[np.int64]  # sorted
-    taken: NDArray[np.int64]  # sorted: those that any real record holds
+    rare: Integers  # sorted
+    taken: Integers  # sorted: those that any real record holds
 
-    def keys(self, codes: NDArray[np.int32]) -> NDArray[np.int64]:
+    def keys(self, codes: Codes) -> Integers:
         """Return the cell of each record."""
         first, second = self.axes
         return codes[:, first].astype(np.int64) * self.width + codes[:, second]
@@ -91,16 +91,14 @@ def _pairs(real: RealTables) -> list[_Pair]:
     return pairs
 
 
-def _is_in(keys: NDArray[np.int64], cells: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _is_in(keys: Integers, cells: Integers) -> Flags:
     if not len(cells):
         return np.zeros(len(keys), dtype=bool)
     places = np.minimum(np.searchsorted(cells, keys), len(cells) - 1)
     return np.asarray(cells[places] == keys, dtype=bool)
 
 
-def _hits(
-    keys: NDArray[np.int64], groups: NDArray[np.int64], count: int
-) -> tuple[int, NDArray[np.float64]]:
+def _hits(keys: Integers, groups: Integers, count: int) -> tuple[int, Floats]:
     """Return how many cells are hit, and how many of them are missed without each group."""
     both = np.unique(keys * count + groups)
     cells, first, times = np.unique(both // count, return_index=True, return_counts=True)

@@ -80,13 +80,7 @@ _PLAIN = (
         total_variation(3),
         needs="three columns",
     ),
-    Metric(
-        "kmarginal",
-        "1000 x (1 - tv2)",
-        "higher",
-        kmarginal_of_pairs,
-        needs="two columns",
-    ),
+    Metric("kmarginal", "1000 x (1 - tv2)", "higher", kmarginal_of_pairs, needs="two columns"),
     Metric(
         "auc",
         "area under the ROC curve, trained on synthetic and tested on hold-out records",
@@ -101,13 +95,7 @@ _PLAIN = (
         score("average_precision"),
         needs=LABEL_NEEDED,
     ),
-    Metric(
-        "f1",
-        "F1 score, likewise",
-        "higher",
-        score("f1"),
-        needs=LABEL_NEEDED,
-    ),
+    Metric("f1", "F1 score, likewise", "higher", score("f1"), needs=LABEL_NEEDED),
     Metric(
         "r2",
         "share of a numeric label's variance explained, trained on synthetic and tested on "

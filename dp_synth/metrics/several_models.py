@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dp_synth.metrics.auc import of_few
 from dp_synth.metrics.comparison import LABEL_NEEDED, Compared, Metric
 from dp_synth.metrics.estimate import Estimate, left_out, random_groups, variance_of
 from dp_synth.metrics.models import SEVERAL
 from dp_synth.metrics.utility import Predicted, auc_of, tellable
+from dp_synth.types import Floats
 
 RESAMPLES = 100
 FEWEST_TRIALS = 5  # records of the rarer class, from which an order of models is told
@@ -70,7 +70,7 @@ def intervals_over_models(
     }
 
 
-def _either_way(value: float, resampled: NDArray[np.float64], trials: int) -> Estimate:
+def _either_way(value: float, resampled: Floats, trials: int) -> Estimate:
     """Return the interval of a correlation of ranks, as wide to both sides as to the wider one.
 
     Noise takes agreement away: drawn again, it lies on the side of 0, while the truth may lie as
@@ -83,7 +83,7 @@ def _either_way(value: float, resampled: NDArray[np.float64], trials: int) -> Es
     return Estimate(value, max(value - half, -1.0), min(value + half, 1.0))
 
 
-def areas(test: Predicted, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def areas(test: Predicted, counts: Floats) -> Floats:
     """Return the AUC, or its mean over classes present, with each row of ``counts`` of records."""
     total = np.zeros(len(counts))
     for c in test.scored:
@@ -100,7 +100,7 @@ def areas(test: Predicted, counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return total / max(len(test.scored), 1)
 
 
-def rank_agreement(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+def rank_agreement(first: Floats, second: Floats) -> Floats:
     """Return Spearman's correlation of each row of two arrays, 0 where one has no order.
 
     >>> rank_agreement(np.array([[1.0, 2.0, 3.0]]), np.array([[0.1, 0.5, 0.9]])).tolist()

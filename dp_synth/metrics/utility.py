@@ -28,6 +28,7 @@ from dp_synth.metrics.estimate import (
 from dp_synth.metrics.fidelity import attributes_of, cells_of
 from dp_synth.metrics.models import MODELS, Categories, Factory, features_of, learn_and_predict
 from dp_synth.schema import DiscreteColumn, Schema
+from dp_synth.types import Codes, Flags, Floats, Integers
 
 BLOCK = 1_000_000  # records of a jackknife held at once
 SCORES = ("auc", "average_precision", "f1")
@@ -37,14 +38,14 @@ SCORES = ("auc", "average_precision", "f1")
 class Examples:
     """Records whose label is known: features of shape (records, features), and class codes."""
 
-    features: NDArray[np.float64]
-    labels: NDArray[np.int32]
+    features: Floats
+    labels: Codes
     categories: Categories
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def at(self, places: NDArray[np.integer] | NDArray[np.bool_]) -> Examples:
+    def at(self, places: NDArray[np.integer] | Flags) -> Examples:
         """Return the examples at ``places``."""
         return Examples(self.features[places], self.labels[places], self.categories)
 
@@ -58,8 +59,8 @@ class Examples:
 class Predicted:
     """Labels of the tested records and what a model says of them, shape (records, classes)."""
 
-    labels: NDArray[np.int32]
-    probabilities: NDArray[np.float64]
+    labels: Codes
+    probabilities: Floats
     binary: bool
 
     @property
@@ -68,7 +69,7 @@ class Predicted:
         return [1] if self.binary else np.unique(self.labels).tolist()
 
     @property
-    def named(self) -> NDArray[np.int64]:
+    def named(self) -> Integers:
         """The class that each record is said to have: the likeliest, or positive from 0.5 on."""
         if self.binary:
             return (self.probabilities[:, 1] >= 0.5).astype(np.int64)
@@ -110,7 +111,7 @@ class LabelTask:
         features, categories = features_of(frame[known], self.schema)
         return Examples(features, codes[known], categories)
 
-    def labels(self, frame: pd.DataFrame) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    def labels(self, frame: pd.DataFrame) -> tuple[Codes, Flags]:
         """Return the class of each record of ``frame``, and which of them are not missing."""
         codes = self.label.encode(cells_of(frame, self.label))
         known = codes < self.label.size - len(self.label.missing)
@@ -204,7 +205,7 @@ def auc_of(test: Predicted, rng: np.random.Generator) -> Estimate:
     return Estimate(mean, min(joint.low, float(low)), max(joint.high, float(high)))
 
 
-def auc_influence(test: Predicted) -> NDArray[np.float64]:
+def auc_influence(test: Predicted) -> Floats:
     """Return the influence of each record on the mean of the areas: the mean of its influences.
 
     Its variance over records is DeLong's, with the correlation between classes' areas in it; the
@@ -218,7 +219,7 @@ def _area(test: Predicted, c: int, rng: np.random.Generator) -> Estimate:
     return area_under_roc(scores[inside], scores[~inside], rng)
 
 
-def _influence(test: Predicted, c: int) -> NDArray[np.float64]:
+def _influence(test: Predicted, c: int) -> Floats:
     inside, scores = test.labels == c, test.probabilities[:, c]
     influence, share = np.zeros(len(scores)), inside.mean()
     if 0 < share < 1:
@@ -273,7 +274,7 @@ def tellable(test: Predicted) -> float:
     return float(len(rarer) ** 2 / (1 / rarer).sum()) if len(rarer) and rarer.all() else 0.0
 
 
-def _jackknifed(test: Predicted, values: NDArray[np.float64]) -> Estimate:
+def _jackknifed(test: Predicted, values: Floats) -> Estimate:
     """Return a score from its value, and those without each group of records."""
     trials = tellable(test)
     degrees = min(len(values) - 1, trials) - 1
@@ -287,7 +288,7 @@ def _average_precision(test: Predicted, rng: np.random.Generator) -> Estimate:
     return _jackknifed(test, np.concatenate(blocks))
 
 
-def _precisions(test: Predicted, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def _precisions(test: Predicted, counts: Floats) -> Floats:
     """Return the mean over classes of the average precision, one for each row of counts."""
     total = np.zeros(len(counts))
     for c in test.scored:
@@ -312,9 +313,9 @@ def _f1(test: Predicted, rng: np.random.Generator) -> Estimate:
     return _jackknifed(test, values)
 
 
-def _f1_of(confusions: NDArray[np.float64], classes: int, scored: list[int]) -> NDArray[np.float64]:
+def _f1_of(confusions: Floats, classes: int, scored: list[int]) -> Floats:
     matrices = confusions.reshape(-1, classes, classes)
     hits = np.diagonal(matrices, axis1=1, axis2=2)
     named_or_true = matrices.sum(axis=1) + matrices.sum(axis=2)
-    scores: NDArray[np.float64] = 2 * hits / np.maximum(named_or_true, 1)
+    scores: Floats = 2 * hits / np.maximum(named_or_true, 1)
     return np.asarray(scores[:, scored].mean(axis=1))

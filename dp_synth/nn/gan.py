@@ -58,10 +58,7 @@ MIN_GAIN = 0.01  # of the best misfit so far: less is none
 
 
 def fit_gan(
-    table: PrivateTable,
-    plan: Plan,
-    settings: GanSettings,
-    rng: np.random.Generator,
+    table: PrivateTable, plan: Plan, settings: GanSettings, rng: np.random.Generator
 ) -> MixtureModel:
     """Return the rows of a generator, trained on what the parts "ones" and "steps" pay for.
 

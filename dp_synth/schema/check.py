@@ -18,6 +18,7 @@ from dp_synth.schema.misfits import counts_of, faults_of
 from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
 from dp_synth.schema.parsing import Cells
 from dp_synth.schema.schema import Schema
+from dp_synth.types import Flags
 
 FREE_TEXT_LENGTH = 40
 """Distinct cells of more characters than this, on average, read like free text."""
@@ -120,9 +121,7 @@ def _violations(frame: pd.DataFrame, schema: Schema) -> list[str]:
     return found
 
 
-def _counted(
-    what: str, texts: list[str], counts: NDArray[np.integer], chosen: NDArray[np.bool_]
-) -> list[str]:
+def _counted(what: str, texts: list[str], counts: NDArray[np.integer], chosen: Flags) -> list[str]:
     cells = int(counts[chosen].sum())
     if not cells:
         return []

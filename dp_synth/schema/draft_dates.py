@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dp_synth.schema.formats import DateFormat, to_units
 from dp_synth.schema.parsing import seconds_of
+from dp_synth.types import Floats
 
 Drafted = dict[str, object]
 
@@ -84,7 +84,7 @@ def _is_plain_iso(text: str) -> bool:
     return not sign or (sign in "T " and len(time) >= len("00:00:00") and time[2] + time[5] == "::")
 
 
-def _iso(texts: Sequence[str], seconds: NDArray[np.float64]) -> Drafted:
+def _iso(texts: Sequence[str], seconds: Floats) -> Drafted:
     first, last = texts[int(seconds.argmin())].strip(), texts[int(seconds.argmax())].strip()
     rests = {text.strip()[10:] for text in texts}
     midnight = next(iter(rests)) if len(rests) == 1 else ""

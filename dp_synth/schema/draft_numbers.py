@@ -57,7 +57,7 @@ _TOP = re.compile(r"\s*([<>≤≥]=?)?\s*(\d+)\s*(\+|plus|(?:and|or) (?:over|abo
 _MONEY = r"US\$|R\$|[$€£¥₹₩₽₺]|kr|zł|USD|EUR|GBP|CHF|JPY|CAD|AUD|INR|BRL|SEK|NOK|DKK|PLN"
 _SPELT = re.compile(
     rf"[-+]?(?P<prefix>(?:{_MONEY})\s?)?[-+]?(?P<digits>\d(?:[\d.,'\s]*[\d.])?|\.\d+)"
-    rf"(?P<suffix>\s?(?:{_MONEY}|%)|\s[A-Za-z°µ/²³]{{1,8}})?",
+    rf"(?P<suffix>\s?(?:{_MONEY}|%)|\s[A-Za-z°µ/²³]{{1,8}})?"
 )
 
 

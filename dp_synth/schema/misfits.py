@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dp_synth.schema.columns import DiscreteColumn
 from dp_synth.schema.constraints import Column
 from dp_synth.schema.numeric import DatetimeColumn, LineColumn, NumericColumn
 from dp_synth.schema.parsing import Cells
+from dp_synth.types import Flags, Integers
 
 ABSENT = "absent cell without a missing mark in the schema"
 OFFSET = "cell with an offset from UTC, where the bounds say none: taken to UTC"
@@ -57,13 +57,13 @@ class Misfits:
         ]
 
 
-def counts_of(cells: Cells) -> NDArray[np.int64]:
+def counts_of(cells: Cells) -> Integers:
     """Return how many records hold each distinct cell, the absent one last."""
     slots = len(cells.distinct) + 1
     return np.bincount(cells.positions % slots, minlength=slots)
 
 
-def faults_of(column: Column, cells: Cells) -> dict[str, NDArray[np.bool_]]:
+def faults_of(column: Column, cells: Cells) -> dict[str, Flags]:
     """Return which distinct cells, the absent one last, do not fit, by what is wrong with them."""
     if isinstance(column, DiscreteColumn):
         found = {UNSEEN: _unseen(column, cells)}
@@ -76,7 +76,7 @@ def faults_of(column: Column, cells: Cells) -> dict[str, NDArray[np.bool_]]:
     return {**{what: chosen for what, chosen in found.items() if chosen.any()}, ABSENT: absent}
 
 
-def _unseen(column: DiscreteColumn, cells: Cells) -> NDArray[np.bool_]:
+def _unseen(column: DiscreteColumn, cells: Cells) -> Flags:
     """Tell which cells no category has; an open column lists others as it meets them."""
     unseen = np.array([*(code is None for code in column.lookup(cells)), False], dtype=bool)
     if column.open:
@@ -84,7 +84,7 @@ def _unseen(column: DiscreteColumn, cells: Cells) -> NDArray[np.bool_]:
     return unseen
 
 
-def _off_the_line(column: LineColumn, cells: Cells) -> dict[str, NDArray[np.bool_]]:
+def _off_the_line(column: LineColumn, cells: Cells) -> dict[str, Flags]:
     numbers = column.numbers(cells)
     marked = column.written_marks(cells, numbers) >= 0
     outside = ~marked & ((numbers < column.grid.lower) | (numbers > column.grid.upper))

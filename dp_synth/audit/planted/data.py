@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from dp_synth.accounting import Gaussian, Selection, compose
 from dp_synth.audit.planted.base import PlantedBug
 from dp_synth.audit.planted.noise import COLUMNS, MU, NoisyCounts, one_way_change
 from dp_synth.mechanisms.noise import exact_choice, rounded_gaussian
-from dp_synth.types import Floats
+from dp_synth.types import Floats, Integers
 
 OTHERS = 100  # records beside the target
 BINS = 10
@@ -83,7 +82,7 @@ def tree_release(inside: bool, runs: int, rng: np.random.Generator) -> Floats:
 
 def _edge_ratios(
     loss_range: float, inside: bool, runs: int, rng: np.random.Generator
-) -> tuple[Floats, NDArray[np.int64]]:
+) -> tuple[Floats, Integers]:
     """Return log-likelihood ratios, and what was chosen.
 
     The scores are distances from what was expected: the target brings one nearer and takes the
@@ -96,7 +95,7 @@ def _edge_ratios(
     return np.asarray(ratios[chosen]), chosen
 
 
-def _choices(log_odds: Floats, runs: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def _choices(log_odds: Floats, runs: int, rng: np.random.Generator) -> Integers:
     return np.array([exact_choice(log_odds, rng.bytes) for _ in range(runs)])
 
 
