@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dp_synth.attacks.view import AttackerView
-from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
+from dp_synth.frames import overlap as overlap
+from dp_synth.frames import refuse_shared
 from dp_synth.settings import check_settings
 from dp_synth.transcript import Answer
 from dp_synth.types import Floats

@@ -18,8 +18,8 @@ from dp_synth.attacks.base import Aimed, Attack
 from dp_synth.attacks.distance import isolation
 from dp_synth.attacks.scores import Scores
 from dp_synth.attacks.view import AttackerView
-from dp_synth.datasets.overlap import overlap
 from dp_synth.errors import InputError
+from dp_synth.frames import overlap
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.types import Flags, Floats

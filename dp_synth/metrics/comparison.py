@@ -12,8 +12,7 @@ import pandas as pd
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.metrics.fidelity import Binning, cliques_of, mean_total_variation
 from dp_synth.metrics.models import MODELS, Factory
-from dp_synth.metrics.regression import regression_scores
-from dp_synth.metrics.utility import Examples, LabelTask, Predicted, scores_of
+from dp_synth.metrics.prediction import Examples, LabelTask, Predicted, regression_scores, scores_of
 from dp_synth.schema import Schema
 from dp_synth.types import Codes
 

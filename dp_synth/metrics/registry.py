@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dp_synth.metrics.augmentation import AUGMENTATION
+from dp_synth.metrics.cell_metrics import EQUIVALENT_SAMPLE, RANGE_QUERIES, RARE_COMBINATIONS
 from dp_synth.metrics.comparison import LABEL_NEEDED, Compared, Metric, Part
 from dp_synth.metrics.consistency import CONSISTENCY
 from dp_synth.metrics.correlation import CORRELATION
-from dp_synth.metrics.equivalent_sample import EQUIVALENT_SAMPLE
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.metrics.fidelity import kmarginal
-from dp_synth.metrics.propensity import PROPENSITY_MSE
-from dp_synth.metrics.range_queries import RANGE_QUERIES
-from dp_synth.metrics.rare_combinations import RARE_COMBINATIONS
-from dp_synth.metrics.several_models import SEVERAL_MODELS
+from dp_synth.metrics.model_metrics import AUGMENTATION, PROPENSITY_MSE, SEVERAL_MODELS
 from dp_synth.metrics.subgroups import SUBGROUPS
 
 NUMBER_NEEDED = "a numeric label of two values or more, and a column beside it"

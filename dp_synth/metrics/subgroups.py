@@ -21,7 +21,7 @@ from dp_synth.metrics.estimate import (
 )
 from dp_synth.metrics.fidelity import mean_total_variation
 from dp_synth.metrics.models import MODELS
-from dp_synth.metrics.utility import Predicted, auc_gain, auc_of
+from dp_synth.metrics.prediction import Predicted, auc_gain, auc_of
 from dp_synth.schema import DiscreteColumn
 from dp_synth.types import Flags
 
