@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -43,6 +43,8 @@ class Attack(ABC):
     needs_reference: ClassVar[bool] = False
     needs_transcript: ClassVar[bool] = False
     uses: ClassVar[tuple[str, ...]] = ()
+    LEAST: ClassVar[Mapping[str, float]] = {}  # of settings, by name
+    ABOVE: ClassVar[Mapping[str, float]] = {}
 
     def __post_init__(self) -> None:
         """Raise InputError for a setting of the wrong kind; subclasses go on from there."""

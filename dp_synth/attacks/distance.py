@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.attacks.base import Aimed, Attack, Measures
+from dp_synth.attacks.base import Aimed, Attack
 from dp_synth.attacks.neighbours import MISSING as FAR_AWAY
 from dp_synth.attacks.neighbours import (
     MixedRecords,
@@ -21,7 +21,6 @@ from dp_synth.attacks.neighbours import (
     public_range,
 )
 from dp_synth.attacks.view import AttackerView
-from dp_synth.errors import InputError
 from dp_synth.metrics.fidelity import Attribute, attributes_of, cells_of
 from dp_synth.progress import part_of_work
 from dp_synth.schema import Schema
@@ -42,11 +41,11 @@ class ClosestRecord(Attack):
     pairs says nothing about what leaks; it is here because release reviews ask for it.
     """
 
-    name: ClassVar[str] = "closest_record"
-    figure_label: ClassVar[str] = "closest record"
-    question: ClassVar[str] = "Are fitted records closer to the synthetic table?"
-    cites: ClassVar[tuple[str, ...]] = ("yao2025",)
-    measures: ClassVar[Measures] = "similarity, not privacy"
+    name = "closest_record"
+    figure_label = "closest record"
+    question = "Are fitted records closer to the synthetic table?"
+    cites = ("yao2025",)
+    measures = "similarity, not privacy"
 
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         return self._aimed(targets, view)(view.synthetic)
@@ -64,16 +63,12 @@ class NearestRecords(Attack):
     """
 
     neighbours: int = NEIGHBOURS
-    name: ClassVar[str] = "nearest_records"
-    figure_label: ClassVar[str] = "nearest records"
-    question: ClassVar[str] = "Are fitted records close to several synthetic ones?"
-    cites: ClassVar[tuple[str, ...]] = ("hilprecht2019",)
-    measures: ClassVar[Measures] = "similarity, not privacy"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.neighbours < 1:
-            raise InputError(f"neighbours must be 1 or more, got {self.neighbours}")
+    name = "nearest_records"
+    figure_label = "nearest records"
+    question = "Are fitted records close to several synthetic ones?"
+    cites = ("hilprecht2019",)
+    measures = "similarity, not privacy"
+    LEAST: ClassVar = {"neighbours": 1}
 
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         return -mean_nearest_distance(
@@ -92,11 +87,11 @@ class RecordsWithinRadius(Attack):
     counts the closer record scores higher, by less than one.
     """
 
-    name: ClassVar[str] = "records_within_radius"
-    figure_label: ClassVar[str] = "records within a radius"
-    question: ClassVar[str] = "Do more synthetic records lie around fitted records?"
-    cites: ClassVar[tuple[str, ...]] = ("hilprecht2019",)
-    measures: ClassVar[Measures] = "similarity, not privacy"
+    name = "records_within_radius"
+    figure_label = "records within a radius"
+    question = "Do more synthetic records lie around fitted records?"
+    cites = ("hilprecht2019",)
+    measures = "similarity, not privacy"
 
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         points, records = (MixedRecords.of(f, view.schema) for f in (targets, view.synthetic))
@@ -120,12 +115,12 @@ class DistanceDifference(Attack):
     sees one neighbour only.
     """
 
-    name: ClassVar[str] = "distance_difference"
-    figure_label: ClassVar[str] = "difference of distances"
-    question: ClassVar[str] = "Are fitted records closer to the table than to other people?"
-    cites: ClassVar[tuple[str, ...]] = ("meeus2023",)
-    measures: ClassVar[Measures] = "similarity, not privacy"
-    needs_reference: ClassVar[bool] = True
+    name = "distance_difference"
+    figure_label = "difference of distances"
+    question = "Are fitted records closer to the table than to other people?"
+    cites = ("meeus2023",)
+    measures = "similarity, not privacy"
+    needs_reference = True
 
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         with part_of_work(0, 2):

@@ -199,9 +199,9 @@ def total_variation_influences(
     return influence[:n], influence[n:]
 
 
-def joint_keys(codes: Integers, sizes: Sequence[int], clique: Axes) -> tuple[Integers, int]:
+def joint_keys(codes: Integers | Codes, sizes: Sequence[int], clique: Axes) -> tuple[Integers, int]:
     """Return the number of the joint cell of each record, and how many numbers there are."""
-    keys, cells = codes[:, clique[0]], sizes[clique[0]]
+    keys, cells = codes[:, clique[0]].astype(np.int64, copy=False), sizes[clique[0]]
     for axis in clique[1:]:
         keys, cells = keys * sizes[axis] + codes[:, axis], cells * sizes[axis]
         if cells > MOST_CELLS:
