@@ -27,7 +27,7 @@ import pandas as pd
 import dp_synth as dps
 from dp_synth import attacks, metrics
 from dp_synth.attacks import ATTACKS, Guessing, Secret
-from dp_synth.attacks.attribute import GUESSES, Method
+from dp_synth.attacks.article_29 import GUESSES, Method
 from dp_synth.schema import Schema
 
 ROOT = Path(__file__).parent.parent

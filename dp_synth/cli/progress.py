@@ -6,15 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
 
 import typer
 
 from dp_synth.formatting import at_most
-from dp_synth.progress import Watcher, watching
-
-if TYPE_CHECKING:
-    from dp_synth.nn.progress import Progress
+from dp_synth.progress import Progress, Watcher, watching, watching_training
 
 LONG = 20.0  # seconds: work that takes longer is announced
 SURE = 1.0  # seconds after which it is known what the whole will take
@@ -33,8 +29,6 @@ def shown_training(name: str) -> Iterator[None]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
-
-    from dp_synth.nn.progress import watching
 
     columns = (
         BarColumn(),
@@ -62,14 +56,14 @@ def shown_training(name: str) -> Iterator[None]:
                 visible=True,
             )
 
-        with watching(show):
+        with watching_training(show):
             yield
 
 
 def describe(progress: Progress) -> str:
     """Return the loss, and epsilon where something private is asked, in a few words.
 
-    >>> from dp_synth.nn.progress import Progress
+    >>> from dp_synth.progress import Progress
     >>> describe(Progress(50, 100, 1.25, 0.5)), describe(Progress(50, 100, 1.25))
     ('loss 1.25, epsilon 0.500', 'loss 1.25')
     """

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from dp_synth import MST, PrivacyBudget, __version__
 from dp_synth.audit import audit
 from dp_synth.audit.planted import PLANTED, audit_planted
-from dp_synth.audit.planted.base import DELTA, PlantedBug, StructuralBug
+from dp_synth.audit.planted.attacked import DELTA, PlantedBug
+from dp_synth.audit.planted.examined import StructuralBug
 from dp_synth.mechanisms import gaussian
 from dp_synth.mechanisms.noise import rounded_gaussian
 from dp_synth.metrics.estimate import clopper_pearson

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 import dp_synth as dps
 from dp_synth.attacks import AttackerView, ClosestRecord, DensityRatio, MarginalRatio
 from dp_synth.attacks.membership_game import Fitted, MembershipGame, Panel, Played
-from dp_synth.attacks.score_calibration import lira, rmia
-from dp_synth.attacks.scores import Scores
+from dp_synth.attacks.scores import Scores, lira, rmia
 from dp_synth.synthesizers import MST
 
 EPSILONS = (0.5, 1.0, 4.0, 10.0, 100.0, 1000.0)
