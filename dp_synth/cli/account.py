@@ -294,7 +294,7 @@ def _check_plot(plot: Path | None) -> None:
 def _draw(curve: PrivacyCurve, plot: Path) -> None:
     import pandas as pd
 
-    from dp_synth.figures.accounting import privacy_curve
+    from dp_synth.figures.attacks import privacy_curve
     from dp_synth.figures.files import save
 
     points = pd.concat([profile_points(curve), tradeoff_points(curve)], ignore_index=True)

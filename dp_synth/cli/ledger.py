@@ -229,7 +229,7 @@ def _check_places(file: Path, out: str | None, plot: Path | None) -> None:
 
 
 def _draw(ledger: Ledger, plot: Path) -> None:
-    from dp_synth.figures.accounting import waterfall
+    from dp_synth.figures.attacks import waterfall
     from dp_synth.figures.files import save
 
     rows = costs_of(ledger)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from dp_synth.errors import InputError
+from dp_synth.figures.curves import RATES, attacks_of, fitted_series, without_attack
 from dp_synth.figures.style import named
-from dp_synth.figures.summary import RATES, attacks_of, fitted_series, without_attack
 from dp_synth.formatting import rounded_up
 from dp_synth.records import RECORD_COLUMNS
 from dp_synth.report.looks import Look, baseline_look, looks

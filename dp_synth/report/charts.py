@@ -13,7 +13,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from dp_synth.figures.summary import RATES
+from dp_synth.figures.curves import RATES
 from dp_synth.report.benchmark_data import Measure
 from dp_synth.report.looks import SURFACES, Look
 
