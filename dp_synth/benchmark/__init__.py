@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from dp_synth.benchmark.cell import Cell, Limits, Measured, Outcome, records
+from dp_synth.benchmark.diff import LiveCell, combined, compare, failures
 from dp_synth.benchmark.executor import Completed, Executor, local_executor
 from dp_synth.benchmark.provenance import RunSummary, summarise, write_manifest
-from dp_synth.benchmark.reruns import LiveCell, combined, compare, failures
 from dp_synth.benchmark.runner import (
     Forecast,
     Status,

@@ -44,7 +44,7 @@ from dp_synth.formatting import as_given, rounded_up
 from dp_synth.readers import JsonFault, YamlFault, line_of, parse_json, parse_yaml, read_text
 from dp_synth.release import Release
 from dp_synth.report.card import DataCard, data_card
-from dp_synth.report.findings import ColumnKind
+from dp_synth.report.guarantee import ColumnKind
 from dp_synth.report.internal import AUC_GAP, InternalPart
 from dp_synth.report.publishable import ADVANTAGE, TV2, WORST, Measured
 

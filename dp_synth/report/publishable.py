@@ -10,8 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger, compose
+from dp_synth.accounting.conversions import zcdp_rho
 from dp_synth.accounting.events import Event
 from dp_synth.accounting.filters import cost
 from dp_synth.accounting.ledger import Entry, describe_all
@@ -20,8 +23,7 @@ from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.readers import parse_json
 from dp_synth.release import Release
-from dp_synth.report.findings import Finding, findings_of
-from dp_synth.report.guarantee import Promise, promise_of
+from dp_synth.report.guarantee import Finding, Promise, findings_of, promise_of
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 from dp_synth.transcript import Answer, ChoiceAnswer, MarginalAnswer
@@ -324,6 +326,33 @@ def _cost(ledger: Ledger, entries: Sequence[Entry]) -> float | None:
         return math.fsum(cost(entry.event, currency) * entry.count for entry in entries)
     except (UnsupportedEvent, InputError):  # it has no such cost: shares cannot be told
         return None
+
+
+def costs_of(ledger: Ledger) -> pd.DataFrame:
+    """Return ``recipe, part, share`` of all that was reserved, in its order.
+
+    The share is that of the zCDP cost. Where an event has no cost of its own, sampled batches
+    among them, it counts with the cost whose conversion gives the event's own epsilon at the
+    budget's delta: fit for comparing, and for nothing else. What has neither is left out.
+    """
+    costs: dict[tuple[str, str], float] = {}
+    for entry in ledger.reservations:
+        key = (entry.recipe, entry.part)
+        costs[key] = costs.get(key, 0.0) + _comparable(entry, ledger.budget.delta)
+    total = math.fsum(cost for cost in costs.values() if math.isfinite(cost))
+    rows = [
+        (recipe, part, cost / total)
+        for (recipe, part), cost in costs.items()
+        if math.isfinite(cost) and total
+    ]
+    return pd.DataFrame(rows, columns=["recipe", "part", "share"])
+
+
+def _comparable(entry: Entry, delta: float) -> float:
+    if entry.event.rho is not None:
+        return entry.event.rho * entry.count
+    epsilon = compose([(entry.event, entry.count)]).epsilon(delta)
+    return zcdp_rho(epsilon, delta) if delta and math.isfinite(epsilon) else math.inf
 
 
 def _together(entries: Sequence[Entry]) -> tuple[Asked, ...]:
