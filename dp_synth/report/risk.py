@@ -34,6 +34,7 @@ from dp_synth.formatting import at_most
 from dp_synth.metrics.estimate import TAIL, Estimate
 from dp_synth.release import Release
 from dp_synth.report.guarantee import upward
+from dp_synth.report.publishable import finite
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 
@@ -337,10 +338,6 @@ def _number(share: float) -> str:
 
 def _plain(row: Mapping[str, object]) -> dict[str, object]:
     """Return values as JSON has them: None for what is no finite number."""
-    plain: dict[str, object] = {}
-    for name, value in row.items():
-        if isinstance(value, float | np.floating):
-            plain[str(name)] = float(value) if np.isfinite(value) else None
-        else:
-            plain[str(name)] = bool(value) if isinstance(value, np.bool_) else value
-    return plain
+    plain = {name: finite(value) for name, value in row.items() if isinstance(value, float)}
+    flags = {name: bool(value) for name, value in row.items() if isinstance(value, np.bool_)}
+    return {**row, **plain, **flags}
