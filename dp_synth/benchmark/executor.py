@@ -92,7 +92,8 @@ def local_executor(
             try:
                 # No more cells than processes are under way: the others stay open to whoever
                 # else works on the same store.
-                yield from _in_flight(cells, jobs, lambda cell: threads.submit(run, cell))
+                pairs = in_flight(cells, lambda: jobs, lambda cell: threads.submit(run, cell))
+                yield from ((cell, future.result()) for cell, future in pairs)
             finally:
                 for worker in workers:
                     worker.close()
@@ -100,19 +101,25 @@ def local_executor(
     return executor
 
 
-def _in_flight(
-    cells: Iterator[Cell], most: int, submit: Callable[[Cell], Future[Outcome]]
-) -> Completed:
-    """Give cells with their outcomes as they end, at most ``most`` of them under way."""
+def in_flight(
+    cells: Iterator[Cell],
+    most: Callable[[], int],
+    submit: Callable[[Cell], Future[Outcome]],
+    *,
+    patience: float | None = None,
+) -> Iterator[tuple[Cell, Future[Outcome]]]:
+    """Give cells with their futures as they end, at most so many of them under way.
+
+    How many that is is asked for again whenever one has ended, or after ``patience`` seconds.
+    """
     flying: dict[Future[Outcome], Cell] = {}
     while True:
-        while len(flying) < most and (cell := next(cells, None)) is not None:
+        while len(flying) < most() and (cell := next(cells, None)) is not None:
             flying[submit(cell)] = cell
         if not flying:
             return
-        ready, _ = wait(flying, return_when=FIRST_COMPLETED)
-        for future in ready:
-            yield flying.pop(future), future.result()
+        for future in wait(flying, patience, return_when=FIRST_COMPLETED).done:
+            yield flying.pop(future), future
 
 
 def died(code: int | None) -> Outcome:
@@ -543,3 +550,7 @@ def _locked(path: Path) -> int | None:
     if folder is not None:
         os.close(folder)
     return None
+
+
+# Names of the version before, for one version more.
+Crew, Ended, local_crew = Executor, Completed, local_executor
