@@ -23,10 +23,10 @@ from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks.excess_risk import excess
 from dp_synth.attacks.scores import Cluster, Scores
 from dp_synth.audit import Roc
-from dp_synth.benchmark.reruns import LiveCell
+from dp_synth.benchmark.diff import LiveCell
 from dp_synth.benchmark.statistics import bootstrap_interval, t_interval
 from dp_synth.benchmark.statistics.scores import Scale
-from dp_synth.figures.summary import spread
+from dp_synth.figures.curves import spread
 from dp_synth.inference.bootstrap import REPLICAS
 from dp_synth.metrics import Compared, Estimate, RealTables, subgroups
 from dp_synth.metrics.cell_metrics import equivalent_sample, range_queries, rare_combinations

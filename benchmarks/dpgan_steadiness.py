@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dp_synth.benchmark.reruns import LiveCell
+from dp_synth.benchmark.diff import LiveCell
 from paper.documents import markdown
 
 ROOT = Path(__file__).parents[1]

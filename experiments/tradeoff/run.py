@@ -25,7 +25,7 @@ from dp_synth.benchmark import (
     write_record_file,
 )
 from dp_synth.benchmark import records as records_of
-from dp_synth.figures.curves import draw_series
+from dp_synth.figures.curves import draw_series, ended, spread
 from dp_synth.figures.style import (
     BASELINES,
     FULL_WIDTH,
@@ -37,7 +37,6 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from dp_synth.figures.summary import ended, spread
 from dp_synth.records import RECORD_COLUMNS
 from experiments.outline import RECORDS, RESULTS, ROOT, Experiment, timed
 from paper.documents import markdown
