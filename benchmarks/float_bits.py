@@ -80,9 +80,10 @@ def scores(records: int, runs: int, *, floating: bool, seed: int) -> Floats:
 
 def bits(runs: int) -> list[Line]:
     """Return the AUC of the distinguisher, on the exact sampler and on one in floating point."""
-    from dp_synth.accounting import SampledGaussian, SampledGaussians, compose
+    from dp_synth.accounting import SampledGaussians, compose
     from dp_synth.accounting.accountant import Accountant
     from dp_synth.accounting.budget import PrivacyBudget
+    from dp_synth.accounting.events import SampledGaussian
     from dp_synth.accounting.plan import Plan
     from dp_synth.audit import Worlds, area_test, clopper_pearson_bound
 
