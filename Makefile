@@ -102,12 +102,12 @@ numbers: $(VENV)/.test$(WITH)
 
 # What the accounting, the mechanisms and the audits were found to keep, measured again by slow means.
 review: $(VENV)/.test$(WITH)
-	$(BIN)/python -m benchmarks.review --jobs 2
+	$(BIN)/python -m experiments verified --jobs 2
 
 # What the benchmark runner costs a cell, what it loses to kills (nothing), how fast it gathers.
 runner: $(VENV)/.test$(WITH)
 	$(BIN)/python -m benchmarks.overhead
-	$(BIN)/python -m benchmarks.kills
+	$(BIN)/python -m experiments survival
 	$(BIN)/python -m benchmarks.store
 
 # The tables of docs/synthesizers.md, measured and drawn: half an hour (needs DP_SYNTH_DATA).

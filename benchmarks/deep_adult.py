@@ -18,9 +18,9 @@ from pathlib import Path
 import dp_synth as dps
 from benchmarks import tables
 from benchmarks.deep_tables import STEP
-from benchmarks.fits import Fits, compute, keep
+from benchmarks.fits import Fits, compute
 from benchmarks.inputs import Source
-from benchmarks.measured import Record, arguments, read
+from benchmarks.measured import Record, arguments, keep, read
 
 DELTA = 1e-5
 TIMED_STEPS = 200

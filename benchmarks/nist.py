@@ -15,9 +15,9 @@ import numpy as np
 
 import dp_synth as dps
 from benchmarks import tables
-from benchmarks.fits import Fits, Method, compute, keep
+from benchmarks.fits import Fits, Method, compute
 from benchmarks.inputs import Source, load
-from benchmarks.measured import Record, arguments, read
+from benchmarks.measured import Record, arguments, keep, read
 
 EPSILON = 1.0
 

@@ -12,8 +12,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import audit_tables, deep_tables, pate_tables
-from benchmarks.measured import RECORDS, Results, read
+from experiments.audit_tightness import tables as audit_tables
+from experiments.pate_protocol import tables as pate_tables
+from experiments.what_leaks_buy import run as what_leaks_buy
+
+from benchmarks import deep_tables
+from benchmarks.measured import RESULTS, Results, read
 from dp_synth.records import Spread
 from paper.documents import filled, markdown
 
@@ -203,7 +207,12 @@ OF_FILE = {file: [n for n, (f, _) in DRAWN.items() if f == file] for file, _ in 
 
 def draw(name: str, folder: Path) -> str:
     """Return the table called ``name``, from the results in ``folder``."""
-    elsewhere = {**deep_tables.DRAWN, **pate_tables.DRAWN, **audit_tables.DRAWN}
+    elsewhere = {
+        **deep_tables.DRAWN,
+        **pate_tables.DRAWN,
+        **audit_tables.DRAWN,
+        **what_leaks_buy.DRAWN,
+    }
     if name in elsewhere:
         return elsewhere[name](folder)
     file, drawn = DRAWN[name]
@@ -212,7 +221,7 @@ def draw(name: str, folder: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--results", type=Path, default=RECORDS)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--check", action="store_true", help="write nothing, tell what differs")
     given = parser.parse_args()
     for name in DOCUMENTS:

@@ -13,19 +13,18 @@ have mu of about 0.43 where the whole has 0.45.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
 
 import dp_synth as dps
+from benchmarks.measured import Record, arguments, keep, read
 from dp_synth.accounting import Accountant
 from dp_synth.accounting.conversions import zcdp_epsilon
 from dp_synth.audit import (
@@ -39,10 +38,8 @@ from dp_synth.audit import (
 )
 from dp_synth.audit.likelihood_ratio import GaussianComparison, LikelihoodRatios
 from dp_synth.counting import CodeCounts
-from dp_synth.files import written_whole
 from dp_synth.formatting import at_least, at_most
 from dp_synth.mechanisms.table import PrivateTable
-from experiments.outline import Record, arguments, read
 
 DELTA, SEED = 1e-5, 20_261_122
 EPSILONS = (1.0, 4.0, 10.0)
@@ -114,18 +111,12 @@ def main() -> None:
     for record in _records(chosen, done):
         records.append(record)
         if asked.only is None:
-            _keep(path, [*records, *(one for one in done if one not in records)])
+            keep(path, [*records, *(one for one in done if one not in records)])
     if asked.only is None:
-        _keep(path, records)
+        keep(path, records)
     print(*_measurements(), sep="\n")
     if found := [line for record in records for line in above(record)]:
         sys.exit("above the ledger: " + "; ".join(found))
-
-
-def _keep(path: Path, records: Sequence[Record]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as passing:
-        passing.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 def above(record: Mapping[str, Any]) -> list[str]:

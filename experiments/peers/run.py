@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import dp_synth as dps
+from benchmarks.measured import RESULTS, ROOT, shown
 from dp_synth.benchmark import read_record_file
 from dp_synth.benchmark.peers import PEERS
 from dp_synth.figures.style import (
@@ -28,7 +29,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import RESULTS, ROOT, RUN_TIME, Experiment, interval, shown
+from experiments.outline import RUN_TIME, Experiment, interval
 from paper.documents import markdown
 
 if TYPE_CHECKING:

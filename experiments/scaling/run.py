@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.measured import RESULTS, ROOT, Record, by_seed, read, shown
 from dp_synth.figures.style import (
     FULL_WIDTH,
     GREY,
@@ -24,16 +25,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import (
-    RESULTS,
-    ROOT,
-    RUN_TIME,
-    Experiment,
-    Record,
-    interval,
-    read,
-    shown,
-)
+from experiments.outline import RUN_TIME, Experiment, interval
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -59,16 +51,9 @@ def measure(resume: bool) -> None:
 
 def values(records: Sequence[Record], table: str, method: str, value: str) -> list[float]:
     """Return one value of the fits of a method to a table, in the order of their seeds."""
+    done = [record for record in records if "values" in record]
     wanted = {"table": table, "synthesizer": method, "epsilon": EPSILON}
-    fits = [r for r in records if wanted.items() <= r.items() and "values" in r]
-    fits.sort(key=lambda r: int(str(r["seed"])))
-    return [_values(r)[value] for r in fits]
-
-
-def _values(record: Record) -> Mapping[str, float]:
-    found = record["values"]
-    assert isinstance(found, Mapping)
-    return found
+    return list(by_seed(done, value, **wanted).values())
 
 
 def size(records: Sequence[Record], table: str, what: str) -> int:
@@ -138,7 +123,7 @@ def _means(records: Sequence[Record], table: str, method: str) -> tuple[float, f
 
 def _run_time(records: Sequence[Record]) -> str:
     taken = ("calibration_seconds", "fit_seconds")
-    seconds = sum(_values(r)[name] for r in records if "values" in r for name in taken)
+    seconds = sum(r["values"][name] for r in records if "values" in r for name in taken)
     return f"{seconds / 60:.0f} CPU minutes of fits and calibration"
 
 

@@ -18,17 +18,9 @@ from experiments.tradeoff_small.covered import (
 )
 
 import dp_synth as dps
+from benchmarks.measured import RESULTS, read
 from dp_synth.figures.style import FULL_WIDTH, below, lines_of, named, new_figure
-from experiments.outline import (
-    RECORDS,
-    RESULTS,
-    RUN_TIME,
-    TIMES,
-    Experiment,
-    read,
-    run_time,
-    timed,
-)
+from experiments.outline import RECORDS, RUN_TIME, TIMES, Experiment, run_time, timed
 from experiments.reproduce import rerun
 from paper.documents import markdown
 

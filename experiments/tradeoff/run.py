@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dp_synth as dps
+from benchmarks.measured import RESULTS, ROOT
 from dp_synth.benchmark import (
     Grid,
     Record,
@@ -39,7 +40,7 @@ from dp_synth.figures.style import (
 )
 from dp_synth.figures.summary import ended, spread
 from dp_synth.records import RECORD_COLUMNS
-from experiments.outline import RECORDS, RESULTS, ROOT, Experiment, timed
+from experiments.outline import RECORDS, Experiment, timed
 from paper.documents import markdown
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from scipy import stats
 
 import dp_synth as dps
 from benchmarks.inputs import Source, boosted_auc, load
-from benchmarks.measured import RECORDS, Record, read
+from benchmarks.measured import RESULTS, Record, read
 from dp_synth.accounting import Plan, Votes
 from dp_synth.accounting.conversions import gaussian_epsilon
 from dp_synth.audit import Worlds, clopper_pearson_bound
@@ -35,7 +35,7 @@ from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.types import Codes, Integers
 
 EPSILON, DELTA = 1.0, 1e-5
-RESULTS = "pate_leaks.jsonl"
+FILE = "pate_leaks.jsonl"
 COPIES = 10  # of every record, where partitions are shared
 ASKED_AGAIN = 100  # times, where votes are not charged
 TOY = Domain(tuple("abcdefgh"), (4,) * 8)
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=600)
     parser.add_argument("--leaks", default=";".join(LEAKS), help="names, separated by semicolons")
-    parser.add_argument("--results", type=Path, default=RECORDS / RESULTS)
+    parser.add_argument("--results", type=Path, default=RESULTS / FILE)
     parser.add_argument("--resume", action="store_true", help="keep what is there already")
     arguments = parser.parse_args()
     if not arguments.resume:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from experiments.who_is_at_risk.fairness import Fared
 from experiments.who_is_at_risk.rarity_games import BANDS, FPR, RANKS, SUBGROUPS, Judged
 
+from benchmarks.measured import Record, chosen, read, shown
 from dp_synth.figures.style import (
     FULL_WIDTH,
     GREY,
@@ -22,7 +23,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import RECORDS, RUN_TIME, Record, interval, read, shown
+from experiments.outline import RECORDS, RUN_TIME, interval
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -70,17 +71,17 @@ def title(method: Method) -> str:
 
 def games_of(records: Sequence[Record], method: Method) -> dict[int, dict[str, Judged]]:
     """Return what was found in the games of a method, by seed and attack."""
-    return cast(dict[int, dict[str, Judged]], _found_of(records, "leakage", method))
+    return _found_of(records, "leakage", method)
 
 
 def fared_of(records: Sequence[Record], method: Method) -> dict[int, Fared]:
     """Return how groups fared with a method, by seed."""
-    return cast(dict[int, Fared], _found_of(records, "fairness", method))
+    return _found_of(records, "fairness", method)
 
 
-def _found_of(records: Sequence[Record], kind: str, method: Method) -> dict[int, object]:
+def _found_of(records: Sequence[Record], kind: str, method: Method) -> dict[int, Any]:
     wanted = {"kind": kind, "synthesizer": method[0], "epsilon": method[1]}
-    return {int(str(r["seed"])): r["found"] for r in records if wanted.items() <= r.items()}
+    return {record["seed"]: record["found"] for record in chosen(records, **wanted)}
 
 
 def leaks(
@@ -202,7 +203,7 @@ def worst_group(records: Sequence[Record], method: Method, score: str) -> str:
 def texts() -> dict[str, str]:
     """Return what the README says in numbers."""
     records = read(HERE / RECORDS)
-    seconds = sum(float(str(r.get("seconds", 0))) for r in records)
+    seconds = sum(r.get("seconds", 0) for r in records)
     found = {
         "bands": band_table(records, STRONG),
         "close": band_table(records, CLOSE),

@@ -1,6 +1,6 @@
 """The published worst case of six PATE-GANs, played by ours: three columns, five records alike.
 
-    python -m benchmarks.pate_worst_case [--runs 1000]
+    python -m experiments.audit_tightness.worst_case [--runs 1000]
 
 Ganev, Annamalai & De Cristofaro 2024 (arXiv:2406.13985) fit each implementation at epsilon 1, delta
 1e-5 with two teachers to five records of zeros, and to these and one record of ones; a threshold
@@ -13,25 +13,21 @@ where more than epsilon 1 is found. A line a fit in ``results/pate_worst_case.js
 
 from __future__ import annotations
 
-import json
 import sys
 
 import numpy as np
 import pandas as pd
 
 import dp_synth as dps
-from benchmarks.measured import Record, arguments
+from benchmarks.measured import Record, arguments, keep
 from dp_synth.accounting import Accountant, PrivacyCurve
 from dp_synth.audit import (
     NeighbouringTables,
-    Worlds,
     area_test,
     clopper_pearson_bound,
     gaussian_bound,
-    total_scores,
 )
-from dp_synth.audit.auditor import watch
-from dp_synth.files import written_whole
+from experiments.faults import worlds_of
 
 BUDGET = dps.PrivacyBudget(1.0, 1e-5)
 SEED, LEVEL = 20_261_122, 0.05
@@ -64,8 +60,7 @@ def played(teachers: int, runs: int) -> Record:
     """Return what so many releases of each table tell, as a line of results."""
     recipe, design = dps.PATEGAN(votes=VOTES, teachers=teachers, rounds=1), worst_data()
     noise, coins = np.random.SeedSequence([SEED, teachers]).spawn(2)
-    inside, outside = watch(recipe, design, BUDGET, runs=runs, seed=noise)
-    worlds = Worlds.of(total_scores(inside), [-score for score in total_scores(outside)])
+    worlds = worlds_of(recipe, design, BUDGET, runs, noise)
     rng, delta = np.random.default_rng(coins), BUDGET.delta
     bound = clopper_pearson_bound(worlds, delta, level=LEVEL, rng=rng)
     gaussian = gaussian_bound(worlds, delta, level=LEVEL, rng=rng)
@@ -80,8 +75,7 @@ def played(teachers: int, runs: int) -> Record:
     }
     settings = {"teachers": teachers, "votes": VOTES, "runs": runs, "level": LEVEL}
     claim = {"claimed_epsilon": BUDGET.epsilon, "delta": delta}
-    about = {"version": dps.__version__, "command": "pate_worst_case.py"}
-    return {**settings, **claim, **about, "values": found}
+    return {**settings, **claim, "values": found}
 
 
 def claim_of(recipe: dps.PATEGAN, design: NeighbouringTables) -> PrivacyCurve:
@@ -101,19 +95,10 @@ def main() -> None:
         print(f"ours, {record['teachers']} teachers: {record['values']}")
     for name, (auc, epsilon) in PUBLISHED.items():
         print(f"{name}: attack AUC {auc:g}, empirical epsilon {epsilon:g}")
-    asked.results.mkdir(parents=True, exist_ok=True)
-    with written_whole(asked.results / FILE) as passing:
-        passing.write_text("".join(json.dumps(record) + "\n" for record in records))
-    if any(largest(record) > BUDGET.epsilon for record in records):
-        sys.exit("pate_worst_case: more than was claimed")
-
-
-def largest(record: Record) -> float:
-    """Return the largest epsilon that any of the bounds finds."""
-    values = record["values"]
-    assert isinstance(values, dict)
+    keep(asked.results / FILE, records, version=dps.__version__, command="worst_case.py")
     names = ("epsilon", "epsilon_if_gaussian", "epsilon_if_curve")
-    return max(float(values[name]) for name in names)
+    if any(record["values"][name] > BUDGET.epsilon for record in records for name in names):
+        sys.exit("worst_case: more than was claimed")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How a ledger that many processes share fares, each with a temporary folder of its own.
 
-    python -m benchmarks.shared_ledger [--beside FOLDER] [--tear] [--signers 12]
+    python -m experiments.survival.shared_ledger [--beside FOLDER] [--tear] [--signers 12]
 
 20 processes try 5 times each to spend from one ledger, in which 90 of the 100 attempts fit. A line
 says how many were paid, how many ended in an error, what was used of the budget, whether the
@@ -22,7 +22,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parents[2]
 EPSILON, DELTA, FIT = 1.0, 1e-6, 90
 
 

@@ -1,6 +1,6 @@
 """PATE-GAN by the protocol of the study that compared six public ones, and what stands beside.
 
-    python -m benchmarks.pate_protocol cervical_cancer|epileptic_seizure [--methods "pategan;mst"]
+    python -m experiments pate-protocol cervical_cancer|epileptic_seizure [--methods "pategan;mst"]
         [--epsilon 1] [--trainings 5] [--tables 5] [--resume]
 
 Delta 1e-5; each training gives tables of the training rows' number, each table's rows train the
@@ -14,20 +14,17 @@ Needs the folder that DP_SYNTH_DATA names, and the extra `deep`.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from experiments.pate_protocol.study import TABLES, scores_of, study_parts
 
 import dp_synth as dps
-from benchmarks.measured import RECORDS, read
-from benchmarks.study import TABLES, Score, scores_of, study_parts
+from benchmarks.measured import Record, append, arguments, chosen, read
 from dp_synth.datasets import Dataset
 
 DELTA = 1e-5
@@ -49,11 +46,7 @@ METHODS = {
     "pategan, defaults": Method("pategan"),
     "pategan, teachers of the study": Method("pategan", FEW_RECORDS),
     "pategan, epsilon 1000": Method("pategan", epsilon=1000.0),
-    "mst": Method("mst"),
-    "clique_tree": Method("clique_tree"),
-    "independent": Method("independent"),
-    "shuffled": Method("shuffled"),
-    "real": Method("real"),
+    **{name: Method(name) for name in ("mst", "clique_tree", "independent", "shuffled", "real")},
 }
 
 
@@ -88,73 +81,45 @@ def tables_of(
         yield release.sample(len(train), seed=table, kinds="written")
 
 
-def record_of(
-    name: str, parts: Dataset, arguments: argparse.Namespace, training: int
-) -> dict[str, object]:
-    """Return a line of results: what was done, and every classifier's scores on every table."""
-    started = time.process_time()
-    scores: list[dict[str, Score]] = []
-    for rows in tables_of(name, parts, arguments.epsilon, training, extent(name, arguments)[1]):
-        scores.append(scores_of(rows, parts))
+def key_of(name: str, asked: argparse.Namespace, training: int) -> Record:
+    """Return the fields that tell one training from others: real rows are alike every time."""
     return {
-        **key_of(name, arguments, training),
-        "command": f"pate_protocol.py {arguments.table} --methods '{name}'",
-        "version": dps.__version__,
-        "settings": settings_of(name, parts),
-        "seconds": round(time.process_time() - started, 1),
-        "scores": scores,
-    }
-
-
-def key_of(name: str, arguments: argparse.Namespace, training: int) -> dict[str, object]:
-    """Return the fields that tell one training from others."""
-    return {
-        "table": arguments.table,
+        "table": asked.table,
         "method": name,
-        "epsilon": METHODS[name].epsilon or arguments.epsilon,
+        "epsilon": METHODS[name].epsilon or asked.epsilon,
         "delta": DELTA,
         "training": training,
-        "tables": extent(name, arguments)[1],
+        "tables": 1 if name == "real" else asked.tables,
     }
 
 
-def extent(name: str, arguments: argparse.Namespace) -> tuple[int, int]:
-    """Return how many trainings, and tables each: real rows are the same every time."""
-    return (1, 1) if name == "real" else (arguments.trainings, arguments.tables)
-
-
-def compute(arguments: argparse.Namespace, results: Path) -> None:
+def compute(asked: argparse.Namespace) -> None:
     """Do all trainings, a line each; with ``resume`` those alone that have none."""
-    parts = study_parts(arguments.table)
-    done = read(results)
-    for name in arguments.methods.split(";"):
-        for training in range(extent(name, arguments)[0]):
-            key = key_of(name, arguments, training)
-            if arguments.resume and any(key.items() <= record.items() for record in done):
+    parts, results = study_parts(asked.table), asked.results / RESULTS
+    done = read(results) if asked.resume else []
+    for name in asked.methods.split(";"):
+        for training in range(1 if name == "real" else asked.trainings):
+            key = key_of(name, asked, training)
+            if chosen(done, **key):
                 continue
-            record = record_of(name, parts, arguments, training)
-            with results.open("a") as file:
-                file.write(json.dumps(record) + "\n")
-            mean = np.mean([list(table.values()) for table in record["scores"]], axis=(0, 1))  # type: ignore[attr-defined]
-            print(arguments.table, name, training, mean.round(3), record["seconds"], flush=True)
+            started, tables = time.process_time(), key["tables"]
+            made = tables_of(name, parts, asked.epsilon, training, tables)
+            scores = [scores_of(rows, parts) for rows in made]
+            seconds = round(time.process_time() - started, 1)
+            command = f"python -m experiments pate-protocol {asked.table} --methods '{name}'"
+            beside = {"command": command, "settings": settings_of(name, parts)}
+            append(results, {**key, **beside, "seconds": seconds, "scores": scores})
+            mean = np.mean([list(table.values()) for table in scores], axis=(0, 1))
+            print(asked.table, name, training, mean.round(3), seconds, flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else "")
+    """Do what is asked for, and print the means of each training."""
+    parser = arguments((__doc__ or "").split("\n\n")[0])
     parser.add_argument("table", choices=TABLES)
     parser.add_argument("--methods", default=";".join(METHODS))
     parser.add_argument("--epsilon", type=float, default=1.0)
     parser.add_argument("--trainings", type=int, default=5)
     parser.add_argument("--tables", type=int, default=5)
-    parser.add_argument("--results", type=Path, default=RECORDS / RESULTS)
-    parser.add_argument("--resume", action="store_true")
-    arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # of classifiers on one-sided tables
-    compute(arguments, arguments.results)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except dps.InputError as error:
-        sys.exit(f"pate_protocol: {error}")
+    compute(parser.parse_args())

@@ -16,12 +16,12 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.versions import lines_by
+from benchmarks.versions import ROOT, lines_by
 from paper.documents import markdown
 
 SHARE, TENTH = 0.05, 0.1
@@ -104,14 +104,7 @@ def fit(epsilon: float, records: int, seed: int) -> Line:
 
 def fitted_by(checkout: Path, *asked: object) -> Line:
     """Return the line of one fit by the version in a checkout, done in a process of its own."""
-    return dict(json.loads(lines_by(checkout, "open_columns", "--fit", *asked)[-1]))
-
-
-def mean(values: Iterable[float], digits: int) -> str:
-    """Return a mean with its 95 % interval over seeds."""
-    found = np.array(list(values))
-    half = 1.96 * found.std(ddof=1) / math.sqrt(len(found)) if len(found) > 1 else 0.0
-    return f"{found.mean():.{digits}f} +- {half:.{digits}f}"
+    return dict(json.loads(lines_by(checkout, "experiments.open_columns.run", "--fit", *asked)[-1]))
 
 
 def main() -> None:
@@ -134,27 +127,20 @@ def main() -> None:
     print(markdown(["budget", "columns", "bits", "best", "counts", "share of one threshold"], rows))
     if not given.tables:
         return
-    checkouts = {"before": given.before} if given.before else {}
-    checkouts["this"] = Path(__file__).resolve().parents[1]
+    from dp_synth.records import Spread
+
+    checkouts = ({"before": given.before} if given.before else {}) | {"this": ROOT}
     rows = []
     for records, epsilon in ((n, e) for n in RECORDS for e in EPSILONS):
         for version, place in checkouts.items():
             lines = [fitted_by(place, epsilon, records, seed) for seed in range(given.seeds)]
             row = [str(records), f"{epsilon:g}", version, f"{lines[0]['threshold']:.0f}"]
-            row += [mean((line["found"] for line in lines), 1)]
-            row += [f"{lines[0]['noise']:.4g}", mean((line["tv2"] for line in lines), 4)]
+            row += [Spread.of([line["found"] for line in lines]).shown(1)]
+            row += [f"{lines[0]['noise']:.4g}", Spread.of([x["tv2"] for x in lines]).shown(4)]
             rows.append(row)
             print(*row, file=sys.stderr, flush=True)
-    heads = [
-        "records",
-        "epsilon",
-        "version",
-        "threshold",
-        "texts",
-        "noise of all else",
-        "TV of pairs",
-    ]
-    print(markdown(heads, rows))
+    heads = ["records", "epsilon", "version", "threshold", "texts", "noise of all else"]
+    print(markdown([*heads, "TV of pairs"], rows))
 
 
 if __name__ == "__main__":

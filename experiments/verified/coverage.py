@@ -1,8 +1,8 @@
 """Prints how often every printed interval misses the truth, at few runs, seeds and records.
 
-    python -m benchmarks.coverage [--repeats 500] [--only NAME] [--jobs 2]
+    python -m experiments.verified.coverage [--repeats 500] [--only NAME] [--jobs 2]
 
-A row is one interval under one law (`coverage_laws`), with the share of misses at each n among
+A row is one interval under one law (`laws`), with the share of misses at each n among
 ``--repeats`` drawings (a fifth of them where models are trained or queries counted). A row is
 marked where misses are more than nominal by more than chance explains: beyond the binomial
 quantile of 1 - 0.05 over all cells of the table. Intervals of few runs may be wider than they need
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,7 +23,9 @@ from math import isnan
 import numpy as np
 from scipy.stats import binom
 
-from benchmarks.coverage_laws import CASES, Case
+from benchmarks.versions import ONE_THREAD, cpu_seconds
+from experiments.verified.laws import CASES, Case
+from paper.documents import markdown
 
 REPEATS = 500
 CHANCE = 0.05  # that any cell of a table of honest intervals is marked
@@ -80,21 +81,13 @@ def show(cases: Sequence[Case], rows: Sequence[Sequence[Cell]]) -> int:
     """Print the table; return how many cells are marked."""
     sizes = sorted({size for case in cases for size in case.sizes})
     cells = sum(len(one) for one in rows)
-    print("| interval | law | nominal | " + " | ".join(f"n = {n}" for n in sizes) + " |")
-    print("|---|---|---|" + "---|" * len(sizes))
-    marked = 0
+    lines = []
     for case, found in zip(cases, rows, strict=True):
-        by_size = {cell.size: cell for cell in found}
-        texts = [by_size[n].text(case.nominal, cells) if n in by_size else "" for n in sizes]
-        marked += sum(text.endswith("!") for text in texts)
-        print(f"| {case.name} | {case.law} | {100 * case.nominal:g} | {' | '.join(texts)} |")
-    return marked
-
-
-def cpu_seconds() -> float:
-    """Return the CPU seconds of this process and of those that it started."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+        by_size = {cell.size: cell.text(case.nominal, cells) for cell in found}
+        texts = [by_size.get(size, "") for size in sizes]
+        lines.append([case.name, case.law, f"{100 * case.nominal:g}", *texts])
+    print(markdown(["interval", "law", "nominal", *(f"n = {size}" for size in sizes)], lines))
+    return sum(text.endswith("!") for line in lines for text in line)
 
 
 def main() -> int:
@@ -105,7 +98,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     asked = parser.parse_args()
     places = [place for place, case in enumerate(CASES) if asked.only in case.name]
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    os.environ |= ONE_THREAD
     with ProcessPoolExecutor(asked.jobs) as pool:
         rows = list(pool.map(row, places, [asked.repeats] * len(places)))
     cases = [CASES[place] for place in places]

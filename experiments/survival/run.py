@@ -3,7 +3,7 @@
 Each time a grid of small cells is under way when a process of it is killed as kill -9 does, at a
 moment drawn from a seed; then the grid is run again. The records must be those of an undisturbed
 run, no cell that had ended may be run again, and no process may be left behind. Commands that are
-killed are in `killed_commands`: these say what must hold after them. A line a kind.
+killed are in `commands`: these say what must hold after them. A line a kind.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from benchmarks import killed_commands, trivial
+from benchmarks import trivial
+from benchmarks.versions import ROOT
 from dp_synth.benchmark import (
     Cell,
     Executor,
@@ -36,8 +37,8 @@ from dp_synth.benchmark import (
     run,
 )
 from dp_synth.benchmark.dask import dask_executor
+from experiments.survival import commands
 
-ROOT = Path(__file__).parents[1]
 CELLS = trivial.cells(30, seconds=0.02)
 JOBS = 2
 DASK_WORKERS = 3
@@ -67,7 +68,7 @@ def kill_runner(seed: int, folder: Path) -> Kill:
     """Kill a run of a process of its own, and go on from what it left."""
     rng, store = np.random.default_rng(seed), open_store(folder)
     runner = psutil.Popen(
-        [sys.executable, "-m", "benchmarks.kills", "--run", str(folder)], cwd=ROOT
+        [sys.executable, "-m", "experiments.survival.run", "--run", str(folder)], cwd=ROOT
     )
     least = int(rng.integers(len(CELLS)))
     _wait_until(lambda: len(_files(store)) >= least or runner.poll() is not None)
@@ -191,7 +192,7 @@ KINDS = {"runner": kill_runner, "worker": kill_worker, "dask-worker": _kill_in_c
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    known = [*KINDS, *killed_commands.KINDS]
+    known = [*KINDS, *commands.KINDS]
     parser.add_argument("kinds", nargs="*", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--kills", type=int, default=20, help="of each kind")
     parser.add_argument("--first", type=int, default=0, help="seed of the first kill")
@@ -204,7 +205,7 @@ def main() -> None:
     fine = [
         _say(kind, KINDS[kind], seeds)
         if kind in KINDS
-        else killed_commands.say(kind, killed_commands.KINDS[kind], seeds)
+        else commands.say(kind, commands.KINDS[kind], seeds)
         for kind in given.kinds or known
     ]
     sys.exit(not all(fine))

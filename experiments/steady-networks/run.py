@@ -12,27 +12,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measured import RESULTS, Record, keep, read
+from benchmarks.versions import ONE_THREAD, ROOT, lines_by
 from dp_synth.benchmark.reruns import LiveCell
 from paper.documents import markdown
 
-ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).with_name("results") / "dpgan_steadiness.jsonl"
+LINES = RESULTS / "dpgan_steadiness.jsonl"
 SEEDS = 9
 BEFORE = 0.0  # of late_share
 LEVELS = ("default", "avx2")  # of ATEN_CPU_CAPABILITY, both of which every x86-64 of today has
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-Line = dict[str, float | int | str]
 
 
-def fit(late_share: float, seed: int) -> Line:
+def fit(late_share: float, seed: int) -> Record:
     """Return the line of one fit, done in this process."""
     import torch  # noqa: F401  # so that its kernels are told
 
@@ -60,54 +55,39 @@ def fit(late_share: float, seed: int) -> Line:
     }
 
 
-def fit_apart(late_share: float, seed: int, level: str) -> Line:
+def fit_apart(late_share: float, seed: int, level: str) -> Record:
     """Return the line of one fit in a process of its own, under kernels of one level if any."""
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.dpgan_steadiness",
-        "--one",
-        str(late_share),
-        str(seed),
-    ]
-    own = os.environ | ONE_THREAD | ({"ATEN_CPU_CAPABILITY": level} if level else {})
-    done = subprocess.run(command, env=own, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    line: Line = json.loads(done.stdout)
-    return line | {"level": level}
+    variables = ONE_THREAD | ({"ATEN_CPU_CAPABILITY": level} if level else {})
+    told = ("--one", late_share, seed)
+    (line,) = lines_by(ROOT, "experiments.steady_networks.run", *told, **variables)
+    return json.loads(line) | {"level": level}
 
 
-def read() -> list[Line]:
-    """Return the lines that are kept."""
-    if not RESULTS.exists():
-        return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
-
-
-def table(lines: list[Line], default: float) -> str:
+def table(lines: list[Record], default: float) -> str:
     """Return a row for each way and its deviation over seeds, then one for each kernel level."""
     head = ["rows of", *map(str, range(SEEDS)), "mean", "deviation", "CPU s"]
     rows = []
     for says, share in (("one averaged generator", BEFORE), ("late generators", default)):
         own = {x["seed"]: x for x in lines if x["late_share"] == share and not x["level"]}
-        values = np.array([float(line["tv2"]) for line in own.values()])
+        values = np.array([line["tv2"] for line in own.values()])
         if len(values) < 2:
             continue
-        shown = [f"{float(own[s]['tv2']):.3f}" if s in own else "-" for s in range(SEEDS)]
-        spent = np.mean([float(line["seconds"]) for line in own.values()])
+        shown = [f"{own[s]['tv2']:.3f}" if s in own else "-" for s in range(SEEDS)]
+        spent = np.mean([line["seconds"] for line in own.values()])
         deviation = values.std(ddof=1)
         rows.append([says, *shown, f"{values.mean():.4f}", f"{deviation:.4f}", f"{spent:.1f}"])
     return "\n".join([markdown(head, rows), *_beside(lines, default)])
 
 
-def _beside(lines: list[Line], default: float) -> list[str]:
+def _beside(lines: list[Record], default: float) -> list[str]:
     """Return a line for each fit under other kernels beside the seeds under one's own."""
     said = []
     for share in (BEFORE, default):
-        own = [float(x["tv2"]) for x in lines if x["late_share"] == share and not x["level"]]
+        own = [x["tv2"] for x in lines if x["late_share"] == share and not x["level"]]
         others = [x for x in lines if x["late_share"] == share and x["level"]]
         for line in others if own else []:
             name = f"late_share {share:g} seed {line['seed']} {line['kernels']}"
-            said.append(str(LiveCell.of(name, float(line["tv2"]), own, 0.0)))
+            said.append(str(LiveCell.of(name, line["tv2"], own, 0.0)))
     return said
 
 
@@ -126,12 +106,12 @@ def main() -> None:
     wanted = [(share, seed, "") for share in (BEFORE, default) for seed in range(SEEDS)]
     if given.kernels:
         wanted += [(share, 0, level) for share in (BEFORE, default) for level in LEVELS]
-    lines = read() if given.resume else []
+    lines = read(LINES) if given.resume else []
     done = {(line["late_share"], line["seed"], line["level"]) for line in lines}
     for task in wanted:
         if task not in done:
             lines.append(fit_apart(*task))
-            RESULTS.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            keep(LINES, lines)
     print(table(lines, default))
 
 

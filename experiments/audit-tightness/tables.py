@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
 
 import pandas as pd
+from experiments.audit_tightness.worst_case import PUBLISHED, PUBLISHED_RUNS
 
-from benchmarks.measured import Record, read
-from benchmarks.pate_worst_case import PUBLISHED, PUBLISHED_RUNS
+from benchmarks.measured import Record, chosen, read, shown
 from dp_synth.audit import ceiling
 from dp_synth.figures.audits import bounds_of, factor_text
 from dp_synth.figures.style import named
 from dp_synth.formatting import at_least, at_most
-from dp_synth.records import Spread
 from paper.documents import markdown
 
 POWER = 0.8  # share of audits that must alarm
@@ -47,44 +45,39 @@ def audits_table(records: Sequence[Record]) -> str:
     head += ["Clopper-Pearson (ceiling)", "stage closest to its ledger", "runs", "passed"]
     rows = []
     for record in records:
-        bounds = cast(Mapping[str, float], record["bounds"])
         row = [named(str(bounds_of([record])["series"].iloc[0]))]
-        row += [at_most(record["claimed_epsilon"], 2), at_least(bounds["area_if_curve"], 2)]
-        row += [at_least(bounds["gaussian_threshold"], 2)]
-        proven = at_least(bounds["clopper_pearson"], 2)
-        row += [f"{proven} ({at_least(record['ceiling'], 2)})", _closest(record)]
+        row.append(at_most(record["claimed_epsilon"], 2))
+        bounds = {name: at_least(bound, 2) for name, bound in record["bounds"].items()}
+        row += [bounds["area_if_curve"], bounds["gaussian_threshold"]]
+        row.append(f"{bounds['clopper_pearson']} ({at_least(record['ceiling'], 2)})")
+        row.append(_closest(record))
         rows.append([*row, f"{record['runs']:,}", "yes" if record["passed"] else "**no**"])
     return markdown(head, rows)
 
 
-def _closest(record: Mapping[str, Any]) -> str:
+def _closest(record: Record) -> str:
     """Return the stage whose audited epsilon is the largest share of its own lines'."""
-    stages = record["stages"].items()
-    name, stage = max(stages, key=lambda one: one[1]["epsilon_if_curve"] / _claimed(one[1]))
-    found, claimed = at_least(stage["epsilon_if_curve"], 2), at_most(_claimed(stage), 2)
-    return f"{name.partition(': ')[2]}: {found} of {claimed}"
-
-
-def _claimed(stage: Mapping[str, float]) -> float:
-    return stage["claimed_epsilon"]
+    stages = {
+        name: (stage["epsilon_if_curve"], stage["claimed_epsilon"])
+        for name, stage in record["stages"].items()
+    }
+    name = max(stages, key=lambda one: stages[one][0] / stages[one][1])
+    found, claimed = stages[name]
+    return f"{name.partition(': ')[2]}: {at_least(found, 2)} of {at_most(claimed, 2)}"
 
 
 def worst_case_table(records: Sequence[Record]) -> str:
     """Return ours beside the six implementations of the study, on its worst data."""
     head = ["PATE-GAN", "teachers", "attack's AUC", "epsilon found", "of at most", "if curve"]
+    theirs = at_least(ceiling(PUBLISHED_RUNS), 2)
     rows = [
-        [name, "2", f"{auc:.3f}", at_least(epsilon, 2), at_least(ceiling(PUBLISHED_RUNS), 2), ""]
+        [name, "2", f"{auc:.3f}", at_least(epsilon, 2), theirs, ""]
         for name, (auc, epsilon) in PUBLISHED.items()
     ]
     for record in records:
-        found = cast(Mapping[str, float], record["values"])
-        numbers = [
-            f"{found['auc']:.3f}",
-            at_least(found["epsilon"], 2),
-            at_least(found["ceiling"], 2),
-        ]
-        numbers.append(at_least(found["epsilon_if_curve"], 2))
-        rows.append(["**ours**", str(record["teachers"]), *numbers])
+        found = record["values"]
+        bounds = (at_least(found[name], 2) for name in ("epsilon", "ceiling", "epsilon_if_curve"))
+        rows.append(["**ours**", str(record["teachers"]), f"{found['auc']:.3f}", *bounds])
     return markdown(head, rows)
 
 
@@ -93,9 +86,9 @@ def canaries_table(records: Sequence[Record]) -> str:
     head = ["noise of what is charged", "canaries", "guesses right, a training each"]
     head += ["epsilon proven", "of at most", "claimed"]
     rows = []
-    for factor in dict.fromkeys(cast(float, record["noise"]) for record in records):
-        own = [record for record in records if record["noise"] == factor]
-        found = [cast(Mapping[str, float], record["values"]) for record in own]
+    for factor in dict.fromkeys(record["noise"] for record in records):
+        own = chosen(records, noise=factor)
+        found = [record["values"] for record in own]
         row = ["all" if factor == 1 else f"1/{1 / factor:g}", str(own[0]["canaries"])]
         row.append(", ".join(f"{one['right']} of {one['made']}" for one in found))
         row.append(", ".join(at_least(one["epsilon"], 2) for one in found))
@@ -105,27 +98,15 @@ def canaries_table(records: Sequence[Record]) -> str:
 
 def attacks_table(records: Sequence[Record]) -> str:
     """Return the mean AUC of each attack with its interval over fresh seeds, a column a recipe."""
-    own = [
-        record
-        for record in records
-        if record["epsilon"] == ATTACKED_AT and cast(int, record["seed"]) >= FRESH_FROM
-    ]
-    recipes = list(dict.fromkeys(str(record["recipe"]) for record in own))
-    found = {
-        recipe: [
-            cast(Mapping[str, Mapping[str, float]], record["values"])
-            for record in own
-            if record["recipe"] == recipe
-        ]
-        for recipe in recipes
-    }
+    own = [one for one in chosen(records, epsilon=ATTACKED_AT) if one["seed"] >= FRESH_FROM]
+    recipes = list(dict.fromkeys(record["recipe"] for record in own))
+    found = {recipe: [one["values"] for one in chosen(own, recipe=recipe)] for recipe in recipes}
     attacks = list(found[recipes[0]][0]) if recipes else []
-    rows = [[named(name), *(_areas(found[recipe], name) for recipe in recipes)] for name in attacks]
+    rows = [
+        [named(name), *(shown([one[name]["auc"] for one in found[r]], 3) for r in recipes)]
+        for name in attacks
+    ]
     return markdown(["attack", *recipes], rows)
-
-
-def _areas(values: Sequence[Mapping[str, Mapping[str, float]]], name: str) -> str:
-    return Spread.of([one[name]["auc"] for one in values]).shown(3)
 
 
 def _of(file: str, table: Callable[[Sequence[Record]], str]) -> Callable[[Path], str]:

@@ -1,6 +1,6 @@
 """What a validation costs and how wide it is: coded Adult, epsilon 1, by its share of the budget.
 
-    DP_SYNTH_DATA=... python -m benchmarks.validation [SEEDS]
+    DP_SYNTH_DATA=... python -m experiments paid-validation [--seeds 5]
 
 Means over seeds. *TV* is the exact total variation of pairs, over the cells in which it was asked,
 between the fitted records and the model; *lost* is how much of it the share costs, against the
@@ -12,7 +12,7 @@ intervals are to hold at once in 95 % of runs.
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 import numpy as np
 
@@ -83,7 +83,9 @@ def release_events(parts: Dataset) -> list[tuple[dps.accounting.Event, int]]:
 
 def main() -> None:
     """Print the table."""
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    seeds = parser.parse_args().seeds
     parts = load(Source("adult_discrete"))
     codes = parts.schema.encode(parts.train)
     rows, held_at_once, asked = [], 0, 0

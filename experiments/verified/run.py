@@ -1,8 +1,8 @@
 """Checks again what was found sound, one row a claim: a figure and the tests that show it.
 
-    python -m benchmarks.review [--only NAME] [--jobs 2]
+    python -m experiments verified [--only NAME] [--jobs 2]
 
-A row measures its figure by slow means that share nothing with the code (`review_figures`), and
+A row measures its figure by slow means that share nothing with the code (`figures`), and
 runs the tests that hold the claim in the suite. Prints a line a row and exits with 1 where one
 fails. Needs the extra `test`; about six minutes of one core.
 """
@@ -17,12 +17,11 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 
-ROOT = Path(__file__).parents[1]
-FIGURES = "review_figures"
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+from benchmarks.versions import ONE_THREAD, ROOT
+
+FIGURES = "from experiments.verified import figures as f"
 MOST_SECONDS = 1200  # of one row's part; a busy machine takes long
 
 
@@ -169,10 +168,8 @@ ROWS = (
 
 def run_figure(name: str) -> tuple[str, bool]:
     """Return the text of a figure, computed in a process of its own, and whether it holds."""
-    code = (
-        f"import {FIGURES} as f; text, holds = f.{name}(); print(text); raise SystemExit(not holds)"
-    )
-    ended = _run(["-W", "ignore", "-c", code], ROOT / "benchmarks")
+    code = f"{FIGURES}; text, holds = f.{name}(); print(text); raise SystemExit(not holds)"
+    ended = _run(["-W", "ignore", "-c", code])
     lines = (ended.stdout if ended.stdout.strip() else ended.stderr).strip().splitlines()
     return (lines[-1] if lines else "no output"), ended.returncode == 0
 
@@ -181,19 +178,19 @@ def run_tests(tests: tuple[str, ...]) -> tuple[str, bool]:
     """Return how many of the tests passed, and whether all did."""
     asked = [f"tests/{test}" for test in tests]
     options = ["-q", "-m", "not slow and not browser", "-p", "no:cacheprovider"]
-    ended = _run(["-m", "pytest", *options, *asked], ROOT)
+    ended = _run(["-m", "pytest", *options, *asked])
     counts = re.findall(r"\d+ (?:passed|failed|errors?|skipped)", ended.stdout[-400:])
     failed = re.findall(r"^FAILED (\S+)", ended.stdout, re.MULTILINE)
     words = ", ".join(counts) or "no test ran"
     return "tests: " + "; ".join([words, *failed]), ended.returncode == 0
 
 
-def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *arguments]
     try:
         return subprocess.run(
             command,
-            cwd=folder,
+            cwd=ROOT,
             env=os.environ | ONE_THREAD,
             capture_output=True,
             text=True,

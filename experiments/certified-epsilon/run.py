@@ -5,7 +5,7 @@ alone (exact binomials in 60 digits) and beside Gaussians (exact mixtures in 40 
 Gaussians, alone and beside Gaussians: one and two steps by their integrals in 40 digits, more by an
 integral over frequencies in long double (80 bits on x86) at two tilts, whose agreement is printed.
 
-    python -m benchmarks.certified [--every N [--first K]] [--kind KIND ...] [--rows]
+    python -m experiments certified-epsilon [--every N [--first K]] [--kind KIND ...] [--rows]
 
 Prints by kind of list how far at most the upper end of epsilon lies above the reference, and the
 lower one below it, at deltas from 1e-5 to 1e-12 and from 1e-13 to 1e-15, how often an end was on

@@ -5,7 +5,7 @@ moments E[exp(z * loss)] of one step by quadrature at complex z, and delta as a 
 their power. It bounds nothing; its own error is below 1e-8, relatively, by the agreement of two
 contours that ``--check`` prints.
 
-    python -m benchmarks.small_rates [--every N] [--theirs] [--check]
+    python -m experiments.certified_epsilon.small_rates [--every N] [--theirs] [--check]
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `review` measures itself: true values by slow means beside the certified ones.
+"""What `run` measures itself: true values by slow means beside the certified ones.
 
 Each function returns the figure as text and whether it holds. Nothing here is shared with the
 code under review but the door through which it is asked.
@@ -73,7 +73,8 @@ def block_curve_figure() -> Verdict:
     return f"{tried} adversaries: largest true / certified {largest:.6f}", 0.5 < largest <= 1
 
 
-def _precise_delta(mu: float, epsilon: float) -> mp.mpf:
+def _precise_delta(mu: float, epsilon: float | mp.mpf) -> mp.mpf:
+    """Return the hockey stick of a Gaussian at any epsilon, negative ones too."""
     m, e = mp.mpf(mu), mp.mpf(epsilon)
     return mp.ncdf(m / 2 - e / m) - mp.exp(e) * mp.ncdf(-m / 2 - e / m)
 
@@ -247,18 +248,12 @@ def responses_figure() -> Verdict:
                     mp.binomial(count, k)
                     * truth**k
                     * (1 - truth) ** (count - k)
-                    * _shifted(1 / noise, mp.mpf(at) - (2 * k - count) * mp.mpf(epsilon))
+                    * _precise_delta(1 / noise, mp.mpf(at) - (2 * k - count) * mp.mpf(epsilon))
                     for k in range(count + 1)
                 )
                 largest = max(largest, float(exact / delta))
                 least = min(least, float(exact / delta))
     return f"true / certified delta {least:.6f} to {largest:.6f}", largest <= 1 and least > 0.9
-
-
-def _shifted(mu: float, epsilon: mp.mpf) -> mp.mpf:
-    """Return the hockey stick of a Gaussian at any epsilon, negative ones too."""
-    m = mp.mpf(mu)
-    return mp.ncdf(m / 2 - epsilon / m) - mp.exp(epsilon) * mp.ncdf(-m / 2 - epsilon / m)
 
 
 def noise_figure() -> Verdict:

@@ -16,7 +16,7 @@ from math import nan, sqrt
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, ndtr
+from scipy.special import expit, ndtr, ndtri
 
 from benchmarks.deep_tables import correlations, lower_limits
 from dp_synth.accounting import PrivacyBudget
@@ -105,16 +105,10 @@ class Game:
     def tpr(self, fpr: float, rng: Rng, count: int) -> Found | None:
         """Return the rate of true positives at one of false ones, and that of endless clusters."""
         width = sqrt(1 + self.shared**2 + self.leaning**2)
-        bar = width * float(-_normal_quantile(fpr))
+        bar = width * float(-ndtri(fpr))
         return self.drawn(rng, count).tpr_at_fpr(fpr, self.cluster), float(
             ndtr((self.gain - bar) / width)
         )
-
-
-def _normal_quantile(chance: float) -> float:
-    from scipy.special import ndtri
-
-    return float(ndtri(chance))
 
 
 def _ends(ends: tuple[float, float] | None, truth: float) -> Found | None:
@@ -170,7 +164,7 @@ def _two_groups(gain: float, rng: Rng, count: int) -> Found | None:
 
 def _roc_rate(fpr: float, rng: Rng, count: int) -> Found | None:
     roc = Roc(rng.normal(1, 1, count), rng.normal(size=count))
-    return roc.tpr_at_fpr(fpr), float(ndtr(1 + _normal_quantile(fpr)))
+    return roc.tpr_at_fpr(fpr), float(ndtr(1 + ndtri(fpr)))
 
 
 def _share_of(interval: Callable[[int, int], Estimate], chance: float) -> Draw:
