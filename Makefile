@@ -42,7 +42,7 @@ benchmark: $(VENV)/.core$(WITH)
 benchmark-deep: $(VENV)/.test$(WITH)
 	$(BIN)/dp-synth benchmark run benchmarks/deep.yaml --store $(DEEP_STORE)
 	$(BIN)/dp-synth benchmark export $(DEEP_STORE) --out $(DEEP_RECORDS) --command "make benchmark-deep"
-	@if test -n "$(DP_SYNTH_DATA)"; then $(BIN)/python -m benchmarks.deep_adult $(RESUME); \
+	@if test -n "$(DP_SYNTH_DATA)"; then $(BIN)/python -m benchmarks.synthesizers deep_adult $(RESUME); \
 	else echo "DP_SYNTH_DATA is unset: the records of coded Adult stay as they are"; fi
 	$(BIN)/python -m benchmarks.tables
 
@@ -113,9 +113,7 @@ runner: $(VENV)/.test$(WITH)
 # The tables of docs/synthesizers.md, measured and drawn: half an hour (needs DP_SYNTH_DATA).
 # After a stop, `make synthesizers RESUME=--resume` goes on where it was.
 synthesizers: $(VENV)/.test$(WITH)
-	$(BIN)/python -m benchmarks.nist $(RESUME)
 	$(BIN)/python -m benchmarks.synthesizers $(RESUME)
-	$(BIN)/python -m benchmarks.scaling $(RESUME)
 	$(BIN)/python -m benchmarks.tables
 
 # The documentation, strictly: a warning is an error. Open docs/_build/html/index.html; no network needed.

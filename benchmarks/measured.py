@@ -119,6 +119,16 @@ class Results:
         found = self.by_seed(table, method, epsilon, value)
         return f"{max(found.values()):.0f}" if found else "-"
 
+    def cells(
+        self, table: str, method: str, epsilon: float, columns: Mapping[str, int | None]
+    ) -> list[str]:
+        """Return a cell a value: its spread with so many decimals, or the largest where None."""
+        key = (table, method, epsilon)
+        return [
+            self.largest(*key, value) if decimals is None else self.shown(*key, value, decimals)
+            for value, decimals in columns.items()
+        ]
+
     def _of(self, table: str, method: str, epsilon: float) -> list[Record]:
         wanted = (table, method, epsilon)
         return [r for r in self.records if (r["table"], _method(r), r["epsilon"]) == wanted]

@@ -1,7 +1,6 @@
 """What a fit takes as a table grows longer and wider: CPU seconds and memory.
 
-The records are those of ``benchmarks/scaling.py`` and ``benchmarks/deep_adult.py``; nothing is
-measured here that is not there.
+The records are those of ``benchmarks/synthesizers.py``; nothing is measured here that is not there.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ EPSILON = 1.0
 
 def measure(resume: bool) -> None:
     """Fit every table anew, or those of which there is no record; networks are left as they are."""
-    command = [sys.executable, "-m", "benchmarks.scaling"]
+    command = [sys.executable, "-m", "benchmarks.synthesizers", "scaling"]
     subprocess.run([*command, *(["--resume"] if resume else [])], check=True, cwd=ROOT)
 
 
