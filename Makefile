@@ -94,7 +94,6 @@ lint: $(VENV)/.dev$(WITH)
 # The other numbers of the README, printed by the scripts that measure them.
 numbers: $(VENV)/.test$(WITH)
 	$(BIN)/python -m benchmarks.calibration
-	$(BIN)/python -m benchmarks.accounting
 	$(BIN)/python -m benchmarks.noise
 	$(BIN)/python -m benchmarks.counting
 	$(BIN)/python -m benchmarks.release_only
