@@ -53,7 +53,7 @@ BINS = 2**20  # of transforms in 80 bits
 ROUNDING = 1e-13  # of sums of chances, absolute
 
 
-def block_curve_figure() -> Verdict:
+def blocks_figure() -> Verdict:
     """Random adversaries who choose each next loss by what came before, outcome by outcome."""
     rng, largest, tried = np.random.default_rng(SEED), 0.0, 0
     for _ in range(40):
@@ -189,7 +189,7 @@ MIXED = (
 )
 
 
-def mixed_figure() -> Verdict:
+def sums_figure() -> Verdict:
     """Sums of losses by tilted transforms against plain ones of 80 bits on the same lattice.
 
     These have a floor of their own, read off bins that should be empty: what the certified delta
@@ -274,7 +274,7 @@ def noise_figure() -> Verdict:
     return f"6 stddevs x {draws:,} draws: least p-value {lowest:.3g}", lowest > CHANCE / 12
 
 
-def choice_figure() -> Verdict:
+def choices_figure() -> Verdict:
     """Chi-square of choices by the exponential mechanism."""
     rng, lowest, draws = np.random.default_rng(SEED), 1.0, 20_000
     for log_odds in (np.zeros(3), rng.normal(0, 2, 40), np.array([-700.0, -701, -702.5, -np.inf])):
@@ -365,7 +365,7 @@ def calibration_figure() -> Verdict:
     return text, max(used) <= 1 and min(used) >= 0.99
 
 
-def audits_figure() -> Verdict:
+def alarms_figure() -> Verdict:
     """Alarms of three audits at a mechanism that keeps its claim to the last bit."""
     rng, audits, mu, delta = np.random.default_rng(SEED), 400, 0.5, 1e-5
     claim = compose([(Gaussian(1 / mu, 1.0), 1)])
@@ -402,7 +402,7 @@ def delong_figure() -> Verdict:
     return f"{3 * repeats} areas at three levels: alarms / level at most {worst:.2f}", True
 
 
-def roc_figure() -> Verdict:
+def areas_figure() -> Verdict:
     """Misses of the interval of an area, over laws, ties and rare leaks."""
     rng, repeats, worst = np.random.default_rng(SEED), 400, 0
     for gain, n, decimals in product((0.0, 1.0, 2.5), (5, 20, 60, 250), (8, 0)):
