@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import dp_synth as dps
 from benchmarks.measured import Record, append, read
 from benchmarks.versions import cpu_seconds
@@ -31,6 +33,7 @@ from dp_synth.records import Spread
 from paper.documents import filled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -179,6 +182,26 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the mean of one value a seed and the half width of its 95 % t-interval, NaN of one."""
     spread = Spread.of(values)
     return spread.mean, spread.half
+
+
+def whiskers(
+    axes: Axes, places: Iterable[float], values: Iterable[Sequence[float]], **look: object
+) -> None:
+    """Draw the mean of each place's values with its interval; nothing where there are none."""
+    drawn = [(at, *interval(own)) for at, own in zip(places, values, strict=True) if len(own)]
+    if drawn:
+        xs, means, halves = zip(*drawn, strict=True)
+        axes.errorbar(xs, means, yerr=np.nan_to_num(halves), **{"capsize": 2, **look})
+
+
+def log_axis(axes: Axes, which: str, ticks: Iterable[float]) -> None:
+    """Make an axis, x or y, logarithmic, with those of the ticks that lie within its ends."""
+    axes.set(**{f"{which}scale": "log"})
+    low, high = getattr(axes, f"get_{which}lim")()
+    kept = [tick for tick in ticks if low <= tick <= high]
+    axis = getattr(axes, f"{which}axis")
+    axis.set_ticks(kept, [f"{t:,}" if isinstance(t, int) else f"{t:g}" for t in kept])
+    axis.set_ticks([], minor=True)
 
 
 def save(draw: Callable[[], Figure], path: Path, *, source: str) -> None:

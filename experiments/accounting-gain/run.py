@@ -45,7 +45,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import RECORDS, Experiment, answer, begin, interval
+from experiments.outline import RECORDS, Experiment, answer, begin, interval, log_axis
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -281,10 +281,7 @@ def _draw_noise(axes: Axes, records: list[Record], plan: str) -> None:
         _line(axes, ratios, accounting)
     axes.set_title(PLANS[plan])
     axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    kept = [tick for tick in (WIDE_TICKS if high > 2 else NEAR_TICKS) if low <= tick <= high]
-    axes.set_yticks(kept, [f"{tick:g}" for tick in kept])
-    axes.set_yticks([], minor=True)
+    log_axis(axes, "y", WIDE_TICKS if axes.get_ylim()[1] > 2 else NEAR_TICKS)
 
 
 def _draw_fits(axes: Axes, records: list[Record], method: str, value: str) -> None:

@@ -29,7 +29,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import RUN_TIME, Experiment, interval
+from experiments.outline import RUN_TIME, Experiment, interval, log_axis
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def draw() -> Figure:
         axes.set_title(PANELS[value])
         axes.grid(visible=False, axis="y")
         if value in TICKS:
-            _log_axis(axes, TICKS[value])
+            log_axis(axes, "x", TICKS[value])
     _say_failures(panels[0], found, rows)
     for value, axes in ((TV, panels[0]), (AUC, panels[1])):
         for name, look in ((name, BASELINES[name]) for name in ANCHORS):
@@ -288,14 +288,6 @@ def places(rows: Sequence[str]) -> dict[str, int]:
     """
     listed = [name for method in rows for name in (method.partition("/")[0], method)]
     return {name: place for place, name in enumerate(dict.fromkeys(listed))}
-
-
-def _log_axis(axes: Axes, ticks: Sequence[float]) -> None:
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    kept = [tick for tick in ticks if low <= tick <= high]
-    axes.set_xticks(kept, [f"{tick:g}" for tick in kept])
-    axes.set_xticks([], minor=True)
 
 
 def _draw_method(axes: Axes, place: int, values: Sequence[float], method: str) -> None:

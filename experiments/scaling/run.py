@@ -24,7 +24,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import RUN_TIME, Experiment, interval
+from experiments.outline import RUN_TIME, Experiment, log_axis, whiskers
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -138,8 +138,13 @@ def draw() -> Figure:
         _draw_networks(axes, networks, size(records, LONGER[0], "records"), value)
     for axes, value in ((upper[1], "fit_seconds"), (lower[1], "megabytes")):
         _draw_others(axes, records, value)
-    _size_axis(lower[0], [size(records, table, "records") for table in LONGER], "records")
-    _size_axis(lower[1], [size(records, table, "columns") for table in WIDER], "columns")
+    for axes, tables, what in ((lower[0], LONGER, "records"), (lower[1], WIDER, "columns")):
+        log_axis(axes, "x", [size(records, table, what) for table in tables])
+        axes.set_xlabel(f"{what} of the table (log)")
+    for axes in upper:
+        log_axis(axes, "y", (0.01, 0.1, 1, 10, 100))
+    for axes in lower:
+        log_axis(axes, "y", (200, 250, 300, 400, 500, 700, 1000))
     columns, length = (size(records, LONGER[0], what) for what in ("columns", "records"))
     upper[0].set_title(f"longer: {columns} columns, records repeated")
     upper[1].set_title(f"wider: {length:,} records, columns joined")
@@ -156,77 +161,35 @@ def draw() -> Figure:
 def _draw(
     axes: Axes, records: Sequence[Record], tables: Sequence[str], what: str, *, value: str
 ) -> None:
-    looks = lines_of(METHODS)
-    for method in METHODS:
+    for method, look in lines_of(METHODS).items():
         found = [values(records, table, method, value) for table in tables]
-        spreads = [(max(v), 0.0) if value == "megabytes" else interval(v) for v in found]
-        axes.errorbar(
-            [size(records, table, what) for table in tables],
-            [mean for mean, _ in spreads],
-            yerr=[half for _, half in spreads],
-            color=looks[method].color,
-            marker=looks[method].marker,
-            capsize=2,
-            label=named(method),
-        )
-    _log(axes, value)
+        if value == "megabytes":
+            found = [[max(own)] for own in found]
+        sizes = [size(records, table, what) for table in tables]
+        whiskers(axes, sizes, found, color=look.color, marker=look.marker, label=named(method))
+
+
+def _point(found: Sequence[float], value: str) -> float:
+    return max(found) if value == "megabytes" else float(np.mean(found))
 
 
 def _draw_networks(axes: Axes, networks: Sequence[Record], records: int, value: str) -> None:
     """Draw each network at the one length of which there are records."""
-    looks = lines_of(OF_NETWORKS)
-    for method in OF_NETWORKS:
-        found = values(networks, LONGER[0], method, value)
-        height = max(found) if value == "megabytes" else float(np.mean(found))
-        axes.plot(
-            [records],
-            [height],
-            color=looks[method].color,
-            marker=looks[method].marker,
-            linestyle="none",
-            label=named(method),
-        )
-    _log(axes, value)
+    for method, line in lines_of(OF_NETWORKS).items():
+        height = _point(values(networks, LONGER[0], method, value), value)
+        look = {"color": line.color, "marker": line.marker, "linestyle": "none"}
+        axes.plot([records], [height], **look, label=named(method))
 
 
 def _draw_others(axes: Axes, records: Sequence[Record], value: str) -> None:
     """Draw the clique tree on tables that are wide by themselves, and name them."""
+    look = {"color": INK, "marker": "x", "linestyle": "none"}
     for table in OTHERS:
-        found = values(records, table, "clique_tree", value)
-        place = (
-            size(records, table, "columns"),
-            max(found) if value == "megabytes" else float(np.mean(found)),
-        )
-        axes.plot(
-            *place, color=INK, marker="x", linestyle="none", label="clique tree, other tables"
-        )
-        axes.annotate(
-            _title(table),
-            place,
-            xytext=(0, -10),
-            textcoords="offset points",
-            ha="center",
-            fontsize=SMALL,
-            color=GREY,
-        )
-
-
-def _size_axis(axes: Axes, ticks: Sequence[int], what: str) -> None:
-    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    axes.set_xticks([], minor=True)
-    axes.set_xlabel(f"{what} of the table (log)")
-
-
-def _log(axes: Axes, value: str) -> None:
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    ticks = (
-        (0.01, 0.1, 1, 10, 100) if value == "fit_seconds" else (200, 250, 300, 400, 500, 700, 1000)
-    )
-    low, high = axes.get_ylim()
-    kept = [tick for tick in ticks if low <= tick <= high]
-    axes.set_yticks(kept, [f"{tick:g}" for tick in kept])
-    axes.set_yticks([], minor=True)
+        height = _point(values(records, table, "clique_tree", value), value)
+        place = size(records, table, "columns"), height
+        axes.plot(*place, **look, label="clique tree, other tables")
+        said = {"ha": "center", "fontsize": SMALL, "color": GREY}
+        axes.annotate(_title(table), place, (0, -10), textcoords="offset points", **said)
 
 
 EXPERIMENT = Experiment(HERE, (SCALING, NETWORKS), texts, draw, measure)

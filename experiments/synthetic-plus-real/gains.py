@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.measured import Record, by_seed, read, shown
 from dp_synth.figures.style import FULL_WIDTH, GREY, INK, METHODS, below, named, new_figure
-from experiments.outline import RECORDS, RUN_TIME, interval
+from experiments.outline import RECORDS, RUN_TIME, interval, whiskers
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -210,19 +210,8 @@ def draw() -> Figure:
 def _draw(axes: Axes, records: Sequence[Record], table: str, score: str) -> None:
     axes.axhline(0, color=INK, linewidth=0.8)
     for shift, (method, (color, marker)) in enumerate(LOOKS.items()):
-        for place, kept in enumerate(KEPT):
-            away = gains(records, table, kept, (method, ALONE), score=score)
-            if not away:
-                continue
-            mean, half = interval(away)
-            axes.errorbar(
-                place + 0.12 * (shift - 2),
-                mean,
-                yerr=None if np.isnan(half) else half,
-                color=color,
-                marker=marker,
-                markersize=7 if marker == "*" else 4,
-                linestyle="none",
-                capsize=2,
-                label=title(method),
-            )
+        away = [gains(records, table, kept, (method, ALONE), score=score) for kept in KEPT]
+        places = [place + 0.12 * (shift - 2) for place in range(len(KEPT))]
+        size = 7 if marker == "*" else 4
+        look = {"color": color, "marker": marker, "markersize": size, "linestyle": "none"}
+        whiskers(axes, places, away, **look, label=title(method))

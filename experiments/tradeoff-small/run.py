@@ -20,7 +20,7 @@ from experiments.tradeoff_small.covered import (
 import dp_synth as dps
 from benchmarks.measured import RESULTS, read
 from dp_synth.figures.style import FULL_WIDTH, below, lines_of, named, new_figure
-from experiments.outline import RECORDS, RUN_TIME, TIMES, Experiment, run_time, timed
+from experiments.outline import RECORDS, RUN_TIME, TIMES, Experiment, log_axis, run_time, timed
 from experiments.reproduce import rerun
 from paper.documents import markdown
 
@@ -100,10 +100,8 @@ def draw() -> Figure:
                     capsize=3,
                     label=f"{named(method)}, {'rerun' if rerun_too else 'paper'}",
                 )
-        axes.set_xscale("log")
-        axes.set_xticks(EPSILONS, [f"{epsilon:g}" for epsilon in EPSILONS])
-        axes.set_xticks([], minor=True)
         axes.set_xlim(EPSILONS[0] / 2, EPSILONS[-1] * 2)
+        log_axis(axes, "x", EPSILONS)
         axes.set_xlabel("ε")
     panels[0].set_ylabel("TV of pairs (low is good)")
     panels[1].set_ylabel("AUC of gradient boosting")

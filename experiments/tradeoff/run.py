@@ -40,7 +40,7 @@ from dp_synth.figures.style import (
 )
 from dp_synth.figures.summary import ended, spread
 from dp_synth.records import RECORD_COLUMNS
-from experiments.outline import RECORDS, Experiment, timed
+from experiments.outline import RECORDS, Experiment, log_axis, timed
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -273,11 +273,7 @@ def _draw_panel(
         axes.axhline(0.5, color=GREY, linestyle=":", linewidth=1, label="chance")
     draw_series(axes, spreads, series, shown)
     if metric == TV:
-        axes.set_yscale("log")
-        low, high = axes.get_ylim()
-        ticks = [tick for tick in TV_TICKS if low <= tick <= high]
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set_yticks([], minor=True)
+        log_axis(axes, "y", TV_TICKS)
     epsilon_axis(axes, spreads["epsilon"].dropna().unique())
 
 

@@ -23,7 +23,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import RECORDS, RUN_TIME, interval
+from experiments.outline import RECORDS, RUN_TIME, interval, log_axis, whiskers
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -297,20 +297,11 @@ def _draw_bands(axes: Axes, records: Sequence[Record], value: str) -> None:
     for shift, method in enumerate(SHOWN):
         if not games_of(records, method):
             continue
-        spreads = [
-            interval(list(leaks(records, method, STRONG, band, value).values())) for band in BANDS
-        ]
-        line = look(method)
-        axes.errorbar(
-            [place + 0.05 * (shift - (len(SHOWN) - 1) / 2) for place in range(len(BANDS))],
-            [mean for mean, _ in spreads],
-            yerr=[half for _, half in spreads],
-            color=line.color,
-            linestyle=line.dashes,
-            marker=line.marker,
-            elinewidth=0.8,
-            label=title(method),
-        )
+        values = [[*leaks(records, method, STRONG, band, value).values()] for band in BANDS]
+        aside = 0.05 * (shift - (len(SHOWN) - 1) / 2)
+        line, places = look(method), [place + aside for place in range(len(BANDS))]
+        drawn = {"color": line.color, "linestyle": line.dashes, "marker": line.marker}
+        whiskers(axes, places, values, **drawn, elinewidth=0.8, capsize=0, label=title(method))
     chance = 0.5 if value == "auc" else FPR
     axes.axhline(chance, color=GREY, linewidth=0.8, linestyle=":", label="chance")
     axes.set_xticks(range(len(BANDS)), [band.replace(" ", "\n", 1) for band in BANDS])
@@ -332,11 +323,7 @@ def _draw_groups(axes: Axes, records: Sequence[Record], score: str) -> None:
             alpha=0.8,
             label=title(method),
         )
-    axes.set_xscale("log")
-    axes.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
-    axes.set_xticks([], minor=True)
+    log_axis(axes, "x", SIZES)
     axes.set_xlabel("held-out records of the group (log)")
     if score == "tv":
-        axes.set_yscale("log")
-        axes.set_yticks(ERRORS, [f"{error:g}" for error in ERRORS])
-        axes.set_yticks([], minor=True)
+        log_axis(axes, "y", ERRORS)
