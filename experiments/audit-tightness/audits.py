@@ -18,10 +18,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
+from experiments.audit_tightness.tables import audits_table
 from scipy.optimize import brentq
+from scipy.special import ndtri
 
 import dp_synth as dps
 from benchmarks.measured import Record, arguments, keep, read
@@ -38,7 +41,6 @@ from dp_synth.audit import (
 )
 from dp_synth.audit.likelihood_ratio import GaussianComparison, LikelihoodRatios
 from dp_synth.counting import CodeCounts
-from dp_synth.formatting import at_least, at_most
 from dp_synth.mechanisms.table import PrivateTable
 
 DELTA, SEED = 1e-5, 20_261_122
@@ -100,7 +102,7 @@ def audited(one: Audited, epsilon: float, seed: int) -> tuple[AuditReport, float
 
 
 def main() -> None:
-    """Print both tables, and keep a line an audit as soon as it is done."""
+    """Keep a line an audit as soon as it is done, and print what they found."""
     parser = arguments()
     parser.add_argument("--only", help="this synthesizer alone; its lines are not kept")
     asked = parser.parse_args()
@@ -114,7 +116,7 @@ def main() -> None:
             keep(path, [*records, *(one for one in done if one not in records)])
     if asked.only is None:
         keep(path, records)
-    print(*_measurements(), sep="\n")
+    print(audits_table(records), *_measurements(), sep="\n")
     if found := [line for record in records for line in above(record)]:
         sys.exit("above the ledger: " + "; ".join(found))
 
@@ -135,42 +137,17 @@ def above(record: Mapping[str, Any]) -> list[str]:
 
 def _records(chosen: list[Audited], done: Sequence[Record]) -> Iterator[Record]:
     """Yield the record of each audit, of those that are done already without doing them again."""
-    print(
-        "| synthesizer | ledger | if curve | Gaussian threshold | Clopper-Pearson (ceiling) |",
-        end="",
-    )
-    print(" noise factor | passed | design, runs | CPU s |")
-    print("|" + "---|" * 9)
-    for one in chosen:
-        for epsilon in EPSILONS:
-            known = {**asdict(one), "epsilon": epsilon}
-            same = [record for record in done if known.items() <= record.items()]
-            yield same[0] if same else _record(one, epsilon)
+    for one, epsilon in product(chosen, EPSILONS):
+        known = {**asdict(one), "epsilon": epsilon}
+        same = [record for record in done if known.items() <= record.items()]
+        yield same[0] if same else _record(one, epsilon)
 
 
 def _record(one: Audited, epsilon: float) -> Record:
     report, seconds = audited(one, epsilon, SEED)
-    print(_line(one, report, seconds), flush=True)
-    for name, stage in report.stages.items():
-        print(f"|   {name} | {stage} |", flush=True)
+    print(f"{one.label}, epsilon {epsilon:g}: {report}, {seconds:.1f} CPU s", flush=True)
     about = {"seconds": seconds, "version": dps.__version__, "command": "audits.py"}
     return {**asdict(one), "epsilon": epsilon, **about, **report.to_dict()}
-
-
-def _line(one: Audited, report: AuditReport, seconds: float) -> str:
-    threshold, gaussian = report.bounds
-    cells = [
-        one.label,
-        at_most(report.claimed_epsilon, 3),
-        at_least(report.total.epsilon_if_curve or 0.0, 3),
-        at_least(gaussian.epsilon, 3),
-        f"{at_least(threshold.epsilon, 3)} ({at_least(report.ceiling, 2)})",
-        f"{report.total.noise_factor or 0.0:.3f}",
-        "yes" if report.passed else "no: " + ", ".join(report.violations),
-        f"{report.design}, {report.runs}",
-        f"{seconds:.1f}",
-    ]
-    return f"| {' | '.join(cells)} |"
 
 
 def _measurements(runs: int = 400) -> Iterator[str]:
@@ -186,17 +163,11 @@ def _measurements(runs: int = 400) -> Iterator[str]:
         claim = dps.accounting.compose([(dps.accounting.Gaussian(1 / mu, 1.0), 1)])
         rng = np.random.default_rng(SEED)
         test = area_test(scores, claim, budget.delta, level=0.05, rng=rng)
-        seen = math.sqrt(2) * _quantile(test.area), math.sqrt(2) * _quantile(test.low)
+        seen = math.sqrt(2) * ndtri(test.area), math.sqrt(2) * ndtri(test.low)
         yield (
             f"{recipe.name}: measurements have mu {mu:.4f} (share {share:.3f}: "
             f"{math.sqrt(2 * rho * share):.4f}); seen {seen[0]:.3f}, above {seen[1]:.3f} at 95 %"
         )
-
-
-def _quantile(area: float) -> float:
-    from scipy.special import ndtri
-
-    return float(ndtri(area))
 
 
 def _gaussian_scores(
