@@ -9,10 +9,11 @@ is printed at this size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from math import nan, sqrt
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -422,130 +423,125 @@ GROUPS: Mapping[str, Groups] = {
     "five groups, one worse": ((0.8, 0.8, 0.8, 0.8, 0.5),),
     "three attributes of four groups alike": ((0.8,) * 4,) * 3,
 }
-CASES = (
-    *(Case("Scores.auc, by run", law, game.auc) for law, game in GAMES.items()),
-    *(
-        Case("Scores.auc, by target", law, replace(game, cluster="target").auc)
-        for law, game in GAMES.items()
-    ),
-    *(
-        Case(f"Scores.tpr_at_fpr({fpr:g}), by run", law, partial(GAMES[law].tpr, fpr))
-        for fpr in (0.1, 0.01)
-        for law in ("chance", "members higher", "runs move all scores")
-    ),
-    Case("t interval over seeds", "normal", _t_mean),
-    Case("t interval over seeds", "chi squared, 12 degrees", _skewed_mean(t_interval)),
-    Case("BCa interval over seeds", "normal", _bootstrap_mean),
-    Case("BCa interval over seeds", "chi squared, 12 degrees", _skewed_mean(bootstrap_interval)),
-    Case("difference of two methods, seed by seed", "normal", _paired),
-    Case("whisker of a figure or page", "normal", _whisker),
-    Case("live cell, prediction", "normal", _live, nominal=0.01),
-    Case("share of real rows", "normal, a known scale", _placed),
-    Case("Roc.auc", "chance", partial(_two_groups, 0.0)),
-    Case("Roc.auc", "members higher", partial(_two_groups, 1.0)),
-    Case("Roc.auc", "members far higher", partial(_two_groups, 2.5)),
-    Case("Roc.tpr_at_fpr(0.1)", "members higher", partial(_roc_rate, 0.1)),
-    Case("Roc.tpr_at_fpr(0.01)", "members higher", partial(_roc_rate, 0.01)),
-    *(
-        Case("share, success of an attack", f"chance {p:g}", _share_of(share, p))
-        for p in (0.02, 0.1, 0.5)
-    ),
-    *(
-        Case("excess risk", f"{one:g} against {other:g}", partial(_excess, one, other))
-        for one, other in ((0.1, 0.1), (0.5, 0.5), (0.9, 0.5), (0.95, 0.9), (0.05, 0.0))
-    ),
-    Case("difference of two groups", "0.9 less 0.7", _difference_of_shares),
-    Case("mean over groups", "0.95, 0.8, 0.6", _mean_of_shares),
-    *(
-        Case("accuracy loss, recall gain", f"{p:g} fewer", partial(_paired_hits, p))
-        for p in (0.02, 0.1, 0.4)
-    ),
-    *(
-        Case(name, f"{classes} classes, {law}", partial(_score, classes, name, apart))
-        for name in ("auc", "average_precision", "f1")
-        for classes, law, apart in (
-            (2, "told in part", 1.0),
-            (2, "told well", 4.0),
-            (4, "told in part", 1.5),
+PREDICTED = {  # classes, how far apart the model tells them
+    "2 classes, told in part": (2, 1.0),
+    "2 classes, told well": (2, 4.0),
+    "4 classes, told in part": (4, 1.5),
+}
+RANKS = {  # what models score that learned from synthetic records
+    "the same order": (0.5, 0.8, 1.1, 1.4),
+    "two turned around": (0.5, 1.1, 0.8, 1.4),
+    "all turned around": (1.4, 1.1, 0.8, 0.5),
+    "synthetic models alike": (1.0, 1.0, 1.0, 1.0),
+}
+RISES = {  # how scores rise with epsilon, and how far seeds differ
+    "no rise": (0.0, 0.0),
+    "a rise": (1.0, 0.0),
+    "a rise, and effects of seeds": (1.0, 2.0),
+    "a steep rise": (3.0, 0.0),
+}
+RELEASES: Mapping[str, tuple[Synthesizer, int]] = {
+    "a column, Independent": (Independent(), 1),
+    "a pair, MST": (MST(), 2),
+    "a pair, CliqueTree": (CliqueTree(), 2),
+}
+
+
+def _of(name: str, laws: Mapping[str, Draw], **more: Any) -> Iterator[Case]:
+    """Yield one interval under several laws."""
+    return (Case(name, law, draw, **more) for law, draw in laws.items())
+
+
+def _means(
+    interval: Callable[[Floats], tuple[float, float] | None], normal: Draw
+) -> dict[str, Draw]:
+    return {"normal": normal, "chi squared, 12 degrees": _skewed_mean(interval)}
+
+
+def _seeds_and_games() -> Iterator[Case]:
+    """Yield what is made of runs, seeds and games."""
+    yield from _of("Scores.auc, by run", {law: game.auc for law, game in GAMES.items()})
+    by_target = {law: replace(game, cluster="target").auc for law, game in GAMES.items()}
+    yield from _of("Scores.auc, by target", by_target)
+    for fpr in (0.1, 0.01):
+        chosen = ("chance", "members higher", "runs move all scores")
+        laws = {law: partial(GAMES[law].tpr, fpr) for law in chosen}
+        yield from _of(f"Scores.tpr_at_fpr({fpr:g}), by run", laws)
+    yield from _of("t interval over seeds", _means(t_interval, _t_mean))
+    yield from _of("BCa interval over seeds", _means(bootstrap_interval, _bootstrap_mean))
+    yield Case("difference of two methods, seed by seed", "normal", _paired)
+    yield Case("whisker of a figure or page", "normal", _whisker)
+    yield Case("live cell, prediction", "normal", _live, nominal=0.01)
+    yield Case("share of real rows", "normal, a known scale", _placed)
+
+
+def _of_records() -> Iterator[Case]:
+    """Yield what is made of single records, and of models of them."""
+    laws = {"chance": 0.0, "members higher": 1.0, "members far higher": 2.5}
+    yield from _of("Roc.auc", {law: partial(_two_groups, gain) for law, gain in laws.items()})
+    for fpr in (0.1, 0.01):
+        yield Case(f"Roc.tpr_at_fpr({fpr:g})", "members higher", partial(_roc_rate, fpr))
+    chances = {f"chance {p:g}": _share_of(share, p) for p in (0.02, 0.1, 0.5)}
+    yield from _of("share, success of an attack", chances)
+    pairs = ((0.1, 0.1), (0.5, 0.5), (0.9, 0.5), (0.95, 0.9), (0.05, 0.0))
+    against = {f"{one:g} against {other:g}": partial(_excess, one, other) for one, other in pairs}
+    yield from _of("excess risk", against)
+    yield Case("difference of two groups", "0.9 less 0.7", _difference_of_shares)
+    yield Case("mean over groups", "0.95, 0.8, 0.6", _mean_of_shares)
+    fewer = {f"{p:g} fewer": partial(_paired_hits, p) for p in (0.02, 0.1, 0.4)}
+    yield from _of("accuracy loss, recall gain", fewer)
+    for name in ("auc", "average_precision", "f1"):
+        told = {law: partial(_score, n, name, apart) for law, (n, apart) in PREDICTED.items()}
+        yield from _of(name, told)
+    yield Case("auc loss or gain", "two models on the same records", _auc_gain)
+    for name in ("r2", "mean_absolute_error"):
+        yield Case(name, "normal", partial(_errors, name))
+    yield Case("mean AUC of several models", "four", partial(_several, "mean_auc"))
+    ranks = {law: partial(_ranks, RANKS["the same order"], own) for law, own in RANKS.items()}
+    yield from _of("several_models:rank_agreement", ranks)
+
+
+def _of_groups() -> Iterator[Case]:
+    """Yield what is made of groups of records, of budgets, and of releases."""
+    for what, draw in (
+        ("gap of rates", _gap),
+        ("worst rate", _worst),
+        ("mean rate", _mean_of_groups),
+    ):
+        yield from _of(
+            f"subgroups, {what}", {law: partial(draw, groups) for law, groups in GROUPS.items()}
         )
-    ),
-    Case("auc loss or gain", "two models on the same records", _auc_gain),
-    *(Case(name, "normal", partial(_errors, name)) for name in ("r2", "mean_absolute_error")),
-    Case("mean AUC of several models", "four", partial(_several, "mean_auc")),
-    *(
-        Case("several_models:rank_agreement", law, partial(_ranks, (0.5, 0.8, 1.1, 1.4), learned))
-        for law, learned in (
-            ("the same order", (0.5, 0.8, 1.1, 1.4)),
-            ("two turned around", (0.5, 1.1, 0.8, 1.4)),
-            ("all turned around", (1.4, 1.1, 0.8, 0.5)),
-            ("synthetic models alike", (1.0, 1.0, 1.0, 1.0)),
-        )
-    ),
-    *(
-        Case("subgroups, gap of rates", law, partial(_gap, groups))
-        for law, groups in GROUPS.items()
-    ),
-    *(
-        Case("subgroups, worst rate", law, partial(_worst, groups))
-        for law, groups in GROUPS.items()
-    ),
-    *(
-        Case("subgroups, mean rate", law, partial(_mean_of_groups, groups))
-        for law, groups in GROUPS.items()
-    ),
-    Case("subgroups:tv_gap", "four groups alike", partial(_gap_of_distances, (0.2,) * 4)),
-    Case("subgroups:tv_gap", "one of four far", partial(_gap_of_distances, (0.2, 0.2, 0.2, 0.7))),
-    Case("subgroups:auc_gap", "four groups alike", partial(_gap_of_areas, (1.0,) * 4)),
-    Case("subgroups:auc_gap", "one of four worse", partial(_gap_of_areas, (2.0, 2.0, 2.0, 0.5))),
-    *(
-        Case(
-            f"rank correlation with epsilon, {'seeds left out' if seeds else 'points drawn again'}",
-            law,
-            partial(_growth, seeds, rise, shared),
-            nominal=0.025,
-            slow=True,
-        )
-        for law, rise, shared in (
-            ("no rise", 0.0, 0.0),
-            ("a rise", 1.0, 0.0),
-            ("a rise, and effects of seeds", 1.0, 2.0),
-            ("a steep rise", 3.0, 0.0),
-        )
-        for seeds in (False, True)
-    ),
-    *(
-        Case("standard error of a release", law, partial(_errors_of_release, method, columns))
-        for law, method, columns in (
-            ("a column, Independent", Independent(), 1),
-            ("a pair, MST", MST(), 2),
-            ("a pair, CliqueTree", CliqueTree(), 2),
-        )
-    ),
-    *(
-        Case(f"tv{degree}", "both drawn", _metric(_tv(degree), "tv", _both_drawn))
-        for degree in (1, 2)
-    ),
-    *(
-        Case(name, "both drawn", _metric(correlation, name, _both_drawn))
-        for name in ("correlation:pearson", "correlation:cramers_v", "correlation:ratio")
-    ),
-    *(
-        Case(name, "synthetic drawn", _metric(rare_combinations, name, _against_fixed))
-        for name in ("rare_combinations:recall", "rare_combinations:precision")
-    ),
-    *(
-        Case(name, "synthetic drawn", _metric(range_queries, name, _against_fixed), slow=True)
-        for name in ("range_queries", "range_queries:prefix")
-    ),
-    Case(
-        "equivalent_sample",
-        "synthetic drawn",
-        _metric(lambda one: {"": equivalent_sample(one)}, "", _against_fixed),
-        slow=True,
-        middle=np.median,
-    ),
-    *(
-        Case(name, "both drawn", _metric(propensity_mse, name, _both_drawn), (60,), slow=True)
-        for name in ("propensity_mse:logistic", "propensity_mse:logistic:ratio")
-    ),
-)
+    distances = {"four groups alike": (0.2,) * 4, "one of four far": (0.2, 0.2, 0.2, 0.7)}
+    laws = {law: partial(_gap_of_distances, tied) for law, tied in distances.items()}
+    yield from _of("subgroups:tv_gap", laws)
+    areas = {"four groups alike": (1.0,) * 4, "one of four worse": (2.0, 2.0, 2.0, 0.5)}
+    laws = {law: partial(_gap_of_areas, gains) for law, gains in areas.items()}
+    yield from _of("subgroups:auc_gap", laws)
+    for law, (rise, shared) in RISES.items():
+        for by_seed in (False, True):
+            limit = "seeds left out" if by_seed else "points drawn again"
+            draw = partial(_growth, by_seed, rise, shared)
+            name = f"rank correlation with epsilon, {limit}"
+            yield Case(name, law, draw, nominal=0.025, slow=True)
+    errors = {law: partial(_errors_of_release, *made) for law, made in RELEASES.items()}
+    yield from _of("standard error of a release", errors)
+
+
+def _of_tables() -> Iterator[Case]:
+    """Yield what is made of two tables."""
+    for degree in (1, 2):
+        yield Case(f"tv{degree}", "both drawn", _metric(_tv(degree), "tv", _both_drawn))
+    for name in ("correlation:pearson", "correlation:cramers_v", "correlation:ratio"):
+        yield Case(name, "both drawn", _metric(correlation, name, _both_drawn))
+    for name in ("rare_combinations:recall", "rare_combinations:precision"):
+        yield Case(name, "synthetic drawn", _metric(rare_combinations, name, _against_fixed))
+    for name in ("range_queries", "range_queries:prefix"):
+        draw = _metric(range_queries, name, _against_fixed)
+        yield Case(name, "synthetic drawn", draw, slow=True)
+    draw = _metric(lambda one: {"": equivalent_sample(one)}, "", _against_fixed)
+    yield Case("equivalent_sample", "synthetic drawn", draw, slow=True, middle=np.median)
+    for name in ("propensity_mse:logistic", "propensity_mse:logistic:ratio"):
+        yield Case(name, "both drawn", _metric(propensity_mse, name, _both_drawn), (60,), slow=True)
+
+
+CASES = (*_seeds_and_games(), *_of_records(), *_of_groups(), *_of_tables())
