@@ -265,7 +265,7 @@ def shown_training(name: str) -> Iterator[None]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from dp_synth.progress import watching
+    from dp_synth.progress import watching_training
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     words = TextColumn("{task.fields[said]}")
@@ -276,7 +276,7 @@ def shown_training(name: str) -> Iterator[None]:
             done, steps, said = progress.step, progress.steps, describe(progress)
             shown.update(task, completed=done, total=steps, said=said, visible=True)
 
-        with watching(show):
+        with watching_training(show):
             yield
 
 
