@@ -31,6 +31,7 @@ from experiments.accounting_gain.multipliers import (
 )
 
 import dp_synth as dps
+from benchmarks.inputs import scored
 from benchmarks.measured import Record, by_seed, chosen, read, shown
 from dp_synth.accounting import Gaussians, Plan, Selections
 from dp_synth.domain import Domain
@@ -156,15 +157,8 @@ def _fit(task: Record) -> Record:
     started = time.process_time()
     release = recipe.fit(data.train, data.schema, dps.PrivacyBudget(spent, DELTA), seed=seed)
     seconds = time.process_time() - started
-    rows = release.sample(seed=seed)
-    models = {"boosting": dps.metrics.MODELS["gradient_boosting"]}
-    scores = dps.metrics.utility(rows, data.holdout, data.schema, models=models, seed=seed)
-    return {
-        "true_epsilon": spent,
-        "tv": dps.metrics.workload_error(data.train, rows, data.schema).value,
-        "auc": scores["boosting"]["auc"].value,
-        "seconds": round(seconds, 3),
-    }
+    found = scored(release.sample(seed=seed), data, seed)
+    return {"true_epsilon": spent, **found, "seconds": round(seconds, 3)}
 
 
 # Draw

@@ -19,6 +19,7 @@ import numpy as np
 from experiments.what_leaks_buy.leaks import DELTA, EPSILON, HONEST, LEAKS
 
 import dp_synth as dps
+from benchmarks.inputs import scored
 from benchmarks.measured import RESULTS, ROOT, Record, by_seed, chosen, read, shown
 from dp_synth.accounting import Gaussian, compose
 from dp_synth.accounting.calibration import noise_factor
@@ -87,13 +88,7 @@ def _fit(leak: str, seed: int) -> Record:
     started = time.process_time()
     rows = LEAKS[leak].rows(data, seed)
     seconds = time.process_time() - started
-    models = {"boosting": dps.metrics.MODELS["gradient_boosting"]}
-    scores = dps.metrics.utility(rows, data.holdout, data.schema, models=models, seed=seed)
-    return {
-        "tv": dps.metrics.workload_error(data.train, rows, data.schema).value,
-        "auc": scores["boosting"]["auc"].value,
-        "seconds": round(seconds, 3),
-    }
+    return {**scored(rows, data, seed), "seconds": round(seconds, 3)}
 
 
 # Draw
