@@ -46,7 +46,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import RECORDS, Experiment, answer, begin, interval, log_axis
+from experiments.outline import RECORDS, Experiment, answer, begin, ends, interval, log_axis
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def _seeds(records: list[Record]) -> str:
         for method, accountings in FITTED.items()
         for accounting, epsilon in product(accountings, EPSILONS)
     ]
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    return ends(counts)
 
 
 def _draw_noise(axes: Axes, records: list[Record], plan: str) -> None:

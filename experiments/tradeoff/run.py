@@ -31,7 +31,7 @@ from dp_synth.figures.style import (
     new_figure,
 )
 from dp_synth.figures.summary import ended, spread
-from experiments.outline import RECORDS, Experiment, log_axis, timed
+from experiments.outline import RECORDS, Experiment, ends, log_axis, timed
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -201,10 +201,7 @@ def texts() -> dict[str, str]:
     said["loudest"] = loudest(found, LEAKAGE_EPSILON)
     said["failed"] = f"{len(failed)}"
     counts = fitted[fitted["error"] == ""].groupby(["dataset", "task", "synthesizer", "epsilon"])
-    seeds = counts["seed"].nunique()
-    said["seeds"] = (
-        f"{seeds.min()}" if seeds.min() == seeds.max() else (f"{seeds.min()} to {seeds.max()}")
-    )
+    said["seeds"] = ends(counts["seed"].nunique())
     return said
 
 
