@@ -26,7 +26,7 @@ import dp_synth as dps
 from benchmarks.versions import ROOT, taken_by
 from dp_synth import attacks, metrics
 from dp_synth.attacks import ATTACKS, Guessing, Secret
-from dp_synth.attacks.attribute import GUESSES, Method
+from dp_synth.attacks.article_29 import GUESSES, Method
 from dp_synth.schema import Schema
 
 PARTS = ("members", "others", "reference", "synthetic")

@@ -24,8 +24,8 @@ from scipy.special import ndtr
 from benchmarks.measured import ROOT, Record, keep
 from dp_synth import __version__
 from dp_synth.accounting import Event, Gaussian, Selection, compose
+from dp_synth.accounting.budget import zcdp_rho
 from dp_synth.accounting.calibration import noise_factor
-from dp_synth.accounting.conversions import zcdp_rho
 from dp_synth.accounting.events import NoisyVote, Pure, SampledGaussian
 from paper.documents import markdown
 

@@ -18,8 +18,8 @@ from dp_synth.accounting import (
     calibrate,
     compose,
 )
+from dp_synth.accounting.budget import gaussian_epsilon, zcdp_rho
 from dp_synth.accounting.calibration import noise_factor
-from dp_synth.accounting.conversions import gaussian_epsilon, zcdp_rho
 from dp_synth.accounting.events import NoisyVote, SampledGaussian
 from dp_synth.accounting.filters import cost, limit
 

@@ -22,7 +22,8 @@ from benchmarks.measured import RESULTS, Record, keep, read
 from dp_synth import MST, PrivacyBudget, __version__
 from dp_synth.audit import audit
 from dp_synth.audit.planted import PLANTED, audit_planted
-from dp_synth.audit.planted.base import DELTA, PlantedBug, StructuralBug
+from dp_synth.audit.planted.attacked import DELTA, PlantedBug
+from dp_synth.audit.planted.examined import StructuralBug
 from dp_synth.metrics.estimate import clopper_pearson
 from experiments.faults import noise_of
 

@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 
 from benchmarks.measured import arguments, keep
 from dp_synth.accounting import Gaussian, compose
-from dp_synth.accounting.conversions import gaussian_epsilon
+from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.audit import Worlds, area_test, clopper_pearson_bound, gaussian_bound
 from dp_synth.metrics.estimate import clopper_pearson
 from paper.documents import markdown

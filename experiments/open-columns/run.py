@@ -37,7 +37,7 @@ def thresholds(epsilon: float, delta: float, columns: int) -> list[float]:
     from scipy.special import ndtri
 
     from dp_synth.accounting import Gaussians, Plan, PrivacyBudget, ThresholdedGaussians, compose
-    from dp_synth.accounting.conversions import gaussian_delta
+    from dp_synth.accounting.budget import gaussian_delta
     from dp_synth.accounting.events import Gaussian, PartitionSelection, ThresholdedGaussian
     from dp_synth.accounting.filters import limit
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.measured import RESULTS, Record, keep, read
 from benchmarks.versions import ONE_THREAD, ROOT, lines_by
-from dp_synth.benchmark.reruns import LiveCell
+from dp_synth.benchmark.diff import LiveCell
 from paper.documents import markdown
 
 LINES = RESULTS / "dpgan_steadiness.jsonl"

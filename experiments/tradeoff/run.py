@@ -18,7 +18,7 @@ import yaml
 import dp_synth as dps
 from benchmarks.measured import RESULTS, ROOT
 from dp_synth.benchmark import Grid, read_record_file, run_grid, write_record_file
-from dp_synth.figures.curves import draw_series
+from dp_synth.figures.curves import draw_series, ended, spread
 from dp_synth.figures.style import (
     BASELINES,
     FULL_WIDTH,
@@ -30,7 +30,6 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from dp_synth.figures.summary import ended, spread
 from experiments.outline import RECORDS, Experiment, ends, log_axis, timed
 from paper.documents import markdown
 

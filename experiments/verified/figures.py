@@ -29,7 +29,7 @@ from dp_synth.accounting import (
     calibrate,
     compose,
 )
-from dp_synth.accounting.conversions import gaussian_delta, gaussian_epsilon, zcdp_delta
+from dp_synth.accounting.budget import gaussian_delta, gaussian_epsilon, zcdp_delta
 from dp_synth.accounting.events import NoisyVote, Pure, SampledGaussian, ZeroConcentrated
 from dp_synth.accounting.fft_composition import LossSum
 from dp_synth.accounting.filters import cost
@@ -38,11 +38,10 @@ from dp_synth.accounting.pld import event_by_event
 from dp_synth.accounting.selection_block import block_curve
 from dp_synth.audit import Roc, Worlds, area_test, clopper_pearson_bound, gaussian_bound
 from dp_synth.domain import Domain
-from dp_synth.mechanisms.exponential import Dependences
 from dp_synth.mechanisms.noise import exact_choice, rounded_gaussian
 from dp_synth.mechanisms.partition_selection import chance_alone, least_count
 from dp_synth.mechanisms.pate import ABOVE_HALF
-from dp_synth.mechanisms.table import PrivateTable, dependence_sensitivity
+from dp_synth.mechanisms.table import Dependences, PrivateTable, dependence_sensitivity
 
 Floats = NDArray[np.float64]
 Verdict = tuple[str, bool]

@@ -24,22 +24,18 @@ from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks.excess_risk import excess
 from dp_synth.attacks.scores import Cluster, Scores
 from dp_synth.audit import Roc
-from dp_synth.benchmark.reruns import LiveCell
+from dp_synth.benchmark.diff import LiveCell
 from dp_synth.benchmark.statistics import bootstrap_interval, t_interval
 from dp_synth.benchmark.statistics.scores import Scale
-from dp_synth.figures.summary import spread
+from dp_synth.figures.curves import spread
 from dp_synth.inference.bootstrap import REPLICAS
 from dp_synth.metrics import Compared, Estimate, RealTables, subgroups
+from dp_synth.metrics.cell_metrics import equivalent_sample, range_queries, rare_combinations
 from dp_synth.metrics.correlation import correlation
-from dp_synth.metrics.equivalent_sample import equivalent_sample
 from dp_synth.metrics.estimate import difference, paired_difference, share, weighted_mean
 from dp_synth.metrics.fidelity import mean_total_variation
-from dp_synth.metrics.propensity import propensity_mse
-from dp_synth.metrics.range_queries import range_queries
-from dp_synth.metrics.rare_combinations import rare_combinations
-from dp_synth.metrics.regression import Errors
-from dp_synth.metrics.several_models import intervals_over_models, rank_agreement
-from dp_synth.metrics.utility import Predicted, auc_gain, auc_of, scores_of
+from dp_synth.metrics.model_metrics import intervals_over_models, propensity_mse, rank_agreement
+from dp_synth.metrics.prediction import Errors, Predicted, auc_gain, auc_of, scores_of
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, CliqueTree, Independent, Synthesizer
 from dp_synth.transcript import measured

@@ -26,7 +26,7 @@ import dp_synth as dps
 from benchmarks.inputs import Source, boosted_auc, load
 from benchmarks.measured import Record, append, arguments, chosen, read
 from dp_synth.accounting import Plan, Votes
-from dp_synth.accounting.conversions import gaussian_epsilon
+from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.audit import Worlds, clopper_pearson_bound
 from dp_synth.domain import Domain
 from dp_synth.mechanisms.pate import Ballots, Questions, Teachers, ballots, leanings, winners

@@ -1,4 +1,4 @@
-"""Risk tables: what every attack finds on one synthetic table, beside its control and baseline."""
+"""The registry of attacks and guesses, and the risk table of what each finds on one table."""
 
 from __future__ import annotations
 
@@ -9,36 +9,89 @@ from math import nan
 import numpy as np
 import pandas as pd
 
-from dp_synth.attacks.attribute import BAYES, NEAREST, PREDICTOR
+from dp_synth.attacks.article_29 import (
+    BAYES,
+    LINKABILITY,
+    NEAREST,
+    ONE_VALUE,
+    PREDICTOR,
+    THREE_VALUES,
+    attribute_inference,
+    linkability,
+    singling_out,
+)
 from dp_synth.attacks.base import Attack
-from dp_synth.attacks.density import DensityRatio
-from dp_synth.attacks.distance import ClosestRecord
+from dp_synth.attacks.density import DensityRatio, GenLRA, KernelDensityRatio, SyntheticClassifier
+from dp_synth.attacks.distance import (
+    ClosestRecord,
+    DistanceDifference,
+    NearestRecords,
+    RecordsWithinRadius,
+)
 from dp_synth.attacks.excess_risk import AttackedTables, Guess
-from dp_synth.attacks.linkability import LINKABILITY
-from dp_synth.attacks.reconstruction import RECONSTRUCTION
-from dp_synth.attacks.singling_out import ONE_VALUE, THREE_VALUES
+from dp_synth.attacks.marginal_ratio import MarginalRatio
+from dp_synth.attacks.reconstruction import RECONSTRUCTION, ReconSyn, linear_reconstruction
+from dp_synth.attacks.scores import lira, rmia
+from dp_synth.attacks.shadow import GroundhogFeatures, TargetedCounts
+from dp_synth.attacks.targets import vulnerability
+from dp_synth.attacks.transcript_ratio import TranscriptRatio
 from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
-from dp_synth.metrics.auc import area_under_roc
-from dp_synth.metrics.estimate import Estimate
+from dp_synth.extensions import find
+from dp_synth.metrics.estimate import Estimate, area_under_roc
 from dp_synth.schema import Schema
 
 INTERNAL = "internal: computed from private rows"
 MOST_RECORDS = 2000  # attacked in each group
 
+ATTACKS: dict[str, type[Attack]] = {
+    attack.name: attack
+    for attack in (
+        ClosestRecord,
+        DensityRatio,
+        NearestRecords,
+        RecordsWithinRadius,
+        DistanceDifference,
+        KernelDensityRatio,
+        GenLRA,
+        SyntheticClassifier,
+        MarginalRatio,
+        TranscriptRatio,
+    )
+}
+
+CITABLE = (  # what is neither in ATTACKS nor a guess
+    lira,
+    rmia,
+    TargetedCounts,
+    GroundhogFeatures,
+    attribute_inference,
+    singling_out,
+    linkability,
+    linear_reconstruction,
+    ReconSyn,
+    vulnerability,
+)
+
 MEMBERSHIP: tuple[Attack, ...] = (ClosestRecord(), DensityRatio())
 GUESSES: dict[str, Guess] = {
     guess.name: guess
-    for guess in (
-        ONE_VALUE,
-        THREE_VALUES,
-        LINKABILITY,
-        NEAREST,
-        BAYES,
-        PREDICTOR,
-        RECONSTRUCTION,
-    )
+    for guess in (ONE_VALUE, THREE_VALUES, LINKABILITY, NEAREST, BAYES, PREDICTOR, RECONSTRUCTION)
 }
+
+
+def attack_named(name: str) -> Attack:
+    """Return the attack of that name: ours, an installed package's, or ``module:Class``.
+
+    InputError, with the nearest name, where there is none, or it is no attack.
+    """
+    known: dict[str, object] = dict(ATTACKS)
+    found = find("attacks", name, known)
+    if isinstance(found, Attack):  # one that was given with its settings
+        return found
+    if not isinstance(found, type) or not issubclass(found, Attack):
+        raise InputError(f"{name!r} must be a class that is an Attack")
+    return found()
 
 
 @dataclass(frozen=True)

@@ -6,27 +6,25 @@ Each function examines what it makes with the fault, or without it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dp_synth.accounting import Accountant, Event, Gaussian, Gaussians, Plan, PrivacyBudget, Votes
 from dp_synth.audit.checks import (
     CheckResult,
+    accountant_is_certified,
+    answers_are_charged,
     fresh_randomness,
+    ledger_adds_up,
     on_a_fixed_grid,
     sampled_by_poisson,
     schema_ignores_data,
+    stages_within,
     teachers_are_disjoint,
 )
-from dp_synth.audit.ledger_checks import (
-    accountant_is_certified,
-    answers_are_charged,
-    ledger_adds_up,
-    stages_within,
-)
-from dp_synth.audit.planted.base import DELTA, StructuralBug
+from dp_synth.audit.planted.attacked import DELTA, CaughtBy
 from dp_synth.mechanisms.noise import rounded_gaussian
 from dp_synth.transcript import VoteAnswer
 
@@ -38,6 +36,17 @@ EPOCHS, BATCHES, BATCH = 8, 10, 40
 ASKED, CHARGED = 20, 15  # votes
 TEACHERS = 5
 ANSWERS = 12  # of Gaussian noise, in an ordinary regime of accounting and in one of little noise
+
+
+@dataclass(frozen=True)
+class StructuralBug:
+    """A fault that no attack is needed for: ``examine(faulty, rng)`` checks it, or its absence."""
+
+    name: str
+    fault: str
+    twin_of: str
+    examine: Callable[[bool, np.random.Generator], CheckResult]
+    caught_by: CaughtBy = "structural"
 
 
 def noise_of_a_seed(faulty: bool, rng: np.random.Generator) -> CheckResult:
