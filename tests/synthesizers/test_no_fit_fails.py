@@ -95,14 +95,14 @@ def end_well(
     assert release.epsilon <= budget.epsilon
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 @pytest.mark.parametrize("name", list(SYNTHESIZERS))
 def test_a_fit_of_any_domain_ends_well_or_is_refused_beforehand(name: str, seed: int) -> None:
     end_well(*random_case(name, seed, most=100))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 60))
+@pytest.mark.parametrize("seed", range(1, 60))
 @pytest.mark.parametrize("name", list(SYNTHESIZERS))
 def test_many_fits_of_any_domain_end_well_or_are_refused_beforehand(name: str, seed: int) -> None:
     end_well(*random_case(name, seed))
