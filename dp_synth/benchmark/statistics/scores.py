@@ -217,10 +217,13 @@ def over_seeds(records: pd.DataFrame, interval: Kind = "t") -> pd.DataFrame:
         values = group["value"].to_numpy(float)
         ends = INTERVALS[interval](values)
         low, high = ends or (np.nan, np.nan)
-        note = "" if ends else _why_none(len(values), interval)
+        note = f"{len(values)} seeds: no {interval} interval of fewer than {FEWEST_RESAMPLED}"
+        note = "" if ends else "one seed: no interval" if len(values) == 1 else note
         rows.append((*series, float(values.mean()), low, high, len(values), note))
     means = pd.DataFrame(rows, columns=[name for name in MEAN_COLUMNS if name != "failed"])
-    return _with_failed(means, records)[MEAN_COLUMNS]
+    failed = failed_cells(records).groupby(list(SERIES), dropna=False)["seed"].nunique()
+    means = means.merge(failed.rename("failed").reset_index(), how="left", on=list(SERIES))
+    return means.assign(failed=means["failed"].fillna(0).astype(int))[MEAN_COLUMNS]
 
 
 def bootstrap_interval(
@@ -257,24 +260,6 @@ def bootstrap_interval(
 INTERVALS: MappingProxyType[str, Callable[[NDArray[np.float64]], Ends | None]] = MappingProxyType(
     {"t": t_interval, "bootstrap": bootstrap_interval}
 )
-
-
-def _why_none(seeds: int, interval: Kind) -> str:
-    if seeds == 1:
-        return "one seed: no interval"
-    return f"{seeds} seeds: no {interval} interval of fewer than {FEWEST_RESAMPLED}"
-
-
-def _with_failed(means: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
-    counts = failed_cells(records).groupby(list(SERIES), dropna=False)["seed"].nunique()
-    known = dict(zip(map(_plain, counts.index), counts, strict=True))
-    series = means[list(SERIES)].itertuples(index=False)
-    return means.assign(failed=[int(known.get(_plain(key), 0)) for key in series])
-
-
-def _plain(key: Sequence[object]) -> tuple[object, ...]:
-    """Return a key under which all kinds of missing are one."""
-    return tuple(None if pd.isna(part) else part for part in key)  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True, eq=False)
