@@ -229,18 +229,14 @@ class Rows:
 def rows_of(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
     """Return rows of the cell's baseline, peer or synthesizer, as many as were ``fitted``."""
     if cell.epsilon is None or cell.delta is None or cell.adjacency is None:
-        return _baseline(cell, fitted, fresh)
+        rng = np.random.default_rng(child_seed(cell.seed, "sample"))
+        if cell.synthesizer == SAMPLE_OF_ROWS:
+            return Rows(sample_of_rows(fitted, parse_json(cell.settings)["share"], rng))
+        return Rows(BASELINES[cell.synthesizer](fitted, fresh, rng))
     budget = PrivacyBudget(cell.epsilon, cell.delta, cell.adjacency)
     if names_peer(cell.synthesizer):
         return _from_peer(cell, budget, fitted)
     return _fitted(cell, budget, fitted)
-
-
-def _baseline(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
-    rng = np.random.default_rng(child_seed(cell.seed, "sample"))
-    if cell.synthesizer == SAMPLE_OF_ROWS:
-        return Rows(sample_of_rows(fitted, parse_json(cell.settings)["share"], rng))
-    return Rows(BASELINES[cell.synthesizer](fitted, fresh, rng))
 
 
 def _from_peer(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:

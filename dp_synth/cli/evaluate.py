@@ -13,13 +13,14 @@ import typer
 
 from dp_synth.cli.arguments import (
     Neighbours,
+    Reference,
     find_modules_here,
     reading_arguments,
     table_of,
     takes_dialect,
 )
 from dp_synth.cli.outputs import Outputs, aligned, delivered, shown_work, write_each, write_text
-from dp_synth.cli.synthesize import recipe_of
+from dp_synth.cli.synthesize import Settings, recipe_of
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
@@ -157,9 +158,7 @@ def attack(
     synthetic: Synthetic,
     schema: SchemaFile,
     dialect: Dialect,
-    reference: Annotated[
-        Path | None, typer.Option(help="Other rows of the same people, for the attacker.")
-    ] = None,
+    reference: Reference = None,
     names: Annotated[
         list[str] | None,
         typer.Option(
@@ -372,9 +371,7 @@ def audit(
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
     dialect: Dialect,
     synthesizer: Annotated[str, typer.Option(help="Its name, or module:Class.")] = "mst",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
-    ] = None,
+    settings: Settings = None,
     adjacency: Neighbours = "add_remove",
     design: Annotated[
         str, typer.Option(help="The tables: worst_case, or search for those that tell most.")

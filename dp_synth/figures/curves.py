@@ -258,7 +258,9 @@ def tradeoff(records: pd.DataFrame, metric: str | None = None) -> tuple[Axes, ..
     metric = metric or next((name for name in TRADEOFF_METRICS if name in measured), "")
     if not {metric, LEAKAGE} <= measured:
         return ()
-    points = points_of(rows, metric)
+    # Of leakage (x) and of the metric (y).
+    x, y = spread(rows, LEAKAGE), spread(rows, metric)
+    points = x.merge(y, on=["series", "epsilon"], suffixes=("_x", "_y"))
     looks = lines_of(fitted_series(rows))
     wide = min(len(looks), ABREAST)
     tall = -(-len(looks) // wide)
@@ -281,12 +283,6 @@ def tradeoff(records: pd.DataFrame, metric: str | None = None) -> tuple[Axes, ..
     note = f"{conditions(rows)}; attack: {named(ATTACK)} on all targets"
     below(figure, axes, note, message=f"{better}; {TRADEOFF_MESSAGE}" if wide > 1 else "")
     return axes
-
-
-def points_of(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return ``series, epsilon`` with mean, low and high of the leakage (x) and a metric (y)."""
-    left, right = spread(rows, LEAKAGE), spread(rows, metric)
-    return left.merge(right, on=["series", "epsilon"], suffixes=("_x", "_y"))
 
 
 def _draw_tradeoff(axes: Axes, points: pd.DataFrame, name: str, looks: Mapping[str, Line]) -> None:

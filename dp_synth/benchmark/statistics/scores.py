@@ -105,17 +105,13 @@ def better(metric: str, task: str = "utility") -> Better:
     >>> better("auc:density_ratio:isolated", "leakage"), better("auc:gradient_boosting", "leakage")
     ('lower', 'higher')
     """
+    from dp_synth.metrics import MODELS
+
     if task == "leakage" and metric.startswith("auc"):
-        return "higher" if _is_model(metric) else "lower"
+        return "higher" if metric.partition(":")[2] in MODELS else "lower"
     if metric.startswith(("tpr_at_fpr", "cost:")):
         return "lower"
     return _said_by_itself(metric)
-
-
-def _is_model(metric: str) -> bool:
-    from dp_synth.metrics import MODELS
-
-    return metric.partition(":")[2] in MODELS
 
 
 def _said_by_itself(metric: str) -> Better:
