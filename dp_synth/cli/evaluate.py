@@ -79,7 +79,7 @@ def evaluate(
     is computed on real rows and is not differentially private.
     """
     from dp_synth.counting.size import COMPARED, check_room
-    from dp_synth.datasets.overlap import refuse_shared
+    from dp_synth.frames import refuse_shared
     from dp_synth.metrics import Compared, RealTables
     from dp_synth.metrics.evaluation import evaluation_of
     from dp_synth.report.evaluation import TITLE
@@ -250,7 +250,8 @@ def _targets(
     """Return the members and the non-members to aim at: of each at most so many, by the seed."""
     import numpy as np
 
-    from dp_synth.datasets.overlap import refuse_shared
+    from dp_synth.errors import InputError
+    from dp_synth.frames import refuse_shared
 
     members, non_members = (table_of(path, schema) for path in paths)
     for path, table in zip(paths, (members, non_members), strict=True):

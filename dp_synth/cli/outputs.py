@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
     from dp_synth.accounting import Accountant, Ledger, Portion
-    from dp_synth.nn.progress import Progress
+    from dp_synth.progress import Progress
     from dp_synth.release import Release
     from dp_synth.schema import Schema
 
@@ -265,7 +265,7 @@ def shown_training(name: str) -> Iterator[None]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from dp_synth.nn.progress import watching
+    from dp_synth.progress import watching_training
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     words = TextColumn("{task.fields[said]}")
@@ -276,7 +276,7 @@ def shown_training(name: str) -> Iterator[None]:
             done, steps, said = progress.step, progress.steps, describe(progress)
             shown.update(task, completed=done, total=steps, said=said, visible=True)
 
-        with watching(show):
+        with watching_training(show):
             yield
 
 
@@ -301,7 +301,7 @@ def bar(*columns: ProgressColumn, stays: bool = False) -> Iterator[Bar]:
 def describe(progress: Progress) -> str:
     """Return the loss, and epsilon where something private is asked, in a few words.
 
-    >>> from dp_synth.nn.progress import Progress
+    >>> from dp_synth.progress import Progress
     >>> describe(Progress(50, 100, 1.25, 0.5)), describe(Progress(50, 100, 1.25))
     ('loss 1.25, epsilon 0.500', 'loss 1.25')
     """

@@ -14,7 +14,7 @@ import pandas as pd
 
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger, compose
-from dp_synth.accounting.conversions import zcdp_rho
+from dp_synth.accounting.budget import zcdp_rho
 from dp_synth.accounting.events import Event
 from dp_synth.accounting.filters import cost
 from dp_synth.accounting.ledger import Entry, describe_all

@@ -20,17 +20,17 @@ import pandas as pd
 from dp_synth._version import __version__
 from dp_synth.attacks import ATTACKS, Attack, AttackerView
 from dp_synth.attacks.excess_risk import Guess
-from dp_synth.attacks.risk_table import (
+from dp_synth.attacks.registry import (
     INTERNAL,
     Risk,
     attacked_tables,
     guess_risks,
     membership_risk,
 )
-from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
 from dp_synth.files import PRIVATE, passing_name
 from dp_synth.formatting import at_most
+from dp_synth.frames import refuse_shared
 from dp_synth.metrics.estimate import TAIL, Estimate
 from dp_synth.release import Release
 from dp_synth.report.guarantee import upward
@@ -308,7 +308,7 @@ def of_membership(area: Estimate, *, similarity: bool, largest_auc: float | None
 def of_guess(guess: Guess, attacked: float, control: float, risk: Estimate) -> str:
     """Return what a guess was worth on fitted records, beside records that were never fitted.
 
-    >>> from dp_synth.attacks.linkability import LINKABILITY
+    >>> from dp_synth.attacks.article_29 import LINKABILITY
     >>> print(of_guess(LINKABILITY, 0.3, 0.1, Estimate(0.2222, 0.1, 0.3)))
     The two halves of a fitted record were linked in 30.0 % of tries, those of a fresh one in \
 10.0 %. Being fitted adds 22.2 % (10.0 to 30.0 %) of what was left to gain.

@@ -15,7 +15,7 @@ from dp_synth.cli import main, outputs
 from dp_synth.datasets import load, write_table
 from dp_synth.formatting import at_most
 from dp_synth.metrics import METRICS
-from dp_synth.metrics.regression import SCORES as OF_NUMBERS
+from dp_synth.metrics.prediction import OF_NUMBERS
 from dp_synth.report.evaluation import Section, page
 from dp_synth.synthesizers import MST, Release
 
