@@ -272,15 +272,10 @@ class Scale:
         several are as good, the smallest is returned.
         """
         place = int(np.searchsorted(self.goodness, goodness, side="left"))
-        if place == len(self.shares):
-            return ABOVE
-        if self.goodness[place] == goodness:
+        if place < len(self.shares) and self.goodness[place] == goodness:
             return float(self.shares[place])
-        if place == 0:
-            return BELOW
-        low, high = self.goodness[place - 1 : place + 1]
-        start, end = np.log(self.shares[place - 1 : place + 1])
-        return float(np.exp(start + (goodness - low) / (high - low) * (end - start)))
+        logarithms = np.log(self.shares)
+        return float(np.exp(np.interp(goodness, self.goodness, logarithms, left=-inf, right=inf)))
 
     def words(self, share: float) -> str:
         """Return ``share`` in per cent, or on which side of the scale it lies."""
