@@ -253,10 +253,7 @@ def _from_peer(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
         )
     )
     spent = Outcome(
-        seconds=answer.seconds,
-        peak_mb=answer.peak_mb,
-        budget=answer.budget,
-        ledger=answer.ledger,
+        seconds=answer.seconds, peak_mb=answer.peak_mb, budget=answer.budget, ledger=answer.ledger
     )
     return Rows(answer.rows, spent=spent)
 

@@ -13,13 +13,7 @@ import typer
 from dp_synth._version import __version__
 from dp_synth.cli import benchmark, card, evaluate, ledger, listing, schema, synthesize
 from dp_synth.cli.outputs import warnings_told
-from dp_synth.errors import (
-    BudgetExceeded,
-    InputError,
-    LeftOut,
-    SchemaMismatch,
-    UnsupportedEvent,
-)
+from dp_synth.errors import BudgetExceeded, InputError, LeftOut, SchemaMismatch, UnsupportedEvent
 from dp_synth.formatting import inert_streams
 
 EXIT_INPUT = 2

@@ -71,8 +71,7 @@ Internal = Annotated[
     bool, typer.Option("--internal", help="Add to the card what may not be published.")
 ]
 Holdout = Annotated[
-    Path | None,
-    typer.Option(help="Real rows that are not fitted: for --internal, and --validate."),
+    Path | None, typer.Option(help="Real rows that are not fitted: for --internal, and --validate.")
 ]
 Validate = Annotated[
     float | None,

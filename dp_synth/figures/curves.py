@@ -174,11 +174,7 @@ def _draw_attack(
 
 
 def _draw_metric(
-    axes: Axes,
-    rows: pd.DataFrame,
-    metric: str,
-    baselines: tuple[str, ...],
-    shown: Sequence[str],
+    axes: Axes, rows: pd.DataFrame, metric: str, baselines: tuple[str, ...], shown: Sequence[str]
 ) -> None:
     """Draw the curves of ``shown`` with their bands, all others in grey behind them."""
     points = spread(rows, metric)

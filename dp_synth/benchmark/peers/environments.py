@@ -247,12 +247,7 @@ PEERS: dict[str, Peer] = {
         driver="with_mbi.py",
         constraints="mbi.txt",
     ),
-    OURS: Peer(
-        requirements=(),
-        pythons=(),
-        methods=tuple(SYNTHESIZERS),
-        driver="with_dp_synth.py",
-    ),
+    OURS: Peer(requirements=(), pythons=(), methods=tuple(SYNTHESIZERS), driver="with_dp_synth.py"),
 }
 
 
