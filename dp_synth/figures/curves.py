@@ -369,11 +369,11 @@ def ended(records: pd.DataFrame, *, task: str, live: bool = False) -> pd.DataFra
     that were run to stand beside records.
     """
     kept = records[(records["task"] == task) & (records["error"] == "")]
-    kept = kept[kept["value"].notna()].copy()
+    kept = kept[kept["value"].notna()]
     names, keys = method_names(kept), zip(kept["synthesizer"], kept["settings"], strict=True)
-    kept["series"] = pd.Series([names[key] for key in keys], index=kept.index, dtype=object)
+    series = pd.Series([names[key] for key in keys], index=kept.index, dtype=object)
     is_live = kept["live"].astype(bool) if "live" in kept else pd.Series(False, kept.index)
-    return kept.assign(live=is_live)[is_live == live]
+    return kept.assign(series=series, live=is_live)[is_live == live]
 
 
 def attacks_of(metrics: Iterable[str]) -> list[str]:
