@@ -70,7 +70,7 @@ class InternalPart:
         membership attacks: the AUC, beside the largest that the ledger permits; guesses about
         single people: the excess risk, beside the success on fresh records.
     ``warnings``
-        what in the private rows calls for care (`card_data`).
+        what in the private rows calls for care (`data_warnings`).
     """
 
     fidelity: tuple[Measured, ...]
