@@ -19,7 +19,15 @@ from dp_synth.cli.arguments import (
     table_of,
     takes_dialect,
 )
-from dp_synth.cli.outputs import Outputs, aligned, delivered, shown_work, write_each, write_text
+from dp_synth.cli.outputs import (
+    Outputs,
+    aligned,
+    delivered,
+    remark,
+    shown_work,
+    write_each,
+    write_text,
+)
 from dp_synth.cli.synthesize import Settings, recipe_of
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
@@ -95,7 +103,7 @@ def evaluate(
     compared = Compared(RealTables(fitted, fresh, columns), made, seed)
     result = evaluation_of(compared, more=more)
     for name, said in result["remarks"].items():
-        typer.echo(f"dp-synth: {name}: {said}", err=True)
+        remark(f"{name}: {said}")
     rows = [(name, said, "") for name, said in about.items()] + _evaluation_rows(result)
     outputs = _delivered({"about": about, **result}, json_file, TITLE, rows)
     if html_file is not None:
@@ -225,7 +233,7 @@ def _tell_what_is_left_out(given: set[str]) -> None:
         missing.setdefault(wanted, []).append(name)
     for wanted, names in missing.items():
         if wanted:
-            typer.echo(f"dp-synth: left out without {wanted}: {', '.join(names)}", err=True)
+            remark(f"left out without {wanted}: {', '.join(names)}")
 
 
 def _tell_what_is_not_permitted(
@@ -236,11 +244,10 @@ def _tell_what_is_not_permitted(
 
     above = [name for name, of in scores.items() if ceiling is not None and of["auc"].low > ceiling]
     if above and ceiling is not None:
-        typer.echo(
-            f"dp-synth: the AUC of {', '.join(above)} lies above {at_most(ceiling, 4)}, the "
+        remark(
+            f"the AUC of {', '.join(above)} lies above {at_most(ceiling, 4)}, the "
             "largest that the ledger permits: look for a defect, for tables that are not of one "
-            "population, or for a release of other members",
-            err=True,
+            "population, or for a release of other members"
         )
 
 
@@ -265,10 +272,9 @@ def _targets(
             table.iloc[np.sort(rng.permutation(len(table))[:most])].reset_index(drop=True)
             for table in (members, non_members)
         )
-        typer.echo(
-            f"dp-synth: aimed at {len(members):,} members and {len(non_members):,} non-members, "
-            "drawn by the seed; --targets 0 aims at all",
-            err=True,
+        remark(
+            f"aimed at {len(members):,} members and {len(non_members):,} non-members, "
+            "drawn by the seed; --targets 0 aims at all"
         )
     return members, non_members
 
