@@ -8,7 +8,7 @@ not kept: thousands of them, each as large as a network, would say little more t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -164,70 +164,59 @@ def _read(number: int, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
     kind = checked(fields, {"kind": str})["kind"]
     if kind not in _WRITTEN:
         raise ValueError(f"no kind of answer {kind!r}")
-    fields = checked(fields, {**_OF_ALL, **_WRITTEN[kind]})
-    part, why = fields["part"], fields["why"]
-    groups = {
-        attribute: _group(attribute, arrays[name]) for attribute, name in fields["groups"].items()
+    made = checked(fields, {**_OF_ALL, **_WRITTEN[kind]})
+    made["groups"] = {
+        attribute: _group(attribute, arrays[name]) for attribute, name in made["groups"].items()
     }
+    for noise in {"stddev", "epsilon", "sensitivity", "scale"} & made.keys():
+        if not (math.isfinite(made[noise]) and made[noise] > 0):
+            raise ValueError(
+                f"the noise of an answer must be a finite number above 0, got {made[noise]}"
+            )
+        made[noise] = float(made[noise])
     if kind == "choice":
-        candidates, choice = fields["candidates"], fields["chosen"]
-        if choice not in candidates:
-            raise ValueError(f"{choice} was chosen but is no candidate")
-        epsilon, sensitivity = _positive(fields["epsilon"]), _positive(fields["sensitivity"])
-        return ChoiceAnswer(part, why, candidates, choice, epsilon, sensitivity, groups)
-    if kind == "votes":
-        voted = [arrays[f"answer_{number}_{name}"] for name in VOTED]
-        return _read_votes(part, why, fields, voted, groups)
-    values = np.asarray(arrays[f"answer_{number}"], dtype=np.float64)
-    stddev = _positive(fields["stddev"])
-    if not np.isfinite(values).all():
-        raise ValueError("noisy answers must be finite numbers")
-    if kind == "marginal":
-        clique = fields["clique"]
-        if values.ndim != len(clique):
-            raise ValueError(f"the answer over {clique} must have {len(clique)} axes")
-        return MarginalAnswer(part, why, clique, values, stddev, groups)
-    if kind == "histogram":
-        if values.ndim != 1 or not values.size:
+        if made["chosen"] not in made["candidates"]:
+            raise ValueError(f"{made['chosen']} was chosen but is no candidate")
+    elif kind == "votes":
+        made |= _voted({name: arrays[f"answer_{number}_{name}"] for name in VOTED})
+        if made["teachers"] < 1:
+            raise ValueError(f"the number of teachers must be 1 or more, got {made['teachers']!r}")
+    else:
+        made["values"] = values = np.asarray(arrays[f"answer_{number}"], dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError("noisy answers must be finite numbers")
+        if kind == "marginal" and values.ndim != len(made["clique"]):
+            raise ValueError(
+                f"the answer over {made['clique']} must have {len(made['clique'])} axes"
+            )
+        if kind == "histogram" and (values.ndim != 1 or not values.size):
             raise ValueError("a histogram must have one axis, and a cell")
-        return HistogramAnswer(part, why, values, stddev, groups)
-    cliques = fields["cliques"]
-    if values.shape != (len(cliques),):
-        raise ValueError(f"there must be a score for each of {len(cliques)} cliques")
-    return ScoresAnswer(part, why, cliques, values, stddev, groups)
+        if kind == "scores" and values.shape != (len(made["cliques"]),):
+            raise ValueError(f"there must be a score for each of {len(made['cliques'])} cliques")
+    return _CLASSES[kind](**made)
 
 
-def _read_votes(
-    part: str,
-    why: str,
-    fields: Mapping[str, Any],
-    voted: Sequence[NDArray[np.generic]],
-    groups: Mapping[str, Codes],
-) -> VoteAnswer:
-    records = _codes(voted[0], least=HIDDEN)
-    attributes, others = (_codes(array) for array in voted[1:3])
-    winners = np.asarray(voted[3])
+def _voted(arrays: Arrays) -> dict[str, Any]:
+    """Return the arrays of an answer of votes, checked."""
+    records, winners = _codes(arrays["records"], least=HIDDEN), np.asarray(arrays["winners"])
+    attributes, others = _codes(arrays["attributes"]), _codes(arrays["others"])
     if records.ndim != 2 or attributes.ndim != 1 or not winners.dtype == np.bool_:
         raise ValueError("votes must be about records, each by one attribute, and have winners")
     if not len(records) == len(attributes) == len(others) == len(winners):
         raise ValueError("there must be an attribute, a code and a winner for each record")
     if len(attributes) and attributes.max() >= records.shape[1]:
         raise ValueError(f"votes must be about the {records.shape[1]} attributes of the records")
-    scale, teachers = _positive(fields["scale"]), fields["teachers"]
-    if teachers < 1:
-        raise ValueError(f"the number of teachers must be 1 or more, got {teachers!r}")
-    return VoteAnswer(
-        part, why, records, attributes, others, winners, fields["noise"], scale, teachers, groups
-    )
+    return {"records": records, "attributes": attributes, "others": others, "winners": winners}
 
 
-_KINDS: dict[type, str] = {
-    MarginalAnswer: "marginal",
-    ScoresAnswer: "scores",
-    ChoiceAnswer: "choice",
-    VoteAnswer: "votes",
-    HistogramAnswer: "histogram",
+_CLASSES: dict[str, Callable[..., Answer]] = {
+    "marginal": MarginalAnswer,
+    "scores": ScoresAnswer,
+    "choice": ChoiceAnswer,
+    "votes": VoteAnswer,
+    "histogram": HistogramAnswer,
 }
+_KINDS = {made: kind for kind, made in _CLASSES.items()}
 _OF_ALL = {"part": str, "why": str, "groups": dict[str, str]}
 _WRITTEN: dict[str, dict[str, Any]] = {  # of each kind, what its object holds beside
     "marginal": {"clique": Clique, "stddev": float},
@@ -242,12 +231,6 @@ _WRITTEN: dict[str, dict[str, Any]] = {  # of each kind, what its object holds b
     "histogram": {"stddev": float},
 }
 VOTED = ("records", "attributes", "others", "winners")  # arrays of an answer of votes
-
-
-def _positive(number: float) -> float:
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"the noise of an answer must be a finite number above 0, got {number}")
-    return float(number)
 
 
 def _small(array: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks.base import Aimed, Attack
-from dp_synth.attacks.density import Axes, Cells, expected_counts, likely_cells, log_odds
+from dp_synth.attacks.density import Cells, expected_counts, likely_cells, log_odds
 from dp_synth.attacks.view import AttackerView
+from dp_synth.metrics.fidelity import Axes
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.types import Clique, Codes, Floats
