@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dp_synth.attacks.base import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.attacks.distance import LOWEST_KNOWN, MISSING, Points, nearest
-from dp_synth.attacks.excess_risk import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.attacks.neighbours import public_range
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning

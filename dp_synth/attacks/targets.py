@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dp_synth.attacks.base import cites
 from dp_synth.attacks.density import counts_at, likely_cells
 from dp_synth.attacks.distance import NEIGHBOURS, mean_nearest_distance
-from dp_synth.attacks.excess_risk import cites
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import InputError
 from dp_synth.schema import IdColumn, Schema

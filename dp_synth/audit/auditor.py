@@ -29,7 +29,7 @@ from dp_synth.accounting import (
     compose,
 )
 from dp_synth.accounting.events import Event
-from dp_synth.attacks.excess_risk import cites
+from dp_synth.attacks.base import cites
 from dp_synth.audit.bounds import (
     PROVING_SHARE,
     Bound,

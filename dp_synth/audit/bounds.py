@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.special import bdtrc, betaincinv, ndtr, ndtri
 
 from dp_synth.accounting.conversions import gaussian_epsilon
-from dp_synth.attacks.excess_risk import cites
+from dp_synth.attacks.base import cites
 from dp_synth.errors import InputError
 from dp_synth.formatting import at_least
 from dp_synth.metrics.estimate import clopper_pearson

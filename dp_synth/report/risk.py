@@ -19,7 +19,7 @@ import pandas as pd
 
 from dp_synth._version import __version__
 from dp_synth.attacks import ATTACKS, Attack, AttackerView
-from dp_synth.attacks.excess_risk import Guess
+from dp_synth.attacks.base import Guess
 from dp_synth.attacks.registry import (
     INTERNAL,
     Risk,
