@@ -26,7 +26,7 @@ from dp_synth.errors import InputError
 from dp_synth.files import named_in_errors, written_whole
 from dp_synth.frames import without_index
 from dp_synth.schema import Column, DiscreteColumn, IdColumn, Schema
-from dp_synth.schema.formats import NumberFormat
+from dp_synth.schema.parsing import NumberFormat
 from dp_synth.typed_cells import parquet_batches, parquet_names
 from dp_synth.types import Floats
 

@@ -12,8 +12,7 @@ from itertools import product
 import numpy as np
 
 from dp_synth.schema.columns import MAX_MAGNITUDE
-from dp_synth.schema.formats import DateFormat, NumberFormat, to_units
-from dp_synth.schema.parsing import numbers_of, seconds_of
+from dp_synth.schema.parsing import DateFormat, NumberFormat, numbers_of, seconds_of, to_units
 from dp_synth.types import Floats
 
 MAX_FEW_VALUES = 20

@@ -21,24 +21,23 @@ from pydantic import (
 )
 
 from dp_synth.schema.bins import MAX_SINGLE_VALUES, Bins, FineBins, make_bins, make_fine_bins
-from dp_synth.schema.columns import MAX_MAGNITUDE, BaseColumn, Text
-from dp_synth.schema.formats import (
-    DateFormat,
-    NumberFormat,
-    bound_seconds,
-    iso_seconds,
-    moment_at,
-    offset_of,
-    offset_seconds,
-    to_seconds,
-    to_units,
-)
+from dp_synth.schema.columns import MAX_MAGNITUDE, BaseColumn
 from dp_synth.schema.parsing import (
     SECONDS_PER_DAY,
     Cells,
+    DateFormat,
+    NumberFormat,
+    Text,
+    bound_seconds,
+    iso_seconds,
+    moment_at,
     narrowed,
     numbers_of,
+    offset_of,
+    offset_seconds,
     seconds_of,
+    to_seconds,
+    to_units,
     truth_of,
 )
 from dp_synth.types import Codes, Floats, Integers
