@@ -37,15 +37,21 @@ class Measurement:
 
 
 @dataclass(frozen=True, eq=False)
-class MarginalAnswer:
+class Answered:
+    """What all answers say: the part of the plan that paid, and why it was asked."""
+
+    part: str
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
+class MarginalAnswer(Answered):
     """Noisy counts of one marginal, in the shape of ``clique`` after ``groups``.
 
     ``groups[attribute][code]`` is the new code of each attribute that was coarsened. Answers of
     the part "bins" are over fine cells, which are no codes of the release's schema.
     """
 
-    part: str
-    why: str
     clique: Clique
     values: Floats = field(repr=False)
     stddev: float
@@ -53,11 +59,9 @@ class MarginalAnswer:
 
 
 @dataclass(frozen=True, eq=False)
-class ScoresAnswer:
+class ScoresAnswer(Answered):
     """Noisy distances of several marginals from what was expected, one a clique."""
 
-    part: str
-    why: str
     cliques: tuple[Clique, ...] = field(repr=False)
     values: Floats = field(repr=False)
     stddev: float
@@ -65,14 +69,12 @@ class ScoresAnswer:
 
 
 @dataclass(frozen=True, eq=False)
-class ChoiceAnswer:
+class ChoiceAnswer(Answered):
     """The candidate that an exponential mechanism chose.
 
     The log odds were ``epsilon`` times the score over twice ``sensitivity``.
     """
 
-    part: str
-    why: str
     candidates: tuple[Clique, ...] = field(repr=False)
     chosen: Clique
     epsilon: float
@@ -81,7 +83,7 @@ class ChoiceAnswer:
 
 
 @dataclass(frozen=True, eq=False)
-class VoteAnswer:
+class VoteAnswer(Answered):
     """Which record of each pair teachers called the more real, in votes that were cast together.
 
     ``records`` are made up, of shape (votes, attributes); their twins have code ``others[i]`` in
@@ -90,8 +92,6 @@ class VoteAnswer:
     `HIDDEN` stands for those that were no part of the question.
     """
 
-    part: str
-    why: str
     records: Codes = field(repr=False)
     attributes: Codes = field(repr=False)
     others: Codes = field(repr=False)
@@ -103,11 +103,9 @@ class VoteAnswer:
 
 
 @dataclass(frozen=True, eq=False)
-class HistogramAnswer:
+class HistogramAnswer(Answered):
     """Noisy counts of records by cells of a public score."""
 
-    part: str
-    why: str
     values: Floats = field(repr=False)
     stddev: float
     groups: Mapping[str, Codes] = field(repr=False)

@@ -22,6 +22,7 @@ from dp_synth.metrics.estimate import (
     members_above,
     placements,
     share_above,
+    wins_of,
 )
 from dp_synth.types import Floats, Integers
 
@@ -295,7 +296,7 @@ def _pairs(
     """
     runs = len(worlds)
     first, second = rng.permutation(worlds.inside), rng.permutation(worlds.outside)
-    wins = int(np.where(first == second, rng.random(runs) < 0.5, first > second).sum())
+    wins = wins_of(first, second, rng)
     low = float(betaincinv(wins, runs - wins + 1, level)) if wins else 0.0
     return low, float(bdtrc(wins - 1, runs, permitted)) if wins else 1.0
 

@@ -63,7 +63,7 @@ def read_table(path: str | PathLike[str], dialect: Dialect | None = None) -> pd.
     check_room(path, dialect=dialect)
     if kind_of(path) == "parquet":
         return _parse_parquet(path)
-    return parse_csv(_content(path), str(path), dialect)
+    return parse_csv(content_of(path), str(path), dialect)
 
 
 def parse_csv(content: bytes, source: str, dialect: Dialect = COMMON) -> pd.DataFrame:
@@ -140,11 +140,12 @@ def kind_of(path: str | PathLike[str]) -> str:
     raise InputError(f"{path}: the name of a table file must end in {_ENDINGS}")
 
 
-def _content(path: str | PathLike[str]) -> bytes:
+def content_of(path: str | PathLike[str], error: type[InputError] = InputError) -> bytes:
+    """Return the bytes of a file; an ``error`` in one line that names it, else."""
     try:
         return Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except OSError as fault:
+        raise error(f"{path}: cannot be read: {fault.strerror}") from None
 
 
 def _decompress(content: bytes, source: str) -> bytes:

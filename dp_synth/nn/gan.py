@@ -369,12 +369,17 @@ class _Trainer:
     def move_generator(self, *, against_critic: bool) -> None:
         """Take one step towards the frequencies, its conditions, and higher scores."""
         fakes, logits, condition = self._fakes()
-        if self.is_late:
-            few = self.encoding.softmax(logits[: self._rows_a_step].detach())
-            self.late.append(few.cpu())
+        if self.is_late:  # of each so many rows that all of them make the components
+            steps = int(self.settings.late_share * self.settings.steps)
+            few = math.ceil(self.settings.components / max(1, steps // self.settings.critic_steps))
+            self.late.append(self.encoding.softmax(logits[:few].detach()).cpu())
         loss = -self.critic(fakes).mean() * against_critic
         if self.settings.frequencies_weight:
-            loss = loss + self.settings.frequencies_weight * self._divergence(logits)
+            # How far the mean row is from the frequencies: Kullback-Leibler, all attributes.
+            mean = self.encoding.softmax(logits).mean(dim=0).clamp(min=1e-7)
+            ours = self.frequencies
+            apart = (ours * (torch.log(ours.clamp(min=1e-7)) - torch.log(mean))).sum()
+            loss = loss + self.settings.frequencies_weight * apart
         if condition is not None:
             loss = loss - (condition * self.encoding.log_softmax(logits)).sum(dim=1).mean()
         self._up.zero_grad()
@@ -442,13 +447,6 @@ class _Trainer:
                 "nothing was released"
             ) from error
 
-    @property
-    def _rows_a_step(self) -> int:
-        """How many rows of each late generator are kept, so that all make the components."""
-        settings = self.settings
-        steps = int(settings.late_share * settings.steps) // settings.critic_steps
-        return math.ceil(settings.components / max(1, steps))
-
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer | torch.Generator]:
         return {
             "generator": self.generator,
@@ -473,9 +471,3 @@ class _Trainer:
             return latent, None
         condition = self.conditions.drawn(records, coins)
         return torch.cat([latent, condition], dim=1), condition
-
-    def _divergence(self, logits: Tensor) -> Tensor:
-        """Return how far the mean row is from the frequencies: Kullback-Leibler, all attributes."""
-        mean = self.encoding.softmax(logits).mean(dim=0).clamp(min=1e-7)
-        ours = self.frequencies
-        return (ours * (torch.log(ours.clamp(min=1e-7)) - torch.log(mean))).sum()

@@ -79,7 +79,7 @@ class LineColumn(BaseColumn):
         """True: values have an order and a distance."""
         return True
 
-    @property
+    @cached_property
     def _ends(self) -> tuple[float, float]:
         """The bounds as numbers."""
         raise NotImplementedError
@@ -289,7 +289,7 @@ class NumericColumn(LineColumn):
     ) -> int | list[int | float] | None:
         return [_plain(edge) for edge in bins] if isinstance(bins, tuple) else bins
 
-    @property
+    @cached_property
     def _ends(self) -> tuple[float, float]:
         return self.lower, self.upper
 
@@ -416,13 +416,9 @@ class DatetimeColumn(LineColumn):
         return timezone(timedelta(seconds=self.offset)) if offset_of(self.lower) else None
 
     @cached_property
-    def _steps(self) -> tuple[float, float]:
+    def _ends(self) -> tuple[float, float]:
         lower, upper = _steps_of((self.lower, self.upper), self.step, self.offset)
         return lower, upper
-
-    @property
-    def _ends(self) -> tuple[float, float]:
-        return self._steps
 
     @cached_property
     def grid(self) -> Bins:
