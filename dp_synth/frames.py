@@ -1,24 +1,27 @@
-"""Tables as frames: those of other libraries, and columns looked up by the text of their name."""
+"""Frames: tables of any library, their columns by name, and their cells as text.
+
+Cells of any type are taken as the text that a CSV file of the table would hold.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import combinations
+from math import log
+from os import PathLike
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
 
 from dp_synth.errors import InputError, LeftOut, SchemaError, warn
-from dp_synth.typed_cells import texts_of
+from dp_synth.types import Floats
 
 if TYPE_CHECKING:
     import pyarrow as pa
-from collections.abc import Mapping
-from itertools import combinations
-from math import log
-
-from dp_synth.types import Floats
+    from pyarrow import parquet
 
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
@@ -133,6 +136,234 @@ def _advice(table: object) -> str:
     if isinstance(table, (list, tuple, dict)):
         return "; pd.DataFrame(...) makes one of it"
     return "; collect() it first" if hasattr(table, "collect") else ""
+
+
+FOREIGN = (Exception,)
+"""What a cell may raise, being an object of anybody's code; no fit may end of it."""
+
+NO_PARQUET = "is not a Parquet file, or a damaged one"
+
+PAGES = 2**20  # bytes of a column that are read at one time
+MOST_BYTES = 2**26  # of a block of records, however few records that are
+LARGEST_RECORD = 2**30  # bytes: more is taken for a file that was made to fill memory
+_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # in a second
+
+
+def text_of(cell: object) -> str:
+    """Return a cell of any type as text; an absent one as an empty text.
+
+    Narrow floats are written with as few digits as tell them apart, bytes as the text that they
+    spell, durations as their number of seconds. What cannot be said as text is an empty one, and
+    what UTF-8 cannot write of a text stands as ``\\ufffd``: nothing here raises.
+
+    >>> text_of(np.float32(-99.9)), text_of(b"caf\\xc3\\xa9"), text_of(timedelta(days=1))
+    ('-99.9', 'café', '86400')
+    """
+    if isinstance(cell, str):
+        return well_formed(cell)
+    if cell is None:
+        return ""
+    if isinstance(cell, bytes):
+        return _spelled(cell)
+    if isinstance(cell, timedelta):  # pandas' own, a subclass, counts nanoseconds beside
+        microseconds = cell // timedelta(microseconds=1)
+        return seconds_text(1000 * microseconds + getattr(cell, "nanoseconds", 0), 10**9)
+    if isinstance(cell, np.timedelta64):
+        return seconds_text(*_counted(cell))
+    try:
+        return well_formed(str(cell))
+    except FOREIGN:  # an integer of more digits than Python writes, an object of foreign code
+        return ""
+
+
+def well_formed(text: str) -> str:
+    """Return a text as UTF-8 can write it: halves of a pair joined, lone ones replaced.
+
+    >>> well_formed("caf\\u00e9"), well_formed("\\ud83d\\ude00"), well_formed("a\\ud800")
+    ('café', '😀', 'a�')
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def seconds_text(count: int, per_second: int) -> str:
+    """Return ``count`` parts of a second as a number of seconds, exactly.
+
+    >>> seconds_text(90_000, 1_000), seconds_text(-1_500_000, 10**6)
+    ('90', '-1.5')
+    """
+    whole, rest = divmod(abs(count), per_second)
+    digits = str(per_second + rest)[1:].rstrip("0")
+    return f"{'-' * (count < 0)}{whole}{'.' * bool(digits)}{digits}"
+
+
+def texts_of(column: pa.Array) -> list[str]:
+    """Return the cells of an Arrow array, of any type, as text (`text_of`)."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        distinct = texts_of(column.dictionary)
+        return ["" if place is None else distinct[place] for place in column.indices.to_pylist()]
+    if pa.types.is_floating(kind) and kind.bit_width < 64:
+        narrow = np.float32 if kind.bit_width == 32 else np.float16
+        cells = column.to_pylist()
+        return ["" if cell is None else str(narrow(cell)) for cell in cells]
+    if pa.types.is_duration(kind):
+        counts = column.cast(pa.int64()).to_pylist()
+        return ["" if cell is None else seconds_text(cell, _UNITS[kind.unit]) for cell in counts]
+    try:
+        return list(map(text_of, column.to_pylist()))
+    except FOREIGN:  # at least one cell is none of Python's: they are read one by one
+        return [_odd_text(cell) for cell in column]
+
+
+def _odd_text(cell: pa.Scalar) -> str:
+    """Return a cell as text that Python may have no object for; an empty one where there is none.
+
+    Dates beyond Python's, times of a zone that is not known here (in UTC), bytes that are not
+    UTF-8 in a column of text (replaced by ``\\ufffd``).
+    """
+    import pyarrow as pa
+
+    kind = cell.type
+    try:
+        return text_of(cell.as_py())
+    except FOREIGN:
+        try:
+            if pa.types.is_timestamp(kind) and kind.tz is not None:
+                return text_of(cell.cast(pa.timestamp(kind.unit)).cast(pa.string()).as_py() + "Z")
+            if hasattr(cell, "as_buffer"):
+                return str(cell.as_buffer().to_pybytes(), "utf-8", "replace")
+            return text_of(cell.cast(pa.string()).as_py())
+        except FOREIGN:
+            return ""
+
+
+def parquet_names(path: str | PathLike[str]) -> list[str]:
+    """Return the names of the columns of a Parquet file; InputError when it is none."""
+    return parquet_shape(path)[0]
+
+
+def parquet_shape(path: str | PathLike[str]) -> tuple[list[str], int]:
+    """Return the names of the columns of a Parquet file, and how many records it says it has."""
+    with _opened(path) as file:
+        return [str(name) for name in file.schema_arrow.names], max(file.metadata.num_rows, 0)
+
+
+def parquet_batches(
+    path: str | PathLike[str], names: Sequence[str], records: int
+) -> Iterator[pa.RecordBatch]:
+    """Give the columns ``names`` of a Parquet file, at most so many records at a time.
+
+    Texts and bytes come as dictionaries, however long a text that is repeated is. InputError where
+    the file is damaged. Neither threads nor whole row groups are used, so that
+    memory does not grow with the file, and a short command ends without waiting for a reader.
+    """
+    import pyarrow as pa
+
+    with _opened(path) as file:
+        kinds = zip(file.schema_arrow.names, file.schema_arrow.types, strict=True)
+        listed = [name for name, kind in kinds if _comes_listed(kind)]
+    with _opened(path, listed) as file:
+        most = min(records, _room(file, path))
+        try:
+            batches = file.iter_batches(most, columns=list(names), use_threads=False)
+            for batch in batches:
+                chosen = batch.select(list(names))
+                _check_places(chosen)
+                yield chosen
+        except (pa.ArrowException, OSError):
+            # Their own messages may quote the record, which is private.
+            raise InputError(f"{path}: {NO_PARQUET}") from None
+
+
+def _check_places(batch: pa.RecordBatch) -> None:
+    """Raise ArrowInvalid where a cell is a place that its list of distinct ones has not."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            ends = compute.min_max(column.indices).as_py()
+            if ends["max"] is not None and not 0 <= ends["min"] <= ends["max"] < len(
+                column.dictionary
+            ):
+                raise pa.ArrowInvalid("a place is beyond the list")
+
+
+def _comes_listed(kind: pa.DataType) -> bool:
+    """Tell whether Parquet gives cells of a type by their number in a list of distinct ones."""
+    import pyarrow as pa
+
+    texts = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+    return pa.types.is_dictionary(kind) or kind in texts
+
+
+def _room(file: parquet.ParquetFile, path: str | PathLike[str]) -> int:
+    """Return how many records to take at once, by what the file says of their mean length.
+
+    InputError where a single one would not do: a small file may hold lists without end.
+    """
+    described, columns = file.metadata, file.schema
+    # Cells of fixed width and lists are longer in memory than in the file, which repeats none.
+    wide = [
+        place
+        for place in range(len(columns))
+        if columns.column(place).max_repetition_level or columns.column(place).length > 16
+    ]
+    largest = 8.0 * len(columns)
+    for group in map(described.row_group, range(described.num_row_groups)):
+        held = sum(
+            group.column(place).num_values * max(8, columns.column(place).length) for place in wide
+        )
+        size = (max(group.total_byte_size, 0) + held) / max(group.num_rows, 1)
+        largest = max(largest, 8.0 * len(columns) + size)
+    if largest > LARGEST_RECORD:
+        raise InputError(
+            f"{path}: a record takes {largest / 1e9:.1f} GB of memory; leave out lists and texts"
+        )
+    return max(int(MOST_BYTES / largest), 1)
+
+
+def _opened(path: str | PathLike[str], listed: Sequence[str] = ()) -> parquet.ParquetFile:
+    """Return a Parquet file whose ``listed`` columns stay as they are: their texts are not checked.
+
+    InputError where it is none.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with open(path, "rb"):  # its error says more than that of the reader
+            pass
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        return parquet.ParquetFile(
+            str(path), read_dictionary=list(listed), pre_buffer=False, buffer_size=PAGES
+        )
+    except (pa.ArrowException, OSError):
+        raise InputError(f"{path}: {NO_PARQUET}") from None
+
+
+def _spelled(cell: bytes) -> str:
+    try:
+        return cell.decode("utf-8")
+    except UnicodeDecodeError:
+        return cell.decode("latin-1")
+
+
+def _counted(cell: np.timedelta64) -> tuple[int, int]:
+    unit, many = np.datetime_data(cell.dtype)
+    if unit in _UNITS:
+        return int(cell.astype(np.int64)) * many, _UNITS[unit]
+    return int(cell.astype("timedelta64[s]").astype(np.int64)), 1
 
 
 OVERLAP_CHANCE = 1e-6

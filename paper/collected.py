@@ -1,14 +1,8 @@
-"""All numbers of the paper by name, from committed records, into ``paper/numbers.json``.
-
-python -m paper.collected            writes the file
-python -m paper.collected --check    writes nothing, exit status 1 where it would differ
-"""
+"""All numbers of the paper by name, from committed records, for ``paper/numbers.json``."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
@@ -51,18 +45,3 @@ def document(numbers: Mapping[str, Number]) -> str:
     """Return the text of ``numbers.json``."""
     stored = {name: numbers[name].stored() for name in sorted(numbers)}
     return json.dumps(stored, indent=1, ensure_ascii=False) + "\n"
-
-
-def main() -> None:
-    """Write the file, or compare it."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--check", action="store_true", help="write nothing, tell what differs")
-    text = document(collect())
-    if not parser.parse_args().check:
-        FILE.write_text(text, encoding="utf-8")
-    elif not FILE.exists() or FILE.read_text(encoding="utf-8") != text:
-        sys.exit(f"{FILE.name} is not of the committed records; run python -m paper.collected")
-
-
-if __name__ == "__main__":
-    main()

@@ -16,10 +16,7 @@ PACKAGE = Path(dp_synth.__file__).parent
 LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"_version", "errors", "types"},
     {"readers"},
-    {
-        *("dialect", "extensions", "files", "formatting", "progress", "settings"),
-        "typed_cells",
-    },
+    {"dialect", "extensions", "files", "formatting", "progress", "settings"},
     {"faults", "frames", "records"},
     {"accounting", "domain"},
     {"schema", "transcript"},
@@ -127,7 +124,7 @@ READERS = {  # who may take a text or a file apart, and with what: the limits st
     "yaml.load": set(),
     "yaml.safe_load": set(),
     "parquet.read_table": set(),
-    "parquet.ParquetFile": {"typed_cells.py", "store.py"},
+    "parquet.ParquetFile": {"frames.py", "store.py"},
     "model_validate_json": set(),
     "pickle.load": set(),
     "pickle.loads": {"extensions.py", "executor.py"},  # of own processes, over a pipe

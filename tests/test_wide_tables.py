@@ -15,8 +15,7 @@ from dp_synth.counting import CodeCounts
 from dp_synth.domain import Domain
 from dp_synth.inference import JunctionTreeModel
 from dp_synth.mechanisms import Distances, measure_distances
-from dp_synth.mechanisms.exponential import CELLS_TOGETHER
-from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.mechanisms.table import CELLS_TOGETHER, PrivateTable
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, CliqueTree, _one_shot
 from dp_synth.types import Clique

@@ -19,6 +19,7 @@ from dp_synth.accounting.plan import (
     FilteredSelection,
     Gaussians,
     Plan,
+    Reservation,
     SampledGaussians,
     Selections,
     ThresholdedGaussians,
@@ -26,7 +27,6 @@ from dp_synth.accounting.plan import (
     Votes,
 )
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
-from dp_synth.accounting.reservation import Reservation
 
 # Names of before: they go with the next version.
 CURRENCIES = FILTER_KINDS

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from dp_synth.accounting.balance import Balance
 from dp_synth.accounting.budget import FilterKind, PrivacyBudget
 from dp_synth.accounting.calibration import at_cost, calibrate
 from dp_synth.accounting.events import Event
@@ -18,15 +17,15 @@ from dp_synth.accounting.filters import APART_SHARE, Filter
 from dp_synth.accounting.ledger import (
     NEGLIGIBLE,
     PLANNED,
+    Balance,
     Entry,
     Ledger,
     Randomness,
     continues,
 )
 from dp_synth.accounting.ledger_file import LedgerFile, difference, is_begun, read_ledger
-from dp_synth.accounting.plan import Plan
+from dp_synth.accounting.plan import Plan, Reservation, reservations
 from dp_synth.accounting.privacy_profile import compose
-from dp_synth.accounting.reservation import Reservation, reservations
 from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
 from dp_synth.formatting import rounded_up
 

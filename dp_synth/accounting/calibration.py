@@ -6,7 +6,6 @@ Scales are kept on disk between runs: public numbers, checked again when read.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,8 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dp_synth._version import __version__
-from dp_synth.accounting.budget import PrivacyBudget
-from dp_synth.accounting.conversions import zcdp_rho
+from dp_synth.accounting.budget import PrivacyBudget, zcdp_rho
 from dp_synth.accounting.events import Event, NoOp
 from dp_synth.accounting.filters import Filter
 from dp_synth.accounting.plan import (
@@ -29,13 +27,13 @@ from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.files import written_whole
 from dp_synth.formatting import rounded_up
-from dp_synth.readers import read_json
 
 LEAST_RHO = 1e-60  # less is never charged
 RELATIVE_TOLERANCE = 1e-9  # of the zCDP cost; at large delta epsilon is far more sensitive
 COMPOSITION = 2  # of losses: another one finds other noise, by a hair, for the same budget
 USED = 1e-6  # relative, of an amount of a filter that may be left by calibration
 MOST_TRIES = 40  # of a cost
+MANY = 16  # steps of a search, from which on they are long
 WELL_USED = 1 - 1e-4  # a cached scale that uses less of the budget is searched anew
 
 Weighted = tuple[tuple[tuple[Part, ...], float], ...]
@@ -77,17 +75,17 @@ def calibrate(
         for name, (plan, weight) in plans.items()
     }
     frozen = tuple((tuple(plan.parts.values()), weight) for plan, weight in plans.values())
-    ready = _shared(_total_rho(frozen, before, budget.epsilon, budget.delta), plans)
+    floor = min_feasible_rho(tuple(plans.values()), budget) * (1 + RELATIVE_TOLERANCE)
+    ready = _shared(_total_rho(frozen, before, budget.epsilon, budget.delta, floor), plans)
 
     def least(rho: float) -> float:
         events = [event for plan in _shared(rho, plans).values() for event in plan.events()]
         return compose([*before, *events]).epsilon(budget.delta)
 
     if infeasible_part(ready, budget):
-        rho = min_feasible_rho(tuple(plans.values()), budget) * (1 + RELATIVE_TOLERANCE)
-        if least(rho) <= budget.epsilon:  # an engine gave up below it, and misled the search
-            return _shared(rho, plans)
-        _refuse_infeasible(ready, budget, least(rho))
+        if (found := least(floor)) <= budget.epsilon:  # an engine gave up below, and misled
+            return _shared(floor, plans)
+        _refuse_infeasible(ready, budget, found)
     return ready
 
 
@@ -119,29 +117,37 @@ def at_cost(
             return math.inf  # of this noise
 
     key = repr((COMPOSITION, "filter", plans, amount, rule))
+    floor = min_feasible_rho(tuple(plans.values()), budget)
     kept = read_kept(key)
-    if kept is None or not WELL_USED * amount <= cost(kept) <= amount:
-        kept = _rho_at(cost, amount)
+    if kept is None or kept < floor or not WELL_USED * amount <= cost(kept) <= amount:
+        kept = _rho_at(cost, amount, floor)
         keep(key, kept)
     ready = _shared(kept, plans)
     if infeasible_part(ready, budget) and (amount or not rule.limit):
-        rho = min_feasible_rho(tuple(plans.values()), budget)
+        least = rule.epsilon_for(floor)
         for _ in range(3):  # what may be left out depends on the epsilon
-            least = rule.epsilon_for(cost(rho, rule))
             rule = replace(rule, budget=replace(budget, epsilon=least))
+            least, before = rule.epsilon_for(cost(floor, rule)), least
+            if abs(least - before) < 1e-3 * least:
+                break
         _refuse_infeasible(ready, budget, least)
     return ready
 
 
-def _rho_at(cost: Callable[[float], float], amount: float) -> float:
+def _rho_at(cost: Callable[[float], float], amount: float, floor: float) -> float:
     """Return a zCDP cost to share, at which plans cost ``amount`` of a filter, never more.
 
     An amount is nearly in proportion to what is shared, so that a few secants in logarithms find
-    it; where one leaves what is known to hold it, the middle is tried.
+    it; where one leaves what is known to hold it, the middle is tried. Nothing is tried below
+    ``floor``, where it is too much already what is returned lies there.
     """
     low, high, slope = 0.0, math.inf, 1.0
     rho, before = amount / 2, (0.0, 0.0)
     for _ in range(MOST_TRIES):
+        if rho < floor and not low:
+            if not amount or cost(floor) > amount:
+                return max(min(rho, floor / 2), LEAST_RHO)
+            low = rho = floor
         found = cost(rho) if rho > LEAST_RHO else amount
         if amount * (1 - USED) <= found <= amount:
             break
@@ -227,8 +233,14 @@ def shares(rho: float, plans: list[tuple[Plan, float]]) -> list[float]:
 
 
 @lru_cache(maxsize=256)
-def _total_rho(plans: Weighted, before: Events, epsilon: float, delta: float) -> float:
-    """Return the largest total zCDP cost whose composed curve stays at or below the target."""
+def _total_rho(
+    plans: Weighted, before: Events, epsilon: float, delta: float, floor: float
+) -> float:
+    """Return the largest total zCDP cost whose composed curve stays at or below the target.
+
+    ``floor`` is the least at which no part has too much noise. Where it is too much already, what
+    is returned lies below it.
+    """
     if not any(part.count for parts, _ in plans for part in parts):
         return 0.0
     weighted = [(Plan({part.name: part for part in parts}), weight) for parts, weight in plans]
@@ -245,32 +257,38 @@ def _total_rho(plans: Weighted, before: Events, epsilon: float, delta: float) ->
 
     key = repr((COMPOSITION, plans, before, epsilon, delta))
     kept = read_kept(key)
-    if kept is not None and WELL_USED * epsilon <= spent(kept) <= epsilon:
+    if kept is not None and kept >= floor and WELL_USED * epsilon <= spent(kept) <= epsilon:
         return kept
-    found = _search(spent, epsilon, delta, alone=not before)
-    keep(key, found)
+    found = _search(spent, epsilon, delta, floor, alone=not before)
+    if found >= floor:
+        keep(key, found)
     return found
 
 
-def _search(spent: Callable[[float], float], epsilon: float, delta: float, *, alone: bool) -> float:
+def _search(
+    spent: Callable[[float], float], epsilon: float, delta: float, floor: float, *, alone: bool
+) -> float:
     """Find the largest cost that keeps ``spent`` at or below ``epsilon``."""
     from scipy import optimize
 
     # Certified by zCDP where it converts at all, since the least of the bounds is taken.
-    low = max(zcdp_rho(epsilon, delta), LEAST_RHO) if delta and alone else LEAST_RHO
+    likely = zcdp_rho(epsilon, delta) if delta and alone else 0.0
+    least = max(floor, LEAST_RHO) if delta and alone else LEAST_RHO
+    low = max(likely, least)
     growth = 1.3 if low > LEAST_RHO else 1e4
-    while spent(low) > epsilon and low > LEAST_RHO:  # zCDP bounds no cost of sampled sums
-        low = max(low / 4, LEAST_RHO)
+    while spent(low) > epsilon and low > least:  # zCDP bounds no cost of sampled sums
+        low = max(low / 4, least)
     if spent(low) > epsilon:
         if delta and alone:
-            return LEAST_RHO  # with so much noise as says nothing, which is refused
+            return min(likely or least, least / 2)  # with more noise than is drawn: refused
         raise InputError(
             f"no amount of noise meets epsilon {epsilon} at delta {delta}; raise "
             + ("delta" if alone else "the target above what came before")
         )
-    high = low
+    high, tries = low, 0
     while spent(high) <= epsilon:
-        low, high = high, high * growth
+        low, high, tries = high, high * growth, tries + 1
+        growth = growth if tries < MANY else max(growth, 10.0)
     found = optimize.brentq(
         lambda rho: spent(rho) - epsilon, low, high, rtol=RELATIVE_TOLERANCE, xtol=1e-300
     )
@@ -367,12 +385,11 @@ def read_kept(key: str) -> float | None:
     if path is None:
         return None
     try:
-        kept = read_json(path)
-        text = kept.get("value") if isinstance(kept, dict) and kept.get("key") == key else None
-        value = float.fromhex(text) if isinstance(text, str) else 0.0
-    except (ValueError, OverflowError):
+        text, _, own = path.read_text("utf-8").partition("\n")
+        value = float.fromhex(text)
+    except (OSError, ValueError, OverflowError):
         return None
-    return value if 0 < value < LARGEST_KEPT else None
+    return value if own == key and 0 < value < LARGEST_KEPT else None
 
 
 def keep(key: str, value: float) -> None:
@@ -383,7 +400,7 @@ def keep(key: str, value: float) -> None:
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as passing:
-            passing.write_text(json.dumps({"key": key, "value": value.hex()}), encoding="utf-8")
+            passing.write_text(f"{value.hex()}\n{key}", encoding="utf-8")
 
 
 def _kept_path(key: str) -> Path | None:
@@ -394,7 +411,7 @@ def _kept_path(key: str) -> Path | None:
     if not folder:
         return None
     digest = hashlib.sha256(f"{__version__}\0{key}".encode()).hexdigest()
-    return Path(folder) / f"{digest}.json"
+    return Path(folder) / f"{digest}.txt"
 
 
 def scaled(events: Iterable[tuple[Event, int]], factor: float) -> list[tuple[Event, int]]:

@@ -133,8 +133,29 @@ class ContourSum:
             low[here], high[here] = level.bounds(epsilons[here])
         return low, high
 
+    def is_blurred(self, log_delta: float) -> bool:
+        """Whether rounding alone keeps bounds on epsilon so far apart that a lattice tells more.
+
+        Both bounds on log delta are off by that of the moment, and delta falls by no more than
+        epsilon rises.
+        """
+        number, last = self._likely(log_delta)
+        tilt = RATIO ** (self._start + number)
+        slack = math.fsum(count * tilted(step, tilt).log_error for step, count in self.steps)
+        return slack * math.exp(log_delta) > FINE * last
+
     def epsilons(self, log_delta: float) -> tuple[float, float]:
         """Return a lower and an upper bound on the least epsilon >= 0 at a delta."""
+        number, last = self._likely(log_delta)
+        level = self._affordable(number, last)
+        last += 10 * math.sqrt(self.moments(level.tilt)[2])
+        upper = _first_where(lambda e: level.bounds(e)[1] <= log_delta, last)
+        nearby = upper * (1 - np.geomspace(4e-15, 1e-2, 60))
+        larger = level.bounds(nearby)[0] > log_delta
+        return float(nearby[np.argmax(larger)]) if larger.any() else 0.0, upper
+
+    def _likely(self, log_delta: float) -> tuple[int, float]:
+        """Return the level that tells where delta is so small, and about the epsilon there."""
 
         def height(tilt: float) -> float:
             found = self.moments(tilt)[0] - log_delta - math.log(tilt) - math.log1p(tilt)
@@ -142,12 +163,7 @@ class ContourSum:
 
         number = self._lowest(height)
         last = max(height(RATIO ** (self._start + number)), 0.0)
-        level = self._affordable(self._tame(number, last), last)
-        last += 10 * math.sqrt(self.moments(level.tilt)[2])
-        upper = _first_where(lambda e: level.bounds(e)[1] <= log_delta, last)
-        nearby = upper * (1 - np.geomspace(4e-15, 1e-2, 60))
-        larger = level.bounds(nearby)[0] > log_delta
-        return float(nearby[np.argmax(larger)]) if larger.any() else 0.0, upper
+        return self._tame(number, last), last
 
     def chernoff(self, epsilon: float, log_delta: float) -> bool:
         """Whether a moment alone shows that delta is smaller than this."""
@@ -331,6 +347,8 @@ class Contours:
 
         UnsupportedEvent where a lattice that is fine enough tells it better.
         """
+        if delta > 0 and all(each.is_blurred(math.log(delta)) for each in self.sums):
+            raise UnsupportedEvent("a lattice tells more of these losses")
         lower, upper = self.epsilons(delta)
         if math.isfinite(upper) and upper - lower > FINE * upper:
             raise UnsupportedEvent("a lattice tells more of these losses")

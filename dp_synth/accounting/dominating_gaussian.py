@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from dp_synth.accounting.conversions import ROUNDING, bisect, gaussian_bounds, gaussian_deltas
+from dp_synth.accounting.budget import ROUNDING, bisect, gaussian_bounds, gaussian_deltas
 from dp_synth.accounting.privacy_profile import PrivacyCurve
 from dp_synth.types import Floats
 

@@ -19,9 +19,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from dp_synth.accounting.budget import FilterKind, PrivacyBudget
-from dp_synth.accounting.conversions import (
+from dp_synth.accounting.budget import (
     ROUNDING,
+    FilterKind,
+    PrivacyBudget,
     bisect,
     gaussian_delta,
     gaussian_epsilon,

@@ -15,8 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dp_synth.accounting.balance import Balance
-from dp_synth.accounting.ledger import FORMAT, Entry, Ledger
+from dp_synth.accounting.ledger import FORMAT, Balance, Entry, Ledger
 from dp_synth.errors import LedgerError
 from dp_synth.files import APPENDING, hold, locked, written_whole
 from dp_synth.readers import parse_json

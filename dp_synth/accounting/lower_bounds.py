@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dp_synth.accounting.budget import ROUNDING, gaussian_bounds, gaussian_epsilon
 from dp_synth.accounting.contour_integrals import contours
-from dp_synth.accounting.conversions import ROUNDING, gaussian_bounds, gaussian_epsilon
 from dp_synth.accounting.discretization import (
     LARGEST_LOSS,
     NODES,

@@ -15,7 +15,7 @@ from itertools import groupby
 
 import numpy as np
 
-from dp_synth.accounting.conversions import ROUNDING, gaussian_delta, selection_delta, zcdp_epsilon
+from dp_synth.accounting.budget import ROUNDING, gaussian_delta, selection_delta, zcdp_epsilon
 from dp_synth.accounting.discretization import LARGEST_LOSS, PIECES, of_atoms, of_curve, of_density
 from dp_synth.accounting.events import (
     Approximate,

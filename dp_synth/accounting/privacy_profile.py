@@ -21,14 +21,14 @@ from typing import TypeVar
 import numpy as np
 from scipy.special import ndtr
 
-from dp_synth.accounting.contour_integrals import Contours, contours
-from dp_synth.accounting.conversions import (
+from dp_synth.accounting.budget import (
     bisect,
     gaussian_delta,
     gaussian_epsilon,
     zcdp_delta,
     zcdp_epsilon,
 )
+from dp_synth.accounting.contour_integrals import Contours, contours
 from dp_synth.accounting.discretization import LARGEST_LOSS
 from dp_synth.accounting.events import (
     Approximate,

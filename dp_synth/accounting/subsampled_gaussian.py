@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from dp_synth.accounting.conversions import ROUNDING
+from dp_synth.accounting.budget import ROUNDING
 from dp_synth.accounting.discretization import LARGEST_LOSS, PIECES, SLACK, Dots, of_density
 from dp_synth.accounting.events import SampledGaussian
 from dp_synth.types import Floats

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import bdtrc, betaincinv, ndtr, ndtri
 
-from dp_synth.accounting.conversions import gaussian_epsilon
+from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.attacks.base import cites
 from dp_synth.errors import InputError
 from dp_synth.formatting import at_least

@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike
 from scipy.special import bdtr, bdtrc, gammainc, gammaincc
 
 from dp_synth.accounting import Event, Gaussian, Ledger, Round, Selection, compose
-from dp_synth.accounting.conversions import gaussian_epsilon
+from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.accounting.events import Laplace, NoisyVote, SampledGaussian
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.formatting import rounded_down, rounded_up

@@ -21,13 +21,12 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.counting.columns import DiskColumns
-from dp_synth.counting.marginals import CodeCounts
+from dp_synth.counting.marginals import CodeCounts, DiskColumns
 from dp_synth.counting.records import PrivateRecords, Units, finest_domain
 from dp_synth.dialect import COMMON, REPLACEMENT, Dialect
 from dp_synth.errors import InputError, SchemaError, missing_extra
+from dp_synth.frames import parquet_batches, parquet_names
 from dp_synth.schema import Misfits, Schema
-from dp_synth.typed_cells import parquet_batches, parquet_names
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,12 +36,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from dp_synth.domain import Domain
+from dp_synth.frames import texts_of
 from dp_synth.schema import DiscreteColumn, IdColumn
 from dp_synth.schema.bins import Bins
 from dp_synth.schema.check import faults_of
 from dp_synth.schema.constraints import Column as SchemaColumn
 from dp_synth.schema.parsing import Cells
-from dp_synth.typed_cells import texts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.counting.columns import DiskColumns, MemoryColumns
-from dp_synth.counting.marginals import CodeCounts
+from dp_synth.counting.marginals import CodeCounts, DiskColumns, MemoryColumns
 from dp_synth.counting.size import FITTED, PROBE, asked_memory, memory_limit, most_text, size_of
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError

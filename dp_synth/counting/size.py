@@ -14,7 +14,7 @@ from typing import IO
 
 from dp_synth.dialect import COMMON, Dialect
 from dp_synth.errors import InputError
-from dp_synth.typed_cells import parquet_batches, parquet_shape, texts_of
+from dp_synth.frames import parquet_batches, parquet_shape, texts_of
 
 MEMORY_VARIABLE = "DP_SYNTH_MEMORY"
 """The environment variable that says how much memory tables may take, such as 4GB."""

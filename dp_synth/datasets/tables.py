@@ -24,10 +24,9 @@ from dp_synth.counting.size import check_room, most_text, too_long
 from dp_synth.dialect import COMMON, Dialect, check_names
 from dp_synth.errors import InputError
 from dp_synth.files import named_in_errors, written_whole
-from dp_synth.frames import without_index
+from dp_synth.frames import parquet_batches, parquet_names, without_index
 from dp_synth.schema import Column, DiscreteColumn, IdColumn, Schema
 from dp_synth.schema.parsing import NumberFormat
-from dp_synth.typed_cells import parquet_batches, parquet_names
 from dp_synth.types import Floats
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def read_table(path: str | PathLike[str], dialect: Dialect | None = None) -> pd.
     The ending tells CSV (``.csv``, ``.csv.gz``) from Parquet; ``-`` reads CSV from standard input.
     ``dialect`` says how a CSV file is written, where not in the common way: a schema may hold it.
     No text means "missing" here: ``NA`` and the empty cell stay as they are, and a null of a
-    Parquet file becomes an empty text; its other cells are written as `typed_cells.text_of` does.
+    Parquet file becomes an empty text; its other cells are written as `frames.text_of` does.
     Bytes of a cell that are not of the encoding stand as ``\\ufffd``, and SchemaMismatch warns of
     them. InputError when the file is not such a table, or needs more memory than tables may take
     (`counting.size.memory_limit`): before it is read, or while it is where it hides its length.

@@ -1,17 +1,19 @@
 """L-BFGS with a preconditioner: the minimum of a smooth convex function.
 
-scipy's L-BFGS-B takes no preconditioner, which is what makes few iterations enough here.
+scipy's L-BFGS-B takes no preconditioner, which is what makes few iterations enough here: that of
+an estimation is the Hessian of measured marginals under independence.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from dp_synth.types import Floats
+from dp_synth.domain import Domain
+from dp_synth.types import Clique, Floats, Integers
 
 Loss = Callable[[Floats], tuple[float, Floats]]
 Linear = Callable[[Floats], Floats]
@@ -96,3 +98,143 @@ def _search(loss: Loss, here: _Point, step: Floats) -> _Point | None:
         vertex = -slope * length**2 / (2 * over)  # of the parabola through what is known
         length = min(max(vertex, 0.1 * length), 0.5 * length)
     return None
+
+
+MIN_STIFFNESS = 1e-9  # stiffness: what has no noise at all would not bend
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Incidence of the cells of several marginals with the levels of their axes.
+
+    A block is one marginal, a level one code of one of its axes. ``cell`` and ``level`` list the
+    memberships; ``axis``, ``block`` and ``code`` say of each level whose it is, ``home`` of each
+    cell its block. Codes are numbered through all attributes.
+    """
+
+    cell: Integers
+    level: Integers
+    axis: Integers
+    block: Integers
+    code: Integers
+    home: Integers
+
+    @classmethod
+    def of(cls, domain: Domain, cliques: Sequence[Clique]) -> Effects:
+        """Return the levels of marginals that are laid out flat, one after another."""
+        first = dict(zip(domain, np.cumsum([0, *domain.sizes[:-1]]).tolist(), strict=True))
+        lists: dict[str, list[Integers]] = {name: [] for name in cls.__dataclass_fields__}
+        cells = levels = axes = 0
+        for block, clique in enumerate(cliques):
+            shape = domain.shape(clique)
+            size = domain.cells(clique)
+            lists["home"].append(np.full(size, block))
+            for attribute, places in zip(clique, np.indices(shape), strict=True):
+                count = domain.size(attribute)
+                lists["cell"].append(cells + np.arange(size))
+                lists["level"].append(levels + places.reshape(-1))
+                lists["axis"].append(np.full(count, axes))
+                lists["block"].append(np.full(count, block))
+                lists["code"].append(first[attribute] + np.arange(count))
+                levels, axes = levels + count, axes + 1
+            cells += size
+        nothing = np.empty(0, dtype=np.int64)
+        return cls(**{name: np.concatenate([nothing, *parts]) for name, parts in lists.items()})
+
+    def collect(self, cells: Floats) -> Floats:
+        """Return the sum over the cells of each level."""
+        return _sums(self.level, cells[self.cell], len(self.code))
+
+    def spread(self, levels: Floats) -> Floats:
+        """Return the sum over the levels of each cell."""
+        return _sums(self.cell, levels[self.level], len(self.home))
+
+
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """Approximate Hessian of N log Z(theta) + 1/2 sum of k s^2 theta^2, easily inverted.
+
+    Of independent attributes the covariance of marginals falls apart by effects (the analysis of
+    variance): the constant of a block, one main effect an axis, and the interaction that is left.
+    A main effect of an attribute is the same in every block that has it, so that the blocks'
+    shares of it add up and only k s^2 tells them apart; a step along it that treated the blocks
+    one by one would be too long by their number. Effects are orthogonal under ``weights``, the
+    product of each axis' own curvature; interactions bend by the mean of these weights and of
+    what was measured, which knows of cells that are empty against independence.
+    """
+
+    effects: Effects
+    weights: Floats  # a cell
+    bend: Floats  # a cell: of interactions
+    mass: Floats  # a block: sum of weights
+    shares: Floats  # a level: its part of its block's weight
+    stiffness: Floats  # a level: sum of k s^2
+    constant: Floats  # a block: sum of k s^2
+    common: Floats  # a code: expected count
+
+    @classmethod
+    def of(
+        cls,
+        effects: Effects,
+        values: Floats,
+        stiffness: Floats,
+        expected: Floats,
+    ) -> Curvature:
+        """Return the curvature of measured cells, where the codes' ``expected`` counts are known.
+
+        ``values`` and ``stiffness`` (k s^2) have a number for each cell.
+        """
+        stiff = np.maximum(stiffness, MIN_STIFFNESS)
+        blocks = int(effects.home.max(initial=-1)) + 1
+        constant = _sums(effects.home, stiff, blocks)
+        total = np.bincount(effects.axis, expected[effects.code])
+        level = effects.collect(stiff)
+        share = expected[effects.code] + level
+        share /= np.bincount(effects.axis, share)[effects.axis]
+        mass = constant + (total.mean() if total.size else 0.0)
+        weights = mass[effects.home] * np.exp(effects.spread(np.log(share)))
+        measured = stiff + np.maximum(values, np.sqrt(stiff))
+        bend = (weights + measured) / 2
+        return cls(effects, weights, bend, mass, share, level, constant, expected)
+
+    def inverse(self, gradient: Floats) -> Floats:
+        """Return the step at which this curvature would cancel the gradient."""
+        e = self.effects
+        step = self._interaction(
+            self.weights * self._interaction(gradient / self.weights) / self.bend
+        )
+        sums = _sums(e.home, gradient, len(self.mass))
+        levels = e.collect(gradient) - self.shares * sums[e.block]
+        return step + e.spread(self._main(levels)) + (sums / self.constant)[e.home]
+
+    def _main(self, gradient: Floats) -> Floats:
+        """Return the steps of main effects: a common term an attribute, by Sherman & Morrison."""
+        e, size = self.effects, len(self.common)
+        alone = gradient / self.stiffness
+        together = self.common * _sums(e.code, alone, size)
+        together /= 1 + self.common * _sums(e.code, 1 / self.stiffness, size)
+        step = alone - together[e.code] / self.stiffness
+        return step - np.bincount(e.axis, self.shares * step)[e.axis]
+
+    def _interaction(self, cells: Floats) -> Floats:
+        """Return what main effects and constants do not explain, by weighted least squares."""
+        e, weighted = self.effects, self.weights * cells
+        means = _sums(e.home, weighted, len(self.mass)) / self.mass
+        main = e.collect(weighted) / (self.mass[e.block] * self.shares) - means[e.block]
+        return cells - e.spread(main) - means[e.home]
+
+
+def expected_counts(domain: Domain, known: Mapping[str, Floats], total: float) -> Floats:
+    """Return the counts of all codes, one attribute after another; even where none are known."""
+    parts = [
+        total * known[attribute] / known[attribute].sum()
+        if attribute in known
+        else np.full(size, total / size)
+        for attribute, size in zip(domain.attributes, domain.sizes, strict=True)
+    ]
+    return np.concatenate([np.empty(0), *parts])
+
+
+def _sums(numbers: Integers, values: Floats, count: int) -> Floats:
+    """Return the sum of the values at each number; without any, zeros that are still floats."""
+    return np.asarray(np.bincount(numbers, values, count), dtype=float)

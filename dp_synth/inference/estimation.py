@@ -9,11 +9,10 @@ from itertools import accumulate
 import numpy as np
 
 from dp_synth.domain import Domain
-from dp_synth.inference._lbfgs import minimise
-from dp_synth.inference._preconditioner import Curvature, Effects, expected_counts
+from dp_synth.inference._lbfgs import Curvature, Effects, expected_counts, minimise
 from dp_synth.inference.factors import Projections
 from dp_synth.inference.graphical_model import JunctionTreeModel
-from dp_synth.inference.histograms import project_to_simplex
+from dp_synth.inference.histograms import estimate_total, project_to_simplex
 from dp_synth.inference.junction_tree import JunctionTree
 from dp_synth.transcript import Measurement
 from dp_synth.types import Clique, Floats
@@ -23,20 +22,6 @@ GAIN = 1e-4  # nats a cell: smaller ones only fit the noise
 SHRINKAGE = 0.01  # weight of entropy against the data, in units of their noise
 SHRINKAGE_ONES = 0.03  # the same for one-way marginals, which shrink towards their own estimates
 FLOOR = 0.1  # of the noise: the least that a measured cell counts at the start
-
-
-def estimate_total(measurements: Iterable[Measurement]) -> float:
-    """Return the number of records that the measurements suggest, at least one.
-
-    The mean of the marginals' sums, weighted by inverse variance: the maximum-likelihood
-    estimate under Gaussian noise.
-    """
-    sums, weights = [], []
-    for measurement in measurements:
-        variance = np.broadcast_to(np.square(measurement.stddev), measurement.values.shape).sum()
-        sums.append(measurement.values.sum())
-        weights.append(1 / variance)
-    return max(1.0, float(np.average(sums, weights=weights))) if sums else 1.0
 
 
 def combine(measurements: Iterable[Measurement]) -> list[Measurement]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from scipy.special import log_ndtr
 
+from dp_synth.transcript import Measurement
 from dp_synth.types import Floats
 
 FAR_TAIL = 100.0  # deviations below zero
@@ -103,3 +105,17 @@ def smooth_ordered(values: Floats, stddev: float, penalty: float = STEP_PENALTY)
         smooth[begin:end] = (sums[end] - sums[begin]) / (end - begin)
         end = begin
     return smooth
+
+
+def estimate_total(measurements: Iterable[Measurement]) -> float:
+    """Return the number of records that the measurements suggest, at least one.
+
+    The mean of the marginals' sums, weighted by inverse variance: the maximum-likelihood
+    estimate under Gaussian noise.
+    """
+    sums, weights = [], []
+    for measurement in measurements:
+        variance = np.broadcast_to(np.square(measurement.stddev), measurement.values.shape).sum()
+        sums.append(measurement.values.sum())
+        weights.append(1 / variance)
+    return max(1.0, float(np.average(sums, weights=weights))) if sums else 1.0

@@ -10,10 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.domain import Domain
-from dp_synth.inference.estimation import estimate, estimate_total
+from dp_synth.inference.estimation import estimate
 from dp_synth.inference.expanded_model import RefinedModel
 from dp_synth.inference.graphical_model import JunctionTreeModel
-from dp_synth.inference.histograms import project_to_simplex, simplex_mean, smooth_ordered
+from dp_synth.inference.histograms import (
+    estimate_total,
+    project_to_simplex,
+    simplex_mean,
+    smooth_ordered,
+)
 from dp_synth.inference.junction_tree import JunctionTree
 from dp_synth.transcript import Measurement
 from dp_synth.types import Codes, Floats

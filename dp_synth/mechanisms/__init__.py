@@ -1,6 +1,6 @@
 """The door: private values in, noisy values out, each charged before anything is read."""
 
-from dp_synth.mechanisms.exponential import Dependences, Distances, select
+from dp_synth.mechanisms.exponential import select
 from dp_synth.mechanisms.gaussian import (
     count_records,
     measure,
@@ -8,6 +8,8 @@ from dp_synth.mechanisms.gaussian import (
     measure_histogram,
 )
 from dp_synth.mechanisms.table import (
+    Dependences,
+    Distances,
     PrivateTable,
     dependence_sensitivity,
     l1_distance_sensitivity,

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import FilteredGaussian, Gaussian, Gaussians
 from dp_synth.errors import InputError
-from dp_synth.mechanisms.exponential import Distances
 from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
-from dp_synth.mechanisms.table import PrivateTable, marginal_sensitivity
+from dp_synth.mechanisms.table import Distances, PrivateTable, marginal_sensitivity
 from dp_synth.transcript import HistogramAnswer, MarginalAnswer, Measurement, ScoresAnswer
 from dp_synth.types import Clique, Codes, Floats
 

@@ -1,9 +1,12 @@
-"""Private table: records, the budget slice that pays for every answer, and sensitivities."""
+"""Private table: records, the reservation that pays for every answer, and scores of marginals.
+
+With each score how far one unit moves it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn, Protocol
 
 import numpy as np
@@ -13,7 +16,10 @@ from dp_synth.accounting import Adjacency, Slice
 from dp_synth.counting import CodeCounts, Counts, dense_shape
 from dp_synth.domain import Domain
 from dp_synth.transcript import Answer
-from dp_synth.types import Clique, Codes
+from dp_synth.types import Clique, Codes, Floats
+
+LARGEST_SCORE = 2.0**30  # larger distances count as this; nothing moves further by being cut
+CELLS_TOGETHER = 2**22  # of marginals that are counted in one go
 
 
 class Law(Protocol):
@@ -194,3 +200,139 @@ def dependence_sensitivity(adjacency: Adjacency, max_rows: int = 1) -> float:
     (4.0, 8.0)
     """
     return max_rows * (4.0 if adjacency == "add_remove" else 8.0)
+
+
+class Distances:
+    """How badly public expectations fit: the L1 distance of each marginal from its expectation.
+
+    Expected counts are rounded to whole multiples of 1 / ``fineness``, a power of two.
+    ``penalties``, rounded to whole numbers, are taken off the distances and ``weights`` multiply
+    what is left, each relative to the largest weight among the candidates. The distances are
+    private; they are computed when a choice has been charged for, kept for the next choice, and
+    never handed out.
+    """
+
+    def __init__(
+        self,
+        table: PrivateTable,
+        expected: Callable[[Clique], Floats],
+        *,
+        weights: Mapping[Clique, float] | None = None,
+        penalties: Mapping[Clique, float] | None = None,
+        fineness: int = 1,
+    ) -> None:
+        if not all(0 < weight < math.inf for weight in (weights or {}).values()):
+            raise ValueError("weights must be finite numbers above 0")
+        if fineness < 1 or fineness & (fineness - 1):
+            raise ValueError(f"fineness must be a power of two from 1, got {fineness}")
+        self.table = table
+        self.fineness = fineness
+        self._expected = expected
+        self._weights = weights
+        self._penalties = penalties
+        self._known: dict[Clique, float] = {}
+
+    def __repr__(self) -> str:
+        return f"Distances({self.table!r})"
+
+    @property
+    def sensitivity(self) -> float:
+        """How far one unit moves a score of the largest weight."""
+        payer = self.table.payer
+        return l1_distance_sensitivity(payer.adjacency, payer.budget.max_rows)
+
+    def refuse_foreign(self, cliques: Sequence[Clique]) -> None:
+        """Raise KeyError for an unknown attribute, ValueError for too many cells; reads nothing."""
+        self.table.shapes([clique for clique in cliques if clique not in self._known])
+
+    def _about(self, table: PrivateTable) -> Distances:
+        """Return the same expectations about any table."""
+        if table is self.table:
+            return self
+        return Distances(
+            table,
+            self._expected,
+            weights=self._weights,
+            penalties=self._penalties,
+            fineness=self.fineness,
+        )
+
+    def _qualities(self, cliques: Sequence[Clique]) -> Floats:
+        self._learn([clique for clique in dict.fromkeys(cliques) if clique not in self._known])
+        distances = np.minimum([self._known[clique] for clique in cliques], LARGEST_SCORE)
+        if self._penalties is not None:
+            penalties = np.rint([self._penalties[clique] for clique in cliques])
+            distances = np.clip(distances - penalties, -LARGEST_SCORE, LARGEST_SCORE)
+        if self._weights is not None:
+            weights = np.array([self._weights[clique] for clique in cliques], dtype=float)
+            distances = weights / weights.max() * distances
+        return np.asarray(distances)
+
+    def _learn(self, cliques: Sequence[Clique]) -> None:
+        for batch in _batches(self.table.domain, cliques):
+            # Whole multiples: sums are exact and the sensitivity is what it is said to be.
+            expected = [np.rint(self._expected(c) * self.fineness) / self.fineness for c in batch]
+            for clique, table in zip(batch, expected, strict=True):
+                if table.shape != self.table.domain.shape(clique):  # would be counted twice
+                    raise ValueError(f"expected {clique} has the wrong shape, {table.shape}")
+            exact = self.table.exact_marginals(batch)
+            for clique, counts, table in zip(batch, exact, expected, strict=True):
+                self._known[clique] = float(np.abs(counts - table).sum())
+
+
+def _batches(domain: Domain, cliques: Sequence[Clique]) -> Iterator[list[Clique]]:
+    """Yield the cliques in runs whose marginals fit into memory together."""
+    batch: list[Clique] = []
+    cells = 0
+    for clique in cliques:
+        own = domain.cells(clique)
+        if batch and cells + own > CELLS_TOGETHER:
+            yield batch
+            batch, cells = [], 0
+        batch.append(clique)
+        cells += own
+    if batch:
+        yield batch
+
+
+class Dependences:
+    """How far the first attribute of a clique is from independent of all its others together.
+
+    The L1 distance between the marginal's counts and the product of its two parts over the
+    number of records: twice that number times the score R of PrivBayes. Kept and never handed
+    out, like ``Distances``. ``dependence_sensitivity`` has the proof of how far one unit moves
+    it; up to 2**30 records what rounding adds stays within ``DEPENDENCE_MARGIN``.
+    """
+
+    def __init__(self, table: PrivateTable) -> None:
+        self.table = table
+        self._known: dict[Clique, float] = {}
+
+    def __repr__(self) -> str:
+        return f"Dependences({self.table!r})"
+
+    @property
+    def sensitivity(self) -> float:
+        """How far one unit moves a score."""
+        payer = self.table.payer
+        return dependence_sensitivity(payer.adjacency, payer.budget.max_rows)
+
+    def refuse_foreign(self, cliques: Sequence[Clique]) -> None:
+        """Raise KeyError for an unknown attribute, ValueError for too many cells; reads nothing."""
+        self.table.shapes([clique for clique in cliques if clique not in self._known])
+
+    def _about(self, table: PrivateTable) -> Dependences:
+        """Return the same scores of any table."""
+        return self if table is self.table else Dependences(table)
+
+    def _qualities(self, cliques: Sequence[Clique]) -> Floats:
+        return np.minimum([self._of(clique) for clique in cliques], 2 * LARGEST_SCORE)
+
+    def _of(self, clique: Clique) -> float:
+        if clique not in self._known:
+            exact = self.table.exact_marginal(clique)
+            counts = exact.reshape(len(exact), -1)
+            first, others = counts.sum(axis=1), counts.sum(axis=0)
+            product = np.outer(first, others) / max(first.sum(), 1.0)
+            self._known[clique] = float(np.abs(counts - product).sum())
+        return self._known[clique]

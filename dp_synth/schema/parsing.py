@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from dp_synth.dialect import Dialect
-from dp_synth.typed_cells import FOREIGN, text_of, texts_of, well_formed
+from dp_synth.frames import FOREIGN, text_of, texts_of, well_formed
 from dp_synth.types import Flags, Floats
 
 _EPOCH = datetime(1970, 1, 1)

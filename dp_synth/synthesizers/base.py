@@ -39,7 +39,7 @@ from dp_synth.synthesizers.fitting import (
     refuse_unfit,
     simulated,
 )
-from dp_synth.synthesizers.validation import Asked, Validation, taken_apart
+from dp_synth.synthesizers.validation import Against, Asked, Validation
 from dp_synth.transcript import Answer, chosen
 from dp_synth.types import Clique
 
@@ -169,7 +169,7 @@ class Synthesizer(ABC):
         ``against`` a hold-out tries an attack on membership as well; the same budget then
         protects the records of both tables.
         """
-        settings, holdout = taken_apart(validation)
+        settings, holdout = _taken_apart(validation)
         request = self._request(
             schema, budget, seed=seed, checkpoint=checkpoint, validation=settings
         )
@@ -189,7 +189,7 @@ class Synthesizer(ABC):
         Nothing is reserved, and no ledger is written. Arguments and errors are those of `fit`; of
         a hold-out it is enough to say that there is one, by the ``attack`` of the validation.
         """
-        settings, _ = taken_apart(validation)
+        settings, _ = _taken_apart(validation)
         self._request(schema, budget, seed=seed, checkpoint=checkpoint, validation=settings).check()
 
     def _request(
@@ -262,7 +262,7 @@ def fit_jointly(
     equal cost get about 0.72 of the noise that half of epsilon and delta each would need. With a
     ``validation``, or a share, each release says how good it is, so that the best can be chosen.
     """
-    settings, holdout = taken_apart(validation)
+    settings, holdout = _taken_apart(validation)
     request = Request(weights, schema, accountant, seed, validation=settings)
     return dict(zip(weights, _released(request, fit_all(request, data, holdout)), strict=True))
 
@@ -273,3 +273,12 @@ def _released(request: Request, fitted: Sequence[Fitted]) -> list[Release]:
         Release(recipe.name, asdict(recipe), one.schema, one.model, ledger, one.transcript)
         for recipe, one in zip(request.recipes, fitted, strict=True)
     ]
+
+
+def _taken_apart(asked: Asked | None) -> tuple[Validation | None, Data | None]:
+    """Return the settings of a validation, and its hold-out."""
+    if isinstance(asked, Against):
+        return asked.settings, asked.holdout
+    if asked is None or isinstance(asked, Validation):
+        return asked, None
+    return Validation(asked), None

@@ -128,15 +128,6 @@ Asked = Validation | Against | float
 """What a fit takes: a number is a share."""
 
 
-def taken_apart(asked: Asked | None) -> tuple[Validation | None, Data | None]:
-    """Return the settings of a validation, and its hold-out."""
-    if isinstance(asked, Against):
-        return asked.settings, asked.holdout
-    if asked is None or isinstance(asked, Validation):
-        return asked, None
-    return Validation(asked), None
-
-
 def validate(
     settings: Validation,
     widest: Domain,

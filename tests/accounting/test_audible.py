@@ -8,15 +8,18 @@ import pytest
 
 from dp_synth.accounting import (
     Accountant,
+    FilterKind,
     Gaussians,
     Plan,
     PrivacyBudget,
+    PrivacyCurve,
     SampledGaussians,
     Selections,
     Votes,
     calibrate,
     calibration,
     compose,
+    filters,
 )
 from dp_synth.accounting.calibration import (
     at_cost,
@@ -35,7 +38,7 @@ STEPS_ALONE = Plan({"steps": SampledGaussians(4, 0.1)})  # few: a lattice tells 
 ONES = Plan({"ones": Gaussians(5)})
 CASES = [
     (VOTES, 1e-9, 1e-6, "votes"),
-    pytest.param(STEPS, 1e-12, 1e-9, "ones", marks=pytest.mark.slow),  # minutes of transforms
+    (STEPS, 1e-12, 1e-9, "ones"),
     (STEPS_ALONE, 1e-12, 1e-9, "steps"),
     (ONES, 1e-12, 1e-9, "ones"),
 ]
@@ -75,6 +78,24 @@ def test_nothing_is_reserved_when_epsilon_is_too_small(tmp_path) -> None:
         accountant.admit("pategan", VOTES)
     assert accountant.ledger.entries == ()
     assert not (tmp_path / "ledger.jsonl").exists()
+
+
+@pytest.mark.parametrize("adaptive", [False, "zcdp", "gdp"])
+def test_a_hopeless_budget_is_refused_after_few_curves(
+    adaptive: bool | FilterKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def counted(events) -> PrivacyCurve:
+        asked.append(curve := compose(events))
+        return curve
+
+    for module in (calibration, filters):
+        monkeypatch.setattr(module, "compose", counted)
+    with pytest.raises(InputError, match="too small for 'x'") as error:
+        Accountant(PrivacyBudget(1e-9, 1e-12), adaptive=adaptive).admit("x", STEPS_ALONE)
+    assert 1e-9 < least_named(error) < 1e-5
+    assert 0 < len(asked) <= 5
 
 
 def test_the_plan_that_says_nothing_is_named_among_several() -> None:

@@ -26,9 +26,8 @@ from dp_synth.accounting import (
     Selection,
     read_ledger,
 )
-from dp_synth.accounting.balance import uncovered
 from dp_synth.accounting.events import NoisyVote, SampledGaussian, ZeroConcentrated
-from dp_synth.accounting.ledger import Entry
+from dp_synth.accounting.ledger import Entry, uncovered
 from dp_synth.accounting.ledger_file import LedgerFile
 from dp_synth.cli import main
 from dp_synth.errors import BudgetExceeded, InputError, LedgerError

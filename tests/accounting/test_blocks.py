@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom, norm
 
 from dp_synth.accounting import Event, Gaussian, Selection, compose, selection_block
-from dp_synth.accounting.conversions import selection_delta
+from dp_synth.accounting.budget import selection_delta
 from dp_synth.accounting.pld import event_by_event, with_blocks
 from dp_synth.accounting.selection_block import block_curve
 from dp_synth.errors import UnsupportedEvent

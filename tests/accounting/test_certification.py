@@ -9,8 +9,8 @@ import pytest
 from mpmath import mp, mpf
 
 from dp_synth.accounting import Event, Gaussian, Selection, compose
+from dp_synth.accounting.budget import gaussian_delta
 from dp_synth.accounting.contour_integrals import contours
-from dp_synth.accounting.conversions import gaussian_delta
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteGaussian,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from dp_synth.accounting import Event, Gaussian, Selection, compose
-from dp_synth.accounting.conversions import (
+from dp_synth.accounting.budget import (
     bisect,
     gaussian_delta,
     gaussian_epsilon,

@@ -19,7 +19,7 @@ from dp_synth.accounting import (
     compose,
     read_ledger,
 )
-from dp_synth.accounting.conversions import zcdp_rho
+from dp_synth.accounting.budget import zcdp_rho
 from dp_synth.accounting.events import Gaussian, NonPrivate
 from dp_synth.accounting.ledger import Ledger
 from dp_synth.accounting.pate import data_dependent_epsilon, vote_moments

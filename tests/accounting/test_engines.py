@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from dp_synth.accounting import Event, Gaussian, PrivacyCurve, Selection, compose
-from dp_synth.accounting.conversions import gaussian_delta, gaussian_epsilon, zcdp_epsilon
+from dp_synth.accounting.budget import gaussian_delta, gaussian_epsilon, zcdp_epsilon
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteGaussian,

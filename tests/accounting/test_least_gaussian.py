@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import norm
 
 from dp_synth.accounting import Gaussian, Round, Selection, compose, cost
-from dp_synth.accounting.conversions import gaussian_delta
+from dp_synth.accounting.budget import gaussian_delta
 from dp_synth.accounting.dominating_gaussian import (
     amount_of_round,
     gaussian_deltas,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, signal, stats
 
-from dp_synth.accounting.conversions import gaussian_delta, zcdp_delta
+from dp_synth.accounting.budget import gaussian_delta, zcdp_delta
 from dp_synth.accounting.events import (
     Approximate,
     DiscreteGaussian,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dp_synth.accounting import FILTER_KINDS, Accountant, FilterKind, Gaussians, Plan, PrivacyBudget
-from dp_synth.accounting.conversions import gaussian_delta
+from dp_synth.accounting.budget import gaussian_delta
 from dp_synth.accounting.filters import STEPS, Filter
 
 BUDGET = PrivacyBudget(2.0, 1e-5)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from dp_synth.accounting import compose
-from dp_synth.accounting.conversions import gaussian_delta
+from dp_synth.accounting.budget import gaussian_delta
 from dp_synth.accounting.dominating_gaussian import is_below, least_amount
 from dp_synth.accounting.events import (
     Event,

@@ -19,7 +19,7 @@ import pytest
 from mpmath import exp, expm1, fdot, mpf, workdps
 
 from dp_synth.accounting import selection_block
-from dp_synth.accounting.conversions import gaussian_delta
+from dp_synth.accounting.budget import gaussian_delta
 from dp_synth.accounting.discretization import of_curve
 
 Pair = list[tuple[Fraction, Fraction]]

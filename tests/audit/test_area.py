@@ -6,7 +6,7 @@ from scipy.special import ndtr
 from scipy.stats import binom
 
 from dp_synth.accounting import Gaussian, Selection, compose
-from dp_synth.accounting.conversions import gaussian_epsilon
+from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.accounting.events import Approximate
 from dp_synth.audit import Worlds, area_test, noise_factor
 from dp_synth.errors import UnsupportedEvent

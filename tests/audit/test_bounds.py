@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from dp_synth.accounting.conversions import gaussian_epsilon
+from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.audit import Worlds, bounds, ceiling, clopper_pearson_bound, gaussian_bound
 from dp_synth.errors import InputError
 

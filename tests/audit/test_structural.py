@@ -10,7 +10,7 @@ import pytest
 
 import dp_synth as dps
 from dp_synth.accounting import Accountant, Entry, Event, Gaussian, Ledger, PrivacyBudget, compose
-from dp_synth.accounting.conversions import gaussian_epsilon
+from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.accounting.events import Laplace, NoisyVote, SampledGaussian
 from dp_synth.audit import worst_case
 from dp_synth.audit.checks import (

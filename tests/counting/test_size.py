@@ -245,15 +245,16 @@ def test_each_command_that_reads_tables_whole_says_so_in_one_line(
 def test_records_without_end_are_refused_and_long_ones_read_few_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dp_synth import typed_cells
+
+    from dp_synth import frames
 
     path = tmp_path / "t.parquet"
     parquet.write_table(pa.table({"a": [[1] * 1000] * 100}), path)
     assert path.stat().st_size < 5000
-    monkeypatch.setattr(typed_cells, "MOST_BYTES", 100_000)
-    batches = [batch.num_rows for batch in typed_cells.parquet_batches(path, ["a"], 1000)]
+    monkeypatch.setattr(frames, "MOST_BYTES", 100_000)
+    batches = [batch.num_rows for batch in frames.parquet_batches(path, ["a"], 1000)]
     assert sum(batches) == 100
     assert max(batches) < 13
-    monkeypatch.setattr(typed_cells, "LARGEST_RECORD", 5000)
+    monkeypatch.setattr(frames, "LARGEST_RECORD", 5000)
     with pytest.raises(InputError, match=r"t\.parquet: a record takes .* GB of memory"):
         read_table(path)

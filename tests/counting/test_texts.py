@@ -12,8 +12,8 @@ from pyarrow import parquet
 from dp_synth.counting import duckdb
 from dp_synth.counting.duckdb import TextReader, Texts, encoders_of
 from dp_synth.errors import InputError
+from dp_synth.frames import parquet_batches, texts_of
 from dp_synth.schema import Misfits, Schema
-from dp_synth.typed_cells import parquet_batches, texts_of
 
 INTEGERS = [getattr(pa, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)]
 

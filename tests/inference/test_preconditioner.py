@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from whole_tables import over_seeds, random_cliques, random_domain
 
-from dp_synth.inference._preconditioner import Curvature, Effects, expected_counts
+from dp_synth.inference._lbfgs import Curvature, Effects, expected_counts
 
 TOTAL = 1000.0
 

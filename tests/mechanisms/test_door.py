@@ -219,7 +219,7 @@ def test_every_name_of_a_private_table_is_known_here_as_public_or_private() -> N
 
 def test_only_the_table_and_the_mechanisms_read_exact_answers() -> None:
     knowing = _readers_of(PRIVATE)
-    assert {f"mechanisms/{name}.py" for name in ("gaussian", "dp_sgd", "exponential")} <= knowing
+    assert {f"mechanisms/{name}.py" for name in ("gaussian", "dp_sgd", "table")} <= knowing
     assert all(name.startswith("mechanisms/") for name in knowing), knowing
 
 

@@ -7,7 +7,7 @@ import opendp.prelude as opendp
 import pytest
 from scipy import stats
 
-from dp_synth.accounting.conversions import zcdp_delta, zcdp_epsilon
+from dp_synth.accounting.budget import zcdp_delta, zcdp_epsilon
 from dp_synth.mechanisms.noise import discrete_gaussian, discrete_laplace
 
 DRAWS = 4000

@@ -286,7 +286,7 @@ def test_nothing_is_read_when_the_budget_refuses(synthesizer, monkeypatch):
         raise BudgetExceeded("nothing was released")
 
     monkeypatch.setattr(PrivateTable, "__init__", remember)
-    monkeypatch.setattr("dp_synth.accounting.reservation.Reservation.charge", refuse)
+    monkeypatch.setattr("dp_synth.accounting.plan.Reservation.charge", refuse)
     with pytest.raises(BudgetExceeded):
         synthesizer.fit(people(50), SCHEMA, BUDGET, seed=0)
     assert {table.reads for table in made} == {0}
