@@ -256,11 +256,9 @@ class Predicates:
 
     def and_also(self, other: Predicates) -> Predicates:
         """Return these predicates and then others of as many columns."""
-        pairs = zip(
-            (self.columns, self.low, self.high), (other.columns, other.low, other.high), strict=True
-        )
-        columns, low, high = (np.concatenate(pair) for pair in pairs)
-        return Predicates(columns.astype(np.intp), low, high)
+        columns = np.concatenate([self.columns, other.columns])
+        low, high = np.concatenate([self.low, other.low]), np.concatenate([self.high, other.high])
+        return Predicates(columns, low, high)
 
     def distinct(self) -> Predicates:
         """Return each predicate once, in the order of first appearance."""

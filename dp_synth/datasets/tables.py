@@ -11,7 +11,6 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -291,14 +290,10 @@ def _write_parquet(blocks: Iterable[pd.DataFrame], file: IO[bytes]) -> None:
     rest = iter(blocks)
     first = pa.Table.from_pandas(_plain(next(rest)), preserve_index=False)
     with parquet.ParquetWriter(file, first.schema) as writer:
-        for table in chain([first], (_table_like(first.schema, frame) for frame in rest)):
-            writer.write_table(table)
-
-
-def _table_like(kinds: pa.Schema, frame: pd.DataFrame) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.Table.from_pandas(_plain(frame), schema=kinds, preserve_index=False)
+        writer.write_table(first)
+        for frame in map(_plain, rest):
+            like = {"schema": first.schema, "preserve_index": False}
+            writer.write_table(pa.Table.from_pandas(frame, **like))
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
