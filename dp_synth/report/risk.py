@@ -19,8 +19,14 @@ import pandas as pd
 
 from dp_synth._version import __version__
 from dp_synth.attacks import ATTACKS, Attack, AttackerView
-from dp_synth.attacks.excess_risk import Guess
-from dp_synth.attacks.registry import INTERNAL, Risk, attacked_tables, guess_risks, membership_risk
+from dp_synth.attacks.base import Guess
+from dp_synth.attacks.registry import (
+    INTERNAL,
+    Risk,
+    attacked_tables,
+    guess_risks,
+    membership_risk,
+)
 from dp_synth.errors import InputError
 from dp_synth.files import PRIVATE, passing_name
 from dp_synth.formatting import at_most
