@@ -23,9 +23,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -148,7 +146,7 @@ class Kept:
         A ledger that says the same up to there, line by line, is not told apart, and need not
         be: it pays for the steps that it lists.
         """
-        for name, wanted in _as_read(fit).items():
+        for name, wanted in parse_json(json.dumps(fit)).items():  # as a file says it
             if self.fit.get(name) != wanted:
                 raise CheckpointError(
                     f"{self.path}: was kept for a fit with another {name}; go on with the same, "
@@ -171,7 +169,7 @@ class Kept:
 
 
 @dataclass(eq=False)
-class Keeper:
+class CheckpointWriter:
     """Writes the checkpoints of one fit; ``state`` is what an earlier run of it has left.
 
     ``fit`` identifies the fit, and ``transcript`` grows with the answers that it is given.
@@ -221,24 +219,6 @@ class Keeper:
             np.savez(file, **arrays)
 
 
-_keeper: ContextVar[Keeper | None] = ContextVar("keeper", default=None)
-
-
-@contextmanager
-def keeping(keeper: Keeper) -> Iterator[None]:
-    """Have the training inside the block go on from ``keeper`` and keep its state there."""
-    token = _keeper.set(keeper)
-    try:
-        yield
-    finally:
-        _keeper.reset(token)
-
-
-def current_keeper() -> Keeper | None:
-    """Return who keeps the state of a training, if anybody does."""
-    return _keeper.get()
-
-
 def fingerprint(ledger: Ledger, entries: int) -> str:
     """Return the SHA-256 of a ledger's budget, rule and so many of its first entries."""
     lines = [entry.to_fields() for entry in ledger.entries[:entries]]
@@ -252,12 +232,6 @@ def _noise_of(plan: Plan) -> dict[str, dict[str, float]]:
         given = {of: getattr(part, of, None) for of in ("noise_multiplier", "delta")}
         found[name] = {of: value for of, value in given.items() if value is not None}
     return found
-
-
-def _as_read(fit: Mapping[str, object]) -> dict[str, object]:
-    """Return what a file says of a fit: lists for tuples, and so on."""
-    read: dict[str, object] = parse_json(json.dumps(fit))
-    return read
 
 
 _HEAD = {

@@ -39,7 +39,8 @@ def cite(what: object) -> str:
     known, name = methods(), _name_of(what)
     own = known.get(name, what)  # of what is not known by its name, what it says of itself
     if (keys := getattr(own, "cites", None)) is not None:
-        return "\n\n".join([*map(_entry, keys), _toolkit()])
+        entries = [key if key.startswith("@") else _entries()[key] for key in keys]
+        return "\n\n".join([*entries, _toolkit()])
     if name == TOOLKIT:
         return _toolkit()
     tables = {"adult": ADULT, **NAMED}
@@ -71,10 +72,6 @@ def _name_of(what: object) -> str:
         return what
     called = (getattr(what, where, None) for where in ("name", "synthesizer", "__name__"))
     return next((name for name in called if isinstance(name, str)), type(what).__name__)
-
-
-def _entry(key: str) -> str:
-    return key if key.startswith("@") else _entries()[key]
 
 
 @lru_cache(maxsize=1)

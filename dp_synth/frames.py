@@ -64,7 +64,10 @@ def from_arrow(table: pa.Table, source: str) -> pd.DataFrame:
     names = without_index(table.column_names, source)
     if not all(names) or len(set(names)) < len(names):
         raise InputError(f"{source}: each column must have a name of its own")
-    columns = {name: _texts(table.column(name)) for name in names}
+    columns = {}  # as they would be read from the table's Parquet file
+    for name in names:
+        texts = [text for chunk in table.column(name).chunks for text in texts_of(chunk)]
+        columns[name] = pd.Series(texts, dtype="str")
     return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
 
 
@@ -108,12 +111,6 @@ def column_of(frame: pd.DataFrame, name: str, schema: str | None = None) -> pd.S
     raise SchemaError(
         f"column {name!r} of {of} is not in the table, which has {', '.join(shown)}{more}"
     )
-
-
-def _texts(column: pa.ChunkedArray) -> pd.Series:
-    """Return an Arrow column as text, as it would be read from its Parquet file."""
-    texts = [text for chunk in column.chunks for text in texts_of(chunk)]
-    return pd.Series(texts, dtype="str")
 
 
 def _arrow_of(table: object, source: str) -> pa.Table:

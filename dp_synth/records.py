@@ -91,7 +91,8 @@ def read_record_file(path: Path) -> pd.DataFrame:
             if not _is_record(row):
                 whole = []
                 break
-            whole.append(_before_added(row) | row)
+            is_fitted = row["epsilon"] is not None and not row["error"]
+            whole.append({**ADDED, "budget": "ledger" if is_fitted else "", **row})
     except JsonFault as fault:
         raise InputError(f"{fault}; benchmark export writes them") from None
     if not whole:
@@ -129,12 +130,6 @@ def _is_of(value: object, kind: type) -> bool:
     if kind is float:
         return type(value) in (float, int) and math.isfinite(float(value))  # type: ignore[arg-type]
     return type(value) is kind
-
-
-def _before_added(row: Mapping[str, object]) -> Record:
-    """Return what the added columns are where a line does not say."""
-    is_fitted = row["epsilon"] is not None and not row["error"]
-    return {**ADDED, "budget": "ledger" if is_fitted else ""}
 
 
 def _plain(row: Mapping[Hashable, object]) -> Record:

@@ -265,6 +265,9 @@ class Release:
         ReleaseError, and no file, for what ``load`` would refuse.
         """
         answers, answered = to_fields(self.transcript)
+        shape: dict[str, object] = {"kind": MixtureModel.kind}
+        if not isinstance(self.model, MixtureModel):
+            shape = {"kind": "tree", "cliques": self.model.tree.cliques}
         header = {
             "format": FORMAT,
             "version": VERSION,
@@ -273,7 +276,7 @@ class Release:
             "settings": dict(self.settings),
             "schema": self.schema.to_dict(),
             "ledger": self.ledger.to_fields(),
-            **_shape_of(self.model),
+            **shape,
             "total": self.model.total,
             "transcript": answers,
         }
@@ -347,13 +350,6 @@ def _cut(rows: pd.DataFrame, size: int | None) -> Iterator[pd.DataFrame]:
     """Give rows in frames of at most ``size``, one at least."""
     for start in range(0, max(len(rows), 1), size or max(len(rows), 1)):
         yield rows if size is None else rows.iloc[start : start + size].reset_index(drop=True)
-
-
-def _shape_of(model: Model) -> dict[str, object]:
-    """Return what the arrays of a model need beside them."""
-    if isinstance(model, MixtureModel):
-        return {"kind": model.kind}
-    return {"kind": "tree", "cliques": model.tree.cliques}
 
 
 def _model_of(

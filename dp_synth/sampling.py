@@ -201,7 +201,10 @@ def _in_range(column: Line, ends: Sequence[Value]) -> Evidence:
     if low > high:
         raise InputError(f"column {column.name!r}: holds whole numbers, and none is in that range")
     if low == high:
-        return _among(column, [_as_given(column, low)])
+        value: Value = int(low) if grid.whole else low
+        if isinstance(column, DatetimeColumn):
+            value = str(column.written(np.array([low]))[0])
+        return _among(column, [value])
     cuts = grid.cuts.copy()
     cuts[-1] = after(grid.upper, whole=grid.whole)  # the last cell is closed
     begins = np.maximum(cuts[:-1], low)
@@ -253,12 +256,6 @@ def _bounds(column: Line) -> str:
     lower, upper = column.lower, column.upper
     texts = [f"{b:.15g}" if isinstance(b, float) else str(b) for b in (lower, upper)]
     return " to ".join(texts)
-
-
-def _as_given(column: Line, number: float) -> Value:
-    if isinstance(column, DatetimeColumn):
-        return str(column.written(np.array([number]))[0])
-    return int(number) if column.grid.whole else number
 
 
 @dataclass(frozen=True, eq=False)
@@ -350,7 +347,7 @@ def _balanced(model: Model, column: str, records: int, rng: np.random.Generator)
     counts = np.full(len(possible), records // len(possible))
     counts[rng.permutation(len(possible))[: records % len(possible)]] += 1
     parts = [
-        model.conditioned({column: _single(size, int(code))}).sample(int(count), rng)
+        model.conditioned({column: (np.arange(size) == code).astype(float)}).sample(int(count), rng)
         for code, count in zip(possible, counts, strict=True)
         if count
     ]
@@ -359,12 +356,6 @@ def _balanced(model: Model, column: str, records: int, rng: np.random.Generator)
 
 def _possible(model: Model, column: str) -> NDArray[np.intp]:
     return np.flatnonzero(model.marginal((column,)) > 0)
-
-
-def _single(size: int, code: int) -> Floats:
-    weights = np.zeros(size)
-    weights[code] = 1.0
-    return weights
 
 
 def _numbered(places: list[int]) -> str:

@@ -130,7 +130,11 @@ def _is(value: Any, hint: Any) -> bool:
     if origin is Literal:
         return any(type(value) is type(one) and value == one for one in get_args(hint))
     if origin is tuple:
-        return _is_tuple(value, get_args(hint))
+        kinds = get_args(hint)
+        if isinstance(value, tuple) and kinds[1:] == (...,):
+            return all(_is(one, kinds[0]) for one in value)
+        right = isinstance(value, tuple) and len(value) == len(kinds)
+        return right and all(map(_is, value, kinds))
     if origin is dict:
         keys, kind = get_args(hint)
         return isinstance(value, dict) and all(
@@ -140,21 +144,9 @@ def _is(value: Any, hint: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    kind = origin or hint
-    return isinstance(value, kind) if isinstance(kind, type) and _is_checkable(kind) else True
-
-
-def _is_tuple(value: Any, kinds: tuple[Any, ...]) -> bool:
-    if not isinstance(value, tuple):
-        return False
-    if kinds[1:] == (...,):
-        return all(_is(one, kinds[0]) for one in value)
-    return len(value) == len(kinds) and all(map(_is, value, kinds))
-
-
-def _is_checkable(kind: type) -> bool:
-    """Whether isinstance can be asked of a kind, which of some protocols it cannot."""
-    return not getattr(kind, "_is_protocol", False)
+    kind = origin or hint  # isinstance cannot be asked of some protocols
+    checkable = isinstance(kind, type) and not getattr(kind, "_is_protocol", False)
+    return isinstance(value, kind) if checkable else True
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ not kept: thousands of them, each as large as a network, would say little more t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,15 +37,21 @@ class Measurement:
 
 
 @dataclass(frozen=True, eq=False)
-class MarginalAnswer:
+class Answered:
+    """What all answers say: the part of the plan that paid, and why it was asked."""
+
+    part: str
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
+class MarginalAnswer(Answered):
     """Noisy counts of one marginal, in the shape of ``clique`` after ``groups``.
 
     ``groups[attribute][code]`` is the new code of each attribute that was coarsened. Answers of
     the part "bins" are over fine cells, which are no codes of the release's schema.
     """
 
-    part: str
-    why: str
     clique: Clique
     values: Floats = field(repr=False)
     stddev: float
@@ -53,11 +59,9 @@ class MarginalAnswer:
 
 
 @dataclass(frozen=True, eq=False)
-class ScoresAnswer:
+class ScoresAnswer(Answered):
     """Noisy distances of several marginals from what was expected, one a clique."""
 
-    part: str
-    why: str
     cliques: tuple[Clique, ...] = field(repr=False)
     values: Floats = field(repr=False)
     stddev: float
@@ -65,14 +69,12 @@ class ScoresAnswer:
 
 
 @dataclass(frozen=True, eq=False)
-class ChoiceAnswer:
+class ChoiceAnswer(Answered):
     """The candidate that an exponential mechanism chose.
 
     The log odds were ``epsilon`` times the score over twice ``sensitivity``.
     """
 
-    part: str
-    why: str
     candidates: tuple[Clique, ...] = field(repr=False)
     chosen: Clique
     epsilon: float
@@ -81,7 +83,7 @@ class ChoiceAnswer:
 
 
 @dataclass(frozen=True, eq=False)
-class VoteAnswer:
+class VoteAnswer(Answered):
     """Which record of each pair teachers called the more real, in votes that were cast together.
 
     ``records`` are made up, of shape (votes, attributes); their twins have code ``others[i]`` in
@@ -90,8 +92,6 @@ class VoteAnswer:
     `HIDDEN` stands for those that were no part of the question.
     """
 
-    part: str
-    why: str
     records: Codes = field(repr=False)
     attributes: Codes = field(repr=False)
     others: Codes = field(repr=False)
@@ -103,11 +103,9 @@ class VoteAnswer:
 
 
 @dataclass(frozen=True, eq=False)
-class HistogramAnswer:
+class HistogramAnswer(Answered):
     """Noisy counts of records by cells of a public score."""
 
-    part: str
-    why: str
     values: Floats = field(repr=False)
     stddev: float
     groups: Mapping[str, Codes] = field(repr=False)
@@ -164,70 +162,59 @@ def _read(number: int, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
     kind = checked(fields, {"kind": str})["kind"]
     if kind not in _WRITTEN:
         raise ValueError(f"no kind of answer {kind!r}")
-    fields = checked(fields, {**_OF_ALL, **_WRITTEN[kind]})
-    part, why = fields["part"], fields["why"]
-    groups = {
-        attribute: _group(attribute, arrays[name]) for attribute, name in fields["groups"].items()
+    made = checked(fields, {**_OF_ALL, **_WRITTEN[kind]})
+    made["groups"] = {
+        attribute: _group(attribute, arrays[name]) for attribute, name in made["groups"].items()
     }
+    for noise in {"stddev", "epsilon", "sensitivity", "scale"} & made.keys():
+        if not (math.isfinite(made[noise]) and made[noise] > 0):
+            raise ValueError(
+                f"the noise of an answer must be a finite number above 0, got {made[noise]}"
+            )
+        made[noise] = float(made[noise])
     if kind == "choice":
-        candidates, choice = fields["candidates"], fields["chosen"]
-        if choice not in candidates:
-            raise ValueError(f"{choice} was chosen but is no candidate")
-        epsilon, sensitivity = _positive(fields["epsilon"]), _positive(fields["sensitivity"])
-        return ChoiceAnswer(part, why, candidates, choice, epsilon, sensitivity, groups)
-    if kind == "votes":
-        voted = [arrays[f"answer_{number}_{name}"] for name in VOTED]
-        return _read_votes(part, why, fields, voted, groups)
-    values = np.asarray(arrays[f"answer_{number}"], dtype=np.float64)
-    stddev = _positive(fields["stddev"])
-    if not np.isfinite(values).all():
-        raise ValueError("noisy answers must be finite numbers")
-    if kind == "marginal":
-        clique = fields["clique"]
-        if values.ndim != len(clique):
-            raise ValueError(f"the answer over {clique} must have {len(clique)} axes")
-        return MarginalAnswer(part, why, clique, values, stddev, groups)
-    if kind == "histogram":
-        if values.ndim != 1 or not values.size:
+        if made["chosen"] not in made["candidates"]:
+            raise ValueError(f"{made['chosen']} was chosen but is no candidate")
+    elif kind == "votes":
+        made |= _voted({name: arrays[f"answer_{number}_{name}"] for name in VOTED})
+        if made["teachers"] < 1:
+            raise ValueError(f"the number of teachers must be 1 or more, got {made['teachers']!r}")
+    else:
+        made["values"] = values = np.asarray(arrays[f"answer_{number}"], dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError("noisy answers must be finite numbers")
+        if kind == "marginal" and values.ndim != len(made["clique"]):
+            raise ValueError(
+                f"the answer over {made['clique']} must have {len(made['clique'])} axes"
+            )
+        if kind == "histogram" and (values.ndim != 1 or not values.size):
             raise ValueError("a histogram must have one axis, and a cell")
-        return HistogramAnswer(part, why, values, stddev, groups)
-    cliques = fields["cliques"]
-    if values.shape != (len(cliques),):
-        raise ValueError(f"there must be a score for each of {len(cliques)} cliques")
-    return ScoresAnswer(part, why, cliques, values, stddev, groups)
+        if kind == "scores" and values.shape != (len(made["cliques"]),):
+            raise ValueError(f"there must be a score for each of {len(made['cliques'])} cliques")
+    return _CLASSES[kind](**made)
 
 
-def _read_votes(
-    part: str,
-    why: str,
-    fields: Mapping[str, Any],
-    voted: Sequence[NDArray[np.generic]],
-    groups: Mapping[str, Codes],
-) -> VoteAnswer:
-    records = _codes(voted[0], least=HIDDEN)
-    attributes, others = (_codes(array) for array in voted[1:3])
-    winners = np.asarray(voted[3])
+def _voted(arrays: Arrays) -> dict[str, Any]:
+    """Return the arrays of an answer of votes, checked."""
+    records, winners = _codes(arrays["records"], least=HIDDEN), np.asarray(arrays["winners"])
+    attributes, others = _codes(arrays["attributes"]), _codes(arrays["others"])
     if records.ndim != 2 or attributes.ndim != 1 or not winners.dtype == np.bool_:
         raise ValueError("votes must be about records, each by one attribute, and have winners")
     if not len(records) == len(attributes) == len(others) == len(winners):
         raise ValueError("there must be an attribute, a code and a winner for each record")
     if len(attributes) and attributes.max() >= records.shape[1]:
         raise ValueError(f"votes must be about the {records.shape[1]} attributes of the records")
-    scale, teachers = _positive(fields["scale"]), fields["teachers"]
-    if teachers < 1:
-        raise ValueError(f"the number of teachers must be 1 or more, got {teachers!r}")
-    return VoteAnswer(
-        part, why, records, attributes, others, winners, fields["noise"], scale, teachers, groups
-    )
+    return {"records": records, "attributes": attributes, "others": others, "winners": winners}
 
 
-_KINDS: dict[type, str] = {
-    MarginalAnswer: "marginal",
-    ScoresAnswer: "scores",
-    ChoiceAnswer: "choice",
-    VoteAnswer: "votes",
-    HistogramAnswer: "histogram",
+_CLASSES: dict[str, Callable[..., Answer]] = {
+    "marginal": MarginalAnswer,
+    "scores": ScoresAnswer,
+    "choice": ChoiceAnswer,
+    "votes": VoteAnswer,
+    "histogram": HistogramAnswer,
 }
+_KINDS = {made: kind for kind, made in _CLASSES.items()}
 _OF_ALL = {"part": str, "why": str, "groups": dict[str, str]}
 _WRITTEN: dict[str, dict[str, Any]] = {  # of each kind, what its object holds beside
     "marginal": {"clique": Clique, "stddev": float},
@@ -242,12 +229,6 @@ _WRITTEN: dict[str, dict[str, Any]] = {  # of each kind, what its object holds b
     "histogram": {"stddev": float},
 }
 VOTED = ("records", "attributes", "others", "winners")  # arrays of an answer of votes
-
-
-def _positive(number: float) -> float:
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"the noise of an answer must be a finite number above 0, got {number}")
-    return float(number)
 
 
 def _small(array: NDArray[np.generic]) -> NDArray[np.generic]:

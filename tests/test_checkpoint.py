@@ -174,7 +174,7 @@ def test_between_two_writes_the_wait_is_kept(tmp_path: Path, monkeypatch: pytest
     now = [0.0]
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
     written = []
-    monkeypatch.setattr(checkpoints.Keeper, "_write", lambda *_: written.append(now[0]))
+    monkeypatch.setattr(checkpoints.CheckpointWriter, "_write", lambda *_: written.append(now[0]))
     with watching_training(lambda progress: now.__setitem__(0, 10.0 * progress.step)):
         fitted(tmp_path, seconds=120.0)
     assert written == [0.0, 190.0]  # not at 90, after the first block, since 120 is more

@@ -28,7 +28,7 @@ from dp_synth.report.internal import InternalPart
 from dp_synth.report.publishable import Publishable
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, IdColumn, NumericColumn, Schema
 from dp_synth.schema.constraints import Constraint, Function
-from dp_synth.schema.formats import NumberFormat
+from dp_synth.schema.parsing import NumberFormat
 from paper.documents import markdown
 
 WORDS = {

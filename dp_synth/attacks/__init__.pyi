@@ -6,6 +6,7 @@ from .article_29 import attribute_inference as attribute_inference
 from .article_29 import linkability as linkability
 from .article_29 import singling_out as singling_out
 from .base import Attack as Attack
+from .base import ExcessRisk as ExcessRisk
 from .base import overlap as overlap
 from .base import refuse_overlap as refuse_overlap
 from .base import set_scores as set_scores
@@ -18,7 +19,6 @@ from .distance import DistanceDifference as DistanceDifference
 from .distance import NearestRecords as NearestRecords
 from .distance import RecordsWithinRadius as RecordsWithinRadius
 from .distance import isolation as isolation
-from .excess_risk import ExcessRisk as ExcessRisk
 from .marginal_ratio import MarginalRatio as MarginalRatio
 from .marginal_ratio import focal_points as focal_points
 from .membership_game import Fitted as Fitted

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dp_synth.attacks.base import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.attacks.distance import LOWEST_KNOWN, MISSING, Points, nearest
-from dp_synth.attacks.excess_risk import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.attacks.neighbours import public_range
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
@@ -256,11 +256,9 @@ class Predicates:
 
     def and_also(self, other: Predicates) -> Predicates:
         """Return these predicates and then others of as many columns."""
-        pairs = zip(
-            (self.columns, self.low, self.high), (other.columns, other.low, other.high), strict=True
-        )
-        columns, low, high = (np.concatenate(pair) for pair in pairs)
-        return Predicates(columns.astype(np.intp), low, high)
+        columns = np.concatenate([self.columns, other.columns])
+        low, high = np.concatenate([self.low, other.low]), np.concatenate([self.high, other.high])
+        return Predicates(columns, low, high)
 
     def distinct(self) -> Predicates:
         """Return each predicate once, in the order of first appearance."""

@@ -254,29 +254,26 @@ class Panel:
     def scores(self, played: Played[Floats]) -> dict[str, Scores]:
         """Return each attack's scores of the targets; NaN in failed runs."""
         targets = len(self.targets)
-        return {
-            name: Scores.of_runs(_matrix(played, place, 0, targets), played.member)
-            for place, name in enumerate(self.attacks)
-        }
+        of_all = self._of_all(played)
+        return {n: Scores.of_runs(s[:, :targets], played.member) for n, s in of_all.items()}
 
     def bystander_scores(self, played: Played[Floats]) -> dict[str, Floats]:
         """Return each attack's scores of the bystanders, of shape (runs, bystanders)."""
         if self.bystanders is None:
             raise InputError("the panel has no bystanders")
-        start, stop = len(self.targets), len(self.targets) + len(self.bystanders)
-        return {
-            name: _matrix(played, place, start, stop) for place, name in enumerate(self.attacks)
-        }
+        return {name: s[:, len(self.targets) :] for name, s in self._of_all(played).items()}
+
+    def _of_all(self, played: Played[Floats]) -> dict[str, Floats]:
+        """Return each attack's scores of targets and bystanders, of shape (runs, both)."""
+        records = len(self.targets) + (0 if self.bystanders is None else len(self.bystanders))
+        missing = np.full((len(self.attacks), records), np.nan)
+        seen = np.array([missing if one is None else one for one in played.seen])
+        return {name: seen[:, place] for place, name in enumerate(self.attacks)}
 
 
 def keep(synthetic: pd.DataFrame) -> pd.DataFrame:
     """Return the synthetic table itself: the look that keeps tables for other looks."""
     return synthetic
-
-
-def _matrix(played: Played[Floats], place: int, start: int, stop: int) -> Floats:
-    missing = np.full(stop - start, np.nan)
-    return np.array([missing if s is None else s[place, start:stop] for s in played.seen])
 
 
 def _shared(play: Callable[[list[int]], Runs[Seen]], batches: list[list[int]]) -> list[Runs[Seen]]:
@@ -299,21 +296,18 @@ def _shared(play: Callable[[list[int]], Runs[Seen]], batches: list[list[int]]) -
 def _runs(
     game: MembershipGame, look: Callable[[pd.DataFrame], Seen], seeds: Sequence[int]
 ) -> Runs[Seen]:
-    return [_run(game, look, seed) for seed in seeds]
-
-
-def _run(
-    game: MembershipGame, look: Callable[[pd.DataFrame], Seen], seed: int
-) -> tuple[Flags, Seen | None, str | None, float]:
-    coins_seed, fit_seed = _seeds(seed, 2)
-    member, records = game.draw(np.random.default_rng(coins_seed))
-    started = time.process_time()
-    try:
-        synthetic = game.generate(records, fit_seed)
-    except FAILURES as error:
-        return member, None, type(error).__name__, time.process_time() - started
-    seconds = time.process_time() - started
-    return member, look(synthetic), None, seconds
+    found: Runs[Seen] = []
+    for seed in seeds:
+        coins_seed, fit_seed = _seeds(seed, 2)
+        member, records = game.draw(np.random.default_rng(coins_seed))
+        started, failure = time.process_time(), None
+        try:
+            synthetic = game.generate(records, fit_seed)
+        except FAILURES as error:
+            failure = type(error).__name__
+        seconds = time.process_time() - started
+        found.append((member, None if failure else look(synthetic), failure, seconds))
+    return found
 
 
 def _seeds(seed: int | None, count: int) -> list[int]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dp_synth.attacks.article_29 import Secret, secret_of
-from dp_synth.attacks.excess_risk import AttackedTables, ExcessRisk, Guess, cites
+from dp_synth.attacks.base import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
 from dp_synth.settings import check_settings

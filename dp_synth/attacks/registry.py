@@ -20,7 +20,7 @@ from dp_synth.attacks.article_29 import (
     linkability,
     singling_out,
 )
-from dp_synth.attacks.base import Attack
+from dp_synth.attacks.base import Attack, AttackedTables, Guess
 from dp_synth.attacks.density import DensityRatio, GenLRA, KernelDensityRatio, SyntheticClassifier
 from dp_synth.attacks.distance import (
     ClosestRecord,
@@ -28,7 +28,6 @@ from dp_synth.attacks.distance import (
     NearestRecords,
     RecordsWithinRadius,
 )
-from dp_synth.attacks.excess_risk import AttackedTables, Guess
 from dp_synth.attacks.marginal_ratio import MarginalRatio
 from dp_synth.attacks.reconstruction import RECONSTRUCTION, ReconSyn, linear_reconstruction
 from dp_synth.attacks.scores import lira, rmia

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.attacks.excess_risk import cites
+from dp_synth.attacks.base import cites
 from dp_synth.errors import InputError
 from dp_synth.metrics.estimate import (
     Estimate,
@@ -21,6 +21,7 @@ from dp_synth.metrics.estimate import (
     placements,
     share_above,
     variance_of,
+    wins_of,
 )
 from dp_synth.types import Flags, Floats, Integers
 
@@ -246,8 +247,7 @@ class Scores:
         second = _one_each(places, count, ~self.member, rng)
         both = (first >= 0) & (second >= 0)
         mine, theirs = self.score[first[both]], self.score[second[both]]
-        wins = np.where(mine == theirs, rng.random(len(mine)) < 0.5, mine > theirs)
-        return int(wins.sum()), len(wins)
+        return wins_of(mine, theirs, rng), len(mine)
 
     def _members_above(self, bar: float, cluster: Cluster, seed: int) -> tuple[int, int]:
         places, count = self._clusters(cluster)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
 from typing import ClassVar, Literal, Protocol
@@ -26,19 +27,25 @@ MOST_COLUMNS = 64  # a record's matches are bits of one integer
 QUERIES = {1: 20, 2: 500, 3: 500}  # at most, of each number of columns (TAPAS, their paper)
 
 
-class Features(Protocol):
-    """Numbers of fixed length that an attack takes from a synthetic table."""
+class Features(ABC):
+    """Numbers of fixed length that an attack takes from a synthetic table.
 
-    @property
-    def binning(self) -> Binning:
-        """The cells in which records are looked at."""
+    ``binning`` has the cells in which records are looked at.
+    """
 
+    binning: Binning
+
+    def __call__(self, synthetic: pd.DataFrame) -> Floats:
+        """Return the features of one table."""
+        return self.of_codes(self.binning.codes(synthetic))
+
+    @abstractmethod
     def of_codes(self, codes: Codes) -> Floats:
         """Return the features of records that are codes of ``binning`` already."""
 
 
 @dataclass(frozen=True, eq=False)
-class TargetedCounts:
+class TargetedCounts(Features):
     """How many synthetic records equal the target on each of many sets of 1 to 3 columns.
 
     The targeted counting queries of TAPAS (Houssiau et al. 2022, arXiv:2211.06550), as shares of
@@ -67,10 +74,6 @@ class TargetedCounts:
         masks = [mask for size in QUERIES for mask in _masks(columns, size, rng)]
         return cls(binning, binning.codes(target)[0], np.array(masks, dtype=np.uint64))
 
-    def __call__(self, synthetic: pd.DataFrame) -> Floats:
-        """Return the share of records that each query counts."""
-        return self.of_codes(self.binning.codes(synthetic))
-
     def of_codes(self, codes: Codes) -> Floats:
         """Return the features of records that are codes of ``binning`` already.
 
@@ -86,7 +89,7 @@ class TargetedCounts:
 
 
 @dataclass(frozen=True, eq=False)
-class GroundhogFeatures:
+class GroundhogFeatures(Features):
     """Summaries of a whole table: moments, histograms or correlations of its columns.
 
     The feature sets of Stadler, Oprisanu & Troncoso 2022 (arXiv:2011.07018), over the codes of
@@ -99,10 +102,6 @@ class GroundhogFeatures:
 
     binning: Binning
     kind: Groundhog
-
-    def __call__(self, synthetic: pd.DataFrame) -> Floats:
-        """Return the features of one table."""
-        return self.of_codes(self.binning.codes(synthetic))
 
     def of_codes(self, codes: Codes) -> Floats:
         """Return the features of records that are codes of ``binning`` already."""
@@ -122,23 +121,16 @@ class GroundhogFeatures:
 
 
 @dataclass(frozen=True, eq=False)
-class Together:
+class Together(Features):
     """Several kinds of features side by side, over one binning: a table is encoded once."""
 
     parts: tuple[Features, ...]
+    binning: Binning = field(init=False)
 
     def __post_init__(self) -> None:
-        if not self.parts or any(part.binning is not self.binning for part in self.parts):
+        if not self.parts or any(one.binning is not self.parts[0].binning for one in self.parts):
             raise InputError("features that are looked at together must share one binning")
-
-    @property
-    def binning(self) -> Binning:
-        """The cells in which records are looked at."""
-        return self.parts[0].binning
-
-    def __call__(self, synthetic: pd.DataFrame) -> Floats:
-        """Return the features of one table."""
-        return self.of_codes(self.binning.codes(synthetic))
+        object.__setattr__(self, "binning", self.parts[0].binning)
 
     def of_codes(self, codes: Codes) -> Floats:
         """Return the features of records that are codes of ``binning`` already."""

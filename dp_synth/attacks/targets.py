@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dp_synth.attacks.base import cites
 from dp_synth.attacks.density import counts_at, likely_cells
 from dp_synth.attacks.distance import NEIGHBOURS, mean_nearest_distance
-from dp_synth.attacks.excess_risk import cites
-from dp_synth.domain import Domain, Support
+from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.schema import IdColumn, Schema
 from dp_synth.types import Floats
@@ -96,16 +96,15 @@ def _isolation_among(frame: pd.DataFrame, schema: Schema) -> Floats:
 def _first_possible(
     domain: Domain, chosen: dict[str, int], attribute: str, codes: NDArray[np.intp]
 ) -> int:
-    for code in codes:
-        if all(_can_occur(domain, s, {**chosen, attribute: int(code)}) for s in domain.supports):
-            return int(code)
+    for code in map(int, codes):
+        known = {**chosen, attribute: code}
+        masks = (
+            s.mask(domain.shape(s.clique))[tuple(known.get(a, slice(None)) for a in s.clique)]
+            for s in domain.supports
+        )
+        if all(map(np.any, masks)):
+            return code
     raise InputError(
         f"the constraints leave no value of column {attribute!r} beside those chosen before; "
         "give a schema with fewer constraints"
     )
-
-
-def _can_occur(domain: Domain, support: Support, chosen: dict[str, int]) -> bool:
-    mask = support.mask(domain.shape(support.clique))
-    place = tuple(chosen.get(attribute, slice(None)) for attribute in support.clique)
-    return bool(np.any(mask[place]))

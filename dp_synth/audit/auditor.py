@@ -29,7 +29,7 @@ from dp_synth.accounting import (
     compose,
 )
 from dp_synth.accounting.events import Event
-from dp_synth.attacks.excess_risk import cites
+from dp_synth.attacks.base import cites
 from dp_synth.audit.bounds import (
     PROVING_SHARE,
     Bound,
@@ -161,7 +161,9 @@ def audit(
     noise, coins = np.random.SeedSequence(seed).spawn(2)
     inside, outside = watch(synthesizer, chosen, budget, runs=runs, seed=noise)
     rng = np.random.default_rng(coins)
-    claim = _claim(synthesizer, chosen, budget)
+    accountant = Accountant(budget, simulate=True)  # of a fit to the design's tables
+    accountant.admit(synthesizer.name, synthesizer.charges(chosen.schema.domain))
+    claim = accountant.ledger.curve
     worlds = Worlds.of(total_scores(inside), [-score for score in total_scores(outside)])
     part, delta = level / PARTS, budget.delta
     stages = stages_of(inside, outside) + low_bits_of(inside, outside, claim)
@@ -242,15 +244,6 @@ def watch(
     )
 
 
-def _claim(
-    synthesizer: Synthesizer, design: NeighbouringTables, budget: PrivacyBudget
-) -> PrivacyCurve:
-    """Return the curve that a fit to the design's tables is certified by."""
-    accountant = Accountant(budget, simulate=True)
-    accountant.admit(synthesizer.name, synthesizer.charges(design.schema.domain))
-    return accountant.ledger.curve
-
-
 LOW_BITS = "low bits"  # of a stage's name: what its numbers say beyond their values
 
 Charges = tuple[tuple[Event, int], ...]
@@ -293,15 +286,22 @@ def low_bits_of(
     It is a function of everything that was released, so that ``claim`` is the curve of all.
     Likelihood ratios, of the real numbers that are meant, know nothing of it.
     """
-    runs = (*inside, *outside)
-    sums = [c for run in runs for c in run.comparisons if isinstance(c, SampledComparison)]
+
+    def sums_of(run: ComparedRun) -> list[SampledComparison]:
+        return [one for one in run.comparisons if isinstance(one, SampledComparison)]
+
+    sums = chain(*map(sums_of, (*inside, *outside)))
     found = []
-    for part, why in dict.fromkeys((c.part, c.why) for c in sums):
+    for stage in dict.fromkeys((c.part, c.why) for c in sums):
         first, second = (
-            [_low_bits(run, part, why) for run in world] for world in (inside, outside)
+            [
+                float(sum(c.low_bits for c in sums_of(run) if (c.part, c.why) == stage))
+                for run in world
+            ]
+            for world in (inside, outside)
         )
         if np.ptp([*first, *second]):
-            name = f"{part}: {why}: {LOW_BITS}"
+            name = ": ".join((*stage, LOW_BITS))
             found.append(Stage(name, Worlds.of(first, second), claim))
     return found
 
@@ -328,16 +328,6 @@ def _scores(
     return scores
 
 
-def _low_bits(run: ComparedRun, part: str, why: str) -> float:
-    return float(
-        sum(
-            c.low_bits
-            for c in run.comparisons
-            if isinstance(c, SampledComparison) and (c.part, c.why) == (part, why)
-        )
-    )
-
-
 def dearest(charges: Iterable[Charges]) -> PrivacyCurve:
     """Return one curve that no run's charges of a stage exceed.
 
@@ -358,25 +348,20 @@ def dearest(charges: Iterable[Charges]) -> PrivacyCurve:
     Of charges of another kind each is taken as often as in the run that has most of it.
     """
     runs = list(charges)
-    gaussians = max((_gaussians(run) for run in runs), key=lambda events: compose(events).mu)
+    gaussians = max(
+        ([(event, count) for event, count in run if isinstance(event, Gaussian)] for run in runs),
+        key=lambda events: compose(events).mu,
+    )
     ranges = zip_longest(*(_ranges(run) for run in runs), fillvalue=0.0)
     choices = [(Selection(max(column)), 1) for column in ranges]
     others: Counter[Event] = Counter()
     for run in runs:
-        others |= _others(run)  # the larger of both counts
+        own: Counter[Event] = Counter()
+        for event, count in run:
+            if not isinstance(event, Gaussian | Selection):
+                own[event] += count
+        others |= own  # the larger of both counts
     return compose([*gaussians, *choices, *others.items()])
-
-
-def _gaussians(run: Charges) -> Charges:
-    return tuple(charge for charge in run if isinstance(charge[0], Gaussian))
-
-
-def _others(run: Charges) -> Counter[Event]:
-    counts: Counter[Event] = Counter()
-    for event, count in run:
-        if not isinstance(event, Gaussian | Selection):
-            counts[event] += count
-    return counts
 
 
 def _ranges(run: Charges) -> list[float]:
@@ -419,23 +404,12 @@ def search_design(
     for design in tried:
         check_design(synthesizer, budget, design)
     streams = np.random.SeedSequence(seed).spawn(len(tried))
-    areas = [
-        _area(synthesizer, budget, design, runs, stream)
-        for design, stream in zip(tried, streams, strict=True)
-    ]
+    areas = []
+    for design, stream in zip(tried, streams, strict=True):
+        inside, outside = watch(synthesizer, design, budget, runs=runs, seed=stream)
+        with_target, without = np.array(total_scores(inside)), -np.array(total_scores(outside))
+        areas.append(mann_whitney_area(with_target, without))
     return tried[int(np.argmax(areas))]
-
-
-def _area(
-    synthesizer: Synthesizer,
-    budget: PrivacyBudget,
-    design: NeighbouringTables,
-    runs: int,
-    stream: np.random.SeedSequence,
-) -> float:
-    inside, outside = watch(synthesizer, design, budget, runs=runs, seed=stream)
-    with_target, without = np.array(total_scores(inside)), -np.array(total_scores(outside))
-    return mann_whitney_area(with_target, without)
 
 
 CITABLE = (audit, one_run_bound)

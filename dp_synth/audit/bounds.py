@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.special import bdtrc, betaincinv, ndtr, ndtri
 
 from dp_synth.accounting.budget import gaussian_epsilon
-from dp_synth.attacks.excess_risk import cites
+from dp_synth.attacks.base import cites
 from dp_synth.errors import InputError
 from dp_synth.formatting import at_least
 from dp_synth.metrics.estimate import clopper_pearson
@@ -117,7 +117,8 @@ def clopper_pearson_bound(
     choose, prove = worlds.split(rng)
     threshold = _best_threshold(choose, delta, level / 2)
     false_positive, false_negative = _error_limits(prove, threshold, level / 2)
-    epsilon = _epsilon_at(false_positive, false_negative, delta)
+    largest = max(*_gains(false_positive, false_negative, delta))
+    epsilon = math.log(largest) if largest > 1 else 0.0  # below it such error rates are impossible
     return Bound("clopper_pearson", epsilon, ceiling(len(prove), level), level, "(epsilon, delta)")
 
 
@@ -168,12 +169,6 @@ def _error_limits(worlds: Worlds, threshold: float, tail: float) -> tuple[float,
     wrong = int(np.sum(worlds.outside >= threshold)), int(np.sum(worlds.inside < threshold))
     first, second = (clopper_pearson(count, runs, tail)[1] for count in wrong)
     return first, second
-
-
-def _epsilon_at(false_positive: float, false_negative: float, delta: float) -> float:
-    """Return the epsilon below which such error rates are impossible; 0 where none is."""
-    largest = max(*_gains(false_positive, false_negative, delta))
-    return math.log(largest) if largest > 1 else 0.0
 
 
 def _gains(false_positive: Rate, false_negative: Rate, delta: float) -> tuple[Rate, Rate]:
@@ -271,18 +266,13 @@ def _possible(right: int, made: int, canaries: int, mu: float, level: float) -> 
     """
     r, h = level * right / canaries, level * (made - right) / canaries
     for count in range(right - 1, -1, -1):
-        grown = _blown_up(r, mu)
-        h_next = max(h, grown)
+        # The mass that an event of mass r may have in the other world, inverted.
+        h_next = max(h, float(ndtr(ndtri(min(1.0, max(0.0, r))) - mu)))
         r += (count / (made - count)) * (h_next - h)
         h = h_next
         if r + h > made / canaries:
             return False
     return r + h <= made / canaries
-
-
-def _blown_up(mass: float, mu: float) -> float:
-    """Return the mass that an event of mass ``mass`` may have in the other world: its inverse."""
-    return float(ndtr(ndtri(min(1.0, max(0.0, mass))) - mu))
 
 
 def one_run_mean_p_value(

@@ -280,21 +280,13 @@ def least_epsilon(event: Event, count: int, delta: float) -> float:
         return gaussian_epsilon(count**0.5 / event.noise_multiplier, delta)
     from dp_accounting.pld import privacy_loss_distribution as losses
 
+    optimistic: dict[str, float] = {"pessimistic_estimate": False, "use_connect_dots": False}
+    optimistic["value_discretization_interval"] = INTERVAL
     if isinstance(event, Laplace):
-        once = losses.from_laplace_mechanism(
-            event.scale / event.sensitivity,
-            pessimistic_estimate=False,
-            value_discretization_interval=INTERVAL,
-            use_connect_dots=False,
-        )
+        once = losses.from_laplace_mechanism(event.scale / event.sensitivity, **optimistic)
     elif isinstance(event, SampledGaussian):
-        once = losses.from_gaussian_mechanism(
-            event.noise_multiplier,
-            pessimistic_estimate=False,
-            value_discretization_interval=INTERVAL,
-            sampling_prob=event.rate,
-            use_connect_dots=False,
-        )
+        own = {"sampling_prob": event.rate, **optimistic}
+        once = losses.from_gaussian_mechanism(event.noise_multiplier, **own)
         count *= event.steps
     else:
         raise UnsupportedEvent(f"no optimistic loss distribution is known here of {event!r}")

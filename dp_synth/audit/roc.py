@@ -22,6 +22,7 @@ from dp_synth.metrics.estimate import (
     members_above,
     placements,
     share_above,
+    wins_of,
 )
 from dp_synth.types import Floats, Integers
 
@@ -295,7 +296,7 @@ def _pairs(
     """
     runs = len(worlds)
     first, second = rng.permutation(worlds.inside), rng.permutation(worlds.outside)
-    wins = int(np.where(first == second, rng.random(runs) < 0.5, first > second).sum())
+    wins = wins_of(first, second, rng)
     low = float(betaincinv(wins, runs - wins + 1, level)) if wins else 0.0
     return low, float(bdtrc(wins - 1, runs, permitted)) if wins else 1.0
 
@@ -312,7 +313,9 @@ def _common_noise(
     runs = len(worlds)
     draws = int(np.clip(NULL_PAIRS / runs**2, FEWEST_DRAWS, MOST_DRAWS))
     rank = min(runs**2 - 1, max(0, math.ceil(area * runs**2 - HALF_A_TIE / 2) - 1))
-    shifts = np.sort([_shift_at(rng.normal(size=runs), rank) for _ in range(draws)])
+    # The shift from which on the area of noise so moved is the one that was found.
+    drawn = (rng.normal(size=runs) for _ in range(draws))
+    shifts = np.sort([np.partition(np.subtract.outer(z, z), rank, axis=None)[rank] for z in drawn])
 
     def p_value(mu: float) -> float:
         return float((1 + np.searchsorted(shifts, mu, side="right")) / (1 + draws))
@@ -320,8 +323,3 @@ def _common_noise(
     refuted = math.floor(level * (1 + draws)) - 1  # so many draws need less than a refuted mu
     least = max(0.0, float(shifts[refuted])) if refuted >= 0 else 0.0
     return float(ndtr(least / math.sqrt(2))), p_value(math.sqrt(2) * float(ndtri(permitted)))
-
-
-def _shift_at(noise: Floats, rank: int) -> float:
-    """Return the shift from which on the area of ``noise`` so moved is the given one."""
-    return float(np.partition((noise[:, None] - noise).ravel(), rank)[rank])

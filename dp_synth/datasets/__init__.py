@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dp_synth.datasets.sources import ADULT, NAMED, Source
-from dp_synth.datasets.tables import parse_csv, read_table, write_blocks, write_table
+from dp_synth.datasets.tables import content_of, parse_csv, read_table, write_blocks, write_table
 from dp_synth.dialect import COMMON, Dialect
 from dp_synth.errors import DatasetUnavailable, InputError
 from dp_synth.extensions import listed, unknown
@@ -104,7 +104,7 @@ def load(name: str, path: str | PathLike[str] | None = None) -> Dataset:
     table = _find(name, NAMED[name], path)
     stem = table.name.removesuffix(".gz").removesuffix(".csv")
     schema = Schema.load(table.with_name(f"{stem}.meta.json"))
-    content = _content(table)
+    content = content_of(table, DatasetUnavailable)
     sha256 = hashlib.sha256(content).hexdigest()
     cells = parse_csv(content, str(table), schema.dialect or COMMON)
     return _dataset(name, cells, schema, NAMED[name], sha256=sha256)
@@ -123,7 +123,8 @@ def from_file(path: str | PathLike[str]) -> Dataset:
         if not needed.is_file():
             raise DatasetUnavailable(f"{needed}: is not there; a table needs its schema beside it")
     source = Source(place=str(path), citation=f"{stem}, a table of one's own", licence="unknown")
-    sha256 = hashlib.sha256(_content(table) + _content(beside)).hexdigest()
+    content = b"".join(content_of(one, DatasetUnavailable) for one in (table, beside))
+    sha256 = hashlib.sha256(content).hexdigest()
     schema = Schema.load(beside)
     cells = read_table(str(path), schema.dialect)
     return _dataset(str(path), cells, schema, source, sha256=sha256)
@@ -146,7 +147,7 @@ def from_frame(frame: pd.DataFrame, schema: Schema, name: str = "") -> Dataset:
 def _load_adult(path: str | PathLike[str] | None) -> Dataset:
     bundled = Path(__file__).parent / "adult.csv.gz"
     table = Path(path) if path is not None else bundled
-    content = _content(table)
+    content = content_of(table, DatasetUnavailable)
     found = hashlib.sha256(content).hexdigest()
     if found != _ADULT_SHA256:
         raise InputError(
@@ -159,12 +160,8 @@ def _load_adult(path: str | PathLike[str] | None) -> Dataset:
 
 def _find(name: str, source: Source, path: str | PathLike[str] | None) -> Path:
     folder = os.environ.get(FOLDER_VARIABLE)
-    if path is not None:
-        places = [Path(path)]
-    elif folder:
-        places = [Path(folder) / f"{name}.csv", Path(folder) / f"{name}.csv.gz"]
-    else:
-        places = []
+    places = [Path(folder) / f"{name}.csv", Path(folder) / f"{name}.csv.gz"] if folder else []
+    places = places if path is None else [Path(path)]
     for place in places:
         if place.is_file():
             return place
@@ -176,13 +173,6 @@ def _find(name: str, source: Source, path: str | PathLike[str] | None) -> Path:
     )
 
 
-def _content(table: Path) -> bytes:
-    try:
-        return table.read_bytes()
-    except OSError as error:
-        raise DatasetUnavailable(f"{table}: cannot be read: {error.strerror}") from None
-
-
 def _dataset(
     name: str, cells: pd.DataFrame, schema: Schema, source: Source, *, sha256: str
 ) -> Dataset:
@@ -192,13 +182,5 @@ def _dataset(
     train, holdout, reference = (
         frame.iloc[part].reset_index(drop=True) for part in np.split(order, cuts)
     )
-    return Dataset(
-        name=name,
-        train=train,
-        holdout=holdout,
-        reference=reference,
-        schema=schema,
-        citation=source.citation,
-        licence=source.licence,
-        sha256=sha256,
-    )
+    said = (source.citation, source.licence, sha256)
+    return Dataset(name, train, holdout, reference, schema, *said)

@@ -11,7 +11,6 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from dp_synth.errors import InputError
 from dp_synth.files import named_in_errors, written_whole
 from dp_synth.frames import parquet_batches, parquet_names, without_index
 from dp_synth.schema import Column, DiscreteColumn, IdColumn, Schema
-from dp_synth.schema.formats import NumberFormat
+from dp_synth.schema.parsing import NumberFormat
 from dp_synth.types import Floats
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def read_table(path: str | PathLike[str], dialect: Dialect | None = None) -> pd.
     check_room(path, dialect=dialect)
     if kind_of(path) == "parquet":
         return _parse_parquet(path)
-    return parse_csv(_content(path), str(path), dialect)
+    return parse_csv(content_of(path), str(path), dialect)
 
 
 def parse_csv(content: bytes, source: str, dialect: Dialect = COMMON) -> pd.DataFrame:
@@ -139,11 +138,12 @@ def kind_of(path: str | PathLike[str]) -> str:
     raise InputError(f"{path}: the name of a table file must end in {_ENDINGS}")
 
 
-def _content(path: str | PathLike[str]) -> bytes:
+def content_of(path: str | PathLike[str], error: type[InputError] = InputError) -> bytes:
+    """Return the bytes of a file; an ``error`` in one line that names it, else."""
     try:
         return Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except OSError as fault:
+        raise error(f"{path}: cannot be read: {fault.strerror}") from None
 
 
 def _decompress(content: bytes, source: str) -> bytes:
@@ -290,14 +290,10 @@ def _write_parquet(blocks: Iterable[pd.DataFrame], file: IO[bytes]) -> None:
     rest = iter(blocks)
     first = pa.Table.from_pandas(_plain(next(rest)), preserve_index=False)
     with parquet.ParquetWriter(file, first.schema) as writer:
-        for table in chain([first], (_table_like(first.schema, frame) for frame in rest)):
-            writer.write_table(table)
-
-
-def _table_like(kinds: pa.Schema, frame: pd.DataFrame) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.Table.from_pandas(_plain(frame), schema=kinds, preserve_index=False)
+        writer.write_table(first)
+        for frame in map(_plain, rest):
+            like = {"schema": first.schema, "preserve_index": False}
+            writer.write_table(pa.Table.from_pandas(frame, **like))
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from .comparison import RealTables as RealTables
 from .estimate import Estimate as Estimate
 from .estimate import area_under_roc as area_under_roc
 from .estimate import clopper_pearson as clopper_pearson
+from .evaluation import METRICS as METRICS
 from .evaluation import evaluate as evaluate
 from .fidelity import Binning as Binning
 from .fidelity import cliques_of as cliques_of
@@ -16,4 +17,3 @@ from .fidelity import mean_total_variation as mean_total_variation
 from .fidelity import workload_error as workload_error
 from .models import MODELS as MODELS
 from .prediction import utility as utility
-from .registry import METRICS as METRICS

@@ -122,8 +122,10 @@ def _prefix_error(binning: Binning, real: Codes, other: Codes) -> Estimate | Non
     of_real, of_other = np.zeros(len(real)), np.zeros(len(other))
     for axis in axes:
         size, cuts = binning.sizes[axis], counts[axis] - 1
-        gaps = _shares(real[:, axis], size) - _shares(other[:, axis], size)
-        signs = np.sign(np.cumsum(gaps[:cuts]))
+        first, second = (
+            np.bincount(codes[:, axis], minlength=size) / len(codes) for codes in (real, other)
+        )
+        signs = np.sign(np.cumsum((first - second)[:cuts]))
         # A record of cell c is counted by the prefixes that end at c or later.
         influence = np.zeros(size)
         influence[:cuts] = np.cumsum(signs[::-1])[::-1] / (cuts * len(axes))
@@ -140,10 +142,6 @@ def _gap(of_real: Floats, of_other: Floats) -> Estimate:
     variance = max(of_real.var(ddof=1), of_other.var(ddof=1)) / fewest
     wide = Estimate.student(found.value, float(variance), fewest - 1, least=0.0, most=1.0)
     return Estimate(found.value, min(found.low, wide.low), max(found.high, wide.high))
-
-
-def _shares(codes: Codes, size: int) -> Floats:
-    return np.bincount(codes, minlength=size) / len(codes)
 
 
 RANGE_QUERIES = Metric(

@@ -23,7 +23,21 @@ REFERENCE_SEED = 0  # of models that learn from real records: the same beside ev
 
 
 @dataclass(frozen=True, eq=False)
-class RealTables:
+class Remembering:
+    """What is made of tables once, by name."""
+
+    _made: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
+
+    def remembered(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what ``make`` gave when it was first asked for under ``key``."""
+        if key not in self._made:
+            self._made[key] = make()
+        found: Made = self._made[key]  # type: ignore[assignment]  # each key has one maker
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class RealTables(Remembering):
     """The records that were fitted and others that were not, and what metrics make of them.
 
     What is made once serves every synthetic table that is compared with them.
@@ -32,7 +46,6 @@ class RealTables:
     train: pd.DataFrame
     holdout: pd.DataFrame
     schema: Schema
-    _made: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def binning(self) -> Binning:
@@ -72,19 +85,14 @@ class RealTables:
             ),
         )
 
-    def remembered(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """Return what ``make`` gave when it was first asked for under ``key``."""
-        return _remembered(self._made, key, make)
-
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class Compared(Remembering):
     """A synthetic table beside the real ones; ``seed`` is that of classifiers and resampling."""
 
     real: RealTables
     synthetic: pd.DataFrame
     seed: int = 0
-    _made: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def codes(self) -> Codes:
@@ -132,10 +140,6 @@ class Compared:
             self.synthetic, self.real.holdout, self.real.schema, seed=self.seed
         )
 
-    def remembered(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """Return what ``make`` gave when it was first asked for under ``key``."""
-        return _remembered(self._made, key, make)
-
 
 @dataclass(frozen=True)
 class Metric:
@@ -162,10 +166,3 @@ def _task(real: RealTables) -> LabelTask:
     if real.task is None:
         raise ValueError("the schema has no categorical or ordinal label to predict")
     return real.task
-
-
-def _remembered(made: dict[Hashable, object], key: Hashable, make: Callable[[], Made]) -> Made:
-    if key not in made:
-        made[key] = make()
-    found: Made = made[key]  # type: ignore[assignment]  # each key has one maker
-    return found

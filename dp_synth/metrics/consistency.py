@@ -8,11 +8,10 @@ from itertools import permutations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dp_synth.metrics.comparison import Compared, Metric, RealTables
 from dp_synth.metrics.estimate import Estimate, share
-from dp_synth.metrics.fidelity import Attribute, cells_of
+from dp_synth.metrics.fidelity import Attribute, attributes_of, cells_of
 from dp_synth.schema import DiscreteColumn, NumericColumn, Schema
 from dp_synth.schema.parsing import Cells
 from dp_synth.types import Flags
@@ -35,7 +34,8 @@ class Dependency:
 
     def broken(self, frame: pd.DataFrame, schema: Schema) -> Flags:
         """Return which records of ``frame`` hold a known cell, but not the other that it gives."""
-        first, second = (_texts(frame, _attribute(schema, name)) for name in (self.of, self.to))
+        columns = {column.name: column for column in attributes_of(schema)}
+        first, second = (_texts(frame, columns[name]) for name in (self.of, self.to))
         expected = first.map(self.gives)
         return np.asarray(expected.notna() & (expected != second), dtype=bool)
 
@@ -68,10 +68,11 @@ def consistency(compared: Compared) -> Mapping[str, Estimate]:
         "constraints": _impossible(schema, frame),
         "dependencies": [one.broken(frame, schema) for one in dependencies(compared.real)],
     }
-    counts = {kind: _any(masks) for kind, masks in broken.items() if masks}
-    every = [mask for masks in broken.values() for mask in masks]
-    found = {"consistency": share(_any(every), len(frame))}
-    return found | {f"consistency:{kind}": share(n, len(frame)) for kind, n in counts.items()}
+    found = {"": [mask for masks in broken.values() for mask in masks]}
+    found |= {f":{kind}": masks for kind, masks in broken.items() if masks}
+    nothing = np.zeros(len(frame), dtype=bool)
+    counts = {end: int(np.logical_or.reduce([nothing, *m]).sum()) for end, m in found.items()}
+    return {f"consistency{end}": share(n, len(frame)) for end, n in counts.items()}
 
 
 def dependencies(real: RealTables) -> tuple[Dependency, ...]:
@@ -91,31 +92,15 @@ def _found(real: RealTables) -> tuple[Dependency, ...]:
     for first, second in permutations(narrow, 2):
         (of, given), (to, others) = coded[first], coded[second]
         # So many records repeat a cell, and would then hold another by chance.
-        surprises = (len(of) - len(given)) * _impurity(to)
-        if surprises < FEWEST_SURPRISES or not _follows(of, to):
+        shares = np.bincount(to) / max(len(to), 1)
+        surprises = (len(of) - len(given)) * float(1 - (shares**2).sum())
+        follows = np.zeros(len(given), dtype=np.intp)
+        follows[of] = to
+        if surprises < FEWEST_SURPRISES or not (follows[of] == to).all():
             continue
-        gives = np.empty(len(given), dtype=object)
-        gives[of] = np.asarray(others, dtype=object)[to]
+        gives = np.asarray(others, dtype=object)[follows]
         found.append(Dependency(first, second, dict(zip(given, gives, strict=True))))
     return tuple(found)
-
-
-def _follows(of: NDArray[np.intp], to: NDArray[np.intp]) -> bool:
-    given = np.zeros(int(of.max(initial=0)) + 1, dtype=np.intp)
-    given[of] = to
-    return bool((given[of] == to).all())
-
-
-def _impurity(codes: NDArray[np.intp]) -> float:
-    """Return the chance that two records drawn at random hold different cells (Gini)."""
-    shares = np.bincount(codes) / max(len(codes), 1)
-    return float(1 - (shares**2).sum())
-
-
-def _attribute(schema: Schema, name: str) -> Attribute:
-    column = schema.column(name)
-    assert isinstance(column, Attribute)
-    return column
 
 
 def _texts(frame: pd.DataFrame, column: Attribute) -> pd.Series:
@@ -169,19 +154,12 @@ def _off_the_line(column: Attribute, frame: pd.DataFrame) -> Flags:
 
 
 def _impossible(schema: Schema, frame: pd.DataFrame) -> list[Flags]:
-    columns = {column.name: column for column in schema.columns}
-    masks = []
-    for rule in schema.constraints:
-        codes = tuple(
-            _attribute(schema, name).encode(cells_of(frame, _attribute(schema, name)))
-            for name in rule.names
-        )
-        masks.append(np.asarray(~rule.possible(columns)[codes], dtype=bool))
-    return masks
-
-
-def _any(masks: list[Flags]) -> int:
-    return int(np.logical_or.reduce(masks).sum()) if masks else 0
+    columns = {column.name: column for column in attributes_of(schema)}
+    codes = {name: column.encode(cells_of(frame, column)) for name, column in columns.items()}
+    return [
+        np.asarray(~rule.possible(columns)[tuple(codes[name] for name in rule.names)], dtype=bool)
+        for rule in schema.constraints
+    ]
 
 
 CONSISTENCY = Metric(

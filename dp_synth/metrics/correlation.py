@@ -171,7 +171,9 @@ def _cramers_v(table: _Table, pair: tuple[int, int]) -> tuple[Floats, float]:
     keys, cells = joint_keys(table.codes, table.sizes, pair)
     present, _ = present_cells(keys, cells)
     keys = np.searchsorted(present, keys)
-    first, second = _places(table, pair, keys, len(present))
+    codes = np.zeros((2, len(present)), dtype=np.int64)  # of each joint cell
+    codes[:, keys] = table.codes[:, pair].T
+    first, second = codes
     by_group = np.bincount(
         table.groups * len(present) + keys, minlength=table.count * len(present)
     ).reshape(table.count, len(present))
@@ -182,15 +184,6 @@ def _cramers_v(table: _Table, pair: tuple[int, int]) -> tuple[Floats, float]:
     n = np.maximum(counts.sum(axis=1), 1)
     association = (counts**2 / np.maximum(expected, 1)).sum(axis=1) - 1  # chi squared / n
     return _bergsma(association, n, (rows > 0).sum(axis=1), (columns > 0).sum(axis=1))
-
-
-def _places(
-    table: _Table, pair: tuple[int, int], keys: Integers, cells: int
-) -> tuple[Integers, Integers]:
-    """Return the two codes of each joint cell."""
-    places = np.zeros((2, cells), dtype=np.int64)
-    places[:, keys] = table.codes[:, pair].T
-    return places[0], places[1]
 
 
 def _summed(counts: Floats, places: Integers) -> Floats:

@@ -260,9 +260,21 @@ def area_under_roc(positive: Floats, negative: Floats, rng: np.random.Generator)
     area = min(max(float(of_positive.mean()), 0.0), 1.0)
     few = min(len(positive), len(negative)) < FEWEST_FOR_DELONG
     if few or not 1 - MOST_FOR_DELONG <= area <= MOST_FOR_DELONG:
-        return _interval_of_pairs(area, positive, negative, rng)
+        pairs = min(len(positive), len(negative))
+        first, second = rng.permutation(positive)[:pairs], rng.permutation(negative)[:pairs]
+        low, high = clopper_pearson(wins_of(first, second, rng), pairs, TAIL)
+        return Estimate(area, min(low, area), max(high, area))
     variance = of_positive.var(ddof=1) / len(positive) + of_negative.var(ddof=1) / len(negative)
     return on_logit_scale(area, float(variance))
+
+
+def wins_of(first: Floats, second: Floats, rng: np.random.Generator) -> int:
+    """Return in how many of disjoint pairs the first is larger, ties decided by a coin.
+
+    Such pairs are independent, and a tie is won with chance one half: the number is binomial with
+    the area as its success probability, whatever the scores.
+    """
+    return int(np.where(first == second, rng.random(len(first)) < 0.5, first > second).sum())
 
 
 def on_logit_scale(area: float, variance: float, degrees: float = np.inf) -> Estimate:
@@ -344,15 +356,3 @@ def _share_below(scores: Floats, others: Floats) -> Floats:
     below_or_equal = np.searchsorted(ordered, scores, side="right")
     share: Floats = (below + below_or_equal) / (2.0 * len(ordered))
     return share
-
-
-def _interval_of_pairs(
-    area: float, positive: Floats, negative: Floats, rng: np.random.Generator
-) -> Estimate:
-    # Disjoint pairs are independent, and a tie decided by a coin wins with chance one half: the
-    # number of wins is binomial with the area as its success probability, whatever the scores.
-    pairs = min(len(positive), len(negative))
-    first, second = rng.permutation(positive)[:pairs], rng.permutation(negative)[:pairs]
-    wins = np.where(first == second, rng.random(pairs) < 0.5, first > second)
-    low, high = clopper_pearson(int(wins.sum()), pairs, TAIL)
-    return Estimate(area, min(low, area), max(high, area))

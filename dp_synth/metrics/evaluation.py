@@ -1,8 +1,8 @@
-"""All metrics of one synthetic table, each beside what real records would score."""
+"""The registry of metrics, and the evaluation: all of them of one table, beside real records."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,13 @@ import pandas as pd
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
 from dp_synth.frames import refuse_shared
-from dp_synth.metrics.comparison import Compared, RealTables
+from dp_synth.metrics.cell_metrics import EQUIVALENT_SAMPLE, RANGE_QUERIES, RARE_COMBINATIONS
+from dp_synth.metrics.comparison import LABEL_NEEDED, Compared, Metric, Part, RealTables
+from dp_synth.metrics.consistency import CONSISTENCY
+from dp_synth.metrics.correlation import CORRELATION
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.metrics.fidelity import Axes, cliques_of, kmarginal, mean_total_variation
+from dp_synth.metrics.model_metrics import AUGMENTATION, PROPENSITY_MSE, SEVERAL_MODELS
 from dp_synth.metrics.prediction import (
     OF_NUMBERS,
     SCORES,
@@ -22,8 +26,114 @@ from dp_synth.metrics.prediction import (
     regression_scores,
     utility,
 )
-from dp_synth.metrics.registry import METRICS
+from dp_synth.metrics.subgroups import SUBGROUPS
 from dp_synth.schema import Schema
+
+NUMBER_NEEDED = "a numeric label of two values or more, and a column beside it"
+PARTS: tuple[tuple[Part, str], ...] = (("train", ""), ("holdout", "_holdout"))
+
+Measure = Callable[[Compared], Mapping[str, Estimate]]
+
+
+def total_variation(degree: int) -> Measure:
+    """Return the measure ``tv<degree>``: mean total variation of marginals of so many attributes.
+
+    Against the training records; with ``_holdout``, against the others.
+    """
+
+    def measure(compared: Compared) -> Mapping[str, Estimate]:
+        if degree > len(compared.real.binning.sizes):
+            return {}
+        return {f"tv{degree}{end}": compared.total_variation(degree, part) for part, end in PARTS}
+
+    return measure
+
+
+def kmarginal_of_pairs(compared: Compared) -> Mapping[str, Estimate]:
+    """Return ``kmarginal``, 1000 x (1 - tv2), and that against the hold-out records."""
+    pairs = total_variation(2)(compared)
+    return {name.replace("tv2", "kmarginal"): kmarginal(error) for name, error in pairs.items()}
+
+
+def score(name: str) -> Measure:
+    """Return the measure ``<name>:<model>``: one score of each model of `utility`.
+
+    Or, of a numeric label, of `regression_scores`. The models learn from synthetic records once,
+    for all scores of a comparison.
+    """
+
+    def measure(compared: Compared) -> Mapping[str, Estimate]:
+        scores = compared.regression if name in OF_NUMBERS else compared.scores
+        return {f"{name}:{model}": of[name] for model, of in scores.items()}
+
+    return measure
+
+
+_PLAIN = (
+    Metric("tv1", "mean total variation of all one-way marginals", "lower", total_variation(1)),
+    Metric(
+        "tv2",
+        "mean total variation of all pairs, wide columns cut at the real table's 20-quantiles",
+        "lower",
+        total_variation(2),
+        needs="two columns",
+    ),
+    Metric(
+        "tv3",
+        "mean total variation of 100 sampled triples",
+        "lower",
+        total_variation(3),
+        needs="three columns",
+    ),
+    Metric("kmarginal", "1000 x (1 - tv2)", "higher", kmarginal_of_pairs, needs="two columns"),
+    Metric(
+        "auc",
+        "area under the ROC curve, trained on synthetic and tested on hold-out records",
+        "higher",
+        score("auc"),
+        needs=LABEL_NEEDED,
+    ),
+    Metric(
+        "average_precision",
+        "average precision, likewise",
+        "higher",
+        score("average_precision"),
+        needs=LABEL_NEEDED,
+    ),
+    Metric("f1", "F1 score, likewise", "higher", score("f1"), needs=LABEL_NEEDED),
+    Metric(
+        "r2",
+        "share of a numeric label's variance explained, trained on synthetic and tested on "
+        "hold-out records",
+        "higher",
+        score("r2"),
+        needs=NUMBER_NEEDED,
+    ),
+    Metric(
+        "mean_absolute_error",
+        "mean error of a numeric label, likewise, in units of the label",
+        "lower",
+        score("mean_absolute_error"),
+        needs=NUMBER_NEEDED,
+    ),
+)
+
+METRICS: dict[str, Metric] = {
+    one.name: one
+    for one in (
+        *_PLAIN,
+        CORRELATION,
+        RANGE_QUERIES,
+        RARE_COMBINATIONS,
+        CONSISTENCY,
+        PROPENSITY_MSE,
+        EQUIVALENT_SAMPLE,
+        SUBGROUPS,
+        SEVERAL_MODELS,
+        AUGMENTATION,
+    )
+}
+"""The metrics that benchmarks, `dp-synth evaluate` and `dp-synth list metrics` know."""
 
 DEGREES = (1, 2, 3)
 NAMED_WORST = {"worst_columns": 1, "worst_pairs": 2}
@@ -85,9 +195,13 @@ def evaluation_of(compared: Compared, *, more: Collection[str] = ()) -> Evaluati
         result |= _flat(name, estimate)
     result |= _predictions(compared)
     for name, degree in NAMED_WORST.items():
-        result[name] = [_listed(one) for one in worst_marginals(compared, degree)]
+        result[name] = [
+            {"columns": list(one.columns), **vars(one.distance), "floor": one.floor.value}
+            for one in worst_marginals(compared, degree)
+        ]
     result |= _named(compared, more)
-    asked = [name for name in more if not any(_is_of(name, key) and result[key] for key in result)]
+    there = {key.partition(":")[0] for key in result if result[key]}
+    asked = [name for name in more if name not in there]
     absent = {name: f"left out, it needs {METRICS[name].needs}" for name in asked}
     result["remarks"] = absent | _of_models(compared) | result["remarks"]
     return result
@@ -108,16 +222,6 @@ def _named(compared: Compared, more: Collection[str]) -> Evaluation:
             found["remarks"][metric] = f"failed, {type(error).__name__}: {error}"
             found["failed"].append(metric)
     return found
-
-
-def _is_of(metric: str, key: str) -> bool:
-    return key == metric or key.startswith(f"{metric}:")
-
-
-def _listed(marginal: Marginal) -> dict[str, object]:
-    one = marginal.distance
-    ends = {"value": one.value, "low": one.low, "high": one.high}
-    return {"columns": list(marginal.columns), **ends, "floor": marginal.floor.value}
 
 
 def _fidelity(compared: Compared) -> dict[str, Estimate]:

@@ -13,8 +13,7 @@ import pandas as pd
 from dp_synth.frames import column_of
 from dp_synth.metrics.estimate import Estimate, gap_of_means
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, NumericColumn, Schema
-from dp_synth.schema.formats import to_units
-from dp_synth.schema.parsing import SECONDS_PER_DAY
+from dp_synth.schema.parsing import SECONDS_PER_DAY, to_units
 from dp_synth.types import Codes, Floats, Integers
 
 BINS = 20  # columns of more distinct values than this are cut at so many quantiles

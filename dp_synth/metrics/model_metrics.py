@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from dp_synth.metrics.comparison import LABEL_NEEDED, Compared, Metric
@@ -269,7 +268,8 @@ def propensity_mse(compared: Compared) -> Mapping[str, Estimate]:
     if count < FEWEST_RECORDS:
         return {}
     rng = np.random.default_rng(compared.seed)
-    drawn = [_drawn(table, count, rng) for table in (compared.real.holdout, compared.synthetic)]
+    tables = (compared.real.holdout, compared.synthetic)
+    drawn = [table.iloc[rng.choice(len(table), count, replace=False)] for table in tables]
     parts = [features_of(table, schema) for table in drawn]
     features, categories = np.concatenate([part for part, _ in parts]), parts[0][1]
     known = np.flatnonzero(~np.isnan(features).all(axis=0))
@@ -281,10 +281,6 @@ def propensity_mse(compared: Compared) -> Mapping[str, Estimate]:
         values = _pmse(*prepare(features, categories, compared.seed), rng)
         found |= {f"propensity_mse:{name}{end}": value for end, value in values.items()}
     return found
-
-
-def _drawn(table: pd.DataFrame, count: int, rng: np.random.Generator) -> pd.DataFrame:
-    return table.iloc[rng.choice(len(table), count, replace=False)]
 
 
 def _pmse(features: Floats, model: Classifier, rng: np.random.Generator) -> dict[str, Estimate]:

@@ -77,33 +77,15 @@ def gradient_boosting(categories: Categories, seed: int) -> Classifier:
     return model
 
 
-@dataclass
-class LogisticRegression:
-    """L2-regularised regression on one-hot categories and standardised numbers.
-
-    A missing number becomes the training mean, and a 1 in a column that says so.
-    """
-
-    categories: Categories
-
-    def fit(self, features: Floats, labels: Codes) -> LogisticRegression:
-        """Learn from ``features``; stops after 300 steps of L-BFGS, converged or not."""
-        from sklearn.exceptions import ConvergenceWarning
-
-        self._pipeline = _logistic_pipeline(self.categories)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self._pipeline.fit(features, labels)
-        return self
-
-    def predict_proba(self, features: Floats) -> Floats:
-        """Return probabilities of shape (records, labels), labels in ascending order."""
-        return np.asarray(self._pipeline.predict_proba(features), dtype=np.float64)
-
-
 def logistic_regression(categories: Categories, seed: int) -> Classifier:
-    """Return a logistic regression; it draws nothing, so that ``seed`` changes nothing."""
-    return LogisticRegression(categories)
+    """Return an L2-regularised regression on one-hot categories and standardised numbers.
+
+    It stops after 300 steps of L-BFGS, converged or not, and draws nothing.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(max_iter=MOST_LOGISTIC_STEPS, tol=1e-3)
+    return OnNumbers(categories, model, sparse=True)
 
 
 def features_of(frame: pd.DataFrame, schema: Schema) -> tuple[Floats, Categories]:
@@ -166,29 +148,22 @@ def features_as_numbers(categories: Categories, *, sparse: bool = False) -> Tran
     return columns
 
 
-def _logistic_pipeline(categories: Categories) -> Classifier:
-    from sklearn.linear_model import LogisticRegression as Regression
-    from sklearn.pipeline import make_pipeline
-
-    pipeline: Classifier = make_pipeline(
-        features_as_numbers(categories, sparse=True),
-        Regression(max_iter=MOST_LOGISTIC_STEPS, tol=1e-3),
-    )
-    return pipeline
-
-
 @dataclass
 class OnNumbers:
-    """A model that is given one-hot categories and standardised numbers, none of them missing."""
+    """A model that is given one-hot categories and standardised numbers, none of them missing.
+
+    A missing number becomes the training mean, and a 1 in a column that says so.
+    """
 
     categories: Categories
     model: Classifier
+    sparse: bool = False
 
     def fit(self, features: Floats, labels: Codes) -> OnNumbers:
-        """Learn from ``features``; a network stops after twenty passes, converged or not."""
+        """Learn from ``features``; what goes in steps stops after its last, converged or not."""
         from sklearn.exceptions import ConvergenceWarning
 
-        self._numbers = features_as_numbers(self.categories)
+        self._numbers = features_as_numbers(self.categories, sparse=self.sparse)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.model.fit(self._numbers.fit_transform(features), labels)
@@ -196,7 +171,8 @@ class OnNumbers:
 
     def predict_proba(self, features: Floats) -> Floats:
         """Return probabilities of shape (records, labels), labels in ascending order."""
-        return self.model.predict_proba(self._numbers.transform(features))
+        chances = self.model.predict_proba(self._numbers.transform(features))
+        return np.asarray(chances, dtype=np.float64)
 
 
 @dataclass

@@ -71,6 +71,11 @@ class Predicted:
     probabilities: Floats
     binary: bool
 
+    def apart(self, c: int) -> tuple[Floats, Floats]:
+        """Return the probabilities of a class that records of it have, and those of others."""
+        inside = self.labels == c
+        return self.probabilities[inside, c], self.probabilities[~inside, c]
+
     @property
     def scored(self) -> list[int]:
         """Classes over which scores are averaged: the positive one, or all that are present."""
@@ -198,7 +203,7 @@ def scores_of(test: Predicted, seed: int) -> dict[str, Estimate]:
 
 def auc_of(test: Predicted, rng: np.random.Generator) -> Estimate:
     """Return the area under the ROC curve, or its mean over the classes present."""
-    of_class = [_area(test, c, rng) for c in test.scored]
+    of_class = [area_under_roc(*test.apart(c), rng) for c in test.scored]
     if len(of_class) == 1:
         return of_class[0]
     mean = float(np.mean([area.value for area in of_class]))
@@ -222,16 +227,11 @@ def auc_influence(test: Predicted) -> Floats:
     return np.asarray(np.mean([_influence(test, c) for c in test.scored], axis=0))
 
 
-def _area(test: Predicted, c: int, rng: np.random.Generator) -> Estimate:
-    inside, scores = test.labels == c, test.probabilities[:, c]
-    return area_under_roc(scores[inside], scores[~inside], rng)
-
-
 def _influence(test: Predicted, c: int) -> Floats:
-    inside, scores = test.labels == c, test.probabilities[:, c]
-    influence, share = np.zeros(len(scores)), inside.mean()
+    inside = test.labels == c
+    influence, share = np.zeros(len(inside)), inside.mean()
     if 0 < share < 1:
-        of_inside, of_outside = placements(scores[inside], scores[~inside])
+        of_inside, of_outside = placements(*test.apart(c))
         area = of_inside.mean()
         influence[inside] = (of_inside - area) / share
         influence[~inside] = (of_outside - area) / (1 - share)
@@ -265,10 +265,8 @@ def auc_gain(better: Predicted, worse: Predicted) -> Estimate:
 
 
 def _plain_area(test: Predicted, c: int) -> float:
-    inside, scores = test.labels == c, test.probabilities[:, c]
-    if inside.all() or not inside.any():
-        return 0.5
-    return mann_whitney_area(scores[inside], scores[~inside])
+    inside, outside = test.apart(c)
+    return mann_whitney_area(inside, outside) if len(inside) and len(outside) else 0.5
 
 
 def tellable(test: Predicted) -> float:
@@ -372,6 +370,8 @@ class RegressionTask:
         Where ``train`` holds no known label it says the middle of the bounds; where no two of its
         records differ in a feature, their mean.
         """
+        from threadpoolctl import threadpool_limits
+
         features, values, categories = self.examples(train)
         tested, truth, _ = self.examples(test)
         columns = np.flatnonzero(~np.isnan(features).all(axis=0))
@@ -381,9 +381,10 @@ class RegressionTask:
             said = np.full(len(truth), values.mean())
         else:
             kinds = tuple(categories[i] for i in columns)
-            said = _learned(
-                REGRESSORS[model](kinds, seed), features[:, columns], values, tested[:, columns]
-            )
+            learner = REGRESSORS[model](kinds, seed)
+            with threadpool_limits(limits=1):  # the same sums wherever it runs
+                learner.fit(features[:, columns], values)
+                said = np.asarray(learner.predict(tested[:, columns]), dtype=np.float64)
         return Errors(truth, np.clip(said, self.label.lower, self.label.upper))
 
 
@@ -473,12 +474,3 @@ REGRESSORS: Mapping[str, Callable[[Categories, int], Regressor]] = {
     "gradient_boosting": gradient_boosting,
     "linear_regression": linear_regression,
 }
-
-
-def _learned(model: Regressor, features: Floats, values: Floats, targets: Floats) -> Floats:
-    """Return what ``model`` says of ``targets``, on one thread: the same sums wherever it runs."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
-        model.fit(features, values)
-        return np.asarray(model.predict(targets), dtype=np.float64)

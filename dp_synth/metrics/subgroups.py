@@ -9,7 +9,7 @@ from itertools import permutations
 import numpy as np
 from scipy.special import ndtri
 
-from dp_synth.metrics.comparison import Compared, Metric, RealTables
+from dp_synth.metrics.comparison import Compared, Metric
 from dp_synth.metrics.estimate import (
     NORMAL_QUANTILE,
     TAIL,
@@ -106,9 +106,10 @@ def groups_of(compared: Compared) -> Mapping[str, Sequence[Group]]:
 
 def _scores(compared: Compared, axis: int, code: int) -> dict[str, Estimate]:
     found = dict(_profile(compared, axis, code))
-    if compared.real.task is None:
+    task, holdout = compared.real.task, compared.real.holdout
+    if task is None:
         return found
-    known = compared.real.remembered("known labels", lambda: _known(compared.real))
+    known = compared.real.remembered("known labels", lambda: task.labels(holdout)[1])
     inside = (compared.real.holdout_codes[:, axis] == code)[known]
     learned = compared.predicted(MODEL, MODELS[MODEL])
     real = compared.real.predicted(MODEL, MODELS[MODEL])
@@ -124,11 +125,6 @@ def _profile(compared: Compared, axis: int, code: int) -> Iterator[tuple[str, Es
             table[table[:, axis] == code] for table in (compared.real.train_codes, compared.codes)
         )
         yield "tv", mean_total_variation(real, other, sizes, cliques)
-
-
-def _known(real: RealTables) -> Flags:
-    assert real.task is not None
-    return real.task.labels(real.holdout)[1]
 
 
 def _at(predicted: Predicted, rows: Flags) -> Predicted:

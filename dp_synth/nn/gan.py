@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dp_synth.accounting import Plan, SampledGaussians, Slice, compose
-from dp_synth.checkpoint import State, current_keeper
+from dp_synth.checkpoint import CheckpointWriter, State
 from dp_synth.domain import Domain
 from dp_synth.errors import CheckpointError, InputError
 from dp_synth.inference import Compression, estimate_total
@@ -59,7 +59,11 @@ MIN_GAIN = 0.01  # of the best misfit so far: less is none
 
 
 def fit_gan(
-    table: PrivateTable, plan: Plan, settings: GanSettings, rng: np.random.Generator
+    table: PrivateTable,
+    plan: Plan,
+    settings: GanSettings,
+    rng: np.random.Generator,
+    writer: CheckpointWriter | None = None,
 ) -> MixtureModel:
     """Return the rows of a generator, trained on what the parts "ones" and "steps" pay for.
 
@@ -75,7 +79,8 @@ def fit_gan(
     compression = Compression.of(table.domain, ones, coarseness=settings.coarseness)
     frequencies = _frequencies(table.domain, ones, compression)
     coarse = table.coarsen(compression.groups)
-    rows = train(coarse, plan.sampled("steps"), frequencies, settings, records=total, rng=rng)
+    part = plan.sampled("steps")
+    rows = train(coarse, part, frequencies, settings, records=total, rng=rng, writer=writer)
     weights = np.full(len(rows), 1 / len(rows))
     sizes = compression.domain.sizes
     tables = (
@@ -115,26 +120,6 @@ def device_of(wish: str) -> torch.device:
     return torch.device(wish)
 
 
-def train(
-    table: PrivateTable,
-    part: SampledGaussians,
-    frequencies: Floats,
-    settings: GanSettings,
-    *,
-    records: float,
-    rng: np.random.Generator,
-) -> Floats:
-    """Return rows of probabilities that a generator makes after all steps of ``part``.
-
-    ``frequencies`` are those of all attributes' codes and ``records`` their noisy number, both
-    paid for. TrainingError when the generator's loss, weights or rows are no longer finite: what
-    was charged stays charged. The training of a ``keeper`` goes on from its state, CheckpointError
-    when that is of other networks.
-    """
-    with _one_thread():
-        return _trained(table, part, frequencies, settings, records=records, rng=rng)
-
-
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Use one thread: sums then depend on the processor's kernels alone, not on its cores.
@@ -150,7 +135,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _trained(
+@_one_thread()
+def train(
     table: PrivateTable,
     part: SampledGaussians,
     frequencies: Floats,
@@ -158,13 +144,21 @@ def _trained(
     *,
     records: float,
     rng: np.random.Generator,
+    writer: CheckpointWriter | None = None,
 ) -> Floats:
+    """Return rows of probabilities that a generator makes after all steps of ``part``.
+
+    ``frequencies`` are those of all attributes' codes and ``records`` their noisy number, both
+    paid for. TrainingError when the generator's loss, weights or rows are no longer finite: what
+    was charged stays charged. The training of a ``writer`` goes on from its state, CheckpointError
+    when that is of other networks.
+    """
     trainer = _Trainer(table.domain, frequencies, settings, rng)
     gradients = SampledGradients(table, part, rng, clip=settings.clip, encode=trainer.encode)
     expected = max(1.0, part.rate * records)
     seeded = rng if table.payer.randomness == "seeded" else None
-    keeper, spent = current_keeper(), _meter(table.payer)
-    for step in range(_begun(trainer, part, table.payer, seeded), part.count):
+    spent = _meter(table.payer)
+    for step in range(_begun(trainer, part, table.payer, seeded, writer), part.count):
         trainer.slow_down(1 - step / part.count)
         trainer.is_late = step >= (1 - settings.late_share) * part.count
         noisy = gradients.step(trainer.critic, REAL)
@@ -179,8 +173,8 @@ def _trained(
             raise diverged(what, settings.learning_rate)
         if gradients.settled and trainer.patience.is_over(trainer.misfit):
             break
-        if gradients.settled and keeper:
-            keeper.offer(lambda: trainer.state(seeded))
+        if gradients.settled and writer:
+            writer.offer(lambda: trainer.state(seeded))
         tell_training(step + 1, part.count, trainer.loss, spent)
     rows = trainer.rows()
     check_rows(rows, settings.learning_rate)
@@ -188,21 +182,24 @@ def _trained(
 
 
 def _begun(
-    trainer: _Trainer, part: SampledGaussians, payer: Slice, seeded: np.random.Generator | None
+    trainer: _Trainer,
+    part: SampledGaussians,
+    payer: Slice,
+    seeded: np.random.Generator | None,
+    writer: CheckpointWriter | None,
 ) -> int:
     """Bring the trainer to where its first step is taken, and return that step's number.
 
     An earlier run of this fit may have been charged for steps after its checkpoint: they are
     spent and left out, so that the rates fall as they would have.
     """
-    keeper = current_keeper()
-    if keeper and keeper.state:
-        trainer.restore(keeper.state, seeded)
+    if writer and writer.state:
+        trainer.restore(writer.state, seeded)
         return part.count - int(payer.left(part))
     for _ in range(WARM_UP if trainer.settings.frequencies_weight else 0):
         trainer.move_generator(against_critic=False)
-    if keeper:
-        keeper.offer(lambda: trainer.state(seeded))
+    if writer:
+        writer.offer(lambda: trainer.state(seeded))
     return 0
 
 
@@ -372,12 +369,17 @@ class _Trainer:
     def move_generator(self, *, against_critic: bool) -> None:
         """Take one step towards the frequencies, its conditions, and higher scores."""
         fakes, logits, condition = self._fakes()
-        if self.is_late:
-            few = self.encoding.softmax(logits[: self._rows_a_step].detach())
-            self.late.append(few.cpu())
+        if self.is_late:  # of each so many rows that all of them make the components
+            steps = int(self.settings.late_share * self.settings.steps)
+            few = math.ceil(self.settings.components / max(1, steps // self.settings.critic_steps))
+            self.late.append(self.encoding.softmax(logits[:few].detach()).cpu())
         loss = -self.critic(fakes).mean() * against_critic
         if self.settings.frequencies_weight:
-            loss = loss + self.settings.frequencies_weight * self._divergence(logits)
+            # How far the mean row is from the frequencies: Kullback-Leibler, all attributes.
+            mean = self.encoding.softmax(logits).mean(dim=0).clamp(min=1e-7)
+            ours = self.frequencies
+            apart = (ours * (torch.log(ours.clamp(min=1e-7)) - torch.log(mean))).sum()
+            loss = loss + self.settings.frequencies_weight * apart
         if condition is not None:
             loss = loss - (condition * self.encoding.log_softmax(logits)).sum(dim=1).mean()
         self._up.zero_grad()
@@ -445,13 +447,6 @@ class _Trainer:
                 "nothing was released"
             ) from error
 
-    @property
-    def _rows_a_step(self) -> int:
-        """How many rows of each late generator are kept, so that all make the components."""
-        settings = self.settings
-        steps = int(settings.late_share * settings.steps) // settings.critic_steps
-        return math.ceil(settings.components / max(1, steps))
-
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer | torch.Generator]:
         return {
             "generator": self.generator,
@@ -476,9 +471,3 @@ class _Trainer:
             return latent, None
         condition = self.conditions.drawn(records, coins)
         return torch.cat([latent, condition], dim=1), condition
-
-    def _divergence(self, logits: Tensor) -> Tensor:
-        """Return how far the mean row is from the frequencies: Kullback-Leibler, all attributes."""
-        mean = self.encoding.softmax(logits).mean(dim=0).clamp(min=1e-7)
-        ours = self.frequencies
-        return (ours * (torch.log(ours.clamp(min=1e-7)) - torch.log(mean))).sum()

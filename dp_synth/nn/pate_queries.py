@@ -143,7 +143,7 @@ class Student:
         """
         from scipy.optimize import minimize
 
-        starts = _starts(reference)
+        starts = starts_of(reference)
         design, cells, scale = _design(reference, (better, worse), attributes, starts)
         ridge = RIDGE * design.power(2).sum() / max(1, len(better))
 
@@ -162,7 +162,7 @@ class Student:
 
     def scores(self, records: Codes) -> Floats:
         """Return the logarithm of how much more real than independent each record is."""
-        marks = _one_hot(records, _starts(self.reference))
+        marks = one_hot(records, starts_of(self.reference))
         return np.asarray(0.5 * ((marks @ self.weights) * marks).sum(axis=1))
 
     def sweep(
@@ -174,8 +174,8 @@ class Student:
         sweep they move so that the records come to have the reference's frequencies, which the
         scores alone would change: one-way marginals are known, and not for the student to say.
         """
-        starts = _starts(self.reference)
-        marks, codes = _one_hot(records, starts), records.copy()
+        starts = starts_of(self.reference)
+        marks, codes = one_hot(records, starts), records.copy()
         weights, own = self.weights.astype(np.float32), [leaning.copy() for leaning in leanings]
         for _ in range(sweeps):
             for axis in range(len(self.reference)):
@@ -229,11 +229,13 @@ def _design(
     return design, used, 1 / np.sqrt(products + SOFTENING)
 
 
-def _starts(reference: Sequence[Floats]) -> Integers:
+def starts_of(reference: Sequence[Floats]) -> Integers:
+    """Return where the codes of each attribute begin, all side by side, and where they end."""
     return np.array(list(accumulate((len(p) for p in reference), initial=0)), dtype=np.int64)
 
 
-def _one_hot(records: Codes, starts: Integers) -> NDArray[np.float32]:
+def one_hot(records: Codes, starts: Integers) -> NDArray[np.float32]:
+    """Return a one for each record's code of each attribute, and zeros."""
     marks = np.zeros((len(records), int(starts[-1])), dtype=np.float32)
     marks[np.arange(len(records))[:, None], records + starts[:-1]] = 1.0
     return marks

@@ -11,13 +11,19 @@ import numpy as np
 from dp_synth.accounting import Gaussians, Plan, ThresholdedGaussians
 from dp_synth.domain import Domain
 from dp_synth.inference import Compression, Model, estimate_total, independent_model
-from dp_synth.inference.mixture import MixtureModel
 from dp_synth.inference.one_way import cautious_histogram
 from dp_synth.mechanisms import measure
 from dp_synth.mechanisms.pate import Questions, StoppingRule, Teachers
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.marginal_network import MarginalTargets, RowGenerator, Training
-from dp_synth.nn.pate_queries import QueryBatch, QueryMaker, Student, independent_records
+from dp_synth.nn.pate_queries import (
+    QueryBatch,
+    QueryMaker,
+    Student,
+    independent_records,
+    one_hot,
+    starts_of,
+)
 from dp_synth.nn.settings import PateSettings
 from dp_synth.transcript import Measurement
 from dp_synth.types import Clique, Codes, Flags, Floats, Integers
@@ -38,12 +44,20 @@ def fit_by_votes(
 ) -> Model:
     """Return the model of a fit: columns are measured, then all else is asked of teachers.
 
+    Codes are merged to a few groups by paid one-way marginals, whose independent attributes are
+    the reference. In each round the student's own records are asked about; it is then taught
+    by the winners of all rounds together. The generator sees the student's records alone.
     Independent columns where the plan has no votes: nothing can be asked of one attribute.
     """
     ones = _measured(table, plan, rng)
     if not plan.votes("votes").count:
         return independent_model(table.domain, ones)
-    return _train(table, ones, settings, ask, rng)
+    compression, reference, teachers = _setup(table, ones, settings, rng)
+    made = student_records(teachers, reference, settings, ask, rng)
+    training = Training(rows=settings.rows, steps=settings.steps)
+    generator = generator_of(made, reference, training, int(rng.integers(2**63)))
+    coarse = generator.model(compression.domain, estimate_total(ones), np.concatenate(reference))
+    return coarse.refined(table.domain, compression.groups, compression.shares)
 
 
 def only_votes(
@@ -93,27 +107,6 @@ def _stopping_rule(table: PrivateTable, settings: PateSettings) -> StoppingRule:
     thresholds = [part for part in parts if isinstance(part, ThresholdedGaussians)]
     told = sum(part.count * part.event().delta for part in thresholds)
     return StoppingRule(settings.target_epsilon, table.payer.budget.delta - told, rho)
-
-
-def _train(
-    table: PrivateTable,
-    ones: Sequence[Measurement],
-    settings: PateSettings,
-    ask: QueryMaker,
-    rng: np.random.Generator,
-) -> MixtureModel:
-    """Return the generator that a student taught by noisy votes has trained.
-
-    Codes are merged to a few groups by paid one-way marginals, whose independent attributes are
-    the reference. In each round the student's own records are asked about; it is then taught
-    by the winners of all rounds together. The generator sees the student's records alone.
-    """
-    compression, reference, teachers = _setup(table, ones, settings, rng)
-    made = student_records(teachers, reference, settings, ask, rng)
-    training = Training(rows=settings.rows, steps=settings.steps)
-    generator = generator_of(made, reference, training, int(rng.integers(2**63)))
-    coarse = generator.model(compression.domain, estimate_total(ones), np.concatenate(reference))
-    return coarse.refined(table.domain, compression.groups, compression.shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +167,11 @@ def ask_all(
     early where the teachers answer fewer than they were asked.
     """
     label = settings.label_axis(teachers.domain)
-    state = _empty_state(reference, rng)
+    made = MADE_CELLS // sum(map(len, reference))
+    records = independent_records(reference, min(MOST_MADE, max(LEAST_MADE, made)), rng)
+    none = np.empty((0, len(reference)), dtype=np.int32)
+    leanings = Student.untaught(reference).leanings()
+    state = StudentState(none, none, np.empty(0, dtype=np.int64), records, leanings)
     for asked in np.array_split(np.arange(settings.votes), settings.rounds):
         if not len(asked):
             break  # the larger shares come first
@@ -189,23 +186,13 @@ def ask_all(
     return state
 
 
-def _empty_state(reference: Sequence[Floats], rng: np.random.Generator) -> StudentState:
-    made = MADE_CELLS // sum(len(frequencies) for frequencies in reference)
-    made = min(MOST_MADE, max(LEAST_MADE, made))
-    records = independent_records(reference, made, rng)
-    leanings = Student.untaught(reference).leanings()
-    none = np.empty((0, len(reference)), dtype=np.int32)
-    return StudentState(none, none, np.empty(0, dtype=np.int64), records, leanings)
-
-
 def generator_of(
     made: Codes, reference: Sequence[Floats], training: Training, seed: int
 ) -> RowGenerator:
     """Return a generator whose pairs are those of ``made``, and its ones those of the reference."""
     sizes = tuple(len(frequencies) for frequencies in reference)
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    marks = np.zeros((len(made), int(starts[-1])), dtype=np.float32)
-    marks[np.arange(len(made))[:, None], made + starts[:-1]] = 1.0
+    starts = starts_of(reference)
+    marks = one_hot(made, starts)
     pairs = marks.T @ marks / len(made)
     precision = 1 / (pairs + RARE)
     for start, end in pairwise(starts):

@@ -17,7 +17,12 @@ from dp_synth.mechanisms.pate import check_teachers
 from dp_synth.settings import check_settings
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
+
+    from dp_synth.checkpoint import CheckpointWriter
+    from dp_synth.inference import Model
+    from dp_synth.mechanisms.table import PrivateTable
 
 DEVICES = ("auto", "cpu", "cuda")
 # Of a critic whose sums in whole numbers are exact: see `dp_synth.mechanisms.dp_sgd`.
@@ -137,6 +142,14 @@ class GanSettings:
             check_networks(self, domain)
         steps = SampledGaussians(self.steps, self.rate, 1 - self.columns_share)
         return Plan({"ones": Gaussians(len(domain), self.columns_share), "steps": steps})
+
+    def _fit_kept(
+        self, table: PrivateTable, plan: Plan, rng: np.random.Generator, writer: CheckpointWriter
+    ) -> Model:
+        """Return what a fit does, the training's state offered to ``writer`` on the way."""
+        from dp_synth.nn.gan import fit_gan
+
+        return fit_gan(table, plan, self, rng, writer)
 
 
 @dataclass(frozen=True)

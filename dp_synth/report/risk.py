@@ -19,7 +19,7 @@ import pandas as pd
 
 from dp_synth._version import __version__
 from dp_synth.attacks import ATTACKS, Attack, AttackerView
-from dp_synth.attacks.excess_risk import Guess
+from dp_synth.attacks.base import Guess
 from dp_synth.attacks.registry import (
     INTERNAL,
     Risk,
@@ -213,10 +213,7 @@ def risk_report(
 
 
 def attacker_view(
-    synthetic: pd.DataFrame,
-    schema: Schema,
-    reference: pd.DataFrame | None,
-    release: Release | None,
+    synthetic: pd.DataFrame, schema: Schema, reference: pd.DataFrame | None, release: Release | None
 ) -> AttackerView:
     """Return what the attacker sees: with a release also its recipe, where that is one of ours.
 

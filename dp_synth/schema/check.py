@@ -8,13 +8,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import Column
-from dp_synth.schema.draft import draft_column, record_like
-from dp_synth.schema.draft_values import MIN_ID_VALUES
 from dp_synth.schema.numeric import DatetimeColumn, LineColumn, NumericColumn
 from dp_synth.schema.parsing import Cells
 from dp_synth.schema.schema import Schema
@@ -25,6 +22,11 @@ FREE_TEXT_LENGTH = 40
 
 _SHOWN = 5
 
+ABSENT = "absent cell without a missing mark in the schema"
+OFFSET = "cell with an offset from UTC, where the bounds say none: taken to UTC"
+OUTSIDE = "cell outside the bounds"
+UNSEEN = "unseen category"
+
 
 def check(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
     """Return one line for each mismatch of ``frame`` with ``schema``; empty when all matches.
@@ -32,7 +34,7 @@ def check(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
     The lines hold counts and values of the table, so they must not leave the data holder.
     """
     findings, frame = [], as_frame(frame)
-    present, named = _present(frame), set(schema.names)
+    present, named = Counter(map(str, frame.columns)), set(schema.names)
     for name in schema.names:
         if name not in present:
             findings.append(f"column {name!r}: is in the schema but not in the table")
@@ -43,11 +45,17 @@ def check(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
         for name in map(str, frame.columns)
         if name not in named
     ]
-    for column in schema.columns:
-        if present[column.name] == 1:
-            series = column_of(frame, column.name)
-            findings += [f"column {column.name!r}: {what}" for what in _findings(column, series)]
-    return findings + _violations(frame, schema)
+    columns = {c.name: c for c in schema.columns if not isinstance(c, IdColumn)}
+    series = {name: column_of(frame, name) for name in columns if present[name] == 1}
+    for name, cells in series.items():
+        findings += [f"column {name!r}: {what}" for what in _findings(columns[name], cells)]
+    for number, rule in enumerate(schema.constraints, 1):
+        if series.keys() >= set(rule.names):
+            codes = tuple(columns[name].encode(series[name]) for name in rule.names)
+            if broken := int(np.count_nonzero(~rule.possible(columns)[codes])):
+                where, by = ", ".join(map(repr, rule.names)), _number(broken, "record")
+                findings.append(f"constraint {number} on {where}: broken by {by}")
+    return findings
 
 
 def remarks(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
@@ -56,8 +64,10 @@ def remarks(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
     Identifiers and constant columns, formats that would read a column, a record for a header.
     The lines must not leave the data holder.
     """
+    from dp_synth.schema.draft import record_like
+
     frame = as_frame(frame)
-    present = _present(frame)
+    present = Counter(map(str, frame.columns))
     said = record_like(frame) if schema.dialect is None or schema.dialect.has_header else []
     for column in schema.columns:
         if isinstance(column, IdColumn):
@@ -77,79 +87,44 @@ def remarks(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
     return said
 
 
-def _present(frame: pd.DataFrame) -> Counter[str]:
-    return Counter(map(str, frame.columns))
-
-
 def _format_of(column: NumericColumn | DatetimeColumn, series: pd.Series) -> str:
     """Return the format in which most cells are read that are not read now; else nothing."""
     unread = np.isnan(column.numbers(Cells.of(series)))[:-1]
     if not len(unread) or unread.mean() < 0.5:
         return ""
+    from dp_synth.schema.draft import draft_column
+
     found = draft_column(column.name, series)
     kinds = [{"real", "integer"}, {"datetime"}]
     alike = any(column.type in kind and found["type"] in kind for kind in kinds)
     return json.dumps(found["format"], ensure_ascii=False) if alike and "format" in found else ""
 
 
-def _findings(column: Column, series: pd.Series) -> list[str]:
-    if isinstance(column, IdColumn):
-        return []
+def _findings(
+    column: DiscreteColumn | NumericColumn | DatetimeColumn, series: pd.Series
+) -> list[str]:
+    """Return which cells of a column do not fit, with some of them, and what names people."""
+    from dp_synth.schema.draft_values import MIN_ID_VALUES
+
     cells = Cells.of(series)
-    counts, texts = counts_of(cells), cells.texts()[:-1]
-    found = [
-        finding
-        for what, chosen in faults_of(column, cells).items()
-        for finding in _counted(what, texts, counts, chosen)
-    ]
-    return found + _identifying(column, texts, len(series))
-
-
-def _violations(frame: pd.DataFrame, schema: Schema) -> list[str]:
-    """Count the records that a constraint calls impossible, each constraint for itself."""
-    columns = {c.name: c for c in schema.columns if not isinstance(c, IdColumn)}
-    present = _present(frame)
-    found = []
-    for number, constraint in enumerate(schema.constraints, 1):
-        if all(present[name] == 1 for name in constraint.names):
-            codes = tuple(columns[name].encode(column_of(frame, name)) for name in constraint.names)
-            broken = int(np.count_nonzero(~constraint.possible(columns)[codes]))
-            where = ", ".join(map(repr, constraint.names))
-            if broken:
-                by = _number(broken, "record")
-                found.append(f"constraint {number} on {where}: broken by {by}")
+    counts, texts, found = counts_of(cells), cells.texts()[:-1], []
+    for what, chosen in faults_of(column, cells).items():
+        if held := int(counts[chosen].sum()):
+            places = np.flatnonzero(chosen[:-1])  # without the absent cell, which has no text
+            shown = ", ".join(repr(texts[i]) for i in places[:_SHOWN])
+            more = ", ..." if len(places) > _SHOWN else ""
+            such = f", such as {shown}{more}" if shown else ""
+            found.append(f"{what}: {_number(held, 'cell')}{such}")
+    if isinstance(column, DiscreteColumn):
+        if len(texts) > MIN_ID_VALUES and 2 * len(texts) > len(series):
+            found.append(f"looks like an identifier: {len(texts)} different cells")
+        if texts and sum(map(len, texts)) > FREE_TEXT_LENGTH * len(texts):
+            found.append("reads like free text, which may name people")
     return found
-
-
-def _counted(what: str, texts: list[str], counts: NDArray[np.integer], chosen: Flags) -> list[str]:
-    cells = int(counts[chosen].sum())
-    if not cells:
-        return []
-    places = np.flatnonzero(chosen[:-1])  # without the absent cell, which has no text
-    shown = ", ".join(repr(texts[i]) for i in places[:_SHOWN])
-    more = ", ..." if len(places) > _SHOWN else ""
-    return [f"{what}: {_number(cells, 'cell')}{f', such as {shown}{more}' if shown else ''}"]
 
 
 def _number(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
-
-
-def _identifying(column: Column, texts: list[str], records: int) -> list[str]:
-    found = []
-    many = len(texts) > MIN_ID_VALUES and 2 * len(texts) > records
-    discrete = isinstance(column, DiscreteColumn)
-    if discrete and many:
-        found.append(f"looks like an identifier: {len(texts)} different cells")
-    if discrete and texts and sum(map(len, texts)) > FREE_TEXT_LENGTH * len(texts):
-        found.append("reads like free text, which may name people")
-    return found
-
-
-ABSENT = "absent cell without a missing mark in the schema"
-OFFSET = "cell with an offset from UTC, where the bounds say none: taken to UTC"
-OUTSIDE = "cell outside the bounds"
-UNSEEN = "unseen category"
 
 
 class Misfits:
@@ -200,7 +175,10 @@ def counts_of(cells: Cells) -> Integers:
 def faults_of(column: Column, cells: Cells) -> dict[str, Flags]:
     """Return which distinct cells, the absent one last, do not fit, by what is wrong with them."""
     if isinstance(column, DiscreteColumn):
-        found = {UNSEEN: _unseen(column, cells)}
+        unseen = np.array([*(code is None for code in column.lookup(cells)), False], dtype=bool)
+        if column.open:  # which lists others as it meets them
+            unseen &= np.array([not text for text in cells.texts()])
+        found = {UNSEEN: unseen}
     elif isinstance(column, LineColumn):
         found = _off_the_line(column, cells)
     else:
@@ -208,14 +186,6 @@ def faults_of(column: Column, cells: Cells) -> dict[str, Flags]:
     absent = np.zeros(len(cells.distinct) + 1, dtype=bool)
     absent[-1] = not column.missing
     return {**{what: chosen for what, chosen in found.items() if chosen.any()}, ABSENT: absent}
-
-
-def _unseen(column: DiscreteColumn, cells: Cells) -> Flags:
-    """Tell which cells no category has; an open column lists others as it meets them."""
-    unseen = np.array([*(code is None for code in column.lookup(cells)), False], dtype=bool)
-    if column.open:
-        unseen &= np.array([not text for text in cells.texts()])
-    return unseen
 
 
 def _off_the_line(column: LineColumn, cells: Cells) -> dict[str, Flags]:

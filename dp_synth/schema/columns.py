@@ -9,18 +9,9 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from dp_synth.frames import well_formed
-from dp_synth.schema.parsing import Cells, narrowed, numbers_of, truth_of
+from dp_synth.schema.parsing import Cells, Text, narrowed, numbers_of, truth_of
 from dp_synth.types import Codes, Floats
 
 ABSENT_MARKS = ("", "nan", "NaN")
@@ -34,16 +25,6 @@ MAX_CODES = 1_000_000
 
 MAX_OPEN = 1_000
 """At most so many categories are added to an open column."""
-
-
-def _writable(text: str) -> str:
-    """Return ``text``; ValueError where UTF-8 cannot write it: a release must be written."""
-    if well_formed(text) != text:
-        raise ValueError(f"{text!r} holds half of a sign, which no file can hold")
-    return text
-
-
-Text = Annotated[str, Field(strict=True), AfterValidator(_writable)]
 
 
 class BaseColumn(BaseModel):

@@ -120,7 +120,8 @@ class Constraint(BaseModel):
             return [self.impossible[name]] if self.impossible and name in self.impossible else []
         if name == self.function.of:
             return [case.when for case in self.function.where]
-        return [_texts(case) for case in self.function.where] if name == self.function.gives else []
+        gives = [case.then for case in self.function.where if name == self.function.gives]
+        return [(then,) if isinstance(then, str) else then for then in gives]
 
     def possible(self, columns: Mapping[str, Column]) -> Flags:
         """Return which cells of its columns can occur, one axis each in the order of ``names``."""
@@ -247,10 +248,6 @@ def _intervals(
             raise ValueError(f"column {column.name!r}: {item!r} lies outside lower and upper")
         found.append((number, after(number, whole=whole)))
     return found
-
-
-def _texts(case: Case) -> tuple[Value, ...]:
-    return (case.then,) if isinstance(case.then, str) else case.then
 
 
 def _size(columns: Mapping[str, Column], name: str) -> int:

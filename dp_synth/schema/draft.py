@@ -13,7 +13,15 @@ from pydantic import TypeAdapter, ValidationError
 from dp_synth.dialect import Dialect, is_number
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema.constraints import Column
-from dp_synth.schema.draft_values import MARKS, MIN_ID_VALUES, Drafted, Texts, dates, numbers
+from dp_synth.schema.draft_values import (
+    MARKS,
+    MIN_ID_VALUES,
+    Drafted,
+    Texts,
+    dates,
+    numbers,
+    with_marks,
+)
 from dp_synth.schema.parsing import Cells, numbers_of
 from dp_synth.schema.schema import BOUNDS_FROM
 
@@ -111,9 +119,13 @@ def draft_column(name: str, series: pd.Series, decimal: str | None = None) -> di
             counts[text] = counts.get(text, 0) + count
     if order := _declared_order(series):
         unlisted = sorted(set(counts) - set(order))
-        return {"name": name, **_with_marks({"type": "ordinal", "categories": order}, unlisted)}
+        return {"name": name, **with_marks({"type": "ordinal", "categories": order}, unlisted)}
     seen = Texts(name, counts, decimal)
-    for column in (numbers(seen), _dates(seen)):
+    written = [text for text in counts if text.strip().lower() not in MARKS]
+    dated = dates(written) if written else None
+    if dated is not None:
+        dated = with_marks(dated, sorted(set(counts) - set(written)))
+    for column in (numbers(seen), dated):
         if column is not None and _is_valid(column):
             return {"name": name, **column}
     return {"name": name, **_words(seen)}
@@ -141,12 +153,6 @@ def _is_valid(column: Drafted) -> bool:
     return True
 
 
-def _dates(seen: Texts) -> Drafted | None:
-    written = [text for text in seen.counts if text.strip().lower() not in MARKS]
-    found = dates(written) if written else None
-    return None if found is None else _with_marks(found, sorted(set(seen.counts) - set(written)))
-
-
 def _words(seen: Texts) -> Drafted:
     written = sorted(text for text in seen.counts if text not in CATEGORICAL_MARKS)
     marks = sorted(text for text in seen.counts if text in CATEGORICAL_MARKS)
@@ -161,13 +167,16 @@ def _words(seen: Texts) -> Drafted:
     elif order := _ordered(written):
         column = {"type": "ordinal", "categories": order}
     else:
-        column = {"type": "categorical", "categories": _sorted(written)}
+        values = numbers_of(written)
+        if len(written) and not np.isnan(values).any():
+            written = [text for _, text in sorted(zip(values.tolist(), written, strict=True))]
+        column = {"type": "categorical", "categories": written}
         if len(written) > MANY_CATEGORIES:
             column["note"] = (
                 "many categories: list them from a public source, or leave the column out"
             )
     # A column without any value still needs one code.
-    return _with_marks(column, marks if written else (marks or [""]))
+    return with_marks(column, marks if written else (marks or [""]))
 
 
 def _unread(written: Sequence[str]) -> Drafted:
@@ -199,14 +208,3 @@ def _ordered(written: Sequence[str]) -> list[str]:
     firsts = [(float(b[2]), not b[1], t) for b, t in zip(bands, written, strict=True) if b]
     distinct = {first[:2] for first in firsts}
     return [text for *_, text in sorted(firsts)] if len(distinct) == len(firsts) else []
-
-
-def _sorted(written: list[str]) -> list[str]:
-    values = numbers_of(written)
-    if len(written) and not np.isnan(values).any():
-        return [text for _, text in sorted(zip(values.tolist(), written, strict=True))]
-    return written
-
-
-def _with_marks(column: Drafted, marks: Sequence[str]) -> Drafted:
-    return {**column, "missing": list(marks)} if marks else column

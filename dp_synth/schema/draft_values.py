@@ -12,8 +12,7 @@ from itertools import product
 import numpy as np
 
 from dp_synth.schema.columns import MAX_MAGNITUDE
-from dp_synth.schema.formats import DateFormat, NumberFormat, to_units
-from dp_synth.schema.parsing import numbers_of, seconds_of
+from dp_synth.schema.parsing import DateFormat, NumberFormat, numbers_of, seconds_of, to_units
 from dp_synth.types import Floats
 
 MAX_FEW_VALUES = 20
@@ -101,16 +100,16 @@ def numbers(seen: Texts) -> Drafted | None:
     values = found[~np.isnan(found)]
     notes = []
     if words:
-        if not _are_marks(words, values):
+        if len(values) < 2 or len(words) > (MAX_WORDS if len(values) > MAX_FEW_VALUES else 1):
             return None
         if form is None and (capped := _capped(words, plain, values)):
-            return _noted(_with_marks(capped, marks), [_CAPPED])
+            return _noted(with_marks(capped, marks), [_CAPPED])
         notes.append(f"{_listed(words)}: read as missing: is it?")
         marks += words
     if not len(values) or np.abs(values).max() > MAX_MAGNITUDE:
         return None
     column = _column(seen, plain, values, form, notes, marks)
-    return None if column is None else _noted(_with_marks(column, marks), notes)
+    return None if column is None else _noted(with_marks(column, marks), notes)
 
 
 _MINUS_ONE = "does -1 mean missing? then list it in missing alone"
@@ -150,7 +149,9 @@ def _column(
         notes.append("only these numbers occur; if others could as well, type real")
         return _categories(texts, values)
     values = _without_sentinels(texts, values, notes, marks)
-    column: Drafted = {"type": "integer" if whole else "real", **_bounds(values, whole=whole)}
+    kind = int if whole else float
+    column: Drafted = {"type": "integer" if whole else "real"}
+    column |= {"lower": kind(values.min()), "upper": kind(values.max())}
     if not whole and (decimals := _decimals(texts, form)) is not None:
         column["decimals"] = decimals
         if form is None and _is_padded(texts, decimals):
@@ -220,13 +221,6 @@ def _is_key(seen: Texts, texts: list[str], values: Floats) -> bool:
     return bool(counted or long or records**2 / (2 * span) > 7)
 
 
-def _are_marks(words: Sequence[str], values: Floats) -> bool:
-    distinct = len(values)
-    if distinct > MAX_FEW_VALUES:
-        return len(words) <= MAX_WORDS
-    return len(words) == 1 and distinct > 1
-
-
 def _capped(words: Sequence[str], texts: Sequence[str], values: Floats) -> Drafted | None:
     """Return the ordered list of numbers of which the last means "and more", such as ``90+``."""
     lower, upper = values.min(), values.max()
@@ -266,11 +260,6 @@ def _without_sentinels(
         if set(top) == {"9"} and len(top) > 2 and ordered[-2] < ordered[-1] / 2:
             notes.append(f"does {top} mean missing, or all beyond it? then list it in missing")
     return values
-
-
-def _bounds(values: Floats, *, whole: bool) -> Drafted:
-    lower, upper = float(values.min()), float(values.max())
-    return {"lower": int(lower) if whole else lower, "upper": int(upper) if whole else upper}
 
 
 def _decimals(texts: Sequence[str], form: NumberFormat | None) -> int | None:
@@ -354,7 +343,8 @@ def _listed(texts: Sequence[str]) -> str:
     return ", ".join(map(repr, texts[:MAX_WORDS]))
 
 
-def _with_marks(column: Drafted, marks: Sequence[str]) -> Drafted:
+def with_marks(column: Drafted, marks: Sequence[str]) -> Drafted:
+    """Return a column with missing marks, if there are any."""
     return {**column, "missing": list(marks)} if marks else column
 
 

@@ -94,27 +94,19 @@ def is_logical(column: DiscreteColumn) -> bool:
 
 def _dtypes_of(kinds: Kinds, columns: Mapping[str, Column]) -> dict[str, object]:
     """Return the dtypes that are given by column; InputError for what is no such thing."""
+    known = isinstance(kinds, (pd.DataFrame, pd.Series, Mapping))
+    if not known and not (isinstance(kinds, str) and kinds == "schema"):
+        got = repr(kinds) if isinstance(kinds, str) else type(kinds).__name__
+        raise InputError(f"kinds must be 'schema', 'written', a frame or its dtypes, got {got}")
     if isinstance(kinds, str):
-        if kinds != "schema":
-            raise InputError(
-                f"kinds must be 'schema', 'written', a frame or its dtypes, got {kinds!r}"
-            )
         return {}
-    if isinstance(kinds, pd.DataFrame):
-        return {str(name): d for name, d in kinds.dtypes.items() if str(name) in columns}
-    if not isinstance(kinds, (pd.Series, Mapping)):
-        raise InputError(
-            f"kinds must be 'schema', 'written', a frame or its dtypes, got {type(kinds).__name__}"
-        )
-    found = {str(name): dtype for name, dtype in kinds.items()}
-    if isinstance(kinds, pd.Series):
-        return {name: dtype for name, dtype in found.items() if name in columns}
-    for name in found:
-        if name not in columns:
-            raise InputError(
-                f"kinds: no column {name!r}; there are {', '.join(map(repr, columns))}"
-            )
-    return found
+    given = kinds.dtypes if isinstance(kinds, pd.DataFrame) else kinds
+    found = {str(name): dtype for name, dtype in given.items()}
+    foreign = [name for name in found if name not in columns]
+    if foreign and isinstance(kinds, Mapping):
+        there = ", ".join(map(repr, columns))
+        raise InputError(f"kinds: no column {foreign[0]!r}; there are {there}")
+    return {name: dtype for name, dtype in found.items() if name in columns}
 
 
 def _cast(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:

@@ -21,24 +21,23 @@ from pydantic import (
 )
 
 from dp_synth.schema.bins import MAX_SINGLE_VALUES, Bins, FineBins, make_bins, make_fine_bins
-from dp_synth.schema.columns import MAX_MAGNITUDE, BaseColumn, Text
-from dp_synth.schema.formats import (
-    DateFormat,
-    NumberFormat,
-    bound_seconds,
-    iso_seconds,
-    moment_at,
-    offset_of,
-    offset_seconds,
-    to_seconds,
-    to_units,
-)
+from dp_synth.schema.columns import MAX_MAGNITUDE, BaseColumn
 from dp_synth.schema.parsing import (
     SECONDS_PER_DAY,
     Cells,
+    DateFormat,
+    NumberFormat,
+    Text,
+    bound_seconds,
+    iso_seconds,
+    moment_at,
     narrowed,
     numbers_of,
+    offset_of,
+    offset_seconds,
     seconds_of,
+    to_seconds,
+    to_units,
     truth_of,
 )
 from dp_synth.types import Codes, Floats, Integers
@@ -80,7 +79,7 @@ class LineColumn(BaseColumn):
         """True: values have an order and a distance."""
         return True
 
-    @property
+    @cached_property
     def _ends(self) -> tuple[float, float]:
         """The bounds as numbers."""
         raise NotImplementedError
@@ -290,7 +289,7 @@ class NumericColumn(LineColumn):
     ) -> int | list[int | float] | None:
         return [_plain(edge) for edge in bins] if isinstance(bins, tuple) else bins
 
-    @property
+    @cached_property
     def _ends(self) -> tuple[float, float]:
         return self.lower, self.upper
 
@@ -417,13 +416,9 @@ class DatetimeColumn(LineColumn):
         return timezone(timedelta(seconds=self.offset)) if offset_of(self.lower) else None
 
     @cached_property
-    def _steps(self) -> tuple[float, float]:
+    def _ends(self) -> tuple[float, float]:
         lower, upper = _steps_of((self.lower, self.upper), self.step, self.offset)
         return lower, upper
-
-    @property
-    def _ends(self) -> tuple[float, float]:
-        return self._steps
 
     @cached_property
     def grid(self) -> Bins:

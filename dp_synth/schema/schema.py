@@ -32,7 +32,7 @@ from dp_synth.formatting import ROWS, html_table
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.readers import read_json
 from dp_synth.schema.bins import FineBins
-from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn, Text
+from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import (
     Case,
     Column,
@@ -42,10 +42,9 @@ from dp_synth.schema.constraints import (
     cuts_of,
     supports_of,
 )
-from dp_synth.schema.formats import NumberFormat, moved_to_columns
 from dp_synth.schema.kinds import Kinds, checked, in_kinds
 from dp_synth.schema.numeric import DatetimeColumn, LineColumn, NumericColumn
-from dp_synth.schema.parsing import Cells
+from dp_synth.schema.parsing import Cells, NumberFormat, Text, moved_to_columns
 from dp_synth.types import Codes
 
 BOUNDS_FROM = "read from the data: confirm each bound and category"

@@ -20,7 +20,7 @@ from dp_synth.accounting import (
     ThresholdedGaussians,
 )
 from dp_synth.accounting.plan import Part
-from dp_synth.checkpoint import Checkpoint
+from dp_synth.checkpoint import Checkpoint, CheckpointWriter
 from dp_synth.counting import Data
 from dp_synth.domain import Domain
 from dp_synth.inference import Model
@@ -111,6 +111,12 @@ class Synthesizer(ABC):
     @abstractmethod
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         """Return a model made from mechanisms' answers alone."""
+
+    def _fit_kept(
+        self, table: PrivateTable, plan: Plan, rng: np.random.Generator, writer: CheckpointWriter
+    ) -> Model:
+        """Return what `_fit` does; a `resumable` one offers ``writer`` its state on the way."""
+        return self._fit(table, plan, rng)
 
     def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> object:
         """Ask the table all that `_fit` asks of it, and return what that goes on with."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import Field, asdict, dataclass
 from os import PathLike
@@ -15,7 +15,7 @@ import pandas as pd
 
 from dp_synth.accounting import Accountant, Plan, Portion, PrivacyBudget, Randomness, Slice
 from dp_synth.accounting.ledger import PLANNED, UNCONFIRMED
-from dp_synth.checkpoint import Checkpoint, DiscoveredDomain, Keeper, Kept, keeping
+from dp_synth.checkpoint import Checkpoint, CheckpointWriter, DiscoveredDomain, Kept
 from dp_synth.counting import (
     CachedCounts,
     Counts,
@@ -84,6 +84,15 @@ class Recipe(Protocol):
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         """Return a model made from mechanisms' answers alone."""
+
+    def _fit_kept(
+        self,
+        table: PrivateTable,
+        plan: Plan,
+        rng: np.random.Generator,
+        writer: CheckpointWriter,
+    ) -> Model:
+        """Return what `_fit` does, its state offered to ``writer`` on the way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,19 +278,20 @@ def _fit_one(
     """Return one fit; of ``rngs`` the second is of its validation, which a stop does not change."""
     (records, holdout), (rng, validating) = tables, rngs
     schema, cells, table = table_of(records, piece, rng, kept=kept)
-    keeper = None
-    if request.checkpoint is not None:
+    plan, writer = own_parts(piece.plan), None
+    if request.checkpoint is None:
+        model = recipe._fit(table, plan, rng)
+    else:
         state = kept.state if kept else None
         fit, answers = request.identity(), table.transcript
-        keeper = Keeper(request.checkpoint, fit, piece, cells, answers, state)
-    with keeping(keeper) if keeper else nullcontext():
-        model = recipe._fit(table, own_parts(piece.plan), rng)
+        writer = CheckpointWriter(request.checkpoint, fit, piece, cells, answers, state)
+        model = recipe._fit_kept(table, plan, rng, writer)
     if request.validation is not None:
         others = None if holdout is None else _held_out(holdout, cells, table)
         widest = request.schema.widest().domain
         validate(request.validation, widest, table, others, model, validating)
-    if keeper:
-        keeper.remove()
+    if writer:
+        writer.remove()
     return Fitted(schema, model, tuple(table.transcript))
 
 

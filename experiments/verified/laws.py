@@ -21,7 +21,7 @@ from scipy.special import expit, ndtr, ndtri
 
 from benchmarks.deep_tables import correlations, lower_limits
 from dp_synth.accounting import PrivacyBudget
-from dp_synth.attacks.excess_risk import excess
+from dp_synth.attacks.base import excess
 from dp_synth.attacks.scores import Cluster, Scores
 from dp_synth.audit import Roc
 from dp_synth.benchmark.diff import LiveCell

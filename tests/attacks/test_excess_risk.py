@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from dp_synth.attacks.excess_risk import ExcessRisk, excess
+from dp_synth.attacks.base import ExcessRisk, excess
 from dp_synth.metrics import clopper_pearson
 
 

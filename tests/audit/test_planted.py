@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from dp_synth.audit.planted.attacked import (
     DELTA,
     MU,
     STEPS,
-    CanaryGradients,
     PlantedBug,
+    canary_gradients,
     counts_with,
     one_way_change,
 )
@@ -101,7 +102,7 @@ def test_noisy_counts_have_the_noise_that_their_factor_says(factor: float) -> No
 
 
 def test_a_canary_that_never_takes_part_cannot_be_told() -> None:
-    scores = CanaryGradients(rate=1e-9)
+    scores = partial(canary_gradients, rate=1e-9)
     inside, outside = (scores(present, 500, np.random.default_rng(0)) for present in (True, False))
     assert np.allclose(inside, outside)
     assert STEPS.steps * STEPS.rate > 1  # and those of the plants do take part

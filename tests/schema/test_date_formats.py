@@ -8,7 +8,7 @@ import pytest
 
 from dp_synth.errors import SchemaError
 from dp_synth.schema import DatetimeColumn, Schema
-from dp_synth.schema.formats import DateFormat
+from dp_synth.schema.parsing import DateFormat
 
 
 def column(pattern: str | None, lower: str, upper: str, **more: object) -> DatetimeColumn:

@@ -9,7 +9,7 @@ import pytest
 from dp_synth.dialect import Dialect
 from dp_synth.errors import SchemaError
 from dp_synth.schema import NumericColumn, Schema
-from dp_synth.schema.formats import NumberFormat
+from dp_synth.schema.parsing import NumberFormat
 
 
 def column(**said: object) -> NumericColumn:

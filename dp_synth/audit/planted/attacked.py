@@ -6,9 +6,9 @@ Each is a small mechanism, what it claims, and which audit must find its fault.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -84,26 +84,21 @@ def gaussian_claim(epsilon: int) -> PrivacyCurve:
     return compose([(Gaussian(math.sqrt(COLUMNS) / MU[epsilon], 1.0), COLUMNS)])
 
 
-@dataclass(frozen=True)
-class NoisyCounts:
-    """Log-likelihood ratios of counts with rounded Gaussian noise, up to scale and shift.
+def noisy_counts(
+    inside: bool, runs: int, rng: np.random.Generator, *, change: Sequence[float], stddev: float
+) -> Floats:
+    """Return log-likelihood ratios of counts with rounded Gaussian noise, up to scale and shift.
 
     ``change`` is how the target moves each count. The other records move both worlds alike.
     """
-
-    change: tuple[float, ...]
-    stddev: float
-
-    def __call__(self, inside: bool, runs: int, rng: np.random.Generator) -> Floats:
-        """Return a score a run."""
-        change = np.array(self.change)
-        noise = rounded_gaussian(self.stddev, (runs, len(change)), rng.bytes)
-        return np.asarray((noise + inside * change) @ change)
+    noise = rounded_gaussian(stddev, (runs, len(change)), rng.bytes)
+    return np.asarray((noise + inside * np.array(change)) @ np.array(change))
 
 
-def counts_with(epsilon: int, factor: float = 1.0) -> NoisyCounts:
+def counts_with(epsilon: int, factor: float = 1.0, change: Sequence[float] | None = None) -> Scores:
     """Return one-way counts with ``factor`` times the noise that `gaussian_claim` needs."""
-    return NoisyCounts(one_way_change(TARGET), factor * math.sqrt(COLUMNS) / MU[epsilon])
+    moved = one_way_change(TARGET) if change is None else change
+    return partial(noisy_counts, change=moved, stddev=factor * math.sqrt(COLUMNS) / MU[epsilon])
 
 
 def laplace_count(inside: bool, runs: int, rng: np.random.Generator) -> Floats:
@@ -139,7 +134,7 @@ NOISE_BUGS = (
         "",
         "",
         gaussian_claim(1),
-        NoisyCounts(_REPLACED, marginal_sensitivity("replace_one") * counts_with(1).stddev),
+        counts_with(1, marginal_sensitivity("replace_one"), _REPLACED),
         1500,
         adjacency="replace_one",
     ),
@@ -206,7 +201,7 @@ NOISE_BUGS = (
         "noise for a record added, where a record replaced moves two cells",
         "adjacency confused",
         gaussian_claim(1),
-        NoisyCounts(_REPLACED, marginal_sensitivity("add_remove") * counts_with(1).stddev),
+        counts_with(1, marginal_sensitivity("add_remove"), _REPLACED),
         1500,
         adjacency="replace_one",
     ),
@@ -215,7 +210,7 @@ NOISE_BUGS = (
         "noise for a record added, where a record replaced moves a sum twice as far",
         "adjacency confused",
         compose([(Gaussian(1 / MU[1], 1.0), 1)]),
-        NoisyCounts((2.0 * LARGEST_VALUE,), LARGEST_VALUE / MU[1]),
+        partial(noisy_counts, change=(2.0 * LARGEST_VALUE,), stddev=LARGEST_VALUE / MU[1]),
         250,
         adjacency="replace_one",
     ),
@@ -291,12 +286,14 @@ def edge_choice(inside: bool, runs: int, rng: np.random.Generator) -> Floats:
 
 def tree_release(inside: bool, runs: int, rng: np.random.Generator) -> Floats:
     """Return the log-likelihood ratios of one-way counts, of a choice, and of the pair chosen."""
-    ones = NoisyCounts(one_way_change(1), ONES_STDDEV)(inside, runs, rng) / ONES_STDDEV**2
+    ones = noisy_counts(inside, runs, rng, change=one_way_change(1), stddev=ONES_STDDEV)
     edges, chosen = _edge_ratios(EDGE_RANGE, inside, runs, rng)
     pairs = inside * np.ones((runs, EDGES)) + rounded_gaussian(
         PAIR_STDDEV, (runs, EDGES), rng.bytes
     )
-    return np.asarray(ones + edges + pairs[np.arange(runs), chosen] / PAIR_STDDEV**2)
+    return np.asarray(
+        ones / ONES_STDDEV**2 + edges + pairs[np.arange(runs), chosen] / PAIR_STDDEV**2
+    )
 
 
 def _edge_ratios(
@@ -391,78 +388,69 @@ COORDINATES, UNIT_BITS = 24, 26  # of a gradient, and of the unit of whole noise
 NEVER_CUT = 100.0  # norm of the canary's gradient, in clipping norms
 
 
-@dataclass(frozen=True)
-class NoisyVotes:
-    """How often the target's side won, in votes that are as even as they can be without it."""
+def noisy_votes(inside: bool, runs: int, rng: np.random.Generator, *, moved: int = 1) -> Floats:
+    """Return how often the target's side won, in votes that are as even as they can be without it.
 
-    moved: int  # teachers whose vote the target turns
-
-    def __call__(self, inside: bool, runs: int, rng: np.random.Generator) -> Floats:
-        """Return a score a run."""
-        gaps = np.full((runs, VOTES), -1 + 2 * self.moved * inside, dtype=np.int64)
-        return np.asarray(winners(gaps, VOTE, rng.bytes).sum(axis=1), dtype=np.float64)
+    ``moved`` is the number of teachers whose vote the target turns.
+    """
+    gaps = np.full((runs, VOTES), -1 + 2 * moved * inside, dtype=np.int64)
+    return np.asarray(winners(gaps, VOTE, rng.bytes).sum(axis=1), dtype=np.float64)
 
 
-@dataclass(frozen=True)
-class CanaryGradients:
-    """Log-likelihood ratios of noisy sums of gradients, along that of a canary.
+def canary_gradients(
+    inside: bool,
+    runs: int,
+    rng: np.random.Generator,
+    *,
+    norm: float = 1.0,
+    rate: float = STEPS.rate,
+) -> Floats:
+    """Return log-likelihood ratios of noisy sums of gradients, along that of a canary.
 
     ``norm`` is what the canary adds where it takes part, in units for which the noise was made;
     all other gradients are orthogonal to it.
     """
-
-    norm: float = 1.0
-    rate: float = STEPS.rate
-
-    def __call__(self, inside: bool, runs: int, rng: np.random.Generator) -> Floats:
-        """Return a score a run."""
-        shape, variance = (runs, STEPS.steps), STEPS.noise_multiplier**2
-        drawn = (rng.random(shape) < self.rate) & inside
-        sums = self.norm * drawn + rng.normal(0.0, STEPS.noise_multiplier, shape)
-        ratios = self.norm * (sums - self.norm / 2) / variance
-        each = np.logaddexp(math.log1p(-self.rate), math.log(self.rate) + ratios)
-        return np.asarray(each.sum(axis=1))
+    shape, variance = (runs, STEPS.steps), STEPS.noise_multiplier**2
+    drawn = (rng.random(shape) < rate) & inside
+    sums = norm * drawn + rng.normal(0.0, STEPS.noise_multiplier, shape)
+    ratios = norm * (sums - norm / 2) / variance
+    each = np.logaddexp(math.log1p(-rate), math.log(rate) + ratios)
+    return np.asarray(each.sum(axis=1))
 
 
-@dataclass(frozen=True)
-class LowBits:
-    """In how many steps noise in single precision leads from the canary to what was released.
+def low_bits(inside: bool, runs: int, rng: np.random.Generator, *, exact: bool) -> Floats:
+    """Return in how many steps single-precision noise leads from the canary to what was released.
 
     The noise is right; it is drawn and added in floating point, or in whole numbers of a unit
     (``exact``). Other gradients are orthogonal to the canary's and known.
     """
-
-    exact: bool
-
-    def __call__(self, inside: bool, runs: int, rng: np.random.Generator) -> Floats:
-        """Return a score a run."""
-        shape = (runs, STEPS.steps, COORDINATES)
-        units = np.rint(np.linspace(1, 2, COORDINATES) / COORDINATES**0.5 / 2 * 2**UNIT_BITS)
-        canary = (units * 2.0**-UNIT_BITS).astype(np.float32)
-        drawn = ((rng.random(shape[:2]) < STEPS.rate) & inside)[:, :, None]
-        if self.exact:
-            whole = rounded_gaussian(STEPS.noise_multiplier * 2**UNIT_BITS, shape, rng.bytes)
-            released = ((drawn * units + whole) * 2.0**-UNIT_BITS).astype(np.float32)
-        else:
-            noise = rng.normal(0.0, STEPS.noise_multiplier, shape)
-            released = drawn * canary + noise.astype(np.float32)
-        steps = reached(released, np.broadcast_to(canary, shape)).all(axis=2)
-        return np.asarray(steps.sum(axis=1), dtype=np.float64)
+    shape = (runs, STEPS.steps, COORDINATES)
+    units = np.rint(np.linspace(1, 2, COORDINATES) / COORDINATES**0.5 / 2 * 2**UNIT_BITS)
+    canary = (units * 2.0**-UNIT_BITS).astype(np.float32)
+    drawn = ((rng.random(shape[:2]) < STEPS.rate) & inside)[:, :, None]
+    if exact:
+        whole = rounded_gaussian(STEPS.noise_multiplier * 2**UNIT_BITS, shape, rng.bytes)
+        released = ((drawn * units + whole) * 2.0**-UNIT_BITS).astype(np.float32)
+    else:
+        noise = rng.normal(0.0, STEPS.noise_multiplier, shape)
+        released = drawn * canary + noise.astype(np.float32)
+    steps = reached(released, np.broadcast_to(canary, shape)).all(axis=2)
+    return np.asarray(steps.sum(axis=1), dtype=np.float64)
 
 
 _VOTES = compose([(VOTE, VOTES)])
 _STEPS = compose([(STEPS, 1)])
 
 TEACHER_BUGS = (
-    PlantedBug("P0 votes of teachers", "", "", _VOTES, NoisyVotes(1), 1000),
-    PlantedBug("P0 sampled gradients", "", "", _STEPS, CanaryGradients(), 1000),
-    PlantedBug("P0 whole sums of gradients", "", "", _STEPS, LowBits(exact=True), 100),
+    PlantedBug("P0 votes of teachers", "", "", _VOTES, noisy_votes, 1000),
+    PlantedBug("P0 sampled gradients", "", "", _STEPS, canary_gradients, 1000),
+    PlantedBug("P0 whole sums of gradients", "", "", _STEPS, partial(low_bits, exact=True), 100),
     PlantedBug(
         "P10 teachers share records",
         f"one record reaches {SHARED} teachers",
         "smartnoise PATECTGAN, synthcity PATE-GAN (synthcity#275), mlforhealthlabpub (#29)",
         _VOTES,
-        NoisyVotes(SHARED),
+        partial(noisy_votes, moved=SHARED),
         100,
     ),
     PlantedBug(
@@ -470,7 +458,7 @@ TEACHER_BUGS = (
         "gradients are summed at whatever norm they have",
         "akin to synthcity DPGAN, smartnoise DPGAN",
         _STEPS,
-        CanaryGradients(NEVER_CUT),
+        partial(canary_gradients, norm=NEVER_CUT),
         100,
     ),
     PlantedBug(
@@ -478,7 +466,7 @@ TEACHER_BUGS = (
         "the mean gradient of a batch is clipped, with noise for one record's share of it",
         "akin to synthcity DPGAN, smartnoise DPGAN",
         _STEPS,
-        CanaryGradients(float(BATCH)),
+        partial(canary_gradients, norm=float(BATCH)),
         100,
     ),
     PlantedBug(
@@ -486,7 +474,7 @@ TEACHER_BUGS = (
         f"each of {LAYERS} layers is clipped to the norm that all of them may have",
         "smartnoise DPGAN and DPCTGAN (smartnoise-sdk#569)",
         _STEPS,
-        CanaryGradients(math.sqrt(LAYERS)),
+        partial(canary_gradients, norm=math.sqrt(LAYERS)),
         250,
     ),
     PlantedBug(
@@ -494,7 +482,7 @@ TEACHER_BUGS = (
         "records of a rare class take part ten times as often as is charged",
         "smartnoise DPCTGAN",
         _STEPS,
-        CanaryGradients(rate=10 * STEPS.rate),
+        partial(canary_gradients, rate=10 * STEPS.rate),
         100,
     ),
     PlantedBug(
@@ -502,7 +490,7 @@ TEACHER_BUGS = (
         "sums of gradients get noise of the right scale in single precision",
         "Opacus (opacus#616), and whatever adds torch.normal to a sum",
         _STEPS,
-        LowBits(exact=False),
+        partial(low_bits, exact=False),
         100,
     ),
 )
