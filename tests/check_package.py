@@ -9,7 +9,7 @@ from pathlib import Path
 
 WANTED = (
     "dp_synth/py.typed",
-    "dp_synth/__init__.pyi",
+    *(str(path) for path in sorted(Path("dp_synth").rglob("__init__.pyi"))),
     "dp_synth/datasets/adult.csv.gz",
     "dp_synth/datasets/adult.meta.json",
     "dp_synth/datasets/LICENSES",

@@ -212,35 +212,27 @@ class Fit:
 class Rows:
     """The rows that a cell measures; a baseline's come from no fit, and a peer's from its own.
 
-    ``seconds`` is the processor time of the fit, ``budget`` who vouches for epsilon, ``peak_mb``
-    the memory of a peer's process, ``ledger`` the text of a fit's ledger, ``costs`` what a fit
-    took, where that was asked.
+    ``spent`` is an outcome without values: time and memory of the fit, who vouches for epsilon,
+    and the text of its ledger. ``costs`` is what a fit took, where that was asked.
     """
 
     frame: pd.DataFrame
     fit: Fit | None = None
-    seconds: float | None = None
-    budget: str = ""
-    peak_mb: float | None = None
-    ledger: str = ""
+    spent: Outcome = field(default_factory=Outcome)
     costs: Mapping[str, float] = field(default_factory=dict)
 
 
 def rows_of(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
     """Return rows of the cell's baseline, peer or synthesizer, as many as were ``fitted``."""
     if cell.epsilon is None or cell.delta is None or cell.adjacency is None:
-        return _baseline(cell, fitted, fresh)
+        rng = np.random.default_rng(child_seed(cell.seed, "sample"))
+        if cell.synthesizer == SAMPLE_OF_ROWS:
+            return Rows(sample_of_rows(fitted, parse_json(cell.settings)["share"], rng))
+        return Rows(BASELINES[cell.synthesizer](fitted, fresh, rng))
     budget = PrivacyBudget(cell.epsilon, cell.delta, cell.adjacency)
     if names_peer(cell.synthesizer):
         return _from_peer(cell, budget, fitted)
     return _fitted(cell, budget, fitted)
-
-
-def _baseline(cell: Cell, fitted: pd.DataFrame, fresh: pd.DataFrame) -> Rows:
-    rng = np.random.default_rng(child_seed(cell.seed, "sample"))
-    if cell.synthesizer == SAMPLE_OF_ROWS:
-        return Rows(sample_of_rows(fitted, parse_json(cell.settings)["share"], rng))
-    return Rows(BASELINES[cell.synthesizer](fitted, fresh, rng))
 
 
 def _from_peer(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
@@ -260,13 +252,10 @@ def _from_peer(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
             command=command,
         )
     )
-    return Rows(
-        answer.rows,
-        seconds=answer.seconds,
-        budget=answer.budget,
-        peak_mb=answer.peak_mb,
-        ledger=answer.ledger,
+    spent = Outcome(
+        seconds=answer.seconds, peak_mb=answer.peak_mb, budget=answer.budget, ledger=answer.ledger
     )
+    return Rows(answer.rows, spent=spent)
 
 
 def _fitted(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
@@ -293,8 +282,8 @@ def _fitted(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
     # A benchmark's tables are public, so the number of their rows may be used.
     frame = release.sample(len(fitted), seed=drawing, kinds="written")
     ledger = json.dumps(release.ledger.to_fields())
-    fit = Fit(recipe, budget, release)
-    return Rows(frame, fit, ended - started, "ledger", ledger=ledger, costs=costs)
+    spent = Outcome(seconds=ended - started, budget="ledger", ledger=ledger)
+    return Rows(frame, Fit(recipe, budget, release), spent, costs)
 
 
 def run_cell(cell: Cell) -> Outcome:
@@ -342,7 +331,7 @@ def run_utility(cell: Cell) -> Outcome:
         for name, estimate in extensions.find("metrics", metric, METRICS)(compared).items()
     ]
     values += [Measured(f"cost:{name}", cost, None, None) for name, cost in rows.costs.items()]
-    return _outcome(values, rows)
+    return replace(rows.spent, measured=tuple(values))
 
 
 def run_leakage(cell: Cell) -> Outcome:
@@ -372,17 +361,7 @@ def run_leakage(cell: Cell) -> Outcome:
     values += [_named(f"auc:{model}", of_model["auc"]) for model, of_model in scores.items()]
     if rows.fit is not None:
         values.append(measured("auc_ceiling", *[rows.fit.release.largest_auc()] * 3))
-    return _outcome(values, rows)
-
-
-def _outcome(values: list[Measured], rows: Rows) -> Outcome:
-    return Outcome(
-        tuple(values),
-        seconds=rows.seconds,
-        peak_mb=rows.peak_mb,
-        budget=rows.budget,
-        ledger=rows.ledger,
-    )
+    return replace(rows.spent, measured=tuple(values))
 
 
 def _view(attack: str, cell: Cell, rows: Rows) -> AttackerView | None:

@@ -300,7 +300,10 @@ def attempt(request: bytes) -> Outcome:
     started = time.monotonic()
     try:
         work, cell = pickle.loads(request)
-        outcome = _checked(work(cell))
+        given = work(cell)
+        if not isinstance(given, Outcome):
+            raise TypeError(f"work must return an Outcome, got {type(given).__name__}")
+        outcome = _from_text(_to_text(given))  # an error where it cannot be stored
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         outcome = Outcome(error=_reason(error), trace=_printable(traceback.format_exc()))
     return replace(
@@ -309,13 +312,6 @@ def attempt(request: bytes) -> Outcome:
         peak_mb=max(outcome.peak_mb or 0.0, peak_mb()),
         machine=Machine.here(),
     )
-
-
-def _checked(given: object) -> Outcome:
-    """Return what work gave; an error where it is not an outcome that can be stored."""
-    if not isinstance(given, Outcome):
-        raise TypeError(f"work must return an Outcome, got {type(given).__name__}")
-    return _from_text(_to_text(given))
 
 
 def _reason(error: BaseException) -> str:

@@ -311,8 +311,7 @@ class Grid(Part):
     adjacency: Literal["add_remove", "replace_one"] = "add_remove"
     seeds: Annotated[tuple[Count, ...], BeforeValidator(counted), AfterValidator(distinct)]
     synthesizers: Annotated[
-        tuple[Annotated[SynthesizerSpec, BeforeValidator(by_name)], ...],
-        AfterValidator(distinct),
+        tuple[Annotated[SynthesizerSpec, BeforeValidator(by_name)], ...], AfterValidator(distinct)
     ]
     utility: UtilityTask | None = None
     leakage: LeakageTask | None = None

@@ -10,6 +10,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -116,7 +117,9 @@ def write_manifest(
         "grid": dict(grid),
         "grid_sha256": hashlib.sha256(canonical_json(grid).encode()).hexdigest(),
         **_code(),
-        **_machine(),
+        "system": sys.platform,
+        "processor": processor(),
+        "cores": os.cpu_count(),
         **asdict(run or RunSummary()),
     }
     with reached(store, "written"):
@@ -179,12 +182,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _machine() -> dict[str, object]:
-    return {"system": sys.platform, "processor": processor(), "cores": os.cpu_count()}
-
-
 def _version_of(package: str) -> str | None:
-    try:
+    with suppress(PackageNotFoundError):
         return version(package)
-    except PackageNotFoundError:
-        return None
+    return None

@@ -117,7 +117,8 @@ def save(store: Store, cell: Cell, outcome: Outcome) -> None:
     key = cell.key
     trace = store.failures / f"{key}.txt"
     with reached(store, "written"):
-        if outcome.error and _is_done(store, cell):
+        known = read(store, cell) if outcome.error else None
+        if known is not None and not known.error:
             return
         if outcome.error:
             text = f"{cell}\n{outcome.error}\n{outcome.trace}"
@@ -241,11 +242,6 @@ def _sealed(content: bytes) -> bytes:
     before, after = content[: found[-1].start(1)], content[found[-1].end(1) :]
     digest = hashlib.sha256(before + UNKNOWN + after).hexdigest()
     return before + digest.encode() + after
-
-
-def _is_done(store: Store, cell: Cell) -> bool:
-    known = read(store, cell)
-    return known is not None and not known.error
 
 
 def _content(key: str, cell: Cell, outcome: Outcome) -> bytes:

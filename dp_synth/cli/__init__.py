@@ -12,14 +12,8 @@ import typer
 
 from dp_synth._version import __version__
 from dp_synth.cli import benchmark, card, evaluate, ledger, listing, schema, synthesize
-from dp_synth.cli.outputs import warnings_told
-from dp_synth.errors import (
-    BudgetExceeded,
-    InputError,
-    LeftOut,
-    SchemaMismatch,
-    UnsupportedEvent,
-)
+from dp_synth.cli.outputs import remark, warnings_told
+from dp_synth.errors import BudgetExceeded, InputError, LeftOut, SchemaMismatch, UnsupportedEvent
 from dp_synth.formatting import inert_streams
 
 EXIT_INPUT = 2
@@ -159,5 +153,5 @@ def _fail(message: str, code: int) -> int:
     line = " ".join(message.splitlines())
     if len(line) > LONGEST_LINE:
         line = f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
-    print("dp-synth:", line, file=sys.stderr)
+    remark(line)
     return code

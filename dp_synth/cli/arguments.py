@@ -32,6 +32,11 @@ Neighbours = Annotated[
 ]
 
 
+Reference = Annotated[
+    Path | None, typer.Option(help="Other rows of the same people, for the attacker.")
+]
+
+
 @contextmanager
 def reading_arguments() -> Iterator[None]:
     """Report a ValueError, TypeError or KeyError of the block as an InputError.

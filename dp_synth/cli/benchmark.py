@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dp_synth.cli.arguments import find_modules_here
-from dp_synth.cli.outputs import aligned, bar, write_text
+from dp_synth.cli.outputs import aligned, bar, remark, write_text
 from dp_synth.errors import InputError
 from dp_synth.formatting import one_line
 from dp_synth.readers import parse_json, read_json_lines
@@ -102,7 +102,7 @@ def run(
         words = ["dp-synth", "benchmark", "run", str(grid), "--store", place]
         words += [word for setting in settings or [] for word in ("--set", setting)]
         again = shlex.join(words)
-        typer.echo(f"dp-synth: stopped; finished cells are kept; go on with: {again}", err=True)
+        remark(f"stopped; finished cells are kept; go on with: {again}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if told[0].done == told[0].total:
         typer.echo("nothing to do: every cell of this grid is done already")
@@ -134,10 +134,8 @@ def _say(tally: Status, store: Store) -> None:
     if tally.failed == tally.total:
         raise InputError(f"every cell failed, the first with {next(iter(tally.reasons))}")
     if tally.failed:
-        typer.echo(
-            f"dp-synth: warning: {tally.failed} of {tally.total} cells failed; "
-            f"traces are in {store.failures}",
-            err=True,
+        remark(
+            f"warning: {tally.failed} of {tally.total} cells failed; traces are in {store.failures}"
         )
     typer.echo(f"{tally.done} of {tally.total} cells done; records: {store.records}")
 
@@ -245,7 +243,7 @@ def plot(
         why = missing or ["no cell of a synthesizer is done"]
         raise InputError(f"nothing to draw in {named}: {'; '.join(why)}")
     for line in missing:
-        typer.echo(f"dp-synth: {line}", err=True)
+        remark(line)
     _say_what_live_cells_found(records)
     for path in written:
         typer.echo(path)
@@ -258,13 +256,12 @@ def _say_what_live_cells_found(records: pd.DataFrame) -> None:
         typer.echo(found)
         if not found.agrees:
             here, there = found.machines
-            typer.echo(
-                f"dp-synth: warning: {found.cell}: the live value lies outside of where another "
-                f"seed's is expected; it is of {here}, the records are of {there}",
-                err=True,
+            remark(
+                f"warning: {found.cell}: the live value lies outside of where another "
+                f"seed's is expected; it is of {here}, the records are of {there}"
             )
     for line in benchmark.failures(records):
-        typer.echo(f"dp-synth: warning: {line}", err=True)
+        remark(f"warning: {line}")
 
 
 def rank(
@@ -388,7 +385,7 @@ def diff(
         typer.echo(one_line(line))
     for name, damaged in zip((first, second), found.damaged, strict=True):
         if damaged:
-            typer.echo(f"dp-synth: warning: {name}: {damaged} damaged files left out", err=True)
+            remark(f"warning: {name}: {damaged} damaged files left out")
     if exit_code and not found.is_same:
         raise typer.Exit(EXIT_DIFFERENT)
 

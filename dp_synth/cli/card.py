@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.arguments import takes_dialect
+from dp_synth.cli.arguments import Reference, takes_dialect
 from dp_synth.cli.outputs import aligned, delivered, write_each
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
@@ -46,9 +46,7 @@ def card(
     real: Annotated[Path | None, typer.Option(help="Table that was fitted.")] = None,
     holdout: Annotated[Path | None, typer.Option(help="Real rows that were not fitted.")] = None,
     synthetic: Annotated[Path | None, typer.Option(help="Rows drawn from the release.")] = None,
-    reference: Annotated[
-        Path | None, typer.Option(help="Other rows of the same people, for the attacker.")
-    ] = None,
+    reference: Reference = None,
     seed: Annotated[int, typer.Option(help="Seed of classifiers and attacks.", min=0)] = 0,
 ) -> None:
     """Write the data card of a release, as JSON and as a page.

@@ -13,13 +13,22 @@ import typer
 
 from dp_synth.cli.arguments import (
     Neighbours,
+    Reference,
     find_modules_here,
     reading_arguments,
     table_of,
     takes_dialect,
 )
-from dp_synth.cli.outputs import Outputs, aligned, delivered, shown_work, write_each, write_text
-from dp_synth.cli.synthesize import recipe_of
+from dp_synth.cli.outputs import (
+    Outputs,
+    aligned,
+    delivered,
+    remark,
+    shown_work,
+    write_each,
+    write_text,
+)
+from dp_synth.cli.synthesize import Settings, recipe_of
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
@@ -94,7 +103,7 @@ def evaluate(
     compared = Compared(RealTables(fitted, fresh, columns), made, seed)
     result = evaluation_of(compared, more=more)
     for name, said in result["remarks"].items():
-        typer.echo(f"dp-synth: {name}: {said}", err=True)
+        remark(f"{name}: {said}")
     rows = [(name, said, "") for name, said in about.items()] + _evaluation_rows(result)
     outputs = _delivered({"about": about, **result}, json_file, TITLE, rows)
     if html_file is not None:
@@ -157,9 +166,7 @@ def attack(
     synthetic: Synthetic,
     schema: SchemaFile,
     dialect: Dialect,
-    reference: Annotated[
-        Path | None, typer.Option(help="Other rows of the same people, for the attacker.")
-    ] = None,
+    reference: Reference = None,
     names: Annotated[
         list[str] | None,
         typer.Option(
@@ -226,7 +233,7 @@ def _tell_what_is_left_out(given: set[str]) -> None:
         missing.setdefault(wanted, []).append(name)
     for wanted, names in missing.items():
         if wanted:
-            typer.echo(f"dp-synth: left out without {wanted}: {', '.join(names)}", err=True)
+            remark(f"left out without {wanted}: {', '.join(names)}")
 
 
 def _tell_what_is_not_permitted(
@@ -237,11 +244,10 @@ def _tell_what_is_not_permitted(
 
     above = [name for name, of in scores.items() if ceiling is not None and of["auc"].low > ceiling]
     if above and ceiling is not None:
-        typer.echo(
-            f"dp-synth: the AUC of {', '.join(above)} lies above {at_most(ceiling, 4)}, the "
+        remark(
+            f"the AUC of {', '.join(above)} lies above {at_most(ceiling, 4)}, the "
             "largest that the ledger permits: look for a defect, for tables that are not of one "
-            "population, or for a release of other members",
-            err=True,
+            "population, or for a release of other members"
         )
 
 
@@ -266,10 +272,9 @@ def _targets(
             table.iloc[np.sort(rng.permutation(len(table))[:most])].reset_index(drop=True)
             for table in (members, non_members)
         )
-        typer.echo(
-            f"dp-synth: aimed at {len(members):,} members and {len(non_members):,} non-members, "
-            "drawn by the seed; --targets 0 aims at all",
-            err=True,
+        remark(
+            f"aimed at {len(members):,} members and {len(non_members):,} non-members, "
+            "drawn by the seed; --targets 0 aims at all"
         )
     return members, non_members
 
@@ -373,9 +378,7 @@ def audit(
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
     dialect: Dialect,
     synthesizer: Annotated[str, typer.Option(help="Its name, or module:Class.")] = "mst",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
-    ] = None,
+    settings: Settings = None,
     adjacency: Neighbours = "add_remove",
     design: Annotated[
         str, typer.Option(help="The tables: worst_case, or search for those that tell most.")

@@ -139,7 +139,9 @@ def export(
         save(lambda: waterfall(rows, points, auc=auc), plot)
     if out is None:
         return
-    text = _as_csv(ledger) if out.lower().endswith(".csv") else _as_json(ledger)
+    certified = {**ledger.to_fields(), "certified_epsilon": ledger.epsilon}
+    is_csv = out.lower().endswith(".csv")
+    text = _as_csv(ledger) if is_csv else json.dumps(certified, indent=2) + "\n"
     if out == "-":
         print(text, end="")
     else:
@@ -179,11 +181,6 @@ def _verified(file: Path) -> Ledger:
 
 def _limit(budget: PrivacyBudget) -> str:
     return f"epsilon {rounded_up(budget.epsilon)} at delta {rounded_up(budget.delta)}"
-
-
-def _as_json(ledger: Ledger) -> str:
-    certified = {"certified_epsilon": ledger.epsilon}
-    return json.dumps({**ledger.to_fields(), **certified}, indent=2) + "\n"
 
 
 def _as_csv(ledger: Ledger) -> str:

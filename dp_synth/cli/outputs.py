@@ -43,6 +43,11 @@ Failed = dict[str, BaseException]
 EXPECTED = (OSError, InputError, MemoryError, UnicodeError)
 
 
+def remark(text: str) -> None:
+    """Print a line on standard error that says whose it is."""
+    print(f"dp-synth: {text}", file=sys.stderr)
+
+
 def write_each(outputs: Outputs) -> None:
     """Write every output; then InputError that names those that could not be.
 
@@ -152,7 +157,7 @@ def _fail(failed: Failed, outputs: Outputs, more: str = "") -> NoReturn:
     others = [error for error in failed.values() if not isinstance(error, EXPECTED)]
     if not others:
         raise InputError(f"{said}{more}") from next(iter(failed.values()))
-    print(f"dp-synth: {said}{more}", file=sys.stderr)
+    remark(f"{said}{more}")
     raise others[0]
 
 
@@ -325,7 +330,7 @@ def shown_work(name: str) -> Iterator[None]:
         if show_share is not None:
             show_share(done)
         elif elapsed >= SURE and elapsed / done >= LONG:
-            typer.echo(f"dp-synth: {name} takes about {in_words(elapsed / done)}", err=True)
+            remark(f"{name} takes about {in_words(elapsed / done)}")
             show_share = shown.enter_context(_share_of_work(name))
 
     with shown, watching(show):

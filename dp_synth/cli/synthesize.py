@@ -21,6 +21,7 @@ from dp_synth.cli.outputs import (
     Outputs,
     charged_for,
     check_room,
+    remark,
     shown_training,
     stopped_gently,
     warnings_told,
@@ -71,8 +72,7 @@ Internal = Annotated[
     bool, typer.Option("--internal", help="Add to the card what may not be published.")
 ]
 Holdout = Annotated[
-    Path | None,
-    typer.Option(help="Real rows that are not fitted: for --internal, and --validate."),
+    Path | None, typer.Option(help="Real rows that are not fitted: for --internal, and --validate.")
 ]
 Validate = Annotated[
     float | None,
@@ -230,7 +230,7 @@ def _write_rows(
         warnings.simplefilter("always", UserWarning)
         release.write_rows(out, rows, seed, given=given, balance=balance)
     for warning in caught:
-        print(f"dp-synth: {warning.message}", file=sys.stderr)
+        remark(str(warning.message))
     encoding = release.schema.dialect and release.schema.dialect.encoding
     for name in lacking_signs(release.schema, out):
         print(f"column {name!r}: {encoding} lacks signs of it, written as '?'", file=sys.stderr)

@@ -138,11 +138,7 @@ def _draw_guesses(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _draw_interval(
-    axes: Axes,
-    middle: pd.Series[float],
-    low: pd.Series[float],
-    high: pd.Series[float],
-    color: str,
+    axes: Axes, middle: pd.Series[float], low: pd.Series[float], high: pd.Series[float], color: str
 ) -> None:
     bars = np.stack([np.maximum(middle - low, 0), np.maximum(high - middle, 0)])
     axes.errorbar(middle, np.arange(len(middle)), xerr=bars, color=color, fmt="o", elinewidth=1.2)

@@ -111,10 +111,7 @@ def draw_claimed(
 
 
 def _draw_panels(
-    axes: Sequence[Axes],
-    bounds: pd.DataFrame,
-    methods: Sequence[str],
-    beside: Sequence[str] = (),
+    axes: Sequence[Axes], bounds: pd.DataFrame, methods: Sequence[str], beside: Sequence[str] = ()
 ) -> None:
     """Draw a panel for each claim, each with a row for each series."""
     claims = _claims(bounds)

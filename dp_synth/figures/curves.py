@@ -174,11 +174,7 @@ def _draw_attack(
 
 
 def _draw_metric(
-    axes: Axes,
-    rows: pd.DataFrame,
-    metric: str,
-    baselines: tuple[str, ...],
-    shown: Sequence[str],
+    axes: Axes, rows: pd.DataFrame, metric: str, baselines: tuple[str, ...], shown: Sequence[str]
 ) -> None:
     """Draw the curves of ``shown`` with their bands, all others in grey behind them."""
     points = spread(rows, metric)
@@ -258,7 +254,9 @@ def tradeoff(records: pd.DataFrame, metric: str | None = None) -> tuple[Axes, ..
     metric = metric or next((name for name in TRADEOFF_METRICS if name in measured), "")
     if not {metric, LEAKAGE} <= measured:
         return ()
-    points = points_of(rows, metric)
+    # Of leakage (x) and of the metric (y).
+    x, y = spread(rows, LEAKAGE), spread(rows, metric)
+    points = x.merge(y, on=["series", "epsilon"], suffixes=("_x", "_y"))
     looks = lines_of(fitted_series(rows))
     wide = min(len(looks), ABREAST)
     tall = -(-len(looks) // wide)
@@ -281,12 +279,6 @@ def tradeoff(records: pd.DataFrame, metric: str | None = None) -> tuple[Axes, ..
     note = f"{conditions(rows)}; attack: {named(ATTACK)} on all targets"
     below(figure, axes, note, message=f"{better}; {TRADEOFF_MESSAGE}" if wide > 1 else "")
     return axes
-
-
-def points_of(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return ``series, epsilon`` with mean, low and high of the leakage (x) and a metric (y)."""
-    left, right = spread(rows, LEAKAGE), spread(rows, metric)
-    return left.merge(right, on=["series", "epsilon"], suffixes=("_x", "_y"))
 
 
 def _draw_tradeoff(axes: Axes, points: pd.DataFrame, name: str, looks: Mapping[str, Line]) -> None:
@@ -377,11 +369,11 @@ def ended(records: pd.DataFrame, *, task: str, live: bool = False) -> pd.DataFra
     that were run to stand beside records.
     """
     kept = records[(records["task"] == task) & (records["error"] == "")]
-    kept = kept[kept["value"].notna()].copy()
+    kept = kept[kept["value"].notna()]
     names, keys = method_names(kept), zip(kept["synthesizer"], kept["settings"], strict=True)
-    kept["series"] = pd.Series([names[key] for key in keys], index=kept.index, dtype=object)
+    series = pd.Series([names[key] for key in keys], index=kept.index, dtype=object)
     is_live = kept["live"].astype(bool) if "live" in kept else pd.Series(False, kept.index)
-    return kept.assign(live=is_live)[is_live == live]
+    return kept.assign(series=series, live=is_live)[is_live == live]
 
 
 def attacks_of(metrics: Iterable[str]) -> list[str]:

@@ -1,19 +1,8 @@
-"""Reports for people: what a release promises, what attacks found, whether it may leave."""
+"""Reports for people: what a release promises, what attacks found, whether it may leave.
 
-from dp_synth.report.benchmark_page import write_page
-from dp_synth.report.card import DataCard, data_card
-from dp_synth.report.gate import Policy, judge
-from dp_synth.report.internal import internal_part
-from dp_synth.report.risk import Guarantee, RiskReport, risk_report
+Names are loaded when they are first used; they stand in ``__init__.pyi``.
+"""
 
-__all__ = [
-    "DataCard",
-    "Guarantee",
-    "Policy",
-    "RiskReport",
-    "data_card",
-    "internal_part",
-    "judge",
-    "risk_report",
-    "write_page",
-]
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

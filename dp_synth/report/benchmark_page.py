@@ -81,10 +81,10 @@ def page(
     drawn = {**data.drawn(), "themes": themes(_looks(data)), "charts": charts, "tradeoff": both}
     style, script = themed("benchmark.css"), template("benchmark.js")
     values = {
+        **vars(data),
         "numbers": _numbers(data),
         "menu": menu,
         "has_tradeoff": both is not None,
-        "datasets": data.datasets,
         "peers": any(series.kind == "peer" for series in data.series),
         "hidden": any(series.hidden for series in data.series),
         "epsilons": [(epsilon, as_given(epsilon)) for epsilon in data.epsilons],
@@ -93,9 +93,6 @@ def page(
             for i, measure in enumerate(data.measures)
             if measure.metric != CEILING
         ],
-        "costs": data.costs,
-        "failures": data.failures,
-        "cells": data.cells,
         "stores": stores,
         "manifests": manifests,
         "cards": [_card(card) for card in cards],

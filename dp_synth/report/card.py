@@ -4,9 +4,9 @@ A card is a JSON object and a page:
 
 - ``format``, ``version``: "dp_synth.card" and 1; ``dp_synth``: the version that wrote it;
 - ``publishable``: promise, ledger by step, public inputs, method, uses, findings and, where the
-  fit paid for one, its noisy validation, made from the release alone (`card_public`);
+  fit paid for one, its noisy validation, made from the release alone (`publishable`);
 - ``internal``: left out unless it was asked for. Fidelity, utility, attacks and warnings that
-  were computed from private rows (`card_internal`), marked "not differentially private".
+  were computed from private rows (`internal`), marked "not differentially private".
 
 Numbers that are infinite or undefined are null.
 """

@@ -70,7 +70,7 @@ class InternalPart:
         membership attacks: the AUC, beside the largest that the ledger permits; guesses about
         single people: the excess risk, beside the success on fresh records.
     ``warnings``
-        what in the private rows calls for care (`card_data`).
+        what in the private rows calls for care (`data_warnings`).
     """
 
     fidelity: tuple[Measured, ...]
@@ -144,14 +144,12 @@ def _measured(names: Sequence[str], made: Compared, beside: Compared | None) -> 
         known = {} if beside is None else metric(beside)
         note = metric.description
         for key, estimate in metric(made).items():
-            floor = None if _is_trivial(key) or key not in known else known[key].value
+            itself = key.endswith(
+                (AGAINST_FRESH, *AGAINST_FITTED)
+            )  # real records, in place of made
+            floor = None if itself or key not in known else known[key].value
             yield Measured.of(key, estimate, beside=floor, note=note)
             note = ""  # once is enough
-
-
-def _is_trivial(key: str) -> bool:
-    """Tell whether real records in place of made ones are compared with themselves here."""
-    return key.endswith(AGAINST_FRESH) or key.endswith(AGAINST_FITTED)
 
 
 def _gaps(made: Compared, fitted: Compared) -> Iterator[Measured]:

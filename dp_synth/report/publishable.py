@@ -160,7 +160,7 @@ class PublicInputs:
 class Publishable:
     """The publishable part of a card: it holds nothing that the release does not.
 
-    ``validation`` is what the fit paid for to say how good the model is (`card_validation`);
+    ``validation`` is what the fit paid for to say how good the model is (`validation_of`);
     files leave it out where it is empty.
     """
 

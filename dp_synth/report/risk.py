@@ -213,10 +213,7 @@ def risk_report(
 
 
 def attacker_view(
-    synthetic: pd.DataFrame,
-    schema: Schema,
-    reference: pd.DataFrame | None,
-    release: Release | None,
+    synthetic: pd.DataFrame, schema: Schema, reference: pd.DataFrame | None, release: Release | None
 ) -> AttackerView:
     """Return what the attacker sees: with a release also its recipe, where that is one of ours.
 

@@ -179,6 +179,14 @@ def test_what_is_no_release_has_no_card(files, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_verdict_as_json_is_all_that_stands_on_standard_output(files, tmp_path, capsys):
+    path = tmp_path / "card.json"
+    path.write_bytes((files / "card.json").read_bytes())
+    assert gate(path, files / "policy.yaml", "--json=-") == 4
+    assert json.loads(capsys.readouterr().out)["passed"] is False
+    assert [found.name for found in tmp_path.iterdir()] == ["card.json"]
+
+
 def test_a_card_passes_the_gate_once_everybody_has_signed(files, tmp_path, capsys):
     path, policy = tmp_path / "card.json", files / "policy.yaml"
     path.write_bytes((files / "card.json").read_bytes())

@@ -1,32 +1,8 @@
-"""Other libraries, measured as whole processes: each in its own environment, behind a folder."""
+"""Other libraries, measured as whole processes: each in its own environment, behind a folder.
 
-from dp_synth.benchmark.peers.environments import (
-    PEERS,
-    Environment,
-    Peer,
-    PeerError,
-    check_name,
-    environment,
-    install,
-    names_peer,
-    split_name,
-    version_of,
-)
-from dp_synth.benchmark.peers.run import PeerAnswer, PeerRequest, code_of, run_peer
+Names are loaded when they are first used; they stand in ``__init__.pyi``.
+"""
 
-__all__ = [
-    "PEERS",
-    "Environment",
-    "Peer",
-    "PeerAnswer",
-    "PeerError",
-    "PeerRequest",
-    "check_name",
-    "code_of",
-    "environment",
-    "install",
-    "names_peer",
-    "run_peer",
-    "split_name",
-    "version_of",
-]
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -145,16 +145,20 @@ def _interpreter(name: str, peer: Peer) -> str:
 
 def _answers(interpreter: str) -> str:
     try:
-        done = subprocess.run(
-            [interpreter, "-c", VERSION],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=foreign_variables(),
-        )
+        return _done([interpreter, "-c", VERSION]).stdout.strip()
     except OSError:
         return ""
-    return done.stdout.strip()
+
+
+def _done(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=foreign_variables(),
+    )
 
 
 def _python_of(place: Path) -> Path:
@@ -163,14 +167,7 @@ def _python_of(place: Path) -> Path:
 
 def _run(command: list[str], failure: str) -> str:
     """Return the standard output of a command; PeerError that opens with ``failure``."""
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=foreign_variables(),
-    )
+    done = _done(command)
     if done.returncode == 0:
         return done.stdout
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
@@ -250,12 +247,7 @@ PEERS: dict[str, Peer] = {
         driver="with_mbi.py",
         constraints="mbi.txt",
     ),
-    OURS: Peer(
-        requirements=(),
-        pythons=(),
-        methods=tuple(SYNTHESIZERS),
-        driver="with_dp_synth.py",
-    ),
+    OURS: Peer(requirements=(), pythons=(), methods=tuple(SYNTHESIZERS), driver="with_dp_synth.py"),
 }
 
 

@@ -118,7 +118,10 @@ def paired(
     for name in BLOCK:
         pairs[name] = pairs.get(name, None)
     pairs["difference"] = pairs["value_first"] - pairs["value_second"]
-    return Paired(first, second, metric, task, better(metric, task), _comparisons(pairs))
+    groups = [group for _, group in pairs.groupby(list(BLOCK), dropna=False)]
+    p_values = [sign_flip_p_value(group["difference"].to_numpy(float)) for group in groups]
+    comparisons = tuple(map(_compared, groups, p_values, holm(p_values)))
+    return Paired(first, second, metric, task, better(metric, task), comparisons)
 
 
 def _of_method(values: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -127,12 +130,6 @@ def _of_method(values: pd.DataFrame, name: str) -> pd.DataFrame:
         known = sorted(values["method"].unique())
         raise InputError(f"no method {name!r} has this metric; {nearest(name, known)}")
     return found[[*BLOCK, "seed", "value"]]
-
-
-def _comparisons(pairs: pd.DataFrame) -> tuple[Comparison, ...]:
-    groups = [group for _, group in pairs.groupby(list(BLOCK), dropna=False)]
-    p_values = [sign_flip_p_value(group["difference"].to_numpy(float)) for group in groups]
-    return tuple(map(_compared, groups, p_values, holm(p_values)))
 
 
 def _compared(group: pd.DataFrame, p_mean: float, p_holm: float) -> Comparison:

@@ -105,17 +105,13 @@ def better(metric: str, task: str = "utility") -> Better:
     >>> better("auc:density_ratio:isolated", "leakage"), better("auc:gradient_boosting", "leakage")
     ('lower', 'higher')
     """
+    from dp_synth.metrics import MODELS
+
     if task == "leakage" and metric.startswith("auc"):
-        return "higher" if _is_model(metric) else "lower"
+        return "higher" if metric.partition(":")[2] in MODELS else "lower"
     if metric.startswith(("tpr_at_fpr", "cost:")):
         return "lower"
     return _said_by_itself(metric)
-
-
-def _is_model(metric: str) -> bool:
-    from dp_synth.metrics import MODELS
-
-    return metric.partition(":")[2] in MODELS
 
 
 def _said_by_itself(metric: str) -> Better:
@@ -217,10 +213,13 @@ def over_seeds(records: pd.DataFrame, interval: Kind = "t") -> pd.DataFrame:
         values = group["value"].to_numpy(float)
         ends = INTERVALS[interval](values)
         low, high = ends or (np.nan, np.nan)
-        note = "" if ends else _why_none(len(values), interval)
+        note = f"{len(values)} seeds: no {interval} interval of fewer than {FEWEST_RESAMPLED}"
+        note = "" if ends else "one seed: no interval" if len(values) == 1 else note
         rows.append((*series, float(values.mean()), low, high, len(values), note))
     means = pd.DataFrame(rows, columns=[name for name in MEAN_COLUMNS if name != "failed"])
-    return _with_failed(means, records)[MEAN_COLUMNS]
+    failed = failed_cells(records).groupby(list(SERIES), dropna=False)["seed"].nunique()
+    means = means.merge(failed.rename("failed").reset_index(), how="left", on=list(SERIES))
+    return means.assign(failed=means["failed"].fillna(0).astype(int))[MEAN_COLUMNS]
 
 
 def bootstrap_interval(
@@ -259,24 +258,6 @@ INTERVALS: MappingProxyType[str, Callable[[NDArray[np.float64]], Ends | None]] =
 )
 
 
-def _why_none(seeds: int, interval: Kind) -> str:
-    if seeds == 1:
-        return "one seed: no interval"
-    return f"{seeds} seeds: no {interval} interval of fewer than {FEWEST_RESAMPLED}"
-
-
-def _with_failed(means: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
-    counts = failed_cells(records).groupby(list(SERIES), dropna=False)["seed"].nunique()
-    known = dict(zip(map(_plain, counts.index), counts, strict=True))
-    series = means[list(SERIES)].itertuples(index=False)
-    return means.assign(failed=[int(known.get(_plain(key), 0)) for key in series])
-
-
-def _plain(key: Sequence[object]) -> tuple[object, ...]:
-    """Return a key under which all kinds of missing are one."""
-    return tuple(None if pd.isna(part) else part for part in key)  # type: ignore[call-overload]
-
-
 @dataclass(frozen=True, eq=False)
 class Scale:
     """Shares of the real rows in ascending order, and how good each is: never falling."""
@@ -291,15 +272,10 @@ class Scale:
         several are as good, the smallest is returned.
         """
         place = int(np.searchsorted(self.goodness, goodness, side="left"))
-        if place == len(self.shares):
-            return ABOVE
-        if self.goodness[place] == goodness:
+        if place < len(self.shares) and self.goodness[place] == goodness:
             return float(self.shares[place])
-        if place == 0:
-            return BELOW
-        low, high = self.goodness[place - 1 : place + 1]
-        start, end = np.log(self.shares[place - 1 : place + 1])
-        return float(np.exp(start + (goodness - low) / (high - low) * (end - start)))
+        logarithms = np.log(self.shares)
+        return float(np.exp(np.interp(goodness, self.goodness, logarithms, left=-inf, right=inf)))
 
     def words(self, share: float) -> str:
         """Return ``share`` in per cent, or on which side of the scale it lies."""

@@ -60,11 +60,7 @@ def serve(work: Work, packages: Iterable[str]) -> None:
     request = read(Path(sys.argv[1]))
     rows, notes = work(request)
     rows.to_csv(request.folder / "rows.codes.csv", index=False)
-    declared = {
-        "epsilon": request.epsilon,
-        "delta": request.delta,
-        "adjacency": request.adjacency,
-    }
+    declared = {"epsilon": request.epsilon, "delta": request.delta, "adjacency": request.adjacency}
     answer = {
         "format": 1,
         "versions": {name: version(name) for name in packages},

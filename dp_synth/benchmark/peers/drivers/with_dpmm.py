@@ -22,7 +22,7 @@ def make_rows(request: Request) -> tuple[pd.DataFrame, list[str]]:
     rows = pipeline.generate(n_records=request.rows, random_state=request.short_seed)
     notes = [
         "public codes of every column are the domain: its own binning, which would cost epsilon "
-        "beyond the stated one, is left out",
+        "beyond the stated one, is left out"
     ]
     return rows[list(table.columns)].astype("int64"), notes
 

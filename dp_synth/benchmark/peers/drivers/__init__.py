@@ -1,1 +1,0 @@
-"""Scripts that the interpreters of peers run by path; nothing of ours imports them."""
