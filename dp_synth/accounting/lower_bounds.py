@@ -53,7 +53,13 @@ from dp_synth.accounting.fft_composition import (
     undone,
 )
 from dp_synth.accounting.pate import log_chances
-from dp_synth.accounting.pld import TAIL, check_gaussian, check_size, event_by_event
+from dp_synth.accounting.pld import (
+    TAIL,
+    check_gaussian,
+    check_size,
+    event_by_event,
+    gaussian_precision,
+)
 from dp_synth.accounting.subsampled_gaussian import REACH, log_ratio, pieces
 from dp_synth.errors import UnsupportedEvent
 from dp_synth.types import Floats
@@ -292,18 +298,12 @@ def from_below(
     ``share`` as in ``low_dots``. UnsupportedEvent where nothing bounds an event from below.
     """
     directions: list[list[tuple[LowDots, int]]] = [[], []]
-    precision = 0.0
     for event, count in sequence:
-        match event:
-            case NoOp():
-                continue
-            case Gaussian():
-                precision += count / event.noise_multiplier**2
-            case _:
-                found = low_dots(event, step, share)
-                for way, parts in zip(directions, (found[0], found[-1]), strict=True):
-                    way += [(dots, times * count) for dots, times in parts]
-    if precision:
+        if not isinstance(event, Gaussian | NoOp):
+            found = low_dots(event, step, share)
+            for way, parts in zip(directions, (found[0], found[-1]), strict=True):
+                way += [(dots, times * count) for dots, times in parts]
+    if precision := gaussian_precision(sequence):
         shares = math.ceil(precision / LARGEST_LOSS)
         (parts,) = low_dots(Gaussian(math.sqrt(shares / precision) * (1 + 8 * UNIT), 1.0), step)
         directions = [[*way, (parts[0][0], shares)] for way in directions]
@@ -345,13 +345,9 @@ def least_delta(sequence: Sequence, epsilon: float, upper: float) -> float:
 
 def _mu(sequence: Sequence) -> float | None:
     """Return what all events amount to as one Gaussian, rounded down; None if not all do."""
-    precision = 0.0
-    for event, count in sequence:
-        if isinstance(event, Gaussian):
-            precision += count / event.noise_multiplier / event.noise_multiplier
-        elif not isinstance(event, NoOp):
-            return None
-    return math.sqrt(precision) * (1 - 1e-15 * (2 + len(sequence)))
+    if not all(isinstance(event, Gaussian | NoOp) for event, _ in sequence):
+        return None
+    return math.sqrt(gaussian_precision(sequence)) * (1 - 1e-15 * (2 + len(sequence)))
 
 
 def _least_of_gaussian(mu: float, delta: float, upper: float) -> float:

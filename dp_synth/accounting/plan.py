@@ -653,9 +653,7 @@ class Reservation:
 
     def _answer_of(self, part: Part, event: Event, count: int) -> int:
         """Return which answer that a round has paid for this is; -1 for none."""
-        if not isinstance(part, Filtered) or not isinstance(event, Gaussian) or count != 1:
-            return -1
-        return paid_for(event, self._due[part.name])
+        return paid_for(event, count, self._due[part.name]) if isinstance(part, Filtered) else -1
 
     def _planned(self, part: Part, why: str) -> Part:
         planned = self.plan.parts.get(part.name)

@@ -9,7 +9,7 @@ event or with runs of selections as blocks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from itertools import groupby
 
@@ -456,18 +456,25 @@ def _composed(
 def _merged(sequence: Sequence) -> Sequence:
     """Join all Gaussians to the one that they amount to, and equal events to one."""
     counts: dict[Event, int] = {}
-    precision = 0.0
     for event, count in sequence:
-        if isinstance(event, Gaussian):
-            precision += count / event.noise_multiplier / event.noise_multiplier
-        else:
+        if not isinstance(event, Gaussian):
             counts[event] = counts.get(event, 0) + count
+    precision = gaussian_precision(sequence)
     if precision > MOST_PRECISION:
         raise UnsupportedEvent(f"losses around {precision / 2:.4g} do not fit on a loss grid")
     if not precision:
         return tuple(counts.items())
     pieces = math.ceil(precision / LARGEST_LOSS)  # exp() of a piece's precision must not overflow
     return ((Gaussian(math.sqrt(pieces / precision), 1.0), pieces), *counts.items())
+
+
+def gaussian_precision(sequence: Iterable[tuple[Event, int]]) -> float:
+    """Return the square of the mu that all Gaussians of a sequence amount to."""
+    return sum(
+        count / event.noise_multiplier / event.noise_multiplier
+        for event, count in sequence
+        if isinstance(event, Gaussian)
+    )
 
 
 def _step(merged: Sequence) -> float:

@@ -41,7 +41,7 @@ from dp_synth.accounting.events import (
 )
 from dp_synth.accounting.fft_composition import LossDistribution
 from dp_synth.accounting.partition_selection import MOST_BITS, MOST_SHIFT, PartitionCurve
-from dp_synth.accounting.pld import ENGINES
+from dp_synth.accounting.pld import ENGINES, gaussian_precision
 from dp_synth.errors import UnsupportedEvent
 from dp_synth.types import Floats
 
@@ -88,12 +88,7 @@ class PrivacyCurve:
 
         All Gaussian events together amount to one (Dong, Roth & Su 2022, Cor. 3.3).
         """
-        multipliers = (
-            (event.noise_multiplier, count)
-            for event, count in self.events
-            if isinstance(event, Gaussian)
-        )
-        return math.sqrt(sum(count / multiplier / multiplier for multiplier, count in multipliers))
+        return math.sqrt(gaussian_precision(self.events))
 
     @cached_property
     def rho(self) -> float | None:
