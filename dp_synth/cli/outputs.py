@@ -17,7 +17,7 @@ from dp_synth.errors import InputError
 from dp_synth.files import named_in_errors, written_whole
 
 if TYPE_CHECKING:
-    from dp_synth.accounting import Accountant, Ledger, Portion
+    from dp_synth.accounting import Accountant, Ledger, SubAccountant
     from dp_synth.release import Release
     from dp_synth.schema import Schema
 
@@ -124,7 +124,7 @@ def _spare(release: Release, files: Sequence[str | Path | None]) -> Path | None:
 
 
 @contextmanager
-def charged_for(payer: Accountant | Portion) -> Iterator[None]:
+def charged_for(payer: Accountant | SubAccountant) -> Iterator[None]:
     """Say what was charged where the fit of the block is interrupted, or fails after a charge."""
     from dp_synth.accounting import Accountant
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dp_synth.accounting import Plan, SampledGaussians, Slice, compose
+from dp_synth.accounting import Plan, Reservation, SampledGaussians, compose
 from dp_synth.checkpoint import State, current_keeper
 from dp_synth.domain import Domain
 from dp_synth.errors import CheckpointError, InputError
@@ -190,7 +190,10 @@ def _trained(
 
 
 def _begun(
-    trainer: _Trainer, part: SampledGaussians, payer: Slice, seeded: np.random.Generator | None
+    trainer: _Trainer,
+    part: SampledGaussians,
+    payer: Reservation,
+    seeded: np.random.Generator | None,
 ) -> int:
     """Bring the trainer to where its first step is taken, and return that step's number.
 
@@ -208,7 +211,7 @@ def _begun(
     return 0
 
 
-def _meter(payer: Slice) -> Callable[[], float]:
+def _meter(payer: Reservation) -> Callable[[], float]:
     """Return what tells the epsilon of all charges so far, composed anew after further ones."""
     known: dict[int, float] = {}
 

@@ -13,7 +13,14 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import pandas as pd
 
-from dp_synth.accounting import Accountant, Plan, Portion, PrivacyBudget, Randomness, Slice
+from dp_synth.accounting import (
+    Accountant,
+    Plan,
+    PrivacyBudget,
+    Randomness,
+    Reservation,
+    SubAccountant,
+)
 from dp_synth.accounting.ledger import PLANNED, UNCONFIRMED
 from dp_synth.checkpoint import Checkpoint, DiscoveredDomain, Keeper, Kept, keeping
 from dp_synth.counting import (
@@ -45,7 +52,7 @@ from dp_synth.transcript import Answer
 from dp_synth.types import Codes
 from dp_synth.validation_bounds import PARTS
 
-Payer = PrivacyBudget | Accountant | Portion
+Payer = PrivacyBudget | Accountant | SubAccountant
 
 CATEGORIES, BINS = "categories", "bins"  # parts that come before a synthesizer's own
 
@@ -105,13 +112,13 @@ class Request:
 
     recipes: Mapping[Any, float]
     schema: Schema
-    payer: Accountant | Portion
+    payer: Accountant | SubAccountant
     seed: int | None = None
     checkpoint: Checkpoint | None = None
     validation: Validation | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.payer, (Accountant, Portion)):
+        if not isinstance(self.payer, (Accountant, SubAccountant)):
             raise InputError(
                 "the budget must be a PrivacyBudget, an Accountant or a portion of one, got "
                 f"{self.payer!r}"
@@ -148,7 +155,7 @@ class Request:
     @property
     def root(self) -> Accountant:
         """The accountant that keeps the ledger."""
-        return self.payer.root if isinstance(self.payer, Portion) else self.payer
+        return self.payer.root if isinstance(self.payer, SubAccountant) else self.payer
 
     @property
     def randomness(self) -> Randomness:
@@ -173,7 +180,7 @@ class Request:
             recipe.check_noise(own_parts(plan), self.schema.domain, self.root.budget)
         return kept
 
-    def reserve(self, kept: Kept | None) -> list[Slice]:
+    def reserve(self, kept: Kept | None) -> list[Reservation]:
         """Return what pays for each recipe; what was ``kept`` has its reservation already."""
         if kept is not None:
             return [self._resumed(kept)]
@@ -182,8 +189,8 @@ class Request:
             domain, randomness = self.schema.domain, self.randomness
             turn = self.payer.turn
             return [turn(one, domain, randomness=randomness, why=why) for one in self.recipes]
-        pieces = self.payer.admit_jointly(self._plans, randomness=self.randomness, why=why)
-        return list(pieces.values())
+        granted = self.payer.admit_jointly(self._plans, randomness=self.randomness, why=why)
+        return list(granted.values())
 
     def identity(self) -> dict[str, object]:
         """Return what tells the fit of a single recipe from any other, for its checkpoint."""
@@ -219,7 +226,7 @@ class Request:
             kept.check(self.identity(), self.root.ledger)
         return kept
 
-    def _resumed(self, kept: Kept) -> Slice:
+    def _resumed(self, kept: Kept) -> Reservation:
         ((name, (charges, _)),) = self._plans.items()
         plan, at = kept.plan(charges.under(self.root.budget)), kept.reserved_at
         why = reason_of(self.schema)
@@ -250,10 +257,12 @@ def fit_all(request: Request, data: Data, holdout: Data | None = None) -> list[F
         others = None
         if holdout is not None:
             others = opened.enter_context(records_of(holdout, schema, budget, drawn))
-        pieces = request.reserve(kept)
+        granted = request.reserve(kept)
         return [
-            _fit_one(request, recipe, (records, others), piece, pair, kept=kept)
-            for recipe, piece, *pair in zip(request.recipes, pieces, own, validating, strict=True)
+            _fit_one(request, recipe, (records, others), reservation, pair, kept=kept)
+            for recipe, reservation, *pair in zip(
+                request.recipes, granted, own, validating, strict=True
+            )
         ]
 
 
@@ -261,21 +270,21 @@ def _fit_one(
     request: Request,
     recipe: Recipe,
     tables: tuple[PrivateRecords, PrivateRecords | None],
-    piece: Slice,
+    reservation: Reservation,
     rngs: Sequence[np.random.Generator],
     *,
     kept: Kept | None,
 ) -> Fitted:
     """Return one fit; of ``rngs`` the second is of its validation, which a stop does not change."""
     (records, holdout), (rng, validating) = tables, rngs
-    schema, cells, table = table_of(records, piece, rng, kept=kept)
+    schema, cells, table = table_of(records, reservation, rng, kept=kept)
     keeper = None
     if request.checkpoint is not None:
         state = kept.state if kept else None
         fit, answers = request.identity(), table.transcript
-        keeper = Keeper(request.checkpoint, fit, piece, cells, answers, state)
+        keeper = Keeper(request.checkpoint, fit, reservation, cells, answers, state)
     with keeping(keeper) if keeper else nullcontext():
-        model = recipe._fit(table, own_parts(piece.plan), rng)
+        model = recipe._fit(table, own_parts(reservation.plan), rng)
     if request.validation is not None:
         others = None if holdout is None else _held_out(holdout, cells, table)
         widest = request.schema.widest().domain
@@ -297,7 +306,7 @@ def _held_out(
 
 def table_of(
     records: PrivateRecords,
-    piece: Slice,
+    reservation: Reservation,
     rng: np.random.Generator,
     *,
     counts: Counts | None = None,
@@ -311,7 +320,7 @@ def table_of(
     place of those of the records.
     """
     counts = records.counts if counts is None else counts
-    finest = PrivateTable(counts, counts.domain, piece, auditor=auditor)
+    finest = PrivateTable(counts, counts.domain, reservation, auditor=auditor)
     cells = kept.cells if kept else discover_domain(finest, records, rng)
     schema, groups = apply_domain(records, cells)
     table = finest.recoded(groups, schema.domain)
@@ -325,7 +334,7 @@ def simulated(
     data: Data,
     *,
     runs: int,
-    auditor: Callable[[Slice], Auditor] | None = None,
+    auditor: Callable[[Reservation], Auditor] | None = None,
 ) -> Iterator[tuple[PrivateTable, Plan, np.random.Generator]]:
     """Yield a table, a plan and a generator for each run of a simulation of a single recipe.
 
@@ -339,10 +348,10 @@ def simulated(
     *streams, drawn = np.random.SeedSequence(request.seed).spawn(runs + 1)
     with records_of(data, schema, accountant.budget, np.random.default_rng(drawn)) as records:
         counts = CachedCounts(records.counts)
-        (piece,) = request.reserve(None)
-        plan = own_parts(piece.plan)
+        (reservation,) = request.reserve(None)
+        plan = own_parts(reservation.plan)
         for stream in streams:
-            rng, again = np.random.default_rng(stream), accountant.repeat(piece)
+            rng, again = np.random.default_rng(stream), accountant.repeat(reservation)
             watching = None if auditor is None else auditor(again)
             yield table_of(records, again, rng, counts=counts, auditor=watching)[2], plan, rng
 
