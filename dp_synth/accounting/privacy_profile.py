@@ -119,9 +119,7 @@ class PrivacyCurve:
 
     def delta(self, epsilon: float) -> float:
         """Return an upper bound on the smallest delta at ``epsilon`` >= 0."""
-        if self.beside == 1:
-            return 1.0
-        return self.beside + (1 - self.beside) * self._delta(epsilon)
+        return float(self.deltas(np.array([epsilon]))[0])
 
     def epsilon_bounds(self, delta: float) -> tuple[float, float]:
         """Return a lower and an upper bound on the smallest epsilon at ``delta``.
@@ -161,17 +159,6 @@ class PrivacyCurve:
         if self.beside == 1:
             return -1.0
         return (delta - self.beside) / (1 - self.beside) * (1 - ROUNDING)
-
-    def _delta(self, epsilon: float) -> float:
-        if self.selected:
-            return float(self._deltas(np.array([epsilon]))[0])
-        if self.is_gaussian:
-            return gaussian_delta(self.mu, epsilon)
-        bound = self._delta_apart(epsilon)
-        if self.rho is not None:
-            bound = min(bound, zcdp_delta(self.rho, epsilon))
-        found = self._by_losses(lambda losses: losses.delta(epsilon))
-        return min(bound, *(delta for _, delta in found), 1.0)
 
     def tpr(self, fpr: Floats) -> Floats:
         """Return the largest true-positive rate that any attack can have at each ``fpr``.
