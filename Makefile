@@ -42,7 +42,7 @@ benchmark: $(VENV)/.core$(WITH)
 benchmark-deep: $(VENV)/.test$(WITH)
 	$(BIN)/dp-synth benchmark run benchmarks/deep.yaml --store $(DEEP_STORE)
 	$(BIN)/dp-synth benchmark export $(DEEP_STORE) --out $(DEEP_RECORDS) --command "make benchmark-deep"
-	@if test -n "$(DP_SYNTH_DATA)"; then $(BIN)/python -m benchmarks.deep_adult $(RESUME); \
+	@if test -n "$(DP_SYNTH_DATA)"; then $(BIN)/python -m benchmarks.synthesizers deep_adult $(RESUME); \
 	else echo "DP_SYNTH_DATA is unset: the records of coded Adult stay as they are"; fi
 	$(BIN)/python -m benchmarks.tables
 
@@ -94,7 +94,6 @@ lint: $(VENV)/.dev$(WITH)
 # The other numbers of the README, printed by the scripts that measure them.
 numbers: $(VENV)/.test$(WITH)
 	$(BIN)/python -m benchmarks.calibration
-	$(BIN)/python -m benchmarks.accounting
 	$(BIN)/python -m benchmarks.noise
 	$(BIN)/python -m benchmarks.counting
 	$(BIN)/python -m benchmarks.release_only
@@ -102,20 +101,18 @@ numbers: $(VENV)/.test$(WITH)
 
 # What the accounting, the mechanisms and the audits were found to keep, measured again by slow means.
 review: $(VENV)/.test$(WITH)
-	$(BIN)/python -m benchmarks.review --jobs 2
+	$(BIN)/python -m experiments verified --jobs 2
 
 # What the benchmark runner costs a cell, what it loses to kills (nothing), how fast it gathers.
 runner: $(VENV)/.test$(WITH)
 	$(BIN)/python -m benchmarks.overhead
-	$(BIN)/python -m benchmarks.kills
+	$(BIN)/python -m experiments survival
 	$(BIN)/python -m benchmarks.store
 
 # The tables of docs/synthesizers.md, measured and drawn: half an hour (needs DP_SYNTH_DATA).
 # After a stop, `make synthesizers RESUME=--resume` goes on where it was.
 synthesizers: $(VENV)/.test$(WITH)
-	$(BIN)/python -m benchmarks.nist $(RESUME)
 	$(BIN)/python -m benchmarks.synthesizers $(RESUME)
-	$(BIN)/python -m benchmarks.scaling $(RESUME)
 	$(BIN)/python -m benchmarks.tables
 
 # The documentation, strictly: a warning is an error. Open docs/_build/html/index.html; no network needed.

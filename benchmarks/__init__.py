@@ -1,1 +1,1 @@
-"""Standing comparisons, run again at every release: ``python -m benchmarks.accounting``."""
+"""Standing comparisons, run again at every release: ``python -m benchmarks.calibration``."""

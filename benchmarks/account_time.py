@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from time import process_time, time
+
+from benchmarks.versions import lines_by
 
 TARGETS = ((1.0, 1e-5), (1.0, 1e-9), (4.0, 1e-12))
 REPEATS = 2
@@ -72,10 +73,7 @@ def main() -> None:
         return
     found = []
     for version in versions:
-        environment = {**os.environ, "PYTHONPATH": str(version), "OMP_NUM_THREADS": "1"}
-        script = [sys.executable, __file__]
-        lines = subprocess.run(script, env=environment, capture_output=True, text=True, check=True)
-        read = [json.loads(line) for line in lines.stdout.splitlines()]
+        read = map(json.loads, lines_by(version, "benchmarks.account_time", OMP_NUM_THREADS="1"))
         found.append({(row["plan"], row["epsilon"], row["delta"]): row for row in read})
     print("plan (epsilon, delta): CPU seconds of a calibration; of an account, by version")
     for key, one in found[0].items():

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,12 +23,12 @@ import numpy as np
 import pandas as pd
 
 import dp_synth as dps
+from benchmarks.versions import ROOT, taken_by
 from dp_synth import attacks, metrics
 from dp_synth.attacks import ATTACKS, Guessing, Secret
-from dp_synth.attacks.attribute import GUESSES, Method
+from dp_synth.attacks.article_29 import GUESSES, Method
 from dp_synth.schema import Schema
 
-ROOT = Path(__file__).parent.parent
 PARTS = ("members", "others", "reference", "synthetic")
 SECRET = "sex"
 SAME = 1e-9  # of rounding
@@ -121,14 +119,8 @@ def measured(name: str, folder: Path, checkout: Path) -> tuple[float, np.ndarray
     """Return the CPU seconds of a process that does one piece of work, and the scores."""
     out = folder / "scores.npy"
     out.unlink(missing_ok=True)
-    environment = os.environ | {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, "--work", name, str(folder), str(out)]
-    process = subprocess.Popen(command, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"attack_growth.py: {name} ended with {process.returncode}")
-    return usage.ru_utime + usage.ru_stime, np.load(out) if out.exists() else None
+    taken = taken_by(checkout, "-m", "benchmarks.attack_growth", "--work", name, folder, out)
+    return taken.seconds, np.load(out) if out.exists() else None
 
 
 def line(name: str, folder: Path, before: Path | None, most: float) -> tuple[str, float]:

@@ -11,11 +11,10 @@ numbers are a line of JSON in ``results/attacks.jsonl``, where a line of the sam
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from time import process_time
 
 import numpy as np
@@ -23,11 +22,9 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 import dp_synth as dps
-from benchmarks.measured import RECORDS as RESULTS_FOLDER
-from benchmarks.measured import Record, read
+from benchmarks import measured
+from benchmarks.measured import Record, arguments, read, shown
 from dp_synth.attacks import ATTACKS, split_pool
-from dp_synth.files import written_whole
-from dp_synth.records import Spread
 from dp_synth.synthesizers import MST, CliqueTree, PrivBayes, PublishedMST, Synthesizer
 
 RECIPES: Mapping[str, Synthesizer] = {
@@ -37,7 +34,7 @@ RECIPES: Mapping[str, Synthesizer] = {
     "privbayes": PrivBayes(),
 }
 RECORDS, DELTA = 1000, 1e-5
-RESULTS = RESULTS_FOLDER / "attacks.jsonl"
+FILE = "attacks.jsonl"
 
 
 def attacked(recipe: Synthesizer, epsilon: float, seed: int) -> dict[str, tuple[float, float]]:
@@ -75,27 +72,9 @@ def record(label: str, epsilon: float, seed: int) -> Record:
 def summary(records: Sequence[Record]) -> Iterator[str]:
     """Yield a line for each attack: mean AUC with its interval, and mean CPU seconds."""
     for name in ATTACKS:
-        found = [record["values"][name] for record in records]  # type: ignore[index]
-        areas, seconds = (np.array([one[key] for one in found]) for key in ("auc", "seconds"))
-        spread = Spread.of(areas)
-        yield f"  {name:24s}{spread.mean:.3f} +- {spread.half:.3f}{seconds.mean():8.2f}"
-
-
-def main() -> None:
-    """Fit and attack seed by seed, keep a line a fit, and print means."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--epsilon", type=float, default=1000.0)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
-    parser.add_argument("--recipes", nargs="*", choices=list(RECIPES), default=list(RECIPES)[:2])
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
-    print(f"epsilon {asked.epsilon:g}, {asked.seeds} seeds; AUC and CPU seconds of an attack")
-    for label in asked.recipes:
-        found = [record(label, asked.epsilon, seed) for seed in seeds]
-        keep(asked.results, found)
-        print(f"\n{label}", *summary(found), sep="\n", flush=True)
+        found = [record["values"][name] for record in records]
+        seconds = fmean(one["seconds"] for one in found)
+        yield f"  {name:24s}{shown([one['auc'] for one in found], 3)}{seconds:8.2f}"
 
 
 def keep(path: Path, found: Sequence[Record]) -> None:
@@ -103,9 +82,23 @@ def keep(path: Path, found: Sequence[Record]) -> None:
     same = ("table", "recipe", "epsilon", "seed")
     new = {tuple(record[key] for key in same) for record in found}
     others = [one for one in read(path) if tuple(one[key] for key in same) not in new]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as passing:
-        passing.write_text("".join(json.dumps(one) + "\n" for one in [*others, *found]))
+    measured.keep(path, [*others, *found])
+
+
+def main() -> None:
+    """Fit and attack seed by seed, keep a line a fit, and print means."""
+    parser = arguments((__doc__ or "").splitlines()[0])
+    parser.set_defaults(seeds=10)
+    parser.add_argument("--epsilon", type=float, default=1000.0)
+    parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
+    parser.add_argument("--recipes", nargs="*", choices=list(RECIPES), default=list(RECIPES)[:2])
+    asked = parser.parse_args()
+    seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
+    print(f"epsilon {asked.epsilon:g}, {asked.seeds} seeds; AUC and CPU seconds of an attack")
+    for label in asked.recipes:
+        found = [record(label, asked.epsilon, seed) for seed in seeds]
+        keep(asked.results / FILE, found)
+        print(f"\n{label}", *summary(found), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

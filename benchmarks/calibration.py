@@ -1,89 +1,153 @@
-"""Noise that composed curves need, beside closed forms and what other engines ask for.
+"""Noise that composed curves need, beside closed forms, a floor and what other engines ask for.
 
-Prints the factors of an MST-like plan, sampled Gaussians, noisy votes, one Gaussian, ten pure
-events and joint releases, each beside a number computed in the same run by other means. Seconds
-are those of a cold calibration: nothing is taken from a cache. Published numbers are labelled.
+    python -m benchmarks.calibration [--keep]
+
+Prints the factor of all noise of an MST-like plan, noise multipliers of sampled Gaussians, noise of
+votes and of joint releases, each beside numbers computed in the same run by other means, and
+closed forms in fifty digits. Nothing here looks at data, so that there are no seeds: whoever runs
+it again finds the same numbers, but for the last digits of a bisection. ``--keep`` takes more
+targets, and writes a line a number to ``paper/records/accounting.jsonl``; some minutes of one core.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
-from collections.abc import Callable
-from time import perf_counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby, product
 
 import mpmath
-from dp_accounting import PoissonSampledDpEvent, SelfComposedDpEvent
-from dp_accounting import dp_event as their_events
-from dp_accounting.rdp import RdpAccountant
-from scipy import optimize
+import numpy as np
+from scipy import optimize, stats
+from scipy.special import ndtr
 
+from benchmarks.measured import ROOT, Record, keep
+from dp_synth import __version__
 from dp_synth.accounting import Event, Gaussian, Selection, compose
 from dp_synth.accounting.budget import zcdp_rho
-from dp_synth.accounting.calibration import noise_factor, scaled
+from dp_synth.accounting.calibration import noise_factor
 from dp_synth.accounting.events import NoisyVote, Pure, SampledGaussian
-from dp_synth.accounting.pld import ENGINES
+from paper.documents import markdown
 
 Events = list[tuple[Event, int]]
 
+LINES = ROOT / "paper" / "records" / "accounting.jsonl"
+COMMAND = "python -m benchmarks.calibration --keep"
 # 15 attributes at rho 1: noise of the one-way answers, of the selections, of the two-way answers.
 MST: Events = [
     (Gaussian(4.743, 1.0), 15),
     (Selection(0.4364), 14),
     (Gaussian(4.583, 1.0), 14),
 ]
-# The best single fixed t an adversary can choose: below it no accounting of this plan can go.
-MST_FLOORS = {(1, 1e-9): 36.64, (1, 1e-5): 24.96, (0.1, 1e-5): 205.6, (10, 1e-9): 4.319}
+TARGETS = ((1.0, 1e-9), (1.0, 1e-5), (0.1, 1e-5), (10.0, 1e-9))
+MORE_TARGETS = tuple(product((0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0), (1e-5, 1e-9)))
 RATE = 256 / 39_000
-PUBLISHED_RDP = {1000: 1.185, 10_000: 2.766}  # opacus, at (1, 1e-5)
+STEPS = (1000, 2000, 5000, 10_000)
 TEACHERS, QUERIES = 100, 100
+SHARES = (2, 3, 5, 10)
+STRATEGIES = 81  # values of t that are tried before the best is refined
 
 
-def timed(work: Callable[[], float]) -> tuple[float, float]:
-    """Return what ``work`` gives and the seconds that it takes with no curve in memory."""
-    for engine in ENGINES.values():
-        engine.cache_clear()  # type: ignore[attr-defined]
-    start = perf_counter()
-    return work(), perf_counter() - start
+def record(plan: str, method: str, target: tuple[float, float], value: float) -> Record:
+    """Return a line: what one accounting asks for at one target."""
+    epsilon, delta = target
+    return {"plan": plan, "method": method, "epsilon": epsilon, "delta": delta, "value": value}
 
 
-def print_mst() -> None:
-    print("MST-like plan: factor of all noise beside optimal zCDP and the fixed-t floor")
-    print("epsilon  delta   zcdp      ours      floor     ours/zcdp  epsilon used  seconds")
+def marginals(targets: Sequence[tuple[float, float]]) -> Iterator[Record]:
+    """Yield the factor of all noise of MST's plan by each accounting, and its floor."""
     rho = compose(MST).rho
-    assert rho is not None
-    for (epsilon, delta), floor in MST_FLOORS.items():
-        theirs = math.sqrt(rho / zcdp_rho(epsilon, delta))
-        ours, seconds = timed(lambda e=epsilon, d=delta: noise_factor(MST, e, d))  # type: ignore[misc]
-        used = compose(scaled(MST, ours)).epsilon(delta) / epsilon
-        print(
-            f"{epsilon:<8g} {delta:<7g} {theirs:<9.4f} {ours:<9.4f} {floor / 4.743:<9.4f} "
-            f"{ours / theirs:<10.4f} {used:<13.4%} {seconds:.2f}"
-        )
+    for epsilon, delta in targets:
+        log = math.log(1 / delta)
+        basic = (math.sqrt(log + epsilon) - math.sqrt(log)) ** 2
+        for method, value in (
+            ("zcdp_basic", math.sqrt(rho / basic)),
+            ("zcdp", math.sqrt(rho / zcdp_rho(epsilon, delta))),
+            ("here", noise_factor(MST, epsilon, delta)),
+            ("floor", floor(MST, epsilon, delta)),
+        ):
+            yield record("mst", method, (epsilon, delta), value)
 
 
-def rdp_multiplier(steps: int, epsilon: float, delta: float) -> float:
+def floor(events: Events, epsilon: float, delta: float) -> float:
+    """Return a factor of noise below which no accounting of these events can be right.
+
+    That at which an adversary who plays one fixed t in every selection already reaches ``delta``:
+    the losses of the selections are then t and t - E, binomial in number, and exact.
+    """
+    rate = math.sqrt(sum(n / e.noise_multiplier**2 for e, n in events if isinstance(e, Gaussian)))
+    ((range_, count),) = [(e.epsilon, n) for e, n in events if isinstance(e, Selection)]
+
+    def excess(log_factor: float) -> float:
+        factor = math.exp(log_factor)
+        return worst_fixed(rate / factor, range_ / factor, count, epsilon) - delta
+
+    return math.exp(optimize.brentq(excess, -3.0, 7.0, xtol=1e-9))
+
+
+def worst_fixed(mu: float, range_: float, count: int, epsilon: float) -> float:
+    """Return the largest delta over strategies that play one t in all ``count`` selections."""
+
+    def gained(share: float) -> float:
+        t = share * range_
+        high = math.exp(t) * math.expm1(range_ - t) / math.expm1(range_)  # chance of the loss t
+        often = np.arange(count + 1)
+        chances = stats.binom.pmf(often, count, min(1.0, high))
+        losses = often * t + (count - often) * (t - range_)
+        left = epsilon - losses
+        # Balle & Wang 2018, Thm 8, at what is left of epsilon after the selections.
+        answers = ndtr(mu / 2 - left / mu) - np.exp(left) * ndtr(-mu / 2 - left / mu)
+        return float(chances @ answers)
+
+    tried = np.linspace(0, 1, STRATEGIES)
+    best = float(max(tried, key=gained))
+    step = 1 / (STRATEGIES - 1)
+    found = optimize.minimize_scalar(
+        lambda share: -gained(share), bounds=(max(0, best - step), min(1, best + step))
+    )
+    return max(gained(best), -float(found.fun))
+
+
+def sampled() -> Iterator[Record]:
+    """Yield noise multipliers of Poisson-sampled Gaussian steps at (1, 1e-5)."""
+    for steps in STEPS:
+        theirs = renyi_multiplier(1.0, 1e-5, rate=RATE, steps=steps)
+        ours = theirs * noise_factor([(SampledGaussian(theirs, RATE, steps), 1)], 1.0, 1e-5)
+        for method, value in (("rdp", theirs), ("here", ours)):
+            found = record("sampled", method, (1.0, 1e-5), value)
+            yield found | {"steps": steps, "rate": RATE}
+
+
+def renyi_multiplier(epsilon: float, delta: float, *, rate: float, steps: int) -> float:
     """Return the noise multiplier that dp-accounting's RdpAccountant asks for."""
+    from dp_accounting import PoissonSampledDpEvent, SelfComposedDpEvent
+    from dp_accounting.dp_event import GaussianDpEvent
+    from dp_accounting.rdp import RdpAccountant
 
-    def excess(noise_multiplier: float) -> float:
-        step = PoissonSampledDpEvent(RATE, their_events.GaussianDpEvent(noise_multiplier))
+    def excess(log_multiplier: float) -> float:
+        step = GaussianDpEvent(math.exp(log_multiplier))
+        sampled = step if rate == 1 else PoissonSampledDpEvent(rate, step)
         accountant = RdpAccountant()
-        accountant.compose(SelfComposedDpEvent(step, steps))
+        accountant.compose(SelfComposedDpEvent(sampled, steps))
         return float(accountant.get_epsilon(delta)) - epsilon
 
-    return float(optimize.brentq(excess, 0.5, 10.0, xtol=1e-4))
+    return math.exp(optimize.brentq(excess, math.log(0.6), math.log(3000.0), xtol=1e-5))
 
 
-def print_sampled() -> None:
-    print("\nsampled Gaussian, rate 256/39000, (1, 1e-5): noise multiplier")
-    print("steps   published RDP (opacus)  RDP (dp-accounting, this run)  ours    ratio   seconds")
-    for steps, published in PUBLISHED_RDP.items():
-        theirs = rdp_multiplier(steps, 1.0, 1e-5)
-        plan: Events = [(SampledGaussian(theirs, RATE, steps), 1)]
-        factor, seconds = timed(lambda p=plan: noise_factor(p, 1.0, 1e-5))  # type: ignore[misc]
-        print(
-            f"{steps:<7} {published:<23} {theirs:<30.4f} {theirs * factor:<7.4f} "
-            f"{factor:<7.4f} {seconds:.2f}"
-        )
+def votes() -> Iterator[Record]:
+    """Yield the noise of votes of teachers at (1, 1e-5)."""
+    moments = moments_inverse_scale(1.0, 1e-5)
+    laplace = [(NoisyVote("laplace", 1 / moments, TEACHERS), QUERIES)]
+    gaussian = [(NoisyVote("gaussian", 50.0, TEACHERS), QUERIES)]
+    both = [(Gaussian(math.sqrt(0.5), 1.0), QUERIES)]  # both counts move by one
+    for plan, method, value in (
+        ("laplace_votes", "moments", moments),
+        ("laplace_votes", "here", moments / noise_factor(laplace, 1.0, 1e-5)),
+        ("gaussian_votes", "both_counts", noise_factor(both, 1.0, 1e-5)),
+        ("gaussian_votes", "here", 50 * noise_factor(gaussian, 1.0, 1e-5)),
+    ):
+        found = record(plan, method, (1.0, 1e-5), value)
+        yield found | {"teachers": TEACHERS, "queries": QUERIES}
 
 
 def moments_inverse_scale(epsilon: float, delta: float) -> float:
@@ -103,23 +167,13 @@ def moments_inverse_scale(epsilon: float, delta: float) -> float:
     return float(optimize.brentq(excess, 1e-6, 1.0, xtol=1e-9))
 
 
-def print_votes() -> None:
-    print(f"\n{QUERIES} votes of {TEACHERS} teachers, (1, 1e-5)")
-    moments = moments_inverse_scale(1.0, 1e-5)
-    laplace: Events = [(NoisyVote("laplace", 1 / moments, TEACHERS), QUERIES)]
-    gaussian: Events = [(NoisyVote("gaussian", 50.0, TEACHERS), QUERIES)]
-    factor, seconds = timed(lambda: noise_factor(laplace, 1.0, 1e-5))
-    print(
-        f"laplace, inverse scale: moments bound {moments:.5f}, ours {moments / factor:.5f} "
-        f"({1 / factor:.2f} times), {seconds:.2f} s"
-    )
-    factor, seconds = timed(lambda: noise_factor(gaussian, 1.0, 1e-5))
-    both: Events = [(Gaussian(math.sqrt(0.5), 1.0), QUERIES)]  # both counts move by one
-    histogram = noise_factor(both, 1.0, 1e-5)
-    print(
-        f"gaussian, stddev: analytic on both counts {histogram:.3f}, ours {50 * factor:.3f}, "
-        f"{seconds:.2f} s"
-    )
+def joint() -> Iterator[Record]:
+    """Yield the noise of equal Gaussian releases under one budget, over that of split budgets."""
+    one = Gaussian(1.0, 1.0)
+    for count in SHARES:
+        together = noise_factor([(one, count)], 1.0, 1e-5)
+        split = noise_factor([(one, 1)], 1.0 / count, 1e-5 / count)
+        yield record("joint", "here", (1.0, 1e-5), together / split) | {"releases": count}
 
 
 def exact_gaussian_multiplier(epsilon: float, delta: float) -> float:
@@ -135,34 +189,45 @@ def exact_gaussian_multiplier(epsilon: float, delta: float) -> float:
 
 
 def print_closed_forms() -> None:
+    """Print one Gaussian and ten pure events beside what they are known to cost."""
     print("\none Gaussian: noise multiplier, ours / 50 digits - 1 (never below 0)")
     for epsilon, delta in [(0.1, 1e-5), (1, 1e-9), (10, 1e-9)]:
-        ours, seconds = timed(
-            lambda e=epsilon, d=delta: noise_factor([(Gaussian(1.0, 1.0), 1)], e, d)  # type: ignore[misc]
-        )
+        ours = noise_factor([(Gaussian(1.0, 1.0), 1)], epsilon, delta)
         exact = exact_gaussian_multiplier(epsilon, delta)
-        print(f"({epsilon:g}, {delta:g}): {exact:.8f}, {ours / exact - 1:+.1e}, {seconds:.2f} s")
-    pure: Events = [(Pure(math.log(3)), 10)]
+        print(f"({epsilon:g}, {delta:g}): {exact:.8f}, {ours / exact - 1:+.1e}")
     print(
-        f"ten times log(3)-DP at delta 0: {compose(pure).epsilon(0.0):.6f}, "
+        f"ten times log(3)-DP at delta 0: {compose([(Pure(math.log(3)), 10)]).epsilon(0.0):.6f}, "
         f"exactly {10 * math.log(3):.6f}"
     )
 
 
-def print_joint() -> None:
-    print(
-        "\nk equal Gaussian releases within (1, 1e-5): noise, one curve / budgets of (1/k, 1e-5/k)"
-    )
-    one = Gaussian(1.0, 1.0)
-    for count in (2, 3, 5, 10):
-        joint = noise_factor([(one, count)], 1.0, 1e-5)
-        split = noise_factor([(one, 1)], 1.0 / count, 1e-5 / count)
-        print(f"k = {count:<3} {joint / split:.3f}")
+def table(plan: str, lines: Sequence[Record]) -> str:
+    """Return a row a target, or number of steps or releases: what each accounting asks for."""
+    known = ("plan", "method", "value", "rate", "delta", "epsilon")
+    keys = [{k: v for k, v in line.items() if k not in known} for line in lines]
+    targets = [f"({line['epsilon']:g}, {line['delta']:g})" for line in lines]
+    methods, rows = dict.fromkeys(line["method"] for line in lines), dict[str, list[str]]()
+    for key, target, line in zip(keys, targets, lines, strict=True):
+        said = ", ".join([target, *(f"{v} {k}" for k, v in key.items())])
+        rows.setdefault(said, []).append(f"{line['value']:.4g}")
+        if plan == "mst" and line["method"] == "here":  # of the one-way answers
+            rows[said][-1] += f" (stddev {4.743 * line['value']:.2f})"
+    return markdown([plan, *methods], [[said, *cells] for said, cells in rows.items()])
+
+
+def main() -> None:
+    """Print a table a plan, and closed forms; keep the lines if asked."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--keep", action="store_true", help="the lines of more targets")
+    given = parser.parse_args()
+    targets = MORE_TARGETS if given.keep else TARGETS
+    lines = [*marginals(targets), *sampled(), *votes(), *joint()]
+    for plan, some in groupby(lines, key=lambda line: line["plan"]):
+        print(f"{table(plan, list(some))}\n", flush=True)
+    print_closed_forms()
+    if given.keep:
+        keep(LINES, lines, version=__version__, command=COMMAND)
 
 
 if __name__ == "__main__":
-    print_mst()
-    print_sampled()
-    print_votes()
-    print_closed_forms()
-    print_joint()
+    main()

@@ -1,12 +1,13 @@
 """The measured tables of the networks: on coded Adult, on the default figure, and one beside other.
 
-``deep_adult.jsonl`` holds a line a fit (`deep_adult.py`), ``deep.jsonl`` the exported records of
+``deep_adult.jsonl`` holds a line a fit (`synthesizers.py`), ``deep.jsonl`` the exported records of
 `deep.yaml`. What has no record yet has no row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.measured import Results, read
+from benchmarks.measured import Results, read, shown
 from dp_synth.benchmark import read_record_file
 from dp_synth.metrics import Estimate
-from dp_synth.records import Spread
 from paper.documents import markdown
 
 CODED, RAW = "adult_discrete", "adult_raw"
@@ -30,11 +30,7 @@ RAW_METRICS = (
     ("boosting AUC", BOOSTING, 3),
     ("logistic AUC", LOGISTIC, 3),
 )
-PAIRED = (  # what a column says, its name in lines of results, decimals
-    ("TV of pairs", "tv", 4),
-    ("boosting AUC", "auc", 3),
-    ("logistic AUC", "auc_logistic", 3),
-)
+PAIRED = {"tv": 4, "auc": 3, "auc_logistic": 3}  # what lines call the same, and decimals
 RANKED = (("boosting AUC", BOOSTING, 1), ("logistic AUC", LOGISTIC, 1), ("-TV of pairs", "tv2", -1))
 RESAMPLES = 10_000
 NEARLY = 1 - 1e-9  # a correlation whose transform is finite
@@ -54,17 +50,9 @@ def raw(folder: Path) -> pd.DataFrame:
 
 def by_seed(records: pd.DataFrame, method: str, epsilon: float, metric: str) -> dict[int, float]:
     """Return one value of every raw fit that gave it."""
-    chosen = records[
-        (records["synthesizer"] == method)
-        & (records["epsilon"] == epsilon)
-        & (records["metric"] == metric)
-    ]
-    return dict(zip(chosen["seed"].astype(int), chosen["value"].astype(float), strict=True))
-
-
-def shown(found: Mapping[int, float], decimals: int) -> str:
-    """Return a cell of a table: the mean over seeds with its interval."""
-    return Spread.of(list(found.values())).shown(decimals) if found else "-"
+    wanted = {"synthesizer": method, "epsilon": epsilon, "metric": metric}
+    one = records[records[list(wanted)].eq(pd.Series(wanted)).all(axis=1)]
+    return dict(zip(one["seed"].astype(int), one["value"].astype(float), strict=True))
 
 
 def coded(folder: Path) -> str:
@@ -72,14 +60,11 @@ def coded(folder: Path) -> str:
     results = Results(read(folder / "deep_adult.jsonl"))
     head = ["synthesizer", "epsilon", "TV of pairs", "boosting AUC", "logistic AUC"]
     rows = []
-    for method in METHODS:
-        for epsilon in EPSILONS:
-            key = (CODED, method, epsilon)
-            if results.spread(*key, "tv") is None:
-                continue
-            scores = [results.shown(*key, name, places) for _, name, places in PAIRED]
-            cost = [results.shown(*key, "fit_seconds", 1), results.largest(*key, "megabytes")]
-            rows.append([method, f"{epsilon:g}", *scores, *cost])
+    for method, epsilon in product(METHODS, EPSILONS):
+        key = (CODED, method, epsilon)
+        if results.by_seed(*key, "tv"):
+            cells = results.cells(*key, {**PAIRED, "fit_seconds": 1, "megabytes": None})
+            rows.append([method, f"{epsilon:g}", *cells])
     return markdown([*head, "fit, CPU s", "peak MB"], rows)
 
 
@@ -88,8 +73,8 @@ def step(folder: Path) -> str:
     results = Results(read(folder / "deep_adult.jsonl"))
     key = (CODED, STEP, 0.0)
     values = ("plain_step_milliseconds", "step_milliseconds", "step_ratio")
-    known = results.spread(*key, "step_ratio") is not None
-    rows = [[results.shown(*key, value, 2) for value in values]] if known else []
+    known = results.by_seed(*key, "step_ratio")
+    rows = [results.cells(*key, dict.fromkeys(values, 2))] if known else []
     return markdown(["without privacy, CPU ms", "with privacy, CPU ms", "ratio"], rows)
 
 
@@ -97,32 +82,25 @@ def standing(folder: Path) -> str:
     """Return what each network reaches on the table of the default figure."""
     records = raw(folder)
     rows = []
-    for method in METHODS:
-        for epsilon in EPSILONS:
-            found = [by_seed(records, method, epsilon, name) for _, name, _ in RAW_METRICS]
-            if any(found):
-                places = [decimals for *_, decimals in RAW_METRICS]
-                cells = [shown(*one) for one in zip(found, places, strict=True)]
-                rows.append([method, f"{epsilon:g}", str(max(map(len, found))), *cells])
+    for method, epsilon in product(METHODS, EPSILONS):
+        found = [by_seed(records, method, epsilon, name) for _, name, _ in RAW_METRICS]
+        if any(found):
+            places = [decimals for *_, decimals in RAW_METRICS]
+            cells = [shown([*one.values()], n) for one, n in zip(found, places, strict=True)]
+            rows.append([method, f"{epsilon:g}", str(max(map(len, found))), *cells])
     return markdown(["synthesizer", "epsilon", "seeds", *[says for says, *_ in RAW_METRICS]], rows)
 
 
 def beside(folder: Path) -> str:
     """Return raw and coded Adult beside each other, where both are measured."""
     results = Results(read(folder / "deep_adult.jsonl"))
-    head = [f"{says}, {kind}" for says, *_ in PAIRED for kind in ("raw", "coded")]
+    head = [f"{says}, {kind}" for says, *_ in RAW_METRICS for kind in ("raw", "coded")]
     rows = []
-    for method in METHODS:
-        for epsilon in (1.0, 3.0):
-            if results.spread(RAW, method, epsilon, "tv") and results.spread(
-                CODED, method, epsilon, "tv"
-            ):
-                cells = [
-                    results.shown(table, method, epsilon, name, places)
-                    for _, name, places in PAIRED
-                    for table in (RAW, CODED)
-                ]
-                rows.append([method, f"{epsilon:g}", *cells])
+    for method, epsilon in product(METHODS, (1.0, 3.0)):
+        if all(results.by_seed(table, method, epsilon, "tv") for table in (RAW, CODED)):
+            both = [results.cells(table, method, epsilon, PAIRED) for table in (RAW, CODED)]
+            cells = [cell for pair in zip(*both, strict=True) for cell in pair]
+            rows.append([method, f"{epsilon:g}", *cells])
     return markdown(["synthesizer", "epsilon", *head], rows)
 
 

@@ -7,7 +7,6 @@ the process held until the end of the fit, program and table included.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -19,11 +18,10 @@ import pandas as pd
 
 import dp_synth as dps
 from benchmarks.inputs import Source, boosted, load
-from benchmarks.measured import Record
+from benchmarks.measured import Record, keep
 from dp_synth.benchmark import run_grid
 from dp_synth.benchmark.cell import canonical_json
 from dp_synth.benchmark.grid import SynthesizerSpec
-from dp_synth.files import written_whole
 
 DELTA = 1e-9
 STORES = Path("results")
@@ -121,13 +119,6 @@ class Fits:
 def _whole(name: str, some: Mapping[str, object]) -> str:
     """Return all settings of a method as records have them."""
     return canonical_json(SynthesizerSpec(name=name, set=dict(some)).settings())
-
-
-def keep(results: Path, lines: Iterable[Record]) -> None:
-    """Write lines of results in place of those that were there."""
-    results.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(results) as passing:
-        passing.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def compute(fits: Iterable[Fits], results: Path, *, resume: bool) -> None:

@@ -10,10 +10,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from itertools import product
 from pathlib import Path
 
-from benchmarks import audit_tables, deep_tables, pate_tables
-from benchmarks.measured import RECORDS, Results, read
+from experiments.audit_tightness import tables as audit_tables
+from experiments.pate_protocol import tables as pate_tables
+from experiments.what_leaks_buy import run as what_leaks_buy
+
+from benchmarks import deep_tables
+from benchmarks.measured import RESULTS, Results, read
 from dp_synth.records import Spread
 from paper.documents import filled, markdown
 
@@ -34,31 +39,27 @@ METHODS = (
 )
 
 
+SCORES = {"tv": 4, "tv_holdout": 4, "auc": 3}  # decimals
+COSTS = {"fit_seconds": 2, "megabytes": None}
+STEP = deep_tables.STEP
+
+
 def adult(results: Results) -> str:
     """Return all methods at all epsilons on coded Adult, below what bounds them."""
     head = ["epsilon", "synthesizer", "TV of pairs", "TV, held-out", "AUC"]
     head += ["fit, CPU s", "calibration, CPU s", "peak MB"]
     rows = []
     for name in ("fresh real rows", "real rows", "independent without noise"):
-        scores = [
-            results.shown("adult_discrete", name, 0.0, value, 4 if value != "auc" else 3)
-            for value in ("tv", "tv_holdout", "auc")
-        ]
+        scores = results.cells("adult_discrete", name, 0.0, SCORES)
         rows.append(["-", name, *scores, "-", "-", "-"])
-    for epsilon in (0.1, 0.3, 1.0, 10.0):
-        for method in METHODS:
-            key = ("adult_discrete", method, epsilon)
-            row = [f"{epsilon:g}", method, results.shown(*key, "tv", 4)]
-            row += [results.shown(*key, "tv_holdout", 4), results.shown(*key, "auc", 3)]
-            row += [results.shown(*key, "fit_seconds", 2), _first(results, key)]
-            rows.append([*row, results.largest(*key, "megabytes")])
+    for epsilon, method in product((0.1, 0.3, 1.0, 10.0), METHODS):
+        key = ("adult_discrete", method, epsilon)
+        seconds, memory = results.cells(*key, COSTS)
+        # The one calibration of a process that found nothing in memory.
+        first = max(results.by_seed(*key, "calibration_seconds").values(), default=None)
+        row = [f"{epsilon:g}", method, *results.cells(*key, SCORES), seconds]
+        rows.append([*row, "-" if first is None else f"{first:.2f}", memory])
     return markdown(head, rows)
-
-
-def _first(results: Results, key: tuple[str, str, float]) -> str:
-    """Return the seconds of the one calibration of a process that found nothing in memory."""
-    seconds = results.by_seed(*key, "calibration_seconds")
-    return f"{max(seconds.values()):.2f}" if seconds else "-"
 
 
 BOUNDS = (  # what is asked for: method, epsilon, value, the bound, whether it is a least
@@ -157,19 +158,15 @@ def scaling(results: Results) -> str:
     for method in methods:
         head += [f"{method}, CPU s", f"{method}, peak MB"]
     rows = []
-    for table in dict.fromkeys(str(record["table"]) for record in results.records):
-        sizes = [_size(results, table, value) for value in ("records", "columns")]
-        row = [table, *sizes, results.largest(table, "independent", 1.0, "megabytes_before")]
+    for table in dict.fromkeys(record["table"] for record in results.records):
+        key = (table, "independent", 1.0)
+        sizes = [results.by_seed(*key, value).values() for value in ("records", "columns")]
+        row = [table, *(f"{max(size):,.0f}" if size else "" for size in sizes)]
+        row.append(results.largest(*key, "megabytes_before"))
         for method in methods:
-            row.append(results.shown(table, method, 1.0, "fit_seconds", 2))
-            row.append(results.largest(table, method, 1.0, "megabytes"))
+            row += results.cells(table, method, 1.0, COSTS)
         rows.append(row)
     return markdown(head, rows)
-
-
-def _size(results: Results, table: str, value: str) -> str:
-    found = results.by_seed(table, "independent", 1.0, value)
-    return f"{max(found.values()):,.0f}" if found else ""
 
 
 def readme(results: Results) -> str:
@@ -178,15 +175,10 @@ def readme(results: Results) -> str:
     head += ["fit, CPU s", "peak MB"]
     rows = []
     for method in ("clique_tree", "aim", "mst", "mst, as published", "independent"):
-        key = ("adult_discrete", method, 1.0)
-        row = [f"`{method}`" if "," not in method else "`mst` as published"]
-        row += [results.shown(*key, "tv", 4), results.shown(*key, "tv_holdout", 4)]
-        row += [results.shown(*key, "auc", 3), results.shown(*key, "fit_seconds", 2)]
-        rows.append([*row, results.largest(*key, "megabytes")])
+        title = f"`{method}`" if "," not in method else "`mst` as published"
+        rows.append([title, *results.cells("adult_discrete", method, 1.0, SCORES | COSTS)])
     for name in ("independent without noise", "fresh real rows", "real rows"):
-        values = [results.shown("adult_discrete", name, 0.0, v, 4) for v in ("tv", "tv_holdout")]
-        auc = results.shown("adult_discrete", name, 0.0, "auc", 3)
-        rows.append([name, *values, auc, "-", "-"])
+        rows.append([name, *results.cells("adult_discrete", name, 0.0, SCORES), "-", "-"])
     return markdown(head, rows)
 
 
@@ -199,11 +191,17 @@ DRAWN: Mapping[str, tuple[str, Callable[[Results], str]]] = {  # file of results
     "scaling": ("scaling", scaling),
 }
 OF_FILE = {file: [n for n, (f, _) in DRAWN.items() if f == file] for file, _ in DRAWN.values()}
+OF_FILE["deep_adult"] = ["networks coded", "networks step"]
 
 
 def draw(name: str, folder: Path) -> str:
     """Return the table called ``name``, from the results in ``folder``."""
-    elsewhere = {**deep_tables.DRAWN, **pate_tables.DRAWN, **audit_tables.DRAWN}
+    elsewhere = {
+        **deep_tables.DRAWN,
+        **pate_tables.DRAWN,
+        **audit_tables.DRAWN,
+        **what_leaks_buy.DRAWN,
+    }
     if name in elsewhere:
         return elsewhere[name](folder)
     file, drawn = DRAWN[name]
@@ -212,7 +210,7 @@ def draw(name: str, folder: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--results", type=Path, default=RECORDS)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--check", action="store_true", help="write nothing, tell what differs")
     given = parser.parse_args()
     for name in DOCUMENTS:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 
-from dp_synth import attacks, audit
 from dp_synth._version import __version__
-from dp_synth.attacks import ATTACKS
-from dp_synth.attacks.risk_table import GUESSES
+from dp_synth.attacks.registry import ATTACKS, CITABLE, GUESSES
+from dp_synth.audit.auditor import CITABLE as OF_AUDITS
 from dp_synth.datasets.sources import ADULT, NAMED
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
@@ -53,7 +52,7 @@ def cite(what: object) -> str:
 def methods() -> dict[str, object]:
     """Return synthesizers, attacks, metrics and further citable functions, by name."""
     classes = (*SYNTHESIZERS.values(), *ATTACKS.values(), *GUESSES.values(), *METRICS.values())
-    return {_name_of(one): one for one in (*classes, *attacks.CITABLE, *audit.CITABLE)}
+    return {_name_of(one): one for one in (*classes, *CITABLE, *OF_AUDITS)}
 
 
 def label_of(name: str) -> str | None:

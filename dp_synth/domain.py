@@ -8,12 +8,11 @@ from functools import cached_property
 from math import comb, prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dp_synth.errors import InputError
 from dp_synth.extensions import listed, unknown
 from dp_synth.formatting import ROWS, html_table
-from dp_synth.types import Clique, Codes
+from dp_synth.types import Clique, Codes, Flags
 
 MOST_CLIQUES = 5_000_000
 """Marginals among which a synthesizer chooses: all pairs of three thousand attributes."""
@@ -32,11 +31,11 @@ class Support:
     possible: bytes
 
     @classmethod
-    def of(cls, clique: Clique, possible: NDArray[np.bool_]) -> Support:
+    def of(cls, clique: Clique, possible: Flags) -> Support:
         """Return the support of a boolean array with one axis an attribute."""
         return cls(clique, possible.astype(np.uint8).tobytes())
 
-    def mask(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    def mask(self, shape: tuple[int, ...]) -> Flags:
         """Return the cells as a boolean array of the clique's shape."""
         return np.frombuffer(self.possible, dtype=np.uint8).reshape(shape).astype(bool)
 

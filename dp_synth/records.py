@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dp_synth.errors import InputError
 from dp_synth.files import written_whole
 from dp_synth.readers import JsonFault, parse_json, read_json_lines
+from dp_synth.types import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,7 +186,7 @@ class Spread:
     seeds: int
 
     @classmethod
-    def of(cls, values: Sequence[float] | NDArray[np.float64]) -> Spread:
+    def of(cls, values: Sequence[float] | Floats) -> Spread:
         """Return the spread of one value a seed.
 
         Student 1908: exact for normal values however few they are.
@@ -209,7 +209,7 @@ class Spread:
         return mean if math.isnan(self.half) else f"{mean} ± {self.half:.{decimals}f}"
 
 
-def t_interval(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float] | None:
+def t_interval(values: Sequence[float] | Floats) -> tuple[float, float] | None:
     """Return Student's 95 % interval of the mean; None of fewer than two values.
 
     >>> [round(end, 4) for end in t_interval([1.0, 2.0, 3.0])]

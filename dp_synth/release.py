@@ -303,11 +303,7 @@ class Release:
 
     @classmethod
     def _of(
-        cls,
-        header: Mapping[str, Any],
-        arrays: Mapping[str, NDArray[np.generic]],
-        *,
-        source: str,
+        cls, header: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]], *, source: str
     ) -> Release:
         """Return the release of a file's header, as `_members_of` accepts it, and its arrays.
 

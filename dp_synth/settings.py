@@ -23,11 +23,12 @@ def check_settings(instance: Any) -> None:
     For ``__post_init__`` of dataclasses whose fields are bool, int, float, str, Literal, tuples of
     these, and None; fields of other kinds are checked where their kind is a class. A whole number
     stands for a float, a scalar of numpy becomes Python's, a list a tuple. A class variable
-    ``LARGEST`` says by name beyond which value there is no room, or no time; other ranges are the
-    class's own to check.
+    ``LARGEST`` says by name beyond which value there is no room, or no time, ``LEAST`` what is the
+    smallest, and ``ABOVE`` what must be exceeded; other ranges are the class's own to check.
     """
     kind: Any = type(instance)
-    hints, largest = _hints(kind), getattr(kind, "LARGEST", {})
+    hints = _hints(kind)
+    largest, least, above = (getattr(kind, name, {}) for name in ("LARGEST", "LEAST", "ABOVE"))
     for field in fields(instance):
         if field.name not in hints:
             continue
@@ -40,6 +41,10 @@ def check_settings(instance: Any) -> None:
         most = largest.get(field.name, math.inf)
         if isinstance(value, int | float) and most < value < math.inf:
             raise InputError(f"{field.name} must be at most {most}, got {value}")
+        if field.name in least and value < least[field.name]:
+            raise InputError(f"{field.name} must be {least[field.name]} or more, got {value}")
+        if field.name in above and not value > above[field.name]:
+            raise InputError(f"{field.name} must be above {above[field.name]}, got {value}")
 
 
 def checked(fields: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.settings import checked
-from dp_synth.types import Clique, Codes, Floats
+from dp_synth.types import Clique, Codes, Flags, Floats
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -95,7 +95,7 @@ class VoteAnswer:
     records: Codes = field(repr=False)
     attributes: Codes = field(repr=False)
     others: Codes = field(repr=False)
-    winners: NDArray[np.bool_] = field(repr=False)
+    winners: Flags = field(repr=False)
     noise: str
     scale: float
     teachers: int

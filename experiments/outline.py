@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import dp_synth as dps
+from benchmarks.measured import Record, append, read
+from benchmarks.versions import cpu_seconds
 from dp_synth.figures.files import DOTS_PER_INCH
 from dp_synth.figures.style import SETTINGS
 from dp_synth.files import written_whole
@@ -31,15 +33,12 @@ from dp_synth.records import Spread
 from paper.documents import filled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"  # records that the standing comparisons made
 RECORDS, FIGURE, README, TIMES = "records.jsonl", "figure.png", "README.md", "run_time.jsonl"
 RUN_TIME = "run time"  # the value that every README may use
-
-Record = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -78,15 +77,6 @@ def main(experiment: Experiment, arguments: Sequence[str]) -> None:
     redraw(experiment)
 
 
-def arguments() -> argparse.ArgumentParser:
-    """Return what scripts are told that measure: where to keep records, and how many seeds."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for lines of JSON")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--resume", action="store_true", help="keep what is there already")
-    return parser
-
-
 def redraw(experiment: Experiment) -> None:
     """Fill the README and write the figure."""
     readme, figure = experiment.folder / README, experiment.folder / FIGURE
@@ -116,19 +106,6 @@ def _texts(experiment: Experiment) -> dict[str, str]:
 
 
 # Records
-
-
-def read(path: Path) -> list[Record]:
-    """Return the records of a file of JSON lines; none where it is not there."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def append(path: Path, record: Mapping[str, object]) -> None:
-    """Write one more record, with the version of the package, to a file of JSON lines."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({**record, "version": dps.__version__}, allow_nan=False) + "\n")
 
 
 def missing(tasks: Sequence[Record], records: Sequence[Record]) -> list[Record]:
@@ -170,11 +147,11 @@ def answer(
 @contextmanager
 def timed(folder: Path, part: str) -> Iterator[None]:
     """Keep how long a part of the measurement took, a stop in between or not."""
-    clock, cpu = time.perf_counter(), _cpu_seconds()
+    clock, cpu = time.perf_counter(), cpu_seconds()
     try:
         yield
     finally:
-        cpu, clock = _cpu_seconds() - cpu, time.perf_counter() - clock
+        cpu, clock = cpu_seconds() - cpu, time.perf_counter() - clock
         spent = {"part": part, "cpu_seconds": round(cpu, 1), "wall_seconds": round(clock, 1)}
         append(folder / TIMES, spent)
 
@@ -184,7 +161,7 @@ def run_time(folder: Path) -> str:
 
     Two cores share it where the parts run in two processes.
     """
-    return in_words(sum(float(str(record["cpu_seconds"])) for record in read(folder / TIMES)))
+    return in_words(sum(record["cpu_seconds"] for record in read(folder / TIMES)))
 
 
 def in_words(seconds: float) -> str:
@@ -198,13 +175,6 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 60:.0f} CPU minutes"
 
 
-def _cpu_seconds() -> float:
-    """Return the CPU seconds of this process and of the children that ended."""
-    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    used = [resource.getrusage(kind) for kind in kinds]
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
 # Words and figures
 
 
@@ -214,13 +184,24 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return spread.mean, spread.half
 
 
-def shown(values: Sequence[float], decimals: int, *, sign: bool = False) -> str:
-    """Return the mean with its interval as text; a dash where there is no value.
+def whiskers(
+    axes: Axes, places: Iterable[float], values: Iterable[Sequence[float]], **look: object
+) -> None:
+    """Draw the mean of each place's values with its interval; nothing where there are none."""
+    drawn = [(at, *interval(own)) for at, own in zip(places, values, strict=True) if len(own)]
+    if drawn:
+        xs, means, halves = zip(*drawn, strict=True)
+        axes.errorbar(xs, means, yerr=np.nan_to_num(halves), **{"capsize": 2, **look})
 
-    >>> shown([1.0, 1.2, 1.4], 1), shown([2.0], 1, sign=True), shown([], 1)
-    ('1.2 ± 0.5', '+2.0', '-')
-    """
-    return Spread.of(values).shown(decimals, sign=sign) if len(values) else "-"
+
+def log_axis(axes: Axes, which: str, ticks: Iterable[float]) -> None:
+    """Make an axis, x or y, logarithmic, with those of the ticks that lie within its ends."""
+    axes.set(**{f"{which}scale": "log"})
+    low, high = getattr(axes, f"get_{which}lim")()
+    kept = [tick for tick in ticks if low <= tick <= high]
+    axis = getattr(axes, f"{which}axis")
+    axis.set_ticks(kept, [f"{t:,}" if isinstance(t, int) else f"{t:g}" for t in kept])
+    axis.set_ticks([], minor=True)
 
 
 def save(draw: Callable[[], Figure], path: Path, *, source: str) -> None:

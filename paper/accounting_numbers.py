@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from paper.number import Number
-from paper.records import chosen, lines, number_of
+from paper.records import chosen, number_of
 
 ACCOUNTING = "paper/records/accounting.jsonl"
 TARGETS = ((1.0, 1e-9), (1.0, 1e-5), (0.1, 1e-5), (10.0, 1e-9))
@@ -42,7 +42,7 @@ def _targets() -> Iterator[tuple[str, Number]]:
         yield f"mst_epsilon_{end}", Number(epsilon, decimals, ACCOUNTING, said)
         yield f"mst_delta_{end}", Number(delta, None, ACCOUNTING, said)
     for plan, short in (("sampled", "sampled"), ("laplace_votes", "votes"), ("joint", "joint")):
-        one = _lines(plan)[0]
+        one = chosen(ACCOUNTING, plan=plan)[0]
         said = f"target of the plan {plan}"
         yield f"{short}_epsilon", Number(number_of(one, "epsilon"), 0, ACCOUNTING, said)
         yield f"{short}_delta", Number(number_of(one, "delta"), None, ACCOUNTING, said)
@@ -79,7 +79,10 @@ def _marginals() -> Iterator[tuple[str, Number]]:
 def _sampled() -> Iterator[tuple[str, Number]]:
     ratios = []
     for steps in sorted({number_of(x, "steps") for x in chosen(ACCOUNTING, plan="sampled")}):
-        by = {str(x["method"]): number_of(x, "value") for x in _lines("sampled", steps=steps)}
+        by = {
+            x["method"]: number_of(x, "value")
+            for x in chosen(ACCOUNTING, plan="sampled", steps=steps)
+        }
         ratios.append(100 * (1 - by["here"] / by["rdp"]))
         for method in ("rdp", "here"):
             said = f"noise multiplier of {steps:g} sampled steps by {method}"
@@ -92,29 +95,24 @@ def _sampled() -> Iterator[tuple[str, Number]]:
 
 
 def _votes() -> Iterator[tuple[str, Number]]:
-    laplace = {str(x["method"]): number_of(x, "value") for x in _lines("laplace_votes")}
-    gaussian = {str(x["method"]): number_of(x, "value") for x in _lines("gaussian_votes")}
+    laplace = {x["method"]: number_of(x, "value") for x in chosen(ACCOUNTING, plan="laplace_votes")}
+    gaussian = {
+        x["method"]: number_of(x, "value") for x in chosen(ACCOUNTING, plan="gaussian_votes")
+    }
     times = laplace["here"] / laplace["moments"]
     said = "inverse scale of Laplace votes over that of the moments bound"
     yield "votes_laplace_times", Number(times, 2, ACCOUNTING, said)
     for name, value in (("both_counts", gaussian["both_counts"]), ("here", gaussian["here"])):
         said = f"stddev of Gaussian votes by {name}"
         yield f"votes_gaussian_{name}", Number(value, 2, ACCOUNTING, said)
-    one = _lines("laplace_votes")[0]
+    one = chosen(ACCOUNTING, plan="laplace_votes")[0]
     for name in ("teachers", "queries"):
         yield f"votes_{name}", Number(number_of(one, name), 0, ACCOUNTING, name)
 
 
 def _joint() -> Iterator[tuple[str, Number]]:
-    for line in _lines("joint"):
+    for line in chosen(ACCOUNTING, plan="joint"):
         count = number_of(line, "releases")
         said = f"noise of {count:g} joint Gaussian releases over that of split budgets"
         yield f"joint_{count:.0f}", Number(number_of(line, "value"), 3, ACCOUNTING, said)
         yield f"joint_releases_{count:.0f}", Number(count, 0, ACCOUNTING, "releases")
-
-
-def _lines(plan: str, **wanted: object) -> list:  # type: ignore[type-arg]
-    return chosen(ACCOUNTING, plan=plan, **wanted)
-
-
-__all__ = ["accounting", "factor", "lines", "target"]

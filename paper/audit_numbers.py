@@ -39,9 +39,7 @@ def audits() -> Iterator[tuple[str, Number]]:
 
 def series(line: Record) -> str:
     """Return the name in the text of what was audited, settings included."""
-    settings = line.get("settings")
-    changed = sorted(settings) if isinstance(settings, Mapping) else []
-    return "_".join([str(line["synthesizer"]), *changed])
+    return "_".join([line["synthesizer"], *sorted(line.get("settings") or ())])
 
 
 def _ledgers() -> Iterator[tuple[str, Number]]:
@@ -60,18 +58,13 @@ def _ledgers() -> Iterator[tuple[str, Number]]:
     for line in found:
         claim = f"{number_of(line, 'epsilon'):g}".replace(".", "_")
         head, said = f"audit_{series(line)}_{claim}", f"{series(line)} at epsilon {claim}"
-        factor = line.get("noise_factor")
-        if isinstance(factor, (int, float)):
-            yield f"{head}_factor", Number(float(factor), 2, AUDITS, f"noise_factor of {said}")
-        bounds = line["bounds"]
-        assert isinstance(bounds, Mapping)
-        exact = float(bounds["clopper_pearson"])
-        yield (
-            f"{head}_proven",
-            Number(exact, 2, AUDITS, f"clopper_pearson of {said}", bound="lower"),
-        )
-        ceiling = number_of(line, "ceiling")
-        yield f"{head}_ceiling", Number(ceiling, 2, AUDITS, f"ceiling of {said}", bound="lower")
+        if (factor := line.get("noise_factor")) is not None:
+            yield f"{head}_factor", Number(factor, 2, AUDITS, f"noise_factor of {said}")
+        exact, ceiling = line["bounds"]["clopper_pearson"], number_of(line, "ceiling")
+        said_of = {"proven": ("clopper_pearson", exact), "ceiling": ("ceiling", ceiling)}
+        for name, (what, value) in said_of.items():
+            number = Number(value, 2, AUDITS, f"{what} of {said}", bound="lower")
+            yield f"{head}_{name}", number
 
 
 def _power() -> Iterator[tuple[str, Number]]:
@@ -122,9 +115,7 @@ def _leaks() -> Iterator[tuple[str, Number]]:
             number = Number(number_of(line, value), 2, LEAKS, said, bound=bound)
             yield f"leak_{short}_{shown}", number
     (line,) = chosen(LEAKS, leak="none", kind="audit")
-    claimed = line["epsilon"]
-    assert isinstance(claimed, (int, float))
-    yield "leak_claimed", Number(float(claimed), 0, LEAKS, "epsilon that is claimed")
+    yield "leak_claimed", Number(line["epsilon"], 0, LEAKS, "epsilon that is claimed")
 
 
 def _roc() -> Iterator[tuple[str, Number]]:

@@ -1,14 +1,8 @@
-"""All numbers of the paper by name, from committed records, into ``paper/numbers.json``.
-
-python -m paper.collected            writes the file
-python -m paper.collected --check    writes nothing, exit status 1 where it would differ
-"""
+"""All numbers of the paper by name, from committed records, for ``paper/numbers.json``."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
@@ -36,14 +30,14 @@ def collect() -> dict[str, Number]:
 
 def package() -> Iterator[tuple[str, Number]]:
     """Yield numbers that are facts of the code."""
-    from dp_synth.audit import auc_test
+    from dp_synth.audit import roc
     from dp_synth.synthesizers import SYNTHESIZERS
 
     count = Number(len(SYNTHESIZERS), 0, "dp_synth/synthesizers/__init__.py", "named ones")
     yield "synthesizers", count
-    least = Number(auc_test.FEWEST_FOR_DELONG, 0, "dp_synth/audit/auc_test.py", "FEWEST_FOR_DELONG")
+    least = Number(roc.FEWEST_FOR_DELONG, 0, "dp_synth/audit/roc.py", "FEWEST_FOR_DELONG")
     yield "delong_runs", least
-    cap = Number(auc_test.LARGEST_FACTOR, 0, "dp_synth/audit/auc_test.py", "LARGEST_FACTOR")
+    cap = Number(roc.LARGEST_FACTOR, 0, "dp_synth/audit/roc.py", "LARGEST_FACTOR")
     yield "factor_cap", cap
 
 
@@ -51,18 +45,3 @@ def document(numbers: Mapping[str, Number]) -> str:
     """Return the text of ``numbers.json``."""
     stored = {name: numbers[name].stored() for name in sorted(numbers)}
     return json.dumps(stored, indent=1, ensure_ascii=False) + "\n"
-
-
-def main() -> None:
-    """Write the file, or compare it."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--check", action="store_true", help="write nothing, tell what differs")
-    text = document(collect())
-    if not parser.parse_args().check:
-        FILE.write_text(text, encoding="utf-8")
-    elif not FILE.exists() or FILE.read_text(encoding="utf-8") != text:
-        sys.exit(f"{FILE.name} is not of the committed records; run python -m paper.collected")
-
-
-if __name__ == "__main__":
-    main()

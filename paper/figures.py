@@ -29,11 +29,13 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
+from experiments.outline import log_axis
+from experiments.scaling.run import draw as scaling
 from paper.accounting_numbers import ACCOUNTING
 from paper.audit_numbers import ROC, RUNS
 from paper.number import Number
 from paper.records import PAPER, ROOT, chosen, lines, number_of
-from paper.utility_numbers import ADULT, EPSILONS, METHODS, SCALING
+from paper.utility_numbers import ADULT, EPSILONS, METHODS, NETWORKS, SCALING
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -45,8 +47,6 @@ COMMITTED = PAPER / "figures"
 SOURCE = "drawn from"
 DRAWN_BY = ("paper/figures.py", "dp_synth/figures/style.py")
 DRAWN_METHODS = ("clique_tree", "aim", "mst", "privbayes", "mwem", "independent")
-REPEATED = ("adult_discrete", "adult_discrete x 10", "adult_discrete x 100")
-TIMED = ("independent", "mst", "clique_tree")
 
 
 def draw(folder: Path) -> list[str]:
@@ -126,9 +126,7 @@ def _sampled(axes: Axes) -> None:
             for x in chosen(ACCOUNTING, plan="sampled", method=method)
         }
         axes.plot(steps, [values[s] for s in steps], color=color, marker="o", label=label)
-    axes.set_xscale("log")
-    axes.set_xticks(steps, [f"{s:,.0f}" for s in steps])
-    axes.set_xticks([], minor=True)
+    log_axis(axes, "x", [round(step) for step in steps])
     axes.tick_params(axis="x", labelsize=6.5)
     axes.set_xlabel("steps")
     axes.set_ylabel("noise multiplier")
@@ -167,9 +165,7 @@ def utility() -> Figure:
     _baseline(left, "independent without noise", "tv", "independent, no noise", "--")
     _baseline(left, "held-out rows", "tv", "fresh real rows", "-.")
     _baseline(right, "real rows", "auc", "real rows", ":")
-    left.set_yscale("log")
-    left.set_yticks([0.01, 0.02, 0.05, 0.1, 0.2], ["0.01", "0.02", "0.05", "0.1", "0.2"])
-    left.set_yticks([], minor=True)
+    log_axis(left, "y", (0.01, 0.02, 0.05, 0.1, 0.2))
     entries = {label: handle for axes in (left, right) for handle, label in _entries(axes)}
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=5)
     return figure
@@ -196,35 +192,6 @@ def _baseline(axes: Axes, name: str, value: str, label: str, dashes: str) -> Non
     axes.axhline(float(np.mean(found)), color=GREY, linestyle=dashes, linewidth=1, label=label)
 
 
-def scaling() -> Figure:
-    """Return seconds and memory of a fit by records and by columns."""
-    figure = new_figure(FULL_WIDTH, 2.5)
-    grid = figure.subplots(1, 4)
-    wide = sorted({str(x["table"]) for x in lines(SCALING) if "columns" in str(x["table"])})
-    looks = lines_of(TIMED)
-    for tables, size, pair in ((REPEATED, "records", grid[:2]), (wide, "columns", grid[2:])):
-        for axes, value, title in zip(
-            pair, ("fit_seconds", "megabytes"), ("CPU seconds", "peak MB"), strict=True
-        ):
-            for method in TIMED:
-                points = sorted(_point(table, method, size, value) for table in tables)
-                look = looks[method]
-                xs, ys = zip(*points, strict=True)
-                axes.plot(xs, ys, color=look.color, marker=look.marker, label=named(method))
-            axes.set_xscale("log")
-            axes.set_yscale("log" if value == "fit_seconds" else "linear")
-            axes.set_ylim(bottom=0 if value == "megabytes" else None)
-            axes.set_xlabel(size)
-            axes.set_title(title)
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return figure
-
-
-def _point(table: str, method: str, size: str, value: str) -> tuple[float, float]:
-    found = [x for x in chosen(SCALING, table=table, synthesizer=method) if "values" in x]
-    return number_of(found[0], size), float(np.mean([number_of(x, value) for x in found]))
-
-
 def power() -> Figure:
     """Return how often each test alarms."""
     return figures.power_curves(pd.DataFrame(lines(RUNS)))[0].get_figure()  # type: ignore[return-value]
@@ -242,5 +209,5 @@ FIGURES: dict[str, tuple[Callable[[], Figure], tuple[str, ...]]] = {
     "utility": (utility, (ADULT,)),
     "power": (power, (RUNS,)),
     "roc": (roc, (ROC,)),
-    "scaling": (scaling, (SCALING,)),
+    "scaling": (scaling, (SCALING, NETWORKS)),
 }

@@ -6,12 +6,14 @@ A table has rows of named numbers, or what others do from ``field.yaml``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 
 import yaml
 
+from dp_synth.figures.style import named
 from paper.accounting_numbers import TARGETS, target
-from paper.audit_numbers import AUDITS, FACTORS, TESTS, series
+from paper.audit_numbers import AUDITS, FACTORS, LEAK_NAMES, TESTS, series
 from paper.documents import markdown
 from paper.number import Number
 from paper.peer_numbers import command, failure, measured_peers
@@ -29,27 +31,13 @@ SHORT = {  # heads of the columns of the feature table
     "audits": "audits",
     "curves": "curves",
 }
-TITLES = {
-    "clique_tree": "clique tree",
-    "aim": "AIM",
-    "mst": "MST",
+TITLES = {  # where a table has other words than a figure
     "mst_published": "MST, as published",
     "mst_as_published": "MST, as published",
-    "privbayes": "PrivBayes",
-    "mwem": "MWEM",
     "independent": "independent columns",
     "noiseless": "independent, no noise",
     "fresh": "fresh real rows",
     "real": "real rows",
-    "dpctgan": "DP-CTGAN",
-    "dpgan": "DPGAN",
-    "marginal_generator": "marginal generator",
-    "patectgan": "PATE-CTGAN",
-    "pategan": "PATE-GAN",
-    "area": "area under the ROC curve",
-    "common_noise": "area, common noise",
-    "gaussian_threshold": "Gaussian threshold",
-    "clopper_pearson": "Clopper-Pearson",
 }
 Names = Mapping[str, Number]
 TABLE = re.compile(r"\{\{table:(\w+)\}\}")
@@ -64,6 +52,22 @@ def shown(name: str, numbers: Names, form: str = "pm") -> str:
 def centred(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a pipe table, the first column to the left and the others in the middle."""
     return markdown(head, rows, "|:--|" + ":-:|" * (len(head) - 1))
+
+
+def of_names(
+    head: Sequence[str],
+    rows: Iterable[tuple[Sequence[str], Sequence[str]]],
+    numbers: Names,
+    form: str = "pm",
+) -> str:
+    """Return a table whose rows are words, and then named numbers."""
+    cells = [[*words, *(shown(name, numbers, form) for name in names)] for words, names in rows]
+    return centred(head, cells)
+
+
+def title(name: str) -> str:
+    """Return what tables call a method or a test."""
+    return TITLES.get(name) or named(name).replace("_", " ")
 
 
 def field(_: Names) -> str:
@@ -123,42 +127,30 @@ def adult(numbers: Names) -> str:
     head = ["", "TV of pairs", "TV, held-out", "AUC", "fit, CPU s", "peak MB"]
     values = ("tv", "tv_holdout", "auc", "seconds", "megabytes")
     methods = [*METHODS, "noiseless", "fresh", "real"]
-    return centred(
-        head,
-        [[TITLES[m], *(shown(f"{m}_{value}_adult", numbers) for value in values)] for m in methods],
-    )
+    rows = [([title(m)], [f"{m}_{value}_adult" for value in values]) for m in methods]
+    return of_names(head, rows, numbers)
 
 
 def adult_all(numbers: Names) -> str:
     """Return TV and AUC of every method at every epsilon."""
-    head = [""]
+    head, rows = [""], []
     for value in ("TV", "AUC"):
         head += [f"{value}, {EPSILONS[0]:g}", *(f"{epsilon:g}" for epsilon in EPSILONS[1:])]
-    rows = [
-        [
-            TITLES[method],
-            *(
-                shown(f"{method}_{value}_adult{suffix(epsilon)}", numbers, "")
-                for value in ("tv", "auc")
-                for epsilon in EPSILONS
-            ),
-        ]
-        for method in METHODS
-    ]
-    return centred(head, rows)
+    for method in METHODS:
+        ends = product(("tv", "auc"), EPSILONS)
+        names = [f"{method}_{value}_adult{suffix(epsilon)}" for value, epsilon in ends]
+        rows.append(([title(method)], names))
+    return of_names(head, rows, numbers, "")
 
 
 def networks(numbers: Names) -> str:
     """Return the networks on coded Adult."""
-    head = ["", "$\\varepsilon$", "TV of pairs", "AUC", "fit, CPU s"]
     rows = []
-    for method in OF_NETWORKS:
-        for epsilon in (1.0, 3.0):
-            cells = [f"{method}_{v}_coded{suffix(epsilon)}" for v in ("tv", "auc", "seconds")]
-            if cells[0] in numbers:
-                row = [TITLES[method], f"{epsilon:g}", *(shown(name, numbers) for name in cells)]
-                rows.append(row)
-    return centred(head, rows)
+    for method, epsilon in product(OF_NETWORKS, (1.0, 3.0)):
+        names = [f"{method}_{v}_coded{suffix(epsilon)}" for v in ("tv", "auc", "seconds")]
+        if names[0] in numbers:
+            rows.append(([title(method), f"{epsilon:g}"], names))
+    return of_names(["", "$\\varepsilon$", "TV of pairs", "AUC", "fit, CPU s"], rows, numbers)
 
 
 def noise(numbers: Names) -> str:
@@ -168,12 +160,9 @@ def noise(numbers: Names) -> str:
     for epsilon, delta in TARGETS:
         end = target(epsilon, delta)
         exponent = f"{delta:.0e}".replace("1e-0", "10^{-") + "}"
-        row = [f"$({epsilon:g}, {exponent})$"]
-        row += [
-            shown(f"mst_noise_{method}_{end}", numbers, "")
-            for method in ("zcdp_basic", "zcdp", "here", "floor")
-        ]
-        rows.append([*row, shown(f"mst_saved_zcdp_{end}", numbers, "") + " %"])
+        names = [f"mst_noise_{method}_{end}" for method in ("zcdp_basic", "zcdp", "here", "floor")]
+        cells = [shown(name, numbers, "") for name in (*names, f"mst_saved_zcdp_{end}")]
+        rows.append([f"$({epsilon:g}, {exponent})$", *cells[:-1], f"{cells[-1]} %"])
     return centred(head, rows)
 
 
@@ -183,8 +172,8 @@ def power(numbers: Names) -> str:
     rows = []
     for test in TESTS:
         needed = [shown(f"power_{test}_{factor}", numbers, "") for factor in FACTORS]
-        rows.append([TITLES[test], *needed, shown(f"power_{test}_false", numbers, "ci")])
-    return centred(head, rows)
+        rows.append(([title(test), *needed], [f"power_{test}_false"]))
+    return of_names(head, rows, numbers, "ci")
 
 
 def ledgers(numbers: Names) -> str:
@@ -200,24 +189,19 @@ def ledgers(numbers: Names) -> str:
     for line in lines(AUDITS):
         epsilon = number_of(line, "epsilon")
         name = f"audit_{series(line)}_{epsilon:g}".replace(".", "_")
-        cells = [shown(f"{name}_{value}", numbers, "") for value in ("proven", "ceiling", "factor")]
-        rows.append([_title(series(line)), f"{epsilon:g}", *cells])
-    return centred(head, rows)
-
-
-def _title(name: str) -> str:
-    return TITLES.get(name, name.replace("_", " "))
+        names = [f"{name}_{value}" for value in ("proven", "ceiling", "factor")]
+        rows.append(([title(series(line)), f"{epsilon:g}"], names))
+    return of_names(head, rows, numbers, "")
 
 
 def leaks(numbers: Names) -> str:
     """Return what an audit proves of PATE-GAN with known leaks planted."""
+    head = ["leak", "AUC of the attack", "proven $\\varepsilon$", "most provable"]
     rows = []
-    for leak in ("none", "shared_partitions", "uncharged_votes", "student_on_real_rows"):
-        cells = [
-            shown(f"leak_{leak}_{value}", numbers, "") for value in ("auc", "epsilon", "ceiling")
-        ]
-        rows.append([leak.replace("_", " "), *cells])
-    return centred(["leak", "AUC of the attack", "proven $\\varepsilon$", "most provable"], rows)
+    for leak in LEAK_NAMES:
+        short = leak.replace(" ", "_")
+        rows.append(([leak], [f"leak_{short}_{v}" for v in ("auc", "epsilon", "ceiling")]))
+    return of_names(head, rows, numbers)
 
 
 def peers(numbers: Names) -> str:
@@ -256,7 +240,7 @@ def _peer(name: str) -> str:
     read = yaml.safe_load(FIELD.read_text(encoding="utf-8"))["libraries"]
     found = [x for x in read if x["name"].removesuffix("-synth") == library]
     version = f" {found[0]['version']}" if found else ""
-    return f"{found[0]['name'] if found else library}{version}, {_title(method)}"
+    return f"{found[0]['name'] if found else library}{version}, {title(method)}"
 
 
 TABLES: dict[str, Callable[[Names], str]] = {

@@ -15,7 +15,7 @@ import pandas as pd
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.attacks import ATTACKS, Attack, AttackerView, ClosestRecord
 from dp_synth.attacks.excess_risk import ExcessRisk, Guess
-from dp_synth.attacks.risk_table import GUESSES
+from dp_synth.attacks.registry import GUESSES
 from dp_synth.inference import independent_model
 from dp_synth.mechanisms import measure
 from dp_synth.metrics import METRICS, Estimate, Metric

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from experiments.audit_tightness import audits
+from experiments.audit_tightness import tables as audit_tables
 
-from benchmarks import attacks, audit_tables
+from benchmarks import attacks
 from dp_synth.records import Spread
 
 

@@ -21,7 +21,7 @@ from dp_synth import checkpoint as checkpoints  # noqa: E402
 from dp_synth.checkpoint import Checkpoint  # noqa: E402
 from dp_synth.mechanisms import dp_sgd  # noqa: E402
 from dp_synth.nn import gan  # noqa: E402
-from dp_synth.nn.progress import Progress, watching  # noqa: E402
+from dp_synth.progress import Progress, watching_training  # noqa: E402
 
 SETTINGS = {"steps": 26, "rate": 0.1, "fakes": 32, "critic_width": 8, "generator_width": 8}
 RECIPE = DPCTGAN(**SETTINGS, components=64)
@@ -68,7 +68,7 @@ def stop_at(step: int):  # type: ignore[no-untyped-def]
         if progress.step >= step:
             raise Stopped
 
-    return watching(watcher)
+    return watching_training(watcher)
 
 
 def fitted(
@@ -144,7 +144,7 @@ def test_steps_charged_after_the_checkpoint_are_spent(seed: int | None, tmp_path
     stopped(tmp_path, 14, seed=seed)  # in the second block, which is charged whole
     assert steps_charged(tmp_path) == 20
     seen: list[int] = []
-    with watching(lambda progress: seen.append(progress.step)):
+    with watching_training(lambda progress: seen.append(progress.step)):
         release = fitted(tmp_path, seed=seed)
     assert min(seen) > 20
     assert max(seen) == 26
@@ -175,7 +175,7 @@ def test_between_two_writes_the_wait_is_kept(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
     written = []
     monkeypatch.setattr(checkpoints.Keeper, "_write", lambda *_: written.append(now[0]))
-    with watching(lambda progress: now.__setitem__(0, 10.0 * progress.step)):
+    with watching_training(lambda progress: now.__setitem__(0, 10.0 * progress.step)):
         fitted(tmp_path, seconds=120.0)
     assert written == [0.0, 190.0]  # not at 90, after the first block, since 120 is more
 
@@ -200,7 +200,7 @@ def test_a_process_that_still_lives_cannot_charge_what_another_has_used(tmp_path
             seen.append(progress.step)
             fitted(tmp_path)
 
-    with watching(go_on_elsewhere), pytest.raises(BudgetExceeded, match="other processes"):
+    with watching_training(go_on_elsewhere), pytest.raises(BudgetExceeded, match="other processes"):
         fitted(tmp_path)
     assert steps_charged(tmp_path) == 26
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from scipy.stats import binom
 
-from benchmarks.coverage import measured
-from benchmarks.coverage_laws import CASES, Case
+from experiments.verified.coverage import measured
+from experiments.verified.laws import CASES, Case
 
 REPEATS = 60
 CHANCE = 1e-6  # that a test of honest intervals fails
 # Beside nominal: laws that are not normal, where quantiles of Student are not exact.
 ROUGH = 0.03
-# The rest takes longer, or is exact by construction: benchmarks/coverage.py has the whole table.
+# The rest takes longer, or is exact by construction: experiments/verified has all of them.
 LIGHT = (
     "Scores.auc, by run",
     "Scores.auc, by target",

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dp_synth.benchmark.reruns import LiveCell
+from dp_synth.benchmark.diff import LiveCell
 from dp_synth.synthesizers.dpgan import DPGAN
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "dpgan_steadiness.jsonl"

@@ -157,4 +157,6 @@ def test_another_version_gives_its_package_and_none_of_its_scripts(tmp_path: Pat
         (tmp_path / folder).mkdir()
         told = f"print({text!r})\nraise SystemExit(0)\n"
         (tmp_path / folder / "__init__.py").write_text(told, encoding="utf-8")
-    assert lines_by(tmp_path, "measured") == ["the other package"]  # which it imports first
+    assert lines_by(tmp_path, "benchmarks.measured") == [
+        "the other package"
+    ]  # which it imports first

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from benchmarks import pate_tables
-from benchmarks.study import PUBLISHED, classifiers, place, statistic
+from experiments.pate_protocol import tables as pate_tables
+from experiments.pate_protocol.study import PUBLISHED, classifiers, place, statistic
+from experiments.what_leaks_buy.run import DRAWN
 
 NAMES = tuple(classifiers())
 
@@ -45,14 +45,13 @@ def test_tables_are_drawn_from_records(tmp_path: Path) -> None:
         for seed in (0, 1)
     ]
     values = {"epsilon": 1.25, "ceiling": 5.0, "attack_auc": 0.8, "runs": 600.0}
-    values |= {"epsilon_if_gaussian": 2.0}
-    audit = {"leak": "shared", "kind": "audit", "values": values}
-    for name, records in (("pate_protocol", trainings), ("pate_leaks", [*fits, audit])):
+    audits = [{"leak": leak, "kind": "audit", "values": values} for leak in ("none", "shared")]
+    for name, records in (("pate_protocol", trainings), ("pate_leaks", [*fits, *audits])):
         lines = "".join(json.dumps(record) + "\n" for record in records)
         (tmp_path / f"{name}.jsonl").write_text(lines)
     line = pate_tables.protocol_table(tmp_path).splitlines()[2]
     assert "| 2 x 2 | 0.900 / 0.250 | 3 / 6 of 7 | 0.800 ±" in line
-    shared = pate_tables.leaks_table(tmp_path).splitlines()[3]
-    assert "+0.250 ± 0.000" in shared
-    assert "| 0.800 | 1.25 of 5.00 |  | 600 |" in shared
+    shared = DRAWN["pate leaks"](tmp_path).splitlines()[3]
+    assert "+0.2500 ± 0.0000" in shared
+    assert "| 1.25 | 5.00 | 0.800 |" in shared
     assert "borealisai | 0.943 / 0.561" in pate_tables.published_table()

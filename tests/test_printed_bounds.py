@@ -146,8 +146,8 @@ def test_short_numbers_stand_and_long_ones_are_rounded_outwards() -> None:
 
 def test_a_progress_bar_says_no_less_than_is_certified() -> None:
     pytest.importorskip("torch", reason="the extra 'deep' is not installed")
-    from dp_synth.cli.progress import describe as shown
-    from dp_synth.nn.progress import Progress
+    from dp_synth.cli.outputs import describe as shown
+    from dp_synth.progress import Progress
 
     assert shown(Progress(1, 2, 1.0, 0.50049)).endswith("epsilon 0.501")
 

@@ -16,8 +16,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "docs"))
 
 from blocks import blocks, check_command, command_lines
+from experiments.audit_tightness.tables import power_table
 
-from benchmarks.audit_tables import power_table
 from dp_synth.attacks import ATTACKS
 
 ROOT = Path(__file__).parents[1]

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
@@ -25,6 +26,8 @@ PLACES = ("docs/site", "benchmarks", "experiments", "notebooks", "tests", "paper
 OWN = {path.stem: path for place in PLACES for path in (ROOT / place).rglob("*.py")}
 """Files of this repository that tests import by their bare names."""
 OWNERS = packages_distributions()
+SCRIPTS = ("benchmarks", "experiments", "paper")
+ROOTS = ("dp_synth", *SCRIPTS)
 
 
 def installed_with(extra: str) -> set[str]:
@@ -95,6 +98,46 @@ def test_tests_import_nothing_but_what_make_test_installs() -> None:
     assert [x for path in tests for x in unknown_imports(path, there, everywhere=True)] == []
     assert "docutils" not in there
     assert "sphinx" not in there
+
+
+def taken(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Modules of this repository and the names that code takes from them, in functions as well.
+
+    What is tried in a block that knows another way is left out.
+    """
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Try) and "ImportError" in map(ast.unparse, caught(node)):
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ROOTS:
+            yield from ((str(node.module), alias.name) for alias in node.names)
+        yield from taken(node)
+
+
+def caught(node: ast.Try) -> Iterator[ast.expr]:
+    """Errors that a block catches."""
+    return (handler.type for handler in node.handlers if handler.type is not None)
+
+
+def is_there(module: str, name: str) -> bool:
+    """Whether a module has a name, or a module of that name beside it."""
+    try:
+        if hasattr(import_module(module), name):
+            return True
+        import_module(f"{module}.{name}")
+    except ModuleNotFoundError as error:
+        return not str(error.name).startswith(ROOTS)  # of a library that is not installed here
+    return True
+
+
+@pytest.mark.parametrize("folder", SCRIPTS)
+def test_what_scripts_take_from_this_repository_is_there(folder: str) -> None:
+    wanted = {
+        (str(path.relative_to(ROOT)), module, name)
+        for path in (ROOT / folder).rglob("*.py")
+        for module, name in taken(ast.parse(path.read_text("utf-8")))
+    }
+    assert wanted
+    assert [one for one in sorted(wanted) if not is_there(*one[1:])] == []
 
 
 @pytest.mark.parametrize("target", ["test", "benchmark", "lint", "docs", "test-browser"])

@@ -10,8 +10,8 @@ import pytest
 
 from dp_synth.accounting import PrivacyBudget, events
 from dp_synth.attacks import ATTACKS
+from dp_synth.attacks.article_29 import Guessing
 from dp_synth.attacks.reconstruction import ReconSyn
-from dp_synth.attacks.singling_out import Guessing
 from dp_synth.checkpoint import Checkpoint
 from dp_synth.errors import InputError
 from dp_synth.settings import check_settings, read_setting

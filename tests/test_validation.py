@@ -13,7 +13,7 @@ from scipy.stats import binom
 
 import dp_synth as dps
 from dp_synth.accounting import ADJACENCIES, Accountant, Adjacency, Gaussians, Plan, PrivacyBudget
-from dp_synth.audit.ledger_checks import answers_are_charged, ledger_adds_up
+from dp_synth.audit.checks import answers_are_charged, ledger_adds_up
 from dp_synth.audit.likelihood_ratio import Comparison, GaussianComparison, LikelihoodRatios
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError, SchemaError

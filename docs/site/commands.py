@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from typer.main import get_command
 
 from dp_synth.cli import app
+from paper.documents import markdown
 
 
 def command_line() -> str:
@@ -14,19 +16,19 @@ def command_line() -> str:
     return "\n\n".join(_command(path, command) for path, command in commands())
 
 
-def commands() -> Iterator[tuple[str, object]]:
+def commands() -> Iterator[tuple[str, Any]]:
     """Yield each command that does something, by all words that call it."""
     yield from _walk("dp-synth", get_command(app))
 
 
-def options(command: object) -> set[str]:
+def options(command: Any) -> set[str]:
     """Return every spelling of every option of a command."""
-    named = [p for p in command.params if p.param_type_name == "option"]  # type: ignore[attr-defined]
+    named = [p for p in command.params if p.param_type_name == "option"]
     spelt = {text for p in named for text in (*p.opts, *p.secondary_opts)}
     return spelt | {"--help", "-h"}
 
 
-def _walk(path: str, command: object) -> Iterator[tuple[str, object]]:
+def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     inside = getattr(command, "commands", None)
     if inside is None:
         yield path, command
@@ -35,40 +37,37 @@ def _walk(path: str, command: object) -> Iterator[tuple[str, object]]:
         yield from _walk(f"{path} {name}", child)
 
 
-def _command(path: str, command: object) -> str:
-    parameters = [p for p in command.params if not p.hidden]  # type: ignore[attr-defined]
-    rows = [_row(one) for one in parameters]
-    said = " ".join((command.help or "").split("\n\n", 1)[0].split())  # type: ignore[attr-defined]
-    more = "\n\n".join(
-        " ".join(text.split())
-        for text in (command.help or "").split("\n\n")[1:]  # type: ignore[attr-defined]
-    )
-    parts = [f"## `{path}`", said, more]
-    if rows:
-        parts.append("\n".join(["| argument | what it is | default |", "|---|---|---|", *rows]))
-    return "\n\n".join(part for part in parts if part)
+def _command(path: str, command: Any) -> str:
+    said = [" ".join(text.split()) for text in (command.help or "").split("\n\n")]
+    rows = [_row(one) for one in command.params if not one.hidden]
+    table = markdown(["argument", "what it is", "default"], rows) if rows else ""
+    return "\n\n".join(part for part in (f"## `{path}`", *said, table) if part)
 
 
-def _row(parameter: object) -> str:
+def _row(parameter: Any) -> list[str]:
     """Return the table row of an argument or an option."""
-    is_option = parameter.param_type_name == "option"  # type: ignore[attr-defined]
-    spelt = ", ".join(f"`{text}`" for text in (*parameter.opts, *parameter.secondary_opts))  # type: ignore[attr-defined]
-    called = parameter.metavar or parameter.name.upper()  # type: ignore[attr-defined]
+    spelt = ", ".join(f"`{text}`" for text in (*parameter.opts, *parameter.secondary_opts))
+    called = parameter.metavar or parameter.name.upper()
+    is_option = parameter.param_type_name == "option"
     name = spelt if is_option else "`{}`".format(called.replace("|", "\\|"))
-    default = parameter.default  # type: ignore[attr-defined]
-    if parameter.required:  # type: ignore[attr-defined]
+    default = parameter.default
+    if parameter.required:
         shown = "must be given"
     elif default is None or default is False or default in ((), []):
         shown = ""
-    elif default is True:
-        shown = f"`{parameter.opts[0]}`"  # type: ignore[attr-defined]
     else:
-        shown = f"`{default}`"
-    return f"| {name} | {_cell(parameter.help or '')} | {shown} |"  # type: ignore[attr-defined]
+        shown = f"`{parameter.opts[0] if default is True else default}`"
+    return [name, cell(parameter.help or "").replace("<", "&lt;"), shown]
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+def cell(text: str) -> str:
+    """Return a text as one line of a table's cell, its code as Markdown has it."""
+    return " ".join(text.split()).replace("|", "\\|").replace("``", "`")
+
+
+def first_line(kind: object) -> str:
+    """Return the first paragraph of a docstring as a table's cell."""
+    return cell((kind.__doc__ or "").split("\n\n", 1)[0])
 
 
 PARTS = {"commands": command_line}

@@ -6,9 +6,10 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import get_args
+from typing import Any, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
+from commands import cell, first_line
 from pydantic import BaseModel
 
 from dp_synth.accounting import event_file, events
@@ -28,8 +29,8 @@ from dp_synth.report.publishable import Publishable
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, IdColumn, NumericColumn, Schema
 from dp_synth.schema.constraints import Constraint, Function
 from dp_synth.schema.formats import NumberFormat
+from paper.documents import markdown
 
-HEAD = "| key | what it takes | default |\n|---|---|---|"
 WORDS = {
     "string": "text",
     "number": "number",
@@ -37,7 +38,7 @@ WORDS = {
     "boolean": "true or false",
     "object": "a mapping",
 }
-Json = Mapping[str, object]
+Json = Mapping[str, Any]
 
 GRID: Mapping[str, type[BaseModel]] = {
     "The file": Grid,
@@ -101,44 +102,37 @@ def policy() -> str:
 def records() -> str:
     """Return the columns of benchmark records."""
     kinds = {str: "text", float: "number", int: "whole number"}
-    rows = [
-        f"| `{name}` | {kinds[kind]} | {RECORDS[name]} |" for name, kind in RECORD_COLUMNS.items()
-    ]
-    return "\n".join(["| column | kind | what it holds |", "|---|---|---|", *rows])
+    rows = [[f"`{name}`", kinds[kind], RECORDS[name]] for name, kind in RECORD_COLUMNS.items()]
+    return markdown(["column", "kind", "what it holds"], rows)
 
 
 def ledger() -> str:
     """Return the fields of a ledger's entries and the events that they may hold."""
-    fields = [f"| `{f.name}` | {_annotation(f.type)} |" for f in dataclasses.fields(Entry)]
-    rows = [f"| `{kind.__name__}` | {_fields(kind)} | {_first_line(kind)} |" for kind in _events()]
-    return "\n\n".join(
-        [
-            "## Fields of an entry",
-            "\n".join(["| field | what it holds |", "|---|---|", *fields]),
-            "## Events",
-            "\n".join(["| event | fields | what happened |", "|---|---|---|", *rows]),
-        ]
-    )
+    fields = markdown(["field", "what it holds"], _annotations(Entry))
+    events_table = _of_events("event", {kind.__name__: kind for kind in _events()})
+    return f"## Fields of an entry\n\n{fields}\n\n## Events\n\n{events_table}"
 
 
 def event_files() -> str:
     """Return the kinds of events that an event file may name."""
-    rows = [
-        f"| `{name}` | {_fields(kind)} | {_first_line(kind)} |"
-        for name, kind in event_file.KINDS.items()
-    ]
-    return "\n".join(["| kind | fields | what happened |", "|---|---|---|", *rows])
+    return _of_events("kind", event_file.KINDS)
+
+
+def _of_events(head: str, kinds: Mapping[str, type]) -> str:
+    rows = [[f"`{name}`", _fields(kind), first_line(kind)] for name, kind in kinds.items()]
+    return markdown([head, "fields", "what happened"], rows)
 
 
 def card() -> str:
     """Return the fields of a card's two parts."""
-    parts = {"`publishable`": Publishable, "`internal`": InternalPart}
     texts = []
-    for title, kind in parts.items():
-        rows = [f"| `{f.name}` | {_annotation(f.type)} |" for f in dataclasses.fields(kind)]
-        texts += [f"## {title}", _first_line(kind)]
-        texts.append("\n".join(["| field | kind |", "|---|---|", *rows]))
+    for title, kind in {"`publishable`": Publishable, "`internal`": InternalPart}.items():
+        texts += [f"## {title}", first_line(kind), markdown(["field", "kind"], _annotations(kind))]
     return "\n\n".join(texts)
+
+
+def _annotations(kind: type) -> list[list[str]]:
+    return [[f"`{f.name}`", f"`{cell(str(f.type))}`"] for f in dataclasses.fields(kind)]
 
 
 def _events() -> list[type]:
@@ -157,7 +151,9 @@ def _sections(kinds: Mapping[str, type[BaseModel]]) -> str:
 def _about(kind: type) -> str:
     """Return what a class says of itself, its examples left out."""
     paragraphs = (kind.__doc__ or "").split(">>>", 1)[0].split("\n\n")
-    return "\n\n".join(_plain(text) for text in paragraphs if text.strip())
+    return "\n\n".join(
+        " ".join(text.split()).replace("``", "`") for text in paragraphs if text.strip()
+    )
 
 
 def _keys(kind: type[BaseModel]) -> str:
@@ -169,9 +165,8 @@ def _keys(kind: type[BaseModel]) -> str:
         default = "must be given" if name in needed else _default(what)
         field = next(f for key, f in kind.model_fields.items() if name in (key, f.alias))
         limits = list(dict.fromkeys(_limits((field.annotation, *field.metadata))))
-        told = ", ".join([_kind(what, parts), *limits])
-        rows.append(f"| `{name}` | {told} | {default} |")
-    return "\n".join([HEAD, *rows])
+        rows.append([f"`{name}`", ", ".join([_kind(what, parts), *limits]), default])
+    return markdown(["key", "what it takes", "default"], rows)
 
 
 def _default(what: Json) -> str:
@@ -184,11 +179,9 @@ def _kind(what: Json, parts: Json) -> str:
     if "$ref" in what:
         name = str(what["$ref"]).rsplit("/", 1)[-1]
         part = parts[name]
-        assert isinstance(part, dict)
         return f"a mapping, see {_words(name)}" if "properties" in part else _kind(part, parts)
     if "enum" in what or "const" in what:
         values = what.get("enum", [what.get("const")])
-        assert isinstance(values, list)
         return (
             "one of " + ", ".join(f"`{value}`" for value in values)
             if values[1:]
@@ -202,7 +195,6 @@ def _kind(what: Json, parts: Json) -> str:
             return ", or ".join(dict.fromkeys(told))
     if what.get("type") == "array":
         inside = what.get("items", {})
-        assert isinstance(inside, dict)
         return f"a list: {_kind(inside, parts)}"
     return WORDS.get(str(what.get("type", "")), "a value")
 
@@ -233,22 +225,6 @@ def _words(name: str) -> str:
 def _fields(kind: type) -> str:
     named = [f"`{f.name}`" for f in dataclasses.fields(kind)]
     return ", ".join(named) or "none"
-
-
-def _annotation(kind: object) -> str:
-    return f"`{_cell(str(kind))}`"
-
-
-def _first_line(kind: type) -> str:
-    return _cell(_plain((kind.__doc__ or "").split("\n\n", 1)[0]))
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).replace("``", "`")
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 PARTS = {

@@ -47,7 +47,7 @@ BITS_GAIN = 1.5
 SPARE_SHARE = {True: 1 / 2, False: 1 / 12}
 """Part that thresholds take of the delta which everything else leaves, of bits and of counts.
 
-Thresholds are then within 4 % of the least of one cost (`benchmarks/open_columns.py`).
+Thresholds are then within 4 % of the least of one cost (`experiments/open-columns/run.py`).
 """
 
 

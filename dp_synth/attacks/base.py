@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -12,14 +12,16 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dp_synth.attacks.view import AttackerView
-from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
+from dp_synth.frames import overlap as overlap
+from dp_synth.frames import refuse_shared
 from dp_synth.settings import check_settings
 from dp_synth.transcript import Answer
+from dp_synth.types import Floats
 
 Measures = Literal["membership", "similarity, not privacy"]
 
-Aimed = Callable[[pd.DataFrame], NDArray[np.float64]]
+Aimed = Callable[[pd.DataFrame], Floats]
 """Scores of certain targets as a function of the synthetic table."""
 
 
@@ -41,6 +43,8 @@ class Attack(ABC):
     needs_reference: ClassVar[bool] = False
     needs_transcript: ClassVar[bool] = False
     uses: ClassVar[tuple[str, ...]] = ()
+    LEAST: ClassVar[Mapping[str, float]] = {}  # of settings, by name
+    ABOVE: ClassVar[Mapping[str, float]] = {}
 
     def __post_init__(self) -> None:
         """Raise InputError for a setting of the wrong kind; subclasses go on from there."""
@@ -63,7 +67,7 @@ class Attack(ABC):
         more = f"; uses {', '.join(cls.uses)} where known" if cls.uses else ""
         return ", ".join(cls.needs()) + more
 
-    def scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         """Return one finite number per target; higher means "member".
 
         InputError when ``view`` lacks what the attack needs, and for scores that are no numbers.
@@ -82,7 +86,7 @@ class Attack(ABC):
             self._transcript(view)
         score = self._aimed(targets, view)
 
-        def _checked(synthetic: pd.DataFrame) -> NDArray[np.float64]:
+        def _checked(synthetic: pd.DataFrame) -> Floats:
             scores = score(synthetic)
             if scores.shape != (len(targets),) or not np.isfinite(scores).all():
                 raise InputError(
@@ -93,7 +97,7 @@ class Attack(ABC):
         return _checked
 
     @abstractmethod
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]: ...
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats: ...
 
     def _aimed(self, targets: pd.DataFrame, view: AttackerView) -> Aimed:
         return lambda synthetic: self._scores(targets, replace(view, synthetic=synthetic))
@@ -117,7 +121,7 @@ class Attack(ABC):
 
 def set_scores(
     scores: ArrayLike, sets: Sequence[object] | pd.Series
-) -> tuple[NDArray[np.float64], NDArray[np.generic]]:
+) -> tuple[Floats, NDArray[np.generic]]:
     """Return the mean score of each set of targets, a household or all records of a person.
 
     ``sets`` names the set of each score; the second array has the names, in order. ValueError

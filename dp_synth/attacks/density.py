@@ -17,16 +17,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.special import logsumexp
+from scipy.special import logit, logsumexp
 
 from dp_synth.attacks.base import Aimed, Attack
 from dp_synth.attacks.neighbours import MixedRecords, parted
 from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
-from dp_synth.metrics.fidelity import MOST_CELLS, Attribute, Binning, attributes_of, cells_of
+from dp_synth.metrics.fidelity import (
+    MOST_CELLS,
+    Attribute,
+    Axes,
+    Binning,
+    attributes_of,
+    cells_of,
+    joint_keys,
+)
+from dp_synth.metrics.models import MODELS, features_of, learn_and_predict
 from dp_synth.progress import part_of_work, told
 from dp_synth.schema import Schema
-from dp_synth.types import Floats
+from dp_synth.types import Codes, Floats, Integers
 
 CELLS = 50  # of a column whose cells are not public
 MIN_ODDS = 1e-3  # where noise made a count negative
@@ -36,8 +45,6 @@ FAR = 1e-250  # below this sum of kernels, of 1 at a centre each, they are added
 RIDGE = 0.01  # of the variance of a standardised number
 HELD = 8_000_000  # distances held at once
 GROUPS = 4  # of rows for each that is looked for
-
-Axes = tuple[int, ...]  # positions of the attributes of a clique
 
 
 def likely_cells(schema: Schema, reference: pd.DataFrame) -> Binning:
@@ -62,12 +69,8 @@ def counts_at(
     The first of ``codes`` are the targets; all have shape (records, attributes).
     """
     stacked = np.concatenate([table[:, clique] for table in codes]).astype(np.int64)
-    keys, cells = np.zeros(len(stacked), dtype=np.int64), 1
-    for place, axis in enumerate(clique):
-        keys, cells = keys * sizes[axis] + stacked[:, place], cells * sizes[axis]
-        if cells > MOST_CELLS:
-            present, keys = np.unique(keys, return_inverse=True)
-            cells = len(present)
+    own = tuple(range(len(clique)))
+    keys, cells = joint_keys(stacked, [sizes[axis] for axis in clique], own)
     parts = np.split(keys, np.cumsum([len(table) for table in codes])[:-1])
     return [np.bincount(part, minlength=cells)[parts[0]].astype(np.float64) for part in parts[1:]]
 
@@ -81,21 +84,21 @@ class Cells:
 
     clique: Axes
     sizes: tuple[int, ...]
-    codes: NDArray[np.int32]
-    keys: NDArray[np.int64] | None  # None where there are too many cells to number them all
+    codes: Codes
+    keys: Integers | None  # None where there are too many cells to number them all
 
     @classmethod
-    def of(cls, codes: NDArray[np.int32], sizes: tuple[int, ...], clique: Axes) -> Cells:
+    def of(cls, codes: Codes, sizes: tuple[int, ...], clique: Axes) -> Cells:
         """Return the cells of records that are ``codes``, of shape (records, attributes)."""
         few = prod(sizes[axis] for axis in clique) <= MOST_CELLS
-        return cls(clique, sizes, codes, _keys(codes, sizes, clique) if few else None)
+        return cls(clique, sizes, codes, joint_keys(codes, sizes, clique)[0] if few else None)
 
-    def counts(self, codes: NDArray[np.int32]) -> Floats:
+    def counts(self, codes: Codes) -> Floats:
         """Return how many records of another table share each record's cell."""
         if self.keys is None:
             return counts_at([self.codes, codes], self.sizes, self.clique)[0]
-        cells = prod(self.sizes[axis] for axis in self.clique)
-        counts = np.bincount(_keys(codes, self.sizes, self.clique), minlength=cells)
+        keys, cells = joint_keys(codes, self.sizes, self.clique)
+        counts = np.bincount(keys, minlength=cells)
         return counts[self.keys].astype(np.float64)
 
     def first(self) -> NDArray[np.intp]:
@@ -103,14 +106,6 @@ class Cells:
         if self.keys is None:
             return np.unique(self.codes[:, self.clique], axis=0, return_index=True)[1]
         return np.unique(self.keys, return_index=True)[1]
-
-
-def _keys(codes: NDArray[np.int32], sizes: Sequence[int], clique: Axes) -> NDArray[np.int64]:
-    keys = codes[:, clique[0]].astype(np.int64)
-    for axis in clique[1:]:
-        keys *= sizes[axis]
-        keys += codes[:, axis]
-    return keys
 
 
 def log_odds(counts: Floats, expected: Floats, variance: Floats | float) -> Floats:
@@ -152,22 +147,19 @@ class DensityRatio(Attack):
 
     degree: int = 2
     smoothing: float = 0.05
-    name: ClassVar[str] = "density_ratio"
-    figure_label: ClassVar[str] = "density ratio"
-    question: ClassVar[str] = (
-        "Are fitted records likelier in the table than elsewhere (pairs of columns)?"
-    )
-    cites: ClassVar[tuple[str, ...]] = ("breugel2023",)
-    needs_reference: ClassVar[bool] = True
+    name = "density_ratio"
+    figure_label = "density ratio"
+    question = "Are fitted records likelier in the table than elsewhere (pairs of columns)?"
+    cites = ("breugel2023",)
+    needs_reference = True
+    ABOVE: ClassVar = {"smoothing": 0}
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.degree not in (1, 2):
             raise InputError(f"degree must be 1 or 2, got {self.degree}")
-        if not self.smoothing > 0:
-            raise InputError(f"smoothing must be above 0, got {self.smoothing}")
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         return self._aimed(targets, view)(view.synthetic)
 
     def _aimed(self, targets: pd.DataFrame, view: AttackerView) -> Aimed:
@@ -179,7 +171,7 @@ class DensityRatio(Attack):
         usual = self._log_density(cells, binning.codes(reference))
         return lambda synthetic: self._log_density(cells, binning.codes(synthetic)) - usual
 
-    def _log_density(self, cells: list[Cells], codes: NDArray[np.int32]) -> NDArray[np.float64]:
+    def _log_density(self, cells: list[Cells], codes: Codes) -> Floats:
         """Return the mean log share of each target's cells in a table."""
         total = np.zeros(len(cells[0].codes))
         for one in cells:
@@ -344,20 +336,14 @@ class KernelDensityRatio(Attack):
     """
 
     ridge: float = RIDGE
-    name: ClassVar[str] = "domias"
-    figure_label: ClassVar[str] = "DOMIAS"
-    question: ClassVar[str] = (
-        "Are fitted records likelier in the table than elsewhere (kernel densities)?"
-    )
-    cites: ClassVar[tuple[str, ...]] = ("breugel2023",)
-    needs_reference: ClassVar[bool] = True
+    name = "domias"
+    figure_label = "DOMIAS"
+    question = "Are fitted records likelier in the table than elsewhere (kernel densities)?"
+    cites = ("breugel2023",)
+    needs_reference = True
+    ABOVE: ClassVar = {"ridge": 0}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.ridge > 0:
-            raise InputError(f"ridge must be above 0, got {self.ridge}")
-
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         reference = self._reference(view)
         space = Standardised.from_frame(view.schema, reference)
         distinct, places = once(targets, view.schema)
@@ -427,22 +413,15 @@ class GenLRA(Attack):
 
     nearest: int = 200
     ridge: float = RIDGE
-    name: ClassVar[str] = "gen_lra"
-    figure_label: ClassVar[str] = "Gen-LRA"
-    question: ClassVar[str] = (
-        "Would the table be likelier, had the record been among the fitted ones?"
-    )
-    cites: ClassVar[tuple[str, ...]] = ("ward2025",)
-    needs_reference: ClassVar[bool] = True
+    name = "gen_lra"
+    figure_label = "Gen-LRA"
+    question = "Would the table be likelier, had the record been among the fitted ones?"
+    cites = ("ward2025",)
+    needs_reference = True
+    LEAST: ClassVar = {"nearest": 1}
+    ABOVE: ClassVar = {"ridge": 0}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.nearest < 1:
-            raise InputError(f"nearest must be 1 or more, got {self.nearest}")
-        if not self.ridge > 0:
-            raise InputError(f"ridge must be above 0, got {self.ridge}")
-
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         reference = self._reference(view)
         space = Standardised.from_frame(view.schema, reference)
         distinct, places = once(targets, view.schema)
@@ -496,3 +475,41 @@ def _largest(values: Floats, count: int) -> NDArray[np.intp]:
         near = np.flatnonzero(row >= floor)
         places[:] = near[np.argpartition(-row[near], count - 1)[:count]]
     return result
+
+
+MIN_PROBABILITY = 1e-12  # of a probability, so that its logit is finite
+
+
+@dataclass(frozen=True)
+class SyntheticClassifier(Attack):
+    """Score by the log odds that a record is synthetic, learned against reference records.
+
+    LOGAN without access to the model (Hayes, Melis, Danezis & De Cristofaro 2019,
+    arXiv:1705.07663), with a classifier in place of a discriminator. Ties are left as they are.
+    """
+
+    model: str = "gradient_boosting"
+    seed: int = 0
+    name = "classifier"
+    figure_label = "classifier"
+    question = "Does a model that tells the table from other people know fitted records?"
+    cites = ("hayes2019",)
+    needs_reference = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.model not in MODELS:
+            raise InputError(f"model must be one of {', '.join(MODELS)}, got {self.model!r}")
+
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
+        tables = (view.synthetic, self._reference(view))
+        schema = view.schema.model_copy(update={"label": None, "positive": None})
+        aims, kinds = features_of(targets, schema)
+        features = [features_of(table, schema)[0] for table in tables]
+        if not (len(targets) and all(map(len, tables))):
+            return np.zeros(len(targets))
+        labels = np.repeat(np.array([1, 0], dtype=np.int32), [len(table) for table in tables])
+        model = MODELS[self.model](kinds, self.seed)
+        chances = learn_and_predict(model, np.concatenate(features), labels, aims)[:, 1]
+        odds: Floats = logit(np.clip(chances, MIN_PROBABILITY, 1 - MIN_PROBABILITY))
+        return odds

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.attacks.base import Aimed, Attack, Measures
+from dp_synth.attacks.base import Aimed, Attack
 from dp_synth.attacks.neighbours import MISSING as FAR_AWAY
 from dp_synth.attacks.neighbours import (
     MixedRecords,
@@ -21,10 +21,10 @@ from dp_synth.attacks.neighbours import (
     public_range,
 )
 from dp_synth.attacks.view import AttackerView
-from dp_synth.errors import InputError
 from dp_synth.metrics.fidelity import Attribute, attributes_of, cells_of
 from dp_synth.progress import part_of_work
 from dp_synth.schema import Schema
+from dp_synth.types import Flags, Floats
 
 NEIGHBOURS = 5
 MISSING = -1e300  # the value of a missing number: below every other, so that no range holds it
@@ -41,13 +41,13 @@ class ClosestRecord(Attack):
     pairs says nothing about what leaks; it is here because release reviews ask for it.
     """
 
-    name: ClassVar[str] = "closest_record"
-    figure_label: ClassVar[str] = "closest record"
-    question: ClassVar[str] = "Are fitted records closer to the synthetic table?"
-    cites: ClassVar[tuple[str, ...]] = ("yao2025",)
-    measures: ClassVar[Measures] = "similarity, not privacy"
+    name = "closest_record"
+    figure_label = "closest record"
+    question = "Are fitted records closer to the synthetic table?"
+    cites = ("yao2025",)
+    measures = "similarity, not privacy"
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         return self._aimed(targets, view)(view.synthetic)
 
     def _aimed(self, targets: pd.DataFrame, view: AttackerView) -> Aimed:
@@ -63,18 +63,14 @@ class NearestRecords(Attack):
     """
 
     neighbours: int = NEIGHBOURS
-    name: ClassVar[str] = "nearest_records"
-    figure_label: ClassVar[str] = "nearest records"
-    question: ClassVar[str] = "Are fitted records close to several synthetic ones?"
-    cites: ClassVar[tuple[str, ...]] = ("hilprecht2019",)
-    measures: ClassVar[Measures] = "similarity, not privacy"
+    name = "nearest_records"
+    figure_label = "nearest records"
+    question = "Are fitted records close to several synthetic ones?"
+    cites = ("hilprecht2019",)
+    measures = "similarity, not privacy"
+    LEAST: ClassVar = {"neighbours": 1}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.neighbours < 1:
-            raise InputError(f"neighbours must be 1 or more, got {self.neighbours}")
-
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         return -mean_nearest_distance(
             targets, view.synthetic, view.schema, neighbours=self.neighbours
         )
@@ -91,13 +87,13 @@ class RecordsWithinRadius(Attack):
     counts the closer record scores higher, by less than one.
     """
 
-    name: ClassVar[str] = "records_within_radius"
-    figure_label: ClassVar[str] = "records within a radius"
-    question: ClassVar[str] = "Do more synthetic records lie around fitted records?"
-    cites: ClassVar[tuple[str, ...]] = ("hilprecht2019",)
-    measures: ClassVar[Measures] = "similarity, not privacy"
+    name = "records_within_radius"
+    figure_label = "records within a radius"
+    question = "Do more synthetic records lie around fitted records?"
+    cites = ("hilprecht2019",)
+    measures = "similarity, not privacy"
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         points, records = (MixedRecords.of(f, view.schema) for f in (targets, view.synthetic))
         radius = 0.0
         if len(records) > 1:
@@ -119,14 +115,14 @@ class DistanceDifference(Attack):
     sees one neighbour only.
     """
 
-    name: ClassVar[str] = "distance_difference"
-    figure_label: ClassVar[str] = "difference of distances"
-    question: ClassVar[str] = "Are fitted records closer to the table than to other people?"
-    cites: ClassVar[tuple[str, ...]] = ("meeus2023",)
-    measures: ClassVar[Measures] = "similarity, not privacy"
-    needs_reference: ClassVar[bool] = True
+    name = "distance_difference"
+    figure_label = "difference of distances"
+    question = "Are fitted records closer to the table than to other people?"
+    cites = ("meeus2023",)
+    measures = "similarity, not privacy"
+    needs_reference = True
 
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         with part_of_work(0, 2):
             usual = mean_nearest_distance(targets, self._reference(view), view.schema, neighbours=1)
         with part_of_work(1, 2):
@@ -134,7 +130,7 @@ class DistanceDifference(Attack):
         return usual - here
 
 
-def isolation(frame: pd.DataFrame, schema: Schema, reference: pd.DataFrame) -> NDArray[np.float64]:
+def isolation(frame: pd.DataFrame, schema: Schema, reference: pd.DataFrame) -> Floats:
     """Return how far each record lies from its 5 nearest in ``reference``, on average.
 
     Higher means more isolated. Ranking targets by it follows Achilles' Heels (Meeus, Guepin,
@@ -146,7 +142,7 @@ def isolation(frame: pd.DataFrame, schema: Schema, reference: pd.DataFrame) -> N
 
 def mean_nearest_distance(
     targets: pd.DataFrame, records: pd.DataFrame, schema: Schema, *, neighbours: int
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return each target's mean distance to its nearest ``neighbours`` among ``records``.
 
     Without any record every target lies at the largest distance there is, one per attribute.
@@ -163,7 +159,7 @@ class Points:
     their public ranges.
     """
 
-    values: NDArray[np.float64]
+    values: Floats
     attributes: tuple[Attribute, ...]
 
     @classmethod
@@ -176,11 +172,11 @@ class Points:
         return cls(values, attributes)
 
     @property
-    def ordered(self) -> NDArray[np.bool_]:
+    def ordered(self) -> Flags:
         """Which attributes have an order."""
         return np.array([column.type != "categorical" for column in self.attributes])
 
-    def among(self, chosen: NDArray[np.integer] | NDArray[np.bool_]) -> Points:
+    def among(self, chosen: NDArray[np.integer] | Flags) -> Points:
         """Return some of the records."""
         return Points(np.asfortranarray(self.values[chosen]), self.attributes)
 
@@ -240,7 +236,7 @@ def _nearest(
     return ordered
 
 
-def _values(column: Attribute, series: pd.Series) -> NDArray[np.float64]:
+def _values(column: Attribute, series: pd.Series) -> Floats:
     if column.type == "categorical":
         return column.encode(series).astype(np.float64)
     low, high = public_range(column)

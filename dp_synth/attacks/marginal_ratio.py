@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks.base import Aimed, Attack
-from dp_synth.attacks.density import Axes, Cells, expected_counts, likely_cells, log_odds
+from dp_synth.attacks.density import Cells, expected_counts, likely_cells, log_odds
 from dp_synth.attacks.view import AttackerView
-from dp_synth.errors import InputError
+from dp_synth.metrics.fidelity import Axes
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.types import Clique, Floats
+from dp_synth.types import Clique, Codes, Floats
 
 CHOOSERS = ("mst", "published_mst", "clique_tree", "aim", "privbayes")
 """Synthesizers whose choices are rehearsed; others are attacked by all pairs."""
@@ -29,6 +29,8 @@ CHOOSERS = ("mst", "published_mst", "clique_tree", "aim", "privbayes")
 DIRECTED = ("privbayes",)
 """Those that measure an attribute, the first of a clique, given the others."""
 
+
+_Fit = tuple[Synthesizer, PrivacyBudget, Schema, int]  # as the attacker knows it
 
 REMEMBERED = 64  # rehearsals: as many fits as the seeds of a benchmark have in common
 
@@ -58,23 +60,16 @@ class MarginalRatio(Attack):
     runs: int = 10
     smoothing: float = 0.5
     seed: int = 0
-    name: ClassVar[str] = "marginal_ratio"
-    figure_label: ClassVar[str] = "marginal ratio"
-    question: ClassVar[str] = (
-        "Are the counts that the method keeps higher where fitted records are?"
-    )
-    cites: ClassVar[tuple[str, ...]] = ("golob2024", "golob2024marginals")
-    needs_reference: ClassVar[bool] = True
-    uses: ClassVar[tuple[str, ...]] = ("synthesizer", "records")
+    name = "marginal_ratio"
+    figure_label = "marginal ratio"
+    question = "Are the counts that the method keeps higher where fitted records are?"
+    cites = ("golob2024", "golob2024marginals")
+    needs_reference = True
+    uses = ("synthesizer", "records")
+    LEAST: ClassVar = {"runs": 1}
+    ABOVE: ClassVar = {"smoothing": 0}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.runs < 1:
-            raise InputError(f"runs must be 1 or more, got {self.runs}")
-        if not self.smoothing > 0:
-            raise InputError(f"smoothing must be above 0, got {self.smoothing}")
-
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         return self._aimed(targets, view)(view.synthetic)
 
     def _aimed(self, targets: pd.DataFrame, view: AttackerView) -> Aimed:
@@ -85,7 +80,7 @@ class MarginalRatio(Attack):
         codes = np.concatenate([binning.codes(frame) for frame in (targets, reference)])
         usual = _Usual(codes, len(targets), binning.sizes, self.smoothing)
 
-        def _score(synthetic: pd.DataFrame) -> NDArray[np.float64]:
+        def _score(synthetic: pd.DataFrame) -> Floats:
             if not (len(targets) and len(synthetic) and len(reference)):
                 return np.zeros(len(targets))
             points = focal_points(replace(view, synthetic=synthetic), self.runs, self.seed)
@@ -106,15 +101,13 @@ class _Usual:
     table is off that has nothing to do with the targets.
     """
 
-    codes: NDArray[np.int32]
+    codes: Codes
     targets: int
     sizes: Axes
     smoothing: float
     tried: dict[Axes, _Clique] = field(default_factory=dict)  # what was looked at before
 
-    def scores(
-        self, table: NDArray[np.int32], weights: Mapping[Axes, float], *, directed: bool
-    ) -> Floats:
+    def scores(self, table: Codes, weights: Mapping[Axes, float], *, directed: bool) -> Floats:
         """Return the scores of the targets, given weighted cliques of a table's attributes."""
         singles = [(axis,) for axis in range(len(self.sizes))]
         odds: dict[Axes, Floats] = {}
@@ -130,7 +123,7 @@ class _Usual:
                 scores = scores + weight * self._beyond(axes, table, [odds[p] for p in parts])
         return scores
 
-    def _beyond(self, axes: Axes, table: NDArray[np.int32], odds: list[Floats]) -> Floats:
+    def _beyond(self, axes: Axes, table: Codes, odds: list[Floats]) -> Floats:
         """Return the targets' log odds in a clique, given those in its parts."""
         clique = self._clique(axes)
         expected, unsure = self._expected(clique, len(table))
@@ -179,18 +172,8 @@ def focal_points(view: AttackerView, runs: int, seed: int) -> Mapping[Clique, fl
     if synthesizer.name not in CHOOSERS or not len(reference):
         return {}
     records = len(view.synthetic) if view.records is None else view.records
-    fit = _Fit(synthesizer, budget, view.schema, records)
+    fit = (synthesizer, budget, view.schema, records)
     return _rehearsed(fit, _Same(reference), runs, seed)
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """A fit as the attacker knows it."""
-
-    synthesizer: Synthesizer
-    budget: PrivacyBudget
-    schema: Schema
-    records: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,13 +191,11 @@ class _Same:
 
 @lru_cache(maxsize=REMEMBERED)
 def _rehearsed(fit: _Fit, reference: _Same, runs: int, seed: int) -> Mapping[Clique, float]:
-    found: Counter[Clique] = Counter()
+    synthesizer, budget, schema, records = fit
+    known, found = len(reference.frame), Counter[Clique]()
     for stream in np.random.SeedSequence(seed).spawn(runs):
         rng = np.random.default_rng(stream)
-        known = len(reference.frame)
-        rows = rng.choice(known, fit.records, replace=fit.records > known)
-        (cliques,) = fit.synthesizer.select_only(
-            reference.frame.iloc[rows], fit.schema, fit.budget, seed=int(rng.integers(2**63))
-        )
-        found.update(set(cliques))
+        sample = reference.frame.iloc[rng.choice(known, records, replace=records > known)]
+        (cliques,) = synthesizer.select_only(sample, schema, budget, seed=int(rng.integers(2**63)))
+        found.update(list(dict.fromkeys(cliques)))  # each once, in an order that no hash decides
     return MappingProxyType({clique: count / runs for clique, count in found.items()})

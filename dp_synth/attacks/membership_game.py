@@ -18,16 +18,17 @@ from dp_synth.attacks.base import Aimed, Attack
 from dp_synth.attacks.distance import isolation
 from dp_synth.attacks.scores import Scores
 from dp_synth.attacks.view import AttackerView
-from dp_synth.datasets.overlap import overlap
 from dp_synth.errors import InputError
+from dp_synth.frames import overlap
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
+from dp_synth.types import Flags, Floats
 
 Generate = Callable[[pd.DataFrame, int], pd.DataFrame]
 """What is attacked: the records to fit and a seed in, a synthetic table out."""
 
 Seen = TypeVar("Seen")
-Runs = list[tuple[NDArray[np.bool_], Seen | None, str | None, float]]
+Runs = list[tuple[Flags, Seen | None, str | None, float]]
 Other = TypeVar("Other")
 
 # What numerical libraries read when they are loaded.
@@ -45,8 +46,8 @@ class Pool:
 
     members: pd.DataFrame
     non_members: pd.DataFrame
-    member_isolated: NDArray[np.bool_]
-    non_member_isolated: NDArray[np.bool_]
+    member_isolated: Flags
+    non_member_isolated: Flags
 
 
 def split_pool(
@@ -116,7 +117,7 @@ class Played(Generic[Seen]):
     they are an outcome too.
     """
 
-    member: NDArray[np.bool_]
+    member: Flags
     seen: tuple[Seen | None, ...]
     failures: tuple[str | None, ...]
     seconds: tuple[float, ...]
@@ -193,7 +194,7 @@ class MembershipGame:
         member, seen, failures, seconds = zip(*results, strict=True)
         return Played(np.array(member), seen, failures, seconds, tuple(seeds))
 
-    def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.bool_], pd.DataFrame]:
+    def draw(self, rng: np.random.Generator) -> tuple[Flags, pd.DataFrame]:
         """Return which targets are in, and the records to fit, in random order."""
         group, count = self._groups
         if self.adjacency == "replace_one" and self.stand_ins is None:
@@ -235,7 +236,7 @@ class Panel:
         if self.bystanders is not None and overlap(self.targets, self.bystanders):
             raise InputError("targets also stand among the bystanders, who must never be fitted")
 
-    def __call__(self, synthetic: pd.DataFrame) -> NDArray[np.float64]:
+    def __call__(self, synthetic: pd.DataFrame) -> Floats:
         """Return scores of shape (attacks, targets and then bystanders)."""
         return np.array([score(synthetic) for score in self._aimed])
 
@@ -250,7 +251,7 @@ class Panel:
         """Return the fields alone: another process aims anew, which is faster than sending."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def scores(self, played: Played[NDArray[np.float64]]) -> dict[str, Scores]:
+    def scores(self, played: Played[Floats]) -> dict[str, Scores]:
         """Return each attack's scores of the targets; NaN in failed runs."""
         targets = len(self.targets)
         return {
@@ -258,9 +259,7 @@ class Panel:
             for place, name in enumerate(self.attacks)
         }
 
-    def bystander_scores(
-        self, played: Played[NDArray[np.float64]]
-    ) -> dict[str, NDArray[np.float64]]:
+    def bystander_scores(self, played: Played[Floats]) -> dict[str, Floats]:
         """Return each attack's scores of the bystanders, of shape (runs, bystanders)."""
         if self.bystanders is None:
             raise InputError("the panel has no bystanders")
@@ -275,9 +274,7 @@ def keep(synthetic: pd.DataFrame) -> pd.DataFrame:
     return synthetic
 
 
-def _matrix(
-    played: Played[NDArray[np.float64]], place: int, start: int, stop: int
-) -> NDArray[np.float64]:
+def _matrix(played: Played[Floats], place: int, start: int, stop: int) -> Floats:
     missing = np.full(stop - start, np.nan)
     return np.array([missing if s is None else s[place, start:stop] for s in played.seen])
 
@@ -307,7 +304,7 @@ def _runs(
 
 def _run(
     game: MembershipGame, look: Callable[[pd.DataFrame], Seen], seed: int
-) -> tuple[NDArray[np.bool_], Seen | None, str | None, float]:
+) -> tuple[Flags, Seen | None, str | None, float]:
     coins_seed, fit_seed = _seeds(seed, 2)
     member, records = game.draw(np.random.default_rng(coins_seed))
     started = time.process_time()

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from dp_synth.attacks.attribute import Secret, secret_of
+from dp_synth.attacks.article_29 import Secret, secret_of
 from dp_synth.attacks.excess_risk import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
 from dp_synth.settings import check_settings
-from dp_synth.types import Codes, Floats
+from dp_synth.types import Codes, Floats, Integers
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -150,9 +149,9 @@ class MetricOracle:
         self.calls += 1
         return float(np.mean(self._distances(records))) if len(records) else 0.0
 
-    def _distances(self, records: Codes) -> NDArray[np.int64]:
+    def _distances(self, records: Codes) -> Integers:
         unequal = records[:, None, :] != self._private[None, :, :]
-        distances: NDArray[np.int64] = unequal.sum(axis=2).min(axis=1)
+        distances: Integers = unequal.sum(axis=2).min(axis=1)
         return distances
 
 

@@ -18,7 +18,7 @@ from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
 from dp_synth.metrics.models import short_seed
 from dp_synth.schema import Schema
-from dp_synth.types import Floats
+from dp_synth.types import Codes, Flags, Floats, Integers
 
 Groundhog = Literal["naive", "histogram", "correlations"]
 
@@ -33,7 +33,7 @@ class Features(Protocol):
     def binning(self) -> Binning:
         """The cells in which records are looked at."""
 
-    def of_codes(self, codes: NDArray[np.int32]) -> Floats:
+    def of_codes(self, codes: Codes) -> Floats:
         """Return the features of records that are codes of ``binning`` already."""
 
 
@@ -49,7 +49,7 @@ class TargetedCounts:
     cites: ClassVar[tuple[str, ...]] = ("houssiau2022",)
 
     binning: Binning
-    target: NDArray[np.int32]
+    target: Codes
     queries: NDArray[np.uint64]
 
     @classmethod
@@ -71,7 +71,7 @@ class TargetedCounts:
         """Return the share of records that each query counts."""
         return self.of_codes(self.binning.codes(synthetic))
 
-    def of_codes(self, codes: NDArray[np.int32]) -> Floats:
+    def of_codes(self, codes: Codes) -> Floats:
         """Return the features of records that are codes of ``binning`` already.
 
         A record's matches are packed into one integer, of which few are distinct; a query
@@ -104,7 +104,7 @@ class GroundhogFeatures:
         """Return the features of one table."""
         return self.of_codes(self.binning.codes(synthetic))
 
-    def of_codes(self, codes: NDArray[np.int32]) -> Floats:
+    def of_codes(self, codes: Codes) -> Floats:
         """Return the features of records that are codes of ``binning`` already."""
         if not len(codes):
             codes = np.zeros((1, codes.shape[1]), dtype=np.int32)
@@ -140,14 +140,14 @@ class Together:
         """Return the features of one table."""
         return self.of_codes(self.binning.codes(synthetic))
 
-    def of_codes(self, codes: NDArray[np.int32]) -> Floats:
+    def of_codes(self, codes: Codes) -> Floats:
         """Return the features of records that are codes of ``binning`` already."""
         return np.concatenate([part.of_codes(codes) for part in self.parts])
 
 
 def shadow_scores(
     played: Played[Floats],
-    training: Sequence[int] | NDArray[np.int64],
+    training: Sequence[int] | Integers,
     *,
     classifier: Literal["forest", "logistic"] = "forest",
     seed: int = 0,
@@ -179,7 +179,7 @@ def shadow_scores(
 
 
 class _Classifier(Protocol):
-    def fit(self, features: Floats, labels: NDArray[np.bool_]) -> _Classifier: ...
+    def fit(self, features: Floats, labels: Flags) -> _Classifier: ...
 
     def predict_proba(self, features: Floats) -> Floats: ...
 

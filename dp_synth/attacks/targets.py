@@ -15,6 +15,7 @@ from dp_synth.attacks.excess_risk import cites
 from dp_synth.domain import Domain, Support
 from dp_synth.errors import InputError
 from dp_synth.schema import IdColumn, Schema
+from dp_synth.types import Floats
 
 Method = Literal["isolation", "rarity", "leverage"]
 
@@ -31,9 +32,7 @@ def rank_vulnerable(
 
 
 @cites("meeus2023")
-def vulnerability(
-    frame: pd.DataFrame, schema: Schema, method: Method = "isolation"
-) -> NDArray[np.float64]:
+def vulnerability(frame: pd.DataFrame, schema: Schema, method: Method = "isolation") -> Floats:
     """Return how much each record of ``frame`` stands out among the others; higher is more.
 
     - ``isolation``: its mean distance to the 5 nearest others, as Achilles' Heels ranks targets
@@ -84,7 +83,7 @@ def make_canary(schema: Schema, reference: pd.DataFrame | None = None) -> pd.Dat
     return public.decode(record, np.random.default_rng(0))
 
 
-def _isolation_among(frame: pd.DataFrame, schema: Schema) -> NDArray[np.float64]:
+def _isolation_among(frame: pd.DataFrame, schema: Schema) -> Floats:
     """Return each record's mean distance to its 5 nearest others, fewer where there are fewer."""
     others = min(NEIGHBOURS, len(frame) - 1)
     if not others:

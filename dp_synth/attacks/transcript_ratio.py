@@ -64,20 +64,16 @@ class TranscriptRatio(Attack):
     """
 
     smoothing: float = 0.5
-    name: ClassVar[str] = "transcript_ratio"
-    figure_label: ClassVar[str] = "ratio of the transcript"
-    question: ClassVar[str] = "Do the released noisy counts tell who was fitted?"
-    cites: ClassVar[tuple[str, ...]] = ("neyman1933",)
-    needs_reference: ClassVar[bool] = True
-    needs_transcript: ClassVar[bool] = True
-    uses: ClassVar[tuple[str, ...]] = ("algorithm", "records")
+    name = "transcript_ratio"
+    figure_label = "ratio of the transcript"
+    question = "Do the released noisy counts tell who was fitted?"
+    cites = ("neyman1933",)
+    needs_reference = True
+    needs_transcript = True
+    uses = ("algorithm", "records")
+    ABOVE: ClassVar = {"smoothing": 0}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.smoothing > 0:
-            raise InputError(f"smoothing must be above 0, got {self.smoothing}")
-
-    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> NDArray[np.float64]:
+    def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         codes = [view.schema.encode(frame) for frame in (targets, self._reference(view))]
         transcript = self._transcript(view)
         tables = tables_of(transcript, view.schema)

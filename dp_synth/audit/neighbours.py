@@ -47,6 +47,9 @@ class NeighbouringTables:
         )
 
 
+Design = NeighbouringTables  # its name of version 0.1
+
+
 def worst_case(
     adjacency: Adjacency = "add_remove", *, columns: int = 3, categories: int = 3
 ) -> NeighbouringTables:

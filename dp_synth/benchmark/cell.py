@@ -7,26 +7,24 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import dp_synth
 from dp_synth._version import __version__
 from dp_synth.errors import InputError
 from dp_synth.readers import parse_json
 from dp_synth.records import Record
+from dp_synth.settings import checked
 
 if TYPE_CHECKING:
     from dp_synth.accounting import Adjacency
 
 
 T = TypeVar("T")
-
-NONE = type(None)
-NUMBER = (float, int, NONE)
 
 
 def canonical_json(value: Mapping[str, object]) -> str:
@@ -156,12 +154,8 @@ class Cell:
     def from_fields(cls, fields: object) -> Cell:
         """Return the cell of ``asdict``'s fields; InputError where there are others."""
         cell = _made(cls, fields)
-        texts = [cell.dataset, cell.dataset_sha256, cell.task, cell.synthesizer, cell.code]
-        texts += [cell.settings, cell.options]
-        if not (_are(texts, str) and type(cell.seed) is int and abs(cell.seed) < 2**63):
-            raise InputError("a cell is of texts and a whole number")
-        if not (_are((cell.epsilon, cell.delta), *NUMBER) and _are((cell.adjacency,), str, NONE)):
-            raise InputError("the budget of a cell is of numbers")
+        if abs(cell.seed) >= 2**63:
+            raise InputError("a seed is of 64 bits")
         for text in (cell.settings, cell.options):
             if not isinstance(parse_json(text), dict):
                 raise InputError("settings and options of a cell are objects of JSON")
@@ -220,28 +214,26 @@ class Outcome:
             raise InputError("an outcome has a list of what was measured")
         measured = tuple(_made(Measured, value) for value in fields["measured"])
         machine = _made(Machine, fields.get("machine", {}))
-        made = _made(cls, {**fields, "measured": measured, "machine": machine})
-        for one in measured:
-            if not (_are((one.metric,), str) and _are((one.value, one.low, one.high), *NUMBER)):
-                raise InputError("what was measured has a name and numbers")
-        texts = (made.budget, made.ledger, made.error, made.trace)
-        if not _are((*texts, machine.processor, machine.torch, machine.kernels), str):
-            raise InputError("an outcome is told in texts")
-        if not _are((made.seconds, made.wall_seconds, made.peak_mb), *NUMBER):
-            raise InputError("what an outcome took is told in numbers")
-        return made
+        return _made(cls, {**fields, "measured": measured, "machine": machine})
 
 
 def _made(kind: type[T], fields: object) -> T:
-    """Return a dataclass of these fields; InputError where it has others."""
+    """Return a dataclass of these fields; InputError where it has others, or of other kinds."""
+    kinds = KINDS[kind]
+    if not isinstance(fields, dict) or not fields.keys() <= kinds.keys():
+        raise InputError(f"not the fields of {kind.__name__}")
+    found = checked(fields, {name: kinds[name] for name in fields})
     try:
-        return kind(**fields)  # type: ignore[arg-type]
+        return kind(**found)
     except TypeError:
         raise InputError(f"not the fields of {kind.__name__}") from None
 
 
-def _are(values: Iterable[object], *kinds: type) -> bool:
-    return all(type(value) in kinds for value in values)
+KINDS: dict[type, dict[str, Any]] = {
+    kind: get_type_hints(kind, localns={"Adjacency": str})
+    for kind in (Machine, Cell, Measured, Outcome)
+}
+"""Of what is read from files: the kind of each field."""
 
 
 def measured(metric: str, value: float, low: float, high: float) -> Measured:
@@ -258,21 +250,12 @@ def records(cell: Cell, outcome: Outcome) -> list[Record]:
     >>> row["metric"], row["value"], row["error"]
     ('', None, 'ValueError: no')
     """
-    values = outcome.measured or (Measured("", None, None, None),)
+    of_cell = asdict(cell)
+    shared = ("dataset", "task", "synthesizer", "settings", "epsilon", "delta", "adjacency", "seed")
     return [
         {
-            "dataset": cell.dataset,
-            "task": cell.task,
-            "synthesizer": cell.synthesizer,
-            "settings": cell.settings,
-            "epsilon": cell.epsilon,
-            "delta": cell.delta,
-            "adjacency": cell.adjacency,
-            "seed": cell.seed,
-            "metric": value.metric,
-            "value": value.value,
-            "low": value.low,
-            "high": value.high,
+            **{name: of_cell[name] for name in shared},
+            **asdict(value),
             "seconds": outcome.seconds,
             "wall_seconds": outcome.wall_seconds,
             "peak_mb": outcome.peak_mb,
@@ -281,5 +264,5 @@ def records(cell: Cell, outcome: Outcome) -> list[Record]:
             **asdict(outcome.machine),
             "error": outcome.error,
         }
-        for value in values
+        for value in outcome.measured or (Measured("", None, None, None),)
     ]

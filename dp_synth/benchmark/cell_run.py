@@ -15,7 +15,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from dp_synth import datasets, extensions
@@ -101,29 +100,9 @@ def plan(grid: Grid) -> tuple[Cell, ...]:
     return grid.cells({name: dataset(name).sha256 for name in grid.dataset})
 
 
-@dataclass(frozen=True, eq=False)
-class Yardstick:
-    """Real records whose marginals others are compared with, in cells cut on the training part."""
-
-    binning: Binning
-    codes: NDArray[np.int32]
-
-    def total_variation(self, rows: pd.DataFrame, degrees: tuple[int, ...]) -> dict[int, Estimate]:
-        """Return the mean total variation from ``rows`` of the marginals of each degree."""
-        codes, sizes = self.binning.codes(rows), self.binning.sizes
-        return {
-            degree: mean_total_variation(self.codes, codes, sizes, cliques_of(len(sizes), degree))
-            for degree in degrees
-        }
-
-
-def real_tables(name: str) -> RealTables:
-    """Return the training and hold-out parts of the named table, as metrics take them."""
-    return _real_tables(dataset(name))
-
-
 @lru_cache(maxsize=2)
-def _real_tables(data: datasets.Dataset) -> RealTables:
+def real_tables(data: datasets.Dataset) -> RealTables:
+    """Return the training and hold-out parts of a table, as metrics take them."""
     return RealTables(data.train, data.holdout, data.schema)
 
 
@@ -132,21 +111,23 @@ class Game:
     """A pool of members and non-members, and the records of the same table outside of it."""
 
     pool: Pool
-    yardstick: Yardstick
+    binning: Binning  # of cells cut on the training part
     fresh: pd.DataFrame  # from the training part
     tested: pd.DataFrame  # from the hold-out part
 
-
-def game(name: str, seed: int, members: int, isolated: int) -> Game:
-    """Return the game of one seed on the training and hold-out parts of the named table.
-
-    It depends on nothing else, so that all synthesizers, budgets and attacks play the same one.
-    """
-    return _game(dataset(name), seed, members, isolated)
+    def pairs_apart(self, rows: pd.DataFrame) -> Estimate:
+        """Return the mean total variation between ``rows`` and members over pairs of columns."""
+        members, codes = self.binning.codes(self.pool.members), self.binning.codes(rows)
+        cliques = cliques_of(len(self.binning.sizes), 2)
+        return mean_total_variation(members, codes, self.binning.sizes, cliques)
 
 
 @lru_cache(maxsize=2)
-def _game(data: datasets.Dataset, seed: int, members: int, isolated: int) -> Game:
+def game(data: datasets.Dataset, seed: int, members: int, isolated: int) -> Game:
+    """Return the game of one seed on the training and hold-out parts of a table.
+
+    It depends on nothing else, so that all synthesizers, budgets and attacks play the same one.
+    """
     frame = pd.concat([data.train, data.holdout], ignore_index=True)
     rng = np.random.default_rng(child_seed(seed, "pool"))
     pool = split_pool(
@@ -160,16 +141,13 @@ def _game(data: datasets.Dataset, seed: int, members: int, isolated: int) -> Gam
     outside = np.ones(len(frame), dtype=bool)
     outside[pd.concat([pool.members[ROW], pool.non_members[ROW]]).to_numpy()] = False
     in_train = np.arange(len(frame)) < len(data.train)
-    targets = Pool(
-        pool.members.drop(columns=ROW),
-        pool.non_members.drop(columns=ROW),
-        pool.member_isolated,
-        pool.non_member_isolated,
-    )
-    binning = _real_tables(data).binning
     return Game(
-        targets,
-        Yardstick(binning, binning.codes(targets.members)),
+        replace(
+            pool,
+            members=pool.members.drop(columns=ROW),
+            non_members=pool.non_members.drop(columns=ROW),
+        ),
+        real_tables(data).binning,
         frame[outside & in_train].reset_index(drop=True),
         frame[outside & ~in_train].reset_index(drop=True),
     )
@@ -295,7 +273,7 @@ def _fitted(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
     kind = synthesizer_named(cell.synthesizer)
     recipe: Synthesizer = TypeAdapter(kind).validate_json(cell.settings)
     accountant, schema = Accountant(budget, simulate=True), dataset(cell.dataset).schema
-    asked = parse_json(cell.options)
+    asked, drawing = parse_json(cell.options), child_seed(cell.seed, "sample")
     before, started = peak_mb(), time.process_time()
     if asked.get("costs"):  # found in memory by the fit, whose time is then its own
         calibrate({recipe.name: (recipe.charges(schema.domain), 1.0)}, budget)
@@ -310,10 +288,10 @@ def _fitted(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
             "fit_peak_mb": peak_mb(),
         }
     if asked.get("drawn"):
-        release.sample(asked["drawn"], seed=child_seed(cell.seed, "sample"))
+        release.sample(asked["drawn"], seed=drawing)
         costs["draw_seconds"] = time.process_time() - ended
     # A benchmark's tables are public, so the number of their rows may be used.
-    frame = release.sample(len(fitted), seed=child_seed(cell.seed, "sample"), kinds="written")
+    frame = release.sample(len(fitted), seed=drawing, kinds="written")
     ledger = json.dumps(release.ledger.to_fields())
     fit = Fit(recipe, budget, release)
     return Rows(frame, fit, ended - started, "ledger", ledger=ledger, costs=costs)
@@ -357,7 +335,7 @@ def run_utility(cell: Cell) -> Outcome:
     """
     data = dataset(cell.dataset)
     rows = rows_of(cell, data.train, data.reference)
-    compared = Compared(real_tables(cell.dataset), rows.frame, cell.seed)
+    compared = Compared(real_tables(data), rows.frame, cell.seed)
     values = [
         _named(name, estimate)
         for metric in parse_json(cell.options)["metrics"]
@@ -379,7 +357,8 @@ def run_leakage(cell: Cell) -> Outcome:
     outside of the game) say what the same rows are good for.
     """
     options = parse_json(cell.options)
-    played = game(cell.dataset, cell.seed, options["members"], options["isolated"])
+    data = dataset(cell.dataset)
+    played = game(data, cell.seed, options["members"], options["isolated"])
     rows = rows_of(cell, played.pool.members, played.fresh)
     values = [
         value
@@ -387,11 +366,9 @@ def run_leakage(cell: Cell) -> Outcome:
         if (view := _view(name, cell, rows)) is not None
         for value in _attacked(name, played.pool, view, child_seed(cell.seed, "attack"))
     ]
-    values.append(_named("tv2", played.yardstick.total_variation(rows.frame, (2,))[2]))
+    values.append(_named("tv2", played.pairs_apart(rows.frame)))
     models = {LEAKAGE_MODEL: MODELS[LEAKAGE_MODEL]}
-    scores = utility(
-        rows.frame, played.tested, dataset(cell.dataset).schema, models=models, seed=cell.seed
-    )
+    scores = utility(rows.frame, played.tested, data.schema, models=models, seed=cell.seed)
     values += [_named(f"auc:{model}", of_model["auc"]) for model, of_model in scores.items()]
     if rows.fit is not None:
         values.append(measured("auc_ceiling", *[rows.fit.release.largest_auc()] * 3))
@@ -410,22 +387,16 @@ def _outcome(values: list[Measured], rows: Rows) -> Outcome:
 
 def _view(attack: str, cell: Cell, rows: Rows) -> AttackerView | None:
     """Return what an attacker sees of a cell's rows, None where the attack needs more."""
-    data = dataset(cell.dataset)
+    data, fit = dataset(cell.dataset), rows.fit
+    view = AttackerView(rows.frame, data.schema, data.reference)
     if not attack_named(attack).needs_transcript:
-        view = AttackerView(rows.frame, data.schema, data.reference)
-        if rows.fit is None:
+        if fit is None:
             return replace(view, algorithm=cell.synthesizer)
-        return replace(view, synthesizer=rows.fit.recipe, budget=rows.fit.budget)
-    if rows.fit is None or not has_marginals(rows.fit.release.transcript):
+        return replace(view, synthesizer=fit.recipe, budget=fit.budget)
+    if fit is None or not has_marginals(fit.release.transcript):
         return None
-    release = rows.fit.release
-    return AttackerView(
-        rows.frame,
-        release.schema,
-        data.reference,
-        rows.fit.recipe.name,
-        transcript=release.transcript,
-    )
+    known, told = fit.release.schema, fit.release.transcript
+    return replace(view, schema=known, algorithm=fit.recipe.name, transcript=told)
 
 
 def _attacked(name: str, pool: Pool, view: AttackerView, seed: int) -> Iterator[Measured]:

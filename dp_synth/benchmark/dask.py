@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import distributed
@@ -23,7 +22,7 @@ from distributed.comm.core import connect
 from distributed.scheduler import KilledWorker
 
 from dp_synth.benchmark.cell import UNLIMITED, Cell, Limits, Outcome, code_digest
-from dp_synth.benchmark.executor import CLOSED, Completed, Executor, Work, Worker
+from dp_synth.benchmark.executor import CLOSED, Completed, Executor, Work, Worker, in_flight
 from dp_synth.errors import InputError
 from dp_synth.readers import LARGEST_TEXT, parse_json
 
@@ -52,7 +51,10 @@ def dask_executor(
         client = _connected(address)
         try:
             client.register_plugin(plugin)
-            yield from _in_flight(client, cells, plugin.name)
+            threads = client.get_executor(pure=False)
+            run = partial(threads.submit, partial(_run_there, plugin.name))
+            for cell, future in in_flight(cells, _most_at_once(client), run, patience=GROWTH):
+                yield cell, _outcome_of(future)
         except (CancelledError, OSError) as error:
             raise InputError(
                 f"the Dask scheduler at {address} went away ({type(error).__name__}); "
@@ -140,34 +142,24 @@ def _meant(address: str) -> str:
     return str(content["address"])
 
 
-def _in_flight(client: Untyped, cells: Iterator[Cell], plugin: str) -> Completed:
-    """Give cells with their outcomes as they end, enough of them under way for all threads.
-
-    A cluster may grow: how many threads it has is asked for again and again.
-    """
-    flying: dict[str, tuple[Untyped, Cell]] = {}
-    ended: SimpleQueue[Untyped] = SimpleQueue()
+def _most_at_once(client: Untyped) -> Callable[[], int]:
+    """Return what says how many cells are to be under way: a cluster may grow."""
     most, asked = 0, float("-inf")
-    while True:
+
+    def most_now() -> int:
+        nonlocal most, asked
         if time.monotonic() - asked > GROWTH:
             most, asked = AHEAD * max(1, sum(client.nthreads().values())), time.monotonic()
-        while len(flying) < most and (cell := next(cells, None)) is not None:
-            future = client.submit(partial(_run_there, plugin), cell, pure=False)
-            flying[future.key] = future, cell
-            future.add_done_callback(ended.put)
-        if not flying:
-            return
-        with suppress(Empty):
-            future = ended.get(timeout=GROWTH)
-            yield flying.pop(future.key)[1], _outcome_of(future)
+        return most
+
+    return most_now
 
 
-def _outcome_of(future: Untyped) -> Outcome:
+def _outcome_of(future: Future[Outcome]) -> Outcome:
     """Return a task's outcome; one that no Dask worker survived is a row with its reason."""
     error = future.exception()
     if error is None:
-        outcome: Outcome = future.result()
-        return outcome
+        return future.result()
     reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, KilledWorker):
         return Outcome(error=reason)

@@ -1,18 +1,25 @@
-"""Two stores side by side: what stands in one alone, and which values are not the same."""
+"""Cells beside cells: two stores and what differs in them, live cells and their records."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from dp_synth.benchmark.cell import Cell, Measured, Outcome
+import numpy as np
+
+from dp_synth.benchmark.cell import Cell, Machine, Measured, Outcome
 from dp_synth.benchmark.store import Store, StoredCell, stored
 from dp_synth.errors import InputError
 from dp_synth.formatting import rounded_up
 from dp_synth.readers import parse_json
+from dp_synth.records import CELL, RECORD_COLUMNS
+from dp_synth.types import Floats
 
-Values = Mapping[str, tuple[float | None, float | None, float | None]]  # value, low, high
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, order=True)
@@ -104,8 +111,8 @@ class StoreDiff:
             for metric, difference in change.differences.items():
                 found.setdefault(metric, []).append(difference)
         return tuple(
-            MetricChange(metric, len(all_), max(_numbers(all_), default=None))
-            for metric, all_ in sorted(found.items())
+            MetricChange(metric, len(every), max((x for x in every if x is not None), default=None))
+            for metric, every in sorted(found.items())
         )
 
 
@@ -117,7 +124,12 @@ def diff(first: Store, second: Store) -> StoreDiff:
     """
     (here, damaged_here), (there, damaged_there) = _latest(first), _latest(second)
     both = sorted(here.keys() & there.keys())
-    changed = tuple(_changes((series, here[series], there[series]) for series in both))
+    apart = {series: _differences(here[series], there[series]) for series in both}
+    changed = tuple(Change(series, found) for series, found in apart.items() if found)
+    machines = (
+        tuple(sorted({str(found[change.series].machine) for change in changed}))
+        for found in (here, there)
+    )
     failures = tuple(
         FailureChange(series, here[series].error, there[series].error)
         for series in both
@@ -130,7 +142,7 @@ def diff(first: Store, second: Store) -> StoreDiff:
         changed=changed,
         failures=failures,
         damaged=(damaged_here, damaged_there),
-        machines=(_machines(here, changed), _machines(there, changed)),
+        machines=(next(machines), next(machines)),
     )
 
 
@@ -167,32 +179,158 @@ def _latest(store: Store) -> tuple[dict[Series, Outcome], int]:
     return {series: found.outcome for series, found in latest.items()}, damaged
 
 
-def _changes(pairs: Iterable[tuple[Series, Outcome, Outcome]]) -> Iterator[Change]:
-    for series, first, second in pairs:
-        if first.error or second.error:
-            continue
-        one, two = _values(first.measured), _values(second.measured)
-        metrics = sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
-        if metrics:
-            yield Change(series, {name: _apart(one, two, name) for name in metrics})
+def _differences(first: Outcome, second: Outcome) -> dict[str, float | None]:
+    """Return by metric how far apart values are; nothing of cells of which one failed."""
+    if first.error or second.error:
+        return {}
+    one, two = ({value.metric: value for value in of.measured} for of in (first, second))
+    return {
+        metric: _apart(one.get(metric), two.get(metric))
+        for metric in sorted(one.keys() | two.keys())
+        if one.get(metric) != two.get(metric)
+    }
 
 
-def _machines(found: Mapping[Series, Outcome], changed: Iterable[Change]) -> tuple[str, ...]:
-    return tuple(sorted({str(found[change.series].machine) for change in changed}))
-
-
-def _values(measured: Iterable[Measured]) -> Values:
-    return {one.metric: (one.value, one.low, one.high) for one in measured}
-
-
-def _apart(one: Values, two: Values, metric: str) -> float | None:
-    if metric not in one or metric not in two:
+def _apart(one: Measured | None, two: Measured | None) -> float | None:
+    if one is None or two is None or (one.value is None) != (two.value is None):
         return None
-    here, there = one[metric][0], two[metric][0]
-    if here is None and there is None:
-        return 0.0
-    return None if here is None or there is None else abs(here - there)
+    return 0.0 if one.value is None or two.value is None else abs(one.value - two.value)
 
 
-def _numbers(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
+SERIES = ("dataset", "task", "synthesizer", "settings", "delta", "adjacency")  # at any epsilon
+COMPARED = {"utility": "tv2", "leakage": "auc:density_ratio"}  # what a line says of a cell
+COVERAGE = 0.99  # of a prediction interval: one live cell in a hundred lies outside by chance
+
+
+@dataclass(frozen=True)
+class LiveCell:
+    """A live cell beside the records of its series at all their seeds.
+
+    A seed repeats its result on one kind of processor alone, so that the live value is taken for
+    one more seed's: it should lie between ``low`` and ``high``, an interval that holds the next
+    of so many normal values with probability ``COVERAGE``. Of one recorded seed it is as wide to
+    either side as the record's own interval is in all. ``machines`` are those of the live cell
+    and of the records.
+    """
+
+    cell: str  # which, and by which metric
+    live: float
+    recorded: float  # mean over seeds
+    seeds: int
+    low: float
+    high: float
+    machines: tuple[str, str] = ("", "")
+
+    @classmethod
+    def of(
+        cls, cell: str, live: float, recorded: Sequence[float] | Floats, width: float
+    ) -> LiveCell:
+        """Return the live value of a cell beside the ``recorded`` ones, one a seed.
+
+        ``width`` is that of the interval of the first of them.
+        """
+        from scipy import stats
+
+        seeds, mean = len(recorded), float(np.mean(recorded))
+        half = width
+        if seeds > 1:
+            quantile = float(stats.t.ppf((1 + COVERAGE) / 2, seeds - 1))
+            half = quantile * float(np.std(recorded, ddof=1)) * math.sqrt(1 + 1 / seeds)
+        half = 0.0 if math.isnan(half) else half
+        return cls(cell, live, mean, seeds, mean - half, mean + half)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the live value lies where one more seed's is to be expected."""
+        return self.low <= self.live <= self.high or math.isclose(self.live, self.recorded)
+
+    def __str__(self) -> str:
+        """Return the one line to print.
+
+        >>> print(LiveCell.of("mst tv2", 0.0471, [0.045, 0.046, 0.05], 0.002))
+        mst tv2: live 0.0471, recorded 0.0470 (3 seeds, another's in [0.0167, 0.0773] at 99 %)
+        """
+        where = f"in [{self.low:.4f}, {self.high:.4f}]"
+        known = f"{self.seeds} seeds, another's {where} at {100 * COVERAGE:g} %"
+        known = known if self.seeds > 1 else f"1 seed, {where}"
+        return f"{self.cell}: live {self.live:.4f}, recorded {self.recorded:.4f} ({known})"
+
+
+def combined(stores: Sequence[pd.DataFrame], files: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the records of all sources, each once, with a column ``live``.
+
+    Live are the fitted cells of ``stores`` whose series the ``files`` hold as well: they are kept
+    beside their records, and take their settings, which may lack fields that were added since.
+    Whatever else stands in several sources, such as baselines, is taken from the first.
+    """
+    import pandas
+
+    recorded, run = _stacked(files), _stacked(stores)
+    texts = recorded.groupby("synthesizer")["settings"].unique()
+    run["settings"] = [
+        next((text for text in texts.get(name, []) if _agree(text, own)), own)
+        for name, own in zip(run["synthesizer"], run["settings"], strict=True)
+    ]
+    known = pandas.MultiIndex.from_frame(recorded[list(SERIES)])
+    live = run["epsilon"].notna() & pandas.MultiIndex.from_frame(run[list(SERIES)]).isin(known)
+    rows = _stacked([run.assign(live=live), recorded.assign(live=False)], "live")
+    return rows.drop_duplicates([*CELL, "metric", "live"], ignore_index=True)
+
+
+def _agree(text: str, other: str) -> bool:
+    """Tell whether two settings say the same of every field that both have."""
+    if text == other:
+        return True
+    one, two = parse_json(text), parse_json(other)
+    return all(one[field] == two[field] for field in one.keys() & two.keys())
+
+
+def compare(records: pd.DataFrame) -> list[LiveCell]:
+    """Return each live cell that ended well beside its records, by one metric of its task.
+
+    A series of which every recorded seed failed is left out.
+    """
+    compared = records[records["metric"] == records["task"].map(COMPARED)]
+    compared = compared[compared["value"].notna()]
+    recorded = compared[~compared["live"]]
+    found = (_compared(recorded, row) for _, row in compared[compared["live"]].iterrows())
+    return [one for one in found if one is not None]
+
+
+def failures(records: pd.DataFrame) -> list[str]:
+    """Return a line for each live cell that failed."""
+    failed = records[records["live"] & (records["error"] != "")]
+    return [f"{_name(row)}: failed with {row['error']}" for _, row in failed.iterrows()]
+
+
+def _compared(recorded: pd.DataFrame, row: pd.Series[float]) -> LiveCell | None:
+    fields = [*SERIES, "epsilon", "metric"]
+    alike = recorded[(recorded[fields] == row[fields]).all(axis=1)]
+    if alike.empty:
+        return None
+    width = float((alike["high"] - alike["low"]).iloc[0])
+    named = f"{_name(row)} {row['metric']}"
+    found = LiveCell.of(named, float(row["value"]), alike["value"].to_numpy(dtype=float), width)
+    there = {_machine(one) for _, one in alike.iterrows()}
+    return replace(found, machines=(_machine(row), "; ".join(sorted(there))))
+
+
+def _machine(row: pd.Series[float]) -> str:
+    return str(Machine(*(str(row[name] or "") for name in ("processor", "torch", "kernels"))))
+
+
+def _name(row: pd.Series[float]) -> str:
+    return f"{row['synthesizer']} epsilon {rounded_up(row['epsilon'], 6)} seed {row['seed']}"
+
+
+def _stacked(frames: Iterable[pd.DataFrame], *more: str) -> pd.DataFrame:
+    """Return the rows of all frames under one set of columns, whatever each takes as missing."""
+    import pandas
+
+    columns = [*RECORD_COLUMNS, *more]
+    rows = [row for frame in frames for row in frame[columns].to_dict("records")]
+    stacked = pandas.DataFrame(rows, columns=columns)
+    numbers = {name: float for name, kind in RECORD_COLUMNS.items() if kind is float}
+    texts = [name for name, kind in RECORD_COLUMNS.items() if kind is str]
+    stacked[texts] = stacked[texts].astype(object).where(stacked[texts].notna(), None)
+    return stacked.astype(numbers)

@@ -8,12 +8,16 @@ interpreter) ends as one outcome, and in the process of no other cell.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pickle
+import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -24,12 +28,12 @@ from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import LifoQueue
+from typing import Self
 
 import psutil
 
 from dp_synth.benchmark import subreaper
 from dp_synth.benchmark.cell import UNLIMITED, Cell, Limits, Machine, Outcome
-from dp_synth.benchmark.scratch import Scratch
 from dp_synth.readers import parse_json
 
 Work = Callable[[Cell], Outcome]
@@ -88,7 +92,8 @@ def local_executor(
             try:
                 # No more cells than processes are under way: the others stay open to whoever
                 # else works on the same store.
-                yield from _in_flight(cells, jobs, lambda cell: threads.submit(run, cell))
+                pairs = in_flight(cells, lambda: jobs, lambda cell: threads.submit(run, cell))
+                yield from ((cell, future.result()) for cell, future in pairs)
             finally:
                 for worker in workers:
                     worker.close()
@@ -96,19 +101,25 @@ def local_executor(
     return executor
 
 
-def _in_flight(
-    cells: Iterator[Cell], most: int, submit: Callable[[Cell], Future[Outcome]]
-) -> Completed:
-    """Give cells with their outcomes as they end, at most ``most`` of them under way."""
+def in_flight(
+    cells: Iterator[Cell],
+    most: Callable[[], int],
+    submit: Callable[[Cell], Future[Outcome]],
+    *,
+    patience: float | None = None,
+) -> Iterator[tuple[Cell, Future[Outcome]]]:
+    """Give cells with their futures as they end, at most so many of them under way.
+
+    How many that is is asked for again whenever one has ended, or after ``patience`` seconds.
+    """
     flying: dict[Future[Outcome], Cell] = {}
     while True:
-        while len(flying) < most and (cell := next(cells, None)) is not None:
+        while len(flying) < most() and (cell := next(cells, None)) is not None:
             flying[submit(cell)] = cell
         if not flying:
             return
-        ready, _ = wait(flying, return_when=FIRST_COMPLETED)
-        for future in ready:
-            yield flying.pop(future), future.result()
+        for future in wait(flying, patience, return_when=FIRST_COMPLETED).done:
+            yield flying.pop(future), future
 
 
 def died(code: int | None) -> Outcome:
@@ -478,3 +489,68 @@ def peak_mb() -> float:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
     return float(psutil.Process().memory_info().rss) / MEGABYTE
+
+
+PREFIX = "dp-synth-"
+
+
+class Scratch:
+    """A new folder in the temporary one that its owner alone can read, until it is removed.
+
+    >>> with Scratch() as scratch:
+    ...     (scratch.path / "a").write_text("b")
+    1
+    >>> scratch.path.exists()
+    False
+    """
+
+    def __init__(self) -> None:
+        """Remove what owners left that are dead, and make a folder."""
+        sweep()
+        while True:
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX))  # of mode 0700
+            lock = _locked(self.path)
+            if lock is not None:  # else it was swept before it could be locked
+                self._lock = lock
+                return
+
+    def remove(self) -> None:
+        """Remove the folder, for good."""
+        if self._lock >= 0:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+def sweep() -> None:
+    """Remove the folders of this user in the temporary one whose owners are dead."""
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        lock = _locked(path)
+        if lock is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
+
+
+def _locked(path: Path) -> int | None:
+    """Return the open folder at ``path`` with a lock; None where it is another's or none."""
+    folder = None
+    with suppress(OSError):
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held, there = os.fstat(folder), os.stat(path, follow_symlinks=False)
+        private = held.st_uid == os.geteuid() and stat.S_IMODE(held.st_mode) == stat.S_IRWXU
+        if private and os.path.samestat(held, there):
+            return folder
+    if folder is not None:
+        os.close(folder)
+    return None
+
+
+# Names of the version before, for one version more.
+Crew, Ended, local_crew = Executor, Completed, local_executor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -161,14 +162,13 @@ def by_name(value: object) -> object:
     """
     if isinstance(value, str):
         return {"name": value}
-    if isinstance(value, Synthesizer):
-        settings = TypeAdapter(type(value)).dump_python(value, mode="json")
-        return {"name": extensions.name_of("synthesizers", type(value), SYNTHESIZERS)} | {
-            "set": settings
-        }
-    if isinstance(value, type):
-        return {"name": extensions.name_of("synthesizers", value, SYNTHESIZERS)}
-    return value
+    kind = type(value) if isinstance(value, Synthesizer) else value
+    if not isinstance(kind, type):
+        return value
+    named = {"name": extensions.name_of("synthesizers", kind, SYNTHESIZERS)}
+    if kind is value:
+        return named
+    return {**named, "set": TypeAdapter(type(value)).dump_python(value, mode="json")}
 
 
 Epsilon = Annotated[float, BeforeValidator(number), Field(gt=0, allow_inf_nan=False)]
@@ -326,10 +326,10 @@ class Grid(Part):
 
     @model_validator(mode="after")
     def _not_more_than_can_be_kept(self) -> Grid:
-        parts = [part for part in (self.utility, self.leakage) if part is not None]
         kinds = sum(
-            len(self.synthesizers) * len(part.epsilons) + len(list(_baselines(part)))
-            for part in parts
+            len(self.synthesizers) * len(part.epsilons) + len(_baselines(part))
+            for part in (self.utility, self.leakage)
+            if part is not None
         )
         if (count := kinds * len(self.dataset) * len(self.seeds)) > MOST_CELLS:
             raise ValueError(f"the grid has {count:,} cells, at most {MOST_CELLS:,} can be run")
@@ -388,20 +388,17 @@ class Grid(Part):
             if part is None:
                 continue
             options, code = canonical_json(_options(part)), _code(part)
+            cell = partial(Cell, dataset, digest, task)
             for name, settings in _baselines(part):
-                nothing = (None, None, None)
-                yield Cell(dataset, digest, task, name, settings, *nothing, seed, options, code)
+                yield cell(name, settings, None, None, None, seed, options, code)
             for choice in self.synthesizers:
-                settings = canonical_json(choice.settings())
-                codes = choice.code() + code
+                settings, codes = canonical_json(choice.settings()), choice.code() + code
                 for epsilon in part.epsilons:
                     budget = (epsilon, self.delta, self.adjacency)
-                    yield Cell(
-                        dataset, digest, task, choice.name, settings, *budget, seed, options, codes
-                    )
+                    yield cell(choice.name, settings, *budget, seed, options, codes)
 
 
-def _baselines(part: UtilityTask | LeakageTask) -> Iterable[tuple[str, str]]:
+def _baselines(part: UtilityTask | LeakageTask) -> list[tuple[str, str]]:
     """Return the names of a task's baselines with their settings."""
     if isinstance(part, LeakageTask):
         return [(name, "{}") for name in LEAKAGE_BASELINES]
@@ -414,11 +411,8 @@ def _options(part: UtilityTask | LeakageTask) -> dict[str, object]:
     if isinstance(part, UtilityTask):
         costs = {"costs": True, "drawn": part.drawn or 0} if part.costs else {}
         return {"metrics": sorted(part.metrics), **costs}
-    return {
-        "members": part.members,
-        "isolated": part.isolated,
-        "attacks": sorted(part.attacks),
-    }
+    of_game = {"members": part.members, "isolated": part.isolated}
+    return {**of_game, "attacks": sorted(part.attacks)}
 
 
 def _code(part: UtilityTask | LeakageTask) -> str:
@@ -428,4 +422,4 @@ def _code(part: UtilityTask | LeakageTask) -> str:
         found = [extensions.find("metrics", name, METRICS) for name in sorted(part.metrics)]
     else:
         found = [extensions.find("attacks", name, ATTACKS) for name in sorted(part.attacks)]
-    return "".join(extensions.code_of(one) for one in found)
+    return "".join(map(extensions.code_of, found))

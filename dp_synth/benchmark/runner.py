@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 GIVEN_UP = Outcome(error="GivenUp: cells of other seeds came to a limit")
 RESULTS = Path("results")
 MOST_JOBS = 4_096  # processes of one machine
-Kind = tuple[str, str, str]  # dataset, task, synthesizer
 
 
 @dataclass(frozen=True)
@@ -64,17 +63,14 @@ class Status:
         return Status(self.done, dict(reasons), self.left - 1)
 
 
+Tally = Status  # its name in the version before, for one version more
+
+
 def status(cells: Iterable[Cell], store: Store) -> Status:
     """Return what the store holds of these cells; nothing is run."""
-    done, left, reasons = 0, 0, Counter[str]()
-    for _, outcome in outcomes(store, cells):
-        if outcome is None:
-            left += 1
-        elif outcome.error:
-            reasons[outcome.error] += 1
-        else:
-            done += 1
-    return Status(done, dict(reasons), left)
+    found = [None if one is None else one.error for _, one in outcomes(store, cells)]
+    reasons = Counter(error for error in found if error)
+    return Status(found.count(""), dict(reasons), found.count(None))
 
 
 def unfinished(cells: Iterable[Cell], store: Store, *, retry: bool = True) -> list[Cell]:
@@ -107,7 +103,8 @@ def run(
         done_so_far = Status(done=done_so_far.done, left=len(todo))
     limited = Counter[Cell]()
     if not retry:  # those of earlier runs are not tried again, and count
-        limited.update(_limited_before(everything, store))
+        before = ((cell, one) for cell, one in outcomes(store, everything) if one is not None)
+        limited.update(_any_seed(cell) for cell, one in before if one.error.startswith(LIMITED))
 
     def settle(cell: Cell, outcome: Outcome) -> None:
         nonlocal done_so_far
@@ -132,12 +129,6 @@ def run(
             save(store, cell, outcome)
             settle(cell, outcome)
     return done_so_far
-
-
-def _limited_before(cells: Iterable[Cell], store: Store) -> Iterator[Cell]:
-    for cell, outcome in outcomes(store, cells):
-        if outcome is not None and outcome.error.startswith(LIMITED):
-            yield _any_seed(cell)
 
 
 def _any_seed(cell: Cell) -> Cell:
@@ -252,18 +243,14 @@ def forecast(ended: Iterable[tuple[Cell, Outcome | None]]) -> list[Forecast]:
 
     Failed cells tell nothing of the time that the others take, and are counted as left.
     """
-    left: dict[Kind, int] = {}
-    known: dict[Kind, list[Outcome]] = {}
+    kinds: dict[tuple[str, str, str], list[Outcome | None]] = {}
     for cell, outcome in ended:
-        kind = (cell.dataset, cell.task, cell.synthesizer)
-        done = outcome is not None and not outcome.error
-        left[kind] = left.get(kind, 0) + (not done)
-        if outcome is not None and done:
-            known.setdefault(kind, []).append(outcome)
-    return [_of_kind(kind, count, known.get(kind, [])) for kind, count in left.items()]
-
-
-def _of_kind(kind: Kind, left: int, known: list[Outcome]) -> Forecast:
-    seconds = [one.wall_seconds for one in known if one.wall_seconds is not None]
-    peaks = [one.peak_mb for one in known if one.peak_mb is not None]
-    return Forecast(*kind, left, mean(seconds) if seconds else None, max(peaks) if peaks else None)
+        kinds.setdefault((cell.dataset, cell.task, cell.synthesizer), []).append(outcome)
+    found = []
+    for kind, all_of in kinds.items():
+        known = [one for one in all_of if one is not None and not one.error]
+        seconds = [one.wall_seconds for one in known if one.wall_seconds is not None]
+        peaks = [one.peak_mb for one in known if one.peak_mb is not None]
+        took = mean(seconds) if seconds else None
+        found.append(Forecast(*kind, len(all_of) - len(known), took, max(peaks, default=None)))
+    return found

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 
 from dp_synth._version import __version__
-from dp_synth.cli import (
-    account,
-    audit,
-    benchmark,
-    card,
-    evaluate,
-    ledger,
-    listing,
-    schema,
-    synthesize,
-)
+from dp_synth.cli import benchmark, card, evaluate, ledger, listing, schema, synthesize
+from dp_synth.cli.outputs import warnings_told
 from dp_synth.errors import (
     BudgetExceeded,
     InputError,
@@ -46,18 +37,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-schema_app = typer.Typer(
-    help="Draft a table's schema, and check a table against one.", no_args_is_help=True
-)
-benchmark_app = typer.Typer(
-    help="Run a grid of synthesizers, tables and budgets.", no_args_is_help=True
-)
-peers_app = typer.Typer(
-    help="Other libraries, each in an environment of its own.", no_args_is_help=True
-)
-ledger_app = typer.Typer(
-    help="Open, verify, show and export the record of what was charged.", no_args_is_help=True
-)
 
 
 def _show_version(asked: bool) -> None:
@@ -78,36 +57,42 @@ def _options(
     """Take the options that stand before a command."""
 
 
-schema_app.command("draft")(schema.draft)
-schema_app.command("check")(schema.check)
-benchmark_app.command("run")(benchmark.run)
-benchmark_app.command("status")(benchmark.status)
-benchmark_app.command("export")(benchmark.export)
-benchmark_app.command("plot")(benchmark.plot)
-benchmark_app.command("rank")(benchmark.rank)
-benchmark_app.command("compare")(benchmark.compare)
-benchmark_app.command("report")(benchmark.report)
-benchmark_app.command("diff")(benchmark.diff)
-app.add_typer(schema_app, name="schema")
 app.command("synthesize")(synthesize.synthesize)
 app.command("sample")(synthesize.sample)
 app.command("evaluate")(evaluate.evaluate)
 app.command("attack")(evaluate.attack)
-app.command("audit")(audit.audit)
+app.command("audit")(evaluate.audit)
 app.command("card")(card.card)
 app.command("gate")(card.gate)
-app.command("account", cls=account.InOrder, no_args_is_help=True)(account.account)
-app.add_typer(benchmark_app, name="benchmark")
-ledger_app.command("new")(ledger.new)
-ledger_app.command("verify")(ledger.verify)
-ledger_app.command("show")(ledger.show)
-ledger_app.command("export")(ledger.export)
-ledger_app.command("repair")(ledger.repair)
-app.add_typer(ledger_app, name="ledger")
-peers_app.command("install")(listing.install_peer)
-peers_app.command("list")(listing.list_peers)
-app.add_typer(peers_app, name="peers")
+app.command("account", cls=ledger.InOrder, no_args_is_help=True)(ledger.account)
 app.command("list")(listing.listing)
+
+GROUPS: dict[str, tuple[str, tuple[Callable[..., None], ...]]] = {
+    "schema": (
+        "Draft a table's schema, and check a table against one.",
+        (schema.draft, schema.check),
+    ),
+    "benchmark": (
+        "Run a grid of synthesizers, tables and budgets.",
+        (
+            *(benchmark.run, benchmark.status, benchmark.export, benchmark.plot),
+            *(benchmark.rank, benchmark.compare, benchmark.report, benchmark.diff),
+        ),
+    ),
+    "ledger": (
+        "Open, verify, show and export the record of what was charged.",
+        (ledger.new, ledger.verify, ledger.show, ledger.export, ledger.repair),
+    ),
+    "peers": (
+        "Other libraries, each in an environment of its own.",
+        (listing.install_peer, listing.list_peers),
+    ),
+}
+for _name, (_help, _commands) in GROUPS.items():
+    _group = typer.Typer(help=_help, no_args_is_help=True)
+    for _command in _commands:  # called as its function is, up to whose it is
+        _group.command(_command.__name__.partition("_")[0])(_command)
+    app.add_typer(_group, name=_name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -157,25 +142,16 @@ def _check_arguments(arguments: Sequence[str]) -> None:
 @contextmanager
 def _told_in_a_line() -> Iterator[None]:
     """Tell in a line on standard error what a reader of tables left out or replaced; once each."""
-    with warnings.catch_warnings():
+
+    def tell(message: str, category: type[Warning]) -> bool:
+        is_told = issubclass(category, LeftOut | SchemaMismatch)
+        if is_told:
+            print(message, file=sys.stderr)
+        return is_told
+
+    with warnings_told(tell):
         for told in (LeftOut, SchemaMismatch):
             warnings.filterwarnings("default", category=told)
-        others = warnings.showwarning
-
-        def show(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
-            if issubclass(category, LeftOut | SchemaMismatch):
-                print(message, file=sys.stderr)
-            else:
-                others(message, category, filename, lineno, file, line)
-
-        warnings.showwarning = show
         yield
 
 

@@ -118,37 +118,24 @@ def takes_dialect(command: Callable[..., None]) -> Callable[..., None]:
         for name, annotation in _OPTIONS.items()
     ]
     # Typer calls a command by the names of its options.
-    wrapped = functools.wraps(command)(lambda **given: command(**_with_dialect(given)))
+    wrapped = functools.wraps(command)(
+        lambda **given: command(
+            dialect=_dialect_of({name: given.pop(name) for name in _OPTIONS}), **given
+        )
+    )
     wrapped.__signature__ = inspect.Signature([*kept, *added])  # type: ignore[attr-defined]
     wrapped.__annotations__ = {one.name: one.annotation for one in (*kept, *added)}
     return wrapped
 
 
-def _with_dialect(given: Mapping[str, object]) -> dict[str, object]:
-    said = {name: given[name] for name in _OPTIONS}
-    kept = {name: value for name, value in given.items() if name not in _OPTIONS}
-    return {**kept, "dialect": dialect_of(**said)}
-
-
-def dialect_of(
-    *,
-    separator: object = None,
-    decimal: object = None,
-    encoding: object = None,
-    no_header: object = False,
-    column_names: object = None,
-    index: object = False,
-) -> Dialect:
+def _dialect_of(given: Mapping[str, object]) -> Dialect:
     """Return the dialect that options say; InputError names the option that is wrong."""
+    said = {name: given[name] for name in ("separator", "decimal", "encoding")}
+    said["index"] = given["index"] or None
+    column_names = given["column_names"]
     named = next(csv.reader([column_names])) if isinstance(column_names, str) else []
-    given = named if named or no_header else None
-    said = {
-        "separator": separator,
-        "decimal": decimal,
-        "encoding": encoding,
-        "names": given,
-        "index": index or None,
-    }
+    if named or given["no_header"]:
+        said["names"] = named
     try:
         return Dialect.model_validate({k: v for k, v in said.items() if v is not None})
     except ValidationError as error:

@@ -6,22 +6,24 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dp_synth.cli.arguments import find_modules_here
+from dp_synth.cli.outputs import aligned, bar, write_text
 from dp_synth.errors import InputError
 from dp_synth.formatting import one_line
 from dp_synth.readers import parse_json, read_json_lines
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.progress import Progress as Bar
 
-    from dp_synth.benchmark import Grid, Status, Store, statistics
-    from dp_synth.benchmark.diff import FailureChange, StoreDiff
+    from dp_synth.benchmark import Grid, Status, Store
+    from dp_synth.benchmark.diff import StoreDiff
 
 EXIT_DIFFERENT = 4
 
@@ -146,32 +148,33 @@ def _progress(told: list[Status]) -> Iterator[Callable[[Status], None]]:
 
     There is none where the first tally says that nothing is left to do.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-    counts = "{task.fields[done]} done, {task.fields[failed]} failed, {task.fields[left]} left"
-    columns = (BarColumn(), TextColumn(counts), TimeRemainingColumn())
-    bar = Progress(
-        *columns, console=Console(stderr=True), redirect_stdout=False, redirect_stderr=False
+    counts = TextColumn(
+        "{task.fields[done]} done, {task.fields[failed]} failed, {task.fields[left]} left"
     )
+    with ExitStack() as stack:
+        shown: Bar | None = None
 
-    def report(tally: Status) -> None:
-        told.append(tally)
-        todo = told[0].total - told[0].done
-        if len(told) > 1:
-            completed, failed, left = todo - tally.left, tally.failed, tally.left
-            bar.update(
-                bar.task_ids[0], completed=completed, done=tally.done, failed=failed, left=left
-            )
-        elif todo:
-            bar.add_task("", total=todo, done=tally.done, failed=0, left=todo)
-            bar.start()
+        def report(tally: Status) -> None:
+            nonlocal shown
+            told.append(tally)
+            todo = told[0].total - told[0].done
+            if shown is None and todo:
+                shown = stack.enter_context(
+                    bar(BarColumn(), counts, TimeRemainingColumn(), stays=True)
+                )
+                shown.add_task("", total=todo, done=tally.done, failed=0, left=todo)
+            elif shown is not None:
+                shown.update(
+                    shown.task_ids[0],
+                    completed=todo - tally.left,
+                    done=tally.done,
+                    failed=tally.failed,
+                    left=tally.left,
+                )
 
-    try:
         yield report
-    finally:
-        if bar.task_ids:
-            bar.stop()
 
 
 def status(grid: GridFile, settings: Settings = None, store: StorePlace = None) -> None:
@@ -287,31 +290,19 @@ def rank(
     """
     from dp_synth.benchmark import statistics
 
-    found = statistics.ranking(
-        records_of(sources),
-        metric,
-        epsilon,
-        task=task,
-        methods=methods,
-    )
+    records = records_of(sources)
+    found = statistics.ranking(records, metric, epsilon, task=task, methods=methods)
     typer.echo(found)
-    if out is not None:
-        for path in _write(found, out):
-            typer.echo(path)
-
-
-def _write(found: statistics.Ranking, folder: Path) -> list[Path]:
+    if out is None:
+        return
     from dp_synth.figures import write_ranks
-    from dp_synth.files import written_whole
 
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out {folder} is a file; name a folder")
-    written = write_ranks(found, folder)
-    path = folder / "ranks.json"
-    with written_whole(path) as passing:
-        text = json.dumps(found.to_dict(), indent=1, allow_nan=False)
-        passing.write_text(text + "\n", encoding="utf-8")
-    return [*written, path]
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; name a folder")
+    written = write_ranks(found, out)
+    write_text(out / "ranks.json", json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n")
+    for path in (*written, out / "ranks.json"):
+        typer.echo(path)
 
 
 def compare(
@@ -410,42 +401,31 @@ def _lines(found: StoreDiff, first: str, second: str) -> list[str]:
         (f"only in {first}", len(found.only_first)),
         (f"only in {second}", len(found.only_second)),
     )
-    width = max(len(name) for name, _ in counts)
-    lines = [f"{name:<{width}}  {count:>6}" for name, count in counts]
-    lines += _metric_lines(found)
+    lines = aligned([(name, f"{count:>6}") for name, count in counts])
+    rows = [("metric", " cells", "largest difference")]
+    for row in found.by_metric:
+        apart = "in one store alone" if row.largest is None else f"{row.largest:.3g}"
+        rows.append((row.metric, f"{row.cells:>6}", apart))
+    if found.by_metric:
+        lines += ["", *aligned(rows)]
     here, there = ("; ".join(machines) for machines in found.machines)
     if here != there:
         lines += ["", f"different values are of {here} in {first}", f"and of {there} in {second}"]
-    lines += _named("different values", [change.series for change in found.changed])
-    failures = [_failure(change) for change in found.failures]
-    lines += _named("different failures (A | B)", failures)
-    lines += _named(f"only in {first}", found.only_first)
-    lines += _named(f"only in {second}", found.only_second)
+    failures = [
+        f"{one.series}: {one.first or 'done'} | {one.second or 'done'}" for one in found.failures
+    ]
+    named: dict[str, Sequence[object]] = {
+        "different values": [change.series for change in found.changed],
+        "different failures (A | B)": failures,
+        f"only in {first}": found.only_first,
+        f"only in {second}": found.only_second,
+    }
+    for title, cells in named.items():
+        if cells:
+            lines += ["", f"{title}:", *(f"  {cell}" for cell in cells[:MOST_NAMED])]
+        if len(cells) > MOST_NAMED:
+            lines.append(f"  and {len(cells) - MOST_NAMED} more")
     return lines
-
-
-def _metric_lines(found: StoreDiff) -> list[str]:
-    rows = found.by_metric
-    if not rows:
-        return []
-    width = max(len("metric"), *(len(row.metric) for row in rows))
-    lines = ["", f"{'metric':<{width}}  {'cells':>6}  largest difference"]
-    for row in rows:
-        apart = "in one store alone" if row.largest is None else f"{row.largest:.3g}"
-        lines.append(f"{row.metric:<{width}}  {row.cells:>6}  {apart}")
-    return lines
-
-
-def _failure(change: FailureChange) -> str:
-    return f"{change.series}: {change.first or 'done'} | {change.second or 'done'}"
-
-
-def _named(title: str, cells: Sequence[object]) -> list[str]:
-    if not cells:
-        return []
-    more = len(cells) - MOST_NAMED
-    rest = [f"  and {more} more"] if more > 0 else []
-    return ["", f"{title}:", *(f"  {cell}" for cell in cells[:MOST_NAMED]), *rest]
 
 
 def gathered(source: str) -> pd.DataFrame:
@@ -484,22 +464,12 @@ def audits_among(sources: Sequence[str]) -> tuple[list[dict[str, object]], list[
     audits: list[dict[str, object]] = []
     others = []
     for source in sources:
-        lines = lines_of(source) if source.endswith(".jsonl") else []
-        if lines and all(map(is_audit, lines)):
+        lines: list[Any] = []
+        if source.endswith(".jsonl"):
+            with suppress(InputError):  # whoever reads it as records says what is wrong
+                lines = list(read_json_lines(source))
+        if lines and all(isinstance(line, dict) and is_audit(line) for line in lines):
             audits += lines
         else:
             others.append(source)
     return audits, others
-
-
-def lines_of(source: str) -> list[dict[str, object]]:
-    """Return the mappings of a file of JSON lines; nothing where it holds anything else."""
-    found = []
-    try:
-        for line in read_json_lines(source):
-            if not isinstance(line, dict):
-                return []
-            found.append(line)
-    except InputError:
-        return []  # whoever reads it as records says what is wrong
-    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dp_synth.cli.arguments import takes_dialect
-from dp_synth.cli.outputs import Outputs, write_each, write_text
+from dp_synth.cli.outputs import aligned, delivered, write_each
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
@@ -64,7 +63,7 @@ def card(
 
     tables = {"--real": real, "--holdout": holdout, "--synthetic": synthetic}
     check_writable(*places(out), read=(release, *tables.values(), reference))
-    _check_internal(internal, {**tables, "--reference": reference}, needed=tuple(tables))
+    _check_internal(internal, tables, reference)
     kept = Release.load(release)
     of = _source(source, licence)
     made = data_card(
@@ -131,13 +130,20 @@ def gate(
     signed = gates.read_signatures(place)
     signed += tuple(one for path in signatures or () for one in gates.read_signatures(path))
     verdict = gates.judge(judged, asked, card_sha256=digest, signed=signed, release=kept)
-    outputs: Outputs = [("standard output", partial(_show, verdict))]
-    if json_out is not None:
-        write = partial(write_text, json_out, verdict.to_json(), private=bool(verdict.private))
-        outputs.insert(0, (json_out, write))
-    write_each(outputs)
+    private = bool(verdict.private)
+    write_each(delivered(partial(_show, verdict), verdict.to_json(), json_out, private=private))
     if not verdict.passed:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _check_internal(internal: bool, tables: dict[str, Path | None], reference: Path | None) -> None:
+    """Refuse tables without --internal, and --internal without the tables that it needs."""
+    given = [name for name, path in {**tables, "--reference": reference}.items() if path]
+    if given and not internal:
+        raise InputError(f"{given[0]} is for the internal part of the card; add --internal")
+    missing = [name for name, path in tables.items() if path is None]
+    if internal and missing:
+        raise InputError(f"--internal needs {' and '.join(missing)}")
 
 
 def _signature(sign: str, policy: Policy, card: DataCard, digest: str) -> Signature:
@@ -166,28 +172,14 @@ def _source(text: str | None, licence: str | None) -> Source | None:
     return Source(NOT_STATED, text or NOT_STATED, licence or NOT_STATED)
 
 
-def _check_internal(
-    internal: bool, tables: dict[str, Path | None], *, needed: Sequence[str]
-) -> None:
-    """Refuse tables without --internal, and --internal without the tables that it needs."""
-    given = [name for name, path in tables.items() if path is not None]
-    if given and not internal:
-        raise InputError(f"{given[0]} is for the internal part of the card; add --internal")
-    missing = [name for name in needed if tables[name] is None]
-    if internal and missing:
-        raise InputError(f"--internal needs {' and '.join(missing)}")
-
-
 def _show(verdict: Verdict) -> None:
     rows = [("check", "asked", "found", "verdict")]
     rows += [
         (check.name, check.threshold, check.value, "pass" if check.passed else "FAIL")
         for check in verdict.checks
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    for row in rows:
-        cells = [one_line(cell).ljust(width) for cell, width in zip(row, widths, strict=False)]
-        typer.echo("  ".join([*cells, row[3]]))
+    for line in aligned(rows):
+        typer.echo(line)
     for signing in verdict.signings:
         one = signing.signature
         by = "to be signed" if one is None else f"signed by {one.name} on {one.at[:10]}"

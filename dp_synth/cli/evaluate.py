@@ -1,8 +1,9 @@
-"""`dp-synth evaluate` and `dp-synth attack`: what a synthetic table gives and what it leaks."""
+"""`dp-synth evaluate`, `attack` and `audit`: what a synthetic table gives, and what leaks."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,27 +11,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.arguments import find_modules_here, table_of, takes_dialect
-from dp_synth.cli.outputs import Outputs, write_each, write_text
-from dp_synth.cli.progress import shown_work
+from dp_synth.cli.arguments import (
+    Neighbours,
+    find_modules_here,
+    reading_arguments,
+    table_of,
+    takes_dialect,
+)
+from dp_synth.cli.outputs import Outputs, aligned, delivered, shown_work, write_each, write_text
+from dp_synth.cli.synthesize import recipe_of
 from dp_synth.dialect import Dialect
+from dp_synth.errors import InputError
 from dp_synth.files import check_writable
-from dp_synth.formatting import one_line
 from dp_synth.progress import part_of_work
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dp_synth.accounting import Adjacency
     from dp_synth.attacks import Attack, AttackerView
+    from dp_synth.audit import NeighbouringTables
     from dp_synth.metrics import Compared, Estimate
     from dp_synth.metrics.evaluation import Evaluation
-    from dp_synth.release import Release
     from dp_synth.report.evaluation import Row
     from dp_synth.schema import Schema
 
 FPRS = (0.01, 0.1)
 MOST_TARGETS = 10_000  # of each table, unless more are asked for: an AUC is then known to about .01
-STDOUT = Path("-")
 
 Synthetic = Annotated[Path, typer.Option(help="Synthetic table (CSV or Parquet).")]
 SchemaFile = Annotated[Path, typer.Option(help="Schema of all tables (JSON).")]
@@ -71,7 +78,7 @@ def evaluate(
     is computed on real rows and is not differentially private.
     """
     from dp_synth.counting.size import COMPARED, check_room
-    from dp_synth.datasets.overlap import refuse_shared
+    from dp_synth.frames import refuse_shared
     from dp_synth.metrics import Compared, RealTables
     from dp_synth.metrics.evaluation import evaluation_of
     from dp_synth.report.evaluation import TITLE
@@ -91,7 +98,8 @@ def evaluate(
     rows = [(name, said, "") for name, said in about.items()] + _evaluation_rows(result)
     outputs = _delivered({"about": about, **result}, json_file, TITLE, rows)
     if html_file is not None:
-        outputs.append((html_file, partial(_write_page, html_file, result, about, compared)))
+        write_page = partial(_write_page, html_file, result, about, compared)
+        outputs.append((html_file, write_page))
     write_each(outputs)
     if result["failed"]:
         raise RuntimeError(f"a defect: {', '.join(result['failed'])} failed; all else is written")
@@ -103,25 +111,20 @@ def _about(
     """Return what is evaluated: the table, how many rows, the method at which epsilon, the day."""
     from datetime import date
 
+    from dp_synth.formatting import rounded_up
     from dp_synth.release import Release
 
     method = "not said; --release names the release that the rows are of"
     if release is not None:
-        method = _method(Release.load(release))
+        of = Release.load(release)
+        budget = f"epsilon {rounded_up(of.epsilon)} at delta {rounded_up(of.ledger.budget.delta)}"
+        method = f"{of.synthesizer}, {budget}, as its ledger certifies"
     rows = ", ".join(f"{len(table):,} {kind}" for kind, table in tables.items())
     return {
         "table": f"{schema.name}: {rows} rows",
         "method": method,
         "evaluated": date.today().isoformat(),
     }
-
-
-def _method(release: Release) -> str:
-    """Return the method of a release and its budget, in words."""
-    from dp_synth.formatting import rounded_up
-
-    epsilon, delta = rounded_up(release.epsilon), rounded_up(release.ledger.budget.delta)
-    return f"{release.synthesizer}, epsilon {epsilon} at delta {delta}, as its ledger certifies"
 
 
 def _write_page(
@@ -134,7 +137,6 @@ def _write_page(
 
 
 def _more_metrics(names: Sequence[str] | None) -> list[str]:
-    from dp_synth.errors import InputError
     from dp_synth.extensions import unknown
     from dp_synth.metrics import METRICS
     from dp_synth.metrics.evaluation import PLAIN
@@ -181,21 +183,20 @@ def attack(
     Higher is worse: an AUC of 0.5 is a coin. All of it is internal: it is computed on real rows
     and is not differentially private.
     """
-    from dp_synth.attacks import ATTACKS, attack_named
     from dp_synth.counting.size import COMPARED, check_room
     from dp_synth.release import Release
-    from dp_synth.report.risk import Guarantee
+    from dp_synth.report.risk import Guarantee, attacker_view
     from dp_synth.schema import Schema
 
     find_modules_here()
     check_writable(json_file, read=(members, non_members, synthetic, schema, reference, release))
     given = {"synthetic", *["reference"] * bool(reference), *["transcript"] * bool(release)}
-    chosen = names or [name for name, one in ATTACKS.items() if given.issuperset(one.needs())]
-    attacks = {name: attack_named(name) for name in chosen}
+    attacks = _attacks(names, given)
     held = None if release is None else Release.load(release)
     columns = Schema.load(schema).read_as(dialect)
     check_room(members, non_members, synthetic, reference, dialect=columns.dialect, a_cell=COMPARED)
-    view = _view(synthetic, columns, reference, held)
+    others = None if reference is None else table_of(reference, columns)
+    view = attacker_view(table_of(synthetic, columns), columns, others, held)
     aimed = _targets((members, non_members), columns, view, targets, seed=seed)
     scores = _attack_scores(attacks, aimed, view, seed)
     ceiling = None if held is None else Guarantee.of(held).ceiling
@@ -204,6 +205,14 @@ def attack(
     if not names:
         _tell_what_is_left_out(given)
     _tell_what_is_not_permitted(scores, ceiling)
+
+
+def _attacks(names: Sequence[str] | None, given: set[str]) -> dict[str, Attack]:
+    """Return the attacks of these names, or all that can be run with what is given."""
+    from dp_synth.attacks import ATTACKS, attack_named
+
+    possible = [name for name, one in ATTACKS.items() if given.issuperset(one.needs())]
+    return {name: attack_named(name) for name in names or possible}
 
 
 def _tell_what_is_left_out(given: set[str]) -> None:
@@ -236,41 +245,14 @@ def _tell_what_is_not_permitted(
         )
 
 
-def _view(
-    synthetic: Path, columns: Schema, reference: Path | None, release: Release | None
-) -> AttackerView:
-    """Return what the attacker sees; who holds a release knows its cells and its recipe too."""
-    from pydantic import TypeAdapter
-
-    from dp_synth.attacks import AttackerView
-    from dp_synth.synthesizers import SYNTHESIZERS
-
-    rows = table_of(synthetic, columns)
-    others = None if reference is None else table_of(reference, columns)
-    if release is None:
-        return AttackerView(rows, columns, others)
-    known, recipe = SYNTHESIZERS.get(release.synthesizer), None
-    if known is not None:
-        recipe = TypeAdapter(known).validate_python(dict(release.settings))
-    return AttackerView(
-        rows,
-        release.schema,
-        others,
-        algorithm=release.synthesizer,
-        synthesizer=recipe,
-        budget=release.ledger.budget,
-        transcript=release.transcript,
-    )
-
-
 def _targets(
     paths: tuple[Path, Path], schema: Schema, view: AttackerView, most: int, *, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the members and the non-members to aim at: of each at most so many, by the seed."""
     import numpy as np
 
-    from dp_synth.datasets.overlap import refuse_shared
     from dp_synth.errors import InputError
+    from dp_synth.frames import refuse_shared
 
     members, non_members = (table_of(path, schema) for path in paths)
     for path, table in zip(paths, (members, non_members), strict=True):
@@ -318,19 +300,16 @@ def _attacked(
     scores: Mapping[str, Mapping[str, Estimate]], ceiling: float | None
 ) -> dict[str, object]:
     """Return what attacks found as JSON has it, and the largest AUC that the ledger permits."""
+    ends = {"": "value", "_low": "low", "_high": "high"}
     found = {
-        name: {key: x for metric, e in of.items() for key, x in _ends(metric, e).items()}
+        name: {
+            f"{metric}{ending}": getattr(estimate, end)
+            for metric, estimate in of.items()
+            for ending, end in ends.items()
+        }
         for name, of in scores.items()
     }
     return {"attacks": found} | ({} if ceiling is None else {"largest_auc": ceiling})
-
-
-def _ends(metric: str, estimate: Estimate) -> dict[str, float]:
-    return {
-        metric: estimate.value,
-        f"{metric}_low": estimate.low,
-        f"{metric}_high": estimate.high,
-    }
 
 
 Rows = list["Row"]
@@ -370,22 +349,98 @@ def _attack_rows(
 def _delivered(
     result: Mapping[str, object], json_file: Path | None, title: str, rows: Rows
 ) -> Outputs:
-    """Return what writes a result: to the file first, which a closed terminal does not stop."""
     text = json.dumps(result, indent=2) + "\n"
-    if json_file == STDOUT:
-        return [("standard output", partial(typer.echo, text, nl=False))]
-    outputs: Outputs = [("standard output", partial(_print_table, title, rows))]
-    if json_file is None:
-        return outputs
-    return [(json_file, partial(write_text, json_file, text, private=True)), *outputs]
+    return delivered(partial(_print_table, title, rows), text, json_file, private=True)
 
 
 def _print_table(title: str, rows: Rows) -> None:
     from dp_synth.report.evaluation import INTERNAL
 
     typer.echo(f"{title} ({INTERNAL})")
-    # What nothing stands beside, a title or a sentence, makes no column wider.
-    widths = [max((len(row[i]) for row in rows if any(row[i + 1 :])), default=0) for i in range(2)]
-    for row in ([one_line(cell) for cell in row] for row in rows):
-        typer.echo(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip())
+    for line in aligned(rows):
+        typer.echo(line)
     typer.echo("Each value with its 95 % interval for the drawing of rows.")
+
+
+EXIT_VIOLATED = 4
+NOT_PUBLISHABLE = "for the data holder: not to be published"
+DESIGNS = ("worst_case", "search")
+
+
+@takes_dialect
+def audit(
+    epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
+    delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
+    dialect: Dialect,
+    synthesizer: Annotated[str, typer.Option(help="Its name, or module:Class.")] = "mst",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting as name=value; may be repeated.")
+    ] = None,
+    adjacency: Neighbours = "add_remove",
+    design: Annotated[
+        str, typer.Option(help="The tables: worst_case, or search for those that tell most.")
+    ] = "worst_case",
+    data: Annotated[
+        Path | None, typer.Option(help="A table instead, with and without its oddest record.")
+    ] = None,
+    schema: Annotated[Path | None, typer.Option(help="Schema of that table (JSON).")] = None,
+    runs: Annotated[int, typer.Option(help="Simulated releases a world.", min=1)] = 1000,
+    level: Annotated[float, typer.Option(help="Chance that a correct one fails.")] = 0.05,
+    seed: Annotated[int, typer.Option(help="Seed of all randomness.", min=0)] = 0,
+    json_file: JsonFile = None,
+) -> None:
+    """Release about two neighbouring tables, many times, and test what can be told apart.
+
+    Exit code 4 says that the claim is refuted. Passing proves nothing. Of a table of your own
+    the output is internal: it names a row, is computed on real rows and is not differentially
+    private; a line on standard error says so, and ``publishable`` in the JSON.
+    """
+    import numpy as np
+
+    from dp_synth.accounting import PrivacyBudget
+    from dp_synth.audit import audit as audited
+    from dp_synth.audit import search_design, worst_case
+
+    check_writable(json_file)
+    with reading_arguments():
+        budget = PrivacyBudget(epsilon, delta, adjacency)  # type: ignore[arg-type]
+        recipe = recipe_of(synthesizer, settings or [])
+    searching, proving = (int(own) for own in np.random.SeedSequence(seed).generate_state(2))
+    if data is not None or schema is not None:
+        tables = _own(data, schema, dialect, design, budget.adjacency, seed=searching)
+    elif design not in DESIGNS:
+        raise InputError(f"--design must be one of {', '.join(DESIGNS)}, got {design!r}")
+    elif design == "search":
+        tables = search_design(recipe, budget, seed=searching)
+    else:
+        tables = worst_case(budget.adjacency)
+    report = audited(recipe, budget, design=tables, runs=runs, level=level, seed=proving)
+    # A made table is known to everybody; what is found of an own one comes from its rows.
+    text = json.dumps(report.to_dict() | {"publishable": data is None}, indent=2) + "\n"
+    if data is not None:
+        print(NOT_PUBLISHABLE, file=sys.stderr)
+    write_each(delivered(partial(print, report), text, json_file, private=data is not None))
+    if not report.passed:
+        raise typer.Exit(EXIT_VIOLATED)
+
+
+def _own(
+    data: Path | None,
+    schema: Path | None,
+    dialect: Dialect,
+    design: str,
+    adjacency: Adjacency,
+    *,
+    seed: int,
+) -> NeighbouringTables:
+    """Return a user's own table with and without its most isolated record."""
+    from dp_synth.audit import of_table
+    from dp_synth.datasets import read_table
+    from dp_synth.schema import Schema
+
+    if data is None or schema is None:
+        raise InputError("an own table needs both --data and --schema")
+    if design != DESIGNS[0]:
+        raise InputError("--design is for made tables; leave it out beside --data")
+    public = Schema.load(schema).read_as(dialect)
+    return of_table(read_table(data, public.dialect), public, adjacency, seed=seed)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dp_synth.cli.outputs import aligned
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
 from dp_synth.formatting import one_line
@@ -23,10 +24,8 @@ def listing(
     """Print the names of all synthesizers, attacks, metrics or datasets, with a line on each."""
     if kind not in _ROWS:
         raise InputError(unknown("list", kind, _ROWS))
-    rows = _ROWS[kind]()
-    width = max(len(name) for name, _ in rows)
-    for name, description in rows:
-        print(f"{name:<{width}}  {description}")
+    for line in aligned(_ROWS[kind]()):
+        print(line)
 
 
 def _synthesizers() -> list[tuple[str, str]]:
@@ -47,10 +46,8 @@ def _attacks() -> list[tuple[str, str]]:
 def _metrics() -> list[tuple[str, str]]:
     from dp_synth.metrics import METRICS
 
-    return [
-        (name, f"{metric.description} [{metric.better} is better]")
-        for name, metric in METRICS.items()
-    ]
+    said = {name: f"{one.description} [{one.better} is better]" for name, one in METRICS.items()}
+    return list(said.items())
 
 
 def _datasets() -> list[tuple[str, str]]:
@@ -84,18 +81,18 @@ def install_peer(
 
 def list_peers() -> None:
     """Print every peer: its methods, and its versions where it is installed."""
-    from dp_synth.benchmark.peers import PEERS, environments
-    from dp_synth.benchmark.peers.registry import PeerError
+    from dp_synth.benchmark.peers import PEERS, PeerError, environments
 
-    width = max(map(len, PEERS))
+    rows: list[tuple[str, str]] = []
     for name, peer in PEERS.items():
         try:
             made = environments.environment(name)
             state = f"Python {made.python}, {_main_versions(made)}"
         except PeerError as error:
             state = str(error)
-        print(f"{name:<{width}}  {', '.join(peer.methods)}")
-        print(f"{'':<{width}}  {state}")
+        rows += [(name, ", ".join(peer.methods)), ("", state)]
+    for line in aligned(rows):
+        print(line)
 
 
 def _main_versions(made: Environment) -> str:

@@ -1,4 +1,7 @@
-"""Results of a command: each is tried, and a fit that was paid for leaves its release somewhere."""
+"""What commands show and write: results, each of them tried, warnings, and bars of long work.
+
+A fit that was paid for leaves its release somewhere.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,34 @@ import signal
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from time import monotonic
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+import typer
 
 from dp_synth.errors import InputError
 from dp_synth.files import named_in_errors, written_whole
+from dp_synth.formatting import at_most, one_line
+from dp_synth.progress import Watcher, watching
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import ProgressColumn
+
     from dp_synth.accounting import Accountant, Ledger, SubAccountant
+    from dp_synth.progress import Progress
     from dp_synth.release import Release
     from dp_synth.schema import Schema
 
 Outputs = list[tuple[str | Path, Callable[[], object]]]
 """Where each result goes, and what writes it."""
 
+STDOUT = Path("-")
 Failed = dict[str, BaseException]
 EXPECTED = (OSError, InputError, MemoryError, UnicodeError)
 
@@ -35,13 +50,63 @@ def write_each(outputs: Outputs) -> None:
     """
     failed = _tried(outputs)
     if failed:
-        _fail(failed, _rest(failed, outputs))
+        _fail(failed, outputs)
 
 
 def write_text(path: Path, text: str, *, private: bool = False) -> None:
     """Write a text file whole or not at all, readable by its owner alone where it is private."""
     with written_whole(path, private=private) as passing:
         passing.write_text(text, encoding="utf-8")
+
+
+def delivered(
+    show: Callable[[], object], text: str, json_file: Path | None, *, private: bool
+) -> Outputs:
+    """Return what shows a result and writes its JSON; for "-" the JSON alone is printed.
+
+    The file is the first, which a closed terminal does not stop.
+    """
+    if json_file == STDOUT:
+        return [("standard output", partial(typer.echo, text, nl=False))]
+    shown: Outputs = [("standard output", show)]
+    if json_file is None:
+        return shown
+    return [(json_file, partial(write_text, json_file, text, private=private)), *shown]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a line for each row, whose cells but the last are as wide as their column's.
+
+    What nothing stands beside, a title or a sentence, makes no column wider.
+
+    >>> aligned([("a title",), ("a", "b"), ("long", "c")])
+    ['a title', 'a     b', 'long  c']
+    """
+    rows = [[one_line(cell) for cell in row] for row in rows]
+    columns = range(max(map(len, rows), default=0))
+    widths = [max((len(row[i]) for row in rows if any(row[i + 1 :])), default=0) for i in columns]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+@contextmanager
+def warnings_told(tell: Callable[[str, type[Warning]], bool]) -> Iterator[None]:
+    """Have ``tell`` show warnings of the block; those go on of which it returns that it did not."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if not tell(str(message), category):
+                others(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 def write_paid(
@@ -61,7 +126,7 @@ def write_paid(
     if place is not None:
         where = f"the release is kept in {place}: `dp-synth sample` draws its rows at no cost"
     spent = f"what the fit cost stays spent, {release.ledger.summary()[0]}"
-    _fail(failed, f"{_rest(failed, outputs)}; {spent}; {where}")
+    _fail(failed, outputs, f"; {spent}; {where}")
 
 
 def _tried(outputs: Outputs) -> Failed:
@@ -79,14 +144,11 @@ def _tried(outputs: Outputs) -> Failed:
     return failed
 
 
-def _rest(failed: Failed, outputs: Outputs) -> str:
-    written = [place for place, _ in outputs if str(place) not in failed]
-    stopped = any(isinstance(error, KeyboardInterrupt) for error in failed.values())
-    return "; all else was written" if written and not stopped else ""
-
-
-def _fail(failed: Failed, more: str) -> NoReturn:
+def _fail(failed: Failed, outputs: Outputs, more: str = "") -> NoReturn:
     said = "; ".join(f"{place}: {_reason(place, error)}" for place, error in failed.items())
+    stopped = any(isinstance(error, KeyboardInterrupt) for error in failed.values())
+    if len(failed) < len(outputs) and not stopped:
+        said += "; all else was written"
     others = [error for error in failed.values() if not isinstance(error, EXPECTED)]
     if not others:
         raise InputError(f"{said}{more}") from next(iter(failed.values()))
@@ -100,12 +162,9 @@ def _reason(place: str, error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "the memory did not suffice"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror if str(error.filename) == place else _named(error)
+        own = error.filename is None or str(error.filename) == place
+        return error.strerror if own else f"{error.filename}: {error.strerror}"
     return str(error).removeprefix(f"{place}: ") if isinstance(error, EXPECTED) else "a defect"
-
-
-def _named(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
 
 
 def _spare(release: Release, files: Sequence[str | Path | None]) -> Path | None:
@@ -188,3 +247,111 @@ def _shortest(column: object) -> int:
     """Return how many bytes a cell takes at least."""
     texts = [*getattr(column, "texts", "0"), *getattr(column, "missing", ())]
     return min(len(text) for text in texts)
+
+
+LONG = 20.0  # seconds: work that takes longer is announced
+SURE = 1.0  # seconds after which it is known what the whole will take
+
+
+@contextmanager
+def shown_training(name: str) -> Iterator[None]:
+    """Show how far the trainings of the block are, where standard error is a terminal.
+
+    Their steps, the generator's loss, and the epsilon that is certified up to there. Nothing is
+    shown, or loaded, where nobody looks.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    from dp_synth.progress import watching_training
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    words = TextColumn("{task.fields[said]}")
+    with bar(TextColumn(name, markup=False), *columns, words) as shown:
+        task = shown.add_task(name, total=None, said="", visible=False)
+
+        def show(progress: Progress) -> None:
+            done, steps, said = progress.step, progress.steps, describe(progress)
+            shown.update(task, completed=done, total=steps, said=said, visible=True)
+
+        with watching_training(show):
+            yield
+
+
+@contextmanager
+def bar(*columns: ProgressColumn, stays: bool = False) -> Iterator[Bar]:
+    """Show a bar on standard error; what is printed meanwhile is not redirected.
+
+    It then goes through the stream that spells it out.
+    """
+    from rich import console, progress
+
+    with progress.Progress(
+        *columns,
+        console=console.Console(stderr=True),
+        transient=not stays,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as shown:
+        yield shown
+
+
+def describe(progress: Progress) -> str:
+    """Return the loss, and epsilon where something private is asked, in a few words.
+
+    >>> from dp_synth.progress import Progress
+    >>> describe(Progress(50, 100, 1.25, 0.5)), describe(Progress(50, 100, 1.25))
+    ('loss 1.25, epsilon 0.500', 'loss 1.25')
+    """
+    said = f"loss {progress.generator_loss:.3g}"
+    return said if progress.epsilon is None else f"{said}, epsilon {at_most(progress.epsilon, 3)}"
+
+
+@contextmanager
+def shown_work(name: str) -> Iterator[None]:
+    """Say on standard error how long the work of the block takes, where that is long.
+
+    As soon as a part of it has shown so, with a bar where standard error is a terminal. All that
+    is shown is time and the share that is done: rows and what was found in them are private.
+    """
+    begun, shown = monotonic(), ExitStack()
+    show_share: Watcher | None = None
+
+    def show(done: float) -> None:
+        nonlocal show_share
+        elapsed = monotonic() - begun
+        if show_share is not None:
+            show_share(done)
+        elif elapsed >= SURE and elapsed / done >= LONG:
+            typer.echo(f"dp-synth: {name} takes about {in_words(elapsed / done)}", err=True)
+            show_share = shown.enter_context(_share_of_work(name))
+
+    with shown, watching(show):
+        yield
+
+
+@contextmanager
+def _share_of_work(name: str) -> Iterator[Watcher]:
+    """Show a bar, to be told which share is done; none where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+
+    with bar(TextColumn(name, markup=False), BarColumn(), TaskProgressColumn()) as shown:
+        task = shown.add_task(name, total=1.0)
+        yield lambda done: shown.update(task, completed=done)
+
+
+def in_words(seconds: float) -> str:
+    """Return a time to two digits at most.
+
+    >>> [in_words(seconds) for seconds in (24.1, 100, 7000)]
+    ['24 seconds', '2 minutes', '2 hours']
+    """
+    for length, unit, most in ((1, "seconds", 90), (60, "minutes", 5400)):
+        if seconds < most:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 3600:.0f} hours"

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import csv
+import secrets
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dp_synth import extensions
 from dp_synth.cli.arguments import Neighbours, find_modules_here, reading_arguments, takes_dialect
-from dp_synth.cli.outputs import Outputs, charged_for, check_room, stopped_gently, write_paid
-from dp_synth.cli.progress import shown_training
+from dp_synth.cli.outputs import (
+    Outputs,
+    charged_for,
+    check_room,
+    shown_training,
+    stopped_gently,
+    warnings_told,
+    write_paid,
+)
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
@@ -139,40 +147,30 @@ def synthesize(
             fitted = recipe.fit(
                 table, chosen, payer, seed=seed, checkpoint=checkpoint, validation=how
             )
-        wanted = Wanted(out, release, card, rows, _seed() if seed is None else seed + 1)
-        outputs = _outputs(fitted, wanted, table, fresh if internal else None, seed or 0)
+        real = (table, fresh) if internal else None
+        outputs = _outputs(fitted, (release, out, card), rows, seed, real)
         write_paid(fitted, outputs, release, (out, release, card, ledger))
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be written of a fit: files, and how many rows by which seed."""
-
-    out: str
-    release: Path | None
-    card: Path | None
-    rows: int | None
-    drawn: int
 
 
 def _outputs(
     fitted: Release,
-    wanted: Wanted,
-    table: pd.DataFrame | str,
-    fresh: pd.DataFrame | None,
-    seed: int,
+    places: tuple[Path | None, str, Path | None],
+    rows: int | None,
+    seed: int | None,
+    real: tuple[pd.DataFrame | str, pd.DataFrame | None] | None,
 ) -> Outputs:
-    """Return what writes each file, the release first; with ``fresh`` rows the internal part."""
-    outputs: Outputs = []
-    if wanted.release:
-        outputs.append((wanted.release, partial(fitted.save, wanted.release)))
-    rows = partial(_write_rows, fitted, wanted.out, wanted.rows, wanted.drawn)
-    outputs.append((wanted.out, rows))
-    if wanted.card:
-        outputs.append((wanted.card, partial(_write_card, fitted, wanted.card)))
-    if wanted.card and fresh is not None and not isinstance(table, str):
-        more = partial(_add_internal, wanted.card, fitted, (table, fresh), wanted, seed)
-        outputs.append((f"the internal part of {wanted.card}", more))
+    """Return what writes release, rows and card; of ``real`` rows also the card's internal part."""
+    (release, out, card), (table, fresh) = places, real or ("", None)
+    # Of a fit without a seed the rows can be drawn again by one that nobody knows.
+    drawn = rows, secrets.randbits(64) if seed is None else seed + 1
+    outputs: Outputs = [(out, partial(_write_rows, fitted, out, *drawn))]
+    if release:
+        outputs.insert(0, (release, partial(fitted.save, release)))
+    if card:
+        outputs.append((card, partial(_write_card, fitted, card)))
+    if card and fresh is not None and not isinstance(table, str):
+        more = partial(_add_internal, card, fitted, (table, fresh), drawn, seed or 0)
+        outputs.append((f"the internal part of {card}", more))
     return outputs
 
 
@@ -214,13 +212,6 @@ def sample(
     )
     with stopped_gently():
         _write_rows(kept, out, rows, seed, given=wanted, balance=balance)
-
-
-def _seed() -> int:
-    """Return a seed that nobody knows, by which rows can be drawn again."""
-    import numpy as np
-
-    return int(np.random.SeedSequence().generate_state(2, np.uint64)[0])
 
 
 def _write_rows(
@@ -275,14 +266,12 @@ def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[st
         low, dots, high = value.partition("..")
         known = found.get(name)
         column = schema.column(name) if name in schema.names else None
-        if dots and column is not None and column.is_numeric and value not in column.missing:
-            if known is not None:
-                raise InputError(f"--given {option}: a range must be all that is given of a column")
-            found[name] = (low, high)
-        elif isinstance(known, tuple):
+        is_range = bool(
+            dots and column is not None and column.is_numeric and value not in column.missing
+        )
+        if isinstance(known, tuple) or (is_range and known is not None):
             raise InputError(f"--given {option}: a range must be all that is given of a column")
-        else:
-            found[name] = [*(known or []), value]
+        found[name] = (low, high) if is_range else [*(known or []), value]
     return found
 
 
@@ -364,18 +353,21 @@ def _add_internal(
     card: Path,
     release: Release,
     real: tuple[pd.DataFrame, pd.DataFrame],
-    wanted: Wanted,
+    drawn: tuple[int | None, int],
     seed: int,
 ) -> None:
-    """Add the internal part, on the rows that were drawn, to a card that was written without it."""
+    """Add the internal part, on the rows that were drawn, to a card that was written without it.
+
+    ``drawn`` is how many rows were asked for, and by which seed.
+    """
     from dp_synth.report.card import data_card
     from dp_synth.report.internal import internal_part
     from dp_synth.sampling import DRAWN
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # which was told when they were written
-        made = next(release.sample_blocks(wanted.rows, wanted.drawn, block=DRAWN, kinds="written"))
-    if wanted.rows is not None and len(made) < wanted.rows:
+        made = next(release.sample_blocks(*drawn, block=DRAWN, kinds="written"))
+    if drawn[0] is not None and len(made) < drawn[0]:
         print(
             f"the internal part of the card looks at the first {len(made):,} rows", file=sys.stderr
         )
@@ -417,19 +409,15 @@ def _table(data: str, schema: Schema, *, whole: bool) -> pd.DataFrame | str:
     from dp_synth.counting import column_names, is_larger_than_memory
     from dp_synth.datasets import read_table
 
-    if not whole and is_larger_than_memory(data):
-        _name_left_out(column_names(data, schema.dialect), schema)
-        return data
-    frame = read_table(data, schema.dialect)
-    _name_left_out(frame.columns, schema)
-    return frame
-
-
-def _name_left_out(columns: Iterable[str], schema: Schema) -> None:
+    table: pd.DataFrame | str = data
+    if whole or not is_larger_than_memory(data):
+        table = read_table(data, schema.dialect)
+    columns = column_names(data, schema.dialect) if isinstance(table, str) else table.columns
     known = set(schema.names)
     left_out = [str(name) for name in columns if name not in known]
     if left_out:
         print(one_line(f"columns left out: {', '.join(left_out)}"), file=sys.stderr)
+    return table
 
 
 @contextmanager
@@ -438,26 +426,18 @@ def _remarks(*, check: bool) -> Iterator[None]:
     from dp_synth.errors import PrivacyWarning, SchemaMismatch
     from dp_synth.synthesizers.fitting import telling
 
-    def tell(misfits: Misfits) -> None:
+    def tell_misfits(misfits: Misfits) -> None:
         if check:
             print("\n  ".join((MISFITS, *misfits.lines())), file=sys.stderr)
 
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
+    def tell(message: str, category: type[Warning]) -> bool:
         if issubclass(category, PrivacyWarning):
             print(f"note: {message}", file=sys.stderr)
-        elif check or not issubclass(category, SchemaMismatch):
-            shown(message, category, filename, lineno, file, line)
+            return True
+        return not check and issubclass(category, SchemaMismatch)
 
-    with warnings.catch_warnings(), telling(tell):
+    with warnings_told(tell), telling(tell_misfits):
         warnings.simplefilter("always", PrivacyWarning)
-        shown, warnings.showwarning = warnings.showwarning, show
         yield
 
 

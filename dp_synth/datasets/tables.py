@@ -18,7 +18,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dp_synth.counting.duckdb import blocks_of
 from dp_synth.counting.size import check_room, most_text, too_long
@@ -28,6 +27,7 @@ from dp_synth.files import named_in_errors, written_whole
 from dp_synth.frames import parquet_batches, parquet_names, without_index
 from dp_synth.schema import Column, DiscreteColumn, IdColumn, Schema
 from dp_synth.schema.formats import NumberFormat
+from dp_synth.types import Floats
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -385,7 +385,7 @@ def _texts(column: pd.Series) -> pd.Series:
     return pd.Series(rows, dtype=object)
 
 
-def _float_texts(numbers: NDArray[np.float64]) -> pa.Array:
+def _float_texts(numbers: Floats) -> pa.Array:
     """Return numbers with as few digits as tell them apart, as Python writes them; NaN is empty."""
     import pyarrow as pa
     from pyarrow import compute

@@ -1,4 +1,4 @@
-"""ROC curves under what a guarantee permits, and what attacks gain beside fresh records."""
+"""Panels of attacks: what a guarantee permits any of them, and what they reach and gain."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from dp_synth.figures.style import (
     PALETTE,
     SMALL,
     below,
+    name_rows,
     named,
     new_figure,
+    note_over,
 )
+from dp_synth.formatting import at_most
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,27 +44,10 @@ def roc_curves(
     figure = new_figure(FULL_WIDTH, 4.0)
     axes = figure.subplots()
     least = float(points.loc[points["fpr"] > 0, "fpr"].min())
-    _draw_envelope(axes, envelope[envelope["fpr"] >= least], least)
-    for place, (name, rows) in enumerate(points.groupby("attack", sort=False)):
-        _draw_attack(axes, str(name), rows.sort_values("fpr"), place, least)
-    for set_scale in (axes.set_xscale, axes.set_yscale):
-        set_scale("log")
-    axes.set_xlim(least, 1)
-    axes.set_ylim(least, 1)
-    axes.set_xlabel("false-positive rate")
-    axes.set_ylabel("true-positive rate")
-    axes.set_aspect("equal")
-    axes.set_title("what attacks reach")
-    note = f"under {claim}; bands: 95 % at each false-positive rate"
-    figure.suptitle(note, fontsize=SMALL, color=GREY, x=0.01, ha="left")
-    figure.legend(loc="outside right center", handlelength=2.6)
-    return (axes,)
-
-
-def _draw_envelope(axes: Axes, envelope: pd.DataFrame, least: float) -> None:
+    most = envelope[envelope["fpr"] >= least]
     axes.fill_between(
-        envelope["fpr"],
-        envelope["tpr"],
+        most["fpr"],
+        most["tpr"],
         1.0,
         facecolor="#EFEFEF",
         edgecolor="#C8C8C8",
@@ -69,8 +55,16 @@ def _draw_envelope(axes: Axes, envelope: pd.DataFrame, least: float) -> None:
         linewidth=0,
         label=FORBIDDEN_LABEL,
     )
-    axes.plot(envelope["fpr"], envelope["tpr"], color=INK, linewidth=1.2, label=ENVELOPE_LABEL)
-    axes.plot([least, 1], [least, 1], color=GREY, linestyle=":", linewidth=1, label=CHANCE_LABEL)
+    axes.plot(most["fpr"], most["tpr"], color=INK, linewidth=1.2, label=ENVELOPE_LABEL)
+    axes.plot([least, 1], [least, 1], ":", color=GREY, linewidth=1, label=CHANCE_LABEL)
+    for place, (name, rows) in enumerate(points.groupby("attack", sort=False)):
+        _draw_attack(axes, str(name), rows.sort_values("fpr"), place, least)
+    axes.set(xscale="log", yscale="log", xlim=(least, 1), ylim=(least, 1), aspect="equal")
+    axes.set(xlabel="false-positive rate", ylabel="true-positive rate", title="what attacks reach")
+    note = f"under {claim}; bands: 95 % at each false-positive rate"
+    note_over(figure, note)
+    figure.legend(loc="outside right center", handlelength=2.6)
+    return (axes,)
 
 
 def _draw_attack(axes: Axes, name: str, rows: pd.DataFrame, place: int, least: float) -> None:
@@ -116,75 +110,96 @@ def risk_bars(table: pd.DataFrame, *, largest_auc: float | None = None) -> tuple
             _draw_membership(panel, rows, largest_auc)
         else:
             _draw_guesses(panel, rows)
-        panel.set_yticks(range(len(rows)), [_words(name) for name in rows["attack"]])
-        panel.invert_yaxis()
-        panel.grid(visible=False, axis="y")
+        name_rows(panel, [named(name).replace("_", " ") for name in rows["attack"]])
     below(figure, axes, INTERNAL + "; 95 % intervals")
     return axes
 
 
 def _draw_membership(axes: Axes, rows: pd.DataFrame, largest_auc: float | None) -> None:
-    places = np.arange(len(rows))
+    places, color = np.arange(len(rows)), PALETTE[0]
     axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1, label="coin")
     if largest_auc is not None:
-        axes.axvline(
-            largest_auc, color=INK, linestyle=(0, (1, 1)), linewidth=1.2, label=CEILING_LABEL
-        )
-    axes.barh(places, rows["value"] - 0.5, left=0.5, color=PALETTE[0], height=0.62, alpha=0.45)
-    _draw_interval(axes, places, rows, ("value", "low", "high"), PALETTE[0])
-    axes.set_xlabel("attack AUC")
-    axes.set_title("was this record fitted?")
+        dots = (0, (1, 1))
+        axes.axvline(largest_auc, color=INK, linestyle=dots, linewidth=1.2, label=CEILING_LABEL)
+    axes.barh(places, rows["value"] - 0.5, left=0.5, color=color, height=0.62, alpha=0.45)
+    _draw_interval(axes, rows["value"], rows["low"], rows["high"], color)
+    axes.set(xlabel="attack AUC", title="was this record fitted?")
 
 
 def _draw_guesses(axes: Axes, rows: pd.DataFrame) -> None:
-    places = np.arange(len(rows))
-    left = 1 - rows["control"]
-    ends = rows.assign(
-        low_share=(rows["control"] + rows["low"] * left).clip(0, 1),
-        high_share=(rows["control"] + rows["high"] * left).clip(0, 1),
-    )
-    axes.barh(
-        places, rows["attacked"], color=PALETTE[1], height=0.62, alpha=0.45, label=GUESS_LABEL
-    )
-    _draw_interval(axes, places, ends, ("attacked", "low_share", "high_share"), PALETTE[1])
-    axes.plot(
-        rows["control"],
-        places,
-        color=INK,
-        marker="|",
-        markersize=11,
-        markeredgewidth=1.6,
-        linestyle="none",
-        label=CONTROL_LABEL,
-    )
-    axes.plot(
-        rows["baseline"],
-        places,
-        color=GREY,
-        marker="o",
-        markersize=5,
-        markerfacecolor="white",
-        linestyle="none",
-        label=BASELINE_LABEL,
-    )
-    axes.set_xlim(0, 1)
-    axes.set_xlabel("share of guesses that are right")
+    places, color, control = np.arange(len(rows)), PALETTE[1], rows["control"]
+    low, high = ((control + rows[end] * (1 - control)).clip(0, 1) for end in ("low", "high"))
+    axes.barh(places, rows["attacked"], color=color, height=0.62, alpha=0.45, label=GUESS_LABEL)
+    _draw_interval(axes, rows["attacked"], low, high, color)
+    axes.plot(control, places, "|", color=INK, ms=11, mew=1.6, label=CONTROL_LABEL)
+    axes.plot(rows["baseline"], places, "o", color=GREY, ms=5, mfc="white", label=BASELINE_LABEL)
+    axes.set(xlim=(0, 1), xlabel="share of guesses that are right")
     axes.set_title("what is told about a record?")
 
 
 def _draw_interval(
     axes: Axes,
-    places: np.ndarray[tuple[int], np.dtype[np.int64]],
-    rows: pd.DataFrame,
-    columns: tuple[str, str, str],
+    middle: pd.Series[float],
+    low: pd.Series[float],
+    high: pd.Series[float],
     color: str,
 ) -> None:
-    middle, low, high = (rows[column].to_numpy(float) for column in columns)
     bars = np.stack([np.maximum(middle - low, 0), np.maximum(high - middle, 0)])
-    axes.errorbar(
-        middle, places, xerr=bars, color=color, marker="o", linestyle="none", elinewidth=1.2
-    )
+    axes.errorbar(middle, np.arange(len(middle)), xerr=bars, color=color, fmt="o", elinewidth=1.2)
 
 
-def _words(attack: str) -> str:
-    return named(attack).replace("_", " ")
+BAR_HEIGHT = 0.26  # inches
+LABELLED = 0.12  # a bar of at least this share has room for its number inside
+
+
+def privacy_curve(points: pd.DataFrame, *, auc: float) -> tuple[Axes, Axes]:
+    """Return two panels: delta against epsilon, and the largest TPR against FPR.
+
+    ``points`` has columns ``curve`` ("delta" or "tpr"), ``x`` and ``y``: certified upper bounds
+    on delta at each epsilon, and on an attack's true-positive rate at each false-positive rate.
+    ``auc`` bounds the area under the second.
+    """
+    figure = new_figure(FULL_WIDTH, 2.9)
+    left, right = figure.subplots(1, 2)
+    profile = points[(points["curve"] == "delta") & (points["y"] > 0)]
+    left.plot(profile["x"], profile["y"], color=PALETTE[0])
+    left.set(yscale="log", xlabel="ε", ylabel="δ (upper bound)", title="privacy curve")
+    left.set_xlim(left=0)
+    _draw_tradeoff(right, points, auc)
+    return left, right
+
+
+def waterfall(rows: pd.DataFrame, points: pd.DataFrame, *, auc: float) -> tuple[Axes, Axes]:
+    """Return two panels: the share of the cost that each part of a recipe has, and the trade-off.
+
+    ``rows`` has columns ``recipe``, ``part`` and ``share`` (of 1), in the order of the charges:
+    each bar begins where the last one ended. ``points`` and ``auc`` as for ``privacy_curve``.
+    """
+    figure = new_figure(FULL_WIDTH, max(2.9, 1.0 + BAR_HEIGHT * len(rows)))
+    left, right = figure.subplots(1, 2)
+    recipes = list(dict.fromkeys(rows["recipe"]))
+    start = 0.0
+    for position, row in enumerate(rows.itertuples(index=False)):
+        share = float(row.share)  # type: ignore[arg-type]
+        color = PALETTE[recipes.index(row.recipe) % len(PALETTE)]
+        left.barh(position, share, left=start, color=color, height=0.7)
+        place, ink, side = start + share + 0.01, INK, "left"
+        if share >= LABELLED:
+            place, ink, side = start + share / 2, "white", "center"
+        left.text(place, position, f"{share:.1%}", color=ink, ha=side, va="center", fontsize=SMALL)
+        start += share
+    name_rows(left, [f"{named(str(row.recipe))}: {row.part}" for row in rows.itertuples()])
+    left.set(xlim=(0, 1.1), xlabel="share of the zCDP cost, added up", title="who spent what")
+    _draw_tradeoff(right, points, auc)
+    return left, right
+
+
+def _draw_tradeoff(axes: Axes, points: pd.DataFrame, auc: float) -> None:
+    bound = points[points["curve"] == "tpr"]
+    axes.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1, label="chance")
+    axes.plot(bound["x"], bound["y"], color=PALETTE[1], label="largest of any attack")
+    axes.fill_between(bound["x"], bound["x"], bound["y"], color=PALETTE[1], alpha=0.12, linewidth=0)
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
+    axes.set_title(f"any attack: AUC at most {at_most(auc, 4)}")
+    axes.legend(loc="lower right")

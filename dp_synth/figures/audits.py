@@ -15,11 +15,11 @@ from dp_synth.figures.style import (
     INK,
     MARKERS,
     PALETTE,
-    SMALL,
     below,
     lines_of,
     named,
     new_figure,
+    note_over,
     tinted,
 )
 from dp_synth.formatting import rounded_up
@@ -59,8 +59,6 @@ def bounds_of(records: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns = ["series", "claimed", "method", "epsilon", "ceiling"]
-    columns += ["runs", "level", "delta", "passed"]
     rows = []
     for record in records:
         settings, bounds = record.get("settings") or {}, record["bounds"]
@@ -73,10 +71,10 @@ def bounds_of(records: Iterable[Mapping[str, object]]) -> pd.DataFrame:
         series = " ".join([str(record["synthesizer"]), *chosen])
         for method, epsilon in bounds.items():
             ceiling = record["ceiling"] if method == "clopper_pearson" else np.nan
-            head = (series, record["claimed_epsilon"], method, epsilon, ceiling)
-            about = (record["runs"], record["level"], record["delta"], record["passed"])
-            rows.append((*head, *about))
-    return pd.DataFrame(rows, columns=columns)
+            about = (record[name] for name in ("runs", "level", "delta", "passed"))
+            rows.append((series, record["claimed_epsilon"], method, epsilon, ceiling, *about))
+    columns = ["series", "claimed", "method", "epsilon", "ceiling"]
+    return pd.DataFrame(rows, columns=[*columns, "runs", "level", "delta", "passed"])
 
 
 def audit_bounds(bounds: pd.DataFrame) -> tuple[Axes, ...]:
@@ -105,7 +103,7 @@ def draw_claimed(
     bounds, spec, figure = bounds_of(audits), axes.get_subplotspec(), axes.get_figure()
     assert spec is not None
     assert figure is not None
-    figure.suptitle(f"audits: {setting(bounds)}", fontsize=SMALL, color=GREY, x=0.01, ha="left")
+    note_over(figure, f"audits: {setting(bounds)}")
     axes.remove()
     panels = spec.subgridspec(1, len(_claims(bounds))).subplots(sharey=True, squeeze=False)[0]
     _draw_panels(panels, bounds, BESIDE_ATTACKS, beside)
@@ -128,24 +126,15 @@ def _draw_panels(
         panel.axvline(claim, color=INK, linewidth=1.2, label=CLAIM_LABEL)
         for row, name in enumerate(names):
             _draw_row(panel, rows[rows["series"] == name], row, looks[name].color, methods)
-        panel.set_title(f"claimed ε = {rounded_up(claim, 3)}")
-        panel.set_xlabel("ε that the audit finds")
         right = 1.08 * max(claim, rows["epsilon"].max())  # ceilings beyond it limit nothing
-        panel.set_xlim(-0.04 * right, right)
+        panel.set(xlim=(-0.04 * right, right), xlabel="ε that the audit finds")
+        panel.set_title(f"claimed ε = {rounded_up(claim, 3)}")
         panel.grid(visible=False, axis="y")
     axes[0].set_yticks(range(len(names)), [named(name) for name in names])
     axes[0].set_ylim(len(names) - 0.4, -0.6)
     for method in methods:  # the legend says what a marker means, whatever the colour of a row
         words, marker, depth = BOUNDS[method]
-        axes[0].plot(
-            [],
-            [],
-            color=INK,
-            marker=marker,
-            markerfacecolor=tinted(INK, depth),
-            linestyle="none",
-            label=words,
-        )
+        axes[0].plot([], [], marker, color=INK, mfc=tinted(INK, depth), label=words)
 
 
 def _draw_row(axes: Axes, rows: pd.DataFrame, row: int, color: str, methods: Sequence[str]) -> None:
@@ -156,39 +145,17 @@ def _draw_row(axes: Axes, rows: pd.DataFrame, row: int, color: str, methods: Seq
     ends = shown["epsilon"].min(), shown["epsilon"].max()
     axes.plot(ends, [row, row], color=color, alpha=2 * FAINT, linewidth=2.5, zorder=1)
     limits = shown["ceiling"].dropna()
-    axes.plot(
-        limits,
-        [row] * len(limits),
-        color=GREY,
-        marker="|",
-        markersize=8,
-        linestyle="none",
-        label=CEILING_LABEL if len(limits) else "_",
-    )
+    label = CEILING_LABEL if len(limits) else "_"
+    axes.plot(limits, [row] * len(limits), "|", color=GREY, ms=8, label=label)
     for method in methods:
         _, marker, depth = BOUNDS[method]
-        found = shown[shown["method"] == method]
-        axes.plot(
-            found["epsilon"],
-            [row] * len(found),
-            color=color,
-            marker=marker,
-            markerfacecolor=tinted(color, depth),
-            linestyle="none",
-            label=f"_{method}",
-        )
-    refuted = shown[~shown["passed"].astype(bool)]
+        found = shown.loc[shown["method"] == method, "epsilon"]
+        fill, heights = tinted(color, depth), [row] * len(found)
+        axes.plot(found, heights, marker, color=color, mfc=fill, label=f"_{method}")
+    refuted = shown.loc[~shown["passed"].astype(bool), "epsilon"]
     if len(refuted):
-        axes.plot(
-            refuted["epsilon"],
-            [row] * len(refuted),
-            color=INK,
-            marker="o",
-            linestyle="none",
-            markerfacecolor="none",
-            markersize=9,
-            label=REFUTED_LABEL,
-        )
+        heights = [row] * len(refuted)
+        axes.plot(refuted, heights, "o", color=INK, mfc="none", ms=9, label=REFUTED_LABEL)
 
 
 def _claims(bounds: pd.DataFrame) -> list[float]:
@@ -222,21 +189,28 @@ def power_curves(records: pd.DataFrame) -> tuple[Axes, ...]:
     axes = tuple(grid.flat)
     for panel in axes[len(factors) :]:
         panel.set_axis_off()
-    ticks = sorted(records["runs"].unique())
+    claim, ticks = claims.iloc[0], sorted(records["runs"].unique())
+    shown = [tick for i, tick in enumerate(ticks) if i == 0 or tick >= 1.9 * ticks[i - 1]]
     for panel, factor in zip(axes, factors, strict=False):
-        panel.axhline(
-            float(claims["level"].iloc[0]), color=GREY, linestyle=":", label=LEVEL_LABEL, lw=1
-        )
+        panel.axhline(claim["level"], color=GREY, linestyle=":", linewidth=1, label=LEVEL_LABEL)
         for place, test in enumerate(TESTS):
-            _draw_test(panel, records, (test, factor), place)
-        _finish(panel, factor, ticks)
+            rows = records[(records["test"] == test) & (records["factor"] == factor)]
+            if len(rows):
+                _draw_test(panel, test, rows.sort_values("runs"), place)
+        small = f"noise too small by {factor_text(factor)}"
+        panel.set_title("noise as claimed" if factor == 1 else small)
+        panel.set(xscale="log", ylim=(-0.03, 1.03))
+        panel.set_xticks(shown, [f"{tick:,}" for tick in shown])
+        panel.set_xticks([], minor=True)
     for panel in grid[:, 0]:
         panel.set_ylabel("audits that alarm")
     for panel in axes[max(0, len(factors) - 2) : len(factors)]:
         panel.set_xlabel("runs a world")
         panel.tick_params(labelbottom=True)
     drawn = axes[: len(factors)]
-    below(figure, drawn, _claim(claims))
+    asked = f"ε = {rounded_up(claim['epsilon'])} at δ = {rounded_up(claim['delta'])}"
+    note = f"one Gaussian answer of {asked}, scores of the best attack; share of audits"
+    below(figure, drawn, f"{note} with its 95 % Clopper-Pearson interval")
     return drawn
 
 
@@ -252,41 +226,15 @@ def factor_text(factor: float) -> str:
     return f"{factor:g}"
 
 
-def _draw_test(axes: Axes, records: pd.DataFrame, chosen: tuple[str, float], place: int) -> None:
-    test, factor = chosen
-    rows = records[(records["test"] == test) & (records["factor"] == factor)].sort_values("runs")
-    if rows.empty:
-        return
-    color = PALETTE[place]
+def _draw_test(axes: Axes, test: str, rows: pd.DataFrame, place: int) -> None:
     bars = np.stack([rows["alarms"] - rows["low"], rows["high"] - rows["alarms"]])
     axes.errorbar(
         rows["runs"],
         rows["alarms"],
         yerr=bars,
-        color=color,
+        color=PALETTE[place],
         marker=MARKERS[place],
         elinewidth=0.8,
         capsize=1.5,
         label=named(test),
-    )
-
-
-def _finish(axes: Axes, factor: float, ticks: list[int]) -> None:
-    is_correct = factor == 1
-    axes.set_title(
-        "noise as claimed" if is_correct else f"noise too small by {factor_text(factor)}"
-    )
-    axes.set_xscale("log")
-    shown = [tick for i, tick in enumerate(ticks) if i == 0 or tick >= 1.9 * ticks[i - 1]]
-    axes.set_xticks(shown, [f"{tick:,}" for tick in shown])
-    axes.set_xticks([], minor=True)
-    axes.set_ylim(-0.03, 1.03)
-
-
-def _claim(claims: pd.DataFrame) -> str:
-    row = claims.iloc[0]
-    return (
-        f"one Gaussian answer of ε = {rounded_up(row['epsilon'])} at δ = "
-        f"{rounded_up(row['delta'])}, scores of the best attack; share of audits with its 95 % "
-        "Clopper-Pearson interval"
     )

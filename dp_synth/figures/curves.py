@@ -1,11 +1,16 @@
-"""Utility and leakage against epsilon and against each other, with what bounds them."""
+"""Curves of records over epsilon: utility and leakage, their trade-off, and what bounds them.
+
+One mean with an interval is drawn for each series and epsilon.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from dp_synth.figures.audits import draw_claimed
 from dp_synth.figures.style import (
@@ -29,11 +34,10 @@ from dp_synth.figures.style import (
     new_figure,
     tinted,
 )
-from dp_synth.figures.summary import attacks_of, conditions, ended, fitted_series, live, spread
 from dp_synth.formatting import rounded_up
+from dp_synth.records import method_names, t_interval
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
 # metric, label of its y axis
@@ -204,14 +208,8 @@ def draw_series(
         axes.fill_between(curve["epsilon"], *band, color=line.color, alpha=alpha, linewidth=0)
         if len(curve) == 1:  # whose band has no width
             axes.plot([curve["epsilon"]] * 2, band, color=line.color, linewidth=1)
-        axes.plot(
-            curve["epsilon"],
-            curve["mean"],
-            color=line.color,
-            linestyle=line.dashes,
-            marker=line.marker,
-            label=named(name),
-        )
+        (drawn,) = axes.plot(curve["epsilon"], curve["mean"], color=line.color, label=named(name))
+        drawn.set(linestyle=line.dashes, marker=line.marker)
 
 
 def _label_curves(
@@ -227,7 +225,7 @@ def _label_curves(
 def _draw_live(
     axes: Axes, records: pd.DataFrame, task: str, metric: str, shown: Sequence[str]
 ) -> None:
-    rows = live(records, task=task)
+    rows = ended(records, task=task, live=True)
     for name, line in lines_of(fitted_series(ended(records, task=task))).items():
         points = rows[(rows["series"] == name) & (rows["metric"] == metric)]
         if name in shown and not points.empty:
@@ -241,15 +239,10 @@ def _draw_ceiling(axes: Axes, rows: pd.DataFrame) -> None:
         return
     highest, limits = points.groupby("epsilon")["mean"].max(), axes.get_ylim()
     axes.fill_between(highest.index, highest, 1.1, color=INK, alpha=0.06, linewidth=0)
-    axes.plot(
-        highest.index,
-        highest.to_numpy(),
-        color=INK,
-        linestyle=(0, (1, 1)),
-        marker="_" if len(highest) == 1 else "",  # of one epsilon there is no line
-        markersize=LONE_CEILING,
-        label=CEILING_LABEL,
-    )
+    (line,) = axes.plot(highest.index, highest.to_numpy(), color=INK, label=CEILING_LABEL)
+    line.set_linestyle((0, (1, 1)))
+    if len(highest) == 1:  # of one epsilon there is no line
+        line.set(marker="_", markersize=LONE_CEILING)
     axes.set_ylim(limits[0], max(limits[1], min(highest) + BESIDE))
 
 
@@ -277,10 +270,9 @@ def tradeoff(records: pd.DataFrame, metric: str | None = None) -> tuple[Axes, ..
     label, better = TRADEOFF_METRICS[metric]
     for place, (panel, name) in enumerate(zip(axes, looks, strict=True)):
         _draw_tradeoff(panel, points, name, looks)
-        panel.set_title(named(name))
-        panel.set_ylabel(label if place % wide == 0 else "")
         is_lowest = place + wide >= len(looks)
-        panel.set_xlabel("attack AUC" if is_lowest else "")
+        panel.set(title=named(name), xlabel="attack AUC" if is_lowest else "")
+        panel.set_ylabel(label if place % wide == 0 else "")
         panel.tick_params(labelbottom=is_lowest)
     if metric == "tv2":
         _space_out(axes[0])
@@ -305,33 +297,22 @@ def _draw_tradeoff(axes: Axes, points: pd.DataFrame, name: str, looks: Mapping[s
         rows = fitted[fitted["series"] == other]
         if other != name:
             axes.plot(rows["mean_x"], rows["mean_y"], color=GHOST, linewidth=1, label=GHOST_LABEL)
-    rows, line = fitted[fitted["series"] == name], looks[name]
-    bars = [
-        np.stack([rows[f"mean_{x}"] - rows[f"low_{x}"], rows[f"high_{x}"] - rows[f"mean_{x}"]])
-        for x in "xy"
-    ]
+    rows, line, depth = fitted[fitted["series"] == name], looks[name], depths(fitted["epsilon"])
+    x, y = rows["mean_x"], rows["mean_y"]
     axes.errorbar(
-        rows["mean_x"],
-        rows["mean_y"],
-        xerr=bars[0],
-        yerr=bars[1],
+        x,
+        y,
+        xerr=np.stack([x - rows["low_x"], rows["high_x"] - x]),
+        yerr=np.stack([y - rows["low_y"], rows["high_y"] - y]),
         color=line.color,
         ecolor=(line.color, 2 * FAINT),
         elinewidth=2.5,
         linestyle=line.dashes,
         linewidth=1.1,
     ).set_label(f"_{name}")
-    depth = depths(fitted["epsilon"])
-    axes.scatter(
-        rows["mean_x"],
-        rows["mean_y"],
-        c=[tinted(line.color, depth[epsilon]) for epsilon in rows["epsilon"]],
-        edgecolors=line.color,
-        marker=line.marker,
-        s=30,
-        linewidths=0.9,
-        zorder=3,
-    )
+    fills = [tinted(line.color, depth[epsilon]) for epsilon in rows["epsilon"]]
+    dots = axes.scatter(x, y, c=fills, edgecolors=line.color, marker=line.marker, s=30, zorder=3)
+    dots.set_linewidth(0.9)
 
 
 def _draw_anchors(axes: Sequence[Axes], points: pd.DataFrame) -> None:
@@ -351,10 +332,9 @@ def _draw_anchors(axes: Sequence[Axes], points: pd.DataFrame) -> None:
                 (drawn,) = panel.plot(
                     [1.0 if is_far else row["mean_x"]],
                     [row["mean_y"]],
+                    ">" if is_far else look.marker,
                     color=look.color,
-                    marker=">" if is_far else look.marker,
-                    markersize=6,
-                    linestyle="none",
+                    ms=6,
                     clip_on=False,
                     label=label,
                     transform=panel.get_yaxis_transform() if is_far else panel.transData,
@@ -367,16 +347,8 @@ def _draw_anchors(axes: Sequence[Axes], points: pd.DataFrame) -> None:
 def _say_epsilons(axes: Axes, points: pd.DataFrame) -> None:
     """Give the legend a grey marker for each epsilon."""
     for epsilon, depth in depths(points["epsilon"].dropna()).items():
-        axes.plot(
-            [],
-            [],
-            color=GREY,
-            marker="o",
-            markersize=5,
-            markerfacecolor=tinted(GREY, depth),
-            linestyle="none",
-            label=f"ε = {rounded_up(epsilon, 6)}",
-        )
+        words = f"ε = {rounded_up(epsilon, 6)}"
+        axes.plot([], [], "o", color=GREY, ms=5, mfc=tinted(GREY, depth), label=words)
 
 
 def _space_out(axes: Axes) -> None:
@@ -391,3 +363,79 @@ def _space_out(axes: Axes) -> None:
     shown = [tick for tick in TV_TICKS if low <= tick <= high]
     axes.set_yticks(shown, [f"{tick:g}" for tick in shown])
     axes.set_yticks([], minor=True)
+
+
+RATES = "tpr_at_fpr_"
+ATTACKED = re.compile(rf"(auc|{RATES}[0-9.e-]+):(.+?)(:isolated)?")
+
+
+def ended(records: pd.DataFrame, *, task: str, live: bool = False) -> pd.DataFrame:
+    """Return the records of ``task`` that hold a value, with the name of their ``series``.
+
+    A series is a synthesizer under one choice of settings, or a baseline. Where there is a column
+    ``live``, only those cells are returned that it marks, or with ``live`` false the others: cells
+    that were run to stand beside records.
+    """
+    kept = records[(records["task"] == task) & (records["error"] == "")]
+    kept = kept[kept["value"].notna()].copy()
+    names, keys = method_names(kept), zip(kept["synthesizer"], kept["settings"], strict=True)
+    kept["series"] = pd.Series([names[key] for key in keys], index=kept.index, dtype=object)
+    is_live = kept["live"].astype(bool) if "live" in kept else pd.Series(False, kept.index)
+    return kept.assign(live=is_live)[is_live == live]
+
+
+def attacks_of(metrics: Iterable[str]) -> list[str]:
+    """Return the attacks that leakage metrics are of: every attack has rates, no model has.
+
+    >>> attacks_of(["auc:mine:Own", "tpr_at_fpr_0.01:mine:Own", "auc:gradient_boosting", "tv2"])
+    ['mine:Own']
+    """
+    found = [ATTACKED.fullmatch(metric) for metric in metrics if metric.startswith(RATES)]
+    return sorted({match[2] for match in found if match})
+
+
+def without_attack(metric: str, attacks: Collection[str]) -> tuple[str, str]:
+    """Return a leakage metric with ``{}`` for its attack, and the attack; "" where it has none.
+
+    >>> without_attack("auc:mine:Own:isolated", ["mine:Own"]), without_attack("tv2", ["mine:Own"])
+    (('auc:{}:isolated', 'mine:Own'), ('tv2', ''))
+    """
+    match = ATTACKED.fullmatch(metric)
+    if match is None or match[2] not in attacks:
+        return metric, ""
+    return f"{match[1]}:{{}}{match[3] or ''}", match[2]
+
+
+def spread(records: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return ``series, epsilon, mean, low, high, seeds`` of one metric, epsilon ascending.
+
+    The interval is the 95 % t-interval of the mean over seeds. A single seed keeps the interval
+    of its own record. Baselines have no epsilon: NaN, which sorts last.
+    """
+    rows = []
+    chosen = records[records["metric"] == metric]
+    for (series, epsilon), group in chosen.groupby(["series", "epsilon"], dropna=False):
+        values = group["value"].to_numpy(float)
+        own = float(group["low"].iloc[0]), float(group["high"].iloc[0])
+        low, high = t_interval(values) or own
+        rows.append((series, epsilon, float(values.mean()), low, high, len(values)))
+    columns = ["series", "epsilon", "mean", "low", "high", "seeds"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["series", "epsilon"], ignore_index=True)
+
+
+def fitted_series(records: pd.DataFrame) -> list[str]:
+    """Return the series that were fitted under a budget, in the order of their names."""
+    return sorted(records.loc[records["epsilon"].notna(), "series"].unique())
+
+
+def conditions(records: pd.DataFrame) -> str:
+    """Return in words what the points have in common: table, adjacency, delta, intervals."""
+    fitted = records[records["epsilon"].notna()]
+    parts = [", ".join(sorted(records["dataset"].unique()))]
+    parts += [str(text).replace("_", "/") for text in sorted(fitted["adjacency"].unique())]
+    parts += [f"δ = {rounded_up(delta)}" for delta in sorted(fitted["delta"].unique())]
+    counts = fitted.groupby(["series", "epsilon", "metric"])["seed"].nunique()
+    fewest, most = counts.min(), counts.max()
+    seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
+    over = f"95 % t-interval over {seeds} seeds" if most > 1 else "95 % interval of one seed"
+    return ", ".join(parts) + f"; mean and {over}"

@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dp_synth.errors import InputError
-from dp_synth.figures.curves import ATTACK, UTILITY_PANELS, leakage_curves, tradeoff, utility_curves
-from dp_synth.figures.style import SETTINGS
-from dp_synth.figures.summary import attacks_of, ended
+from dp_synth.figures.curves import (
+    ATTACK,
+    UTILITY_PANELS,
+    attacks_of,
+    ended,
+    leakage_curves,
+    tradeoff,
+    utility_curves,
+)
+from dp_synth.figures.style import look
 from dp_synth.files import check_writable, written_whole
 
 if TYPE_CHECKING:
@@ -95,9 +102,7 @@ def save(draw: Callable[[], tuple[Axes, ...]], path: Path) -> None:
 
 def save_all(draw: Callable[[], tuple[Axes, ...]], paths: Sequence[Path]) -> list[Path]:
     """Write one figure to several files as ``save`` does; none where nothing is drawn."""
-    from matplotlib import style
-
-    with style.context(dict(SETTINGS)):
+    with look():
         axes = draw()
         figure = axes[0].get_figure(root=True) if axes else None
         if figure is None:

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dp_synth.figures.style import FULL_WIDTH, GREY, INK, PALETTE, SETTINGS, below, new_figure
+from dp_synth.figures.style import (
+    FULL_WIDTH,
+    GREY,
+    INK,
+    PALETTE,
+    below,
+    look,
+    name_rows,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,27 +59,22 @@ def histograms(shares: pd.DataFrame) -> tuple[Axes, ...]:
     return drawn
 
 
-def as_svg(axes: tuple[Axes, ...]) -> str:
-    """Return the figure of ``axes`` as an element of a page: SVG that refers to nothing outside."""
-    import matplotlib as mpl
-
-    figure = axes[0].get_figure(root=True)
-    assert figure is not None
-    text = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "histograms"}):
-        figure.savefig(text, format="svg", metadata=dict.fromkeys(UNSAID))
-    drawn = text.getvalue()
-    return DECLARED.sub("", drawn[drawn.index("<svg") :])
-
-
 def svg_of(shares: pd.DataFrame) -> str:
-    """Return `histograms` of ``shares`` as an element of a page; nothing where there are none."""
-    from matplotlib import style
+    """Return `histograms` of ``shares`` as an element of a page; nothing where there are none.
+
+    It is SVG that refers to nothing outside.
+    """
+    import matplotlib as mpl
 
     if shares.empty:
         return ""
-    with style.context(dict(SETTINGS)):
-        return as_svg(histograms(shares))
+    text = io.StringIO()
+    with look(), mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "histograms"}):
+        figure = histograms(shares)[0].get_figure(root=True)
+        assert figure is not None
+        figure.savefig(text, format="svg", metadata=dict.fromkeys(UNSAID))
+    drawn = text.getvalue()
+    return DECLARED.sub("", drawn[drawn.index("<svg") :])
 
 
 def _few(table: pd.DataFrame) -> pd.DataFrame:
@@ -92,18 +96,8 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
     places = np.arange(len(table))
     axes.barh(places - 0.2, table["fitted"], 0.38, color=GREY, label="fitted rows")
     axes.barh(places + 0.2, table["synthetic"], 0.38, color=PALETTE[0], label="synthetic rows")
-    axes.plot(
-        table["holdout"],
-        places,
-        color=INK,
-        marker="|",
-        markersize=7,
-        linestyle="none",
-        label="hold-out rows",
-    )
-    axes.set_yticks(places, [_short(str(cell)) for cell in table["cell"]])
-    axes.invert_yaxis()
-    axes.grid(visible=False, axis="y")
+    axes.plot(table["holdout"], places, "|", color=INK, ms=7, label="hold-out rows")
+    name_rows(axes, [_short(str(cell)) for cell in table["cell"]])
     axes.set_xlim(left=0)
     axes.set_title(_short(str(table["column"].iloc[0])))
 

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dp_synth.figures.files import KINDS, save_all
-from dp_synth.figures.style import FULL_WIDTH, GREY, INK, SMALL, TEXT, label, named, new_figure
+from dp_synth.figures.style import (
+    FULL_WIDTH,
+    GREY,
+    INK,
+    SMALL,
+    TEXT,
+    label,
+    named,
+    new_figure,
+    note_over,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,23 +78,17 @@ def draw_ranks(ranking: Ranked) -> tuple[Axes, ...]:
     for place, group in enumerate(ranking.groups):
         ends = [ranking.mean_ranks[method] for method in group]
         height = -FIRST_BAR - BAR_GAP * place
-        axes.plot(
-            [min(ends) - OVERHANG, max(ends) + OVERHANG],
-            [height, height],
-            color=INK,
-            linewidth=BAR_WIDTH,
-            solid_capstyle="butt",
-            label=", ".join(group),
-        )
+        ends = [min(ends) - OVERHANG, max(ends) + OVERHANG]
+        (bar,) = axes.plot(ends, [height] * 2, color=INK, lw=BAR_WIDTH, label=", ".join(group))
+        bar.set_solid_capstyle("butt")
     for place, method in enumerate(methods):
         is_left = place < left
         row = place if is_left else len(methods) - 1 - place
         _draw_method(axes, ranking, method, height=-top - row, edge=1 if is_left else most)
     side = SIDE * (most - 1)
-    axes.set_xlim(1 - side, most + side)
-    axes.set_ylim(-depth + 0.3, 3.6)
+    axes.set(xlim=(1 - side, most + side), ylim=(-depth + 0.3, 3.6))
     axes.set_axis_off()
-    figure.suptitle(_note(ranking), fontsize=SMALL, color=GREY, x=0.01, ha="left")
+    note_over(figure, _note(ranking))
     return (axes,)
 
 
@@ -100,49 +104,26 @@ def _draw_scale(axes: Axes, most: int, difference: float | None) -> None:
     for rank in range(1, most + 1):
         axes.plot([rank, rank], [0, 0.3], color=INK, linewidth=0.9)
         axes.text(rank, 0.45, f"{rank}", ha="center", va="bottom", fontsize=SMALL)
-    axes.text(1, 1.35, "better", ha="center", va="bottom", fontsize=SMALL, color=GREY)
-    axes.text(most, 1.35, "worse", ha="center", va="bottom", fontsize=SMALL, color=GREY)
+    for rank, way in ((1, "better"), (most, "worse")):
+        axes.text(rank, 1.35, way, ha="center", va="bottom", fontsize=SMALL, color=GREY)
     if difference is None:
         return
-    ends = [1, 1 + difference]
-    axes.plot(ends, [2.45, 2.45], color=INK, linewidth=0.9, marker="|", label="CD")
-    axes.text(
-        1 + difference / 2,
-        2.65,
-        f"critical difference {difference:.2f}",
-        ha="center",
-        va="bottom",
-        fontsize=SMALL,
-    )
+    axes.plot([1, 1 + difference], [2.45] * 2, color=INK, lw=0.9, marker="|", label="CD")
+    said = f"critical difference {difference:.2f}"
+    axes.text(1 + difference / 2, 2.65, said, ha="center", va="bottom", fontsize=SMALL)
 
 
 def _draw_method(axes: Axes, ranking: Ranked, method: str, *, height: float, edge: int) -> None:
     """Draw a line from a mean rank down, and out to the method's name on its side."""
     rank, failed = ranking.mean_ranks[method], ranking.failures.get(method, 0)
-    is_left = edge == 1
-    reach = 0.06 * (max(len(ranking.mean_ranks), 2) - 1)
-    end = edge - reach if is_left else edge + reach
-    axes.plot([rank, rank, end], [0, height, height], color=GREY, linewidth=0.8, zorder=1)
-    axes.plot(
-        [rank],
-        [0],
-        color=INK,
-        marker="o",
-        markerfacecolor="white" if failed else INK,
-        linestyle="none",
-        label=named(method),
-        zorder=3,
-    )
+    is_left, fill = edge == 1, "white" if failed else INK
+    reach = 0.06 * (max(len(ranking.mean_ranks), 2) - 1) * (-1 if is_left else 1)
+    axes.plot([rank, rank, edge + reach], [0, height, height], color=GREY, lw=0.8, zorder=1)
+    axes.plot([rank], [0], "o", color=INK, mfc=fill, label=named(method), zorder=3)
     said = f" ({failed} failed)" if failed else ""
     words = [f"{named(method)}{said}", f"{rank:.2f}"]
-    axes.text(
-        end - 0.1 * reach if is_left else end + 0.1 * reach,
-        height,
-        "  ".join(words if is_left else reversed(words)),
-        ha="right" if is_left else "left",
-        va="center",
-        fontsize=TEXT,
-    )
+    text, side = "  ".join(words if is_left else reversed(words)), "right" if is_left else "left"
+    axes.text(edge + 1.1 * reach, height, text, ha=side, va="center", fontsize=TEXT)
 
 
 def _note(ranking: Ranked) -> str:

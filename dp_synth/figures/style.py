@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, FigureBase
 
 # Okabe and Ito (2008), "Color universal design": told apart with any colour vision.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -213,6 +213,18 @@ def keep_possible(axes: Axes) -> None:
     axes.set_ylim(max(low, -MARGIN), min(high, 1 + MARGIN))
 
 
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a panel from above, at 0, 1 and so on; no grid crosses them."""
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+
+
+def note_over(figure: FigureBase, note: str) -> None:
+    """Write a small line over all panels."""
+    figure.suptitle(note, fontsize=SMALL, color=GREY, x=0.01, ha="left")
+
+
 def below(figure: Figure, axes: Iterable[Axes], note: str, *, message: str = "") -> None:
     """Put one legend of all panels under them, with ``note``, and ``message`` over them.
 
@@ -241,11 +253,10 @@ def below(figure: Figure, axes: Iterable[Axes], note: str, *, message: str = "")
         alignment="left",
     ).get_title().set_color(GREY)
     if message:
-        figure.suptitle(
-            "\n".join(wrap(message, int(width / LETTER))), x=0.01, ha="left", fontsize=TEXT
-        )
+        lines = "\n".join(wrap(message, int(width / LETTER)))
+        figure.suptitle(lines, x=0.01, ha="left", fontsize=TEXT)
     else:
-        figure.suptitle(note, fontsize=SMALL, color=GREY, x=0.01, ha="left")
+        note_over(figure, note)
 
 
 def _columns(labels: Sequence[str], width: float) -> int:
@@ -331,21 +342,9 @@ def spread_out(places: np.ndarray, gap: float) -> np.ndarray:
 
 def draw_live(axes: Axes, x: Sequence[float], y: Sequence[float], line: Line) -> None:
     """Draw cells that were run beside records: open, larger markers around where these lie."""
-    drawn = [(x, y, line.color, line.marker, "_")]
+    axes.plot(x, y, line.marker, color=line.color, label="_", ms=8.5, mfc="none", mew=0.8)
     if LIVE_LABEL not in axes.get_legend_handles_labels()[1]:
-        drawn.append(([], [], GREY, "o", LIVE_LABEL))
-    for xs, ys, color, marker, label in drawn:
-        axes.plot(
-            xs,
-            ys,
-            color=color,
-            marker=marker,
-            label=label,
-            linestyle="none",
-            markersize=8.5,
-            markerfacecolor="none",
-            markeredgewidth=0.8,
-        )
+        axes.plot([], [], "o", color=GREY, label=LIVE_LABEL, ms=8.5, mfc="none", mew=0.8)
 
 
 def draw_band(axes: Axes, row: pd.Series[float], line: Line, label: str) -> None:

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeVar
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.metrics.fidelity import Binning, cliques_of, mean_total_variation
 from dp_synth.metrics.models import MODELS, Factory
-from dp_synth.metrics.regression import regression_scores
-from dp_synth.metrics.utility import Examples, LabelTask, Predicted, scores_of
+from dp_synth.metrics.prediction import Examples, LabelTask, Predicted, regression_scores, scores_of
 from dp_synth.schema import Schema
+from dp_synth.types import Codes
 
 Made = TypeVar("Made")
 Part = Literal["train", "holdout"]
@@ -42,12 +40,12 @@ class RealTables:
         return Binning.from_frame(self.schema, self.train)
 
     @cached_property
-    def train_codes(self) -> NDArray[np.int32]:
+    def train_codes(self) -> Codes:
         """The cells of the training records, shape (records, attributes)."""
         return self.binning.codes(self.train)
 
     @cached_property
-    def holdout_codes(self) -> NDArray[np.int32]:
+    def holdout_codes(self) -> Codes:
         """The cells of the hold-out records, shape (records, attributes)."""
         return self.binning.codes(self.holdout)
 
@@ -56,7 +54,7 @@ class RealTables:
         """The label to predict, if the schema has one that can be."""
         return LabelTask.of(self.schema)
 
-    def codes(self, part: Part) -> NDArray[np.int32]:
+    def codes(self, part: Part) -> Codes:
         """Return the cells of one of the two tables."""
         return self.train_codes if part == "train" else self.holdout_codes
 
@@ -89,7 +87,7 @@ class Compared:
     _made: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
-    def codes(self) -> NDArray[np.int32]:
+    def codes(self) -> Codes:
         """The cells of the synthetic records, shape (records, attributes)."""
         return self.real.binning.codes(self.synthetic)
 

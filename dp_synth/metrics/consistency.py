@@ -15,12 +15,11 @@ from dp_synth.metrics.estimate import Estimate, share
 from dp_synth.metrics.fidelity import Attribute, cells_of
 from dp_synth.schema import DiscreteColumn, NumericColumn, Schema
 from dp_synth.schema.parsing import Cells
+from dp_synth.types import Flags
 
 MOST_VALUES = 2_000  # columns of more distinct cells are in no dependency
 FEWEST_SURPRISES = 20  # records that would break a dependency if the columns were independent
 SLACK = 1e-9  # of a bound or a whole number
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +33,7 @@ class Dependency:
     to: str
     gives: Mapping[str, str]
 
-    def broken(self, frame: pd.DataFrame, schema: Schema) -> Mask:
+    def broken(self, frame: pd.DataFrame, schema: Schema) -> Flags:
         """Return which records of ``frame`` hold a known cell, but not the other that it gives."""
         first, second = (_texts(frame, _attribute(schema, name)) for name in (self.of, self.to))
         expected = first.map(self.gives)
@@ -61,7 +60,7 @@ def consistency(compared: Compared) -> Mapping[str, Estimate]:
     """
     frame, schema = compared.synthetic, compared.real.schema
     attributes = compared.real.binning.attributes
-    broken: dict[str, list[Mask]] = {
+    broken: dict[str, list[Flags]] = {
         "bounds": [
             _off_the_line(c, frame) for c in attributes if not isinstance(c, DiscreteColumn)
         ],
@@ -136,7 +135,7 @@ def _texts(frame: pd.DataFrame, column: Attribute) -> pd.Series:
     return pd.Series(texts[cells.positions], dtype=object)
 
 
-def _unseen(column: DiscreteColumn, frame: pd.DataFrame) -> Mask:
+def _unseen(column: DiscreteColumn, frame: pd.DataFrame) -> Flags:
     cells = Cells.of(cells_of(frame, column))
     unseen = [code is None and not column.open for code in column.lookup(cells)]
     flags = np.array([*unseen, True])
@@ -144,7 +143,7 @@ def _unseen(column: DiscreteColumn, frame: pd.DataFrame) -> Mask:
     return np.asarray(flags[cells.positions], dtype=bool)
 
 
-def _empty(column: Attribute, cells: Cells) -> Mask:
+def _empty(column: Attribute, cells: Cells) -> Flags:
     """Return which distinct cells are absent, or an empty text that is no category.
 
     A missing cell of a typed table is read as one or the other from a file, whatever the marks.
@@ -156,7 +155,7 @@ def _empty(column: Attribute, cells: Cells) -> Mask:
     return empty
 
 
-def _off_the_line(column: Attribute, frame: pd.DataFrame) -> Mask:
+def _off_the_line(column: Attribute, frame: pd.DataFrame) -> Flags:
     assert not isinstance(column, DiscreteColumn)
     cells = Cells.of(cells_of(frame, column))
     numbers = column.numbers(cells)
@@ -169,7 +168,7 @@ def _off_the_line(column: Attribute, frame: pd.DataFrame) -> Mask:
     return np.asarray(off[cells.positions], dtype=bool)
 
 
-def _impossible(schema: Schema, frame: pd.DataFrame) -> list[Mask]:
+def _impossible(schema: Schema, frame: pd.DataFrame) -> list[Flags]:
     columns = {column.name: column for column in schema.columns}
     masks = []
     for rule in schema.constraints:
@@ -181,7 +180,7 @@ def _impossible(schema: Schema, frame: pd.DataFrame) -> list[Mask]:
     return masks
 
 
-def _any(masks: list[Mask]) -> int:
+def _any(masks: list[Flags]) -> int:
     return int(np.logical_or.reduce(masks).sum()) if masks else 0
 
 

@@ -20,6 +20,7 @@ from dp_synth.metrics.estimate import (
     without_each,
 )
 from dp_synth.metrics.fidelity import cells_of, codes_of, joint_keys, present_cells
+from dp_synth.types import Floats, Integers
 
 GROUPING_SEED = 0  # of the jackknife's groups
 
@@ -31,10 +32,10 @@ class _Table:
     Both have shape (records, attributes); a missing value is NaN.
     """
 
-    values: NDArray[np.float64]
-    codes: NDArray[np.int64]
+    values: Floats
+    codes: Integers
     sizes: tuple[int, ...]
-    groups: NDArray[np.int64]
+    groups: Integers
 
     @property
     def count(self) -> int:
@@ -49,12 +50,12 @@ class _Strengths:
     ``least``, of shape (pairs,), is the least standard error that each can have.
     """
 
-    whole: NDArray[np.float64]
-    left_out: NDArray[np.float64]
-    least: NDArray[np.float64]
+    whole: Floats
+    left_out: Floats
+    least: Floats
 
     @classmethod
-    def of(cls, found: NDArray[np.float64], least: NDArray[np.float64] | None = None) -> _Strengths:
+    def of(cls, found: Floats, least: Floats | None = None) -> _Strengths:
         """Return those of an array of shape (1 + groups, pairs): whole, then groups left out."""
         nothing = np.zeros(found.shape[1])
         return cls(found[0], found[1:], nothing if least is None else least)
@@ -117,7 +118,7 @@ def _table(real: RealTables, frame: pd.DataFrame) -> _Table:
     return _Table(_scaled(values), codes, tuple(column.size for column in others), groups)
 
 
-def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scaled(values: Floats) -> Floats:
     """Return ``values`` moved and scaled, which leaves associations and spares digits."""
     known = ~np.isnan(values)
     counts = np.maximum(known.sum(axis=0), 1)
@@ -141,7 +142,7 @@ def _strengths(table: _Table) -> dict[str, _Strengths]:
     }
 
 
-def _pearson(table: _Table) -> NDArray[np.float64]:
+def _pearson(table: _Table) -> Floats:
     attributes = table.values.shape[1]
     moments = np.zeros((4, table.count, attributes, attributes))
     for group in range(table.count):
@@ -165,7 +166,7 @@ def _pearson(table: _Table) -> NDArray[np.float64]:
     return np.asarray(np.clip(found[:, first, second], -1.0, 1.0))
 
 
-def _cramers_v(table: _Table, pair: tuple[int, int]) -> tuple[NDArray[np.float64], float]:
+def _cramers_v(table: _Table, pair: tuple[int, int]) -> tuple[Floats, float]:
     """Return the association, whole and with each group left out, and its least standard error."""
     keys, cells = joint_keys(table.codes, table.sizes, pair)
     present, _ = present_cells(keys, cells)
@@ -184,15 +185,15 @@ def _cramers_v(table: _Table, pair: tuple[int, int]) -> tuple[NDArray[np.float64
 
 
 def _places(
-    table: _Table, pair: tuple[int, int], keys: NDArray[np.int64], cells: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    table: _Table, pair: tuple[int, int], keys: Integers, cells: int
+) -> tuple[Integers, Integers]:
     """Return the two codes of each joint cell."""
     places = np.zeros((2, cells), dtype=np.int64)
     places[:, keys] = table.codes[:, pair].T
     return places[0], places[1]
 
 
-def _summed(counts: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+def _summed(counts: Floats, places: Integers) -> Floats:
     """Return the sums of the cells of each place, shape (1 + groups, places)."""
     size = int(places.max(initial=0)) + 1
     keys = np.arange(len(counts))[:, None] * size + places
@@ -201,11 +202,8 @@ def _summed(counts: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[n
 
 
 def _bergsma(
-    association: NDArray[np.float64],
-    n: NDArray[np.float64],
-    rows: NDArray[np.integer],
-    columns: NDArray[np.integer],
-) -> tuple[NDArray[np.float64], float]:
+    association: Floats, n: Floats, rows: NDArray[np.integer], columns: NDArray[np.integer]
+) -> tuple[Floats, float]:
     fewer = np.maximum(n - 1, 1)
     corrected = np.maximum(association - (rows - 1) * (columns - 1) / fewer, 0.0)
     smaller = np.minimum(rows - (rows - 1) ** 2 / fewer, columns - (columns - 1) ** 2 / fewer) - 1
@@ -219,7 +217,7 @@ def _bergsma(
     return v, spread / (2 * float(np.sqrt(max(v[0] ** 2, spread))))
 
 
-def _correlation_ratio(table: _Table, numeric: int, categorical: int) -> NDArray[np.float64]:
+def _correlation_ratio(table: _Table, numeric: int, categorical: int) -> Floats:
     known = ~np.isnan(table.values[:, numeric])
     values, size = table.values[known, numeric], table.sizes[categorical]
     keys = table.groups[known] * size + table.codes[known, categorical]

@@ -9,16 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
+from dp_synth.frames import refuse_shared
 from dp_synth.metrics.comparison import Compared, RealTables
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.metrics.fidelity import Axes, cliques_of, kmarginal, mean_total_variation
+from dp_synth.metrics.prediction import (
+    OF_NUMBERS,
+    SCORES,
+    RegressionTask,
+    regression_scores,
+    utility,
+)
 from dp_synth.metrics.registry import METRICS
-from dp_synth.metrics.regression import SCORES as OF_NUMBERS
-from dp_synth.metrics.regression import RegressionTask, regression_scores
-from dp_synth.metrics.utility import SCORES, utility
 from dp_synth.schema import Schema
 
 DEGREES = (1, 2, 3)

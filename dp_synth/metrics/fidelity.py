@@ -9,13 +9,13 @@ from math import comb
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dp_synth.frames import column_of
 from dp_synth.metrics.estimate import Estimate, gap_of_means
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, NumericColumn, Schema
 from dp_synth.schema.formats import to_units
 from dp_synth.schema.parsing import SECONDS_PER_DAY
+from dp_synth.types import Codes, Floats, Integers
 
 BINS = 20  # columns of more distinct values than this are cut at so many quantiles
 SAMPLED_CLIQUES = 100  # of degree 3 and more; of degree 1 and 2 all are taken
@@ -36,7 +36,7 @@ def cells_of(frame: pd.DataFrame, column: Attribute) -> pd.Series:
     return column_of(frame, column.name)
 
 
-def codes_of(column: Attribute, cells: pd.Series) -> NDArray[np.int32]:
+def codes_of(column: Attribute, cells: pd.Series) -> Codes:
     """Return the code of each cell, that of the first mark for all missing ones.
 
     Typed tables have one kind of missing cell, whatever marks the schema has.
@@ -56,7 +56,7 @@ class Binning:
     """
 
     attributes: tuple[Attribute, ...]
-    cuts: tuple[NDArray[np.float64] | None, ...]
+    cuts: tuple[Floats | None, ...]
 
     @classmethod
     def from_frame(cls, schema: Schema, frame: pd.DataFrame, bins: int = BINS) -> Binning:
@@ -96,7 +96,7 @@ class Binning:
             cells = list(column.texts) if isinstance(column, DiscreteColumn) else []
         return [*cells, *(mark or "no value" for mark in column.missing)]
 
-    def codes(self, frame: pd.DataFrame) -> NDArray[np.int32]:
+    def codes(self, frame: pd.DataFrame) -> Codes:
         """Return the cell of each value, as an array of shape (records, attributes)."""
         codes = np.empty((len(frame), len(self.cuts)), dtype=np.int32, order="F")
         for axis, (column, cuts) in enumerate(zip(self.attributes, self.cuts, strict=True)):
@@ -164,10 +164,7 @@ def cliques_of(attributes: int, degree: int, seed: int = 0) -> list[Axes]:
 
 
 def mean_total_variation(
-    real_codes: NDArray[np.int32],
-    other_codes: NDArray[np.int32],
-    sizes: Sequence[int],
-    cliques: Sequence[Axes],
+    real_codes: Codes, other_codes: Codes, sizes: Sequence[int], cliques: Sequence[Axes]
 ) -> Estimate:
     """Return the mean over ``cliques`` of half the L1 distance of two tables' marginals.
 
@@ -184,11 +181,8 @@ def mean_total_variation(
 
 
 def total_variation_influences(
-    real_codes: NDArray[np.int32],
-    other_codes: NDArray[np.int32],
-    sizes: Sequence[int],
-    cliques: Sequence[Axes],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    real_codes: Codes, other_codes: Codes, sizes: Sequence[int], cliques: Sequence[Axes]
+) -> tuple[Floats, Floats]:
     """Return what each record of two tables adds to their mean total variation.
 
     It is the mean of the first array less that of the second, with the signs of the cell
@@ -205,11 +199,9 @@ def total_variation_influences(
     return influence[:n], influence[n:]
 
 
-def joint_keys(
-    codes: NDArray[np.int64], sizes: Sequence[int], clique: Axes
-) -> tuple[NDArray[np.int64], int]:
+def joint_keys(codes: Integers | Codes, sizes: Sequence[int], clique: Axes) -> tuple[Integers, int]:
     """Return the number of the joint cell of each record, and how many numbers there are."""
-    keys, cells = codes[:, clique[0]], sizes[clique[0]]
+    keys, cells = codes[:, clique[0]].astype(np.int64, copy=False), sizes[clique[0]]
     for axis in clique[1:]:
         keys, cells = keys * sizes[axis] + codes[:, axis], cells * sizes[axis]
         if cells > MOST_CELLS:
@@ -218,9 +210,7 @@ def joint_keys(
     return keys, cells
 
 
-def present_cells(
-    keys: NDArray[np.int64], cells: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def present_cells(keys: Integers, cells: int) -> tuple[Integers, Integers]:
     """Return which of so many ``cells`` hold a record, ascending, and how many each holds."""
     if cells > MOST_CELLS:
         return np.unique(keys, return_counts=True)
@@ -229,7 +219,7 @@ def present_cells(
     return present, counts[present]
 
 
-def _cuts(column: Attribute, frame: pd.DataFrame, bins: int) -> NDArray[np.float64] | None:
+def _cuts(column: Attribute, frame: pd.DataFrame, bins: int) -> Floats | None:
     if column.type == "categorical":
         return None
     values = column.values(cells_of(frame, column))
@@ -240,7 +230,7 @@ def _cuts(column: Attribute, frame: pd.DataFrame, bins: int) -> NDArray[np.float
     return (distinct[:-1] + distinct[1:]) / 2 if column.is_numeric else None
 
 
-def _ranges(column: Attribute, cuts: NDArray[np.float64]) -> list[str]:
+def _ranges(column: Attribute, cuts: Floats) -> list[str]:
     """Return the first and the last value of each cell, as the table writes them."""
     if isinstance(column, DiscreteColumn):
         lower, upper = 0.0, len(column.texts) - 1.0
@@ -260,7 +250,7 @@ def _ranges(column: Attribute, cuts: NDArray[np.float64]) -> list[str]:
     ]
 
 
-def _written(column: Attribute, values: NDArray[np.float64]) -> list[str]:
+def _written(column: Attribute, values: Floats) -> list[str]:
     if isinstance(column, DiscreteColumn):
         return [column.texts[int(value)] for value in values]
     if isinstance(column, NumericColumn) and column.format is None:
@@ -268,9 +258,7 @@ def _written(column: Attribute, values: NDArray[np.float64]) -> list[str]:
     return [str(text) for text in column.written(values)]
 
 
-def _cells(
-    column: Attribute, cuts: NDArray[np.float64] | None, series: pd.Series
-) -> NDArray[np.int32]:
+def _cells(column: Attribute, cuts: Floats | None, series: pd.Series) -> Codes:
     codes = codes_of(column, series)
     if cuts is None:
         return codes

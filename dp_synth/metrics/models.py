@@ -10,10 +10,10 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dp_synth.metrics.fidelity import attributes_of, cells_of, codes_of
 from dp_synth.schema import Schema
+from dp_synth.types import Codes, Floats
 
 BOOSTING_ROUNDS = 100
 MOST_SPLIT_CATEGORIES = 255  # histogram boosting bins no more; wider columns are split by code
@@ -33,20 +33,20 @@ Categories = tuple[int, ...]  # number of codes of each feature, 0 for a numeric
 class Classifier(Protocol):
     """What is asked of a model: the two methods of scikit-learn's classifiers."""
 
-    def fit(self, features: NDArray[np.float64], labels: NDArray[np.int32]) -> object:
+    def fit(self, features: Floats, labels: Codes) -> object:
         """Learn from ``features`` of shape (records, features) and at least two labels."""
 
-    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+    def predict_proba(self, features: Floats) -> Floats:
         """Return probabilities of shape (records, labels), labels in ascending order."""
 
 
 class Transformer(Protocol):
     """What is asked of a preparation of features."""
 
-    def fit_transform(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+    def fit_transform(self, features: Floats) -> Floats:
         """Return prepared features, having learned from the same how to prepare others."""
 
-    def transform(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+    def transform(self, features: Floats) -> Floats:
         """Return prepared features, as learned before."""
 
 
@@ -86,7 +86,7 @@ class LogisticRegression:
 
     categories: Categories
 
-    def fit(self, features: NDArray[np.float64], labels: NDArray[np.int32]) -> LogisticRegression:
+    def fit(self, features: Floats, labels: Codes) -> LogisticRegression:
         """Learn from ``features``; stops after 300 steps of L-BFGS, converged or not."""
         from sklearn.exceptions import ConvergenceWarning
 
@@ -96,7 +96,7 @@ class LogisticRegression:
             self._pipeline.fit(features, labels)
         return self
 
-    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+    def predict_proba(self, features: Floats) -> Floats:
         """Return probabilities of shape (records, labels), labels in ascending order."""
         return np.asarray(self._pipeline.predict_proba(features), dtype=np.float64)
 
@@ -106,7 +106,7 @@ def logistic_regression(categories: Categories, seed: int) -> Classifier:
     return LogisticRegression(categories)
 
 
-def features_of(frame: pd.DataFrame, schema: Schema) -> tuple[NDArray[np.float64], Categories]:
+def features_of(frame: pd.DataFrame, schema: Schema) -> tuple[Floats, Categories]:
     """Return all columns but the label as numbers, and how many categories each has.
 
     Shape (records, features). A categorical column gives its codes, missing marks included; the
@@ -123,11 +123,8 @@ def features_of(frame: pd.DataFrame, schema: Schema) -> tuple[NDArray[np.float64
 
 
 def learn_and_predict(
-    model: Classifier,
-    features: NDArray[np.float64],
-    labels: NDArray[np.int32],
-    targets: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    model: Classifier, features: Floats, labels: Codes, targets: Floats
+) -> Floats:
     """Return the probabilities of ``targets``, learned on one thread.
 
     One thread sums in one order whatever the number of cores, and models that are trained side
@@ -187,7 +184,7 @@ class OnNumbers:
     categories: Categories
     model: Classifier
 
-    def fit(self, features: NDArray[np.float64], labels: NDArray[np.int32]) -> OnNumbers:
+    def fit(self, features: Floats, labels: Codes) -> OnNumbers:
         """Learn from ``features``; a network stops after twenty passes, converged or not."""
         from sklearn.exceptions import ConvergenceWarning
 
@@ -197,7 +194,7 @@ class OnNumbers:
             self.model.fit(self._numbers.fit_transform(features), labels)
         return self
 
-    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+    def predict_proba(self, features: Floats) -> Floats:
         """Return probabilities of shape (records, labels), labels in ascending order."""
         return self.model.predict_proba(self._numbers.transform(features))
 
@@ -208,7 +205,7 @@ class NearestNeighbours:
 
     categories: Categories
 
-    def fit(self, features: NDArray[np.float64], labels: NDArray[np.int32]) -> NearestNeighbours:
+    def fit(self, features: Floats, labels: Codes) -> NearestNeighbours:
         """Keep the first 10,000 of ``features``; where they are few, all of them vote."""
         from sklearn.neighbors import KNeighborsClassifier
 
@@ -218,7 +215,7 @@ class NearestNeighbours:
         self._model = OnNumbers(self.categories, model).fit(features[:MOST_RECORDS], kept)
         return self
 
-    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+    def predict_proba(self, features: Floats) -> Floats:
         """Return probabilities of shape (records, labels), labels in ascending order."""
         shares = np.zeros((len(features), len(self._voting)))
         shares[:, self._voting] = self._model.predict_proba(features)

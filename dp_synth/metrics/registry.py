@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dp_synth.metrics.augmentation import AUGMENTATION
+from dp_synth.metrics.cell_metrics import EQUIVALENT_SAMPLE, RANGE_QUERIES, RARE_COMBINATIONS
 from dp_synth.metrics.comparison import LABEL_NEEDED, Compared, Metric, Part
 from dp_synth.metrics.consistency import CONSISTENCY
 from dp_synth.metrics.correlation import CORRELATION
-from dp_synth.metrics.equivalent_sample import EQUIVALENT_SAMPLE
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.metrics.fidelity import kmarginal
-from dp_synth.metrics.propensity import PROPENSITY_MSE
-from dp_synth.metrics.range_queries import RANGE_QUERIES
-from dp_synth.metrics.rare_combinations import RARE_COMBINATIONS
-from dp_synth.metrics.several_models import SEVERAL_MODELS
+from dp_synth.metrics.model_metrics import AUGMENTATION, PROPENSITY_MSE, SEVERAL_MODELS
 from dp_synth.metrics.subgroups import SUBGROUPS
 
 NUMBER_NEEDED = "a numeric label of two values or more, and a column beside it"
@@ -80,13 +76,7 @@ _PLAIN = (
         total_variation(3),
         needs="three columns",
     ),
-    Metric(
-        "kmarginal",
-        "1000 x (1 - tv2)",
-        "higher",
-        kmarginal_of_pairs,
-        needs="two columns",
-    ),
+    Metric("kmarginal", "1000 x (1 - tv2)", "higher", kmarginal_of_pairs, needs="two columns"),
     Metric(
         "auc",
         "area under the ROC curve, trained on synthetic and tested on hold-out records",
@@ -101,13 +91,7 @@ _PLAIN = (
         score("average_precision"),
         needs=LABEL_NEEDED,
     ),
-    Metric(
-        "f1",
-        "F1 score, likewise",
-        "higher",
-        score("f1"),
-        needs=LABEL_NEEDED,
-    ),
+    Metric("f1", "F1 score, likewise", "higher", score("f1"), needs=LABEL_NEEDED),
     Metric(
         "r2",
         "share of a numeric label's variance explained, trained on synthetic and tested on "

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from dp_synth.metrics.comparison import Compared, Metric, RealTables
@@ -22,8 +21,9 @@ from dp_synth.metrics.estimate import (
 )
 from dp_synth.metrics.fidelity import mean_total_variation
 from dp_synth.metrics.models import MODELS
-from dp_synth.metrics.utility import Predicted, auc_gain, auc_of
+from dp_synth.metrics.prediction import Predicted, auc_gain, auc_of
 from dp_synth.schema import DiscreteColumn
+from dp_synth.types import Flags
 
 MOST_GROUPS = 10  # categories of an attribute, missing marks included
 FEWEST_RECORDS = 100  # of a group in the hold-out
@@ -31,8 +31,6 @@ FEWEST_OF_A_CLASS = 10  # of a group's hold-out records, for rates over them and
 MODEL = "gradient_boosting"
 GAPS = ("tv", "accuracy", "auc", "tpr", "fpr", "selection")
 ERRORS = ("tv", "auc_loss", "accuracy_loss")
-
-Rows = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +126,12 @@ def _profile(compared: Compared, axis: int, code: int) -> Iterator[tuple[str, Es
         yield "tv", mean_total_variation(real, other, sizes, cliques)
 
 
-def _known(real: RealTables) -> Rows:
+def _known(real: RealTables) -> Flags:
     assert real.task is not None
     return real.task.labels(real.holdout)[1]
 
 
-def _at(predicted: Predicted, rows: Rows) -> Predicted:
+def _at(predicted: Predicted, rows: Flags) -> Predicted:
     return replace(
         predicted, labels=predicted.labels[rows], probabilities=predicted.probabilities[rows]
     )

@@ -35,14 +35,15 @@ from dp_synth.nn.generator import (
     Conditions,
     Encoding,
     Generator,
+    arrays_of,
     check_rows,
     diverged,
     probabilities,
     raked,
+    restore,
 )
-from dp_synth.nn.progress import tell
 from dp_synth.nn.settings import GanSettings
-from dp_synth.nn.state_dict import arrays_of, restore
+from dp_synth.progress import tell_training
 from dp_synth.transcript import MarginalAnswer, Measurement
 from dp_synth.types import Floats
 
@@ -58,10 +59,7 @@ MIN_GAIN = 0.01  # of the best misfit so far: less is none
 
 
 def fit_gan(
-    table: PrivateTable,
-    plan: Plan,
-    settings: GanSettings,
-    rng: np.random.Generator,
+    table: PrivateTable, plan: Plan, settings: GanSettings, rng: np.random.Generator
 ) -> MixtureModel:
     """Return the rows of a generator, trained on what the parts "ones" and "steps" pay for.
 
@@ -183,7 +181,7 @@ def _trained(
             break
         if gradients.settled and keeper:
             keeper.offer(lambda: trainer.state(seeded))
-        tell(step + 1, part.count, trainer.loss, spent)
+        tell_training(step + 1, part.count, trainer.loss, spent)
     rows = trainer.rows()
     check_rows(rows, settings.learning_rate)
     return rows

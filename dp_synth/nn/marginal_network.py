@@ -16,7 +16,7 @@ from dp_synth.inference import estimate_total
 from dp_synth.inference.histograms import project_to_simplex
 from dp_synth.inference.mixture import MixtureModel
 from dp_synth.nn.generator import check_rows, diverged, raked
-from dp_synth.nn.progress import tell
+from dp_synth.progress import tell_training
 from dp_synth.transcript import Measurement
 from dp_synth.types import Floats
 
@@ -170,7 +170,7 @@ class RowGenerator:
                 kept = min(AVERAGED, (step + 1) / (step + 10))
                 for mean, weight in zip(self.averaged, self.weights, strict=True):
                     mean.lerp_(weight, 1 - kept)
-            tell(step + 1, training.steps, float(loss.detach()))
+            tell_training(step + 1, training.steps, float(loss.detach()))
         check_rows(self._averaged_rows(), training.learning_rate)
 
     def model(self, domain: Domain, total: float, ones: Floats) -> MixtureModel:

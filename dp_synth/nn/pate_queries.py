@@ -133,11 +133,7 @@ class Student:
 
     @classmethod
     def taught(
-        cls,
-        reference: Sequence[Floats],
-        better: Codes,
-        worse: Codes,
-        attributes: NDArray[np.int64],
+        cls, reference: Sequence[Floats], better: Codes, worse: Codes, attributes: Integers
     ) -> Student:
         """Return the student who finds each of ``better`` more real than its equal in ``worse``.
 
@@ -208,11 +204,8 @@ def independent_records(
 
 
 def _design(
-    reference: Sequence[Floats],
-    sides: tuple[Codes, Codes],
-    attributes: NDArray[np.int64],
-    starts: NDArray[np.int64],
-) -> tuple[csr_array, NDArray[np.int64], Floats]:
+    reference: Sequence[Floats], sides: tuple[Codes, Codes], attributes: Integers, starts: Integers
+) -> tuple[csr_array, Integers, Floats]:
     """Return a row a question, a column a pair of codes; the pairs' cells; and their scales.
 
     Cells are numbered row by row with the smaller code first, so that half the square is used.
@@ -236,11 +229,11 @@ def _design(
     return design, used, 1 / np.sqrt(products + SOFTENING)
 
 
-def _starts(reference: Sequence[Floats]) -> NDArray[np.int64]:
+def _starts(reference: Sequence[Floats]) -> Integers:
     return np.array(list(accumulate((len(p) for p in reference), initial=0)), dtype=np.int64)
 
 
-def _one_hot(records: Codes, starts: NDArray[np.int64]) -> NDArray[np.float32]:
+def _one_hot(records: Codes, starts: Integers) -> NDArray[np.float32]:
     marks = np.zeros((len(records), int(starts[-1])), dtype=np.float32)
     marks[np.arange(len(records))[:, None], records + starts[:-1]] = 1.0
     return marks

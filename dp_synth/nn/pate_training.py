@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dp_synth.accounting import Gaussians, Plan, ThresholdedGaussians
 from dp_synth.domain import Domain
@@ -21,7 +20,7 @@ from dp_synth.nn.marginal_network import MarginalTargets, RowGenerator, Training
 from dp_synth.nn.pate_queries import QueryBatch, QueryMaker, Student, independent_records
 from dp_synth.nn.settings import PateSettings
 from dp_synth.transcript import Measurement
-from dp_synth.types import Clique, Codes, Floats, Integers
+from dp_synth.types import Clique, Codes, Flags, Floats, Integers
 
 LEAST_MADE, MOST_MADE = 2048, 8192  # records that the student keeps, and is asked about
 MADE_CELLS = 1 << 20  # of which there are fewer where attributes have more codes together
@@ -127,7 +126,7 @@ class StudentState:
     records: Codes
     leanings: Sequence[Floats]
 
-    def heard(self, questions: Questions, won: NDArray[np.bool_]) -> StudentState:
+    def heard(self, questions: Questions, won: Flags) -> StudentState:
         """Return the state after these questions were answered."""
         asked, twins = questions.records, questions.twins()
         return replace(
@@ -240,7 +239,7 @@ def _histogram(domain: Domain, one: Measurement, total: float) -> Floats:
     return cautious_histogram(one, domain.ordered[domain.axis(one.clique[0])], total)
 
 
-def _group(counts: Floats, ordered: int, most: int) -> NDArray[np.int32]:
+def _group(counts: Floats, ordered: int, most: int) -> Codes:
     size = len(counts)
     if size <= most:
         return np.arange(size, dtype=np.int32)

@@ -170,13 +170,17 @@ class PateSettings:
         "rows": MOST_ROWS,
         "steps": 10_000_000,
     }
+    LEAST: ClassVar = {
+        "votes": 1,
+        "rounds": 1,
+        "most_groups": 2,
+        "steps": 1,
+        "rows": 1,
+        "records": 0,
+    }
 
     def __post_init__(self) -> None:
         check_settings(self)
-        least = {"votes": 1, "rounds": 1, "most_groups": 2, "steps": 1, "rows": 1, "records": 0}
-        for name, smallest in least.items():
-            if (value := getattr(self, name)) < smallest:
-                raise InputError(f"{name} must be {smallest} or more, got {value}")
         check_teachers(self.teachers)
         if self.records and self.teachers > self.records:
             raise InputError(

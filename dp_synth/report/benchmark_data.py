@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from dp_synth.errors import InputError
-from dp_synth.figures.style import named
-from dp_synth.figures.summary import RATES, attacks_of, fitted_series, without_attack
+from dp_synth.figures.curves import CEILING, RATES, attacks_of, fitted_series, without_attack
+from dp_synth.figures.style import BASELINES, GREY, Line, lines_of, named
 from dp_synth.formatting import rounded_up
-from dp_synth.records import RECORD_COLUMNS
-from dp_synth.report.looks import Look, baseline_look, looks
+from dp_synth.records import ADDED, RECORD_COLUMNS
+from dp_synth.report.publishable import finite
 
 PEER = "peer-declared"  # the budget of what others wrote: no ledger of ours proves it
-
-
-SAMPLES = "sample_of_rows"  # a baseline of many levels: shown when it is asked for
 
 
 LARGEST = "largest AUC that the ledger permits"
@@ -38,20 +36,6 @@ ADJACENCIES = {"add_remove": "add/remove", "replace_one": "replace one"}
 
 
 NOTHING = "nothing to show: no cell is done"
-
-
-NEWER: dict[str, float | str | bool] = {
-    "wall_seconds": np.nan,
-    "peak_mb": np.nan,
-    "budget": "",
-    "processor": "",
-    "torch": "",
-    "kernels": "",
-    "live": False,
-}
-
-
-CEILING = "auc_ceiling"
 
 
 HOLDOUT = "_holdout"
@@ -215,13 +199,11 @@ def _prepared(records: pd.DataFrame) -> pd.DataFrame:
     """
     from dp_synth.benchmark.statistics import method_names
 
-    lacking = [name for name in RECORD_COLUMNS if name not in {*records, *NEWER}]
+    newer = {"live": False} | {name: np.nan if of is None else of for name, of in ADDED.items()}
+    lacking = [name for name in RECORD_COLUMNS if name not in {*records, *newer}]
     if lacking:
         raise InputError(f"not records of a benchmark: there is no column {lacking[0]!r}")
-    rows = records.copy()
-    for name, value in NEWER.items():
-        if name not in rows:
-            rows[name] = value
+    rows = records.assign(**{name: of for name, of in newer.items() if name not in records})
     rows = rows[~rows["live"].astype(bool)].reset_index(drop=True)
     if rows.empty:
         raise InputError(NOTHING)
@@ -271,7 +253,7 @@ def _series(rows: pd.DataFrame) -> dict[str, Series]:
         for name, look in looks(fitted, sorted(peers)).items()
     }
     for name in sorted(set(rows["series"]) - set(fitted)):
-        hidden = name.startswith(SAMPLES)
+        hidden = name.startswith("sample_of_rows")  # of many levels: shown when asked for
         found[name] = Series(named(name), "baseline", baseline_look(name), hidden)
     if (rows["metric"] == CEILING).any():
         found[CEILING] = Series(LARGEST, "ceiling", baseline_look(CEILING))
@@ -312,9 +294,9 @@ def _points(
             series.index(row["series"]),
             datasets.index(row["dataset"]),
             places[row["task"], row["metric"]],
-            *(_plain(row[name]) for name in ("epsilon", "mean", "low", "high", "seeds")),
+            *(finite(row[name]) for name in ("epsilon", "mean", "low", "high", "seeds")),
             said(row["mean"], row["low"], row["high"]),
-            *(_plain(row[name]) for name in ("rank", "mean_rank", "blocks")),
+            *(finite(row[name]) for name in ("rank", "mean_rank", "blocks")),
         ]
         for row in means.sort_values(keys).to_dict("records")
     ]
@@ -339,7 +321,7 @@ def _failures(rows: pd.DataFrame) -> Iterator[Failure]:
             row["dataset"],
             row["task"],
             named(row["synthesizer"]),
-            _plain(row["epsilon"]),
+            finite(row["epsilon"]),
             row["error"],
             int(row["size"]),
         )
@@ -373,19 +355,11 @@ def said(mean: float, low: float | None, high: float | None) -> str:
     >>> said(0.04712, 0.046, 0.0482), said(957.4, None, None)
     ('0.0471 (0.0460 to 0.0482)', '957.4')
     """
-    ends = [_plain(low), _plain(high)]
-    if None in ends:
-        return _digits(mean)
-    return f"{_digits(mean)} ({' to '.join(_digits(end) for end in ends if end is not None)})"
-
-
-def _digits(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
-
-
-def _plain(value: float | None) -> float | None:
-    """Return a number as JSON has it: None where there is none."""
-    return None if value is None or not np.isfinite(value) else float(value)
+    middle, *ends = (
+        None if value is None else f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
+        for value in (mean, finite(low), finite(high))
+    )
+    return f"{middle}" if None in ends else f"{middle} ({' to '.join(map(str, ends))})"
 
 
 def measures(pairs: Iterable[tuple[str, str]]) -> list[Measure]:
@@ -402,29 +376,26 @@ def _place(pair: tuple[str, str]) -> tuple[bool, int, bool, str]:
 
 
 def _measure(task: str, metric: str, attacks: Sequence[str]) -> Measure:
-    name = metric.partition(":")[0]
-    kind, attack = without_attack(metric, attacks if task == "leakage" else ())
-    share = name.startswith(SHARES)
-    high = 1.0 if share else 1000.0 if name.startswith("kmarginal") else None
-    ends = (0.0 if high is not None else None, high)
-    if not attack:
-        label = _score(metric)
-        return Measure(task, metric, label, "", "", "", _better(metric, task), *ends, None)
-    targets = "isolated" if kind.endswith(":isolated") else "all"
-    about = f"{_attacked(name)}, {targets} targets"
-    label = f"{about}: {named(attack)}"
-    way = _better(metric, task)
-    return Measure(task, metric, label, attack, kind, about, way, *ends, _chance(name))
-
-
-def _better(metric: str, task: str) -> str:
-    """Return which end of a metric is good; nothing of metrics whose code is not here."""
     from dp_synth.benchmark.statistics import better
 
-    try:
-        return better(metric, task)
-    except InputError:
-        return ""
+    name, way = metric.partition(":")[0], ""
+    with suppress(InputError):  # of metrics whose code is not here nothing is known
+        way = better(metric, task)
+    kind, attack = without_attack(metric, attacks if task == "leakage" else ())
+    high = 1000.0 if name.startswith("kmarginal") else 1.0 if name.startswith(SHARES) else None
+    ends = (None if high is None else 0.0, high)
+    if not attack:
+        return Measure(task, metric, _score(metric), "", "", "", way, *ends, None)
+    # What an attack that knows nothing has is 0.5, or the rate at which it is read.
+    chance, words = 0.5 if name == "auc" else None, "attack AUC"
+    if name.startswith(RATES):
+        chance = float(name.removeprefix(RATES))
+        words = f"TPR at {100 * chance:g} % FPR"
+    elif chance is None:
+        words = name.replace("_", " ")
+    about = f"{words}, {'isolated' if kind.endswith(':isolated') else 'all'} targets"
+    label = f"{about}: {named(attack)}"
+    return Measure(task, metric, label, attack, kind, about, way, *ends, chance)
 
 
 def _score(metric: str) -> str:
@@ -435,7 +406,7 @@ def _score(metric: str) -> str:
 'AUC on held-out rows: gradient boosting', 'range queries')
     """
     if metric == CEILING:
-        return "largest AUC that the ledger permits"
+        return LARGEST
     name, *rest = metric.split(":")
     plain = name.removesuffix(HOLDOUT)
     words = SCORES.get(plain, plain.replace("_", " "))
@@ -443,14 +414,89 @@ def _score(metric: str) -> str:
     return ": ".join([words + against, *(named(part).replace("_", " ") for part in rest)])
 
 
-def _attacked(name: str) -> str:
-    if name.startswith(RATES):
-        return f"TPR at {100 * float(name.removeprefix(RATES)):g} % FPR"
-    return "attack AUC" if name == "auc" else name.replace("_", " ")
+SURFACES = {"light": "#ffffff", "dark": "#15181d"}  # benchmark.css draws charts on these
+LEAST_CONTRAST = 3.0  # of a line beside its surface: WCAG 2.2, success criterion 1.4.11
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # WCAG 2.2, definitions
+SHAPES = {  # matplotlib's markers, as Vega names them
+    "o": "circle",
+    "s": "square",
+    "^": "triangle-up",
+    "v": "triangle-down",
+    "<": "triangle-left",
+    ">": "triangle-right",
+    "D": "diamond",
+    "P": "cross",
+    "X": "M-.9 -.5L-.5 -.9L0 -.4L.5 -.9L.9 -.5L.4 0L.9 .5L.5 .9L0 .4L-.5 .9L-.9 .5L-.4 0Z",
+    "h": "M0 -1L.87 -.5V.5L0 1L-.87 .5V-.5Z",
+    "p": "M0 -1L.95 -.31L.59 .81H-.59L-.95 -.31Z",
+    "*": "M0 -1L.25 -.35L.95 -.31L.4 .12L.59 .81L0 .42L-.59 .81L-.4 .12L-.95 -.31L-.25 -.35Z",
+    "d": "M0 -1L.6 0L0 1L-.6 0Z",
+}
+SOLID, PEER_DASHES = [1, 0], [9, 3, 2, 3, 2, 3]
+DASHES = {"-": SOLID, "--": [7, 4], "-.": [8, 3, 2, 3], ":": [2, 3]}
 
 
-def _chance(name: str) -> float | None:
-    """Return what an attack that knows nothing has: 0.5, or the rate at which it is read."""
-    if name.startswith(RATES):
-        return float(name.removeprefix(RATES))
-    return 0.5 if name == "auc" else None
+@dataclass(frozen=True)
+class Look:
+    """Colours of a series on the light and the dark page, its dashes and the shape of its marks."""
+
+    light: str
+    dark: str
+    dashes: tuple[float, ...]
+    shape: str
+
+
+def looks(fitted: Sequence[str], peers: Sequence[str]) -> dict[str, Look]:
+    """Return the look of each fitted series, no two alike; peers are those of others' code."""
+    found: dict[str, Look] = {}
+    for name, line in lines_of(fitted).items():
+        found[name] = next(
+            (look for look in _choices(line, peer=name in peers) if look not in found.values()),
+            _look(line),
+        )
+    return found
+
+
+def baseline_look(name: str) -> Look:
+    """Return the look of a baseline; a share of the real rows is dotted."""
+    return _look(BASELINES.get(name, Line(GREY, ":", "d")))
+
+
+def _choices(line: Line, *, peer: bool) -> Iterator[Look]:
+    """Yield a line's look, then others that differ in their marks alone: a palette has few."""
+    first = _look(line)
+    dashes = tuple(PEER_DASHES) if peer else first.dashes
+    for shape in dict.fromkeys([first.shape, *SHAPES.values()]):
+        yield Look(first.light, first.dark, dashes, shape)
+
+
+def _look(line: Line) -> Look:
+    dashes = (
+        DASHES[line.dashes] if isinstance(line.dashes, str) else [2 * n for n in line.dashes[1]]
+    )
+    light, dark = (readable(line.color, surface) for surface in SURFACES.values())
+    return Look(light, dark, tuple(dashes), SHAPES[line.marker])
+
+
+def readable(color: str, surface: str) -> str:
+    """Return the colour nearest to ``color``, towards black or white, that shows on ``surface``.
+
+    >>> readable("#0072B2", "#ffffff"), contrast(readable("#E69F00", "#ffffff"), "#ffffff") >= 3
+    ('#0072b2', True)
+    """
+    from matplotlib.colors import to_hex, to_rgb
+
+    towards = max("#000000", "#ffffff", key=lambda end: contrast(surface, end))
+    start, end = np.array(to_rgb(color)), np.array(to_rgb(towards))
+    mixtures = (to_hex((1 - share) * start + share * end) for share in np.linspace(0, 1, 51))
+    return next(found for found in mixtures if contrast(found, surface) >= LEAST_CONTRAST)
+
+
+def contrast(color: str, other: str) -> float:
+    """Return the contrast ratio of two colours, between 1 and 21 (WCAG 2.2, definitions)."""
+    from matplotlib.colors import to_rgb
+
+    parts = np.array([to_rgb(color), to_rgb(other)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    darker, lighter = sorted(linear @ LUMINANCE)
+    return float((lighter + 0.05) / (darker + 0.05))

@@ -13,9 +13,8 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from dp_synth.figures.summary import RATES
-from dp_synth.report.benchmark_data import Measure
-from dp_synth.report.looks import SURFACES, Look
+from dp_synth.figures.curves import RATES
+from dp_synth.report.benchmark_data import SURFACES, Look, Measure
 
 INKS = {"light": ("#1b1e23", "#535a65", "#e3e6eb"), "dark": ("#e8eaed", "#a9b1bc", "#2a3038")}
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"

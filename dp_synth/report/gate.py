@@ -44,11 +44,13 @@ from dp_synth.formatting import as_given, rounded_up
 from dp_synth.readers import JsonFault, YamlFault, line_of, parse_json, parse_yaml, read_text
 from dp_synth.release import Release
 from dp_synth.report.card import DataCard, data_card
-from dp_synth.report.findings import ColumnKind
+from dp_synth.report.guarantee import ColumnKind
 from dp_synth.report.internal import AUC_GAP, InternalPart
 from dp_synth.report.publishable import ADVANTAGE, TV2, WORST, Measured
 
-PRIVATE = ("tv2_at_most", "auc_gap_at_most", "attack_auc_at_most", "copies_excess_at_most")
+AT_MOST = "_at_most"  # ends the name of a threshold, after that of what is measured
+PRIVATE_NAMES = ("tv2", "auc_gap", "attack_auc", "copies_excess")
+PRIVATE = tuple(f"{name}{AT_MOST}" for name in PRIVATE_NAMES)
 """Thresholds of exact numbers of private rows: of a card's internal part."""
 
 COST = "one record can flip this verdict; it is outside epsilon"
@@ -348,8 +350,7 @@ def judge(
         checks=(
             *(() if release is None else (_release_check(card, release),)),
             *_public_checks(card, policy),
-            *_paid_checks(card.publishable.validation, policy),
-            *_internal_checks(card.internal, policy),
+            *_measured_checks(card, policy),
         ),
         signings=tuple(
             Signing(required, by_role.get((required.role, required.statement)))
@@ -378,15 +379,12 @@ def _public_checks(card: DataCard, policy: Policy) -> Iterator[Check]:
     part, promise = card.publishable, card.publishable.promise
     blocking = [one.kind for one in part.blocking if one.kind != "seeded"]
     # A seed blocks as well, but has a check of its own, which a policy may switch off.
-    said = ", ".join(blocking) or "none"
-    yield Check("findings", "none, seed apart", said, not blocking)
-    if policy.epsilon_at_most is not None:
+    yield Check("findings", "none, seed apart", ", ".join(blocking) or "none", not blocking)
+    if (most := policy.epsilon_at_most) is not None:
         epsilon = math.inf if promise.epsilon is None else promise.epsilon
-        passed = epsilon <= policy.epsilon_at_most
-        yield Check("epsilon", _most(policy.epsilon_at_most), rounded_up(epsilon), passed)
-    if policy.delta_at_most is not None:
-        passed = promise.delta <= policy.delta_at_most
-        yield Check("delta", _most(policy.delta_at_most), str(promise.delta), passed)
+        yield Check("epsilon", _most(most), rounded_up(epsilon), epsilon <= most)
+    if (most := policy.delta_at_most) is not None:
+        yield Check("delta", _most(most), str(promise.delta), promise.delta <= most)
     if policy.unseeded:
         said = "seeded" if promise.seeded else "unseeded"
         yield Check("noise", "unseeded", said, not promise.seeded)
@@ -407,42 +405,21 @@ def _public_checks(card: DataCard, policy: Policy) -> Iterator[Check]:
         yield Check("columns", wanted, ", ".join(found) or "none", not found)
 
 
-def _paid_checks(found: Sequence[Measured], policy: Policy) -> Iterator[Check]:
-    """Yield checks of the noisy validation: a function of the release."""
-    thresholds = {
-        TV2: policy.noisy_tv2_at_most,
-        WORST: policy.noisy_tv2_worst_at_most,
-        ADVANTAGE: policy.noisy_advantage_at_most,
-    }
-    for name, most in thresholds.items():
-        if most is None:
-            continue
-        of = [one for one in found if one.name == name]
-        if of:
-            yield _highest(name, most, of)
-        else:  # what was not paid for is unknown, and does not pass
-            why = "no hold-out was given to the fit" if found else "the fit paid for no validation"
-            yield Check(name, _most(most), why, False)
+def _measured_checks(card: DataCard, policy: Policy) -> Iterator[Check]:
+    """Yield checks of the noisy validation, a function of the release, then of the internal part.
 
-
-def _internal_checks(part: InternalPart | None, policy: Policy) -> Iterator[Check]:
+    What was not paid for, or is unknown, does not pass.
+    """
+    paid, part = card.publishable.validation, card.internal
+    why = "no hold-out was given to the fit" if paid else "the fit paid for no validation"
+    for name in (TV2, WORST, ADVANTAGE):
+        yield from _highest(name, policy, [one for one in paid if one.name == name], why)
     if policy.require_internal:
         yield Check("internal part", "there", "there" if part else "not there", part is not None)
-    found = {} if part is None else _numbers(part)
-    thresholds = {
-        "tv2": policy.tv2_at_most,
-        "auc_gap": policy.auc_gap_at_most,
-        "attack_auc": policy.attack_auc_at_most,
-        "copies_excess": policy.copies_excess_at_most,
-    }
-    for name, most in thresholds.items():
-        if most is None:
-            continue
-        if found.get(name):
-            yield _highest(name, most, found[name])
-        else:  # what is unknown does not pass
-            why = "no internal part" if part is None else "could not be measured"
-            yield Check(name, _most(most), why, False)
+    why = "no internal part" if part is None else "could not be measured"
+    measured = {} if part is None else _numbers(part)
+    for name in PRIVATE_NAMES:
+        yield from _highest(name, policy, measured.get(name, ()), why)
 
 
 def _numbers(part: InternalPart) -> dict[str, list[Measured]]:
@@ -454,13 +431,21 @@ def _numbers(part: InternalPart) -> dict[str, list[Measured]]:
     }
 
 
-def _highest(name: str, most: float, found: Sequence[Measured]) -> Check:
-    """Return the check of the highest upper end of an interval."""
+def _highest(
+    name: str, policy: Policy, found: Sequence[Measured], otherwise: str
+) -> Iterator[Check]:
+    """Yield the check of the highest upper end of an interval, if the policy asks for it."""
+    most: float | None = getattr(policy, f"{name}{AT_MOST}")
+    if most is None:
+        return
+    if not found:
+        yield Check(name, _most(most), otherwise, False)
+        return
     ends = [(math.inf if one.high is None else one.high, one) for one in found]
     high, worst = max(ends, key=lambda end: end[0])
     about = worst.about if name == WORST else worst.name
     of = "" if about == name else f" ({about})"
-    return Check(name, _most(most), f"up to {rounded_up(high)}{of}", high <= most)
+    yield Check(name, _most(most), f"up to {rounded_up(high)}{of}", high <= most)
 
 
 def _most(number: float) -> str:

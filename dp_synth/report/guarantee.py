@@ -1,14 +1,23 @@
-"""What a ledger promises, in numbers and in plain words; a card's first section."""
+"""Guarantee of a card: what a ledger promises in words, and what its readers are warned of.
+
+Warnings are of public facts alone: schema, ledger, budget.
+"""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from dp_synth.accounting import Ledger
+from dp_synth.accounting import Ledger, PrivacyBudget
+from dp_synth.accounting.ledger import FLOATING, UNCONFIRMED
 from dp_synth.formatting import percent_at_most, rounded_up
+from dp_synth.release import Release
+from dp_synth.schema import DiscreteColumn, IdColumn, Schema
 
 FPRS = (0.001, 0.01, 0.1)
 """Shares of wrong accusations at which the largest share of right ones is told."""
@@ -63,13 +72,14 @@ class Promise:
 
 def promise_of(ledger: Ledger) -> Promise:
     """Return what a ledger promises, with the meaning of its numbers in plain words."""
-    budget, curve = ledger.budget, ledger.curve
-    epsilon = ledger.epsilon
+    budget, curve, epsilon = ledger.budget, ledger.curve, ledger.epsilon
     caught = curve.tpr(np.array(FPRS))
     accuracy = min(1.0, (1 + curve.delta(0.0)) / 2)
     catches = tuple(Catch(fpr, float(tpr)) for fpr, tpr in zip(FPRS, caught, strict=True))
     area = curve.largest_auc()
     certified = epsilon if math.isfinite(epsilon) else None
+    planned = ledger.rule == "planned"
+    engine = curve.engine(budget.delta) if planned else f"a filter in {CURRENCIES[ledger.rule]}"
     return Promise(
         statement=ledger.statement(),
         epsilon=certified,
@@ -77,7 +87,7 @@ def promise_of(ledger: Ledger) -> Promise:
         adjacency=budget.adjacency,
         unit=unit_of(ledger),
         max_rows=budget.max_rows,
-        engine=_engine(ledger),
+        engine=engine,
         seeded=ledger.seeded,
         largest_auc=area,
         largest_accuracy=accuracy,
@@ -112,23 +122,17 @@ def odds(chance: float) -> str:
     return f"1 in {math.floor(1 / max(chance, LEAST_TOLD) + 1e-6):,}"
 
 
-def _engine(ledger: Ledger) -> str:
-    if ledger.rule != "planned":
-        return f"a filter in {CURRENCIES[ledger.rule]}"
-    return ledger.curve.engine(ledger.budget.delta)
-
-
 def _words(
     ledger: Ledger, epsilon: float | None, area: float, accuracy: float, catches: tuple[Catch, ...]
 ) -> tuple[str, ...]:
     if epsilon is None:
         return ("Nothing is promised to anybody: the release may tell all about each person.",)
-    unit = unit_of(ledger)
-    change = (
-        f"with and without {unit}"
-        if ledger.budget.adjacency == "add_remove"
-        else f"as it is, and with other values in {unit}"
-    )
+    unit, change = unit_of(ledger), f"with and without {unit_of(ledger)}"
+    if ledger.budget.adjacency != "add_remove":
+        change = f"as it is, and with other values in {unit}"
+    factor = rounded_up(math.exp(min(epsilon, LARGEST_SHOWN)), 3)
+    if epsilon >= LARGEST_SHOWN:
+        factor = f"e to the power of {rounded_up(epsilon, 3)}"
     return (
         f"Think of two tables: the private one {change}. A release was made from one of them. "
         "Somebody sees the release, knows everything else about both tables and may compute "
@@ -143,7 +147,7 @@ def _words(
             for catch in catches
             if catch.fpr == TOLD
         ),
-        f"Whatever they conclude, they conclude it of one table at most {_factor(epsilon)} times "
+        f"Whatever they conclude, they conclude it of one table at most {factor} times "
         f"as often as of the other, but for a chance of {odds(ledger.budget.delta)}.",
         "These are bounds on the worst case, not measurements: real attacks know less and find "
         "less.",
@@ -154,8 +158,148 @@ def _words(
     )
 
 
-def _factor(epsilon: float) -> str:
-    """Return e to the power of epsilon in three digits, rounded up."""
-    if epsilon >= LARGEST_SHOWN:
-        return f"e to the power of {rounded_up(epsilon, 3)}"
-    return rounded_up(math.exp(epsilon), 3)
+WIDE = 100
+"""A categorical column of more categories than this is called wide: some hold few people."""
+
+Severity = Literal["blocking", "warning"]
+ColumnKind = Literal["identifier", "open", "wide"]
+Kind = (
+    ColumnKind
+    | Literal[
+        "seeded",
+        "no_guarantee",
+        "simulation",
+        "bounds_from_data",
+        "bounds_unexplained",
+        "several_rows",
+        "floating_point",
+    ]
+)
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_IDENTIFYING = {
+    *("id", "ids", "uid", "uuid", "guid", "ssn", "identifier", "iban", "passport", "plate"),
+    *("name", "surname", "firstname", "lastname", "forename", "nickname", "username"),
+    *("email", "mail", "phone", "telephone", "mobile", "address", "street", "url", "ip"),
+}
+
+
+BLOCKING = ("seeded", "no_guarantee", "simulation", "bounds_from_data")
+"""Findings that must be mended before anything is released."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know before release; what is blocking must be mended first.
+
+    ``column`` is empty where it is about the whole release.
+    """
+
+    kind: Kind
+    severity: Severity
+    column: str
+    text: str
+
+
+def findings_of(release: Release) -> tuple[Finding, ...]:
+    """Return what must be said about a release, what is blocking first.
+
+    Nothing but the release is looked at, so that the findings may be published with it.
+    """
+    found = [*_of_ledger(release.ledger), *_of_schema(release.schema, release.ledger.budget)]
+    for column in release.schema.columns:
+        if isinstance(column, (DiscreteColumn, IdColumn)):
+            found.extend(_of_column(column))
+    return tuple(sorted(found, key=lambda finding: finding.severity != "blocking"))
+
+
+def looks_identifying(name: str) -> bool:
+    """Tell whether a column's name says that it names people.
+
+    >>> [looks_identifying(name) for name in ("patientId", "e-mail", "SSN", "age", "idle")]
+    [True, True, True, False, False]
+    """
+    return not _IDENTIFYING.isdisjoint(word.lower() for word in _WORDS.findall(name))
+
+
+def _finding(kind: Kind, text: str, column: str = "") -> Finding:
+    return Finding(kind, "blocking" if kind in BLOCKING else "warning", column, text)
+
+
+def _of_ledger(ledger: Ledger) -> Iterator[Finding]:
+    if ledger.seeded:
+        yield _finding(
+            "seeded",
+            "seeded: not for release. Whoever knows or guesses the seed can take the noise away; "
+            "fit again without a seed.",
+        )
+    if ledger.inexact:
+        yield _finding(
+            "floating_point",
+            f"{FLOATING} ({', '.join(ledger.inexact)}). The promise holds for noise in real "
+            "numbers; what the last digits of numbers that left tell about a record is not in it.",
+        )
+    if ledger.curve.beside == 1:
+        yield _finding(
+            "no_guarantee", "Nothing is certified: a step without any guarantee was taken."
+        )
+    if ledger.simulation:
+        yield _finding(
+            "simulation",
+            "The ledger is that of an experiment, each repeat of which is a release of its own.",
+        )
+
+
+def _of_schema(schema: Schema, budget: PrivacyBudget) -> Iterator[Finding]:
+    if schema.bounds_from is None:
+        yield _finding(
+            "bounds_unexplained",
+            "The schema does not say where its bounds and categories come from (bounds_from). The "
+            "promise holds only if they were known without looking at the private table.",
+        )
+    elif schema.is_draft:
+        yield _finding(
+            "bounds_from_data",
+            f"{UNCONFIRMED}. Nobody has confirmed that bounds and categories are public: they are "
+            "then released without any protection.",
+        )
+    if budget.unit is not None:
+        yield _finding(
+            "several_rows",
+            f"The unit is all records of one {budget.unit}. At most {budget.max_rows} of them were "
+            "used, the others dropped at random: units with many records count for less.",
+        )
+    elif schema.has_units:
+        yield _finding(
+            "several_rows",
+            f"The schema says that the unit of privacy is {schema.unit_of_privacy!r}, the ledger "
+            "protects one record. Should one unit have several records, the promise to it is "
+            "weaker.",
+        )
+
+
+def _of_column(column: DiscreteColumn | IdColumn) -> Iterator[Finding]:
+    name = column.name
+    if isinstance(column, IdColumn) or looks_identifying(name):
+        yield _finding(
+            "identifier",
+            "looks like an identifier. Values that name people do not belong in a synthetic "
+            "table, not even as its categories.",
+            name,
+        )
+    if isinstance(column, IdColumn):
+        return
+    if column.open:
+        yield _finding(
+            "open",
+            "is open: besides its declared categories, texts that many records hold were released "
+            "as they are, paid for by a threshold. Look whether any of them names a person.",
+            name,
+        )
+    if column.type == "categorical" and len(column.texts) > WIDE:
+        yield _finding(
+            "wide",
+            f"has {len(column.texts)} categories. Most hold few records, which noise hides: do "
+            "not read anything into rare ones.",
+            name,
+        )

@@ -18,7 +18,7 @@ from dp_synth.metrics import METRICS, MODELS, Compared, RealTables
 from dp_synth.metrics.estimate import Estimate, difference, share
 from dp_synth.metrics.evaluation import Marginal, worst_marginals
 from dp_synth.metrics.fidelity import Binning, attributes_of, cells_of, cliques_of
-from dp_synth.metrics.utility import auc_gain
+from dp_synth.metrics.prediction import auc_gain
 from dp_synth.release import Release
 from dp_synth.report.publishable import Measured
 from dp_synth.report.risk import RiskReport, risk_report

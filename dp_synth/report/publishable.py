@@ -10,8 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger, compose
+from dp_synth.accounting.budget import zcdp_rho
 from dp_synth.accounting.events import Event
 from dp_synth.accounting.filters import cost
 from dp_synth.accounting.ledger import Entry, describe_all
@@ -20,8 +23,7 @@ from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.readers import parse_json
 from dp_synth.release import Release
-from dp_synth.report.findings import Finding, findings_of
-from dp_synth.report.guarantee import Promise, promise_of
+from dp_synth.report.guarantee import Finding, Promise, findings_of, promise_of
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 from dp_synth.transcript import Answer, ChoiceAnswer, MarginalAnswer
@@ -72,21 +74,21 @@ class Measured:
     def of(
         cls,
         name: str,
-        estimate: Estimate,
+        estimate: Estimate | Interval,
         *,
         about: str = "",
         beside: float | None = None,
         note: str = "",
     ) -> Measured:
         """Return an estimate as a card has it."""
-        ends = (finite(end) for end in (estimate.value, estimate.low, estimate.high))
-        value, low, high = ends
-        return cls(name, about, value, low, high, None if beside is None else finite(beside), note)
+        numbers = estimate.value, estimate.low, estimate.high, beside
+        value, low, high, compared = map(finite, numbers)
+        return cls(name, about, value, low, high, compared, note)
 
 
-def finite(value: float) -> float | None:
+def finite(value: float | None) -> float | None:
     """Return the number, None where JSON has none."""
-    return float(value) if math.isfinite(value) else None
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
 @dataclass(frozen=True)
@@ -232,26 +234,22 @@ def _inputs(schema: Schema, transcript: Sequence[Answer]) -> PublicInputs:
 
 def _column(schema: Schema, fields: Mapping[str, object], *, found: bool) -> PublicColumn:
     column = schema.column(str(fields["name"]))
-    lower, upper = (_end(fields.get(end)) for end in ("lower", "upper"))
+    origin = "declared"
+    if found:
+        origin = "found by the fit from noisy counts that it paid for"
+    elif fields.get("open"):
+        origin = "declared, and more found by the fit with a threshold that it paid for"
     return PublicColumn(
         name=column.name,
         type=column.type,
         categories=column.texts if isinstance(column, DiscreteColumn) else None,
-        lower=lower,
-        upper=upper,
+        lower=_end(fields.get("lower")),
+        upper=_end(fields.get("upper")),
         missing=column.missing,
         open=isinstance(column, DiscreteColumn) and column.open,
         cells=None if isinstance(column, IdColumn) else column.size - len(column.missing),
-        cells_from=_origin(fields, found=found),
+        cells_from=origin,
     )
-
-
-def _origin(fields: Mapping[str, object], *, found: bool) -> str:
-    if found:
-        return "found by the fit from noisy counts that it paid for"
-    if fields.get("open"):
-        return "declared, and more found by the fit with a threshold that it paid for"
-    return "declared"
 
 
 def _end(value: object) -> int | float | str | None:
@@ -302,7 +300,6 @@ def _step(release: Release, name: tuple[str, str], share: float | None) -> Step:
     ledger, (recipe, part) = release.ledger, name
     granted = _of(ledger.reservations, name)
     alone = compose((entry.event, entry.count) for entry in granted)
-    epsilon = alone.epsilon(ledger.budget.delta)
     return Step(
         recipe=recipe,
         part=part,
@@ -310,7 +307,7 @@ def _step(release: Release, name: tuple[str, str], share: float | None) -> Step:
         asked=_together(_of(ledger.charges, name)),
         attributes=_attributes(release.transcript, part) if recipe == release.synthesizer else (),
         share=share,
-        epsilon_alone=epsilon if math.isfinite(epsilon) else None,
+        epsilon_alone=finite(alone.epsilon(ledger.budget.delta)),
     )
 
 
@@ -324,6 +321,33 @@ def _cost(ledger: Ledger, entries: Sequence[Entry]) -> float | None:
         return math.fsum(cost(entry.event, currency) * entry.count for entry in entries)
     except (UnsupportedEvent, InputError):  # it has no such cost: shares cannot be told
         return None
+
+
+def costs_of(ledger: Ledger) -> pd.DataFrame:
+    """Return ``recipe, part, share`` of all that was reserved, in its order.
+
+    The share is that of the zCDP cost. Where an event has no cost of its own, sampled batches
+    among them, it counts with the cost whose conversion gives the event's own epsilon at the
+    budget's delta: fit for comparing, and for nothing else. What has neither is left out.
+    """
+    costs: dict[tuple[str, str], float] = {}
+    for entry in ledger.reservations:
+        key = (entry.recipe, entry.part)
+        costs[key] = costs.get(key, 0.0) + _comparable(entry, ledger.budget.delta)
+    total = math.fsum(cost for cost in costs.values() if math.isfinite(cost))
+    rows = [
+        (recipe, part, cost / total)
+        for (recipe, part), cost in costs.items()
+        if math.isfinite(cost) and total
+    ]
+    return pd.DataFrame(rows, columns=["recipe", "part", "share"])
+
+
+def _comparable(entry: Entry, delta: float) -> float:
+    if entry.event.rho is not None:
+        return entry.event.rho * entry.count
+    epsilon = compose([(entry.event, entry.count)]).epsilon(delta)
+    return zcdp_rho(epsilon, delta) if delta and math.isfinite(epsilon) else math.inf
 
 
 def _together(entries: Sequence[Entry]) -> tuple[Asked, ...]:
@@ -360,21 +384,13 @@ def validation_of(release: Release) -> tuple[Measured, ...]:
     found = release.validation
     if found is None:
         return ()
+    rows = [Measured.of(TV2, found.tv2, note=NOTES[TV2])]
     worst = sorted(found.pairs.items(), key=lambda pair: -pair[1].high)[:MOST_SHOWN]
-    rows = [_measured(TV2, "", found.tv2, note=NOTES[TV2])]
-    notes = [NOTES[WORST], *[""] * (len(worst) - 1)]  # once is enough
-    rows += [
-        _measured(WORST, " and ".join(clique), interval, note=note)
-        for (clique, interval), note in zip(worst, notes, strict=True)
-    ]
+    for place, (clique, interval) in enumerate(worst):
+        note = "" if place else NOTES[WORST]  # once is enough
+        rows.append(Measured.of(WORST, interval, about=" and ".join(clique), note=note))
     if found.advantage is not None:
         most = min(1.0, release.ledger.curve.delta(0.0))
         beside = most if release.ledger.budget.unit is None else None
-        rows.append(_measured(ADVANTAGE, "", found.advantage, beside, note=NOTES[ADVANTAGE]))
+        rows.append(Measured.of(ADVANTAGE, found.advantage, beside=beside, note=NOTES[ADVANTAGE]))
     return tuple(rows)
-
-
-def _measured(
-    name: str, about: str, of: Interval, beside: float | None = None, *, note: str
-) -> Measured:
-    return Measured(name, about, of.value, of.low, of.high, beside, note)

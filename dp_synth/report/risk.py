@@ -20,20 +20,21 @@ import pandas as pd
 from dp_synth._version import __version__
 from dp_synth.attacks import ATTACKS, Attack, AttackerView
 from dp_synth.attacks.excess_risk import Guess
-from dp_synth.attacks.risk_table import (
+from dp_synth.attacks.registry import (
     INTERNAL,
     Risk,
     attacked_tables,
     guess_risks,
     membership_risk,
 )
-from dp_synth.datasets.overlap import refuse_shared
 from dp_synth.errors import InputError
 from dp_synth.files import PRIVATE, passing_name
 from dp_synth.formatting import at_most
+from dp_synth.frames import refuse_shared
 from dp_synth.metrics.estimate import TAIL, Estimate
 from dp_synth.release import Release
 from dp_synth.report.guarantee import upward
+from dp_synth.report.publishable import finite
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 
@@ -198,7 +199,7 @@ def risk_report(
     refuse_shared(given if reference is None else given | {"reference": reference})
     guarantee = None if release is None else Guarantee.of(release)
     tables = attacked_tables(train, holdout, synthetic, schema, seed=seed)
-    view = _view(tables.synthetic, schema, reference, release)
+    view = attacker_view(tables.synthetic, schema, reference, release)
     rows, left_out = [], {}
     for name, attack in ATTACKS.items():
         try:
@@ -211,39 +212,34 @@ def risk_report(
     return RiskReport(pd.DataFrame(rows, columns=COLUMNS), guarantee, left_out, seed)
 
 
-def _view(
+def attacker_view(
     synthetic: pd.DataFrame,
     schema: Schema,
     reference: pd.DataFrame | None,
     release: Release | None,
 ) -> AttackerView:
-    """Return what the attacker sees: with a release also its recipe, where that is one of ours."""
+    """Return what the attacker sees: with a release also its recipe, where that is one of ours.
+
+    None of releases whose unit has several records: a rehearsal on the reference would need to
+    know there which records belong together.
+    """
+    from pydantic import TypeAdapter
+
     if release is None:
         return AttackerView(synthetic, schema, reference)
-    recipe = _recipe(release)
+    recipe: Synthesizer | None = None
+    known = SYNTHESIZERS.get(release.synthesizer)
+    if known is not None and release.ledger.budget.unit is None:
+        recipe = TypeAdapter(known).validate_python(dict(release.settings))
     return AttackerView(
         synthetic,
-        schema,
+        release.schema,
         reference,
         algorithm=release.synthesizer,
         synthesizer=recipe,
         budget=None if recipe is None else release.ledger.budget,
         transcript=release.transcript,
     )
-
-
-def _recipe(release: Release) -> Synthesizer | None:
-    """Return the synthesizer of a release; None for strangers, and for units of several records.
-
-    A rehearsal on the reference would need to know there which records belong together.
-    """
-    from pydantic import TypeAdapter
-
-    known = SYNTHESIZERS.get(release.synthesizer)
-    if known is None or release.ledger.budget.unit is not None:
-        return None
-    recipe: Synthesizer = TypeAdapter(known).validate_python(dict(release.settings))
-    return recipe
 
 
 def _row(risk: Risk, view: AttackerView, guarantee: Guarantee | None) -> dict[str, object]:
@@ -312,7 +308,7 @@ def of_membership(area: Estimate, *, similarity: bool, largest_auc: float | None
 def of_guess(guess: Guess, attacked: float, control: float, risk: Estimate) -> str:
     """Return what a guess was worth on fitted records, beside records that were never fitted.
 
-    >>> from dp_synth.attacks.linkability import LINKABILITY
+    >>> from dp_synth.attacks.article_29 import LINKABILITY
     >>> print(of_guess(LINKABILITY, 0.3, 0.1, Estimate(0.2222, 0.1, 0.3)))
     The two halves of a fitted record were linked in 30.0 % of tries, those of a fresh one in \
 10.0 %. Being fitted adds 22.2 % (10.0 to 30.0 %) of what was left to gain.
@@ -342,10 +338,6 @@ def _number(share: float) -> str:
 
 def _plain(row: Mapping[str, object]) -> dict[str, object]:
     """Return values as JSON has them: None for what is no finite number."""
-    plain: dict[str, object] = {}
-    for name, value in row.items():
-        if isinstance(value, float | np.floating):
-            plain[str(name)] = float(value) if np.isfinite(value) else None
-        else:
-            plain[str(name)] = bool(value) if isinstance(value, np.bool_) else value
-    return plain
+    plain = {name: finite(value) for name, value in row.items() if isinstance(value, float)}
+    flags = {name: bool(value) for name, value in row.items() if isinstance(value, np.bool_)}
+    return {**row, **plain, **flags}

@@ -1,5 +1,6 @@
 """The public names of schemas, each with the module that it comes from."""
 
+from .check import Misfits as Misfits
 from .check import check as check
 from .check import remarks as remarks
 from .columns import DiscreteColumn as DiscreteColumn
@@ -9,7 +10,6 @@ from .draft import draft as draft
 from .draft import notes_of as notes_of
 from .draft import record_like as record_like
 from .kinds import Kinds as Kinds
-from .misfits import Misfits as Misfits
 from .numeric import DatetimeColumn as DatetimeColumn
 from .numeric import NumericColumn as NumericColumn
 from .schema import Schema as Schema

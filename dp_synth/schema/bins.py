@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.types import Floats
+from dp_synth.types import Codes, Flags, Floats
 
 DEFAULT_CELLS = 64
 """Equal-width cells of a numeric column that declares no bins, as long as none were measured."""
@@ -51,12 +51,12 @@ class Bins:
         single = self.cuts[1:] == np.nextafter(self.cuts[:-1], np.inf)
         return np.append(self.cuts[0], np.where(single, self.cuts[:-1], self.cuts[1:]))
 
-    def cells(self, numbers: Floats) -> NDArray[np.int32]:
+    def cells(self, numbers: Floats) -> Codes:
         """Return the cell of each number, those outside the bounds clipped; 0 for NaN."""
         clipped = np.clip(np.nan_to_num(numbers, nan=self.lower), self.lower, self.upper)
         return np.searchsorted(self.cuts[1:-1], clipped, side="right").astype(np.int32)
 
-    def draw(self, cells: NDArray[np.int32], rng: np.random.Generator) -> Floats:
+    def draw(self, cells: Codes, rng: np.random.Generator) -> Floats:
         """Return one number for each cell, uniform among the numbers of that cell."""
         first, beyond = self.cuts[cells], self.cuts[cells + 1]
         part = rng.random(len(cells))
@@ -150,7 +150,7 @@ class FineBins:
 
     grid: Bins
     level: NDArray[np.int8]
-    walls: NDArray[np.bool_]
+    walls: Flags
     most: int
 
     @property
@@ -158,7 +158,7 @@ class FineBins:
         """The number of levels."""
         return int(self.level.max()) + 1
 
-    def merged(self, groups: NDArray[np.int32]) -> Bins:
+    def merged(self, groups: Codes) -> Bins:
         """Return the grid in which neighbouring fine cells of one group number are one cell."""
         begins = np.append(True, groups[1:] != groups[:-1])
         cuts = np.append(self.grid.cuts[:-1][begins], self.grid.cuts[-1])

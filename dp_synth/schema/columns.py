@@ -9,7 +9,6 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -22,6 +21,7 @@ from pydantic import (
 
 from dp_synth.frames import well_formed
 from dp_synth.schema.parsing import Cells, narrowed, numbers_of, truth_of
+from dp_synth.types import Codes, Floats
 
 ABSENT_MARKS = ("", "nan", "NaN")
 """Marks for an absent cell (NaN, None, NaT) of a typed column, the first declared one wins."""
@@ -167,7 +167,7 @@ class DiscreteColumn(BaseColumn):
         found = [(truth, code) for code, truth in enumerate(truths) if truth == truth]
         return dict(found) if len(dict(found)) == len(found) else {}
 
-    def encode(self, series: pd.Series) -> NDArray[np.int32]:
+    def encode(self, series: pd.Series) -> Codes:
         """Return the code of each cell, matched by text, else by value.
 
         Values are numbers, what 32-bit floats hold of numbers, and true and false. An unseen
@@ -175,13 +175,13 @@ class DiscreteColumn(BaseColumn):
         """
         return self.codes(Cells.of(series))
 
-    def codes(self, cells: Cells) -> NDArray[np.int32]:
+    def codes(self, cells: Cells) -> Codes:
         """Return what `encode` does, of cells that were read already."""
         codes = [self._unseen if code is None else code for code in self.lookup(cells)]
         codes.append(self._unseen + self.absent_mark)
         return np.array(codes, dtype=np.int32)[cells.positions]
 
-    def encode_openly(self, series: pd.Series) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    def encode_openly(self, series: pd.Series) -> tuple[Codes, tuple[str, ...]]:
         """Return the code of each cell, and the unseen texts: their codes follow all others.
 
         Texts are sorted, and compared as they are read; an empty cell is none.
@@ -202,7 +202,7 @@ class DiscreteColumn(BaseColumn):
         """Return the column with more categories, after those that it names."""
         return self._with({"categories": (*self.texts, *texts)})
 
-    def codes_of(self, texts: Iterable[str]) -> NDArray[np.int32]:
+    def codes_of(self, texts: Iterable[str]) -> Codes:
         """Return the code of each text, matched by text alone; unseen ones as in `encode`."""
         return np.array([self._by_text.get(text, self._unseen) for text in texts], dtype=np.int32)
 
@@ -213,7 +213,7 @@ class DiscreteColumn(BaseColumn):
     def lookup(self, cells: Cells) -> list[int | None]:
         """Return the code of each distinct cell but the absent one; None for an unseen category."""
         codes = [self._by_text.get(text) for text in cells.texts()[:-1]]
-        ways: tuple[tuple[dict[float, int], Callable[[], NDArray[np.float64]]], ...] = (
+        ways: tuple[tuple[dict[float, int], Callable[[], Floats]], ...] = (
             (self._by_number, cells.numbers),
             (self._by_narrow, lambda: narrowed(cells.numbers())),
             (self._by_truth, cells.truths),
@@ -226,7 +226,7 @@ class DiscreteColumn(BaseColumn):
                 ]
         return codes
 
-    def decode(self, codes: NDArray[np.int32], rng: np.random.Generator) -> pd.Series:
+    def decode(self, codes: Codes, rng: np.random.Generator) -> pd.Series:
         """Return the category or missing mark of each code, as text."""
         return self._texts_of(codes)
 
@@ -234,11 +234,11 @@ class DiscreteColumn(BaseColumn):
         """Return the declared text of each cell: its category, or a missing mark."""
         return self._texts_of(self.encode(series))
 
-    def _texts_of(self, codes: NDArray[np.int32]) -> pd.Series:
+    def _texts_of(self, codes: Codes) -> pd.Series:
         texts = np.array([*self.texts, *self.missing], dtype=object)
         return pd.Series(texts[codes], name=self.name, dtype=object)
 
-    def values(self, series: pd.Series) -> NDArray[np.float64]:
+    def values(self, series: pd.Series) -> Floats:
         """Return the code of each cell; NaN for missing ones."""
         codes = self.encode(series)
         return np.where(codes < len(self.texts), codes, np.nan)

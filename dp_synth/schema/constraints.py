@@ -7,7 +7,6 @@ from math import ceil, inf, prod
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dp_synth.domain import Support
@@ -16,12 +15,12 @@ from dp_synth.schema.bins import after
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
 from dp_synth.schema.parsing import numbers_of
+from dp_synth.types import Flags
 
 MAX_CELLS = 1_000_000
 """A constraint over more cells than this is refused: each of them is held in memory."""
 
 Column = DiscreteColumn | NumericColumn | DatetimeColumn | IdColumn
-Mask = NDArray[np.bool_]
 Bound = float | str
 
 _SHAPES = (
@@ -123,7 +122,7 @@ class Constraint(BaseModel):
             return [case.when for case in self.function.where]
         return [_texts(case) for case in self.function.where] if name == self.function.gives else []
 
-    def possible(self, columns: Mapping[str, Column]) -> Mask:
+    def possible(self, columns: Mapping[str, Column]) -> Flags:
         """Return which cells of its columns can occur, one axis each in the order of ``names``."""
         shape = tuple(_size(columns, name) for name in self.names)
         if prod(shape) > MAX_CELLS:
@@ -153,7 +152,7 @@ def supports_of(constraints: Sequence[Constraint], columns: Sequence[Column]) ->
     ValueError, naming the column, for a constraint that does not fit them or leaves nothing.
     """
     by_name = {column.name: column for column in columns}
-    masks: dict[tuple[str, ...], Mask] = {}
+    masks: dict[tuple[str, ...], Flags] = {}
     for number, constraint in enumerate(constraints, 1):
         clique = tuple(name for name in by_name if name in constraint.names)
         try:
@@ -181,7 +180,7 @@ def cuts_of(constraints: Iterable[Constraint], column: Column) -> tuple[float, .
     return tuple(sorted(end for end in ends if abs(end) < inf))
 
 
-def codes_where(column: Column, condition: tuple[Value, ...] | Interval | AnyMark) -> Mask:
+def codes_where(column: Column, condition: tuple[Value, ...] | Interval | AnyMark) -> Flags:
     """Return which codes of ``column`` meet a condition; ValueError when it does not fit."""
     mask = np.zeros(0 if isinstance(column, IdColumn) else column.size, dtype=bool)
     marks = mask[len(mask) - len(column.missing) :]
@@ -203,7 +202,7 @@ def codes_where(column: Column, condition: tuple[Value, ...] | Interval | AnyMar
 
 def _categories_where(
     column: DiscreteColumn, condition: tuple[Value, ...] | Interval | AnyMark
-) -> Mask:
+) -> Flags:
     if isinstance(condition, AnyMark):
         return np.zeros(len(column.texts), dtype=bool)
     if isinstance(condition, tuple):

@@ -13,8 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from dp_synth.dialect import Dialect, is_number
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema.constraints import Column
-from dp_synth.schema.draft_dates import Drafted, dates
-from dp_synth.schema.draft_numbers import MARKS, MIN_ID_VALUES, Texts, numbers
+from dp_synth.schema.draft_values import MARKS, MIN_ID_VALUES, Drafted, Texts, dates, numbers
 from dp_synth.schema.parsing import Cells, numbers_of
 from dp_synth.schema.schema import BOUNDS_FROM
 

@@ -24,7 +24,6 @@ Kinds = Literal["schema", "written"] | pd.DataFrame | pd.Series | Mapping[str, o
 A frame stands for its dtypes, and a mapping or ``frame.dtypes`` may leave columns to the schema.
 """
 
-Mask = Flags | None
 LOGICAL = ("false", "true")
 
 Numbers = tuple[Floats, Codes]
@@ -69,7 +68,7 @@ def of_schema(column: Column, cells: pd.Series) -> pd.Series:
     return of_numbers(column, column.on_line(cells))
 
 
-def of_codes(column: DiscreteColumn, codes: NDArray[np.int32]) -> pd.Series:
+def of_codes(column: DiscreteColumn, codes: Codes) -> pd.Series:
     """Return what `of_schema` does, of the codes of the cells."""
     return _logical(column, codes) if is_logical(column) else _categorical(column, codes)
 
@@ -149,20 +148,20 @@ def _as(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
     raise InputError("there is no way to it")
 
 
-def _absent(column: DiscreteColumn, codes: NDArray[np.int32]) -> tuple[NDArray[np.int32], Flags]:
+def _absent(column: DiscreteColumn, codes: Codes) -> tuple[Codes, Flags]:
     """Return codes, 0 for missing ones, and which are missing."""
     absent = codes >= len(column.texts)
     return np.where(absent, 0, codes), absent
 
 
-def _categorical(column: DiscreteColumn, codes: NDArray[np.int32]) -> pd.Series:
+def _categorical(column: DiscreteColumn, codes: Codes) -> pd.Series:
     codes, absent = _absent(column, codes)
     kind = pd.CategoricalDtype(list(column.texts), ordered=column.type == "ordinal")
     made = pd.Categorical.from_codes(np.where(absent, -1, codes), dtype=kind)
     return pd.Series(made, name=column.name)
 
 
-def _logical(column: DiscreteColumn, codes: NDArray[np.int32]) -> pd.Series:
+def _logical(column: DiscreteColumn, codes: Codes) -> pd.Series:
     codes, absent = _absent(column, codes)
     truths = np.array([text.lower() == "true" for text in column.texts])[codes]
     kept = pd.array(truths, dtype="boolean")
@@ -170,7 +169,7 @@ def _logical(column: DiscreteColumn, codes: NDArray[np.int32]) -> pd.Series:
     return pd.Series(kept if column.missing else truths, name=column.name)
 
 
-def _integers(name: str, numbers: Floats, absent: Mask) -> pd.Series:
+def _integers(name: str, numbers: Floats, absent: Flags | None) -> pd.Series:
     whole = np.clip(np.rint(numbers), -MAX_INT, MAX_INT).astype(np.int64)
     if absent is None:
         return pd.Series(whole, name=name)
@@ -291,10 +290,7 @@ def decoded(
 
 
 def _sources(
-    columns: Sequence[Coded],
-    codes: Codes,
-    rng: np.random.Generator,
-    given: Mapping[str, Draw],
+    columns: Sequence[Coded], codes: Codes, rng: np.random.Generator, given: Mapping[str, Draw]
 ) -> dict[str, Source]:
     """Return what gives the cells of each column of numbers, asked for part after part."""
     sources: dict[str, Source] = {}

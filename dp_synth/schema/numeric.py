@@ -41,7 +41,7 @@ from dp_synth.schema.parsing import (
     seconds_of,
     truth_of,
 )
-from dp_synth.types import Codes, Floats
+from dp_synth.types import Codes, Floats, Integers
 
 MAX_BINS = 100_000
 """More public cells than this are refused: each is a code of the column."""
@@ -182,7 +182,7 @@ class LineColumn(BaseColumn):
         places = self._mark_lookup(cells, numbers)
         return np.where(places >= 0, np.nan, self._finite(numbers))[cells.positions]
 
-    def _mark_lookup(self, cells: Cells, numbers: Floats) -> NDArray[np.int64]:
+    def _mark_lookup(self, cells: Cells, numbers: Floats) -> Integers:
         """Return each distinct cell's place in ``missing``, -1 for values; the absent one is last.
 
         Without marks what is no number is -1 too: it has no code of its own.
@@ -193,7 +193,7 @@ class LineColumn(BaseColumn):
             places[-1] = self.absent_mark
         return places
 
-    def written_marks(self, cells: Cells, numbers: Floats) -> NDArray[np.int64]:
+    def written_marks(self, cells: Cells, numbers: Floats) -> Integers:
         """Return the place in ``missing`` of the mark that each distinct cell writes, else -1.
 
         A mark is written as its number, as what a 32-bit float holds of it, or as its text.

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dp_synth.frames import FOREIGN, text_of, texts_of
+from dp_synth.types import Flags, Floats
 
 _EPOCH = datetime(1970, 1, 1)
 _OFFSET = re.compile(r":\d\d.*([-+]\d\d:?\d\d|Z)\s*$")
@@ -64,7 +65,7 @@ class Cells:
             return [*map(str, moments), ""]
         return [*map(text_of, self.distinct), ""]
 
-    def numbers(self) -> NDArray[np.float64]:
+    def numbers(self) -> Floats:
         """Return the distinct cells as numbers, infinite ones as well; NaN where they are none.
 
         Narrow floats are the decimals that their text says; logical values are no numbers.
@@ -72,7 +73,7 @@ class Cells:
         return self._numbers
 
     @cached_property
-    def _numbers(self) -> NDArray[np.float64]:
+    def _numbers(self) -> Floats:
         kind, width = self.distinct.dtype.kind, self.distinct.dtype.itemsize
         if kind == "b":
             return np.full(len(self.distinct) + 1, np.nan)
@@ -82,7 +83,7 @@ class Cells:
             return np.append(self.distinct.astype(str).astype(np.float64), np.nan)
         return np.append(_read(map(_readable, self.distinct)), np.nan)
 
-    def truths(self) -> NDArray[np.float64]:
+    def truths(self) -> Floats:
         """Return 1 and 0 for cells that say true and false, as words or as numbers; else NaN."""
         said = np.full(len(self.distinct) + 1, np.nan)
         numbers = self.numbers()
@@ -92,7 +93,7 @@ class Cells:
             said[place] = truth_of(texts[place])
         return said
 
-    def seconds(self, offset: float = 0.0) -> NDArray[np.float64]:
+    def seconds(self, offset: float = 0.0) -> Floats:
         """Return the distinct cells as seconds since 1970 in UTC; NaN where they are no dates.
 
         Times that say no offset from UTC are taken to be ``offset`` seconds ahead of it.
@@ -103,7 +104,7 @@ class Cells:
         texts = self.texts()[:-1]
         return np.append(np.array([seconds_of(text, offset) for text in texts]), np.nan)
 
-    def have_offsets(self) -> NDArray[np.bool_]:
+    def have_offsets(self) -> Flags:
         """Tell which distinct cells are times that say their offset from UTC."""
         if self.distinct.dtype.kind == "M":
             return np.append(np.full(len(self.distinct), self.zone is not None), False)
@@ -128,7 +129,7 @@ def _is_absent(cell: object) -> bool:
     return cell is None or cell is pd.NA or cell is pd.NaT or (type(cell) is float and cell != cell)
 
 
-def numbers_of(texts: Iterable[str | float]) -> NDArray[np.float64]:
+def numbers_of(texts: Iterable[str | float]) -> Floats:
     """Return the finite numbers that are written in ``texts``; NaN for anything else.
 
     >>> numbers_of(["5000.0", " 7", "1_000", "?", "inf"]).tolist()
@@ -165,7 +166,7 @@ def truth_of(text: str) -> float:
     return number if number in (0.0, 1.0) else math.nan
 
 
-def _seconds(moments: NDArray[np.generic]) -> NDArray[np.float64]:
+def _seconds(moments: NDArray[np.generic]) -> Floats:
     """Return typed moments as seconds since 1970, whatever unit they count, to the microsecond."""
     unit = np.datetime_data(str(moments.dtype))[0]
     counts = moments.astype(np.int64)
@@ -183,7 +184,7 @@ def _readable(cell: object) -> str | float:
     return text_of(cell)
 
 
-def _read(texts: Iterable[str | float]) -> NDArray[np.float64]:
+def _read(texts: Iterable[str | float]) -> Floats:
     """Return the numbers that are written in ``texts``, infinite ones as well; else NaN."""
     cells = list(texts)
     try:
@@ -204,7 +205,7 @@ def _number(cell: str | float) -> float:
         return math.nan
 
 
-def narrowed(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+def narrowed(numbers: Floats) -> Floats:
     """Return what 32-bit floats hold of ``numbers``; NaN for whole ones, which say what they are.
 
     >>> bool(narrowed(np.array([-99.9]))[0] == narrowed(np.array([-99.9000015]))[0])
@@ -215,5 +216,5 @@ def narrowed(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(numbers == np.rint(numbers), np.nan, held)
 
 
-def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+def _finite(numbers: Floats) -> Floats:
     return np.where(np.isfinite(numbers), numbers, np.nan)

@@ -46,6 +46,7 @@ from dp_synth.schema.formats import NumberFormat, moved_to_columns
 from dp_synth.schema.kinds import Kinds, checked, in_kinds
 from dp_synth.schema.numeric import DatetimeColumn, LineColumn, NumericColumn
 from dp_synth.schema.parsing import Cells
+from dp_synth.types import Codes
 
 BOUNDS_FROM = "read from the data: confirm each bound and category"
 """What a draft says of its bounds, until a person has confirmed them."""
@@ -287,7 +288,7 @@ class Schema(BaseModel):
         sizes = tuple(count + more for count, more in zip(cells, marks, strict=True))
         return Domain(tuple(grids), sizes, cells)
 
-    def binned(self, groups: Mapping[str, NDArray[np.int32]]) -> Schema:
+    def binned(self, groups: Mapping[str, Codes]) -> Schema:
         """Return the schema with cells declared that are groups of neighbouring fine ones.
 
         ``groups[name][code]`` is the group of each fine code of a column, missing marks last.
@@ -356,7 +357,7 @@ class Schema(BaseModel):
 
         return check(frame, self)
 
-    def encode(self, frame: pd.DataFrame | ArrowTable) -> NDArray[np.int32]:
+    def encode(self, frame: pd.DataFrame | ArrowTable) -> Codes:
         """Return the codes of ``frame``, shape (records, attributes), in Fortran order.
 
         Cells may be text or typed, of a frame or an Arrow table. Columns that the schema does not
@@ -372,7 +373,7 @@ class Schema(BaseModel):
         """Return the cells of the column ``name`` in a table; SchemaError when it lacks that."""
         return Cells.of(column_of(frame, name, self.name))
 
-    def encode_finely(self, frame: pd.DataFrame) -> NDArray[np.int32]:
+    def encode_finely(self, frame: pd.DataFrame) -> Codes:
         """Return the fine codes of ``frame`` over `fine_domain`, in Fortran order."""
         codes = np.empty((len(frame), len(self.fine)), dtype=np.int32, order="F")
         for i, (name, fine) in enumerate(self.fine.items()):

@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping
 from functools import lru_cache
 
-from scipy import optimize
-
 import dp_synth as dps
+from benchmarks.calibration import renyi_multiplier
 from dp_synth.accounting import (
     Event,
     Gaussian,
@@ -95,7 +94,7 @@ def aim_multiplier(epsilon: float, accounting: str) -> float:
     if accounting == "split":
         return split_multiplier(epsilon, count)
     if accounting == "renyi":
-        return renyi_multiplier(epsilon, rate=1.0, steps=count)
+        return renyi_multiplier(epsilon, DELTA, rate=1.0, steps=count)
     return math.sqrt(count / (2 * rho_of(epsilon, accounting)))
 
 
@@ -108,23 +107,7 @@ def dpctgan_multiplier(epsilon: float, accounting: str) -> float:
     step = SampledGaussian(1.0, recipe.rate, recipe.steps)
     if accounting == "exact":
         return noise_factor([(step, 1)], epsilon, DELTA)
-    return renyi_multiplier(epsilon, rate=recipe.rate, steps=recipe.steps)
-
-
-def renyi_multiplier(epsilon: float, *, rate: float, steps: int) -> float:
-    """Return the noise multiplier that dp-accounting's RdpAccountant asks for."""
-    from dp_accounting import PoissonSampledDpEvent, SelfComposedDpEvent
-    from dp_accounting.dp_event import GaussianDpEvent
-    from dp_accounting.rdp import RdpAccountant
-
-    def excess(log_multiplier: float) -> float:
-        step = GaussianDpEvent(math.exp(log_multiplier))
-        sampled = step if rate == 1 else PoissonSampledDpEvent(rate, step)
-        accountant = RdpAccountant()
-        accountant.compose(SelfComposedDpEvent(sampled, steps))
-        return float(accountant.get_epsilon(DELTA)) - epsilon
-
-    return math.exp(optimize.brentq(excess, math.log(0.6), math.log(3000.0), xtol=1e-5))
+    return renyi_multiplier(epsilon, DELTA, rate=recipe.rate, steps=recipe.steps)
 
 
 @lru_cache

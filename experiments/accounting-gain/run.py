@@ -31,6 +31,7 @@ from experiments.accounting_gain.multipliers import (
 )
 
 import dp_synth as dps
+from benchmarks.measured import Record, by_seed, chosen, read, shown
 from dp_synth.accounting import Gaussians, Plan, Selections
 from dp_synth.domain import Domain
 from dp_synth.figures.style import (
@@ -44,16 +45,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import (
-    RECORDS,
-    Experiment,
-    Record,
-    answer,
-    begin,
-    interval,
-    read,
-    shown,
-)
+from experiments.outline import RECORDS, Experiment, answer, begin, interval, log_axis
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -144,7 +136,7 @@ MULTIPLIERS: Mapping[str, Callable[[float, str], float]] = {
 
 
 def _multiplier(task: Record) -> float:
-    plan, accounting, epsilon = str(task["plan"]), str(task["accounting"]), _number(task, "epsilon")
+    plan, accounting, epsilon = task["plan"], task["accounting"], task["epsilon"]
     if plan in MULTIPLIERS:
         return MULTIPLIERS[plan](epsilon, accounting)
     return together(epsilon, accounting)[plan.removesuffix(" with others")]
@@ -152,8 +144,7 @@ def _multiplier(task: Record) -> float:
 
 def _fit(task: Record) -> Record:
     """Return what one fit to Adult is good for, and the epsilon that its noise is worth."""
-    accounting, epsilon, seed = str(task["accounting"]), _number(task, "epsilon"), task["seed"]
-    assert isinstance(seed, int)
+    accounting, epsilon, seed = task["accounting"], task["epsilon"], task["seed"]
     recipe: dps.Synthesizer
     if task["synthesizer"] == "mst":
         events = mst_events(epsilon, accounting)
@@ -176,38 +167,32 @@ def _fit(task: Record) -> Record:
     }
 
 
-def _number(record: Record, name: str) -> float:
-    return float(str(record[name]))
-
-
 # Draw
 
 
 def noise_ratio(records: list[Record], plan: str, accounting: str, epsilon: float) -> float:
     """Return the noise by an accounting over the exact one's; NaN where it was not asked."""
     found = {
-        str(r["accounting"]): _number(r, "noise_multiplier")
-        for r in records
-        if r.get("plan") == plan and r["epsilon"] == epsilon
+        one["accounting"]: one["noise_multiplier"]
+        for one in chosen(records, plan=plan, epsilon=epsilon)
     }
     return found.get(accounting, float("nan")) / found["exact"]
 
 
-def by_seed(
+def values(
     records: list[Record], method: str, accounting: str, epsilon: float, value: str
 ) -> list[float]:
     """Return one value of the fits of a method, in the order of their seeds."""
     wanted = {"synthesizer": method, "accounting": accounting, "epsilon": epsilon}
-    found = {r["seed"]: _number(r, value) for r in records if wanted.items() <= r.items()}
-    return [found[seed] for seed in sorted(found, key=str)]
+    return list(by_seed(records, value, **wanted).values())
 
 
 def losses(
     records: list[Record], method: str, accounting: str, epsilon: float, value: str
 ) -> list[float]:
     """Return by how much a value is above that of exact accounting, seed by seed."""
-    other = by_seed(records, method, accounting, epsilon, value)
-    exact = by_seed(records, method, "exact", epsilon, value)
+    other = values(records, method, accounting, epsilon, value)
+    exact = values(records, method, "exact", epsilon, value)
     return [a - b for a, b in zip(other, exact, strict=False)]
 
 
@@ -229,11 +214,11 @@ def utility_table(records: list[Record]) -> str:
     rows = []
     for method, accountings in FITTED.items():
         for accounting, epsilon in product(accountings, EPSILONS):
-            spent = by_seed(records, method, accounting, epsilon, "true_epsilon")
+            spent = values(records, method, accounting, epsilon, "true_epsilon")
             row = [named(method), ACCOUNTINGS[accounting], f"{epsilon:g}", f"{spent[0]:.3g}"]
             for value in ("tv", "auc"):
                 if accounting == "exact":
-                    row.append(shown(by_seed(records, method, accounting, epsilon, value), 4))
+                    row.append(shown(values(records, method, accounting, epsilon, value), 4))
                 else:
                     away = losses(records, method, accounting, epsilon, value)
                     row.append(shown(away, 4, sign=True))
@@ -255,7 +240,7 @@ def texts() -> dict[str, str]:
     of_three = [percent[f"{name} with others split 1"] for name in TOGETHER]
     said |= {"together least": f"{min(of_three):.0f}", "together most": f"{max(of_three):.0f}"}
     for accounting, epsilon in product(("zcdp", "zcdp_textbook", "split"), EPSILONS):
-        spent = by_seed(records, "mst", accounting, epsilon, "true_epsilon")
+        spent = values(records, "mst", accounting, epsilon, "true_epsilon")
         said[f"true {accounting} {epsilon:g}"] = f"{spent[0]:.2g}"
         for value in ("tv", "auc"):
             away = losses(records, "mst", accounting, epsilon, value)
@@ -283,7 +268,7 @@ def draw() -> Figure:
 def _seeds(records: list[Record]) -> str:
     """Return how many seeds the fits of a method, accounting and epsilon have."""
     counts = [
-        len(by_seed(records, method, accounting, epsilon, "tv"))
+        len(values(records, method, accounting, epsilon, "tv"))
         for method, accountings in FITTED.items()
         for accounting, epsilon in product(accountings, EPSILONS)
     ]
@@ -296,16 +281,13 @@ def _draw_noise(axes: Axes, records: list[Record], plan: str) -> None:
         _line(axes, ratios, accounting)
     axes.set_title(PLANS[plan])
     axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    kept = [tick for tick in (WIDE_TICKS if high > 2 else NEAR_TICKS) if low <= tick <= high]
-    axes.set_yticks(kept, [f"{tick:g}" for tick in kept])
-    axes.set_yticks([], minor=True)
+    log_axis(axes, "y", WIDE_TICKS if axes.get_ylim()[1] > 2 else NEAR_TICKS)
 
 
 def _draw_fits(axes: Axes, records: list[Record], method: str, value: str) -> None:
     for accounting in FITTED[method]:
         spreads = [
-            interval(by_seed(records, method, accounting, epsilon, value)) for epsilon in EPSILONS
+            interval(values(records, method, accounting, epsilon, value)) for epsilon in EPSILONS
         ]
         low = [mean - half for mean, half in spreads]
         high = [mean + half for mean, half in spreads]

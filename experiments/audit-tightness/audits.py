@@ -6,43 +6,30 @@ Each audit has the design that a search of other runs liked best, those of netwo
 case. Networks are small, with few steps or votes: what is audited is how each is sampled, clipped,
 noised and charged, which no size changes. The exit code is 1 where anything was found above the
 ledger's own epsilon, of the whole or of a stage. ``marginal_generator`` has no audit of its
-own: what it asks a table is what ``clique_tree`` asks, up to the choice of pairs. Then MST's and
-AIM's measurements alone at (1, 1e-2) with noise calibrated by zCDP, which arXiv:2604.18352 found to
-have mu of about 0.43 where the whole has 0.45.
+own: what it asks a table is what ``clique_tree`` asks, up to the choice of pairs.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
+from experiments.audit_tightness.tables import audits_table
 
 import dp_synth as dps
-from dp_synth.accounting import Accountant
-from dp_synth.accounting.budget import zcdp_epsilon
+from benchmarks.measured import Record, arguments, keep, read
 from dp_synth.audit import (
     AuditReport,
-    Worlds,
-    area_test,
     audit,
     candidates,
     search_design,
     worst_case,
 )
-from dp_synth.audit.likelihood_ratio import GaussianComparison, LikelihoodRatios
-from dp_synth.counting import CodeCounts
-from dp_synth.files import written_whole
-from dp_synth.formatting import at_least, at_most
-from dp_synth.mechanisms.table import PrivateTable
-from experiments.outline import Record, arguments, read
 
 DELTA, SEED = 1e-5, 20_261_122
 EPSILONS = (1.0, 4.0, 10.0)
@@ -103,7 +90,7 @@ def audited(one: Audited, epsilon: float, seed: int) -> tuple[AuditReport, float
 
 
 def main() -> None:
-    """Print both tables, and keep a line an audit as soon as it is done."""
+    """Keep a line an audit as soon as it is done, and print what they found."""
     parser = arguments()
     parser.add_argument("--only", help="this synthesizer alone; its lines are not kept")
     asked = parser.parse_args()
@@ -114,18 +101,12 @@ def main() -> None:
     for record in _records(chosen, done):
         records.append(record)
         if asked.only is None:
-            _keep(path, [*records, *(one for one in done if one not in records)])
+            keep(path, [*records, *(one for one in done if one not in records)])
     if asked.only is None:
-        _keep(path, records)
-    print(*_measurements(), sep="\n")
+        keep(path, records)
+    print(audits_table(records))
     if found := [line for record in records for line in above(record)]:
         sys.exit("above the ledger: " + "; ".join(found))
-
-
-def _keep(path: Path, records: Sequence[Record]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as passing:
-        passing.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 def above(record: Mapping[str, Any]) -> list[str]:
@@ -144,93 +125,17 @@ def above(record: Mapping[str, Any]) -> list[str]:
 
 def _records(chosen: list[Audited], done: Sequence[Record]) -> Iterator[Record]:
     """Yield the record of each audit, of those that are done already without doing them again."""
-    print(
-        "| synthesizer | ledger | if curve | Gaussian threshold | Clopper-Pearson (ceiling) |",
-        end="",
-    )
-    print(" noise factor | passed | design, runs | CPU s |")
-    print("|" + "---|" * 9)
-    for one in chosen:
-        for epsilon in EPSILONS:
-            known = {**asdict(one), "epsilon": epsilon}
-            same = [record for record in done if known.items() <= record.items()]
-            yield same[0] if same else _record(one, epsilon)
+    for one, epsilon in product(chosen, EPSILONS):
+        known = {**asdict(one), "epsilon": epsilon}
+        same = [record for record in done if known.items() <= record.items()]
+        yield same[0] if same else _record(one, epsilon)
 
 
 def _record(one: Audited, epsilon: float) -> Record:
     report, seconds = audited(one, epsilon, SEED)
-    print(_line(one, report, seconds), flush=True)
-    for name, stage in report.stages.items():
-        print(f"|   {name} | {stage} |", flush=True)
+    print(f"{one.label}, epsilon {epsilon:g}: {report}, {seconds:.1f} CPU s", flush=True)
     about = {"seconds": seconds, "version": dps.__version__, "command": "audits.py"}
     return {**asdict(one), "epsilon": epsilon, **about, **report.to_dict()}
-
-
-def _line(one: Audited, report: AuditReport, seconds: float) -> str:
-    threshold, gaussian = report.bounds
-    cells = [
-        one.label,
-        at_most(report.claimed_epsilon, 3),
-        at_least(report.total.epsilon_if_curve or 0.0, 3),
-        at_least(gaussian.epsilon, 3),
-        f"{at_least(threshold.epsilon, 3)} ({at_least(report.ceiling, 2)})",
-        f"{report.total.noise_factor or 0.0:.3f}",
-        "yes" if report.passed else "no: " + ", ".join(report.violations),
-        f"{report.design}, {report.runs}",
-        f"{seconds:.1f}",
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def _measurements(runs: int = 400) -> Iterator[str]:
-    """Yield the mu of Gaussian answers alone, of plans that zCDP alone calibrates to (1, 1e-2)."""
-    budget = dps.PrivacyBudget(1.0, 1e-2)
-    rho = brentq(lambda value: zcdp_epsilon(value, budget.delta) - budget.epsilon, 1e-4, 1.0)
-    yield f"zCDP at (1, 1e-2): rho {rho:.5f}, mu of the whole {math.sqrt(2 * rho):.4f}"
-    aim = dps.AIM()  # its one-way marginals come without a choice
-    ones = aim.alpha / aim.rounds
-    shares = {dps.PublishedMST(): 2 / 3, aim: ones + (1 - ones) * aim.alpha}
-    for recipe, share in shares.items():
-        scores, mu = _gaussian_scores(recipe, budget, rho, runs)
-        claim = dps.accounting.compose([(dps.accounting.Gaussian(1 / mu, 1.0), 1)])
-        rng = np.random.default_rng(SEED)
-        test = area_test(scores, claim, budget.delta, level=0.05, rng=rng)
-        seen = math.sqrt(2) * _quantile(test.area), math.sqrt(2) * _quantile(test.low)
-        yield (
-            f"{recipe.name}: measurements have mu {mu:.4f} (share {share:.3f}: "
-            f"{math.sqrt(2 * rho * share):.4f}); seen {seen[0]:.3f}, above {seen[1]:.3f} at 95 %"
-        )
-
-
-def _quantile(area: float) -> float:
-    from scipy.special import ndtri
-
-    return float(ndtri(area))
-
-
-def _gaussian_scores(
-    recipe: dps.MST | dps.AIM, budget: dps.PrivacyBudget, rho: float, runs: int
-) -> tuple[Worlds, float]:
-    """Return the scores of measurements in both worlds, and how far apart they are."""
-    design = worst_case(columns=2)
-    domain = design.schema.domain
-    accountant = Accountant(budget, simulate=True)
-    piece = accountant.admit(recipe.name, recipe.plan(domain).at(rho))
-    codes = [design.schema.encode(table) for table in (design.inside, design.outside)]
-    worlds: list[list[float]] = []
-    apart: list[float] = []
-    for here, there, sign in ((*codes, 1.0), (*codes[::-1], -1.0)):
-        counts = [CodeCounts.of(found, domain) for found in (here, there)]
-        worlds.append([])
-        for _ in range(runs):
-            payer = accountant.repeat(piece)
-            ratios = LikelihoodRatios(PrivateTable(counts[1], domain, payer))
-            table = PrivateTable(counts[0], domain, payer, auditor=ratios)
-            recipe._release(table, piece.plan, np.random.default_rng())
-            found = [c for c in ratios.comparisons if isinstance(c, GaussianComparison)]
-            worlds[-1].append(sign * math.fsum(c.log_ratio() for c in found))
-            apart.append(math.sqrt(math.fsum(c.distance**2 for c in found)))
-    return Worlds.of(*worlds), float(np.max(apart))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ Needs the extra `deep`; half a minute a training.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,9 +25,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import dp_synth as dps
+from benchmarks.measured import Record, arguments, keep
 from dp_synth.accounting import Accountant
 from dp_synth.audit import guesses, one_run_bound
-from dp_synth.files import written_whole
 from dp_synth.mechanisms.dp_sgd import (
     Critic,
     Loss,
@@ -37,7 +36,6 @@ from dp_synth.mechanisms.dp_sgd import (
     clipped_sum,
 )
 from dp_synth.nn import gan
-from experiments.outline import Record, arguments
 
 BUDGET = dps.PrivacyBudget(2.0, 1e-5)
 COLUMNS, CATEGORIES, OTHERS = 100, 4, 800
@@ -180,9 +178,7 @@ def main() -> None:
         for seed in range(asked.runs):
             records.append(audited(asked.canaries, factor, seed))
             print(f"noise {factor:g} of what is charged: {records[-1]['values']}", flush=True)
-    asked.results.mkdir(parents=True, exist_ok=True)
-    with written_whole(asked.results / FILE) as passing:
-        passing.write_text("".join(json.dumps(record) + "\n" for record in records))
+    keep(asked.results / FILE, records)
 
 
 if __name__ == "__main__":

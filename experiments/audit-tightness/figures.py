@@ -10,14 +10,12 @@ document's tables are drawn by tables.py.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -26,21 +24,18 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 import dp_synth as dps
+from benchmarks.measured import RESULTS, ROOT, Record, keep, read
 from dp_synth import figures
 from dp_synth.attacks import AttackerView, ClosestRecord, DensityRatio
-from dp_synth.audit import NeighbouringTables, Roc, total_scores, worst_case
-from dp_synth.audit.auditor import watch
+from dp_synth.audit import NeighbouringTables, Roc, worst_case
 from dp_synth.figures.files import save
-from dp_synth.files import written_whole
-from dp_synth.mechanisms import gaussian
-from dp_synth.mechanisms.noise import rounded_gaussian
 from dp_synth.metrics.estimate import clopper_pearson
 from dp_synth.report import risk_report
+from experiments.faults import noise_of, worlds_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROOT = Path(__file__).parents[2]
 SEED = 20_261_122
 BUDGET = dps.PrivacyBudget(4.0, DELTA)
 RUNS, BLACK_BOX_RUNS, SYNTHETIC = 4000, 500, 100  # releases and fits a world, rows of a sample
@@ -55,7 +50,6 @@ RATES = {
 FACTORS = (1.0, math.sqrt(2), 2.0, 4.0)
 MADE_BY = "python -m experiments.audit_tightness.figures --measure"
 
-Record = dict[str, object]
 Worlds = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -104,15 +98,10 @@ def _claim(design: NeighbouringTables) -> dps.accounting.PrivacyCurve:
 def _transcript_scores(design: NeighbouringTables, factor: float) -> Worlds:
     """Return log-likelihood ratios of releases whose noise is ``factor`` times what is claimed."""
 
-    def other(
-        stddev: float, shape: tuple[int, ...], bits: Callable[[int], bytes]
-    ) -> NDArray[np.int64]:
-        return rounded_gaussian(factor * stddev, shape, bits)
-
     seed = np.random.SeedSequence([SEED, int(100 * factor)])
-    with mock.patch.object(gaussian, "rounded_gaussian", other):
-        inside, outside = watch(dps.MST(), design, BUDGET, runs=RUNS, seed=seed)
-    return np.array(total_scores(inside)), -np.array(total_scores(outside))
+    with noise_of(factor):
+        found = worlds_of(dps.MST(), design, BUDGET, RUNS, seed)
+    return found.inside, found.outside
 
 
 def _black_box_scores(design: NeighbouringTables) -> dict[str, Worlds]:
@@ -157,9 +146,7 @@ def draw_roc(records: Sequence[Record]) -> tuple[Axes, ...]:
 
 
 def draw_risks(records: Sequence[Record]) -> tuple[Axes, ...]:
-    return figures.risk_bars(
-        pd.DataFrame(records), largest_auc=float(str(records[0]["largest_auc"]))
-    )
+    return figures.risk_bars(pd.DataFrame(records), largest_auc=records[0]["largest_auc"])
 
 
 def draw_bounds(records: Sequence[Record]) -> tuple[Axes, ...]:
@@ -179,14 +166,15 @@ def main() -> None:
     """Measure where that is asked for, then draw what there are records of."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--measure", nargs="*", choices=list(MEASURED), help="all, or some")
-    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     parser.add_argument("--pdf", action="store_true", help="also as PDF, with embedded fonts")
     asked = parser.parse_args()
     for name in MEASURED if asked.measure == [] else asked.measure or ():
-        _write(asked.results / f"{name}.jsonl", MEASURED[name]())
+        told = {"version": dps.__version__, "command": MADE_BY}
+        keep(asked.results / f"{name}.jsonl", MEASURED[name](), **told)
     for name, (source, draw, command) in DRAWN.items():
-        records = _read(asked.results / f"{source}.jsonl")
+        records = read(asked.results / f"{source}.jsonl")
         if not records:
             print(f"{name}: no {source}.jsonl; {command} makes it", file=sys.stderr)
             continue
@@ -194,18 +182,6 @@ def main() -> None:
             path = asked.out / f"{name}.{ending}"
             save(lambda draw=draw, records=records: draw(records), path)  # type: ignore[misc]
             print(path)
-
-
-def _write(path: Path, records: Iterable[Record]) -> None:
-    lines = [
-        json.dumps({**record, "version": dps.__version__, "command": MADE_BY}) for record in records
-    ]
-    with written_whole(path) as passing:
-        passing.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-
-
-def _read(path: Path) -> list[Record]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 if __name__ == "__main__":

@@ -11,34 +11,30 @@ Exit status 1 where a plant misses.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from time import process_time
-from unittest import mock
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.measured import RESULTS, Record, keep, read
 from dp_synth import MST, PrivacyBudget, __version__
 from dp_synth.audit import audit
 from dp_synth.audit.planted import PLANTED, audit_planted
-from dp_synth.audit.planted.base import DELTA, PlantedBug, StructuralBug
-from dp_synth.mechanisms import gaussian
-from dp_synth.mechanisms.noise import rounded_gaussian
+from dp_synth.audit.planted.attacked import DELTA, PlantedBug
+from dp_synth.audit.planted.examined import StructuralBug
 from dp_synth.metrics.estimate import clopper_pearson
+from experiments.faults import noise_of
 
 AUDITS = 400
 MOST_ALARMS, LEAST_CAUGHT = 44, 0.8
 SEED = 20260101
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "planted.jsonl"
+LINES = RESULTS / "planted.jsonl"
 
 MST_AUDITS, MST_RUNS, MST_EPSILON = 40, 250, 4.0
 MOST_MST_ALARMS = 10  # of 40; a true 5 % has more with a chance of 3e-6
 
-Record = dict[str, object]
 Passes = Callable[[np.random.Generator], bool]
 
 
@@ -95,16 +91,11 @@ def of_mst(factor: float) -> Record:
         "runs": MST_RUNS,
     }
 
-    def less(
-        stddev: float, shape: tuple[int, ...], bits: Callable[[int], bytes]
-    ) -> NDArray[np.int64]:
-        return rounded_gaussian(factor * stddev, shape, bits)
-
     def passes(rng: np.random.Generator) -> bool:
         seed = int(rng.integers(2**63))
         return audit(MST(), PrivacyBudget(MST_EPSILON, DELTA), runs=MST_RUNS, seed=seed).passed
 
-    with mock.patch.object(gaussian, "rounded_gaussian", less):
+    with noise_of(factor):
         most = MOST_MST_ALARMS if factor == 1 else None
         return judged(record, passes, MST_AUDITS, most=most)
 
@@ -133,15 +124,10 @@ def works_on_plants(part: str) -> Iterator[Record]:
 
 def store(records: Sequence[Record], command: str) -> None:
     """Write the records, in place of those of the same command and names."""
-    old = RESULTS.read_text().splitlines() if RESULTS.exists() else []
     again = {(command, record["name"]) for record in records}
-    kept = [line for line in old if not again & {_key(json.loads(line))}]
-    new = [json.dumps(record | {"version": __version__, "command": command}) for record in records]
-    RESULTS.write_text("\n".join([*kept, *new]) + "\n")
-
-
-def _key(record: Record) -> tuple[str, str]:
-    return str(record["command"]), str(record["name"])
+    kept = [one for one in read(LINES) if (one["command"], one["name"]) not in again]
+    new = [record | {"version": __version__, "command": command} for record in records]
+    keep(LINES, [*kept, *new])
 
 
 def main() -> int:

@@ -6,7 +6,6 @@ are fixed here. Each row is so many audits with the Clopper-Pearson interval of 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,12 +13,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.optimize import brentq
 
+from benchmarks.measured import arguments, keep
 from dp_synth.accounting import Gaussian, compose
 from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.audit import Worlds, area_test, clopper_pearson_bound, gaussian_bound
-from dp_synth.files import written_whole
 from dp_synth.metrics.estimate import clopper_pearson
-from experiments.outline import arguments
+from paper.documents import markdown
 
 DELTA, LEVEL, SEED = 1e-5, 0.05, 20_261_122
 AUDITS = 400
@@ -71,27 +70,19 @@ def alarms(row: Row, rng: np.random.Generator) -> Iterator[bool]:
 
 def main() -> None:
     """Print the table, and keep a line a row."""
-    parser = arguments()
-    parser.description = __doc__
-    asked = parser.parse_args()
+    asked = arguments(__doc__).parse_args()
     streams = np.random.SeedSequence(SEED).spawn(len(ROWS))
     records = []
-    print("| test | epsilon | noise too small by | runs a world | alarms | 95 % interval |")
-    print("|---|---|---|---|---|---|")
+    rows = []
     for row, stream in zip(ROWS, streams, strict=True):
         count = sum(alarms(row, np.random.default_rng(stream)))
-        low, high = clopper_pearson(count, row.audits)
-        rate = count / row.audits
-        shown = f"{rate:.3f} | [{low:.3f}, {high:.3f}]"
-        print(
-            f"| {row.test} | {row.epsilon:g} | {row.factor:.3g} | {row.runs} | {shown} |",
-            flush=True,
-        )
-        values = {"alarms": rate, "low": low, "high": high}
+        values = {"alarms": count / row.audits}
+        values |= dict(zip(("low", "high"), clopper_pearson(count, row.audits), strict=True))
         records.append({**asdict(row), "level": LEVEL, "delta": DELTA, "values": values})
-    asked.results.mkdir(parents=True, exist_ok=True)
-    with written_whole(asked.results / "audit_power.jsonl") as passing:
-        passing.write_text("".join(json.dumps(record) + "\n" for record in records))
+        cells = [row.test, f"{row.epsilon:g}", f"{row.factor:.3g}", str(row.runs)]
+        rows.append([*cells, "{alarms:.3f} [{low:.3f}, {high:.3f}]".format(**values)])
+    print(markdown(["test", "epsilon", "noise too small by", "runs a world", "alarms"], rows))
+    keep(asked.results / "audit_power.jsonl", records)
 
 
 if __name__ == "__main__":

@@ -13,18 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.measured import RESULTS, ROOT, Record, read
 from dp_synth.figures import audit_bounds, bounds_of
 from dp_synth.figures.style import is_network, named
 from dp_synth.formatting import at_least
-from experiments.outline import (
-    RESULTS,
-    ROOT,
-    RUN_TIME,
-    Experiment,
-    Record,
-    in_words,
-    read,
-)
+from experiments.outline import RUN_TIME, Experiment, in_words
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -121,7 +114,7 @@ def texts() -> dict[str, str]:
 
 def _minutes(records: Sequence[Record]) -> str:
     """Return how long the audits took, without the search for their designs."""
-    return in_words(sum(float(str(record["seconds"])) for record in records))
+    return in_words(sum(record["seconds"] for record in records))
 
 
 def draw() -> Figure:

@@ -5,7 +5,6 @@ The records are those of ``benchmarks/peers.yaml``; nothing is measured here tha
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from math import exp, log
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import dp_synth as dps
-from dp_synth.benchmark import read_record_file
+from benchmarks.measured import RESULTS, ROOT, shown
+from dp_synth.benchmark import read_record_file, run_grid, write_record_file
 from dp_synth.benchmark.peers import PEERS
 from dp_synth.figures.style import (
     BASELINES,
@@ -28,7 +28,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import RESULTS, ROOT, RUN_TIME, Experiment, interval, shown
+from experiments.outline import RUN_TIME, Experiment, interval, log_axis
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -62,10 +62,7 @@ def measure(resume: bool) -> None:
         print(
             "finished cells of the grid are kept; remove its store to begin anew", file=sys.stderr
         )
-    program = [sys.executable, "-c", "from dp_synth.cli import main; main()", "benchmark"]
-    subprocess.run([*program, "run", str(GRID)], check=True, cwd=ROOT)
-    out = ["--out", str(FILE), "--command", COMMAND]
-    subprocess.run([*program, "export", str(GRID), *out], check=True, cwd=ROOT)
+    write_record_file(run_grid(GRID), FILE, COMMAND)
 
 
 def records() -> pd.DataFrame:
@@ -156,10 +153,10 @@ def counterpart(method: str) -> str:
     return same if same in ("dp_synth/mst", "dp_synth/aim") else OURS
 
 
-def ratios(found: pd.DataFrame, method: str, value: str) -> list[float]:
-    """Return the logarithms of theirs over ours, seed by seed."""
-    theirs, ours = by_seed(found, method, value), by_seed(found, counterpart(method), value)
-    return [log(theirs[seed] / ours[seed]) for seed in sorted(theirs.keys() & ours.keys())]
+def paired(found: pd.DataFrame, method: str, other: str, value: str) -> list[tuple[float, float]]:
+    """Return a value of one method and of another, seed by seed."""
+    one, two = by_seed(found, method, value), by_seed(found, other, value)
+    return [(one[seed], two[seed]) for seed in sorted(one.keys() & two.keys())]
 
 
 def ratio_table(found: pd.DataFrame) -> str:
@@ -167,34 +164,23 @@ def ratio_table(found: pd.DataFrame) -> str:
     head = ["theirs", "beside ours", "seeds", "CPU time", "memory", "TV of pairs", "AUC"]
     rows = []
     for method in methods(found):
-        times = ratios(found, method, "seconds")
-        if method.startswith("dp_synth/") or not times:
+        ours = counterpart(method)
+        pairs = {v: paired(found, method, ours, v) for v in (*(TV, AUC), "seconds", "peak_mb")}
+        if method.startswith("dp_synth/") or not pairs["seconds"]:
             continue
-        away = [_differences(found, method, value) for value in (TV, AUC)]
-        rows.append(
-            [
-                titled(method),
-                named(counterpart(method).partition("/")[2]),
-                str(len(times)),
-                _factor(times),
-                _factor(ratios(found, method, "peak_mb")),
-                shown(away[0], 4, sign=True),
-                shown(away[1], 3, sign=True),
-            ]
-        )
+        row = [titled(method), named(ours.partition("/")[2]), str(len(pairs["seconds"]))]
+        row += [_factor(pairs["seconds"]), _factor(pairs["peak_mb"])]
+        for value, decimals in ((TV, 4), (AUC, 3)):
+            row.append(shown([a - b for a, b in pairs[value]], decimals, sign=True))
+        rows.append(row)
     return markdown(head, rows)
 
 
-def _differences(found: pd.DataFrame, method: str, value: str) -> list[float]:
-    theirs, ours = by_seed(found, method, value), by_seed(found, counterpart(method), value)
-    return [theirs[seed] - ours[seed] for seed in sorted(theirs.keys() & ours.keys())]
-
-
-def _factor(logarithms: Sequence[float]) -> str:
+def _factor(pairs: Sequence[tuple[float, float]]) -> str:
     """Return a geometric mean of ratios with its interval."""
-    if not logarithms:
+    if not pairs:
         return "-"
-    mean, half = interval(logarithms)
+    mean, half = interval([log(theirs / ours) for theirs, ours in pairs])
     text = f"{exp(mean):.3g} times"
     return text if np.isnan(half) else f"{text} ({exp(mean - half):.3g} to {exp(mean + half):.3g})"
 
@@ -220,19 +206,20 @@ def texts() -> dict[str, str]:
 
 def _answer(found: pd.DataFrame, ours: Sequence[str], theirs: Sequence[str]) -> str:
     """Return the best of either side in words, with the difference paired by seed."""
-    best = [min(side, key=lambda m: _mean(found, m, TV)) for side in (ours, theirs)]
-    apart = by_seed(found, best[1], TV), by_seed(found, best[0], TV)
-    seeds = sorted(apart[0].keys() & apart[1].keys())
-    away = [apart[0][seed] - apart[1][seed] for seed in seeds]
+
+    def said(method: str, value: str, decimals: int) -> str:
+        return shown(list(by_seed(found, method, value).values()), decimals)
+
+    best, other = (min(side, key=lambda m: _mean(found, m, TV)) for side in (ours, theirs))
+    seeds = by_seed(found, best, TV).keys() & by_seed(found, other, TV).keys()
+    away = [b - a for a, b in paired(found, best, other, TV)]
     fastest = min(theirs, key=lambda m: _mean(found, m, "seconds"))
     return (
-        f"Nearest to the real table is {titled(best[0])} with a TV of pairs of "
-        f"{shown(list(apart[1].values()), 4)} and an AUC of "
-        f"{shown(list(by_seed(found, best[0], AUC).values()), 3)}; of the other libraries "
-        f"{titled(best[1])} with {shown(list(apart[0].values()), 4)} and "
-        f"{shown(list(by_seed(found, best[1], AUC).values()), 3)} (difference in TV, paired over "
-        f"seeds {', '.join(map(str, seeds))}: {shown(away, 4, sign=True)}). The fastest of theirs, "
-        f"{titled(fastest)}, takes {_mean(found, fastest, 'seconds'):.3g} CPU seconds, "
+        f"Nearest to the real table is {titled(best)} with a TV of pairs of {said(best, TV, 4)} "
+        f"and an AUC of {said(best, AUC, 3)}; of the other libraries {titled(other)} with "
+        f"{said(other, TV, 4)} and {said(other, AUC, 3)} (difference in TV, paired over seeds "
+        f"{', '.join(map(str, sorted(seeds)))}: {shown(away, 4, sign=True)}). The fastest of "
+        f"theirs, {titled(fastest)}, takes {_mean(found, fastest, 'seconds'):.3g} CPU seconds, "
         f"{titled(OURS)} {_mean(found, OURS, 'seconds'):.3g}."
     )
 
@@ -260,7 +247,7 @@ def draw() -> Figure:
         axes.set_title(PANELS[value])
         axes.grid(visible=False, axis="y")
         if value in TICKS:
-            _log_axis(axes, TICKS[value])
+            log_axis(axes, "x", TICKS[value])
     _say_failures(panels[0], found, rows)
     for value, axes in ((TV, panels[0]), (AUC, panels[1])):
         for name, look in ((name, BASELINES[name]) for name in ANCHORS):
@@ -287,14 +274,6 @@ def places(rows: Sequence[str]) -> dict[str, int]:
     """
     listed = [name for method in rows for name in (method.partition("/")[0], method)]
     return {name: place for place, name in enumerate(dict.fromkeys(listed))}
-
-
-def _log_axis(axes: Axes, ticks: Sequence[float]) -> None:
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    kept = [tick for tick in ticks if low <= tick <= high]
-    axes.set_xticks(kept, [f"{tick:g}" for tick in kept])
-    axes.set_xticks([], minor=True)
 
 
 def _draw_method(axes: Axes, place: int, values: Sequence[float], method: str) -> None:

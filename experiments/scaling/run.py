@@ -1,19 +1,19 @@
 """What a fit takes as a table grows longer and wider: CPU seconds and memory.
 
-The records are those of ``benchmarks/scaling.py`` and ``benchmarks/deep_adult.py``; nothing is
-measured here that is not there.
+The records are those of ``benchmarks/synthesizers.py``; nothing is measured here that is not there.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.measured import RESULTS, ROOT, Record, by_seed, read, shown
 from dp_synth.figures.style import (
     FULL_WIDTH,
     GREY,
@@ -24,16 +24,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import (
-    RESULTS,
-    ROOT,
-    RUN_TIME,
-    Experiment,
-    Record,
-    interval,
-    read,
-    shown,
-)
+from experiments.outline import RUN_TIME, Experiment, log_axis, whiskers
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -53,22 +44,15 @@ EPSILON = 1.0
 
 def measure(resume: bool) -> None:
     """Fit every table anew, or those of which there is no record; networks are left as they are."""
-    command = [sys.executable, "-m", "benchmarks.scaling"]
+    command = [sys.executable, "-m", "benchmarks.synthesizers", "scaling"]
     subprocess.run([*command, *(["--resume"] if resume else [])], check=True, cwd=ROOT)
 
 
 def values(records: Sequence[Record], table: str, method: str, value: str) -> list[float]:
     """Return one value of the fits of a method to a table, in the order of their seeds."""
+    done = [record for record in records if "values" in record]
     wanted = {"table": table, "synthesizer": method, "epsilon": EPSILON}
-    fits = [r for r in records if wanted.items() <= r.items() and "values" in r]
-    fits.sort(key=lambda r: int(str(r["seed"])))
-    return [_values(r)[value] for r in fits]
-
-
-def _values(record: Record) -> Mapping[str, float]:
-    found = record["values"]
-    assert isinstance(found, Mapping)
-    return found
+    return list(by_seed(done, value, **wanted).values())
 
 
 def size(records: Sequence[Record], table: str, what: str) -> int:
@@ -138,7 +122,7 @@ def _means(records: Sequence[Record], table: str, method: str) -> tuple[float, f
 
 def _run_time(records: Sequence[Record]) -> str:
     taken = ("calibration_seconds", "fit_seconds")
-    seconds = sum(_values(r)[name] for r in records if "values" in r for name in taken)
+    seconds = sum(r["values"][name] for r in records if "values" in r for name in taken)
     return f"{seconds / 60:.0f} CPU minutes of fits and calibration"
 
 
@@ -154,8 +138,13 @@ def draw() -> Figure:
         _draw_networks(axes, networks, size(records, LONGER[0], "records"), value)
     for axes, value in ((upper[1], "fit_seconds"), (lower[1], "megabytes")):
         _draw_others(axes, records, value)
-    _size_axis(lower[0], [size(records, table, "records") for table in LONGER], "records")
-    _size_axis(lower[1], [size(records, table, "columns") for table in WIDER], "columns")
+    for axes, tables, what in ((lower[0], LONGER, "records"), (lower[1], WIDER, "columns")):
+        log_axis(axes, "x", [size(records, table, what) for table in tables])
+        axes.set_xlabel(f"{what} of the table (log)")
+    for axes in upper:
+        log_axis(axes, "y", (0.01, 0.1, 1, 10, 100))
+    for axes in lower:
+        log_axis(axes, "y", (200, 250, 300, 400, 500, 700, 1000))
     columns, length = (size(records, LONGER[0], what) for what in ("columns", "records"))
     upper[0].set_title(f"longer: {columns} columns, records repeated")
     upper[1].set_title(f"wider: {length:,} records, columns joined")
@@ -172,77 +161,35 @@ def draw() -> Figure:
 def _draw(
     axes: Axes, records: Sequence[Record], tables: Sequence[str], what: str, *, value: str
 ) -> None:
-    looks = lines_of(METHODS)
-    for method in METHODS:
+    for method, look in lines_of(METHODS).items():
         found = [values(records, table, method, value) for table in tables]
-        spreads = [(max(v), 0.0) if value == "megabytes" else interval(v) for v in found]
-        axes.errorbar(
-            [size(records, table, what) for table in tables],
-            [mean for mean, _ in spreads],
-            yerr=[half for _, half in spreads],
-            color=looks[method].color,
-            marker=looks[method].marker,
-            capsize=2,
-            label=named(method),
-        )
-    _log(axes, value)
+        if value == "megabytes":
+            found = [[max(own)] for own in found]
+        sizes = [size(records, table, what) for table in tables]
+        whiskers(axes, sizes, found, color=look.color, marker=look.marker, label=named(method))
+
+
+def _point(found: Sequence[float], value: str) -> float:
+    return max(found) if value == "megabytes" else float(np.mean(found))
 
 
 def _draw_networks(axes: Axes, networks: Sequence[Record], records: int, value: str) -> None:
     """Draw each network at the one length of which there are records."""
-    looks = lines_of(OF_NETWORKS)
-    for method in OF_NETWORKS:
-        found = values(networks, LONGER[0], method, value)
-        height = max(found) if value == "megabytes" else float(np.mean(found))
-        axes.plot(
-            [records],
-            [height],
-            color=looks[method].color,
-            marker=looks[method].marker,
-            linestyle="none",
-            label=named(method),
-        )
-    _log(axes, value)
+    for method, line in lines_of(OF_NETWORKS).items():
+        height = _point(values(networks, LONGER[0], method, value), value)
+        look = {"color": line.color, "marker": line.marker, "linestyle": "none"}
+        axes.plot([records], [height], **look, label=named(method))
 
 
 def _draw_others(axes: Axes, records: Sequence[Record], value: str) -> None:
     """Draw the clique tree on tables that are wide by themselves, and name them."""
+    look = {"color": INK, "marker": "x", "linestyle": "none"}
     for table in OTHERS:
-        found = values(records, table, "clique_tree", value)
-        place = (
-            size(records, table, "columns"),
-            max(found) if value == "megabytes" else float(np.mean(found)),
-        )
-        axes.plot(
-            *place, color=INK, marker="x", linestyle="none", label="clique tree, other tables"
-        )
-        axes.annotate(
-            _title(table),
-            place,
-            xytext=(0, -10),
-            textcoords="offset points",
-            ha="center",
-            fontsize=SMALL,
-            color=GREY,
-        )
-
-
-def _size_axis(axes: Axes, ticks: Sequence[int], what: str) -> None:
-    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    axes.set_xticks([], minor=True)
-    axes.set_xlabel(f"{what} of the table (log)")
-
-
-def _log(axes: Axes, value: str) -> None:
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    ticks = (
-        (0.01, 0.1, 1, 10, 100) if value == "fit_seconds" else (200, 250, 300, 400, 500, 700, 1000)
-    )
-    low, high = axes.get_ylim()
-    kept = [tick for tick in ticks if low <= tick <= high]
-    axes.set_yticks(kept, [f"{tick:g}" for tick in kept])
-    axes.set_yticks([], minor=True)
+        height = _point(values(records, table, "clique_tree", value), value)
+        place = size(records, table, "columns"), height
+        axes.plot(*place, **look, label="clique tree, other tables")
+        said = {"ha": "center", "fontsize": SMALL, "color": GREY}
+        axes.annotate(_title(table), place, (0, -10), textcoords="offset points", **said)
 
 
 EXPERIMENT = Experiment(HERE, (SCALING, NETWORKS), texts, draw, measure)

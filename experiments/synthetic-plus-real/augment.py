@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score, ro
 
 import dp_synth as dps
 from dp_synth.metrics import METRICS, MODELS, Compared, RealTables
-from dp_synth.metrics.utility import Examples, LabelTask
+from dp_synth.metrics.prediction import Examples, LabelTask
 
 DELTA = 1e-5
 COMMON = 2000  # records of the other class that are kept

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.measured import Record, by_seed, read, shown
 from dp_synth.figures.style import FULL_WIDTH, GREY, INK, METHODS, below, named, new_figure
-from experiments.outline import RECORDS, RUN_TIME, Record, interval, read, shown
+from experiments.outline import RECORDS, RUN_TIME, interval, whiskers
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -57,13 +58,7 @@ def scores(
 ) -> dict[int, float]:
     """Return one score by seed."""
     wanted = {"table": table, "kept": kept, "method": method[0], "epsilon": method[1]}
-    return {int(str(r["seed"])): _values(r)[score] for r in records if wanted.items() <= r.items()}
-
-
-def _values(record: Record) -> Mapping[str, float]:
-    found = record["values"]
-    assert isinstance(found, Mapping)
-    return found
+    return by_seed(records, score, **wanted)
 
 
 def gains(
@@ -153,7 +148,7 @@ def verdict(records: Sequence[Record]) -> str:
 def texts() -> dict[str, str]:
     """Return what the README says in numbers."""
     records = read(HERE / RECORDS)
-    seconds = sum(float(str(r.get("seconds", 0))) for r in records)
+    seconds = sum(r.get("seconds", 0) for r in records)
     counts = {str(len(scores(records, t, k, ALONE, score="auc"))) for t, k in product(TABLES, KEPT)}
     found = {
         "auc": score_table(records, "auc"),
@@ -215,19 +210,8 @@ def draw() -> Figure:
 def _draw(axes: Axes, records: Sequence[Record], table: str, score: str) -> None:
     axes.axhline(0, color=INK, linewidth=0.8)
     for shift, (method, (color, marker)) in enumerate(LOOKS.items()):
-        for place, kept in enumerate(KEPT):
-            away = gains(records, table, kept, (method, ALONE), score=score)
-            if not away:
-                continue
-            mean, half = interval(away)
-            axes.errorbar(
-                place + 0.12 * (shift - 2),
-                mean,
-                yerr=None if np.isnan(half) else half,
-                color=color,
-                marker=marker,
-                markersize=7 if marker == "*" else 4,
-                linestyle="none",
-                capsize=2,
-                label=title(method),
-            )
+        away = [gains(records, table, kept, (method, ALONE), score=score) for kept in KEPT]
+        places = [place + 0.12 * (shift - 2) for place in range(len(KEPT))]
+        size = 7 if marker == "*" else 4
+        look = {"color": color, "marker": marker, "markersize": size, "linestyle": "none"}
+        whiskers(axes, places, away, **look, label=title(method))

@@ -12,7 +12,8 @@ from experiments.synthetic_plus_real.augment import Thinned, more_of, scores, un
 from experiments.synthetic_plus_real.gains import EPSILONS, KEPT, TABLES, draw, texts
 
 import dp_synth as dps
-from experiments.outline import RECORDS, Experiment, Record, append, begin, missing, read
+from benchmarks.measured import Record, append, read
+from experiments.outline import RECORDS, Experiment, begin, missing
 
 HERE = Path(__file__).resolve().parent
 SEEDS = 5
@@ -56,13 +57,11 @@ def _task(table: str, kept: int | None, method: str, epsilon: float | None, seed
 
 
 def _values(task: Record) -> dict[str, float]:
-    table, method, seed = str(task["table"]), str(task["method"]), int(str(task["seed"]))
-    epsilon = None if task["epsilon"] is None else float(str(task["epsilon"]))
+    table, epsilon, seed = task["table"], task["epsilon"], task["seed"]
     if task["kept"] is None:
-        assert epsilon is not None
         return unthinned(table, epsilon, seed)
-    thinned = Thinned.of_seed(table, int(str(task["kept"])), seed)
-    return scores(thinned, more_of(thinned, method, epsilon, seed), seed)
+    thinned = Thinned.of_seed(table, task["kept"], seed)
+    return scores(thinned, more_of(thinned, task["method"], epsilon, seed), seed)
 
 
 EXPERIMENT = Experiment(HERE, (HERE / RECORDS,), texts, draw, measure)

@@ -15,17 +15,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import sqrt
-from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
 from benchmarks.fits import Fits
 from benchmarks.inputs import Source
+from benchmarks.measured import ROOT, Record
 from dp_synth.benchmark import read_record_file
+from paper.documents import markdown
 from paper.number import Number
 
-ROOT = Path(__file__).resolve().parents[2]
 NUMBERS, CURVES = ROOT / "paper" / "numbers.json", ROOT / "experiments/tradeoff/records.jsonl"
 FIRST_SEED, SEEDS = 5, 5  # the records that are compared with have seeds 0 to 4
 METHODS, EPSILONS = ("independent", "mst", "clique_tree"), (1.0, 10.0)
@@ -61,6 +61,38 @@ class Covered:
         stddev = self.half * sqrt(self.seeds) / stats.t.ppf(0.975, freedom)
         quantile = stats.t.ppf(1 - (1 - ALL_AGREE) / (2 * numbers), freedom)
         return float(quantile * stddev * sqrt(1 / self.seeds + 1 / seeds))
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A number of the paper beside that of a rerun."""
+
+    covered: Covered
+    value: float
+    tolerance: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the rerun is within its tolerance."""
+        return abs(self.value - self.covered.value) <= self.tolerance
+
+
+def compared(
+    covered: Sequence[Covered], rerun: Mapping[Key, tuple[float, int]], numbers: int
+) -> list[Rerun]:
+    """Return each covered number beside the rerun's, as one of so many."""
+    found = [(one, *rerun[one.key]) for one in covered]
+    return [Rerun(one, value, one.tolerance(seeds, numbers)) for one, value, seeds in found]
+
+
+def table(found: Sequence[Rerun]) -> str:
+    """Return a row a number: the paper's, the rerun's, the tolerance and the verdict."""
+    rows = []
+    for one in found:
+        numbers = (one.covered.value, one.value, one.tolerance)
+        verdict = "agrees" if one.agrees else "**differs**"
+        rows.append([f"`{one.covered.name}`", *(f"{x:.4f}" for x in numbers), verdict])
+    return markdown(["number", "paper", "rerun", "tolerance", "verdict"], rows)
 
 
 def of_paper() -> list[Covered]:
@@ -115,13 +147,13 @@ def fits(seeds: int) -> Fits:
     return Fits(CODED, methods, EPSILONS, fresh, classified=True, baselines=True)
 
 
-def means(lines: Sequence[Mapping[str, object]]) -> dict[Key, tuple[float, int]]:
+def means(lines: Sequence[Record]) -> dict[Key, tuple[float, int]]:
     """Return the mean of every value over the seeds of a rerun, and how many these are."""
     found: dict[Key, list[float]] = {}
     for line in lines:
         values = line.get("values")
-        assert isinstance(values, Mapping), f"a fit failed: {line.get('error')}"
+        assert values is not None, f"a fit failed: {line.get('error')}"
         for value in {*VALUES, *CURVE_METRICS} & values.keys():
-            key = (str(line["synthesizer"]), float(str(line["epsilon"])), value)
-            found.setdefault(key, []).append(float(values[value]))
+            key = (line["synthesizer"], line["epsilon"], value)
+            found.setdefault(key, []).append(values[value])
     return {key: (float(np.mean(each)), len(each)) for key, each in found.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,35 +9,25 @@ from experiments.tradeoff_small.covered import (
     CURVES,
     EPSILONS,
     METHODS,
-    Covered,
-    Key,
+    Rerun,
+    compared,
     means,
     of_curves,
     of_paper,
+    table,
 )
 
 import dp_synth as dps
+from benchmarks.measured import RESULTS, read
 from dp_synth.figures.style import FULL_WIDTH, below, lines_of, named, new_figure
-from experiments.outline import (
-    RECORDS,
-    RESULTS,
-    RUN_TIME,
-    TIMES,
-    Experiment,
-    read,
-    run_time,
-    timed,
-)
+from experiments.outline import RECORDS, RUN_TIME, TIMES, Experiment, log_axis, run_time, timed
 from experiments.reproduce import rerun
-from paper.documents import markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HERE = Path(__file__).resolve().parent
 SEEDS = 5
-
-Pair = tuple[Covered, float, float]  # a number of the paper, the rerun's, and the tolerance
 
 
 def measure(resume: bool) -> None:
@@ -49,38 +38,20 @@ def measure(resume: bool) -> None:
         rerun(SEEDS, HERE / RECORDS)
 
 
-def pairs() -> list[Pair]:
+def pairs() -> list[Rerun]:
     """Return what the committed rerun can be compared with."""
-    lines = read(HERE / RECORDS)
-    found: dict[Key, tuple[float, int]] = means(lines)
+    found = means(read(HERE / RECORDS))
     covered = [one for one in [*of_paper(), *of_curves()] if one.key in found]
-    return [
-        (one, found[one.key][0], one.tolerance(found[one.key][1], len(covered))) for one in covered
-    ]
-
-
-def agreeing(found: Sequence[Pair]) -> list[bool]:
-    """Return whether each rerun is within its tolerance."""
-    return [abs(value - one.value) <= tolerance for one, value, tolerance in found]
+    return compared(covered, found, len(covered))
 
 
 def texts() -> dict[str, str]:
     """Return what the README says in numbers."""
     found = pairs()
-    rows = [
-        [
-            f"`{one.name}`",
-            f"{one.value:.4f}",
-            f"{value:.4f}",
-            f"{tolerance:.4f}",
-            "agrees" if agrees else "**differs**",
-        ]
-        for (one, value, tolerance), agrees in zip(found, agreeing(found), strict=True)
-    ]
-    seeds = {int(str(line["seed"])) for line in read(HERE / RECORDS) if line["epsilon"]}
+    seeds = {line["seed"] for line in read(HERE / RECORDS) if line["epsilon"]}
     return {
-        "numbers": markdown(["number", "paper", "rerun", "tolerance", "verdict"], rows),
-        "agreeing": f"{sum(agreeing(found))} of {len(found)}",
+        "numbers": table(found),
+        "agreeing": f"{sum(one.agrees for one in found)} of {len(found)}",
         "seeds": str(len(seeds)),
         RUN_TIME: run_time(HERE) if (HERE / TIMES).exists() else "CPU time not recorded",
     }
@@ -93,14 +64,12 @@ def draw() -> Figure:
     panels = figure.subplots(1, 2)
     for axes, value in zip(panels, ("tv", "auc"), strict=True):
         for method, line in lines_of(METHODS).items():
-            chosen = [
-                pair for pair in found if pair[0].key[0] == method and pair[0].key[2] == value
-            ]
+            chosen = [one for one in found if one.covered.key[::2] == (method, value)]
             for rerun_too, shift in ((False, 0.97), (True, 1.03)):
                 axes.errorbar(
-                    [one.key[1] * shift for one, _, _ in chosen],
-                    [again if rerun_too else one.value for one, again, _ in chosen],
-                    yerr=None if rerun_too else [tolerance for _, _, tolerance in chosen],
+                    [one.covered.key[1] * shift for one in chosen],
+                    [one.value if rerun_too else one.covered.value for one in chosen],
+                    yerr=None if rerun_too else [one.tolerance for one in chosen],
                     color=line.color,
                     marker=line.marker,
                     markerfacecolor="white" if rerun_too else line.color,
@@ -108,10 +77,8 @@ def draw() -> Figure:
                     capsize=3,
                     label=f"{named(method)}, {'rerun' if rerun_too else 'paper'}",
                 )
-        axes.set_xscale("log")
-        axes.set_xticks(EPSILONS, [f"{epsilon:g}" for epsilon in EPSILONS])
-        axes.set_xticks([], minor=True)
         axes.set_xlim(EPSILONS[0] / 2, EPSILONS[-1] * 2)
+        log_axis(axes, "x", EPSILONS)
         axes.set_xlabel("ε")
     panels[0].set_ylabel("TV of pairs (low is good)")
     panels[1].set_ylabel("AUC of gradient boosting")

@@ -7,25 +7,18 @@ those of ``benchmarks/results/deep.jsonl``, measured with the same splits, budge
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+import yaml
+
 import dp_synth as dps
-from dp_synth.benchmark import (
-    Grid,
-    Record,
-    open_store,
-    outcomes,
-    plan,
-    read_record_file,
-    write_record_file,
-)
-from dp_synth.benchmark import records as records_of
-from dp_synth.figures.curves import draw_series
+from benchmarks.measured import RESULTS, ROOT
+from dp_synth.benchmark import Grid, read_record_file, run_grid, write_record_file
+from dp_synth.figures.curves import draw_series, ended, spread
 from dp_synth.figures.style import (
     BASELINES,
     FULL_WIDTH,
@@ -37,13 +30,10 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from dp_synth.figures.summary import ended, spread
-from dp_synth.records import RECORD_COLUMNS
-from experiments.outline import RECORDS, RESULTS, ROOT, Experiment, timed
+from experiments.outline import RECORDS, Experiment, log_axis, timed
 from paper.documents import markdown
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -95,31 +85,15 @@ def measure(resume: bool) -> None:
         raise dps.InputError("DP_SYNTH_DATA must name the folder of tables that are not bundled")
     if not resume and any(store_of(name).exists() for name in GRIDS):
         raise dps.InputError(f"{store_of(GRIDS[0]).parent} has cells: --resume, or take them away")
+    found: dict[str, pd.DataFrame] = {}
     for seeds, name in product(range(1, SEEDS + 1), GRIDS):
-        program = Path(sys.executable).with_name("dp-synth")
-        command = [program, "benchmark", "run", HERE / f"{name}.yaml", "--set", f"seeds={seeds}"]
+        grid = yaml.safe_load((HERE / f"{name}.yaml").read_text("utf-8")) | {"seeds": seeds}
         with timed(HERE, name):
-            subprocess.run([*command, "--store", store_of(name), "--jobs", str(JOBS)], check=True)
-        gather()
-
-
-def gather() -> None:
-    """Write the records of all cells that are done, of the metrics that are drawn."""
-    import pandas
-
-    rows = [row for name in GRIDS if store_of(name).exists() for row in _done(name)]
-    found = pandas.DataFrame(rows, columns=list(RECORD_COLUMNS))
-    kept = found[found["metric"].isin(KEPT) | (found["error"] != "")]
-    # Two grids of one table have the same baselines.
-    write_record_file(kept.drop_duplicates(list(IDENTITY)), HERE / RECORDS, COMMAND)
-
-
-def _done(name: str) -> Iterator[Record]:
-    """Yield the records of the cells of a grid that are done, failures too."""
-    cells = plan(Grid.load(HERE / f"{name}.yaml"))
-    for cell, outcome in outcomes(open_store(store_of(name)), cells):
-        if outcome is not None:
-            yield from records_of(cell, outcome)
+            found[name] = run_grid(grid, store_of(name), jobs=JOBS)
+        rows = pd.concat(found.values(), ignore_index=True)
+        kept = rows[rows["metric"].isin(KEPT) | (rows["error"] != "")]
+        # Two grids of one table have the same baselines.
+        write_record_file(kept.drop_duplicates(list(IDENTITY)), HERE / RECORDS, COMMAND)
 
 
 def store_of(grid: str) -> Path:
@@ -132,11 +106,9 @@ def store_of(grid: str) -> Path:
 
 def records() -> pd.DataFrame:
     """Return the records of all methods: those of this experiment, and the networks' on Adult."""
-    import pandas
-
     here, networks = read_record_file(HERE / RECORDS), read_record_file(NETWORKS)
     fitted = networks[networks["epsilon"].notna() & networks["metric"].isin(KEPT)]
-    return pandas.concat([here, fitted], ignore_index=True)
+    return pd.concat([here, fitted], ignore_index=True)
 
 
 def points(found: pd.DataFrame, table: str, task: str, metric: str) -> pd.DataFrame:
@@ -272,11 +244,7 @@ def _draw_panel(
         axes.axhline(0.5, color=GREY, linestyle=":", linewidth=1, label="chance")
     draw_series(axes, spreads, series, shown)
     if metric == TV:
-        axes.set_yscale("log")
-        low, high = axes.get_ylim()
-        ticks = [tick for tick in TV_TICKS if low <= tick <= high]
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set_yticks([], minor=True)
+        log_axis(axes, "y", TV_TICKS)
     epsilon_axis(axes, spreads["epsilon"].dropna().unique())
 
 

@@ -5,26 +5,23 @@ Every leak breaks one rule and charges as if it did not. They live here and nowh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from unittest import mock
 
 import numpy as np
 import pandas as pd
 
 import dp_synth as dps
 from dp_synth.accounting import Gaussians, Plan
-from dp_synth.audit import Worlds, total_scores, worst_case
-from dp_synth.audit.auditor import watch
+from dp_synth.audit import Worlds, worst_case
 from dp_synth.domain import Domain
 from dp_synth.inference import Compression
-from dp_synth.mechanisms import gaussian, measure
-from dp_synth.mechanisms.noise import Bits, rounded_gaussian
+from dp_synth.mechanisms import measure
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers._one_shot import Measured
 from dp_synth.types import Clique
+from experiments.faults import noise_of, worlds_of
 
 EPSILON, DELTA = 1.0, 1e-5
 HONEST = "none"
@@ -58,33 +55,21 @@ def honest_rows(data: dps.datasets.Dataset, seed: int) -> Rows:
 def honest_worlds(runs: int, seed: int) -> Worlds:
     """Return the likelihood ratios of all that MST releases: no attack on it is stronger."""
     entropy = np.random.SeedSequence(seed)
-    inside, outside = watch(dps.PublishedMST(), worst_case(), _budget(), runs=runs, seed=entropy)
-    return Worlds.of(total_scores(inside), [-score for score in total_scores(outside)])
+    return worlds_of(dps.PublishedMST(), worst_case(), _budget(), runs, entropy)
 
 
 # Half of the noise
 
 
-@contextmanager
-def half_the_noise() -> Iterator[None]:
-    """Within, counts get half of the noise that is charged."""
-
-    def less(stddev: float, shape: tuple[int, ...], bits: Bits) -> np.ndarray:
-        return rounded_gaussian(stddev / 2, shape, bits)
-
-    with mock.patch.object(gaussian, "rounded_gaussian", less):
-        yield
-
-
 def rows_of_half_noise(data: dps.datasets.Dataset, seed: int) -> Rows:
     """Return rows of MST whose noise is half of what its ledger says."""
-    with half_the_noise():
+    with noise_of(0.5):
         return honest_rows(data, seed)
 
 
 def worlds_of_half_noise(runs: int, seed: int) -> Worlds:
     """Return the likelihood ratios of releases with half of the noise."""
-    with half_the_noise():
+    with noise_of(0.5):
         return honest_worlds(runs, seed)
 
 

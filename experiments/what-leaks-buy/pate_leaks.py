@@ -14,18 +14,17 @@ the extra `deep`.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import product
 
 import numpy as np
 from scipy import stats
 
 import dp_synth as dps
 from benchmarks.inputs import Source, boosted_auc, load
-from benchmarks.measured import RECORDS, Record, read
+from benchmarks.measured import Record, append, arguments, chosen, read
 from dp_synth.accounting import Plan, Votes
 from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.audit import Worlds, clopper_pearson_bound
@@ -35,7 +34,7 @@ from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.types import Codes, Integers
 
 EPSILON, DELTA = 1.0, 1e-5
-RESULTS = "pate_leaks.jsonl"
+FILE = "pate_leaks.jsonl"
 COPIES = 10  # of every record, where partitions are shared
 ASKED_AGAIN = 100  # times, where votes are not charged
 TOY = Domain(tuple("abcdefgh"), (4,) * 8)
@@ -175,46 +174,35 @@ def _wins(kind: type[Teachers], world: int, run: int) -> int:
     return int(teachers.vote(Questions(records, attributes, others)).sum())
 
 
-def asked(arguments: argparse.Namespace) -> Iterator[Record]:
+def asked(given: argparse.Namespace) -> Iterator[Record]:
     """Yield what is to be measured: an audit and the fits of each leak."""
-    names = arguments.leaks.split(";")
+    names = given.leaks.split(";")
     for name in names:
-        runs = arguments.runs * (HONEST_TIMES if name == "none" else 1)
+        runs = given.runs * (HONEST_TIMES if name == "none" else 1)
         yield {"leak": name, "kind": "audit", "runs": runs}
-    for seed in range(arguments.seeds):
-        yield from ({"leak": name, "kind": "fit", "seed": seed} for name in names)
-
-
-def outcome(task: Record) -> Record:
-    """Return the line of what was asked, with its values, version and command."""
-    leak = str(task["leak"])
-    if task["kind"] == "audit":
-        values = audit_record(leak, int(str(task["runs"])))
-    else:
-        values = fit_record(leak, int(str(task["seed"])))
-    command = f"pate_leaks.py --leaks '{leak}'"
-    claim = {"epsilon": EPSILON, "delta": DELTA}
-    return {**task, **claim, "command": command, "version": dps.__version__, "values": values}
+    for seed, name in product(range(given.seeds), names):
+        yield {"leak": name, "kind": "fit", "seed": seed}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, default=5)
+    """Write a line an audit and a fit of which there is none."""
+    parser = arguments()
     parser.add_argument("--runs", type=int, default=600)
     parser.add_argument("--leaks", default=";".join(LEAKS), help="names, separated by semicolons")
-    parser.add_argument("--results", type=Path, default=RECORDS / RESULTS)
-    parser.add_argument("--resume", action="store_true", help="keep what is there already")
-    arguments = parser.parse_args()
-    if not arguments.resume:
-        arguments.results.unlink(missing_ok=True)
-    done = read(arguments.results)
-    for task in asked(arguments):
-        if any(task.items() <= record.items() for record in done):
+    given = parser.parse_args()
+    results = given.results / FILE
+    if not given.resume:
+        results.unlink(missing_ok=True)
+    done = read(results)
+    for task in asked(given):
+        if chosen(done, **task):
             continue
-        record = outcome(task)
-        with arguments.results.open("a") as file:
-            file.write(json.dumps(record) + "\n")
-        print(task, record["values"], flush=True)
+        leak = task["leak"]
+        is_audit = task["kind"] == "audit"
+        values = audit_record(leak, task["runs"]) if is_audit else fit_record(leak, task["seed"])
+        beside = {"epsilon": EPSILON, "delta": DELTA, "command": f"pate_leaks.py --leaks '{leak}'"}
+        append(results, {**task, **beside, "values": values})
+        print(task, values, flush=True)
 
 
 if __name__ == "__main__":

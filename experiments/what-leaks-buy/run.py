@@ -19,24 +19,13 @@ import numpy as np
 from experiments.what_leaks_buy.leaks import DELTA, EPSILON, HONEST, LEAKS
 
 import dp_synth as dps
+from benchmarks.measured import RESULTS, ROOT, Record, by_seed, chosen, read, shown
 from dp_synth.accounting import Gaussian, compose
 from dp_synth.accounting.calibration import noise_factor
 from dp_synth.audit import clopper_pearson_bound, gaussian_bound
 from dp_synth.figures.style import FULL_WIDTH, GREY, below, lines_of, new_figure
 from dp_synth.formatting import at_least, at_most
-from experiments.outline import (
-    RECORDS,
-    RESULTS,
-    ROOT,
-    Experiment,
-    Record,
-    answer,
-    begin,
-    in_words,
-    interval,
-    read,
-    shown,
-)
+from experiments.outline import RECORDS, Experiment, answer, begin, in_words, interval
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -74,8 +63,8 @@ def _tasks() -> Iterator[Record]:
 
 def _outcome(task: Record) -> Record:
     if task["kind"] == "audit":
-        return _audit(str(task["leak"]), int(str(task["runs"])))
-    return _fit(str(task["leak"]), int(str(task["seed"])))
+        return _audit(task["leak"], task["runs"])
+    return _fit(task["leak"], task["seed"])
 
 
 def _audit(leak: str, runs: int) -> Record:
@@ -115,36 +104,21 @@ def records() -> dict[str, list[Record]]:
     return {"mst": read(HERE / RECORDS), "pategan": read(PATE)}
 
 
-def by_seed(found: list[Record], leak: str, value: str) -> dict[str, float]:
+def fits(found: list[Record], leak: str, value: str) -> dict[int, float]:
     """Return one value of the fits that have a leak, by seed."""
-    return {
-        str(record["seed"]): values_of(record)[value]
-        for record in found
-        if record["leak"] == leak and record["kind"] == "fit"
-    }
+    return by_seed(found, value, leak=leak, kind="fit")
 
 
 def gains(found: list[Record], leak: str, value: str) -> list[float]:
     """Return by how much a leak makes a value better than no leak does, seed by seed."""
     sign = -1 if value == "tv" else 1
-    leaking, honest = (by_seed(found, name, value) for name in (leak, HONEST))
+    leaking, honest = (fits(found, name, value) for name in (leak, HONEST))
     return [sign * (leaking[seed] - honest[seed]) for seed in leaking if seed in honest]
 
 
 def audit_of(found: list[Record], leak: str) -> dict[str, float]:
     """Return what the audit of a leak found."""
-    return next(
-        values_of(record)
-        for record in found
-        if record["leak"] == leak and record["kind"] == "audit"
-    )
-
-
-def values_of(record: Record) -> dict[str, float]:
-    """Return the numbers of a record."""
-    values = record["values"]
-    assert isinstance(values, dict)
-    return values
+    return chosen(found, leak=leak, kind="audit")[0]["values"]
 
 
 def leaks_table(found: list[Record]) -> str:
@@ -152,10 +126,10 @@ def leaks_table(found: list[Record]) -> str:
     head = ["leak", "TV of pairs", "TV gained", "AUC", "AUC gained"]
     head += ["epsilon proven", "of at most", "attack's AUC"]
     rows = []
-    for leak in dict.fromkeys(str(record["leak"]) for record in found):
+    for leak in dict.fromkeys(record["leak"] for record in found):
         row = [leak]
         for value in ("tv", "auc"):
-            row.append(shown(list(by_seed(found, leak, value).values()), 4))
+            row.append(shown(list(fits(found, leak, value).values()), 4))
             row.append("" if leak == HONEST else shown(gains(found, leak, value), 4, sign=True))
         audit = audit_of(found, leak)
         row += [at_least(audit["epsilon"], 2), at_least(audit["ceiling"], 2)]
@@ -166,7 +140,7 @@ def leaks_table(found: list[Record]) -> str:
 
 def summary(found: list[Record], method: str) -> str:
     """Return in words which leaks gain more than chance does, and which of them were caught."""
-    leaks = [leak for leak in dict.fromkeys(str(r["leak"]) for r in found) if leak != HONEST]
+    leaks = [leak for leak in dict.fromkeys(r["leak"] for r in found) if leak != HONEST]
     sentences = []
     for value, name in (("tv", "total variation of pairs"), ("auc", "AUC")):
         better = [leak for leak in leaks if _low(gains(found, leak, value)) > 0]
@@ -212,9 +186,9 @@ def texts() -> dict[str, str]:
     found = records()
     said = {method: leaks_table(found[method]) for method in METHODS}
     said |= {f"{method} in words": summary(found[method], method) for method in METHODS}
-    seeds = {len(by_seed(of, str(r["leak"]), "tv")) for of in found.values() for r in of}
-    fits = [record for record in found["pategan"] if record["kind"] == "fit"]
-    said["pategan time"] = in_words(sum(values_of(record)["seconds"] for record in fits))
+    seeds = {len(fits(of, r["leak"], "tv")) for of in found.values() for r in of}
+    of_pate = chosen(found["pategan"], kind="fit")
+    said["pategan time"] = in_words(sum(record["values"]["seconds"] for record in of_pate))
     said["seeds"] = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
     return said
 
@@ -264,7 +238,10 @@ def _is_at_ceiling(found: list[Record], leak: str) -> bool:
 
 
 def _names(found: list[Record]) -> list[str]:
-    return [leak for leak in dict.fromkeys(str(r["leak"]) for r in found) if leak != HONEST]
+    return [leak for leak in dict.fromkeys(r["leak"] for r in found) if leak != HONEST]
 
 
+DRAWN = {
+    "pate leaks": lambda folder: leaks_table(read(folder / PATE.name))
+}  # of docs/synthesizers.md
 EXPERIMENT = Experiment(HERE, (HERE / RECORDS, PATE), texts, draw, measure)

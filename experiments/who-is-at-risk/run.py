@@ -12,7 +12,8 @@ from experiments.who_is_at_risk.rarity_games import Setting, play
 from experiments.who_is_at_risk.words import draw, texts
 
 import dp_synth as dps
-from experiments.outline import RECORDS, Experiment, Record, append, begin, missing, read
+from benchmarks.measured import Record, append, read
+from experiments.outline import RECORDS, Experiment, begin, missing
 
 HERE = Path(__file__).resolve().parent
 SEEDS = 5
@@ -28,7 +29,7 @@ def measure(resume: bool) -> None:
     tasks = [task for kind in PARTS for task in _tasks(kind)]
     for task in missing(tasks, read(path)):
         started = time.process_time()
-        found = (_fairness if task["kind"] == "fairness" else _leakage)(task)
+        found = _found(task)
         seconds = round(time.process_time() - started, 1)
         append(path, {**task, "found": found, "seconds": seconds})
 
@@ -38,14 +39,11 @@ def _tasks(kind: str) -> Iterator[Record]:
         yield {"kind": kind, "synthesizer": name, "epsilon": epsilon, "seed": seed}
 
 
-def _leakage(task: Record) -> Mapping[str, object]:
-    name, epsilon, seed = str(task["synthesizer"]), task["epsilon"], int(str(task["seed"]))
-    return play(Setting.of_seed(seed), RECIPES[name], float(str(epsilon or 0)), seed)
-
-
-def _fairness(task: Record) -> Mapping[str, object]:
-    name, epsilon, seed = str(task["synthesizer"]), task["epsilon"], int(str(task["seed"]))
-    return fare(RECIPES[name], float(str(epsilon or 0)), seed)
+def _found(task: Record) -> Mapping[str, object]:
+    recipe, epsilon, seed = RECIPES[task["synthesizer"]], task["epsilon"] or 0.0, task["seed"]
+    if task["kind"] == "fairness":
+        return fare(recipe, epsilon, seed)
+    return play(Setting.of_seed(seed), recipe, epsilon, seed)
 
 
 EXPERIMENT = Experiment(HERE, (HERE / RECORDS,), texts, draw, measure)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from experiments.who_is_at_risk.fairness import Fared
 from experiments.who_is_at_risk.rarity_games import BANDS, FPR, RANKS, SUBGROUPS, Judged
 
+from benchmarks.measured import Record, chosen, read, shown
 from dp_synth.figures.style import (
     FULL_WIDTH,
     GREY,
@@ -22,7 +23,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import RECORDS, RUN_TIME, Record, interval, read, shown
+from experiments.outline import RECORDS, RUN_TIME, interval, log_axis, whiskers
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -70,17 +71,17 @@ def title(method: Method) -> str:
 
 def games_of(records: Sequence[Record], method: Method) -> dict[int, dict[str, Judged]]:
     """Return what was found in the games of a method, by seed and attack."""
-    return cast(dict[int, dict[str, Judged]], _found_of(records, "leakage", method))
+    return _found_of(records, "leakage", method)
 
 
 def fared_of(records: Sequence[Record], method: Method) -> dict[int, Fared]:
     """Return how groups fared with a method, by seed."""
-    return cast(dict[int, Fared], _found_of(records, "fairness", method))
+    return _found_of(records, "fairness", method)
 
 
-def _found_of(records: Sequence[Record], kind: str, method: Method) -> dict[int, object]:
+def _found_of(records: Sequence[Record], kind: str, method: Method) -> dict[int, Any]:
     wanted = {"kind": kind, "synthesizer": method[0], "epsilon": method[1]}
-    return {int(str(r["seed"])): r["found"] for r in records if wanted.items() <= r.items()}
+    return {record["seed"]: record["found"] for record in chosen(records, **wanted)}
 
 
 def leaks(
@@ -202,7 +203,7 @@ def worst_group(records: Sequence[Record], method: Method, score: str) -> str:
 def texts() -> dict[str, str]:
     """Return what the README says in numbers."""
     records = read(HERE / RECORDS)
-    seconds = sum(float(str(r.get("seconds", 0))) for r in records)
+    seconds = sum(r.get("seconds", 0) for r in records)
     found = {
         "bands": band_table(records, STRONG),
         "close": band_table(records, CLOSE),
@@ -296,20 +297,11 @@ def _draw_bands(axes: Axes, records: Sequence[Record], value: str) -> None:
     for shift, method in enumerate(SHOWN):
         if not games_of(records, method):
             continue
-        spreads = [
-            interval(list(leaks(records, method, STRONG, band, value).values())) for band in BANDS
-        ]
-        line = look(method)
-        axes.errorbar(
-            [place + 0.05 * (shift - (len(SHOWN) - 1) / 2) for place in range(len(BANDS))],
-            [mean for mean, _ in spreads],
-            yerr=[half for _, half in spreads],
-            color=line.color,
-            linestyle=line.dashes,
-            marker=line.marker,
-            elinewidth=0.8,
-            label=title(method),
-        )
+        values = [[*leaks(records, method, STRONG, band, value).values()] for band in BANDS]
+        aside = 0.05 * (shift - (len(SHOWN) - 1) / 2)
+        line, places = look(method), [place + aside for place in range(len(BANDS))]
+        drawn = {"color": line.color, "linestyle": line.dashes, "marker": line.marker}
+        whiskers(axes, places, values, **drawn, elinewidth=0.8, capsize=0, label=title(method))
     chance = 0.5 if value == "auc" else FPR
     axes.axhline(chance, color=GREY, linewidth=0.8, linestyle=":", label="chance")
     axes.set_xticks(range(len(BANDS)), [band.replace(" ", "\n", 1) for band in BANDS])
@@ -331,11 +323,7 @@ def _draw_groups(axes: Axes, records: Sequence[Record], score: str) -> None:
             alpha=0.8,
             label=title(method),
         )
-    axes.set_xscale("log")
-    axes.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
-    axes.set_xticks([], minor=True)
+    log_axis(axes, "x", SIZES)
     axes.set_xlabel("held-out records of the group (log)")
     if score == "tv":
-        axes.set_yscale("log")
-        axes.set_yticks(ERRORS, [f"{error:g}" for error in ERRORS])
-        axes.set_yticks([], minor=True)
+        log_axis(axes, "y", ERRORS)

@@ -1,10 +1,9 @@
-"""Some of the lists of benchmarks/certified.py: never below the truth, and hardly above it."""
+"""Some of the lists of experiments/certified-epsilon: never below the truth, hardly above it."""
 
 from __future__ import annotations
 
 import pytest
-
-from benchmarks.certified import Case, cases, measured
+from experiments.certified_epsilon.run import Case, cases, measured
 
 EVERY = list(cases())
 CHOSEN = [4, 7, 20, 50, 70, 85, 107, 114, 120, 144, 190]

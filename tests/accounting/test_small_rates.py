@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from experiments.certified_epsilon.small_rates import oracle_delta, oracle_epsilon
 
-from benchmarks.small_rates import oracle_delta, oracle_epsilon
 from dp_synth.accounting import compose
 from dp_synth.accounting.events import SampledGaussian
 

@@ -46,7 +46,7 @@ def test_repeated_responses_cost_their_exact_sum_down_to_the_smallest_deltas(
         assert _response_delta(epsilon, count, 0.9 * found) <= curve.delta(0.9 * found)
 
 
-# Epsilon, computed by a contour integral of one step's moments: benchmarks/small_rates.py.
+# Epsilon by a contour integral of one step's moments: experiments/certified-epsilon.
 SMALL_DELTAS = [
     (SampledGaussian(0.8, 0.001, 100_000), 1e-12, 4.646625125),
     (SampledGaussian(0.6, 0.01, 1000), 1e-14, 18.04903247),

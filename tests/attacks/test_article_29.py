@@ -6,18 +6,23 @@ import pytest
 from made_people import SCHEMA, people
 
 from dp_synth.attacks import neighbours
-from dp_synth.attacks.attribute import GUESSES, Secret, attribute_inference, guess_bayes
-from dp_synth.attacks.distance import MISSING, Points, nearest
-from dp_synth.attacks.linkability import chance_of_link, linkability, linked
-from dp_synth.attacks.singling_out import (
+from dp_synth.attacks.article_29 import (
+    GUESSES,
     MULTIVARIATE,
     UNIVARIATE,
     Guessing,
     Predicates,
+    Secret,
+    attribute_inference,
+    chance_of_link,
+    guess_bayes,
     guessed,
+    linkability,
+    linked,
     random_predicates,
     singling_out,
 )
+from dp_synth.attacks.distance import MISSING, Points, nearest
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from dp_synth.attacks.score_calibration import lira, rmia
-from dp_synth.attacks.scores import Scores
+from dp_synth.attacks.scores import Scores, lira, rmia
 from dp_synth.errors import InputError
 
 RUNS, TARGETS = 60, 50

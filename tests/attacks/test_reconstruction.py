@@ -5,7 +5,7 @@ from made_people import SCHEMA, people
 from scipy.optimize import lsq_linear
 
 from dp_synth.attacks import reconstruction
-from dp_synth.attacks.attribute import Secret
+from dp_synth.attacks.article_29 import Secret
 from dp_synth.attacks.reconstruction import linear_reconstruction, reconstruct
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from made_people import SCHEMA, people
 
-from dp_synth.attacks.risk_table import privacy_risks
+from dp_synth.attacks.registry import privacy_risks
 from dp_synth.errors import InputError
 
 MEMBERS, HOLDOUT, REFERENCE = people(300, 0), people(250, 1), people(400, 2)

@@ -17,8 +17,8 @@ from dp_synth.audit import (
     search_design,
     worst_case,
 )
+from dp_synth.audit.auditor import stages_of
 from dp_synth.audit.likelihood_ratio import ComparedRun, LikelihoodRatios, compare
-from dp_synth.audit.stages import stages_of
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.mechanisms import Distances, exponential, gaussian

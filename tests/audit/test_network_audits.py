@@ -12,13 +12,13 @@ from dp_synth.accounting import Accountant, Plan, PrivacyBudget, Votes, compose
 from dp_synth.accounting.events import NoisyVote
 from dp_synth.accounting.pate import log_chances
 from dp_synth.audit import AreaTest, AuditReport, Worlds, area_test, audit
+from dp_synth.audit.auditor import LOW_BITS
 from dp_synth.audit.likelihood_ratio import (
     LikelihoodRatios,
     SampledComparison,
     VoteComparison,
     reached,
 )
-from dp_synth.audit.stages import LOW_BITS
 from dp_synth.domain import Domain
 from dp_synth.errors import UnsupportedEvent
 from dp_synth.mechanisms import pate

@@ -8,7 +8,7 @@ from scipy.stats import binom, kstest
 
 from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.audit import guesses, one_run_bound, one_run_gaussian_bound, one_run_mean_p_value
-from dp_synth.audit.one_run import one_run_p_value
+from dp_synth.audit.bounds import one_run_p_value
 from dp_synth.errors import InputError
 
 DELTA, AUDITS = 1e-5, 500

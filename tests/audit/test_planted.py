@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 
 from dp_synth.audit.planted import PLANTED, audit_planted, draw_worlds
-from dp_synth.audit.planted.base import DELTA, PlantedBug, StructuralBug
-from dp_synth.audit.planted.noise import COLUMNS, MU, counts_with, one_way_change
-from dp_synth.audit.planted.teachers import STEPS, CanaryGradients
+from dp_synth.audit.planted.attacked import (
+    COLUMNS,
+    DELTA,
+    MU,
+    STEPS,
+    CanaryGradients,
+    PlantedBug,
+    counts_with,
+    one_way_change,
+)
+from dp_synth.audit.planted.examined import StructuralBug
 
 PLANTS = {name: plant for name, plant in PLANTED.items() if isinstance(plant, PlantedBug)}
 FAULTY = [name for name, plant in PLANTS.items() if not plant.is_correct]

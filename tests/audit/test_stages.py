@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 
 from dp_synth.accounting import Gaussian, PrivacyCurve, Selection, compose
 from dp_synth.accounting.events import Laplace
-from dp_synth.audit.stages import Charges, dearest
+from dp_synth.audit.auditor import Charges, dearest
 
 Floats = NDArray[np.float64]
 ROUNDING = 1e-9

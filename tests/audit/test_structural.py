@@ -14,21 +14,19 @@ from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.accounting.events import Laplace, NoisyVote, SampledGaussian
 from dp_synth.audit import worst_case
 from dp_synth.audit.checks import (
+    REGIMES,
+    accountant_is_certified,
+    answers_are_charged,
     fresh_randomness,
+    least_epsilon,
+    ledger_adds_up,
     on_a_fixed_grid,
     one_record_moves_one_teacher,
     sampled_by_poisson,
     schema_ignores_data,
-    teachers_are_disjoint,
-)
-from dp_synth.audit.ledger_checks import (
-    REGIMES,
-    accountant_is_certified,
-    answers_are_charged,
-    least_epsilon,
-    ledger_adds_up,
     shares_sum_to_one,
     stages_within,
+    teachers_are_disjoint,
 )
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.mechanisms.pate import Questions, ballots

@@ -13,7 +13,7 @@ from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.domain import Domain
 from dp_synth.mechanisms import gaussian, measure
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.metrics.auc import area_under_roc
+from dp_synth.metrics.estimate import area_under_roc
 
 RUNS = 250
 BUDGET = PrivacyBudget(epsilon=1.0, delta=1e-5)

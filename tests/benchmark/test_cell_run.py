@@ -92,8 +92,8 @@ def test_one_seed_gives_one_result_and_another_gives_another(cells):
 
 
 def test_a_game_is_fair_and_leaves_the_rest_of_the_table_apart():
-    played = game("adult", 0, MEMBERS, 0)
     data = dataset("adult")
+    played = game(data, 0, MEMBERS, 0)
     assert len(played.pool.members) == len(played.pool.non_members) == MEMBERS
     assert list(played.pool.members.columns) == list(data.train.columns)
     outside = len(played.fresh) + len(played.tested)

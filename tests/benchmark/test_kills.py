@@ -1,11 +1,12 @@
-"""A process killed at any moment costs nothing; `benchmarks/kills.py` kills many more."""
+"""A process killed at any moment costs nothing; `experiments/survival/run.py` kills many more."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks import killed_commands, kills
+from experiments.survival import commands as killed_commands
+from experiments.survival import run as kills
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a matter of POSIX")
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dp_synth.benchmark import Grid, combined, compare, failures
-from dp_synth.benchmark.reruns import COVERAGE, LiveCell
+from dp_synth.benchmark.diff import COVERAGE, LiveCell
 from dp_synth.records import RECORD_COLUMNS
 
 

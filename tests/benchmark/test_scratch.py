@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 from fake_cells import fake_cell, work
 
-from dp_synth.benchmark.executor import Limits, Worker
-from dp_synth.benchmark.scratch import PREFIX, Scratch, sweep
+from dp_synth.benchmark.executor import PREFIX, Limits, Scratch, Worker, sweep
 
 PATIENCE = 60.0  # seconds until a wait is given up; nothing is timed
 OWNER = """
 import sys, time
-from dp_synth.benchmark.scratch import Scratch
+from dp_synth.benchmark.executor import Scratch
 scratch = Scratch()
 (scratch.path / "table.csv").write_text("private")
 print(scratch.path, flush=True)

@@ -8,7 +8,7 @@ import pytest
 
 from dp_synth.accounting import Gaussian, Selection, compose
 from dp_synth.cli import main
-from dp_synth.cli.account import PRECISE, rounded_up
+from dp_synth.cli.ledger import PRECISE, rounded_up
 
 EVENTS = """
 events:

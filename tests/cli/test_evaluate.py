@@ -11,11 +11,11 @@ import pytest
 from dp_synth import progress as work
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks import ATTACKS, neighbours
-from dp_synth.cli import main, progress
+from dp_synth.cli import main, outputs
 from dp_synth.datasets import load, write_table
 from dp_synth.formatting import at_most
 from dp_synth.metrics import METRICS
-from dp_synth.metrics.regression import SCORES as OF_NUMBERS
+from dp_synth.metrics.prediction import OF_NUMBERS
 from dp_synth.report.evaluation import Section, page
 from dp_synth.synthesizers import MST, Release
 
@@ -340,7 +340,7 @@ def test_a_long_attack_says_what_it_takes_and_nothing_of_the_rows(files, monkeyp
     assert "takes about" not in quiet.err
     monkeypatch.setattr(neighbours, "FEW_PAIRS", -1)  # as it is done on large tables
     for name in ("LONG", "SURE"):
-        monkeypatch.setattr(progress, name, 0.0)
+        monkeypatch.setattr(outputs, name, 0.0)
     assert attack(files, *named) == 0
     told = capsys.readouterr()
     assert told.out == quiet.out
@@ -351,9 +351,9 @@ def test_a_long_attack_says_what_it_takes_and_nothing_of_the_rows(files, monkeyp
 @pytest.mark.parametrize(("steps", "said"), [(80, "40 seconds"), (800, "7 minutes"), (20, None)])
 def test_the_time_of_all_is_told_from_that_of_a_part(steps, said, monkeypatch, capsys):
     clock = iter(np.arange(0, 900, 0.5))  # half a second a step
-    monkeypatch.setattr(progress, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(outputs, "monotonic", lambda: float(next(clock)))
     monkeypatch.setattr(work, "STEPS_TOLD", 1000)
-    with progress.shown_work("counting"):
+    with outputs.shown_work("counting"):
         for half in range(2):
             with work.part_of_work(half, 2):
                 list(work.told(range(steps // 2)))

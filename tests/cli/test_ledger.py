@@ -18,7 +18,7 @@ from dp_synth.accounting.events import Approximate, SampledGaussian
 from dp_synth.accounting.ledger import Entry, Ledger
 from dp_synth.accounting.ledger_file import LedgerFile
 from dp_synth.cli import main
-from dp_synth.cli.ledger import costs_of
+from dp_synth.report.publishable import costs_of
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
 CHARGES = [

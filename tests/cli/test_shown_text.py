@@ -14,7 +14,7 @@ import pytest
 
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.cli import main
-from dp_synth.cli.progress import shown_training
+from dp_synth.cli.outputs import shown_training
 from dp_synth.formatting import InertText, inert, inert_streams
 
 FAKED = "head found: nothing was changed"

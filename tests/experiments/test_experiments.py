@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -20,7 +21,11 @@ PARTS = ("**Question.**", "**Method.**", "**Answer.**")
 LARGEST = 1_000_000  # bytes of records that are small enough to commit
 LEAST_ALT = 40  # characters that tell somebody who cannot see a figure what it shows
 
+DRAWN = [path for path in FOLDERS if "EXPERIMENT =" in (path / "run.py").read_text("utf-8")]
+"""Those that have a figure and a filled README; the others print what pages of the site show."""
+
 every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+every_drawn = pytest.mark.parametrize("folder", DRAWN, ids=lambda path: path.name)
 
 
 def loaded(folder):
@@ -29,9 +34,9 @@ def loaded(folder):
 
 
 def test_there_are_experiments():
-    assert {"accounting-gain", "what-leaks-buy", "audit-tightness"} <= {
-        folder.name for folder in FOLDERS
-    }
+    drawn = {folder.name for folder in DRAWN}
+    assert {"accounting-gain", "what-leaks-buy", "audit-tightness"} <= drawn
+    assert {folder.name for folder in FOLDERS} - drawn
 
 
 @every_folder
@@ -43,24 +48,33 @@ def test_a_readme_has_question_method_answer_and_command(folder):
     assert "CPU" in text
 
 
-@every_folder
+@every_drawn
 def test_a_readme_shows_one_figure_and_says_what_is_on_it(folder):
     figures = re.findall(r"!\[(.*?)\]\((.*?)\)", (folder / "README.md").read_text(), re.DOTALL)
     assert [name for _, name in figures] == ["figure.png"]
     assert len(figures[0][0]) >= LEAST_ALT
 
 
-@every_folder
+@every_drawn
 def test_no_value_begins_a_line_which_would_break_its_paragraph(folder):
     text = (folder / outline.README).read_text("utf-8")
     assert [line for line in text.splitlines() if line.startswith("<!-- value")] == []
 
 
-@every_folder
+@every_drawn
 def test_no_marker_of_a_readme_is_empty(folder):
     found = documents.MARKER.findall((folder / "README.md").read_text())
     assert found
     assert all(content.strip(" \n?") for _, _, content in found)
+
+
+@pytest.mark.parametrize("folder", sorted({*FOLDERS} - {*DRAWN}), ids=lambda path: path.name)
+def test_one_that_draws_nothing_says_what_it_takes(folder, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [folder.name, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        import_module(f"{QUESTIONS[folder.name]}.run").main()
+    assert ended.value.code == 0
+    assert "usage" in capsys.readouterr().out
 
 
 @every_folder
@@ -94,6 +108,6 @@ def test_who_is_at_risk_has_a_record_of_every_task_that_it_would_run():
     assert outline.missing(asked, outline.read(folder / outline.RECORDS)) == []
 
 
-@every_folder
+@every_drawn
 def test_readme_and_figure_are_those_of_the_records(folder):
     assert outline.differences(loaded(folder)) == []

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dp_synth.errors import InputError
-from dp_synth.figures.accounting import privacy_curve, waterfall
+from dp_synth.figures.attacks import privacy_curve, waterfall
 from dp_synth.figures.files import check_place, save
 
 PROFILE = pd.DataFrame({"curve": "delta", "x": [0.0, 1.0, 2.0, 3.0], "y": [0.2, 1e-3, 1e-7, 0.0]})

@@ -13,10 +13,16 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from dp_synth.figures import SETTINGS, draw_all, leakage_curves, look, tradeoff, utility_curves
-from dp_synth.figures.curves import CEILING_LABEL, GHOST_LABEL, _space_out
+from dp_synth.figures.curves import (
+    CEILING_LABEL,
+    GHOST_LABEL,
+    _space_out,
+    attacks_of,
+    ended,
+    spread,
+)
 from dp_synth.figures.files import FIGURES
 from dp_synth.figures.style import GHOST, LIVE_LABEL, SMALL, TEXT, is_network, lines_of, named
-from dp_synth.figures.summary import attacks_of, ended, spread
 from dp_synth.synthesizers import SYNTHESIZERS
 
 # The values of a metric over the three seeds lie at -0.01, 0 and 0.01 around their mean.

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from made_comparisons import compare, kinds, number, schema_of
 
-from dp_synth.metrics.augmentation import _fill, augmentation
-from dp_synth.metrics.utility import Examples
+from dp_synth.metrics.model_metrics import _fill, augmentation
+from dp_synth.metrics.prediction import Examples
 
 SCHEMA = schema_of(
     {"x": number(), "z": number(), "y": kinds("common", "rare")}, label="y", positive="rare"

@@ -9,7 +9,7 @@ import pytest
 
 from dp_synth.datasets import load
 from dp_synth.metrics import METRICS, Compared, RealTables, kmarginal, utility, workload_error
-from dp_synth.metrics.regression import SCORES as OF_NUMBERS
+from dp_synth.metrics.prediction import OF_NUMBERS
 from dp_synth.schema import Schema
 
 SCHEMA = Schema.from_dict(

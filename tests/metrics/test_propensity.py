@@ -4,7 +4,7 @@ import pytest
 from made_comparisons import compare, kinds, number, schema_of
 
 from dp_synth.metrics import Compared, RealTables
-from dp_synth.metrics.propensity import FEWEST_RECORDS, _terms, propensity_mse
+from dp_synth.metrics.model_metrics import FEWEST_RECORDS, _terms, propensity_mse
 
 SCHEMA = schema_of({"a": number(), "b": number(), "c": kinds("x", "y", missing=["?"])})
 

@@ -5,7 +5,7 @@ from made_comparisons import compare, kinds, number, schema_of
 from scipy.stats import t
 
 from dp_synth.metrics import RealTables
-from dp_synth.metrics.range_queries import DEGREE, QUERIES, Query, range_queries, workload
+from dp_synth.metrics.cell_metrics import DEGREE, QUERIES, Query, range_queries, workload
 
 SCHEMA = schema_of({"a": number(0, 9), "b": number(0, 9), "c": kinds("x", "y", "z")})
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from made_comparisons import compare, kinds, number, schema_of
 
-from dp_synth.metrics.rare_combinations import rare_combinations
+from dp_synth.metrics.cell_metrics import rare_combinations
 
 SCHEMA = schema_of({"a": kinds("x", "y", "z"), "b": kinds("p", "q", "r")})
 

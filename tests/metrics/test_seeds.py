@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dp_synth.attacks.attribute import Secret, guess_predictor
+from dp_synth.attacks.article_29 import Secret, guess_predictor
 from dp_synth.attacks.shadow import _classifier
 from dp_synth.audit.neighbours import of_table
 from dp_synth.cli import main

@@ -6,9 +6,9 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from dp_synth.metrics import Compared, RealTables
+from dp_synth.metrics.model_metrics import areas, rank_agreement, several_models
 from dp_synth.metrics.models import MOST_RECORDS, SEVERAL, nearest_neighbours
-from dp_synth.metrics.several_models import areas, rank_agreement, several_models
-from dp_synth.metrics.utility import Predicted
+from dp_synth.metrics.prediction import Predicted
 
 SCHEMA = schema_of(
     {"x": number(missing=[""]), "z": number(), "job": kinds("a", "b", "c"), "y": kinds("n", "p")},

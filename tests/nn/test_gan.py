@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 
 from dp_synth.mechanisms import dp_sgd  # noqa: E402
 from dp_synth.nn import gan  # noqa: E402
-from dp_synth.nn.progress import Progress, watching  # noqa: E402
+from dp_synth.progress import Progress, watching_training  # noqa: E402
 
 DOMAIN = Domain(("a", "b"), (3, 2))
 FREQUENCIES = np.array([0.5, 0.25, 0.25, 0.5, 0.5])
@@ -68,7 +68,7 @@ def test_a_watcher_sees_steps_the_generators_loss_and_a_growing_epsilon(
     monkeypatch.setattr(dp_sgd, "CHARGED_AT_ONCE", 4)
     seen: list[Progress] = []
     table = made_table()
-    with watching(seen.append):
+    with watching_training(seen.append):
         trained(table=table)
     trained()  # nobody watches any more
     assert [progress.step for progress in seen] == list(range(1, 9))

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from benchmarks.calibration import floor, worst_fixed
 from dp_synth.accounting import Gaussian, Selection, compose
 from dp_synth.accounting.calibration import scaled
 from dp_synth.audit import ceiling
 from paper import collected
-from paper.measure_accounting import floor, worst_fixed
 from paper.number import Number
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,17 @@ import pytest
 from made_page import EPSILONS, GOOD, REASON, made_records
 
 from dp_synth.errors import InputError
-from dp_synth.report.benchmark_data import FIELDS, LARGEST, measures, page_data
-from dp_synth.report.looks import LEAST_CONTRAST, SURFACES, contrast, looks, readable
+from dp_synth.report.benchmark_data import (
+    FIELDS,
+    LARGEST,
+    LEAST_CONTRAST,
+    SURFACES,
+    contrast,
+    looks,
+    measures,
+    page_data,
+    readable,
+)
 
 T = 4.302652729911275  # the 97.5 % quantile of Student's t with two degrees of freedom
 

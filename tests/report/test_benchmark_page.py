@@ -14,9 +14,9 @@ import pytest
 from made_page import CARD, MANIFEST, REASON, made_records
 
 from dp_synth.errors import InputError
+from dp_synth.report.benchmark_data import SURFACES
 from dp_synth.report.benchmark_page import embedded, page, write_page
 from dp_synth.report.charts import library
-from dp_synth.report.looks import SURFACES
 from dp_synth.report.pages import template, themed
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}

@@ -16,8 +16,7 @@ from dp_synth.accounting.ledger import Entry
 from dp_synth.datasets.sources import ADULT
 from dp_synth.errors import InputError
 from dp_synth.report.card import DataCard, data_card
-from dp_synth.report.findings import WIDE, looks_identifying
-from dp_synth.report.guarantee import FPRS, upward
+from dp_synth.report.guarantee import FPRS, WIDE, looks_identifying, upward
 from dp_synth.report.internal import internal_part
 from dp_synth.schema.schema import BOUNDS_FROM
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer

@@ -13,7 +13,7 @@ from dp_synth.errors import InputError
 from dp_synth.metrics import METRICS, MODELS, Compared, Estimate, RealTables
 from dp_synth.metrics.estimate import difference
 from dp_synth.metrics.evaluation import worst_marginals
-from dp_synth.metrics.utility import auc_gain
+from dp_synth.metrics.prediction import auc_gain
 from dp_synth.report import risk_report
 from dp_synth.report.internal import data_warnings, internal_part, rare_shares, record_keys
 from dp_synth.report.publishable import Measured

@@ -11,7 +11,7 @@ from made_release import HOLDOUT, REFERENCE, SCHEMA, TRAIN, people, released
 from dp_synth import PrivacyBudget, Release
 from dp_synth.attacks import ATTACKS
 from dp_synth.attacks.base import Attack
-from dp_synth.attacks.risk_table import GUESSES, privacy_risks
+from dp_synth.attacks.registry import GUESSES, privacy_risks
 from dp_synth.errors import InputError
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.report import RiskReport, risk_report

@@ -20,14 +20,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from dp_synth.audit.auc_test import area_test
 from dp_synth.audit.bounds import Worlds, clopper_pearson_bound
 from dp_synth.audit.checks import CheckResult
-from dp_synth.audit.planted.base import DELTA, PlantedBug, StructuralBug
-from dp_synth.audit.planted.data import DATA_BUGS
-from dp_synth.audit.planted.logic import LOGIC_BUGS
-from dp_synth.audit.planted.noise import NOISE_BUGS
-from dp_synth.audit.planted.teachers import TEACHER_BUGS
+from dp_synth.audit.planted.attacked import DATA_BUGS, DELTA, NOISE_BUGS, TEACHER_BUGS, PlantedBug
+from dp_synth.audit.planted.examined import LOGIC_BUGS, StructuralBug
+from dp_synth.audit.roc import area_test
 from dp_synth.formatting import at_least, at_most
 
 PLANTED: Mapping[str, PlantedBug | StructuralBug] = MappingProxyType(

@@ -1,16 +1,18 @@
 """Other libraries, measured as whole processes: each in its own environment, behind a folder."""
 
-from dp_synth.benchmark.peers.environments import Environment, environment, install, version_of
-from dp_synth.benchmark.peers.protocol import PeerRequest
-from dp_synth.benchmark.peers.registry import (
+from dp_synth.benchmark.peers.environments import (
     PEERS,
+    Environment,
     Peer,
     PeerError,
     check_name,
+    environment,
+    install,
     names_peer,
     split_name,
+    version_of,
 )
-from dp_synth.benchmark.peers.run import PeerAnswer, code_of, run_peer
+from dp_synth.benchmark.peers.run import PeerAnswer, PeerRequest, code_of, run_peer
 
 __all__ = [
     "PEERS",

@@ -22,7 +22,7 @@ from dp_synth.benchmark.peers import (
     version_of,
 )
 from dp_synth.benchmark.peers import environments as module
-from dp_synth.benchmark.peers.registry import DRIVERS, OURS
+from dp_synth.benchmark.peers.environments import DRIVERS, OURS
 
 OWN = environments.OWN_PYTHON
 BARE = Peer(requirements=(), pythons=(OWN,), methods=("one",), driver="with_dpmm.py")
@@ -187,7 +187,7 @@ def test_drivers_stand_alone(path: Path) -> None:
 def test_a_driver_that_is_no_part_of_the_package_is_missed_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dp_synth.benchmark.peers.registry.TRANSCRIBED", tmp_path)
+    monkeypatch.setattr("dp_synth.benchmark.peers.environments.TRANSCRIBED", tmp_path)
     assert PEERS["dpmm"].script.is_file()
     with pytest.raises(PeerError, match="its mechanisms are no part of the package: there is no"):
         _ = PEERS["mbi"].script

@@ -15,7 +15,7 @@ import pytest
 from asking import ROWS, SCHEMA, TABLE, request, script
 
 from dp_synth import PrivacyBudget
-from dp_synth.benchmark.peers import PeerError, code_of, protocol, run_peer
+from dp_synth.benchmark.peers import PeerError, code_of, run, run_peer
 
 GOOD = "answer(good)"
 
@@ -278,10 +278,10 @@ def test_an_answer_is_a_regular_file_or_none(tmp_path: Path, name: str, make: st
 def test_an_answer_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "LARGEST_TEXT", 1000)
+    monkeypatch.setattr(run, "LARGEST_TEXT", 1000)
     said = "answer.json: is larger than 1,000 bytes"
     assert refusal(tmp_path, "answer(good, notes=['.' * 1000])") == said
-    monkeypatch.setattr(protocol, "LARGEST_ANSWER", 100)
+    monkeypatch.setattr(run, "LARGEST_ANSWER", 100)
     assert refusal(tmp_path, GOOD) == "rows.csv: is larger than 100 bytes"
 
 
