@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from fractions import Fraction
 from numbers import Real
 from operator import eq, ge, le, mul, truediv
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from dp_synth.accounting.budget import FilterKind, PrivacyBudget
 from dp_synth.accounting.dominating_gaussian import amount_of_round, pure_mu, selection_mu
@@ -423,9 +423,8 @@ class TruncatedGaussian(Mechanism):
     max_records: int
 
     def __post_init__(self) -> None:
-        _counted("max_batch", self.max_batch)
-        _counted("max_records", self.max_records)
         _ = self.sampled
+        super().__post_init__()
 
     @property
     def sampled(self) -> SampledGaussian:
@@ -571,10 +570,7 @@ class NoisyVote(Mechanism):
     teachers: int
 
     def __post_init__(self) -> None:
-        if self.noise not in get_args(VoteNoise):
-            raise ValueError(
-                f"noise must be one of {', '.join(get_args(VoteNoise))}, got {self.noise!r}"
-            )
+        check_settings(self)
         super().__post_init__()
 
     @property
@@ -728,6 +724,12 @@ def __getattr__(name: str) -> type:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     warnings.warn(f"{name} is now {before[name].__name__}", DeprecationWarning, stacklevel=2)
     return before[name]
+
+
+def gaussian_precision(sequence: Iterable[tuple[Event, int]]) -> float:
+    """Return the square of the mu that all Gaussians of a sequence amount to."""
+    gaussians = [(e.noise_multiplier, count) for e, count in sequence if isinstance(e, Gaussian)]
+    return sum(count / multiplier / multiplier for multiplier, count in gaussians)
 
 
 def event_to_fields(event: Event) -> Fields:

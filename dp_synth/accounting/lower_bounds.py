@@ -42,6 +42,7 @@ from dp_synth.accounting.events import (
     Pure,
     SampledGaussian,
     Selection,
+    gaussian_precision,
 )
 from dp_synth.accounting.fft_composition import (
     OUTSIDE,
@@ -60,7 +61,6 @@ from dp_synth.accounting.pld import (
     discrete_gaussian_losses,
     discrete_laplace_losses,
     event_by_event,
-    gaussian_precision,
     laplace_ends,
     laplace_pieces,
     response_losses,

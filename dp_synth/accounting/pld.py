@@ -9,7 +9,7 @@ event or with runs of selections as blocks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache, partial
 from itertools import groupby
 
@@ -34,6 +34,7 @@ from dp_synth.accounting.events import (
     ThresholdedGaussian,
     TruncatedGaussian,
     ZeroConcentrated,
+    gaussian_precision,
 )
 from dp_synth.accounting.fft_composition import LossDistribution
 from dp_synth.accounting.pate import largest_loss, vote_delta
@@ -489,15 +490,6 @@ def _merged(sequence: Sequence) -> Sequence:
         return tuple(counts.items())
     pieces = math.ceil(precision / LARGEST_LOSS)  # exp() of a piece's precision must not overflow
     return ((Gaussian(math.sqrt(pieces / precision), 1.0), pieces), *counts.items())
-
-
-def gaussian_precision(sequence: Iterable[tuple[Event, int]]) -> float:
-    """Return the square of the mu that all Gaussians of a sequence amount to."""
-    return sum(
-        count / event.noise_multiplier / event.noise_multiplier
-        for event, count in sequence
-        if isinstance(event, Gaussian)
-    )
 
 
 def _step(merged: Sequence) -> float:

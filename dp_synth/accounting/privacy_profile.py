@@ -38,10 +38,11 @@ from dp_synth.accounting.events import (
     PartitionSelection,
     Pure,
     SampledGaussian,
+    gaussian_precision,
 )
 from dp_synth.accounting.fft_composition import LossDistribution
 from dp_synth.accounting.partition_selection import MOST_BITS, MOST_SHIFT, PartitionCurve
-from dp_synth.accounting.pld import ENGINES, gaussian_precision
+from dp_synth.accounting.pld import ENGINES
 from dp_synth.errors import UnsupportedEvent
 from dp_synth.types import Floats
 

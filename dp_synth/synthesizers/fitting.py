@@ -489,6 +489,8 @@ def refuse_unfit(domain: Domain) -> None:
             f"the schema's columns have {cells:,} cells together, at most {MAX_CELLS:,} can be "
             f"held; give the widest of them, {_list(widest)}, fewer bins or categories"
         )
+    if not domain.supports:
+        return
     if (cells := total_cells(domain, ())) > MAX_CELLS:
         joined = {name: None for support in domain.supports for name in support.clique}
         raise SchemaError(
