@@ -221,7 +221,8 @@ def _laplace(event: Laplace, step: float) -> LossDistribution:
     """Losses at both ends with chances of their own, and between them with a density."""
     points, cells = laplace_pieces(event, step)
     most = float(points[-1])
-    atoms = of_atoms(*laplace_ends(most), 0.0, step)
+    losses, chances = laplace_ends(most)
+    atoms = of_atoms(losses, chances * (1 + ROUNDING), 0.0, step)
     between = of_density(points, cells, partial(between_ends, most), step, largest=most)
     return LossDistribution([(atoms.with_more(between), 1)])
 
