@@ -21,6 +21,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
+from benchmarks.measured import least_seconds
 from dp_synth.counting import CodeCounts, read_counts
 from dp_synth.datasets import read_table
 from dp_synth.domain import Domain
@@ -34,12 +35,7 @@ LONG = 10_000_000
 
 def best(work: Callable[[], object], repeats: int) -> float:
     """Return milliseconds, the least of ``repeats``."""
-    took = []
-    for _ in range(repeats):
-        start = perf_counter()
-        work()
-        took.append(perf_counter() - start)
-    return 1000 * min(took)
+    return 1000 * least_seconds(work, repeats)
 
 
 def adult() -> tuple[Codes, Domain]:

@@ -145,3 +145,11 @@ def boosted(compared: Compared) -> Mapping[str, Estimate]:
 
 
 boosted.better = "higher"  # type: ignore[attr-defined]
+
+
+def scored(rows: pd.DataFrame, data: Dataset, seed: int) -> dict[str, float]:
+    """Return the TV of pairs of rows, and the AUC of gradient boosting trained on them."""
+    models = {"boosting": dps.metrics.MODELS["gradient_boosting"]}
+    scores = dps.metrics.utility(rows, data.holdout, data.schema, models=models, seed=seed)
+    tv = dps.metrics.workload_error(data.train, rows, data.schema).value
+    return {"tv": tv, "auc": scores["boosting"]["auc"].value}

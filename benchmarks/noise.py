@@ -11,11 +11,11 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.measured import least_seconds
 from dp_synth.mechanisms.noise import (
     discrete_gaussian,
     discrete_laplace,
@@ -25,12 +25,6 @@ from dp_synth.mechanisms.noise import (
 
 CELLS = 1_000_000
 STDDEVS = (2.0, 30.0, 432.0, 5000.0)
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = perf_counter()
-    work()
-    return perf_counter() - start
 
 
 def normal(stddev: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -57,19 +51,19 @@ def time_noise() -> None:
     for name, sampler in SAMPLERS.items():
         for stddev in STDDEVS:
             million = partial(sampler, stddev, (CELLS,))
-            cold, warm = seconds(million), min(seconds(million) for _ in range(3))
-            small = min(seconds(partial(sampler, stddev, (2,))) for _ in range(100))
+            cold, warm = least_seconds(million), least_seconds(million, 3)
+            small = least_seconds(partial(sampler, stddev, (2,)), 100)
             print(f"{name:<18} {stddev:<7g} {cold:8.3f} {warm:8.3f} {1e6 * small:9.1f}")
     if find_spec("opendp"):
         for stddev in STDDEVS:
-            few = seconds(partial(opendp_gaussian, stddev, (CELLS // 100,)))
+            few = least_seconds(partial(opendp_gaussian, stddev, (CELLS // 100,)))
             print(f"{'opendp i64':<18} {stddev:<7g} {100 * few:8.3f}")
 
 
 def time_choice() -> None:
     for candidates in (100, 10_000):
         odds = np.linspace(-5, 5, candidates)
-        best = min(seconds(partial(exact_choice, odds)) for _ in range(20))
+        best = least_seconds(partial(exact_choice, odds), 20)
         print(f"exact_choice among {candidates:,}: {1e6 * best:.1f} microseconds")
 
 

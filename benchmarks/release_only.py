@@ -8,6 +8,7 @@ call, calibration cached. The last two columns are fits over runs and runs a sec
 
 from __future__ import annotations
 
+from functools import partial
 from time import process_time
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 import dp_synth as dps
+from benchmarks.measured import least_seconds
 from dp_synth.synthesizers import MST, CliqueTree, Independent, PublishedMST, Synthesizer
 
 BUDGET = dps.PrivacyBudget(epsilon=1, delta=1e-9)
@@ -48,18 +50,15 @@ def run_milliseconds(synthesizer: Synthesizer, table: Table, *, selecting: bool)
     frame, schema, runs = table
     repeat = synthesizer.select_only if selecting else synthesizer.release_only
     repeat(frame, schema, BUDGET, runs=1)
-    took = []
-    for count in (1, runs + 1):
-        start = process_time()
-        repeat(frame, schema, BUDGET, runs=count)
-        took.append(process_time() - start)
-    return 1000 * (took[1] - took[0]) / runs
+    one, more = (partial(repeat, frame, schema, BUDGET, runs=count) for count in (1, runs + 1))
+    first, all_of_them = (least_seconds(work, 1, process_time) for work in (one, more))
+    return 1000 * (all_of_them - first) / runs
 
 
 def fit_milliseconds(synthesizer: Synthesizer, table: Table) -> float:
-    start = process_time()
-    synthesizer.fit(table[0], table[1], BUDGET)
-    return 1000 * (process_time() - start)
+    """Return the time of one fit."""
+    fit = partial(synthesizer.fit, table[0], table[1], BUDGET)
+    return 1000 * least_seconds(fit, 1, process_time)
 
 
 def main() -> None:

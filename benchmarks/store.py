@@ -18,20 +18,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dp_synth.benchmark import Cell, Outcome, gather, open_store, outcomes
+from benchmarks import trivial
+from dp_synth.benchmark import Outcome, gather, open_store, outcomes
 from dp_synth.benchmark.cell import measured
 from dp_synth.benchmark.store import save
 
 METRICS = ("tv1", "tv2", "tv3", "kmarginal", "auc:gradient_boosting", "auc:logistic_regression")
 LEDGER = json.dumps([{"part": "pairs", "event": "Gaussian", "noise": 12.5}] * 30)
-
-
-def cells(number: int) -> list[Cell]:
-    budget = (1.0, 1e-9, "add_remove")
-    return [
-        Cell("adult", "0" * 64, "utility", "mst", "{}", *budget, seed, '{"metrics":[]}')  # type: ignore[arg-type]
-        for seed in range(number)
-    ]
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, default=100_000)
     number = parser.parse_args().cells
-    made = cells(number)
+    made = trivial.cells(number)
     values = tuple(measured(name, 0.1 + 0.2, 0.25, 0.35) for name in METRICS)
     outcome = Outcome(values, 1.5, 2.5, 310.0, "ledger", LEDGER)
     print(f"{number} cells of {len(METRICS)} values, {len(LEDGER)} characters of ledger each")

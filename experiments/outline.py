@@ -178,6 +178,16 @@ def in_words(seconds: float) -> str:
 # Words and figures
 
 
+def ends(counts: Iterable[int]) -> str:
+    """Return a count, or the least and the largest of several.
+
+    >>> ends([5, 5]), ends([3, 5])
+    ('5', '3 to 5')
+    """
+    found = sorted({*counts})
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the mean of one value a seed and the half width of its 95 % t-interval, NaN of one."""
     spread = Spread.of(values)

@@ -31,6 +31,7 @@ from experiments.accounting_gain.multipliers import (
 )
 
 import dp_synth as dps
+from benchmarks.inputs import scored
 from benchmarks.measured import Record, by_seed, chosen, read, shown
 from dp_synth.accounting import Gaussians, Plan, Selections
 from dp_synth.domain import Domain
@@ -45,7 +46,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import RECORDS, Experiment, answer, begin, interval, log_axis
+from experiments.outline import RECORDS, Experiment, answer, begin, ends, interval, log_axis
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -156,15 +157,8 @@ def _fit(task: Record) -> Record:
     started = time.process_time()
     release = recipe.fit(data.train, data.schema, dps.PrivacyBudget(spent, DELTA), seed=seed)
     seconds = time.process_time() - started
-    rows = release.sample(seed=seed)
-    models = {"boosting": dps.metrics.MODELS["gradient_boosting"]}
-    scores = dps.metrics.utility(rows, data.holdout, data.schema, models=models, seed=seed)
-    return {
-        "true_epsilon": spent,
-        "tv": dps.metrics.workload_error(data.train, rows, data.schema).value,
-        "auc": scores["boosting"]["auc"].value,
-        "seconds": round(seconds, 3),
-    }
+    found = scored(release.sample(seed=seed), data, seed)
+    return {"true_epsilon": spent, **found, "seconds": round(seconds, 3)}
 
 
 # Draw
@@ -272,7 +266,7 @@ def _seeds(records: list[Record]) -> str:
         for method, accountings in FITTED.items()
         for accounting, epsilon in product(accountings, EPSILONS)
     ]
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    return ends(counts)
 
 
 def _draw_noise(axes: Axes, records: list[Record], plan: str) -> None:

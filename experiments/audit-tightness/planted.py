@@ -38,74 +38,74 @@ MOST_MST_ALARMS = 10  # of 40; a true 5 % has more with a chance of 3e-6
 Passes = Callable[[np.random.Generator], bool]
 
 
-def judged(record: Record, passes: Passes, audits: int, *, most: int | None) -> Record:
-    """Return the record with how often an audit failed; ``most`` where it should not have."""
+def judged(
+    name: str,
+    passes: Passes,
+    audits: int,
+    *,
+    most: int | None,
+    audit: str,
+    runs: int,
+    twin: str = "",
+) -> Record:
+    """Return how often an audit failed; ``most`` where it should not have."""
     start = process_time()
-    name = str(record["name"])
     streams = np.random.SeedSequence([SEED, zlib.crc32(name.encode())]).spawn(audits)
     failed = sum(not passes(np.random.default_rng(stream)) for stream in streams)
     low, high = clopper_pearson(failed, audits)
     met = failed <= most if most is not None else failed >= LEAST_CAUGHT * audits
-    wanted = f"at most {most}" if most is not None else f"at least {LEAST_CAUGHT * audits:g}"
-    return record | {
+    return {
+        "name": name,
+        "twin_of": twin,
+        "audit": audit,
+        "runs": runs,
         "audits": audits,
         "failed": failed,
         "share": failed / audits,
         "low": low,
         "high": high,
-        "wanted": wanted,
+        "wanted": f"at most {most}" if most is not None else f"at least {LEAST_CAUGHT * audits:g}",
         "met": met,
         "seconds": round(process_time() - start, 2),
     }
 
 
 def of_plant(plant: PlantedBug) -> Record:
-    record: Record = {
-        "name": plant.name,
-        "twin_of": plant.twin_of,
-        "audit": plant.caught_by,
-        "runs": plant.runs,
-    }
+    """Return how often a plant is accused."""
+    about = {"audit": plant.caught_by, "runs": plant.runs, "twin": plant.twin_of}
     most = MOST_ALARMS if plant.is_correct else None
-    return judged(record, lambda rng: audit_planted(plant, rng).passed, AUDITS, most=most)
+    return judged(
+        plant.name, lambda rng: audit_planted(plant, rng).passed, AUDITS, most=most, **about
+    )
 
 
 def of_oversight(oversight: StructuralBug, *, faulty: bool) -> Record:
     """Return how often a check fails; without the fault it may hardly ever."""
-    record: Record = {
-        "name": oversight.name if faulty else f"{oversight.name}, mended",
-        "twin_of": oversight.twin_of if faulty else "",
-        "audit": oversight.caught_by,
-        "runs": 1,
-    }
-    most = None if faulty else 0
-    return judged(record, lambda rng: oversight.examine(faulty, rng).passed, AUDITS, most=most)
+    name = oversight.name if faulty else f"{oversight.name}, mended"
+    twin, most = (oversight.twin_of, None) if faulty else ("", 0)
+    about = {"audit": oversight.caught_by, "runs": 1, "twin": twin, "most": most}
+    return judged(name, lambda rng: oversight.examine(faulty, rng).passed, AUDITS, **about)
 
 
 def of_mst(factor: float) -> Record:
     """Return audits of our own MST with ``factor`` times the noise that its ledger says."""
-    record: Record = {
-        "name": f"MST, epsilon {MST_EPSILON:g}, noise times {factor:g}",
-        "twin_of": "",
-        "audit": "audit",
-        "runs": MST_RUNS,
-    }
 
     def passes(rng: np.random.Generator) -> bool:
         seed = int(rng.integers(2**63))
         return audit(MST(), PrivacyBudget(MST_EPSILON, DELTA), runs=MST_RUNS, seed=seed).passed
 
+    name = f"MST, epsilon {MST_EPSILON:g}, noise times {factor:g}"
+    most = MOST_MST_ALARMS if factor == 1 else None
     with noise_of(factor):
-        most = MOST_MST_ALARMS if factor == 1 else None
-        return judged(record, passes, MST_AUDITS, most=most)
+        return judged(name, passes, MST_AUDITS, most=most, audit="audit", runs=MST_RUNS)
 
 
 def print_record(record: Record) -> None:
-    low, high = (100 * float(str(record[end])) for end in ("low", "high"))
+    low, high = (100 * record[end] for end in ("low", "high"))
     share = f"{record['failed']}/{record['audits']}"
     print(
-        f"{record['name']!s:38} {record['audit']!s:16} {record['runs']:>5} {share:>8} "
-        f"[{low:5.1f} %, {high:5.1f} %] {record['wanted']!s:13} "
+        f"{record['name']:38} {record['audit']:16} {record['runs']:>5} {share:>8} "
+        f"[{low:5.1f} %, {high:5.1f} %] {record['wanted']:13} "
         f"{'met' if record['met'] else 'MISSED':6} {record['seconds']:>6} s",
         flush=True,
     )

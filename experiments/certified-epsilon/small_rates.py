@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
+from experiments.certified_epsilon.run import few_steps
 from numpy.typing import NDArray
 from scipy import optimize
 
@@ -145,22 +146,11 @@ class Contour:
             return float(np.exp(self.weights - self.z * epsilon).real.sum())
 
 
-def single_delta(multiplier: float, rate: float, epsilon: float) -> float:
-    """Return the delta of one step, a record removed: its outcomes above one threshold count."""
-    import mpmath
-
-    with mpmath.workdps(40):
-        mu = 1 / mpmath.mpf(multiplier)
-        gain = (mpmath.expm1(epsilon) + rate) / mpmath.mpf(rate)
-        y = mpmath.log(gain) / mu + mu / 2
-        near, far = mpmath.ncdf(mu - y), mpmath.ncdf(-y)
-        return float(rate * near - (mpmath.expm1(epsilon) + rate) * far)
-
-
 def oracle_delta(multiplier: float, rate: float, steps: int) -> Callable[[float], float]:
     """Return delta as a function of epsilon, of both directions the larger."""
     if steps == 1:
-        return lambda epsilon: single_delta(multiplier, rate, epsilon)
+        one = few_steps(multiplier, rate, 1)
+        return lambda epsilon: one(epsilon)[0]
     made: dict[tuple[bool, int], Contour] = {}
 
     def delta(epsilon: float) -> float:

@@ -81,6 +81,7 @@ def kill_fit(seed: int, folder: Path) -> Killed:
 
 def kill_training(seed: int, folder: Path) -> Killed:
     """Kill a training that keeps a checkpoint."""
+    SYNTHESIZERS["dpgan"]().plan(Domain(("a",), (2,)))  # has torch loaded, once for all
     return _kill(seed, folder, (FIT + TRAINING).split(), _check_fit)
 
 
@@ -291,24 +292,15 @@ def _processes_left() -> int:
     return left
 
 
-def say(kind: str, kill: Callable[[int, Path], Killed], seeds: range) -> bool:
-    """Kill once a seed, print the line of the kind, and return whether nothing was lost."""
-    SYNTHESIZERS["dpgan"]().plan(Domain(("a",), (2,)))  # has torch loaded, once for all
-    found = []
-    for seed in seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            found.append(kill(seed, Path(folder)))
-        for fault in found[-1].faults:
-            print(f"{kind}, seed {seed}: {fault}", flush=True)
-    faulty = sum(bool(one.faults) for one in found)
-    some = sum(one.outputs > 0 for one in found)
-    print(
-        f"{kind}: {len(seeds)} kills, {some} of them after a first output stood, "
-        f"{sum(one.refused for one in found)} charged and without a checkpoint; "
-        f"{faulty} left a fault, {sum(one.left_beside for one in found)} passing files beside",
-        flush=True,
-    )
-    return not faulty
+def summary(found: Sequence[Killed]) -> tuple[str, bool]:
+    """Return what the kills of one kind came to, in words, and whether nothing was lost."""
+    faulty = [f"seed {seed}: {one}" for seed, own in enumerate(found) for one in own.faults]
+    return (
+        f"{len(found)} kills, {sum(one.outputs > 0 for one in found)} of them after a first output "
+        f"stood, {sum(one.refused for one in found)} charged and without a checkpoint; "
+        f"{sum(bool(one.faults) for one in found)} left a fault, "
+        f"{sum(one.left_beside for one in found)} passing files beside"
+    ) + "".join(f"\n  {one}" for one in faulty), not faulty
 
 
 KINDS = {"synthesize": kill_fit, "training": kill_training, "benchmark": kill_benchmark}

@@ -156,21 +156,15 @@ def _wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def _say(kind: str, kill: Callable[[int, Path], Kill], seeds: range) -> bool:
-    """Kill once a seed, print the line of the kind, and return whether nothing was lost."""
-    found = []
-    for seed in seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            found.append(kill(seed, Path(folder)))
+def summary(found: Sequence[Kill]) -> tuple[str, bool]:
+    """Return what the kills of one kind came to, in words, and whether nothing was lost."""
     done = [one.done for one in found]
-    print(
-        f"{kind}: {len(seeds)} kills after {min(done)} to {max(done)} of {len(CELLS)} cells; "
+    return (
+        f"{len(found)} kills after {min(done)} to {max(done)} of {len(CELLS)} cells; "
         f"other records {sum(one.other_records for one in found)}, "
         f"cells run again {sum(one.run_again for one in found)}, "
-        f"processes left {sum(one.left_behind for one in found)}",
-        flush=True,
-    )
-    return not any(one.cost for one in found)
+        f"processes left {sum(one.left_behind for one in found)}"
+    ), not any(one.cost for one in found)
 
 
 def _kill_in_cluster(seed: int, folder: Path) -> Kill:
@@ -201,14 +195,17 @@ def main() -> None:
     if given.run:
         run(CELLS, open_store(given.run), local_executor(trivial.work, JOBS))
         return
-    seeds = range(given.first, given.first + given.kills)
-    fine = [
-        _say(kind, KINDS[kind], seeds)
-        if kind in KINDS
-        else commands.say(kind, commands.KINDS[kind], seeds)
-        for kind in given.kinds or known
-    ]
-    sys.exit(not all(fine))
+    fine = True
+    for kind in given.kinds or known:
+        kill, said = (KINDS | commands.KINDS)[kind], summary if kind in KINDS else commands.summary
+        found = []
+        for seed in range(given.first, given.first + given.kills):
+            with tempfile.TemporaryDirectory() as folder:
+                found.append(kill(seed, Path(folder)))
+        text, lost_nothing = said(found)
+        print(f"{kind}: {text}", flush=True)
+        fine &= lost_nothing
+    sys.exit(not fine)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from dp_synth.figures.style import (
     named,
     new_figure,
 )
-from experiments.outline import RECORDS, Experiment, log_axis, timed
+from experiments.outline import RECORDS, Experiment, ends, log_axis, timed
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -200,10 +200,7 @@ def texts() -> dict[str, str]:
     said["loudest"] = loudest(found, LEAKAGE_EPSILON)
     said["failed"] = f"{len(failed)}"
     counts = fitted[fitted["error"] == ""].groupby(["dataset", "task", "synthesizer", "epsilon"])
-    seeds = counts["seed"].nunique()
-    said["seeds"] = (
-        f"{seeds.min()}" if seeds.min() == seeds.max() else (f"{seeds.min()} to {seeds.max()}")
-    )
+    said["seeds"] = ends(counts["seed"].nunique())
     return said
 
 

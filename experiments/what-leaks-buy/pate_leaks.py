@@ -17,6 +17,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -48,12 +49,10 @@ TOY_COINS = 19
 class SharedParts(Teachers):
     """Leak: every record is seen by ten teachers; the charge stays that of one."""
 
-    def _records(self) -> tuple[Codes, Integers]:
-        if self._known is None:
-            codes = np.repeat(super()._records()[0], COPIES, axis=0)
-            teachers = self._sorting.integers(self._part.teachers, size=len(codes))
-            self._known = codes, teachers
-        return self._known
+    @cached_property
+    def _voters(self) -> tuple[Codes, Integers]:
+        codes = np.repeat(super()._voters[0], COPIES, axis=0)
+        return codes, self._assigned(len(codes))
 
 
 class UnchargedVotes(Teachers):
@@ -63,7 +62,7 @@ class UnchargedVotes(Teachers):
         """Return the majority of many noisy answers, of which one was charged."""
         won = super().vote(questions, why=why).astype(int)
         coins = self._coins.random((self._part.teachers, len(questions)))
-        votes = ballots(*self._records(), questions, self._reference, coins)
+        votes = ballots(*self._voters, questions, self._reference, coins)
         gaps = 2 * votes.sum(axis=0, dtype=np.int64) - self._part.teachers
         for _ in range(ASKED_AGAIN):
             won += winners(gaps, self._part.event(), self._bits)
@@ -76,7 +75,7 @@ class RealRows(Teachers):
     def vote(self, questions: Questions, *, why: str = "votes") -> Ballots:
         """Return what all real rows together prefer."""
         super().vote(questions, why=why)
-        codes = self._records()[0]
+        codes = self._voters[0]
         alone = np.zeros(len(codes), dtype=np.int64)
         lean = leanings(codes, alone, questions, self._reference, teachers=1)
         return np.asarray(lean[0] > 0)
@@ -88,7 +87,7 @@ class PrivateBounds(Teachers):
     def vote(self, questions: Questions, *, why: str = "votes") -> Ballots:
         """Return the winners, and values that were seen before those that were not."""
         won = super().vote(questions, why=why)
-        columns = zip(self._records()[0].T, self._reference, strict=True)
+        columns = zip(self._voters[0].T, self._reference, strict=True)
         seen = [np.bincount(codes, minlength=len(p)) > 0 for codes, p in columns]
         asked = list(zip(questions.attributes, questions.others, strict=True))
         own = questions.records[np.arange(len(asked)), questions.attributes]

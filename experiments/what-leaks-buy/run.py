@@ -19,13 +19,14 @@ import numpy as np
 from experiments.what_leaks_buy.leaks import DELTA, EPSILON, HONEST, LEAKS
 
 import dp_synth as dps
+from benchmarks.inputs import scored
 from benchmarks.measured import RESULTS, ROOT, Record, by_seed, chosen, read, shown
 from dp_synth.accounting import Gaussian, compose
 from dp_synth.accounting.calibration import noise_factor
 from dp_synth.audit import clopper_pearson_bound, gaussian_bound
 from dp_synth.figures.style import FULL_WIDTH, GREY, below, lines_of, new_figure
 from dp_synth.formatting import at_least, at_most
-from experiments.outline import RECORDS, Experiment, answer, begin, in_words, interval
+from experiments.outline import RECORDS, Experiment, answer, begin, ends, in_words, interval
 from paper.documents import markdown
 
 if TYPE_CHECKING:
@@ -87,13 +88,7 @@ def _fit(leak: str, seed: int) -> Record:
     started = time.process_time()
     rows = LEAKS[leak].rows(data, seed)
     seconds = time.process_time() - started
-    models = {"boosting": dps.metrics.MODELS["gradient_boosting"]}
-    scores = dps.metrics.utility(rows, data.holdout, data.schema, models=models, seed=seed)
-    return {
-        "tv": dps.metrics.workload_error(data.train, rows, data.schema).value,
-        "auc": scores["boosting"]["auc"].value,
-        "seconds": round(seconds, 3),
-    }
+    return {**scored(rows, data, seed), "seconds": round(seconds, 3)}
 
 
 # Draw
@@ -186,10 +181,9 @@ def texts() -> dict[str, str]:
     found = records()
     said = {method: leaks_table(found[method]) for method in METHODS}
     said |= {f"{method} in words": summary(found[method], method) for method in METHODS}
-    seeds = {len(fits(of, r["leak"], "tv")) for of in found.values() for r in of}
     of_pate = chosen(found["pategan"], kind="fit")
     said["pategan time"] = in_words(sum(record["values"]["seconds"] for record in of_pate))
-    said["seeds"] = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
+    said["seeds"] = ends(len(fits(of, r["leak"], "tv")) for of in found.values() for r in of)
     return said
 
 

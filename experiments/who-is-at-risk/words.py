@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 STRONG, CLOSE = "marginal_ratio", "closest_record"
 RAREST, COMMONEST = next(iter(BANDS)), list(BANDS)[-1]
+NO_PRIVACY = ("no_privacy", None)
 SHOWN = (
-    ("no_privacy", None),
+    NO_PRIVACY,
     ("mst", 1000.0),
     ("mst", 10.0),
     ("mst", 1.0),
@@ -109,22 +111,26 @@ def said(values: Sequence[float]) -> str:
     return f"{shown(values, 3, sign=True)}, {verdict}"
 
 
+def of_groups(
+    records: Sequence[Record], method: Method, attack: str, groups: Iterable[str], value: str
+) -> list[str]:
+    """Return a cell a group: the AUC or TPR of an attack on it."""
+    found = (leaks(records, method, attack, group, value).values() for group in groups)
+    return [shown(list(values), 3) for values in found]
+
+
 def band_table(records: Sequence[Record], attack: str) -> str:
     """Return AUC and TPR of an attack for each band of rarity."""
+    ends = (RAREST, COMMONEST)
     head = ["rows from", "seeds", *(f"{band}: AUC" for band in BANDS), "rarest less commonest"]
-    head += [f"TPR at {FPR:.0%} FPR: {band}" for band in (RAREST, COMMONEST)]
+    head += [f"TPR at {FPR:.0%} FPR: {band}" for band in ends]
     rows = []
     for method in SHOWN:
-        if not (seeds := games_of(records, method)):
-            continue
-        areas = [list(leaks(records, method, attack, band, "auc").values()) for band in BANDS]
-        rates = [
-            list(leaks(records, method, attack, band, "tpr").values())
-            for band in (RAREST, COMMONEST)
-        ]
-        row = [title(method), str(len(seeds)), *(shown(area, 3) for area in areas)]
-        row.append(shown(apart(records, method, attack, (RAREST, COMMONEST)), 3, sign=True))
-        rows.append([*row, *(shown(rate, 3) for rate in rates)])
+        if seeds := games_of(records, method):
+            row = [title(method), str(len(seeds))]
+            row += of_groups(records, method, attack, BANDS, "auc")
+            row.append(shown(apart(records, method, attack, ends), 3, sign=True))
+            rows.append([*row, *of_groups(records, method, attack, ends, "tpr")])
     return markdown(head, rows)
 
 
@@ -132,32 +138,25 @@ def subgroup_table(records: Sequence[Record]) -> str:
     """Return the stronger attack's AUC for subgroups, and the difference of each pair."""
     names = list(SUBGROUPS)
     pairs = list(zip(names[::2], names[1::2], strict=True))
-    head = ["rows from", *names, *(f"{a} less {b}" for a, b in pairs)]
     rows = []
     for method in SHOWN:
-        if not games_of(records, method):
-            continue
-        areas = [list(leaks(records, method, STRONG, name, "auc").values()) for name in names]
-        gaps = [shown(apart(records, method, STRONG, pair), 3, sign=True) for pair in pairs]
-        rows.append([title(method), *(shown(area, 3) for area in areas), *gaps])
-    return markdown(head, rows)
+        if games_of(records, method):
+            gaps = [shown(apart(records, method, STRONG, pair), 3, sign=True) for pair in pairs]
+            areas = of_groups(records, method, STRONG, names, "auc")
+            rows.append([title(method), *areas, *gaps])
+    return markdown(["rows from", *names, *(f"{a} less {b}" for a, b in pairs)], rows)
 
 
 def rank_table(records: Sequence[Record]) -> str:
     """Return how each rank of vulnerability agrees with the AUC of single targets."""
-    head = ["rows from", *(f"{attack}: {rank}" for attack in (STRONG, CLOSE) for rank in RANKS)]
-    head = [cell.replace("_", " ") for cell in head]
+    columns = list(product((STRONG, CLOSE), RANKS))
     rows = []
     for method in SHOWN:
-        found = games_of(records, method).values()
-        if found:
-            cells = [
-                shown([one[attack]["ranks"][rank] for one in found], 2, sign=True)
-                for attack in (STRONG, CLOSE)
-                for rank in RANKS
-            ]
-            rows.append([title(method), *cells])
-    return markdown(head, rows)
+        if found := games_of(records, method).values():
+            values = ([one[attack]["ranks"][rank] for one in found] for attack, rank in columns)
+            rows.append([title(method), *(shown(each, 2, sign=True) for each in values)])
+    head = [f"{attack}: {rank}".replace("_", " ") for attack, rank in columns]
+    return markdown(["rows from", *head], rows)
 
 
 def fairness(records: Sequence[Record], method: Method, score: str) -> dict[str, list[float]]:
@@ -215,8 +214,7 @@ def texts() -> dict[str, str]:
         "alike": alike(records),
         "fares": fares(records),
     }
-    plain = apart(records, ("no_privacy", None), CLOSE, (RAREST, COMMONEST))
-    found["apart close"] = said(plain)
+    found["apart close"] = said(apart(records, NO_PRIVACY, CLOSE, (RAREST, COMMONEST)))
     for method in SHOWN:
         key = f"{method[0]} {method[1]:g}" if method[1] else method[0]
         found[f"apart {key}"] = said(apart(records, method, STRONG, (RAREST, COMMONEST)))
@@ -225,11 +223,9 @@ def texts() -> dict[str, str]:
 
 def rates(records: Sequence[Record]) -> str:
     """Return the closest-record attack's TPR of the rarest and the commonest, without privacy."""
-    method: Method = ("no_privacy", None)
-    rare, common = (
-        list(leaks(records, method, CLOSE, band, "tpr").values()) for band in (RAREST, COMMONEST)
-    )
-    return f"{shown(rare, 2)} of the rarest and {shown(common, 2)} of the commonest"
+    ends = (leaks(records, NO_PRIVACY, CLOSE, band, "tpr") for band in (RAREST, COMMONEST))
+    rare, common = (shown(list(one.values()), 2) for one in ends)
+    return f"{rare} of the rarest and {common} of the commonest"
 
 
 def alike(records: Sequence[Record]) -> str:
@@ -309,20 +305,12 @@ def _draw_bands(axes: Axes, records: Sequence[Record], value: str) -> None:
 
 def _draw_groups(axes: Axes, records: Sequence[Record], score: str) -> None:
     for method in SHOWN:
-        found = fairness(records, method, score)
-        if not found:
-            continue
-        first = next(iter(fared_of(records, method).values()))["groups"]
-        line = look(method)
-        axes.plot(
-            [first[name]["records"] for name in found],
-            [float(np.mean(values)) for values in found.values()],
-            color=line.color,
-            marker=line.marker,
-            linestyle="none",
-            alpha=0.8,
-            label=title(method),
-        )
+        if found := fairness(records, method, score):
+            first = next(iter(fared_of(records, method).values()))["groups"]
+            sizes = [first[name]["records"] for name in found]
+            line, means = look(method), [float(np.mean(values)) for values in found.values()]
+            drawn = {"color": line.color, "marker": line.marker, "linestyle": "none", "alpha": 0.8}
+            axes.plot(sizes, means, **drawn, label=title(method))
     log_axis(axes, "x", SIZES)
     axes.set_xlabel("held-out records of the group (log)")
     if score == "tv":
