@@ -134,7 +134,7 @@ def test_the_ledgers_of_all_kinds_of_fits_add_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("adaptive", [False, True])
 @pytest.mark.parametrize("on_disk", [False, True])
-def test_a_second_reservation_of_it_cannot_charge_a_reservation_again(
+def test_a_second_slice_cannot_charge_a_reservation_again(
     adaptive: bool, on_disk: bool, tmp_path: Path
 ) -> None:
     ledger = tmp_path / "l.jsonl" if on_disk else None
