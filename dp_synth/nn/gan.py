@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dp_synth.accounting import Plan, SampledGaussians, Slice, compose
+from dp_synth.accounting import Plan, Reservation, SampledGaussians, compose
 from dp_synth.checkpoint import CheckpointWriter, State
 from dp_synth.domain import Domain
 from dp_synth.errors import CheckpointError, InputError
@@ -183,7 +183,7 @@ def train(
 def _begun(
     trainer: _Trainer,
     part: SampledGaussians,
-    payer: Slice,
+    payer: Reservation,
     seeded: np.random.Generator | None,
     writer: CheckpointWriter | None,
 ) -> int:
@@ -202,7 +202,7 @@ def _begun(
     return 0
 
 
-def _meter(payer: Slice) -> Callable[[], float]:
+def _meter(payer: Reservation) -> Callable[[], float]:
     """Return what tells the epsilon of all charges so far, composed anew after further ones."""
     known: dict[int, float] = {}
 
