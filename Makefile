@@ -17,7 +17,8 @@ WITH := $(DEEP:%=,%)
 # Only these files or folders of tests; all of them where it is empty.
 TESTS ?=
 # What `make test-core` runs of them.
-CORE_TESTS ?= tests/docs tests/cli/test_listing.py tests/synthesizers/test_networks_alike.py
+CORE_TESTS ?= tests/docs/test_code_blocks.py tests/docs/test_written.py tests/cli/test_listing.py \
+	tests/synthesizers/test_networks_alike.py
 # What `make floors` runs with the oldest versions that setup.cfg allows.
 FLOOR_TESTS ?= dp_synth tests/cli tests/figures tests/schema tests/datasets tests/metrics tests/report
 # Where `make test-peers` installs another library, apart from everything else.
@@ -25,6 +26,8 @@ PEERS ?= $(VENV)/peers
 PEER_TESTS ?= smartnoise
 # Set before what fills an environment that is used once: modules are compiled as they are loaded.
 UNCOMPILED := PIP_NO_COMPILE=no
+# What is compiled once is kept, so that no process of a test compiles the package anew.
+export PYTHONDONTWRITEBYTECODE :=
 # How much pytest says in the targets beside `make test`.
 PYTEST := $(BIN)/python -m pytest $(QUIET)
 
@@ -122,11 +125,12 @@ docs: $(VENV)/.docs$(WITH)
 # The proofs of docs/explanation/proofs: checked by Coq in seconds, by its second checker in a minute.
 # `make proofs PROOFS=all` leaves the second out.
 PROOFS ?= all validate
-proofs: coq
+proofs: coq $(VENV)/.test$(WITH)
 	rm -rf results/proofs && mkdir -p results/proofs
 	cp docs/explanation/proofs/*.v docs/explanation/proofs/_CoqProject results/proofs
 	cd results/proofs && coq_makefile -f _CoqProject -o Makefile
 	$(MAKE) --directory=results/proofs --silent $(PROOFS)
+	PROOFS_CHECKED=results/proofs $(PYTEST) tests/docs/test_theorems.py
 
 # Debian's proof checker, where there is none.
 coq:

@@ -1,13 +1,20 @@
-"""What every test shares: calibrated scales are kept apart from the user's own."""
+"""What every test shares: calibrated scales kept apart from the user's own, a frozen heap."""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
 import pytest
 
 from dp_synth.accounting import calibration
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -164,10 +164,11 @@ def test_the_checks_begin_with_the_tests_in_a_clone_of_nothing_else() -> None:
 
 
 def test_the_oldest_versions_are_those_with_which_the_figures_and_commands_work() -> None:
-    pins = floors(ROOT / "setup.cfg")
+    pins, others = floors(ROOT / "setup.cfg")
     assert {"matplotlib==3.10", "typer==0.15.4", "dp-accounting==0.6.*"} <= set(pins)
     assert len(pins) == len(SETUP["options"]["install_requires"].split())
     assert all(re.fullmatch(r"[\w-]+==[\d.]+(\.\*)?", pin) for pin in pins)
+    assert others == SETUP["options.extras_require"]["test"].split()
 
 
 def test_every_hint_and_page_spells_an_installation_in_one_way() -> None:

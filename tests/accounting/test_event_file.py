@@ -205,7 +205,7 @@ def test_ten_pure_events_add_up_at_delta_0_and_scale_exactly():
     assert noise_factor(events, 1.0, 0.0) == pytest.approx(10.986123, rel=1e-6)
 
 
-@pytest.mark.parametrize("epsilon", [1e-4, 1.0, 1000.0])
+@pytest.mark.parametrize("epsilon", [1e-4, 1.0, 100.0])
 @pytest.mark.parametrize(
     "event",
     [

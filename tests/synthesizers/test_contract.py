@@ -159,6 +159,12 @@ def test_a_fit_spends_at_most_its_budget_and_at_least_99_percent(synthesizer, ep
     check_shape(release.sample(20, seed=0), SCHEMA)
 
 
+def test_a_plan_takes_at_least_99_percent_of_a_large_budget_as_well(synthesizer):
+    accountant = Accountant(PrivacyBudget(20.0, 1e-6))
+    accountant.admit(synthesizer.name, synthesizer.charges(SCHEMA.domain))
+    assert 0.99 * 20.0 <= accountant.epsilon() <= 20.0
+
+
 def test_replacing_a_record_needs_noise_on_a_larger_sensitivity(synthesizer):
     moved, noise = [], []
     for adjacency in ADJACENCIES:
@@ -235,6 +241,7 @@ def test_measured_marginals_become_exact_as_epsilon_grows(synthesizer):
     worst = []
     for epsilon in (0.01, 1e3):
         release = synthesizer.fit(frame, schema, PrivacyBudget(epsilon, 1e-6), seed=0)
+        assert 0.99 * epsilon <= release.epsilon <= epsilon
         model = release.model
         gaps = []
         for clique in filter(None, measured(release.transcript)):

@@ -65,7 +65,7 @@ def test_weights_that_are_no_numbers_end_the_fit_whatever_the_loss_says(
 
 @pytest.mark.parametrize("kind", [DPGAN, DPCTGAN, MarginalGenerator])
 @pytest.mark.parametrize("rate", [10.0, 1e5, 1e20, 1e30])
-@pytest.mark.parametrize("steps", [1, 2, 55])
+@pytest.mark.parametrize("steps", [1, 55])
 def test_a_release_of_any_learning_rate_can_be_sampled_and_read_again(
     kind: type, rate: float, steps: int, tmp_path: Path
 ) -> None:

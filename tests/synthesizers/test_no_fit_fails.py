@@ -21,7 +21,7 @@ MOST_COLUMNS = {
     "aim": 6,
     "mwem": 10,
     "privbayes": 10,
-    "published_mst": 20,
+    "published_mst": 12,
     "pategan": 60,
     "patectgan": 60,
 }
@@ -57,10 +57,12 @@ def random_column(name: str, rows: int, rng: np.random.Generator) -> tuple[dict[
     return {"name": name, **column}, rng.choice(["a", "q", "r"], rows)
 
 
-def random_case(name: str, seed: int) -> tuple[Synthesizer, pd.DataFrame, Schema, PrivacyBudget]:
-    """A synthesizer of this name, a table of up to 700 columns and 50 rows, and a budget."""
+def random_case(
+    name: str, seed: int, most: int = 700
+) -> tuple[Synthesizer, pd.DataFrame, Schema, PrivacyBudget]:
+    """A synthesizer of this name, a table of up to ``most`` columns and 50 rows, and a budget."""
     rng = np.random.default_rng([seed, *name.encode()])
-    columns = int(min(np.exp(rng.uniform(0, np.log(700))), MOST_COLUMNS.get(name, 700)))
+    columns = int(min(np.exp(rng.uniform(0, np.log(most))), MOST_COLUMNS.get(name, most)))
     rows = int(rng.integers(0, 51))
     made = [random_column(f"c{i}", rows, rng) for i in range(columns)]
     frame = pd.DataFrame({one["name"]: cells for one, cells in made}, index=range(rows))
@@ -93,14 +95,14 @@ def end_well(
     assert release.epsilon <= budget.epsilon
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 @pytest.mark.parametrize("name", list(SYNTHESIZERS))
 def test_a_fit_of_any_domain_ends_well_or_is_refused_beforehand(name: str, seed: int) -> None:
-    end_well(*random_case(name, seed))
+    end_well(*random_case(name, seed, most=100))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 60))
+@pytest.mark.parametrize("seed", range(1, 60))
 @pytest.mark.parametrize("name", list(SYNTHESIZERS))
 def test_many_fits_of_any_domain_end_well_or_are_refused_beforehand(name: str, seed: int) -> None:
     end_well(*random_case(name, seed))

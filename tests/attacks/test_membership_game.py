@@ -127,7 +127,7 @@ def shared(tmp_path_factory):
 import json, os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import psutil
-from test_games import MembershipGame, PANEL, POOL, copies
+from test_membership_game import MembershipGame, PANEL, POOL, copies
 from joblib.externals.loky.backend import resource_tracker
 
 if __name__ == "__main__":
