@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth._version import __version__
-from dp_synth.accounting import Ledger, Plan, Slice
+from dp_synth.accounting import Ledger, Plan, Reservation
 from dp_synth.errors import CheckpointError, InputError
 from dp_synth.files import written_whole
 from dp_synth.readers import parse_json, read_arrays
@@ -177,7 +177,7 @@ class CheckpointWriter:
 
     checkpoint: Checkpoint
     fit: Mapping[str, object]
-    payer: Slice
+    payer: Reservation
     cells: DiscoveredDomain
     transcript: Sequence[Answer]
     state: State | None = None

@@ -14,8 +14,7 @@ from dp_synth.extensions import unknown
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.inference import Model
 from dp_synth.schema import Schema, numeric
-from dp_synth.schema.bins import Bins, after
-from dp_synth.schema.columns import DiscreteColumn, IdColumn
+from dp_synth.schema.columns import Bins, DiscreteColumn, IdColumn, after
 from dp_synth.schema.kinds import Coded, Draw, Style, decoded
 from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
 from dp_synth.schema.parsing import Cells, numbers_of

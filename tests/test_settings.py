@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -149,3 +149,32 @@ def test_a_number_of_an_event_that_is_a_text_is_named(kind: type) -> None:
     with pytest.raises(ValueError, match=r"^(.*) must .*, got '2'$") as raised:
         kind(**wrong)
     assert str(raised.value).split()[0] in wrong
+
+
+@dataclass(frozen=True)
+class Ranged:
+    """A class that states the ranges of its settings by name."""
+
+    rounds: int = 2
+    share: float = 0.5
+    LEAST: ClassVar = {"rounds": 2}
+    ABOVE: ClassVar = {"share": 0}
+    LARGEST: ClassVar = {"rounds": 9}
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"rounds": 1}, "rounds must be 2 or more, got 1"),
+        ({"rounds": 10}, "rounds must be at most 9, got 10"),
+        ({"share": 0.0}, "share must be above 0, got 0.0"),
+        ({"share": float("nan")}, "share must be above 0, got nan"),
+    ],
+)
+def test_a_range_that_a_class_states_is_kept(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Ranged(**wrong)
+    assert Ranged(9, 1e-300) == Ranged(rounds=9, share=1e-300)

@@ -106,7 +106,7 @@ class Accountant:
 
         It certifies what is released up to here: all of it was fixed in advance.
         """
-        to_come = {piece.name for piece in self._turns if not piece.taken}
+        to_come = {one.name for one in self._turns if not one.taken}
         kept = tuple(entry for entry in self.ledger.entries if entry.recipe not in to_come)
         return replace(self.ledger, entries=kept)
 
@@ -129,7 +129,7 @@ class Accountant:
         return self.ledger.odometer
 
     def left(self) -> float:
-        """Return what an adaptive root's filter has left, in its currency; crumbs are nothing."""
+        """Return what an adaptive root's filter has left; 0 of what is negligible."""
         rule = self._filter
         if rule is None:
             raise BudgetExceeded(
@@ -205,8 +205,8 @@ class Accountant:
         with self._alone():
             return self._of_its_kind(self._ready(plans, amount))
 
-    def repeat(self, piece: Reservation) -> Reservation:
-        """Return what ``piece`` was granted once more, charged to a ledger of its own.
+    def repeat(self, reservation: Reservation) -> Reservation:
+        """Return what ``reservation`` was granted once more, charged to a ledger of its own.
 
         Nothing is calibrated anew. ValueError unless this is a simulation, whose repeats are
         releases of their own.
@@ -215,7 +215,8 @@ class Accountant:
             raise ValueError("only a simulation's repeats are releases of their own")
         again = Accountant(self.budget, simulate=True)
         again.currency, again._empty = self.currency, self._empty
-        return again._reserve({piece.name: piece.plan}, piece.randomness)[piece.name]
+        name = reservation.name
+        return again._reserve({name: reservation.plan}, reservation.randomness)[name]
 
     def resume(
         self,
@@ -241,10 +242,10 @@ class Accountant:
                     f"no planned ledger on disk holds this reservation of {name!r}, so that it "
                     "cannot go on; nothing was released"
                 )
-            piece = Reservation(self, name, plan, randomness, reserved_at=reserved_at)
-            piece.count_in(entries)
-            self._admitted = [*(p for p in self._admitted if p.reserved_at != reserved_at), piece]
-            return piece
+            left = Reservation(self, name, plan, randomness, reserved_at=reserved_at)
+            left.count_in(entries)
+            self._admitted = [*(p for p in self._admitted if p.reserved_at != reserved_at), left]
+            return left
 
     def turn(
         self,
@@ -254,7 +255,7 @@ class Accountant:
         randomness: Randomness = "os",
         why: str = PLANNED,
     ) -> Reservation:
-        """Return the slice of the next planned recipe, which must be this one.
+        """Return the reservation of the next planned recipe, which must be this one.
 
         The first turn calibrates and reserves for all of them over ``domain``; later ones must
         be over the same. BudgetExceeded when it is another recipe's turn, or nobody's.
@@ -262,11 +263,11 @@ class Accountant:
         with self._alone():
             done = self._turns_before([recipe], domain)
             if not self._turns:
-                pieces = self._reserve(self._planned_turns(domain), randomness, why)
-                self._turns, self._domain = list(pieces.values()), domain
-            piece = self._turns[done]
-            piece.taken, piece.randomness = True, randomness
-            return piece
+                granted = self._reserve(self._planned_turns(domain), randomness, why)
+                self._turns, self._domain = list(granted.values()), domain
+            reservation = self._turns[done]
+            reservation.taken, reservation.randomness = True, randomness
+            return reservation
 
     def check_turns(self, recipes: Sequence[Recipe], domain: object) -> list[Plan]:
         """Return the plans of these recipes' turns, which come next, or raise; write nothing."""
@@ -277,7 +278,7 @@ class Accountant:
 
     def _turns_before(self, recipes: Sequence[Recipe], domain: object) -> int:
         """Return how many turns were taken; BudgetExceeded unless these recipes come next."""
-        done = sum(piece.taken for piece in self._turns)
+        done = sum(one.taken for one in self._turns)
         for place, recipe in enumerate(recipes, done):
             expected = self.planned[place][0] if place < len(self.planned) else None
             if expected != recipe or (self._turns and domain != self._domain):
@@ -365,8 +366,7 @@ class Accountant:
 
     def _refuse_latecomers(self, names: list[str], *, unless: bool = False) -> None:
         charged = bool(self.ledger.charges) or len(self.ledger.reservations) > sum(
-            len([part for part in piece.plan.parts.values() if part.count])
-            for piece in self._admitted
+            len([part for part in one.plan.parts.values() if part.count]) for one in self._admitted
         )
         if charged or (self._admitted and not unless):
             where = f" in {self._file.path}" if self._file else ""
@@ -388,14 +388,14 @@ class Accountant:
         lines = [line for own in each.values() for line in own]
         place = len(self.ledger.entries)
         self._write(lines)
-        pieces = {}
+        granted = {}
         for position, (name, plan) in enumerate(plans.items(), len(self._admitted)):
-            pieces[name] = Reservation(
+            granted[name] = Reservation(
                 self, called[name], plan, randomness, position=position, reserved_at=place
             )
             place += len(each[name])
-        self._admitted += pieces.values()
-        return pieces
+        self._admitted += granted.values()
+        return granted
 
     def _names(self, plans: dict[str, Plan]) -> dict[str, str]:
         """Return what the ledger calls each plan: another name where two would run into one."""
@@ -417,9 +417,9 @@ class Accountant:
         return plans
 
     def _record(self, entry: Entry, position: tuple[int, int]) -> None:
-        """Write a charge, first to disk, then to memory. Called by slices only.
+        """Write a charge, first to disk, then to memory. Called by reservations only.
 
-        BudgetExceeded where other slices, or other processes, have used up what was reserved.
+        BudgetExceeded where other reservations, or other processes, have used up what was reserved.
         """
         with self._alone():
             if self.currency is None and position < self._latest:
@@ -430,7 +430,7 @@ class Accountant:
             self._balance.follow(self._file.ledger.entries if self._file else self._entries)
             if why := self._balance.lacks(entry):
                 raise BudgetExceeded(
-                    f"{entry.why!r} asks for {entry.count}, but {why}: other slices or other "
+                    f"{entry.why!r} asks for {entry.count}, but {why}: other reservations or other "
                     "processes have used up the rest; nothing was released"
                 )
             self._write([entry])
@@ -507,11 +507,11 @@ class SubAccountant:
         """
         with self.root._lock:
             amount = self._whole(plans)
-            pieces = self.root.admit_jointly(plans, randomness=randomness, amount=amount, why=why)
+            granted = self.root.admit_jointly(plans, randomness=randomness, amount=amount, why=why)
             rule = self.root.ledger.filter
             assert rule is not None
-            self._spend(sum(rule.cost(piece.plan.events()) for piece in pieces.values()))
-        return pieces
+            self._spend(sum(rule.cost(one.plan.events()) for one in granted.values()))
+        return granted
 
     def check(self, plans: Plans) -> dict[str, Plan]:
         """Return what ``admit_jointly`` would grant, or raise as it would; write nothing."""

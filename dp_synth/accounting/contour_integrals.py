@@ -134,28 +134,27 @@ class ContourSum:
         return low, high
 
     def is_blurred(self, log_delta: float) -> bool:
-        """Whether rounding alone keeps bounds on epsilon so far apart that a lattice tells more.
+        """Whether errors alone keep bounds on epsilon so far apart that a lattice tells more.
 
-        Both bounds on log delta are off by that of the moment, and delta falls by no more than
-        epsilon rises.
+        Bounds on delta lie twice the level's error apart. A delta is convex in epsilon and at most
+        the root of the mean squared loss, so that it falls by no more than that over epsilon for
+        each unit.
         """
-        number, last = self._likely(log_delta)
-        tilt = RATIO ** (self._start + number)
-        slack = math.fsum(count * tilted(step, tilt).log_error for step, count in self.steps)
-        return slack * math.exp(log_delta) > FINE * last
+        level, end = self._likely(log_delta)
+        _, mean, variance = self.moments(0.0)
+        error = level.error * math.exp(min(level.log_moment - level.tilt * end, FAR))
+        return error > FINE * math.sqrt(variance + mean * mean)
 
     def epsilons(self, log_delta: float) -> tuple[float, float]:
         """Return a lower and an upper bound on the least epsilon >= 0 at a delta."""
-        number, last = self._likely(log_delta)
-        level = self._affordable(number, last)
-        last += 10 * math.sqrt(self.moments(level.tilt)[2])
-        upper = _first_where(lambda e: level.bounds(e)[1] <= log_delta, last)
+        level, end = self._likely(log_delta)
+        upper = _first_where(lambda e: level.bounds(e)[1] <= log_delta, end)
         nearby = upper * (1 - np.geomspace(4e-15, 1e-2, 60))
         larger = level.bounds(nearby)[0] > log_delta
         return float(nearby[np.argmax(larger)]) if larger.any() else 0.0, upper
 
-    def _likely(self, log_delta: float) -> tuple[int, float]:
-        """Return the level that tells where delta is so small, and about the epsilon there."""
+    def _likely(self, log_delta: float) -> tuple[Level, float]:
+        """Return the level that tells where delta is so small, and an epsilon beyond that."""
 
         def height(tilt: float) -> float:
             found = self.moments(tilt)[0] - log_delta - math.log(tilt) - math.log1p(tilt)
@@ -163,7 +162,8 @@ class ContourSum:
 
         number = self._lowest(height)
         last = max(height(RATIO ** (self._start + number)), 0.0)
-        return self._tame(number, last), last
+        level = self._affordable(self._tame(number, last), last)
+        return level, last + 10 * math.sqrt(self.moments(level.tilt)[2])
 
     def chernoff(self, epsilon: float, log_delta: float) -> bool:
         """Whether a moment alone shows that delta is smaller than this."""
@@ -347,7 +347,7 @@ class Contours:
 
         UnsupportedEvent where a lattice that is fine enough tells it better.
         """
-        if delta > 0 and all(each.is_blurred(math.log(delta)) for each in self.sums):
+        if delta > 0 and all(each.is_blurred(_log_below(delta)) for each in self.sums):
             raise UnsupportedEvent("a lattice tells more of these losses")
         lower, upper = self.epsilons(delta)
         if math.isfinite(upper) and upper - lower > FINE * upper:
@@ -358,10 +358,11 @@ class Contours:
         """Return a lower and an upper bound on the least epsilon >= 0 at ``delta``."""
         if not delta > 0:
             return math.inf, math.inf
-        lower, upper = self._between(math.log(delta) * (1 + 2 * UNIT))
+        log_delta = _log_below(delta)
+        lower, upper = self._between(log_delta)
         if upper - lower > SHARP * upper:
             with suppress(UnsupportedEvent):
-                low, high = self._careful._between(math.log(delta) * (1 + 2 * UNIT))
+                low, high = self._careful._between(log_delta)
                 lower, upper = max(lower, low), min(upper, high)
         if upper - lower > WIDEST / 10 * max(upper, WIDEST):
             raise UnsupportedEvent("a contour tells too little of these losses")
@@ -407,6 +408,11 @@ class Contours:
     def delta(self, epsilon: float) -> float:
         """Return an upper bound on delta at ``epsilon`` >= 0."""
         return float(self.deltas(np.array([epsilon]))[0])
+
+
+def _log_below(delta: float) -> float:
+    """Return the logarithm of a delta, rounded down."""
+    return math.log(delta) * (1 + 2 * UNIT)
 
 
 @lru_cache(maxsize=8)

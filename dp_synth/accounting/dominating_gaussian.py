@@ -14,14 +14,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from dp_synth.accounting.budget import ROUNDING, bisect, gaussian_bounds, gaussian_deltas
-from dp_synth.accounting.privacy_profile import PrivacyCurve
 from dp_synth.types import Floats
 
+if TYPE_CHECKING:
+    from dp_synth.accounting.privacy_profile import PrivacyCurve
+
+POINTS_OF_ONE = 2000  # at which a choice, or a pure event, is compared with a Gaussian
 POINTS_OF_ROUND = 400  # at which a choice and its answer are
 POINTS = 500  # at which a composed curve is compared with a Gaussian's
 STEPS_OF_CHOICE = 300  # within the range of a choice, between which its worst loss is rounded up
@@ -175,22 +179,24 @@ def dominating_mu(epsilons: Floats, deltas: Floats, log_complements: Floats | No
     return bisect(dominates, high, low, NARROW)
 
 
-def pure_mu(epsilon: float, points: int) -> float:
-    """Return the least mu that dominates every ``epsilon``-DP mechanism, compared at so many."""
-    at = np.linspace(0.0, epsilon, points + 1)
+@lru_cache(maxsize=256)
+def pure_mu(epsilon: float) -> float:
+    """Return the least mu that dominates every ``epsilon``-DP mechanism, rounded up."""
+    at = np.linspace(0.0, epsilon, POINTS_OF_ONE + 1)
     scale = 1 + math.exp(-epsilon)
     deltas = -np.expm1(at - epsilon) / scale * (1 + ROUNDING)
     logs = np.logaddexp(-epsilon, at - epsilon) - math.log(scale)
     return dominating_mu(at, deltas, logs - ROUNDING * (1 + epsilon))
 
 
-def selection_mu(range_: float, points: int) -> float:
-    """Return the least mu that dominates every selection of this range, compared at so many.
+@lru_cache(maxsize=256)
+def selection_mu(range_: float) -> float:
+    """Return the least mu that dominates every selection of this range, rounded up.
 
     Its delta is (1 - x)**2 / (1 - exp(-range)) with x = exp((e - range) / 2), so that the
     complement is (x * (2 - x) - exp(-range)) / (1 - exp(-range)).
     """
-    at = np.linspace(0.0, range_, points + 1)
+    at = np.linspace(0.0, range_, POINTS_OF_ONE + 1)
     x, whole = np.exp((at - range_) / 2), -math.expm1(-range_)
     deltas = np.expm1((at - range_) / 2) ** 2 / whole * (1 + ROUNDING)
     # x * (2 - x) - exp(-range) with both factors of exp(-range) taken apart: x >= exp(-range / 2)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from fractions import Fraction
 from numbers import Real
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, get_args
+from operator import eq, ge, le, mul, truediv
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from dp_synth.accounting.budget import FilterKind, PrivacyBudget
+from dp_synth.accounting.dominating_gaussian import amount_of_round, pure_mu, selection_mu
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.formatting import rounded_down, rounded_up
 from dp_synth.settings import check_settings
@@ -23,15 +26,25 @@ Fields = dict[str, str | float]
 VoteNoise = Literal["gaussian", "laplace", "gumbel"]
 
 MOST_ROWS = 200  # of one unit, that may each be drawn
+Compared = dict[str, Callable[[Any, Any], bool]]
+
+SCALED: dict[str, Callable[[float, float], float]] = {
+    **dict.fromkeys(("noise_multiplier", "scale", "stddev"), mul),
+    "epsilon": truediv,
+    "rho": lambda rho, factor: rho / factor / factor,
+}
+"""What becomes of each number of an event whose noise is multiplied by a factor."""
+
 MOST_COUNTED = 10_000_000  # steps, teachers, or the whole numbers by which an answer moves
 
 
 class Mechanism:
     """What is asked of every event; a kind says where it is more than here."""
 
-    noise_field: ClassVar[str] = ""  # the field in proportion to the noise
     by_curve: ClassVar[bool] = False  # whether its losses are known by a privacy curve alone
     filter_kind: ClassVar[FilterKind | None] = None  # of the filter that a single one may stand for
+    compared: ClassVar[Compared] = {}  # how fields of an answer that costs no more are: else equal
+    ignored: ClassVar[set[str]] = {"steps"}  # fields that say nothing of the cost of one answer
 
     if TYPE_CHECKING:
 
@@ -54,6 +67,11 @@ class Mechanism:
     def rho_at_most(self) -> float | None:
         """Upper bound on the cost in zCDP, however loose; None where there is none."""
         return self.rho
+
+    @property
+    def squared_mu(self) -> float | None:
+        """Cost in Gaussian DP, of a mu that dominates it; None where none is known of it alone."""
+        return None
 
     @property
     def pure_epsilon(self) -> Fraction | None:
@@ -93,7 +111,7 @@ class Mechanism:
     @property
     def spread(self) -> float:
         """About half the variance of its loss."""
-        return math.inf if self.rho is None else self.rho
+        return math.inf if self.untold.rho is None else self.untold.rho
 
     @property
     def loss_unit(self) -> float:
@@ -108,16 +126,25 @@ class Mechanism:
 
     def covers(self, event: Event) -> bool:
         """Return whether one answer of an event is of this kind and costs no more than one here."""
-        return event.once == self.once
+        if type(event) is not type(self):
+            return False
+        for name in {each.name for each in fields(event)} - self.ignored:
+            holds: Callable[[Any, Any], bool] = self.compared.get(name, eq)
+            if not holds(getattr(event, name), getattr(self, name)):
+                return False
+        return True
 
     def scaled(self, factor: float) -> Self:
         """Return the event with all noise multiplied by ``factor``; InputError where it has none.
 
         What has nothing to hide, or hides nothing, stays as it is.
         """
-        if not (name := self.noise_field):
-            return self
-        return replace(self, **{name: getattr(self, name) * factor})  # type: ignore[type-var]
+        more = {
+            each.name: SCALED[each.name](getattr(self, each.name), factor)
+            for each in fields(self._itself)
+            if each.name in SCALED
+        }
+        return replace(self, **more)  # type: ignore[type-var]
 
     def unfit(self, budget: PrivacyBudget) -> str:
         """Return why it does not hold for neighbours of this budget; empty where it does."""
@@ -136,8 +163,9 @@ class Gaussian(Mechanism):
     under the adjacency in force; it alone decides the privacy loss.
     """
 
-    noise_field: ClassVar[str] = "noise_multiplier"
     filter_kind: ClassVar[FilterKind | None] = "gdp"
+    compared: ClassVar[Compared] = {"noise_multiplier": ge}
+    ignored: ClassVar[set[str]] = {"sensitivity"}
 
     noise_multiplier: float
     sensitivity: float
@@ -153,14 +181,15 @@ class Gaussian(Mechanism):
         return 0.5 / self.noise_multiplier / self.noise_multiplier
 
     @property
+    def squared_mu(self) -> float:
+        """Cost in Gaussian DP: its own."""
+        return self.noise_multiplier**-2
+
+    @property
     def label(self) -> str:
         """Its stddev and sensitivity."""
         moved = rounded_up(self.sensitivity)
         return f"gaussian, stddev {rounded_down(self.stddev)}, sensitivity {moved}"
-
-    def covers(self, event: Event) -> bool:
-        """Whether the other has as much noise: sensitivities are counted in it."""
-        return isinstance(event, Gaussian) and event.noise_multiplier >= self.noise_multiplier
 
 
 @dataclass(frozen=True)
@@ -173,6 +202,7 @@ class Selection(Mechanism):
     """
 
     by_curve: ClassVar[bool] = True
+    compared: ClassVar[Compared] = {"epsilon": le}
 
     epsilon: float
 
@@ -180,6 +210,11 @@ class Selection(Mechanism):
     def rho(self) -> float:
         """Cost in zCDP (Cesar & Rogers 2021, Lemma 3.4)."""
         return self.epsilon * self.epsilon / 8
+
+    @property
+    def squared_mu(self) -> float:
+        """Cost in Gaussian DP, rounded up."""
+        return selection_mu(self.epsilon) ** 2
 
     @property
     def pure_epsilon(self) -> Fraction:
@@ -190,14 +225,6 @@ class Selection(Mechanism):
     def label(self) -> str:
         """Its range."""
         return f"selection, loss range {rounded_up(self.epsilon)}"
-
-    def covers(self, event: Event) -> bool:
-        """Whether the other has no larger a range."""
-        return isinstance(event, Selection) and event.epsilon <= self.epsilon
-
-    def scaled(self, factor: float) -> Selection:
-        """Return the selection with its range divided by ``factor``."""
-        return Selection(self.epsilon / factor)
 
 
 @dataclass(frozen=True)
@@ -227,6 +254,15 @@ class Round(Mechanism):
         return self.choice.rho + self.answer.rho
 
     @property
+    def squared_mu(self) -> float:
+        """Cost in Gaussian DP, the least that is known: of both together, or of each apart."""
+        together = amount_of_round(self.epsilon, self.noise_multiplier)
+        alone = self.answer.squared_mu
+        if alone < 1 and together < alone + 1.5 * 2 * self.choice.rho:  # a choice alone costs more
+            return together
+        return min(together, alone + self.choice.squared_mu)
+
+    @property
     def outputs(self) -> tuple[Event, ...]:
         """The choice and the answer."""
         return self.choice, self.answer
@@ -237,10 +273,6 @@ class Round(Mechanism):
         noise = f"noise multiplier {rounded_down(self.noise_multiplier)}"
         return f"{self.choice.label}, with the answer that comes next, {noise}"
 
-    def scaled(self, factor: float) -> Round:
-        """Return the round with the range divided, and the noise multiplied, by ``factor``."""
-        return Round(self.epsilon / factor, self.noise_multiplier * factor)
-
 
 @dataclass(frozen=True)
 class Laplace(Mechanism):
@@ -249,8 +281,6 @@ class Laplace(Mechanism):
     A change spread over several numbers is charged as one event for each of them, or all at
     once as ``Pure(total change / scale)``.
     """
-
-    noise_field: ClassVar[str] = "scale"
 
     scale: float
     sensitivity: float
@@ -281,8 +311,6 @@ class DiscreteGaussian(Mechanism):
     charged as one event each.
     """
 
-    noise_field: ClassVar[str] = "stddev"
-
     stddev: float
     sensitivity: int
 
@@ -304,8 +332,6 @@ class DiscreteLaplace(Mechanism):
     The noise takes the value k with a chance proportional to exp(-abs(k) / scale). Several
     numbers that move at once are charged as in ``Laplace``.
     """
-
-    noise_field: ClassVar[str] = "scale"
 
     scale: float
     sensitivity: int
@@ -336,7 +362,7 @@ class SampledGaussian(Mechanism):
     which are added or removed, or where ``replaced`` exchanged for as many others.
     """
 
-    noise_field: ClassVar[str] = "noise_multiplier"
+    compared: ClassVar[Compared] = {"noise_multiplier": ge, "rate": le, "rows": le}
 
     noise_multiplier: float
     rate: float
@@ -374,13 +400,6 @@ class SampledGaussian(Mechanism):
         """A single step."""
         return replace(self, steps=1)
 
-    def covers(self, event: Event) -> bool:
-        """Whether the other has as much noise, no higher a rate and no more rows of a unit."""
-        if not isinstance(event, SampledGaussian) or event.replaced != self.replaced:
-            return False
-        noisy_enough = event.noise_multiplier >= self.noise_multiplier
-        return noisy_enough and event.rate <= self.rate and event.rows <= self.rows
-
     def unfit(self, budget: PrivacyBudget) -> str:
         """Return why it is not for units of a budget."""
         if self.rows >= budget.max_rows and self.replaced == (budget.adjacency != "add_remove"):
@@ -397,8 +416,6 @@ class TruncatedGaussian(Mechanism):
     order, or a random subset, that does not depend on who is drawn.
     """
 
-    noise_field: ClassVar[str] = "noise_multiplier"
-
     noise_multiplier: float
     rate: float
     steps: int
@@ -406,9 +423,8 @@ class TruncatedGaussian(Mechanism):
     max_records: int
 
     def __post_init__(self) -> None:
-        _counted("max_batch", self.max_batch)
-        _counted("max_records", self.max_records)
         _ = self.sampled
+        super().__post_init__()
 
     @property
     def sampled(self) -> SampledGaussian:
@@ -458,7 +474,8 @@ class ThresholdedGaussian(Mechanism):
     hold. It is all that comes on top of the Gaussian (proof in ``mechanisms.partitions``).
     """
 
-    noise_field: ClassVar[str] = "noise_multiplier"
+    compared: ClassVar[Compared] = {"noise_multiplier": ge, "delta": le}
+    ignored: ClassVar[set[str]] = {"sensitivity"}
 
     noise_multiplier: float
     sensitivity: float
@@ -491,20 +508,9 @@ class ThresholdedGaussian(Mechanism):
         return self.counted
 
     @property
-    def spread(self) -> float:
-        """That of the noisy counts."""
-        return self.counted.rho
-
-    @property
     def label(self) -> str:
         """The counts' noise, and the chance."""
         return f"thresholded {self.counted.label}, delta {rounded_up(self.delta)}"
-
-    def covers(self, event: Event) -> bool:
-        """Whether the other has as much noise and no larger a chance."""
-        if not isinstance(event, ThresholdedGaussian):
-            return False
-        return event.noise_multiplier >= self.noise_multiplier and event.delta <= self.delta
 
 
 @dataclass(frozen=True)
@@ -516,7 +522,7 @@ class PartitionSelection(Mechanism):
     which the neighbouring table does not hold. Its curve is that of `partition_selection`.
     """
 
-    noise_field: ClassVar[str] = "noise_multiplier"
+    compared: ClassVar[Compared] = {"noise_multiplier": ge, "delta": le}
 
     noise_multiplier: float
     delta: float
@@ -541,20 +547,9 @@ class PartitionSelection(Mechanism):
         return self.delta
 
     @property
-    def attained(self) -> Event:
-        """Itself: nothing bounds it from below apart."""
-        return self
-
-    @property
     def label(self) -> str:
         """That of the counts, which are not seen."""
         return f"selected by {self.thresholded.label}"
-
-    def covers(self, event: Event) -> bool:
-        """Whether the other has as much noise and no larger a chance."""
-        if not isinstance(event, PartitionSelection):
-            return False
-        return self.thresholded.covers(event.thresholded)
 
 
 @dataclass(frozen=True)
@@ -567,18 +562,15 @@ class NoisyVote(Mechanism):
     true of the teachers is said in ``dp_synth.accounting.pate``.
     """
 
-    noise_field: ClassVar[str] = "scale"
     by_curve: ClassVar[bool] = True
+    compared: ClassVar[Compared] = {"scale": ge}
 
     noise: VoteNoise
     scale: float
     teachers: int
 
     def __post_init__(self) -> None:
-        if self.noise not in get_args(VoteNoise):
-            raise ValueError(
-                f"noise must be one of {', '.join(get_args(VoteNoise))}, got {self.noise!r}"
-            )
+        check_settings(self)
         super().__post_init__()
 
     @property
@@ -589,13 +581,6 @@ class NoisyVote(Mechanism):
         winner under gumbel noise is a softmax whose log-odds move by 2 / scale.
         """
         return (0.5 if self.noise == "gumbel" else 1.0) / self.scale**2
-
-    def covers(self, event: Event) -> bool:
-        """Whether the other has as much of the same noise, and as many teachers."""
-        if not isinstance(event, NoisyVote):
-            return False
-        alike = (event.noise, event.teachers) == (self.noise, self.teachers)
-        return alike and event.scale >= self.scale
 
     def unfit(self, budget: PrivacyBudget) -> str:
         """Return why it is not for units of a budget."""
@@ -615,13 +600,14 @@ class Pure(Mechanism):
         return self.epsilon**2 / 2
 
     @property
+    def squared_mu(self) -> float:
+        """Cost in Gaussian DP, rounded up."""
+        return pure_mu(self.epsilon) ** 2
+
+    @property
     def pure_epsilon(self) -> Fraction:
         """Its epsilon."""
         return Fraction(self.epsilon)
-
-    def scaled(self, factor: float) -> Pure:
-        """Return the event with its epsilon divided by ``factor``."""
-        return Pure(self.epsilon / factor)
 
 
 @dataclass(frozen=True)
@@ -667,10 +653,6 @@ class ZeroConcentrated(Mechanism):
         """A Gaussian."""
         return Gaussian(1 / math.sqrt(2 * self.rho) * (1 + 1e-15), 1.0)
 
-    def scaled(self, factor: float) -> ZeroConcentrated:
-        """Return the event with its rho divided by the square of ``factor``."""
-        return ZeroConcentrated(self.rho / factor / factor)
-
 
 @dataclass(frozen=True)
 class NonPrivate(Mechanism):
@@ -693,10 +675,8 @@ class NonPrivate(Mechanism):
 class NoOp(Mechanism):
     """Something read that no private record can change; it costs nothing."""
 
-    @property
-    def rho(self) -> float:
-        """Nothing."""
-        return 0.0
+    rho: ClassVar[float] = 0.0
+    squared_mu: ClassVar[float] = 0.0
 
 
 Event = (
@@ -744,6 +724,12 @@ def __getattr__(name: str) -> type:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     warnings.warn(f"{name} is now {before[name].__name__}", DeprecationWarning, stacklevel=2)
     return before[name]
+
+
+def gaussian_precision(sequence: Iterable[tuple[Event, int]]) -> float:
+    """Return the square of the mu that all Gaussians of a sequence amount to."""
+    gaussians = [(e.noise_multiplier, count) for e, count in sequence if isinstance(e, Gaussian)]
+    return sum(count / multiplier / multiplier for multiplier, count in gaussians)
 
 
 def event_to_fields(event: Event) -> Fields:

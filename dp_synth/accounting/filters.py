@@ -29,19 +29,13 @@ from dp_synth.accounting.budget import (
     zcdp_epsilon,
     zcdp_rho,
 )
-from dp_synth.accounting.dominating_gaussian import (
-    amount_of_round,
-    least_amount,
-    pure_mu,
-    selection_mu,
-)
+from dp_synth.accounting.dominating_gaussian import least_amount
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
     NonPrivate,
     NoOp,
     Pure,
-    Round,
     Selection,
     ZeroConcentrated,
 )
@@ -65,7 +59,6 @@ NO_DELTA = (
     "releasing categories of open columns has a delta of its own, which a filter cannot pay; list "
     "their categories, or use a planned budget; nothing was released"
 )
-POINTS = 2000  # at which a Gaussian curve is compared with another
 
 
 @dataclass(frozen=True)
@@ -104,15 +97,26 @@ class Filter:
         return replace(compose([(event, 1)]), beside=self.apart)
 
     def epsilon_within(self, amount: float) -> float:
-        """Return the largest epsilon that a budget of this amount may ask for, rounded down."""
-        return epsilon_within(amount, self.budget.delta, self.currency, self.apart)
+        """Return the largest epsilon, but for 1e-5, that a budget of this amount may ask for.
+
+        >>> rule = Filter(PrivacyBudget(1.0, 1e-6), "zcdp")
+        >>> round(rule.epsilon_within(rule.limit), 4)
+        1.0
+        """
+        whole, back = self.epsilon_for(amount), 1e-6
+        while (found := whole * (1 - back)) and self.amount(found) > amount:
+            back *= 2
+        return found
 
     def epsilon_for(self, amount: float) -> float:
         """Return about the least epsilon whose filter has room for ``amount``.
 
         Of plans that leave something out it is an estimate: their amounts depend on it a little.
         """
-        return epsilon_of(amount, self.budget.delta, self.currency, self.apart)
+        left = _without(self.apart, self.budget.delta)
+        if self.currency == "zcdp":
+            return zcdp_epsilon(amount, left)
+        return gaussian_epsilon(math.sqrt(amount), left)
 
     def odometer(self, amount: float) -> float:
         """Return an epsilon of what was released while ``amount`` was spent, whenever one stops.
@@ -129,7 +133,7 @@ class Filter:
             return math.inf
         delta = (self.budget.delta - self.apart) / STEPS
         most = self.limit * (step / STEPS) ** 2 * (1 + 1e-8)  # above what rounds to that step
-        return epsilon_of(most, delta, self.currency)
+        return Filter(replace(self.budget, delta=delta), self.currency).epsilon_for(most)
 
 
 @lru_cache(maxsize=1024)
@@ -191,17 +195,19 @@ def cost(event: Event, currency: FilterKind) -> float:
         )
     if event.told:
         raise UnsupportedEvent(NO_DELTA)
-    amount = event.rho if currency == "zcdp" else _squared_mu(event)
+    amount = event.rho if currency == "zcdp" else event.squared_mu
     if amount is None:
         raise UnsupportedEvent(f"no {currency} cost is known of {event!r}")
     return amount
 
 
-def paid_for(event: Gaussian, due: Sequence[float]) -> int:
+def paid_for(event: Event, count: int, due: Sequence[float]) -> int:
     """Return the place of the answer, among those that rounds have paid for, that this one is.
 
-    -1 when there is none of as little noise.
+    -1 when there is none of as little noise, and for what is no single Gaussian answer.
     """
+    if not isinstance(event, Gaussian) or count != 1:
+        return -1
     places = (i for i, least in enumerate(due) if event.noise_multiplier >= least)
     return next(places, -1)
 
@@ -227,58 +233,6 @@ def limit(budget: PrivacyBudget, currency: FilterKind, apart: float = 0.0) -> fl
     return (low * (1 - 1e-9)) ** 2  # clear of rounding on the way back to epsilon
 
 
-def epsilon_within(amount: float, delta: float, currency: FilterKind, apart: float = 0.0) -> float:
-    """Return an epsilon whose `limit` at ``delta`` is at most ``amount``, the largest but for 1e-5.
-
-    >>> round(epsilon_within(limit(PrivacyBudget(1.0, 1e-6), "zcdp"), 1e-6, "zcdp"), 4)
-    1.0
-    """
-    whole, back = epsilon_of(amount, delta, currency, apart), 1e-6
-    while (found := whole * (1 - back)) and (
-        limit(PrivacyBudget(found, delta), currency, apart) > amount
-    ):
-        back *= 2
-    return found
-
-
-def epsilon_of(amount: float, delta: float, currency: FilterKind, apart: float = 0.0) -> float:
-    """Return the epsilon that an amount costs at ``delta``, with ``apart`` of it, rounded up."""
-    left = _without(apart, delta)
-    if currency == "zcdp":
-        return zcdp_epsilon(amount, left)
-    return gaussian_epsilon(math.sqrt(amount), left)
-
-
 def _without(apart: float, delta: float) -> float:
     """Return what of ``delta`` is left beside a part that is set apart, rounded down."""
     return (delta - apart) / (1 - apart) * (1 - ROUNDING) if apart else delta
-
-
-def _squared_mu(event: Event) -> float | None:
-    match event:
-        case NoOp():
-            return 0.0
-        case Gaussian():
-            return event.noise_multiplier**-2
-        case Round():
-            return _amount_of_round(event)
-        case Selection():
-            return _dominating_mu(event.epsilon, pure=False) ** 2
-        case Pure():
-            return _dominating_mu(event.epsilon, pure=True) ** 2
-    return None
-
-
-def _amount_of_round(event: Round) -> float:
-    """Return the least amount that is known of a round: of both together, or of each apart."""
-    together = amount_of_round(event.epsilon, event.noise_multiplier)
-    alone = cost(event.answer, "gdp")
-    if alone < 1 and together < alone + 1.5 * 2 * event.choice.rho:  # a choice alone costs more
-        return together
-    return min(together, alone + cost(event.choice, "gdp"))
-
-
-@lru_cache(maxsize=256)
-def _dominating_mu(epsilon: float, *, pure: bool) -> float:
-    """Return the least mu whose Gaussian curve is nowhere below that of an event, rounded up."""
-    return pure_mu(epsilon, POINTS) if pure else selection_mu(epsilon, POINTS)

@@ -521,9 +521,7 @@ class _Filter:
 
     def _answer(self, charge: Entry) -> int:
         """Return which answer that a round has paid for a charge is of; -1 for none."""
-        if not isinstance(charge.event, Gaussian) or charge.count != 1:
-            return -1
-        return paid_for(charge.event, self.due)
+        return paid_for(charge.event, charge.count, self.due)
 
     def _cost(self, entry: Entry) -> float:
         try:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,6 @@ from dp_synth.accounting.contour_integrals import contours
 from dp_synth.accounting.discretization import (
     LARGEST_LOSS,
     NODES,
-    PIECES,
     SLACK,
     UNIT,
     WEIGHTS,
@@ -42,6 +42,7 @@ from dp_synth.accounting.events import (
     Pure,
     SampledGaussian,
     Selection,
+    gaussian_precision,
 )
 from dp_synth.accounting.fft_composition import (
     OUTSIDE,
@@ -53,8 +54,18 @@ from dp_synth.accounting.fft_composition import (
     undone,
 )
 from dp_synth.accounting.pate import log_chances
-from dp_synth.accounting.pld import TAIL, check_gaussian, check_size, event_by_event
-from dp_synth.accounting.subsampled_gaussian import REACH, log_ratio, pieces
+from dp_synth.accounting.pld import (
+    TAIL,
+    between_ends,
+    check_gaussian,
+    discrete_gaussian_losses,
+    discrete_laplace_losses,
+    event_by_event,
+    laplace_ends,
+    laplace_pieces,
+    response_losses,
+)
+from dp_synth.accounting.subsampled_gaussian import REACH, at_added, at_removed, pieces
 from dp_synth.errors import UnsupportedEvent
 from dp_synth.types import Floats
 
@@ -136,29 +147,17 @@ def low_dots(
         case DiscreteGaussian():
             return ([(_discrete_gaussian(event, step), 1)],)
         case DiscreteLaplace():
-            rate, shift = 1 / event.scale, event.sensitivity
-            check_size(rate * shift, shift)
-            noise = np.arange(shift + 1, dtype=np.float64)
-            chances = np.exp(-rate * noise)
-            chances[1:-1] *= -math.expm1(-rate)
-            values = rate * (shift - 2 * noise)
-            return ([(of_atoms(values, chances / (1 + math.exp(-rate)), 0.0, step), 1)],)
+            return ([(of_atoms(*discrete_laplace_losses(event), 0.0, step), 1)],)
         case Pure():
-            return ([(_response(event.epsilon, 0.0, step), 1)],)
+            return ([(of_atoms(*response_losses(event.epsilon, 0.0), 0.0, step), 1)],)
         case Approximate():
-            return ([(_response(event.epsilon, event.delta, step), 1)],)
+            losses = response_losses(event.epsilon, event.delta)
+            return ([(of_atoms(*losses, event.delta, step), 1)],)
         case Selection():
             return ([(_choice(event.epsilon, share, step), 1)],)
         case NoisyVote():
             return ([(_vote(event, share, step), 1)],)
     raise UnsupportedEvent(f"nothing bounds {event!r} from below")
-
-
-def _response(epsilon: float, delta: float, step: float) -> LowDots:
-    chance = (1 - delta) / (1 + math.exp(-epsilon))
-    values = np.array([epsilon, -epsilon])
-    chances = np.array([chance, chance * math.exp(-epsilon)])
-    return of_atoms(values, chances, delta, step)
 
 
 def _choice(range_: float, share: float, step: float) -> LowDots:
@@ -180,13 +179,8 @@ def _vote(event: NoisyVote, share: float, step: float) -> LowDots:
 
 
 def _discrete_gaussian(event: DiscreteGaussian, step: float) -> LowDots:
-    shift, variance = event.sensitivity, event.stddev**2
-    reach = math.ceil((REACH + 1) * event.stddev) + 1
-    check_size(shift * (shift + 2 * reach) / (2 * variance), 2 * reach)
-    noise = np.arange(-reach, reach + 1, dtype=np.float64)
-    chances = np.exp(-(noise**2) / (2 * variance))
-    chances *= (1 - ROUNDING) / chances.sum() * (1 - TAIL)
-    return of_atoms(shift * (shift - 2 * noise) / (2 * variance), chances, 0.0, step)
+    losses, weights = discrete_gaussian_losses(event)
+    return of_atoms(losses, weights * ((1 - ROUNDING) / weights.sum() * (1 - TAIL)), 0.0, step)
 
 
 def _gaussian(
@@ -197,33 +191,21 @@ def _gaussian(
         raise UnsupportedEvent("nothing bounds sums of several rows of a unit from below")
     mu = 1 / event.noise_multiplier
     check_gaussian(mu, rate, steps, step / 2)
-
-    def removed(y: Floats) -> tuple[Floats, Floats]:
-        values = log_ratio(mu, rate, y)
-        return values, np.exp(values - y * y / 2) / math.sqrt(2 * math.pi)
-
-    def added(y: Floats) -> tuple[Floats, Floats]:
-        return -log_ratio(mu, rate, -y), np.exp(-y * y / 2) / math.sqrt(2 * math.pi)
-
     points, halves = pieces(mu, rate, step / 2, mu + REACH)
-    first = [(of_density(points, halves, removed, step), steps)]
+    first = [(of_density(points, halves, partial(at_removed, mu, rate), step), steps)]
     if rate == 1:
         return (first,)
     points, halves = pieces(mu, rate, step / 2, REACH)
-    return first, [(of_density(-points[::-1], -halves[::-1] - 1, added, step), steps)]
+    added = of_density(-points[::-1], -halves[::-1] - 1, partial(at_added, mu, rate), step)
+    return first, [(added, steps)]
 
 
 def _laplace(event: Laplace, step: float) -> list[tuple[LowDots, int]]:
     """One of three laws, told which: both ends, or between them."""
-    most = event.sensitivity / event.scale
-    check_size(most, 4 * most / step)
-    inner = np.arange(math.ceil(-2 * most / step), math.floor(2 * most / step) + 1) * step / 2
-    even = np.linspace(-most, most, math.ceil(2 * most * PIECES) + 1)
-    points = np.unique(np.concatenate([even, np.clip(inner, -most, most)]))
-    halves = np.floor((points[1:] + points[:-1]) / step).astype(np.int64)
-    between = of_density(points, halves, lambda x: (x, np.exp((x - most) / 2) / 4), step)
-    ends = np.array([0.5, math.exp(-most) / 2])
-    atoms = of_atoms(np.array([most, -most]), ends, 0.0, step)
+    points, halves = laplace_pieces(event, step / 2)
+    most = float(points[-1])
+    between = of_density(points, halves, partial(between_ends, most), step)
+    atoms = of_atoms(*laplace_ends(most), 0.0, step)
     shift = max(between.shift, atoms.shift)
     total = atoms.dots.with_more(between.dots)
     lower = Dots(step, total.first, total.chances * (1 - 4 * SLACK), 0.0)
@@ -292,18 +274,12 @@ def from_below(
     ``share`` as in ``low_dots``. UnsupportedEvent where nothing bounds an event from below.
     """
     directions: list[list[tuple[LowDots, int]]] = [[], []]
-    precision = 0.0
     for event, count in sequence:
-        match event:
-            case NoOp():
-                continue
-            case Gaussian():
-                precision += count / event.noise_multiplier**2
-            case _:
-                found = low_dots(event, step, share)
-                for way, parts in zip(directions, (found[0], found[-1]), strict=True):
-                    way += [(dots, times * count) for dots, times in parts]
-    if precision:
+        if not isinstance(event, Gaussian | NoOp):
+            found = low_dots(event, step, share)
+            for way, parts in zip(directions, (found[0], found[-1]), strict=True):
+                way += [(dots, times * count) for dots, times in parts]
+    if precision := gaussian_precision(sequence):
         shares = math.ceil(precision / LARGEST_LOSS)
         (parts,) = low_dots(Gaussian(math.sqrt(shares / precision) * (1 + 8 * UNIT), 1.0), step)
         directions = [[*way, (parts[0][0], shares)] for way in directions]
@@ -345,13 +321,9 @@ def least_delta(sequence: Sequence, epsilon: float, upper: float) -> float:
 
 def _mu(sequence: Sequence) -> float | None:
     """Return what all events amount to as one Gaussian, rounded down; None if not all do."""
-    precision = 0.0
-    for event, count in sequence:
-        if isinstance(event, Gaussian):
-            precision += count / event.noise_multiplier / event.noise_multiplier
-        elif not isinstance(event, NoOp):
-            return None
-    return math.sqrt(precision) * (1 - 1e-15 * (2 + len(sequence)))
+    if not all(isinstance(event, Gaussian | NoOp) for event, _ in sequence):
+        return None
+    return math.sqrt(gaussian_precision(sequence)) * (1 - 1e-15 * (2 + len(sequence)))
 
 
 def _least_of_gaussian(mu: float, delta: float, upper: float) -> float:

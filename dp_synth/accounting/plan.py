@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound="Part")
 
 LARGEST_NOISE = 2.0**32  # in units of an answer: more is never drawn
+NOISES = ("noise_multiplier", "scale")  # what is found of parts that add noise
 MIN_SIGNAL = 0.01  # standard deviations by which all answers of a part must be able to move
 BITS_GAIN = 1.5
 """Times the zCDP cost of noisy counts that one bit of each is worth, of the same privacy loss."""
@@ -92,7 +93,7 @@ class Part:
     @property
     def noise_scale(self) -> float:
         """Scale of its noise over the sensitivity, infinite before it is found; 0 of choices."""
-        return 0.0
+        return getattr(self, self.found) or math.inf if self.found in NOISES else 0.0
 
     def at(self, rho: float) -> Self:
         """Return this part with the noise at which all of it costs ``rho`` in zCDP."""
@@ -107,8 +108,14 @@ class Part:
         return self
 
     def max_noise(self, budget: PrivacyBudget) -> float:
-        """Return the noise from which on it cannot say anything; infinite for choices."""
-        return math.inf
+        """Return the noise from which on it cannot say anything; infinite for choices.
+
+        Here more than is ever drawn, in units of the answer's sensitivity.
+        """
+        if self.found not in NOISES:
+            return math.inf
+        moved = 1.0 if budget.adjacency == "add_remove" else math.sqrt(2.0)
+        return LARGEST_NOISE / (moved * budget.max_rows)
 
     def rho_at(self, noise: float) -> float:
         """Return the zCDP cost at which `at` finds this noise; 0 where it is infinite."""
@@ -143,11 +150,6 @@ class Gaussians(Part):
     name: str = ""
     count_records: bool = False
 
-    @property
-    def noise_scale(self) -> float:
-        """The noise multiplier."""
-        return self.noise_multiplier or math.inf
-
     def event(self, sensitivity: float = 1.0) -> Gaussian:
         """Return what one answer of this part will be charged as."""
         return Gaussian(self._known(), sensitivity)
@@ -156,10 +158,6 @@ class Gaussians(Part):
         """Return the part without answers that the budget makes public: numbers of records."""
         public = self.count_records and budget.records_are_public
         return replace(self, count=0) if public else self
-
-    def max_noise(self, budget: PrivacyBudget) -> float:
-        """Return more noise than is ever drawn, in units of the answer's sensitivity."""
-        return _largest(budget)
 
     def _found_at(self, rho: float) -> float:
         return math.sqrt(self.count / (2 * rho))
@@ -200,11 +198,6 @@ class ThresholdedGaussians(Part):
     name: str = ""
     one_bit: bool = False
 
-    @property
-    def noise_scale(self) -> float:
-        """The noise multiplier."""
-        return self.noise_multiplier or math.inf
-
     def event(self, sensitivity: float = 1.0) -> ThresholdedGaussian | PartitionSelection:
         """Return what one release of this part will be charged as."""
         if self.noise_multiplier is None or self.delta is None:
@@ -217,10 +210,6 @@ class ThresholdedGaussians(Part):
         """Return the part whose thresholds tell one bit where a unit moves one count."""
         alone = budget.adjacency == "add_remove" and budget.max_rows == 1
         return replace(self, one_bit=alone and self.count <= MOST_BITS)
-
-    def max_noise(self, budget: PrivacyBudget) -> float:
-        """Return more noise than is ever drawn, in units of the answer's sensitivity."""
-        return _largest(budget)
 
     def _found_at(self, rho: float) -> float:
         counted = rho * BITS_GAIN if self.one_bit else rho
@@ -250,11 +239,6 @@ class SampledGaussians(Part):
         super().__post_init__()
         if not 0 < self.rate <= 1:
             raise ValueError(f"rate must lie in (0, 1], got {self.rate}")
-
-    @property
-    def noise_scale(self) -> float:
-        """The noise multiplier."""
-        return self.noise_multiplier or math.inf
 
     def event(self) -> SampledGaussian:
         """Return what one sum of this part will be charged as."""
@@ -305,11 +289,6 @@ class Votes(Part):
     def __post_init__(self) -> None:
         super().__post_init__()
         _ = NoisyVote(self.noise, 1.0, self.teachers)
-
-    @property
-    def noise_scale(self) -> float:
-        """The scale."""
-        return self.scale or math.inf
 
     def event(self) -> NoisyVote:
         """Return what one vote of this part will be charged as."""
@@ -362,6 +341,8 @@ class Unbounded(Part):
     The other parts take their ``share`` of what an epsilon of ``target`` would cost, and their
     shares may be more than the whole: the target is not certified.
     """
+
+    found: ClassVar[str] = ""
 
     reason: str
     target: float
@@ -545,12 +526,6 @@ class Plan:
         return [part for part in self._active() if not isinstance(part, Unbounded)]
 
 
-def _largest(budget: PrivacyBudget) -> float:
-    """Return the noise that is never drawn, over what one unit moves an answer by."""
-    moved = 1.0 if budget.adjacency == "add_remove" else math.sqrt(2.0)
-    return LARGEST_NOISE / (moved * budget.max_rows)
-
-
 class Reservation:
     """What an accountant reserved for one plan; pays for what the plan names, once."""
 
@@ -653,9 +628,7 @@ class Reservation:
 
     def _answer_of(self, part: Part, event: Event, count: int) -> int:
         """Return which answer that a round has paid for this is; -1 for none."""
-        if not isinstance(part, Filtered) or not isinstance(event, Gaussian) or count != 1:
-            return -1
-        return paid_for(event, self._due[part.name])
+        return paid_for(event, count, self._due[part.name]) if isinstance(part, Filtered) else -1
 
     def _planned(self, part: Part, why: str) -> Part:
         planned = self.plan.parts.get(part.name)

@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dp_synth.accounting.budget import ROUNDING, gaussian_delta, selection_delta, zcdp_epsilon
 from dp_synth.accounting.discretization import LARGEST_LOSS, PIECES, of_atoms, of_curve, of_density
@@ -33,6 +34,7 @@ from dp_synth.accounting.events import (
     ThresholdedGaussian,
     TruncatedGaussian,
     ZeroConcentrated,
+    gaussian_precision,
 )
 from dp_synth.accounting.fft_composition import LossDistribution
 from dp_synth.accounting.pate import largest_loss, vote_delta
@@ -95,7 +97,7 @@ def loss_distribution(event: Event, step: float) -> LossDistribution | None:
         case DiscreteGaussian():
             return _discrete_gaussian(event, step)
         case DiscreteLaplace():
-            return _discrete_laplace(event, step)
+            return _atoms(*discrete_laplace_losses(event), 0.0, step)
         case Pure():
             return _approximate(event.epsilon, 0.0, step)
         case Approximate():
@@ -217,47 +219,70 @@ def _width_of(group: SampledGaussian) -> float:
 
 def _laplace(event: Laplace, step: float) -> LossDistribution:
     """Losses at both ends with chances of their own, and between them with a density."""
-    most = event.sensitivity / event.scale
-    check_size(most, 2 * most / step)
-    ends = np.array([0.5, math.exp(-most) / 2]) * (1 + ROUNDING)
-    atoms = of_atoms(np.array([most, -most]), ends, 0.0, step)
-    inner = np.arange(math.ceil(-most / step), math.floor(most / step) + 1) * step
-    even = np.linspace(-most, most, math.ceil(2 * most * PIECES) + 1)
-    points = np.unique(np.concatenate([even, np.clip(inner, -most, most)]))
-    cells = np.floor((points[1:] + points[:-1]) / 2 / step).astype(np.int64)
-    between = of_density(
-        points, cells, lambda x: (x, np.exp((x - most) / 2) / 4), step, largest=most
-    )
+    points, cells = laplace_pieces(event, step)
+    most = float(points[-1])
+    losses, chances = laplace_ends(most)
+    atoms = of_atoms(losses, chances * (1 + ROUNDING), 0.0, step)
+    between = of_density(points, cells, partial(between_ends, most), step, largest=most)
     return LossDistribution([(atoms.with_more(between), 1)])
 
 
-def _discrete_gaussian(event: DiscreteGaussian, step: float) -> LossDistribution:
-    """Loss of the noise k: sensitivity * (sensitivity - 2 * k) / (2 * stddev**2)."""
+def laplace_pieces(event: Laplace, step: float) -> tuple[Floats, NDArray[np.int64]]:
+    """Return losses from end to end so that between two of them all share a cell, and the cells."""
+    most = event.sensitivity / event.scale
+    check_size(most, 2 * most / step)
+    inner = np.arange(math.ceil(-most / step), math.floor(most / step) + 1) * step
+    even = np.linspace(-most, most, math.ceil(2 * most * PIECES) + 1)
+    points = np.unique(np.concatenate([even, np.clip(inner, -most, most)]))
+    return points, np.floor((points[1:] + points[:-1]) / 2 / step).astype(np.int64)
+
+
+def laplace_ends(most: float) -> tuple[Floats, Floats]:
+    """Return both ends of a Laplace loss, and their chances."""
+    return np.array([most, -most]), np.array([0.5, math.exp(-most) / 2])
+
+
+def between_ends(most: float, losses: Floats) -> tuple[Floats, Floats]:
+    """Return Laplace losses between both ends, and their density."""
+    return losses, np.exp((losses - most) / 2) / 4
+
+
+def discrete_gaussian_losses(event: DiscreteGaussian) -> tuple[Floats, Floats]:
+    """Return sensitivity * (sensitivity - 2 * k) / (2 * stddev**2) of the noise k, and weights."""
     shift, variance = event.sensitivity, event.stddev**2
     reach = math.ceil((REACH + 1) * event.stddev) + 1
     check_size(shift * (shift + 2 * reach) / (2 * variance), 2 * reach)
     noise = np.arange(-reach, reach + 1, dtype=np.float64)
-    chances = np.exp(-(noise**2) / (2 * variance))
-    chances *= (1 + ROUNDING) / chances.sum()
-    return _atoms(shift * (shift - 2 * noise) / (2 * variance), chances, TAIL, step)
+    return shift * (shift - 2 * noise) / (2 * variance), np.exp(-(noise**2) / (2 * variance))
 
 
-def _discrete_laplace(event: DiscreteLaplace, step: float) -> LossDistribution:
-    """Losses of the noise up to 0, between 0 and the sensitivity, and from there on."""
+def discrete_laplace_losses(event: DiscreteLaplace) -> tuple[Floats, Floats]:
+    """Return losses of the noise up to 0, to the sensitivity, and from there on, and chances."""
     rate, shift = 1 / event.scale, event.sensitivity
     check_size(rate * shift, shift)
     noise = np.arange(shift + 1, dtype=np.float64)
     chances = np.exp(-rate * noise)
     chances[1:-1] *= -math.expm1(-rate)
-    return _atoms(rate * (shift - 2 * noise), chances / (1 + math.exp(-rate)), 0.0, step)
+    return rate * (shift - 2 * noise), chances / (1 + math.exp(-rate))
+
+
+def response_losses(epsilon: float, delta: float) -> tuple[Floats, Floats]:
+    """Return both losses of the worst pair of an (epsilon, delta)-DP event, and their chances.
+
+    Randomized response, or with chance delta the truth (Kairouz et al. 2015).
+    """
+    check_size(epsilon, 2)
+    chance = (1 - delta) / (1 + math.exp(-epsilon))
+    return np.array([epsilon, -epsilon]), np.array([chance, chance * math.exp(-epsilon)])
+
+
+def _discrete_gaussian(event: DiscreteGaussian, step: float) -> LossDistribution:
+    losses, weights = discrete_gaussian_losses(event)
+    return _atoms(losses, weights * ((1 + ROUNDING) / weights.sum()), TAIL, step)
 
 
 def _approximate(epsilon: float, delta: float, step: float) -> LossDistribution:
-    """The worst pair: randomized response, or with chance delta the truth (Kairouz et al. 2015)."""
-    check_size(epsilon, 2)
-    chance = (1 - delta) / (1 + math.exp(-epsilon))
-    losses = np.array([epsilon, -epsilon])
-    return _atoms(losses, np.array([chance, chance * math.exp(-epsilon)]), delta, step)
+    return _atoms(*response_losses(epsilon, delta), delta, step)
 
 
 def _selection(event: Selection, step: float) -> LossDistribution:
@@ -456,12 +481,10 @@ def _composed(
 def _merged(sequence: Sequence) -> Sequence:
     """Join all Gaussians to the one that they amount to, and equal events to one."""
     counts: dict[Event, int] = {}
-    precision = 0.0
     for event, count in sequence:
-        if isinstance(event, Gaussian):
-            precision += count / event.noise_multiplier / event.noise_multiplier
-        else:
+        if not isinstance(event, Gaussian):
             counts[event] = counts.get(event, 0) + count
+    precision = gaussian_precision(sequence)
     if precision > MOST_PRECISION:
         raise UnsupportedEvent(f"losses around {precision / 2:.4g} do not fit on a loss grid")
     if not precision:

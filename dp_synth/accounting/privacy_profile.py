@@ -38,6 +38,7 @@ from dp_synth.accounting.events import (
     PartitionSelection,
     Pure,
     SampledGaussian,
+    gaussian_precision,
 )
 from dp_synth.accounting.fft_composition import LossDistribution
 from dp_synth.accounting.partition_selection import MOST_BITS, MOST_SHIFT, PartitionCurve
@@ -88,12 +89,7 @@ class PrivacyCurve:
 
         All Gaussian events together amount to one (Dong, Roth & Su 2022, Cor. 3.3).
         """
-        multipliers = (
-            (event.noise_multiplier, count)
-            for event, count in self.events
-            if isinstance(event, Gaussian)
-        )
-        return math.sqrt(sum(count / multiplier / multiplier for multiplier, count in multipliers))
+        return math.sqrt(gaussian_precision(self.events))
 
     @cached_property
     def rho(self) -> float | None:
@@ -124,9 +120,7 @@ class PrivacyCurve:
 
     def delta(self, epsilon: float) -> float:
         """Return an upper bound on the smallest delta at ``epsilon`` >= 0."""
-        if self.beside == 1:
-            return 1.0
-        return self.beside + (1 - self.beside) * self._delta(epsilon)
+        return float(self.deltas(np.array([epsilon]))[0])
 
     def epsilon_bounds(self, delta: float) -> tuple[float, float]:
         """Return a lower and an upper bound on the smallest epsilon at ``delta``.
@@ -166,17 +160,6 @@ class PrivacyCurve:
         if self.beside == 1:
             return -1.0
         return (delta - self.beside) / (1 - self.beside) * (1 - ROUNDING)
-
-    def _delta(self, epsilon: float) -> float:
-        if self.selected:
-            return float(self._deltas(np.array([epsilon]))[0])
-        if self.is_gaussian:
-            return gaussian_delta(self.mu, epsilon)
-        bound = self._delta_apart(epsilon)
-        if self.rho is not None:
-            bound = min(bound, zcdp_delta(self.rho, epsilon))
-        found = self._by_losses(lambda losses: losses.delta(epsilon))
-        return min(bound, *(delta for _, delta in found), 1.0)
 
     def tpr(self, fpr: Floats) -> Floats:
         """Return the largest true-positive rate that any attack can have at each ``fpr``.

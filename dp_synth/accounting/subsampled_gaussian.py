@@ -11,6 +11,7 @@ by Kahane's inequality between Gaussian processes.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,17 +150,12 @@ def losses_removed(mu: float, rate: float, step: float) -> Dots:
     Of outcomes in standard deviations, log(1 - rate + rate * exp(mu * y - mu**2 / 2)).
     """
     points, cells = pieces(mu, rate, step, mu + REACH)
-
-    def loss(y: Floats) -> tuple[Floats, Floats]:
-        losses = log_ratio(mu, rate, y)
-        return losses, np.exp(losses - y * y / 2) / math.sqrt(2 * math.pi)
-
     beyond = rate * float(ndtr(mu - points[-1])) + (1 - rate) * float(ndtr(-points[-1]))
     below = float(ndtr(points[0])) * (1 + ROUNDING)
     return of_density(
         points,
         cells,
-        loss,
+        partial(at_removed, mu, rate),
         step,
         largest=mu * float(np.abs(points).max()) + mu * mu,
         tails=(beyond * (1 + ROUNDING), int(cells[0]) + 1, below),
@@ -169,20 +165,27 @@ def losses_removed(mu: float, rate: float, step: float) -> Dots:
 def losses_added(mu: float, rate: float, step: float) -> Dots:
     """Losses where the record is not there: the ratio turned about, outcomes around 0."""
     points, cells = pieces(mu, rate, step, REACH)
-
-    def loss(y: Floats) -> tuple[Floats, Floats]:
-        return -log_ratio(mu, rate, -y), np.exp(-y * y / 2) / math.sqrt(2 * math.pi)
-
     tail = float(ndtr(points[0])) * (1 + ROUNDING)
     beyond = float(ndtr(-REACH)) * (1 + ROUNDING)
     return of_density(
         -points[::-1],
         -cells[::-1] - 1,
-        loss,
+        partial(at_added, mu, rate),
         step,
         largest=mu * float(np.abs(points).max()) + mu * mu,
         tails=(tail, int(-cells[-1]), beyond),
     )
+
+
+def at_removed(mu: float, rate: float, y: Floats) -> tuple[Floats, Floats]:
+    """Return the loss and the density at outcomes, where the record is there."""
+    losses = log_ratio(mu, rate, y)
+    return losses, np.exp(losses - y * y / 2) / math.sqrt(2 * math.pi)
+
+
+def at_added(mu: float, rate: float, y: Floats) -> tuple[Floats, Floats]:
+    """Return the loss and the density at outcomes, where the record is not there."""
+    return -log_ratio(mu, rate, -y), np.exp(-y * y / 2) / math.sqrt(2 * math.pi)
 
 
 def log_ratio(mu: float, rate: float, y: Floats) -> Floats:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from dp_synth.accounting import Ledger, PrivacyBudget, Slice
+from dp_synth.accounting import Ledger, PrivacyBudget, Reservation
 from dp_synth.accounting.pate import log_chances
 from dp_synth.counting import CachedCounts, Data
 from dp_synth.errors import InputError, UnsupportedEvent
@@ -198,7 +198,7 @@ def compared(request: Request, tables: tuple[Data, Data], *, runs: int) -> list[
     with records_of(there, schema, request.root.budget, rng) as records:
         counts, heard = CachedCounts(records.counts), list[LikelihoodRatios]()
 
-        def auditor(payer: Slice) -> LikelihoodRatios:
+        def auditor(payer: Reservation) -> LikelihoodRatios:
             heard.append(LikelihoodRatios(PrivateTable(counts, counts.domain, payer)))
             return heard[-1]
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import ProgressColumn
 
-    from dp_synth.accounting import Accountant, Ledger, Portion
+    from dp_synth.accounting import Accountant, Ledger, SubAccountant
     from dp_synth.progress import Progress
     from dp_synth.release import Release
     from dp_synth.schema import Schema
@@ -188,7 +188,7 @@ def _spare(release: Release, files: Sequence[str | Path | None]) -> Path | None:
 
 
 @contextmanager
-def charged_for(payer: Accountant | Portion) -> Iterator[None]:
+def charged_for(payer: Accountant | SubAccountant) -> Iterator[None]:
     """Say what was charged where the fit of the block is interrupted, or fails after a charge."""
     from dp_synth.accounting import Accountant
 

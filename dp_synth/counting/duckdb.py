@@ -38,8 +38,8 @@ import pandas as pd
 from dp_synth.domain import Domain
 from dp_synth.frames import texts_of
 from dp_synth.schema import DiscreteColumn, IdColumn
-from dp_synth.schema.bins import Bins
 from dp_synth.schema.check import faults_of
+from dp_synth.schema.columns import Bins
 from dp_synth.schema.constraints import Column as SchemaColumn
 from dp_synth.schema.parsing import Cells
 

@@ -150,9 +150,13 @@ class Effects:
         return _sums(self.cell, levels[self.level], len(self.home))
 
 
-@dataclass(frozen=True, eq=False)
-class Curvature:
-    """Approximate Hessian of N log Z(theta) + 1/2 sum of k s^2 theta^2, easily inverted.
+def inverse_curvature(
+    effects: Effects, values: Floats, stiffness: Floats, expected: Floats
+) -> Linear:
+    """Return the inverse of an approximate Hessian of N log Z(theta) + 1/2 sum of k s^2 theta^2.
+
+    It gives the step at which this curvature would cancel a gradient. ``values`` and ``stiffness``
+    (k s^2) have a number for each measured cell, ``expected`` one for each code.
 
     Of independent attributes the covariance of marginals falls apart by effects (the analysis of
     variance): the constant of a block, one main effect an axis, and the interaction that is left.
@@ -162,66 +166,41 @@ class Curvature:
     product of each axis' own curvature; interactions bend by the mean of these weights and of
     what was measured, which knows of cells that are empty against independence.
     """
+    axis, block, code, home = effects.axis, effects.block, effects.code, effects.home
+    stiff = np.maximum(stiffness, MIN_STIFFNESS)
+    blocks = int(home.max(initial=-1)) + 1
+    constant = _sums(home, stiff, blocks)
+    total = np.bincount(axis, expected[code])
+    level = effects.collect(stiff)
+    shares = expected[code] + level  # a level: its part of its block's weight
+    shares /= np.bincount(axis, shares)[axis]
+    mass = constant + (total.mean() if total.size else 0.0)  # a block: sum of weights
+    weights = mass[home] * np.exp(effects.spread(np.log(shares)))  # a cell
+    measured = stiff + np.maximum(values, np.sqrt(stiff))
+    bend = (weights + measured) / 2  # a cell: of interactions
 
-    effects: Effects
-    weights: Floats  # a cell
-    bend: Floats  # a cell: of interactions
-    mass: Floats  # a block: sum of weights
-    shares: Floats  # a level: its part of its block's weight
-    stiffness: Floats  # a level: sum of k s^2
-    constant: Floats  # a block: sum of k s^2
-    common: Floats  # a code: expected count
-
-    @classmethod
-    def of(
-        cls,
-        effects: Effects,
-        values: Floats,
-        stiffness: Floats,
-        expected: Floats,
-    ) -> Curvature:
-        """Return the curvature of measured cells, where the codes' ``expected`` counts are known.
-
-        ``values`` and ``stiffness`` (k s^2) have a number for each cell.
-        """
-        stiff = np.maximum(stiffness, MIN_STIFFNESS)
-        blocks = int(effects.home.max(initial=-1)) + 1
-        constant = _sums(effects.home, stiff, blocks)
-        total = np.bincount(effects.axis, expected[effects.code])
-        level = effects.collect(stiff)
-        share = expected[effects.code] + level
-        share /= np.bincount(effects.axis, share)[effects.axis]
-        mass = constant + (total.mean() if total.size else 0.0)
-        weights = mass[effects.home] * np.exp(effects.spread(np.log(share)))
-        measured = stiff + np.maximum(values, np.sqrt(stiff))
-        bend = (weights + measured) / 2
-        return cls(effects, weights, bend, mass, share, level, constant, expected)
-
-    def inverse(self, gradient: Floats) -> Floats:
-        """Return the step at which this curvature would cancel the gradient."""
-        e = self.effects
-        step = self._interaction(
-            self.weights * self._interaction(gradient / self.weights) / self.bend
-        )
-        sums = _sums(e.home, gradient, len(self.mass))
-        levels = e.collect(gradient) - self.shares * sums[e.block]
-        return step + e.spread(self._main(levels)) + (sums / self.constant)[e.home]
-
-    def _main(self, gradient: Floats) -> Floats:
+    def main(gradient: Floats) -> Floats:
         """Return the steps of main effects: a common term an attribute, by Sherman & Morrison."""
-        e, size = self.effects, len(self.common)
-        alone = gradient / self.stiffness
-        together = self.common * _sums(e.code, alone, size)
-        together /= 1 + self.common * _sums(e.code, 1 / self.stiffness, size)
-        step = alone - together[e.code] / self.stiffness
-        return step - np.bincount(e.axis, self.shares * step)[e.axis]
+        alone = gradient / level
+        together = expected * _sums(code, alone, len(expected))
+        together /= 1 + expected * _sums(code, 1 / level, len(expected))
+        step = alone - together[code] / level
+        return step - np.bincount(axis, shares * step)[axis]
 
-    def _interaction(self, cells: Floats) -> Floats:
+    def interaction(cells: Floats) -> Floats:
         """Return what main effects and constants do not explain, by weighted least squares."""
-        e, weighted = self.effects, self.weights * cells
-        means = _sums(e.home, weighted, len(self.mass)) / self.mass
-        main = e.collect(weighted) / (self.mass[e.block] * self.shares) - means[e.block]
-        return cells - e.spread(main) - means[e.home]
+        weighted = weights * cells
+        means = _sums(home, weighted, blocks) / mass
+        explained = effects.collect(weighted) / (mass[block] * shares) - means[block]
+        return cells - effects.spread(explained) - means[home]
+
+    def inverse(gradient: Floats) -> Floats:
+        step = interaction(weights * interaction(gradient / weights) / bend)
+        sums = _sums(home, gradient, blocks)
+        levels = effects.collect(gradient) - shares * sums[block]
+        return step + effects.spread(main(levels)) + (sums / constant)[home]
+
+    return inverse
 
 
 def expected_counts(domain: Domain, known: Mapping[str, Floats], total: float) -> Floats:

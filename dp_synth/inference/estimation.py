@@ -9,7 +9,7 @@ from itertools import accumulate
 import numpy as np
 
 from dp_synth.domain import Domain
-from dp_synth.inference._lbfgs import Curvature, Effects, expected_counts, minimise
+from dp_synth.inference._lbfgs import Effects, Linear, expected_counts, inverse_curvature, minimise
 from dp_synth.inference.factors import Projections
 from dp_synth.inference.graphical_model import JunctionTreeModel
 from dp_synth.inference.histograms import estimate_total, project_to_simplex
@@ -123,17 +123,11 @@ class _Dual:
         """Return the parameters that L-BFGS reaches; it stops when it gains next to nothing."""
         if not start.size:
             return start
-        curvature = self._curvature()
-        return minimise(
-            self.loss,
-            start,
-            curvature.inverse,
-            iterations=iterations,
-            gain=GAIN * start.size,
-        )
+        gain = GAIN * start.size
+        return minimise(self.loss, start, self._curvature(), iterations=iterations, gain=gain)
 
-    def _curvature(self) -> Curvature:
-        """Return how the loss would bend were attributes independent, as their centres say."""
+    def _curvature(self) -> Linear:
+        """Return how the loss would bend were attributes independent, inverted."""
         known = {
             clique[0]: np.exp(centre)
             for clique, centre in zip(self.cliques, self.split(self.centre), strict=True)
@@ -142,7 +136,7 @@ class _Dual:
         domain = self.tree.domain
         expected = expected_counts(domain, known, self.total)
         effects = Effects.of(domain, self.cliques)
-        return Curvature.of(effects, self.values, self.stiffness, expected)
+        return inverse_curvature(effects, self.values, self.stiffness, expected)
 
     def loss(self, parameters: Floats) -> tuple[float, Floats]:
         """Return the dual loss and its gradient."""

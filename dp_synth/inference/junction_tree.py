@@ -63,6 +63,12 @@ class JunctionTree:
             )
         return cls(domain, maximal, spanning_edges(domain, maximal))
 
+    @classmethod
+    def independent(cls, domain: Domain) -> JunctionTree:
+        """Return the tree of attributes that neither a clique nor a support joins."""
+        edges = tuple(Edge(i, -1, ()) for i in range(len(domain)))
+        return cls(domain, tuple((attribute,) for attribute in domain), edges)
+
     @property
     def cells(self) -> int:
         """The cells of all cliques' tables."""

@@ -59,7 +59,7 @@ def independent_model(domain: Domain, ones: Sequence[Measurement]) -> JunctionTr
     }
     if domain.supports:
         return estimate(domain, ones)
-    tree = JunctionTree.of(domain, [])
+    tree = JunctionTree.independent(domain)
     return JunctionTreeModel(tree, tuple(histograms[c[0]] for c in tree.cliques), total)
 
 

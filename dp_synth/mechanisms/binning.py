@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dp_synth.accounting import Gaussians
 from dp_synth.mechanisms.gaussian import measure
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.schema.bins import FineBins
+from dp_synth.schema.columns import FineBins
 from dp_synth.types import Codes, Floats
 
 Mask = NDArray[np.bool_]

@@ -43,8 +43,8 @@ def select(
 ) -> Clique:
     """Return one candidate, one of higher score with higher probability; charged before reading.
 
-    BudgetExceeded when the table's slice cannot pay, KeyError for an unknown attribute: nothing
-    is then charged, read or drawn.
+    BudgetExceeded when the table's reservation cannot pay, KeyError for an unknown attribute:
+    nothing is then charged, read or drawn.
 
     Privacy
     -------

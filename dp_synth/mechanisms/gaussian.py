@@ -49,9 +49,9 @@ def measure(
 ) -> list[Measurement]:
     """Return the marginals over ``cliques`` with Gaussian noise, charged before they are read.
 
-    BudgetExceeded when the table's slice cannot pay, KeyError for an unknown attribute, ValueError
-    for too many cells: nothing is then charged, read or drawn. Noise comes from the operating
-    system unless the slice is seeded, then from ``rng``.
+    BudgetExceeded when the table's reservation cannot pay, KeyError for an unknown attribute,
+    ValueError for too many cells: nothing is then charged, read or drawn. Noise comes from the
+    operating system unless the reservation is seeded, then from ``rng``.
 
     Privacy
     -------
@@ -108,8 +108,8 @@ def measure_distances(
     """Return the distance of each marginal from its expectation, with Gaussian noise.
 
     The standard deviation is ``noise_multiplier`` times the sensitivity of one distance.
-    BudgetExceeded when the table's slice cannot pay, KeyError for an unknown attribute, ValueError
-    for weighted distances: nothing is then charged, read or drawn.
+    BudgetExceeded when the table's reservation cannot pay, KeyError for an unknown attribute,
+    ValueError for weighted distances: nothing is then charged, read or drawn.
 
     Privacy
     -------

@@ -26,7 +26,7 @@ from scipy.special import ndtri
 
 if TYPE_CHECKING:
     from mpmath import MPContext
-from dp_synth.accounting import Slice
+from dp_synth.accounting import Reservation
 from dp_synth.types import Floats, Integers
 
 Bits = Callable[[int], bytes]
@@ -285,7 +285,7 @@ def _check(value: float, name: str) -> None:
         raise ValueError(f"{name} must lie in (0, 2^32], got {value}")
 
 
-def random_bits(payer: Slice, rng: np.random.Generator) -> Bits:
+def random_bits(payer: Reservation, rng: np.random.Generator) -> Bits:
     """Return the source of random bytes that the payer's ledger states.
 
     The operating system's, or, for a fit that must be repeatable, the generator's, which

@@ -12,7 +12,7 @@ from typing import NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting import Adjacency, Slice
+from dp_synth.accounting import Adjacency, Reservation
 from dp_synth.counting import CodeCounts, Counts, dense_shape
 from dp_synth.domain import Domain
 from dp_synth.transcript import Answer
@@ -45,7 +45,7 @@ class Auditor(Protocol):
 
 
 class PrivateTable:
-    """Private records over a domain, and the slice that pays for every answer about them.
+    """Private records over a domain, and the reservation that pays for every answer about them.
 
     ``codes`` are integers of shape (records, attributes), or a store that counts. Only mechanisms
     may call ``exact_marginal`` and ``exact_marginals``, and only after their charge; ``reads``
@@ -60,7 +60,7 @@ class PrivateTable:
         self,
         codes: Codes | Counts,
         domain: Domain,
-        payer: Slice,
+        payer: Reservation,
         *,
         transcript: list[Answer] | None = None,
         groups: Mapping[str, Codes] | None = None,
@@ -123,7 +123,7 @@ class PrivateTable:
     def coarsen(self, groups: Mapping[str, Codes]) -> PrivateTable:
         """Return the table with codes of some attributes relabelled by public group numbers.
 
-        ``groups[attribute][code]`` is the new code, from 0 without gaps. The same slice pays.
+        ``groups[attribute][code]`` is the new code, from 0 without gaps. The same reservation pays.
         """
         coarse = self._private_counts.coarsened(groups)
         changed = {a: g for a, g in groups.items() if not np.array_equal(g, np.arange(len(g)))}

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dp_synth.accounting import Plan, SampledGaussians, Slice, compose
+from dp_synth.accounting import Plan, Reservation, SampledGaussians, compose
 from dp_synth.checkpoint import CheckpointWriter, State
 from dp_synth.domain import Domain
 from dp_synth.errors import CheckpointError, InputError
@@ -79,8 +79,7 @@ def fit_gan(
     compression = Compression.of(table.domain, ones, coarseness=settings.coarseness)
     frequencies = _frequencies(table.domain, ones, compression)
     coarse = table.coarsen(compression.groups)
-    part = plan.sampled("steps")
-    rows = train(coarse, part, frequencies, settings, records=total, rng=rng, writer=writer)
+    rows = train(coarse, frequencies, settings, records=total, rng=rng, writer=writer)
     weights = np.full(len(rows), 1 / len(rows))
     sizes = compression.domain.sizes
     tables = (
@@ -138,7 +137,6 @@ def _one_thread() -> Iterator[None]:
 @_one_thread()
 def train(
     table: PrivateTable,
-    part: SampledGaussians,
     frequencies: Floats,
     settings: GanSettings,
     *,
@@ -146,13 +144,14 @@ def train(
     rng: np.random.Generator,
     writer: CheckpointWriter | None = None,
 ) -> Floats:
-    """Return rows of probabilities that a generator makes after all steps of ``part``.
+    """Return rows of probabilities that a generator makes after all of the plan's "steps".
 
     ``frequencies`` are those of all attributes' codes and ``records`` their noisy number, both
     paid for. TrainingError when the generator's loss, weights or rows are no longer finite: what
     was charged stays charged. The training of a ``writer`` goes on from its state, CheckpointError
     when that is of other networks.
     """
+    part = table.payer.plan.sampled("steps")
     trainer = _Trainer(table.domain, frequencies, settings, rng)
     gradients = SampledGradients(table, part, rng, clip=settings.clip, encode=trainer.encode)
     expected = max(1.0, part.rate * records)
@@ -184,7 +183,7 @@ def train(
 def _begun(
     trainer: _Trainer,
     part: SampledGaussians,
-    payer: Slice,
+    payer: Reservation,
     seeded: np.random.Generator | None,
     writer: CheckpointWriter | None,
 ) -> int:
@@ -203,7 +202,7 @@ def _begun(
     return 0
 
 
-def _meter(payer: Slice) -> Callable[[], float]:
+def _meter(payer: Reservation) -> Callable[[], float]:
     """Return what tells the epsilon of all charges so far, composed anew after further ones."""
     known: dict[int, float] = {}
 

@@ -11,8 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from dp_synth.domain import Support
 from dp_synth.extensions import unknown
-from dp_synth.schema.bins import after
-from dp_synth.schema.columns import DiscreteColumn, IdColumn
+from dp_synth.schema.columns import DiscreteColumn, IdColumn, after
 from dp_synth.schema.numeric import DatetimeColumn, NumericColumn
 from dp_synth.schema.parsing import numbers_of
 from dp_synth.types import Flags

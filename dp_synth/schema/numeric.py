@@ -20,8 +20,15 @@ from pydantic import (
     model_validator,
 )
 
-from dp_synth.schema.bins import MAX_SINGLE_VALUES, Bins, FineBins, make_bins, make_fine_bins
-from dp_synth.schema.columns import MAX_MAGNITUDE, BaseColumn
+from dp_synth.schema.columns import (
+    MAX_MAGNITUDE,
+    MAX_SINGLE_VALUES,
+    BaseColumn,
+    Bins,
+    FineBins,
+    make_bins,
+    make_fine_bins,
+)
 from dp_synth.schema.parsing import (
     SECONDS_PER_DAY,
     Cells,

@@ -31,8 +31,7 @@ from dp_synth.files import written_whole
 from dp_synth.formatting import ROWS, html_table
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.readers import read_json
-from dp_synth.schema.bins import FineBins
-from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, IdColumn
+from dp_synth.schema.columns import MAX_OPEN, DiscreteColumn, FineBins, IdColumn
 from dp_synth.schema.constraints import (
     Case,
     Column,

@@ -15,8 +15,8 @@ from dp_synth.accounting import (
     Accountant,
     Gaussians,
     Plan,
-    Portion,
     PrivacyBudget,
+    SubAccountant,
     ThresholdedGaussians,
 )
 from dp_synth.accounting.plan import Part
@@ -250,7 +250,7 @@ def fit_jointly(
     weights: Mapping[Synthesizer, float],
     data: Data,
     schema: Schema,
-    accountant: Accountant | Portion,
+    accountant: Accountant | SubAccountant,
     *,
     seed: int | None = None,
     validation: Asked | None = None,

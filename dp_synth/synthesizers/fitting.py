@@ -13,7 +13,14 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import pandas as pd
 
-from dp_synth.accounting import Accountant, Plan, Portion, PrivacyBudget, Randomness, Slice
+from dp_synth.accounting import (
+    Accountant,
+    Plan,
+    PrivacyBudget,
+    Randomness,
+    Reservation,
+    SubAccountant,
+)
 from dp_synth.accounting.ledger import PLANNED, UNCONFIRMED
 from dp_synth.checkpoint import Checkpoint, CheckpointWriter, DiscoveredDomain, Kept
 from dp_synth.counting import (
@@ -45,7 +52,7 @@ from dp_synth.transcript import Answer
 from dp_synth.types import Codes
 from dp_synth.validation_bounds import PARTS
 
-Payer = PrivacyBudget | Accountant | Portion
+Payer = PrivacyBudget | Accountant | SubAccountant
 
 CATEGORIES, BINS = "categories", "bins"  # parts that come before a synthesizer's own
 
@@ -114,13 +121,13 @@ class Request:
 
     recipes: Mapping[Any, float]
     schema: Schema
-    payer: Accountant | Portion
+    payer: Accountant | SubAccountant
     seed: int | None = None
     checkpoint: Checkpoint | None = None
     validation: Validation | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.payer, (Accountant, Portion)):
+        if not isinstance(self.payer, (Accountant, SubAccountant)):
             raise InputError(
                 "the budget must be a PrivacyBudget, an Accountant or a portion of one, got "
                 f"{self.payer!r}"
@@ -157,7 +164,7 @@ class Request:
     @property
     def root(self) -> Accountant:
         """The accountant that keeps the ledger."""
-        return self.payer.root if isinstance(self.payer, Portion) else self.payer
+        return self.payer.root if isinstance(self.payer, SubAccountant) else self.payer
 
     @property
     def randomness(self) -> Randomness:
@@ -182,7 +189,7 @@ class Request:
             recipe.check_noise(own_parts(plan), self.schema.domain, self.root.budget)
         return kept
 
-    def reserve(self, kept: Kept | None) -> list[Slice]:
+    def reserve(self, kept: Kept | None) -> list[Reservation]:
         """Return what pays for each recipe; what was ``kept`` has its reservation already."""
         if kept is not None:
             return [self._resumed(kept)]
@@ -191,8 +198,8 @@ class Request:
             domain, randomness = self.schema.domain, self.randomness
             turn = self.payer.turn
             return [turn(one, domain, randomness=randomness, why=why) for one in self.recipes]
-        pieces = self.payer.admit_jointly(self._plans, randomness=self.randomness, why=why)
-        return list(pieces.values())
+        granted = self.payer.admit_jointly(self._plans, randomness=self.randomness, why=why)
+        return list(granted.values())
 
     def identity(self) -> dict[str, object]:
         """Return what tells the fit of a single recipe from any other, for its checkpoint."""
@@ -228,7 +235,7 @@ class Request:
             kept.check(self.identity(), self.root.ledger)
         return kept
 
-    def _resumed(self, kept: Kept) -> Slice:
+    def _resumed(self, kept: Kept) -> Reservation:
         ((name, (charges, _)),) = self._plans.items()
         plan, at = kept.plan(charges.under(self.root.budget)), kept.reserved_at
         why = reason_of(self.schema)
@@ -259,10 +266,12 @@ def fit_all(request: Request, data: Data, holdout: Data | None = None) -> list[F
         others = None
         if holdout is not None:
             others = opened.enter_context(records_of(holdout, schema, budget, drawn))
-        pieces = request.reserve(kept)
+        granted = request.reserve(kept)
         return [
-            _fit_one(request, recipe, (records, others), piece, pair, kept=kept)
-            for recipe, piece, *pair in zip(request.recipes, pieces, own, validating, strict=True)
+            _fit_one(request, recipe, (records, others), reservation, pair, kept=kept)
+            for recipe, reservation, *pair in zip(
+                request.recipes, granted, own, validating, strict=True
+            )
         ]
 
 
@@ -270,21 +279,21 @@ def _fit_one(
     request: Request,
     recipe: Recipe,
     tables: tuple[PrivateRecords, PrivateRecords | None],
-    piece: Slice,
+    reservation: Reservation,
     rngs: Sequence[np.random.Generator],
     *,
     kept: Kept | None,
 ) -> Fitted:
     """Return one fit; of ``rngs`` the second is of its validation, which a stop does not change."""
     (records, holdout), (rng, validating) = tables, rngs
-    schema, cells, table = table_of(records, piece, rng, kept=kept)
-    plan, writer = own_parts(piece.plan), None
+    schema, cells, table = table_of(records, reservation, rng, kept=kept)
+    plan, writer = own_parts(reservation.plan), None
     if request.checkpoint is None:
         model = recipe._fit(table, plan, rng)
     else:
         state = kept.state if kept else None
         fit, answers = request.identity(), table.transcript
-        writer = CheckpointWriter(request.checkpoint, fit, piece, cells, answers, state)
+        writer = CheckpointWriter(request.checkpoint, fit, reservation, cells, answers, state)
         model = recipe._fit_kept(table, plan, rng, writer)
     if request.validation is not None:
         others = None if holdout is None else _held_out(holdout, cells, table)
@@ -307,7 +316,7 @@ def _held_out(
 
 def table_of(
     records: PrivateRecords,
-    piece: Slice,
+    reservation: Reservation,
     rng: np.random.Generator,
     *,
     counts: Counts | None = None,
@@ -321,7 +330,7 @@ def table_of(
     place of those of the records.
     """
     counts = records.counts if counts is None else counts
-    finest = PrivateTable(counts, counts.domain, piece, auditor=auditor)
+    finest = PrivateTable(counts, counts.domain, reservation, auditor=auditor)
     cells = kept.cells if kept else discover_domain(finest, records, rng)
     schema, groups = apply_domain(records, cells)
     table = finest.recoded(groups, schema.domain)
@@ -335,7 +344,7 @@ def simulated(
     data: Data,
     *,
     runs: int,
-    auditor: Callable[[Slice], Auditor] | None = None,
+    auditor: Callable[[Reservation], Auditor] | None = None,
 ) -> Iterator[tuple[PrivateTable, Plan, np.random.Generator]]:
     """Yield a table, a plan and a generator for each run of a simulation of a single recipe.
 
@@ -349,10 +358,10 @@ def simulated(
     *streams, drawn = np.random.SeedSequence(request.seed).spawn(runs + 1)
     with records_of(data, schema, accountant.budget, np.random.default_rng(drawn)) as records:
         counts = CachedCounts(records.counts)
-        (piece,) = request.reserve(None)
-        plan = own_parts(piece.plan)
+        (reservation,) = request.reserve(None)
+        plan = own_parts(reservation.plan)
         for stream in streams:
-            rng, again = np.random.default_rng(stream), accountant.repeat(piece)
+            rng, again = np.random.default_rng(stream), accountant.repeat(reservation)
             watching = None if auditor is None else auditor(again)
             yield table_of(records, again, rng, counts=counts, auditor=watching)[2], plan, rng
 
@@ -490,6 +499,8 @@ def refuse_unfit(domain: Domain) -> None:
             f"the schema's columns have {cells:,} cells together, at most {MAX_CELLS:,} can be "
             f"held; give the widest of them, {_list(widest)}, fewer bins or categories"
         )
+    if not domain.supports:
+        return
     if (cells := total_cells(domain, ())) > MAX_CELLS:
         joined = {name: None for support in domain.supports for name in support.clique}
         raise SchemaError(

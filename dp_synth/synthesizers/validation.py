@@ -138,7 +138,7 @@ def validate(
 ) -> None:
     """Ask how far ``model`` is from ``table``, and leave the answers in the table's transcript.
 
-    ``others`` are the records of the hold-out, over the same codes and paid by the same slice.
+    ``others`` are the records of the hold-out, over the same codes and with the same payer.
     What an earlier run of the fit has charged and not answered is left out, with a warning.
 
     Privacy

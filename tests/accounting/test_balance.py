@@ -151,7 +151,7 @@ def test_a_second_slice_cannot_charge_a_reservation_again(
     paid = FilteredGaussian(rest, (0.75 * 2 * rest.amount) ** -0.5)
     piece.charge(paid, paid.event(), 1, why="three quarters")
     before = accountant.ledger
-    with pytest.raises(BudgetExceeded, match="other slices or other processes"):
+    with pytest.raises(BudgetExceeded, match="other reservations or other processes"):
         again.charge(paid, paid.event(), 1, why="twice")
     assert accountant.ledger == before
     assert accountant.ledger.uncovered == ""

@@ -230,3 +230,10 @@ def test_the_zcdp_cost_is_never_below_what_the_losses_show(name: str) -> None:
     assert bound is not None
     for epsilon in np.linspace(0, 3, 13).tolist():
         assert losses.delta(epsilon) <= bound.delta(epsilon) + 1e-12
+
+
+def test_a_larger_sensitivity_is_covered_only_where_noise_is_counted_in_it() -> None:
+    assert Gaussian(2.0, 1.0).covers(Gaussian(2.0, 3.0))
+    for kind in (Laplace, DiscreteLaplace, DiscreteGaussian):
+        assert kind(2.0, 1).covers(kind(2.0, 1))
+        assert not kind(2.0, 1).covers(kind(2.0, 3))

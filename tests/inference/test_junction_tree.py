@@ -192,3 +192,9 @@ def test_two_hundred_and_fifty_attributes_hang_in_one_tree():
 
 def shapes(tree):
     return [tree.domain.shape(clique) for clique in tree.cliques]
+
+
+@pytest.mark.parametrize("sizes", [(), (3,), (2, 1, 7, 2)])
+def test_a_tree_of_independent_attributes_is_that_of_no_cliques(sizes: tuple[int, ...]) -> None:
+    domain = Domain(tuple("abcd"[: len(sizes)]), sizes)
+    assert JunctionTree.independent(domain) == JunctionTree.of(domain, [])

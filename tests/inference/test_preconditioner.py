@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from whole_tables import over_seeds, random_cliques, random_domain
 
-from dp_synth.inference._lbfgs import Curvature, Effects, expected_counts
+from dp_synth.inference._lbfgs import Effects, expected_counts, inverse_curvature
 
 TOTAL = 1000.0
 
@@ -30,8 +30,8 @@ def indicators(domain, cliques):
     return np.concatenate(rows, axis=1)
 
 
-def matrix(curvature, size):
-    return np.array([curvature.inverse(unit) for unit in np.eye(size)])
+def matrix(inverse, size):
+    return np.array([inverse(unit) for unit in np.eye(size)])
 
 
 @over_seeds(50)
@@ -65,7 +65,7 @@ def test_the_inverse_is_symmetric_positive_and_near_that_of_independent_columns(
     hessian = TOTAL * covariance + np.diag(stiffness)
     effects = Effects.of(domain, cliques)
     expected = expected_counts(domain, known, TOTAL)
-    inverse = matrix(Curvature.of(effects, TOTAL * mean, stiffness, expected), mean.size)
+    inverse = matrix(inverse_curvature(effects, TOTAL * mean, stiffness, expected), mean.size)
     np.testing.assert_allclose(inverse, inverse.T, atol=1e-9 * np.abs(inverse).max())
     root = np.linalg.cholesky(hessian)
     spread = np.linalg.eigvalsh(root.T @ inverse @ root)

@@ -45,8 +45,8 @@ def made_table(records: int = 100) -> PrivateTable:
 
 
 def trained(table: PrivateTable, training: GanSettings):  # type: ignore[no-untyped-def]
-    part, rng = table.payer.plan.sampled("steps"), np.random.default_rng(0)
-    return gan.train(table, part, FREQUENCIES, training, records=100.0, rng=rng)
+    rng = np.random.default_rng(0)
+    return gan.train(table, FREQUENCIES, training, records=100.0, rng=rng)
 
 
 def made_game(training: GanSettings = TRAINING) -> gan._Trainer:

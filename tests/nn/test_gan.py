@@ -40,7 +40,6 @@ def trained(seed: int = 0, training=TRAINING, table=None):  # type: ignore[no-un
     table = table or made_table()
     return gan.train(
         table,
-        table.payer.plan.sampled("steps"),
         FREQUENCIES,
         training,
         records=100.0,

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from dp_synth.schema import Schema
-from dp_synth.schema.bins import DEFAULT_CELLS, make_bins
+from dp_synth.schema.columns import DEFAULT_CELLS, make_bins
 
 
 def one_column(**fields: object) -> Schema:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dp_synth.schema import Schema
-from dp_synth.schema.bins import make_bins
+from dp_synth.schema.columns import make_bins
 
 
 def one_column(**fields: object) -> Schema:

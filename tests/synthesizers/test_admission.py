@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import dp_synth as dps
-from dp_synth.accounting import Accountant, Portion, PrivacyBudget
+from dp_synth.accounting import Accountant, PrivacyBudget, SubAccountant
 from dp_synth.cli import main
 from dp_synth.errors import BudgetExceeded
 from dp_synth.schema import Schema
@@ -49,7 +49,7 @@ def adaptive(folder: Path) -> Accountant:
     return accountant
 
 
-def portion(folder: Path) -> Portion:
+def portion(folder: Path) -> SubAccountant:
     return adaptive(folder).portion(0.5)
 
 
@@ -59,7 +59,13 @@ def turns(folder: Path) -> Accountant:
     return accountant
 
 
-PAYERS: list[Callable[[Path], Accountant | Portion]] = [planned, on_disk, adaptive, portion, turns]
+PAYERS: list[Callable[[Path], Accountant | SubAccountant]] = [
+    planned,
+    on_disk,
+    adaptive,
+    portion,
+    turns,
+]
 DAMAGED = {
     "missing.csv": None,
     "broken.csv": b'a,b\n"x,y\n\x00\xff',
@@ -70,7 +76,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize("payer", PAYERS)
 def test_an_exhausted_budget_is_told_before_the_table_is_opened(
-    payer: Callable[[Path], Accountant | Portion], tmp_path: Path
+    payer: Callable[[Path], Accountant | SubAccountant], tmp_path: Path
 ) -> None:
     spent = payer(tmp_path)
     for name, content in DAMAGED.items():

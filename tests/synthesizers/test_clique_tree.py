@@ -16,7 +16,7 @@ from dp_synth.accounting import (
     Entry,
     Gaussian,
     PrivacyBudget,
-    Slice,
+    Reservation,
 )
 from dp_synth.accounting.filters import cost
 from dp_synth.errors import BudgetExceeded, InputError
@@ -75,15 +75,15 @@ def test_all_of_the_filter_is_spent_and_never_more(
 
 
 def test_nothing_is_asked_once_the_budget_has_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    charge, asked = Slice.charge, [0]
+    charge, asked = Reservation.charge, [0]
 
-    def refuse_the_third(self: Slice, *arguments: object, **options: object) -> None:
+    def refuse_the_third(self: Reservation, *arguments: object, **options: object) -> None:
         asked[0] += 1
         if asked[0] == 3:
             raise BudgetExceeded("nothing was released")
         charge(self, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Slice, "charge", refuse_the_third)
+    monkeypatch.setattr(Reservation, "charge", refuse_the_third)
     accountant = Accountant(BUDGET)
     with pytest.raises(BudgetExceeded):
         CliqueTree().fit(tree_table(500), SCHEMA, accountant, seed=0)

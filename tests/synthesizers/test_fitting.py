@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from small_settings import small
 
-from dp_synth.accounting import Accountant, Portion, PrivacyBudget, read_ledger
+from dp_synth.accounting import Accountant, PrivacyBudget, SubAccountant, read_ledger
 from dp_synth.accounting import accountant as accountants
 from dp_synth.audit.likelihood_ratio import compare
 from dp_synth.errors import BudgetExceeded, CheckpointError, InputError, UnsupportedEvent
@@ -56,7 +56,7 @@ def spent_filter() -> Accountant:
     return accountant
 
 
-def spent_portion() -> Portion:
+def spent_portion() -> SubAccountant:
     root = Accountant(BUDGET, adaptive=True)
     portion = root.portion(0.5)
     Independent().fit(made_frame(), SCHEMA, root, seed=0)
@@ -68,10 +68,10 @@ SPENT = [spent_planned, spent_turns, spent_filter, spent_portion]
 
 @pytest.mark.parametrize("spent", SPENT, ids=lambda spent: spent.__name__)
 def test_a_fit_that_cannot_be_paid_reads_no_record_and_opens_no_file(
-    spent: Callable[[], Accountant | Portion], monkeypatch: pytest.MonkeyPatch
+    spent: Callable[[], Accountant | SubAccountant], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payer = spent()
-    root = payer.root if isinstance(payer, Portion) else payer
+    root = payer.root if isinstance(payer, SubAccountant) else payer
     before = root.ledger
     with pytest.raises(BudgetExceeded, match="nothing was released"):
         Independent().fit(ABSENT, SCHEMA, payer)
@@ -134,13 +134,13 @@ def adaptive(path: Path) -> Accountant:
     return Accountant(BUDGET, ledger=path, adaptive="gdp")
 
 
-def portion(path: Path) -> Portion:
+def portion(path: Path) -> SubAccountant:
     return adaptive(path).portion(0.5)
 
 
 @pytest.mark.parametrize("opened", [planned, turns, adaptive, portion], ids=lambda o: o.__name__)
 def test_a_table_that_does_not_fit_spends_nothing_and_the_payer_pays_for_the_next(
-    opened: Callable[[Path], Accountant | Portion], tmp_path: Path
+    opened: Callable[[Path], Accountant | SubAccountant], tmp_path: Path
 ) -> None:
     path = tmp_path / "ledger.jsonl"
     payer = opened(path)
