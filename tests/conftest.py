@@ -17,6 +17,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Let all of it be collected when the interpreter ends, as libraries expect."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def calibration_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep calibrated scales in a folder of the run's own, for its workers and subprocesses."""
