@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 
 import blocks
@@ -66,6 +67,14 @@ def test_every_column_of_a_record_is_explained() -> None:
 )
 def test_everything_that_can_be_named_is_listed(text: str, known: dict[str, object]) -> None:
     assert all(f"| `{name}` |" in text for name in known)
+
+
+def test_every_module_that_is_documented_exists_and_stands_once() -> None:
+    pages = (blocks.ROOT / "docs/reference/api").glob("*.md")
+    named = [m for page in pages for m in re.findall(r"automodule:: (\S+)", page.read_text())]
+    assert named
+    assert sorted(named) == sorted(set(named))
+    assert [name for name in named if importlib.util.find_spec(name) is None] == []
 
 
 def test_every_test_that_a_page_cites_exists() -> None:
