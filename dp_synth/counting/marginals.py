@@ -12,18 +12,20 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from os import PathLike
 from types import TracebackType
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.domain import MOST_AXES, Domain
 from dp_synth.types import Clique, Codes, Floats
+
+T = TypeVar("T")
 
 LARGEST_DENSE = 50_000_000
 """Marginals of more cells than this (400 MB) are counted sparsely or not at all."""
@@ -238,7 +240,8 @@ def blocks(lines: int, length: int) -> Iterator[slice]:
 def count_dense(columns: Columns, sizes: Sequence[int], cliques: Sequence[Axes]) -> list[Floats]:
     """Return the marginal over each clique, axes in its order."""
     marginals: dict[int, Floats] = {}
-    for batch in _passes(cover(cliques, sizes, len(columns)), sizes):
+    covers = cover(cliques, sizes, len(columns))
+    for batch in in_passes(covers, lambda chosen: prod(sizes[axis] for axis in chosen.axes)):
         for chosen, table in zip(batch, _tables(columns, sizes, batch), strict=True):
             if len(chosen.members) == 1:  # the cover is that clique, axes in its order
                 marginals[chosen.members[0]] = table.reshape([sizes[axis] for axis in chosen.axes])
@@ -248,16 +251,21 @@ def count_dense(columns: Columns, sizes: Sequence[int], cliques: Sequence[Axes])
     return [marginals[position] for position in range(len(cliques))]
 
 
-def _passes(covers: Sequence[Cover], sizes: Sequence[int]) -> Iterator[list[Cover]]:
-    batch: list[Cover] = []
-    cells = 0
-    for chosen in covers:
-        own = prod(sizes[axis] for axis in chosen.axes)
-        if batch and cells + own > CELLS_A_PASS:
+def in_passes(wanted: Iterable[T], cells: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield what is wanted in runs whose tables fit into memory together.
+
+    >>> list(in_passes([1, CELLS_A_PASS, 2, 3], lambda own: own))
+    [[1], [4194304], [2, 3]]
+    """
+    batch: list[T] = []
+    together = 0
+    for one in wanted:
+        own = cells(one)
+        if batch and together + own > CELLS_A_PASS:
             yield batch
-            batch, cells = [], 0
-        batch.append(chosen)
-        cells += own
+            batch, together = [], 0
+        batch.append(one)
+        together += own
     if batch:
         yield batch
 

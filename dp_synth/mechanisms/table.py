@@ -6,7 +6,7 @@ With each score how far one unit moves it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn, Protocol
 
 import numpy as np
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import Adjacency, Reservation
 from dp_synth.counting import CodeCounts, Counts, dense_shape
+from dp_synth.counting.marginals import in_passes
 from dp_synth.domain import Domain
 from dp_synth.transcript import Answer
 from dp_synth.types import Clique, Codes, Floats
 
 LARGEST_SCORE = 2.0**30  # larger distances count as this; nothing moves further by being cut
-CELLS_TOGETHER = 2**22  # of marginals that are counted in one go
 
 
 class Law(Protocol):
@@ -269,7 +269,7 @@ class Distances:
         return np.asarray(distances)
 
     def _learn(self, cliques: Sequence[Clique]) -> None:
-        for batch in _batches(self.table.domain, cliques):
+        for batch in in_passes(cliques, self.table.domain.cells):
             # Whole multiples: sums are exact and the sensitivity is what it is said to be.
             expected = [np.rint(self._expected(c) * self.fineness) / self.fineness for c in batch]
             for clique, table in zip(batch, expected, strict=True):
@@ -278,21 +278,6 @@ class Distances:
             exact = self.table.exact_marginals(batch)
             for clique, counts, table in zip(batch, exact, expected, strict=True):
                 self._known[clique] = float(np.abs(counts - table).sum())
-
-
-def _batches(domain: Domain, cliques: Sequence[Clique]) -> Iterator[list[Clique]]:
-    """Yield the cliques in runs whose marginals fit into memory together."""
-    batch: list[Clique] = []
-    cells = 0
-    for clique in cliques:
-        own = domain.cells(clique)
-        if batch and cells + own > CELLS_TOGETHER:
-            yield batch
-            batch, cells = [], 0
-        batch.append(clique)
-        cells += own
-    if batch:
-        yield batch
 
 
 class Dependences:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -62,18 +62,23 @@ def short_seed(seed: int) -> int:
     return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
+def boosting_settings(categories: Categories, seed: int) -> dict[str, Any]:
+    """Return the settings of boosted trees, of classes and of numbers alike."""
+    return {
+        "max_iter": BOOSTING_ROUNDS,
+        "max_leaf_nodes": 31,
+        "learning_rate": 0.1,
+        "categorical_features": [0 < size <= MOST_SPLIT_CATEGORIES for size in categories],
+        "early_stopping": False,
+        "random_state": short_seed(seed),
+    }
+
+
 def gradient_boosting(categories: Categories, seed: int) -> Classifier:
     """Return boosted trees with category splits; missing numbers are left to the trees."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    model: Classifier = HistGradientBoostingClassifier(
-        max_iter=BOOSTING_ROUNDS,
-        max_leaf_nodes=31,
-        learning_rate=0.1,
-        categorical_features=[0 < size <= MOST_SPLIT_CATEGORIES for size in categories],
-        early_stopping=False,
-        random_state=short_seed(seed),
-    )
+    model: Classifier = HistGradientBoostingClassifier(**boosting_settings(categories, seed))
     return model
 
 

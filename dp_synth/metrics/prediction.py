@@ -26,11 +26,10 @@ from dp_synth.metrics.estimate import (
 )
 from dp_synth.metrics.fidelity import attributes_of, cells_of
 from dp_synth.metrics.models import (
-    BOOSTING_ROUNDS,
     MODELS,
-    MOST_SPLIT_CATEGORIES,
     Categories,
     Factory,
+    boosting_settings,
     features_as_numbers,
     features_of,
     learn_and_predict,
@@ -448,14 +447,7 @@ def gradient_boosting(categories: Categories, seed: int) -> Regressor:
     """Return boosted trees with category splits; missing numbers are left to the trees."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    model: Regressor = HistGradientBoostingRegressor(
-        max_iter=BOOSTING_ROUNDS,
-        max_leaf_nodes=31,
-        learning_rate=0.1,
-        categorical_features=[0 < size <= MOST_SPLIT_CATEGORIES for size in categories],
-        early_stopping=False,
-        random_state=seed,
-    )
+    model: Regressor = HistGradientBoostingRegressor(**boosting_settings(categories, seed))
     return model
 
 

@@ -12,6 +12,7 @@ from dp_synth.audit.neighbours import of_table
 from dp_synth.cli import main
 from dp_synth.metrics import METRICS, evaluate
 from dp_synth.metrics.models import short_seed
+from dp_synth.metrics.prediction import regression_scores
 from dp_synth.schema import Schema
 
 LARGE = [2**32, 2**64 + 3]
@@ -27,6 +28,13 @@ def rows(seed: int, count: int = 60) -> pd.DataFrame:
 @pytest.mark.parametrize("seed", LARGE)
 def test_every_metric_takes_a_seed_beyond_32_bits(seed: int) -> None:
     evaluate(rows(0), rows(1), rows(2), SCHEMA, seed=seed, more=list(METRICS))
+
+
+@pytest.mark.parametrize("seed", LARGE)
+def test_models_of_a_number_take_it(seed: int) -> None:
+    number = {"name": "c", "type": "integer", "lower": 0, "upper": 2}
+    schema = Schema.from_dict({"name": "t", "label": "c", "columns": [*COLUMNS[:2], number]})
+    assert regression_scores(rows(0), rows(1), schema, seed=seed)
 
 
 @pytest.mark.parametrize("seed", LARGE)
