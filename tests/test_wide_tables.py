@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.counting import CodeCounts
+from dp_synth.counting.marginals import CELLS_A_PASS
 from dp_synth.domain import Domain
 from dp_synth.inference import JunctionTreeModel
 from dp_synth.mechanisms import Distances, measure_distances
-from dp_synth.mechanisms.table import CELLS_TOGETHER, PrivateTable
+from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, CliqueTree, _one_shot
 from dp_synth.types import Clique
@@ -74,8 +75,8 @@ def test_marginals_of_all_pairs_are_never_held_at_once() -> None:
     payer = Accountant(PrivacyBudget(1e9, 1e-6)).admit("test", plan)
     distances = Distances(PrivateTable(counts, domain, payer), lambda pair: np.zeros((700, 700)))
     measure_distances(distances, pairs, payer.plan.gaussians("scores"), rng)
-    assert sum(map(domain.cells, pairs)) > 7 * CELLS_TOGETHER
-    assert 0 < counts.most <= CELLS_TOGETHER
+    assert sum(map(domain.cells, pairs)) > 7 * CELLS_A_PASS
+    assert 0 < counts.most <= CELLS_A_PASS
 
 
 @pytest.mark.parametrize("kind", [MST, CliqueTree])
