@@ -18,6 +18,7 @@ MOST_CLIQUES = 5_000_000
 """Marginals among which a synthesizer chooses: all pairs of three thousand attributes."""
 
 MOST_AXES = 32  # of one array: numpy before version 2 has no more
+NO_BIT = -1  # in place of a bit of a shorter set
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Domain:
     missing. Left out, no attribute has an order. ``supports`` are structural zeros. ``levels``
     says how many noisy histograms private binning will take of an attribute before its codes
     are known, at most ``sizes`` of them; 0, or left out, where they are public. ``open`` names
-    the attributes to which a fit adds codes, of frequent categories that are not public.
+    the attributes to which a fit adds codes, of frequent categories that are not public. ``label``
+    is the attribute that others are to predict, None where none is named.
 
     >>> domain = Domain(("age", "sex"), (85, 2))
     >>> domain.shape(("sex", "age")), domain.cells(("sex", "age"))
@@ -62,6 +64,7 @@ class Domain:
     supports: tuple[Support, ...] = ()
     levels: tuple[int, ...] = ()
     open: tuple[str, ...] = ()
+    label: str | None = None
 
     def __post_init__(self) -> None:
         nothing = (0,) * len(self.attributes)
@@ -80,6 +83,8 @@ class Domain:
         for name, size in zip(self.attributes, self.sizes, strict=True):
             if size < 1:
                 raise ValueError(f"attribute {name!r} must have at least one code, got {size}")
+        if self.label is not None and self.label not in self.attributes:
+            raise ValueError(f"the label must be an attribute, got {self.label!r}")
 
     def __repr__(self) -> str:
         sizes = [f"{name}: {size}" for name, size in zip(self.attributes, self.sizes, strict=True)]
@@ -105,6 +110,7 @@ class Domain:
                 for name, _, ordered in named
             ),
             tuple(self._coarse_support(support, groups) for support in self.supports),
+            label=self.label,
         )
 
     def _coarse_support(self, support: Support, groups: Mapping[str, Codes]) -> Support:
@@ -180,6 +186,51 @@ class Domain:
     def cells(self, clique: Iterable[str]) -> int:
         """Return the number of cells of the marginal over ``clique``."""
         return prod(self.shape(clique))
+
+
+@dataclass(frozen=True, eq=False)
+class ParitySets:
+    """Sets of bits of records: those of which parities are asked.
+
+    ``halves[i]`` is 0 or 1 for each code of ``attributes[i]``, which makes it bit i of a record;
+    an attribute may have several bits. ``sets`` holds numbers of bits, shape (sets, bits of the
+    longest); `NO_BIT` fills up those that are shorter. ValueError for what is no such thing.
+
+    >>> halves = (np.array([0, 1, 1]), np.array([0, 1]))
+    >>> len(ParitySets(("job", "sex"), halves, np.array([[0, NO_BIT], [0, 1]])))
+    2
+    """
+
+    attributes: Clique
+    halves: tuple[Codes, ...]
+    sets: Codes
+
+    def __post_init__(self) -> None:
+        if len(self.attributes) != len(self.halves):
+            raise ValueError(f"{len(self.attributes)} attributes but {len(self.halves)} halves")
+        for name, half in zip(self.attributes, self.halves, strict=True):
+            if half.ndim != 1 or not np.isin(half, (0, 1)).all():
+                raise ValueError(f"a bit of {name!r} must be 0 or 1 for each code")
+        least, most = np.min(self.sets, initial=NO_BIT), np.max(self.sets, initial=NO_BIT)
+        if self.sets.ndim != 2 or least < NO_BIT or most >= len(self.halves):
+            raise ValueError(f"the sets must be of {len(self.halves)} bits, a line each")
+
+    def __len__(self) -> int:
+        return len(self.sets)
+
+    def __repr__(self) -> str:
+        return f"<ParitySets: {len(self):,} sets of {len(self.halves)} bits>"
+
+    def check(self, domain: Domain) -> None:
+        """Raise KeyError for an unknown attribute, ValueError for one of another size."""
+        for name, half in zip(self.attributes, self.halves, strict=True):
+            if len(half) != (size := domain.size(name)):
+                raise ValueError(f"a bit of {name!r} must be given for each of {size} codes")
+
+    def parts_of(self, number: int) -> tuple[tuple[str, Codes], ...]:
+        """Return the attribute and the half of each bit of one set."""
+        bits = [int(bit) for bit in self.sets[number] if bit != NO_BIT]
+        return tuple((self.attributes[bit], self.halves[bit]) for bit in bits)
 
 
 def _ordered_groups(group: Codes, ordered: int) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dp_synth.domain import ParitySets
 from dp_synth.settings import checked
 from dp_synth.types import Clique, Codes, Flags, Floats
 
@@ -111,7 +112,22 @@ class HistogramAnswer(Answered):
     groups: Mapping[str, Codes] = field(repr=False)
 
 
-Answer = MarginalAnswer | ScoresAnswer | ChoiceAnswer | VoteAnswer | HistogramAnswer
+@dataclass(frozen=True, eq=False)
+class ParityAnswer(Answered):
+    """Noisy parities of sets of bits, one a set: sums over records of the products of signs.
+
+    Bits are over codes after ``groups``; all parities have noise of the same ``stddev``.
+    """
+
+    asked: ParitySets = field(repr=False)
+    values: Floats = field(repr=False)
+    stddev: float
+    groups: Mapping[str, Codes] = field(repr=False)
+
+
+Answer = (
+    MarginalAnswer | ScoresAnswer | ChoiceAnswer | VoteAnswer | HistogramAnswer | ParityAnswer
+)
 
 
 def measured(answers: Iterable[Answer]) -> tuple[Clique, ...]:
@@ -134,6 +150,12 @@ def to_fields(answers: Sequence[Answer]) -> tuple[list[dict[str, object]], dict[
         if isinstance(answer, VoteAnswer):
             written = {f"answer_{number}_{name}": kept.pop(name) for name in VOTED}
             arrays |= {name: _small(array) for name, array in written.items()}
+        elif isinstance(answer, ParityAnswer):
+            asked, values = kept.pop("asked"), kept.pop("values")
+            kept["attributes"] = asked.attributes
+            written = {"halves": _rows(asked.halves), "sets": asked.sets}
+            arrays |= {f"answer_{number}_{name}": _small(part) for name, part in written.items()}
+            arrays[f"answer_{number}"] = _whole(values)
         elif not isinstance(answer, ChoiceAnswer):
             arrays[f"answer_{number}"] = kept.pop("values")
         kept["groups"] = {
@@ -154,7 +176,7 @@ def names_of(fields: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Give the names of the arrays that answers may have; ValueError for what is no answer."""
     for number, answer in enumerate(fields):
         groups = checked(answer, {"groups": dict[str, str]})["groups"]
-        yield from (f"answer_{number}", *(f"answer_{number}_{name}" for name in VOTED))
+        yield from (f"answer_{number}", *(f"answer_{number}_{name}" for name in (*VOTED, *ASKED)))
         yield from groups.values()
 
 
@@ -189,6 +211,11 @@ def _read(number: int, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
             )
         if kind == "histogram" and (values.ndim != 1 or not values.size):
             raise ValueError("a histogram must have one axis, and a cell")
+        if kind == "parities":
+            parts = {name: arrays[f"answer_{number}_{name}"] for name in ASKED}
+            made["asked"] = asked = _asked(made.pop("attributes"), parts)
+            if values.shape != (len(asked),):
+                raise ValueError(f"there must be a parity for each of {len(asked):,} sets")
         if kind == "scores" and values.shape != (len(made["cliques"]),):
             raise ValueError(f"there must be a score for each of {len(made['cliques'])} cliques")
     return _CLASSES[kind](**made)
@@ -213,6 +240,7 @@ _CLASSES: dict[str, Callable[..., Answer]] = {
     "choice": ChoiceAnswer,
     "votes": VoteAnswer,
     "histogram": HistogramAnswer,
+    "parities": ParityAnswer,
 }
 _KINDS = {made: kind for kind, made in _CLASSES.items()}
 _OF_ALL = {"part": str, "why": str, "groups": dict[str, str]}
@@ -227,8 +255,32 @@ _WRITTEN: dict[str, dict[str, Any]] = {  # of each kind, what its object holds b
     },
     "votes": {"noise": str, "scale": float, "teachers": int},
     "histogram": {"stddev": float},
+    "parities": {"attributes": Clique, "stddev": float},
 }
 VOTED = ("records", "attributes", "others", "winners")  # arrays of an answer of votes
+ASKED = ("halves", "sets")  # and of one of parities
+
+
+def _asked(attributes: Clique, arrays: Arrays) -> ParitySets:
+    """Return the sets of bits of an answer of parities, checked."""
+    rows, sets = (_codes(arrays[name], least=HIDDEN) for name in ASKED)
+    if rows.ndim != 2:
+        raise ValueError("the bits of parities must be given for each code, a line each")
+    return ParitySets(attributes, tuple(row[row != HIDDEN] for row in rows), sets)
+
+
+def _rows(halves: Sequence[Codes]) -> Codes:
+    """Return bits by code as lines of one array; `HIDDEN` stands behind those of fewer codes."""
+    rows = np.full((len(halves), max(map(len, halves), default=0)), HIDDEN, dtype=np.int32)
+    for row, half in zip(rows, halves, strict=True):
+        row[: len(half)] = half
+    return rows
+
+
+def _whole(values: Floats) -> NDArray[np.generic]:
+    """Return whole numbers in half the bytes where they fit."""
+    fits = np.max(np.abs(values), initial=0) < 2**31 and np.array_equal(values, np.rint(values))
+    return values.astype(np.int32) if fits else values
 
 
 def _small(array: NDArray[np.generic]) -> NDArray[np.generic]:

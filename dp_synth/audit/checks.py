@@ -37,7 +37,14 @@ from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.accounting.events import Laplace, NoisyVote, SampledGaussian
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.formatting import rounded_down, rounded_up
-from dp_synth.transcript import Answer, ChoiceAnswer, HistogramAnswer, MarginalAnswer, ScoresAnswer
+from dp_synth.transcript import (
+    Answer,
+    ChoiceAnswer,
+    HistogramAnswer,
+    MarginalAnswer,
+    ParityAnswer,
+    ScoresAnswer,
+)
 from dp_synth.types import Integers
 
 T = TypeVar("T")
@@ -307,7 +314,7 @@ def _noise_of(event: Event) -> float | None:
 
 def _noise_of_answer(answer: Answer) -> list[float]:
     match answer:
-        case MarginalAnswer() | HistogramAnswer():
+        case MarginalAnswer() | HistogramAnswer() | ParityAnswer():
             return [answer.stddev]
         case ScoresAnswer():
             return [answer.stddev] * len(answer.cliques)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.counting.marginals import Counts, dense_shape
+from dp_synth.counting.marginals import Column, Counts, dense_shape
 from dp_synth.domain import Domain
 from dp_synth.types import Clique, Codes, Floats
 
@@ -53,6 +53,10 @@ class CachedCounts:
     def occupied(self, clique: Clique) -> tuple[Codes, Floats]:
         """Return the codes of the cells with records and their counts; not kept."""
         return self.source.occupied(clique)
+
+    def blocks(self, clique: Clique) -> Iterator[tuple[list[Column], Floats | None]]:
+        """Yield the codes of ``clique``, and the weights of lines; not kept."""
+        return self.source.blocks(clique)
 
     def coarsened(self, groups: Mapping[str, Codes]) -> AggregatedCounts:
         """Return the records with codes of some attributes relabelled; counts here are used."""
@@ -107,6 +111,10 @@ class AggregatedCounts:
     def occupied(self, clique: Clique) -> tuple[Codes, Floats]:
         """Return the codes of the cells with records and their counts."""
         return self._recounted.occupied(clique)
+
+    def blocks(self, clique: Clique) -> Iterator[tuple[list[Column], Floats | None]]:
+        """Yield the codes of ``clique``, and the weights of lines."""
+        return self._recounted.blocks(clique)
 
     def coarsened(self, groups: Mapping[str, Codes]) -> AggregatedCounts:
         """Return the records with codes of some attributes relabelled once more."""

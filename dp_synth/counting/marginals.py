@@ -64,6 +64,12 @@ class Counts(Protocol):
         Cells come in C order; a clique may have any number of them.
         """
 
+    def blocks(self, clique: Clique) -> Iterator[tuple[list[Column], Floats | None]]:
+        """Yield the codes of ``clique``, a column each, of blocks of lines of records.
+
+        With them how many records each line stands for, None where it is one.
+        """
+
     def coarsened(self, groups: Mapping[str, Codes]) -> Counts:
         """Return the records with codes of some attributes relabelled: see Domain.coarsened."""
 
@@ -164,6 +170,13 @@ class CodeCounts:
         """
         words, counts = self._words(clique)
         return codes_of(words, self.domain.shape(clique)), counts
+
+    def blocks(self, clique: Clique) -> Iterator[tuple[list[Column], Floats | None]]:
+        """Yield the codes of ``clique``, and the weights of lines, of blocks of them."""
+        axes, weights = self._axes(clique), self._columns.weights
+        for part in blocks(len(self._columns), block_length(len(axes))):
+            block = self._columns.read(axes, part.start, part.stop)
+            yield block, None if weights is None else weights[part]
 
     def coarsened(self, groups: Mapping[str, Codes]) -> CodeCounts:
         """Return the records with codes of some attributes relabelled: see Domain.coarsened.

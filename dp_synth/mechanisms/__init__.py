@@ -6,6 +6,7 @@ from dp_synth.mechanisms.gaussian import (
     measure,
     measure_distances,
     measure_histogram,
+    measure_parities,
 )
 from dp_synth.mechanisms.table import (
     Dependences,
@@ -14,6 +15,7 @@ from dp_synth.mechanisms.table import (
     dependence_sensitivity,
     l1_distance_sensitivity,
     marginal_sensitivity,
+    parity_sensitivity,
 )
 
 __all__ = [
@@ -27,5 +29,7 @@ __all__ = [
     "measure",
     "measure_distances",
     "measure_histogram",
+    "measure_parities",
+    "parity_sensitivity",
     "select",
 ]

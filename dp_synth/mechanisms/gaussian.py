@@ -1,4 +1,4 @@
-"""Gaussian mechanism: on marginals, histograms of a score, and distances from expectations."""
+"""Gaussian mechanism: on marginals, histograms of a score, parities, distances from expectations."""
 
 from __future__ import annotations
 
@@ -11,10 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import FilteredGaussian, Gaussian, Gaussians
+from dp_synth.domain import ParitySets
 from dp_synth.errors import InputError
 from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
-from dp_synth.mechanisms.table import Distances, PrivateTable, marginal_sensitivity
-from dp_synth.transcript import HistogramAnswer, MarginalAnswer, Measurement, ScoresAnswer
+from dp_synth.mechanisms.table import (
+    Distances,
+    PrivateTable,
+    marginal_sensitivity,
+    parity_sensitivity,
+)
+from dp_synth.transcript import (
+    HistogramAnswer,
+    MarginalAnswer,
+    Measurement,
+    ParityAnswer,
+    ScoresAnswer,
+)
 from dp_synth.types import Clique, Codes, Floats
 
 CellsOf = Callable[[Codes], NDArray[np.integer]]
@@ -167,6 +179,44 @@ def measure_histogram(
     law = _law(table, exact, gaussians.name, event.stddev, _noise(table, event, rng), why=why)
     (noisy,) = law.values
     table.record_answers(law, [HistogramAnswer(law.part, why, noisy, event.stddev, table.groups)])
+    return noisy.copy()
+
+
+def measure_parities(
+    table: PrivateTable,
+    asked: ParitySets,
+    gaussians: Gaussians | FilteredGaussian,
+    rng: np.random.Generator,
+    *,
+    why: str = "parities",
+) -> Floats:
+    """Return the noisy parity of each set of bits: the sum over records of their signs' product.
+
+    A bit of 0 has the sign 1, a bit of 1 the sign -1. Shape (sets,), in their order. Errors as
+    `measure`, ValueError for bits that are not over the table's codes or for no set at all.
+
+    Privacy
+    -------
+    All parities are one vector of whole numbers, whose L2 sensitivity is ``parity_sensitivity``;
+    noise of ``noise_multiplier`` times that on each is one Gaussian mechanism, charged as one
+    event, and rounded as in `measure`.
+    """
+    asked.check(table.domain)
+    if not len(asked):
+        raise ValueError("there must be a set of bits, at least, to ask the parity of")
+    rows = table.payer.budget.max_rows
+    event = gaussians.event(parity_sensitivity(len(asked), table.adjacency, rows))
+    _refuse_drowned(event)
+    table.payer.charge(gaussians, event, 1, why=why, sampler="exact")
+
+    def exact(any_table: PrivateTable) -> list[Floats]:
+        return [any_table.exact_parities(asked)]
+
+    law = _law(table, exact, gaussians.name, event.stddev, _noise(table, event, rng), why=why)
+    (noisy,) = law.values
+    table.record_answers(
+        law, [ParityAnswer(law.part, why, asked, noisy, event.stddev, table.groups)]
+    )
     return noisy.copy()
 
 

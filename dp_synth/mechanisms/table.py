@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from dp_synth.accounting import Adjacency, Reservation
 from dp_synth.counting import CodeCounts, Counts, dense_shape
 from dp_synth.counting.marginals import in_passes
-from dp_synth.domain import Domain
+from dp_synth.counting.parities import count_parities
+from dp_synth.domain import Domain, ParitySets
 from dp_synth.transcript import Answer
 from dp_synth.types import Clique, Codes, Floats
 
@@ -114,6 +115,11 @@ class PrivateTable:
         codes, counts = self._private_counts.occupied(self.domain.attributes)
         return codes, counts.astype(np.int64)
 
+    def exact_parities(self, asked: ParitySets) -> Floats:
+        """Return the private parities of sets of bits, shape (sets,): for mechanisms alone."""
+        self.reads += 1
+        return count_parities(self._private_counts, asked)
+
     def record_answers(self, law: Law, answers: Sequence[Answer] = ()) -> None:
         """Append answers to the transcript, and tell an auditor by what law they were drawn."""
         self.transcript.extend(answers)
@@ -173,6 +179,20 @@ def marginal_sensitivity(adjacency: Adjacency, max_rows: int = 1) -> float:
     (1.0, 2.0000000000000004)
     """
     return max_rows * (1.0 if adjacency == "add_remove" else math.sqrt(2.0))
+
+
+def parity_sensitivity(sets: int, adjacency: Adjacency, max_rows: int = 1) -> float:
+    """Return the L2 sensitivity of the parities of so many sets of bits.
+
+    A record adds 1 or -1 to the parity of each set. Added or removed it moves each by one, and
+    all of them by sqrt(sets). Replaced by another it moves each by zero or two: by two where the
+    records differ in an odd number of the set's bits, as they may in all sets at once, such as by
+    a bit that all share. The records of a unit may all move the same way.
+
+    >>> parity_sensitivity(9, "add_remove"), parity_sensitivity(9, "replace_one", max_rows=2)
+    (3.0, 12.0)
+    """
+    return max_rows * (1.0 if adjacency == "add_remove" else 2.0) * math.sqrt(sets)
 
 
 def l1_distance_sensitivity(adjacency: Adjacency, max_rows: int = 1) -> float:

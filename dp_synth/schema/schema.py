@@ -240,7 +240,15 @@ class Schema(BaseModel):
         ordered = (0 if c.type == "categorical" else c.size - len(c.missing) for c in columns)
         depths = (self.fine[name].depth if name in self.fine else 0 for name in self.names)
         sizes = tuple(c.size for c in columns)
-        return Domain(self.names, sizes, tuple(ordered), self.supports, tuple(depths), self.open)
+        return Domain(
+            self.names,
+            sizes,
+            tuple(ordered),
+            self.supports,
+            tuple(depths),
+            self.open,
+            None if self.label is None else str(self.label),
+        )
 
     @cached_property
     def supports(self) -> tuple[Support, ...]:

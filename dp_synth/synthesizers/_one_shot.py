@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -51,11 +51,15 @@ Chooser = Callable[[Domain, Mapping[Clique, float], float], list[Clique]]
 
 @dataclass(frozen=True)
 class Selected:
-    """One-way marginals, compression and selected pairs of a one-shot fit."""
+    """One-way marginals, compression and selected pairs of a one-shot fit, by these scores.
+
+    Larger cliques may stand among the pairs.
+    """
 
     compression: Compression
     ones: Sequence[Measurement]
     pairs: Sequence[Clique]
+    scores: Mapping[Clique, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def select_pairs(
     coarse = table.coarsen(compression.groups)
     scores = _score_pairs(coarse, [compression.compress(one) for one in ones], budget)
     pairs = choose(coarse.domain, scores, budget.precision_left) if scores else []
-    return Selected(compression, ones, pairs)
+    return Selected(compression, ones, pairs, scores)
 
 
 def check_first_look(part: Filtered, domain: Domain, budget: PrivacyBudget) -> None:
@@ -127,7 +131,10 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
         parts = dict.fromkeys(columns, budget.left / len(columns))
     again = {column: parts[column] for column in columns}
     ones = combine([*seen.ones, *budget.measure(table, again, "one-way marginals")])
-    pairs = budget.measure(coarse, {pair: parts[pair] for pair in seen.pairs}, "chosen pairs")
+    larger = {clique: parts[clique] for clique in seen.pairs if len(clique) > 2}
+    chosen = {pair: parts[pair] for pair in seen.pairs if pair not in larger}
+    pairs = budget.measure(coarse, larger, "interactions") if larger else []
+    pairs += budget.measure(coarse, chosen, "chosen pairs")
     return Measured(seen.compression, ones, pairs)
 
 

@@ -16,6 +16,7 @@ from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, Model
 from dp_synth.inference.pair_selection import choose_pairs
 from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.synthesizers._interactions import add_interactions
 from dp_synth.synthesizers._one_shot import (
     FilterBudget,
     Measured,
@@ -41,6 +42,11 @@ class CliqueTree(Synthesizer):
     fitted to everything that is known (``estimate``). Where the scores would drown, nothing but
     columns is measured.
 
+    What no pair shows, such as an exclusive or of several columns, is looked for before pairs are
+    measured: one answer has noisy parities of halves of many columns, of up to seven and the
+    label. Those that stand out of the noise, and are not what smaller parts imply, become cliques
+    of the tree.
+
     Privacy
     -------
     Every answer is Gaussian, with noise chosen in view of earlier answers, inside a filter of
@@ -59,6 +65,7 @@ class CliqueTree(Synthesizer):
 
     max_cells: int = 200_000  # of the junction tree's tables together
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression
+    interactions: bool = True  # whether to look for what no pair shows
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,4 +99,7 @@ class CliqueTree(Synthesizer):
 
     def _select_pairs(self, table: PrivateTable, budget: FilterBudget) -> Selected:
         choose = partial(choose_pairs, max_cells=self.max_cells)
-        return select_pairs(table, budget, choose, coarseness=self.coarseness)
+        seen = select_pairs(table, budget, choose, coarseness=self.coarseness)
+        if not self.interactions:
+            return seen
+        return add_interactions(table, seen, budget, max_cells=self.max_cells)

@@ -1,0 +1,368 @@
+"""Residual selection: interactions of many attributes, found by noisy parities of halves of them.
+
+A parity of several bits is what no marginal over fewer of them shows: where those are even, an
+exclusive or of seven columns and a label changes one parity alone, and that by all of its records.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from dp_synth.domain import NO_BIT, Domain, ParitySets
+from dp_synth.inference.histograms import project_to_simplex
+from dp_synth.transcript import Measurement
+from dp_synth.types import Clique, Codes, Flags, Floats, Integers
+
+MOST_OTHERS = 7  # bits that a set holds beside one of the label
+MOST_FREE = 4  # bits of a set without the label, where there is one
+MOST_SETS = 150_000  # that are asked at one time
+FALSE_ALARM = 0.05  # chance that noise alone stands out anywhere among all sets
+LEAST_EFFECT = 0.1  # of the records: weaker interactions are not worth a table
+MOST_FOUND = 16  # interactions; each is a table of the model
+MOST_CHECKED = 200  # sets that stand out, in descending order, and are compared with a model
+CERTAIN = 0.98  # the largest parity that a model is fitted to
+KNOWN = 3.0  # in standard deviations: parities of two bits below it count as zero
+RIDGE = 1e-3  # keeps parameters finite where what is known contradicts itself
+STEPS = 30  # of Newton's method
+
+
+@dataclass(frozen=True, eq=False)
+class Bits:
+    """Halves of attributes: bit i is ``halves[i]`` of ``attributes[i]``, whose mean sign is known.
+
+    ``first`` marks the bit of each attribute that is asked first. Bits of one attribute stand
+    together, in the order of the domain.
+    """
+
+    attributes: Clique
+    halves: tuple[Codes, ...]
+    means: Floats
+    first: Flags
+
+    @classmethod
+    def of(cls, domain: Domain, ones: Sequence[Measurement], total: float) -> Bits:
+        """Return the bits that one-way estimates suggest; none where half is next to nobody."""
+        found: list[tuple[str, Codes, float, bool]] = []
+        for one in ones:
+            counts = project_to_simplex(one.values, total, np.square(one.stddev))
+            shares = counts / max(float(counts.sum()), 1e-9)
+            for number, half in enumerate(halves_of(shares)):
+                mean = float(shares @ (1 - 2 * half))
+                found.append((one.clique[0], half, mean, not number))
+        found.sort(key=lambda bit: domain.axis(bit[0]))
+        return cls(
+            tuple(attribute for attribute, *_ in found),
+            tuple(half for _, half, *_ in found),
+            np.array([mean for *_, mean, _ in found]),
+            np.array([first for *_, first in found], dtype=bool),
+        )
+
+    def __len__(self) -> int:
+        return len(self.attributes)
+
+
+def halves_of(shares: Floats) -> list[Codes]:
+    """Return cuts of an attribute's codes into two halves, the most even one of neighbours first.
+
+    Of two codes one; of three each code against the others; of more the three Walsh functions
+    of four runs of neighbours that hold about a quarter each, then odd codes against even ones.
+
+    >>> [half.tolist() for half in halves_of(np.full(4, 0.25))]
+    [[0, 0, 1, 1], [0, 1, 1, 0], [0, 1, 0, 1]]
+    """
+    size = len(shares)
+    codes = np.arange(size)
+    if size < 2:
+        return []
+    if size <= 3:
+        cuts = [codes == code for code in range(size - 1, -1, -1)][: 1 if size == 2 else 3]
+        cuts.sort(key=lambda cut: abs(float(shares[cut].sum()) - 0.5))
+    else:
+        before = np.concatenate([[0.0], np.cumsum(shares)[:-1]]) + shares / 2
+        middle = int(np.clip(np.searchsorted(before, 0.5), 1, size - 1))
+        quarter = np.zeros(size, dtype=np.int64)
+        for start, stop, low in ((0, middle, 0), (middle, size, 2)):
+            inner = before[start:stop]
+            ends = (inner[0] + inner[-1]) / 2
+            quarter[start:stop] = low + (inner > ends)
+        cuts = [quarter >= 2, (quarter == 1) | (quarter == 2), quarter % 2 == 1, codes % 2 == 1]
+    distinct: list[Codes] = []
+    for cut in cuts:
+        half = cut.astype(np.int32)
+        if 0 < half.sum() < size and not any(
+            np.array_equal(half, other) or np.array_equal(1 - half, other) for other in distinct
+        ):
+            distinct.append(half)
+    return distinct
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Sets of one kind, of which all are asked or none: of ``others`` bits beside the label's.
+
+    Those of bits that are asked first alone, or all others (``further``); ``anchored`` ones hold
+    a bit of the label. ``count`` says how many there are.
+    """
+
+    others: int
+    anchored: bool
+    further: bool
+    count: int
+
+
+def layers_of(bits: Bits, label: str | None) -> list[Layer]:
+    """Return the kinds of sets that can be asked, in the order in which they are taken up.
+
+    Pairs come first, of which what they imply is known; then few sets before many.
+    """
+    several, anchors = _per_attribute(bits, label)
+    sizes = {False: _choices([1] * len(several)), True: _choices(several)}
+    free = MOST_FREE if label in bits.attributes else MOST_OTHERS + 1
+    found = []
+    for further in (False, True):
+        for anchored in (True, False) if anchors else (False,):
+            orders = range(1, MOST_OTHERS + 1) if anchored else range(2, free + 1)
+            for others in orders:
+                whole, first = (_at(sizes[kind], others) for kind in (True, False))
+                if anchored:
+                    whole, first = whole * anchors, first
+                count = whole - first if further else first
+                if count:
+                    found.append(Layer(others, anchored, further, count))
+
+    def order(layer: Layer) -> tuple[bool, bool, int]:
+        is_pair = layer.others + layer.anchored == 2
+        pairs = sum(other.count for other in found if other.further and _is_pair(other))
+        count = layer.count if is_pair or not layer.further else max(layer.count, pairs + 1)
+        return (not (is_pair and not layer.further), False, count)
+
+    return sorted(found, key=order)
+
+
+def _is_pair(layer: Layer) -> bool:
+    return layer.others + layer.anchored == 2
+
+
+def _per_attribute(bits: Bits, label: str | None) -> tuple[list[int], int]:
+    """Return how many bits each attribute has, and how many of them are the label's."""
+    several: dict[str, int] = {}
+    for attribute in bits.attributes:
+        several[attribute] = several.get(attribute, 0) + 1
+    anchors = several.pop(label, 0) if label is not None else 0
+    return list(several.values()), anchors
+
+
+def _choices(several: Sequence[int]) -> list[int]:
+    """Return in how many ways so many bits can be chosen, at most one of each attribute."""
+    ways = [1]
+    for count in several:
+        ways = [a + count * b for a, b in zip([*ways, 0], [0, *ways], strict=True)]
+        ways = ways[: MOST_OTHERS + 2]
+    return ways
+
+
+def _at(ways: Sequence[int], order: int) -> int:
+    return ways[order] if order < len(ways) else 0
+
+
+def parity_sets(bits: Bits, label: str | None, layers: Sequence[Layer]) -> ParitySets:
+    """Return the sets of all layers, shape (sets, bits of the longest), bits ascending."""
+    parts: list[Codes] = []
+    longest = max((layer.others + layer.anchored for layer in layers), default=0)
+    is_anchor = np.array([attribute == label for attribute in bits.attributes], dtype=bool)
+    anchors, others = np.flatnonzero(is_anchor), np.flatnonzero(~is_anchor)
+    for layer in layers:
+        use_first = not layer.further
+        pool = others[bits.first[others]] if use_first else others
+        sets = _one_of_each(pool, bits.attributes, layer.others)
+        if layer.anchored:
+            heads = anchors[bits.first[anchors]] if use_first else anchors
+            sets = np.concatenate(
+                [np.column_stack([np.full(len(sets), head), sets]) for head in heads]
+            )
+        if layer.further:
+            sets = sets[~bits.first[sets].all(axis=1)]
+        filled = np.full((len(sets), longest), NO_BIT, dtype=np.int32)
+        filled[:, : sets.shape[1]] = sets
+        parts.append(filled)
+    nothing = np.empty((0, longest), dtype=np.int32)
+    return ParitySets(bits.attributes, bits.halves, np.concatenate([nothing, *parts]))
+
+
+def _one_of_each(pool: Integers, attributes: Clique, order: int) -> Integers:
+    """Return all sets of so many bits of the pool, ascending, at most one of each attribute."""
+    numbers: dict[str, int] = {}
+    owner = np.array([numbers.setdefault(attributes[bit], len(numbers)) for bit in pool], dtype=int)
+    after = np.searchsorted(owner, owner, side="right")  # where the next attribute's bits begin
+    sets = np.arange(len(pool))[:, None]
+    for _ in range(order - 1):
+        begin = after[sets[:, -1]]
+        more = len(pool) - begin
+        rows = np.repeat(np.arange(len(sets)), more)
+        ends = np.cumsum(more)
+        last = np.arange(len(rows)) - np.repeat(ends - more, more) + begin[rows]
+        sets = np.column_stack([sets[rows], last])
+    return pool[sets]
+
+
+def threshold(sets: int) -> float:
+    """Return how many standard deviations noise alone exceeds nowhere, but for `FALSE_ALARM`."""
+    return float(-ndtri(FALSE_ALARM / (2 * max(sets, 1))))
+
+
+@dataclass(frozen=True, eq=False)
+class Interaction:
+    """A set of bits whose parity no smaller part explains: its attributes, halves and size."""
+
+    clique: Clique
+    halves: Mapping[str, Codes]
+    effect: float
+
+
+def find_interactions(
+    bits: Bits, asked: ParitySets, values: Floats, stddev: float, total: float
+) -> list[Interaction]:
+    """Return the sets whose parities stand out of the noise and of what their parts imply.
+
+    The strongest first, none within another. A set of three bits or more stands out where it is
+    beyond the noise of all sets (`threshold`) and `LEAST_EFFECT`; where it is not the product of
+    two parts of it; and where the model of highest entropy that has the means, the parities of
+    two bits and those found before differs from it as much.
+    """
+    known = _Known.of(bits, asked, values / total, stddev / total)
+    least = max(threshold(len(asked)) * known.noise, LEAST_EFFECT)
+    lengths = (asked.sets != NO_BIT).sum(axis=1)
+    rows = np.flatnonzero((lengths > 2) & (np.abs(known.values) > least))
+    rows = rows[np.argsort(-np.abs(known.values[rows]), kind="stable")]
+    rows = rows[~known.are_products(rows, least)][:MOST_CHECKED]
+    found: list[tuple[frozenset[int], float]] = []
+    cliques: list[frozenset[str]] = []
+    for row in rows.tolist():
+        line = frozenset(int(bit) for bit in asked.sets[row] if bit != NO_BIT)
+        names = frozenset(bits.attributes[bit] for bit in line)
+        value = float(known.values[row])
+        if any(names <= clique for clique in cliques):
+            continue
+        inside = [(other, size) for other, size in found if other < line]
+        if abs(value - known.implied(sorted(line), inside)) <= least:
+            continue
+        found.append((line, value))
+        cliques.append(names)
+        if len(found) == MOST_FOUND:
+            break
+    return [
+        Interaction(
+            tuple(bits.attributes[bit] for bit in sorted(line)),
+            {bits.attributes[bit]: bits.halves[bit] for bit in line},
+            value,
+        )
+        for (line, value), own in zip(found, cliques, strict=True)
+        if not any(own < other for other in cliques)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is known of the parities of sets, as parts of the records, and how noisily.
+
+    Sets are found by the exclusive or of 64 random bits for each bit: that two of some hundred
+    thousand sets share it has a chance below 1e-8.
+    """
+
+    bits: Bits
+    sets: Codes
+    values: Floats
+    noise: float
+    names: NDArray[np.uint64]
+    keys: NDArray[np.uint64]
+    order: Integers
+
+    @classmethod
+    def of(cls, bits: Bits, asked: ParitySets, values: Floats, noise: float) -> _Known:
+        rng = np.random.default_rng(len(bits))
+        names = rng.integers(0, 2**64, len(bits) + 1, dtype=np.uint64)
+        names[-1] = 0  # that of no bit
+        keys = np.bitwise_xor.reduce(names[asked.sets], axis=1)
+        return cls(bits, asked.sets, values, noise, names, keys, np.argsort(keys))
+
+    def look_up(self, keys: NDArray[np.uint64]) -> Floats:
+        """Return the values of sets; NaN where they were not asked."""
+        place = np.minimum(np.searchsorted(self.keys, keys, sorter=self.order), len(self.order) - 1)
+        rows = self.order[place]
+        return np.where(self.keys[rows] == keys, self.values[rows], np.nan)
+
+    def are_products(self, rows: Integers, least: float) -> Flags:
+        """Return which sets are the product of a bit or two of them and the rest, up to noise."""
+        sets, values = self.sets[rows], self.values[rows]
+        means = np.append(self.bits.means, np.nan)
+        explained = np.zeros(len(rows), dtype=bool)
+        width = sets.shape[1]
+        for part in (*combinations(range(width), 1), *combinations(range(width), 2)):
+            chosen = sets[:, part]
+            key = np.bitwise_xor.reduce(self.names[chosen], axis=1)
+            own = means[chosen[:, 0]] if len(part) == 1 else self.look_up(key)
+            rest = self.look_up(self.keys[rows] ^ key)
+            noise = np.sqrt(1 + np.square(own) + np.square(rest))
+            close = np.abs(values - own * rest) <= least * noise
+            explained |= close & (chosen != NO_BIT).all(axis=1)  # NaN is close to nothing
+        return explained
+
+    def implied(self, line: Sequence[int], inside: Sequence[tuple[frozenset[int], float]]) -> float:
+        """Return the parity of a set under the model of highest entropy of all that is known."""
+        signs = np.array(list(product((1.0, -1.0), repeat=len(line))))
+        features, targets = [signs], list(self.bits.means[list(line)])
+        for pair in combinations(range(len(line)), 2):
+            key = self.names[line[pair[0]]] ^ self.names[line[pair[1]]]
+            value = float(self.look_up(np.array([key]))[0])
+            if abs(value) > KNOWN * self.noise:
+                features.append(signs[:, pair].prod(axis=1, keepdims=True))
+                targets.append(value)
+        for other, value in inside:
+            places = [place for place, bit in enumerate(line) if bit in other]
+            features.append(signs[:, places].prod(axis=1, keepdims=True))
+            targets.append(value)
+        matrix = np.concatenate(features, axis=1)
+        chances = highest_entropy(matrix, np.clip(targets, -CERTAIN, CERTAIN))
+        return float(chances @ signs.prod(axis=1))
+
+
+def highest_entropy(features: Floats, targets: Floats) -> Floats:
+    """Return the distribution over cells of highest entropy with these means of features.
+
+    ``features`` has shape (cells, features), of values from -1 to 1. By Newton's method with
+    steps that are halved until they gain; nearly, where no distribution has such means.
+    """
+    parameters = np.zeros(features.shape[1])
+
+    def loss(at: Floats) -> tuple[float, Floats]:
+        logits = features @ at
+        highest = float(logits.max())
+        weights = np.exp(logits - highest)
+        total = float(weights.sum())
+        value = highest + math.log(total) - float(targets @ at) + RIDGE / 2 * float(at @ at)
+        return value, weights / total
+
+    value, chances = loss(parameters)
+    for _ in range(STEPS):
+        means = chances @ features
+        gradient = means - targets + RIDGE * parameters
+        if np.abs(gradient).max(initial=0.0) < 1e-6:
+            break
+        curvature = (features * chances[:, None]).T @ features - np.outer(means, means)
+        step = np.linalg.solve(curvature + RIDGE * np.eye(len(parameters)), gradient)
+        for _ in range(STEPS):
+            new, moved = loss(parameters - step)
+            if new < value:
+                break
+            step = step / 2
+        else:
+            break
+        parameters, value, chances = parameters - step, new, moved
+    return chances

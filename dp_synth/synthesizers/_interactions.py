@@ -1,0 +1,196 @@
+"""Interactions: a stage that asks noisy parities of many sets of columns, and measures what stands out.
+
+For one-shot fits, between the choice of pairs and their measurement.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dp_synth.accounting import Filtered, FilteredGaussian, Gaussian, cost
+from dp_synth.domain import Domain
+from dp_synth.inference import Compression, estimate_total
+from dp_synth.inference.residual_selection import (
+    MOST_SETS,
+    Bits,
+    Interaction,
+    Layer,
+    find_interactions,
+    layers_of,
+    parity_sets,
+    threshold,
+)
+from dp_synth.inference.triangulation import total_cells
+from dp_synth.mechanisms import measure_parities, parity_sensitivity
+from dp_synth.mechanisms.noise import LARGEST_SCALE
+from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.synthesizers._one_shot import FilterBudget, Selected
+from dp_synth.transcript import Measurement
+from dp_synth.types import Clique, Codes
+
+WHY = "parities of many columns"
+
+LARGE_SHARE = 0.35  # of the budget at most, where no pair explains what is to be explained
+SMALL_SHARE = 0.03  # of the budget at most, where pairs do
+LARGE_EFFECT, SMALL_EFFECT = 0.8, 0.4  # of the records: weaker ones may then go unseen
+WANTED_EFFECT = 0.3  # of the records: what is seen at it costs no more
+EXPLAINED = 0.1  # of the records: the score of a pair that explains something
+MOST_WORDS = 2**28  # of 64 records, counted for all sets together: about a second
+
+MEAN_NOISE = math.sqrt(2 / math.pi)  # the mean size of a standard normal number
+CLIQUE_SHARE = 0.1  # of what is left: about what a table of an interaction will get
+LARGEST_ERROR = 0.1  # of the records: summed noise of a table over the codes as they are
+
+
+@dataclass(frozen=True)
+class Search:
+    """The sets of bits to ask, and the part of the whole budget that they cost together."""
+
+    bits: Bits
+    layers: Sequence[Layer]
+    part: float
+
+    @classmethod
+    def of(
+        cls, domain: Domain, ones: Sequence[Measurement], budget: FilterBudget, *, explained: bool
+    ) -> Search | None:
+        """Return the search that the budget allows; None where it would say nothing.
+
+        As many kinds of sets as still show an interaction of `LARGE_EFFECT`, or `SMALL_EFFECT`,
+        at the largest share; then the share at which one of `WANTED_EFFECT` shows, if smaller.
+        """
+        total = estimate_total(ones)
+        bits = Bits.of(domain, ones, total)
+        layers = layers_of(bits, domain.label)
+        share, effect = (
+            (SMALL_SHARE, SMALL_EFFECT) if explained else (LARGE_SHARE, LARGE_EFFECT)
+        )
+        share = min(share, budget.left)
+        most = min(MOST_SETS, MOST_WORDS * 64 // max(int(total), 1))
+        kept, sets = 0, 0
+        asked = 0
+        for number, layer in enumerate(layers):
+            asked += layer.count
+            if asked > most or threshold(asked) * _stddev(budget, asked, share) > effect * total:
+                break
+            kept, sets = number + 1, asked
+        if not any(layer.others + layer.anchored > 2 for layer in layers[:kept]):
+            return None
+        seen = threshold(sets) * _stddev(budget, sets, share) / (WANTED_EFFECT * total)
+        part = share * min(1.0, seen**2)
+        if _stddev(budget, sets, part) > LARGEST_SCALE:
+            return None
+        return cls(bits, layers[:kept], part)
+
+    def run(self, table: PrivateTable, budget: FilterBudget, total: float) -> list[Interaction]:
+        """Ask the parities, and return what stands out; see `find_interactions`."""
+        asked = parity_sets(self.bits, table.domain.label, self.layers)
+        answers = FilteredGaussian(budget.part, _multiplier(budget.part, self.part))
+        values = measure_parities(table, asked, answers, budget.rng, why=WHY)
+        stddev = _stddev(budget, len(asked), self.part)
+        return find_interactions(self.bits, asked, values, stddev, total)
+
+
+def _multiplier(part: Filtered, share: float) -> float:
+    """Return the noise multiplier of a Gaussian answer that costs a share of a filtered part."""
+    whole = (part.amount or 0.0) * share
+    return math.sqrt(cost(Gaussian(1.0, 1.0), part.currency) / whole) if whole else math.inf
+
+
+def _stddev(budget: FilterBudget, sets: int, share: float) -> float:
+    """Return the noise of so many parities that cost a share of the whole together."""
+    table = budget.table
+    sensitivity = parity_sensitivity(sets, table.adjacency, table.payer.budget.max_rows)
+    return sensitivity * _multiplier(budget.part, share)
+
+
+def search_interactions(
+    table: PrivateTable,
+    ones: Sequence[Measurement],
+    scores: Mapping[Clique, float],
+    budget: FilterBudget,
+) -> list[Interaction]:
+    """Return the interactions of a table that pairs cannot show; none where none would be seen.
+
+    ``ones`` are measured over the table's codes; ``scores`` say how much of the L1 distance to
+    independence pairs explain. Where they explain the label, or where none is named anything,
+    little is spent.
+    """
+    total = estimate_total(ones)
+    label = table.domain.label
+    strongest = max((s for pair, s in scores.items() if label in (None, *pair)), default=0.0)
+    explained = strongest > EXPLAINED * total
+    search = Search.of(table.domain, ones, budget, explained=explained)
+    return [] if search is None else search.run(table, budget, total)
+
+
+def add_interactions(
+    table: PrivateTable, seen: Selected, budget: FilterBudget, *, max_cells: int
+) -> Selected:
+    """Return what was selected with a clique for each interaction found, as far as a tree holds it.
+
+    Attributes that stand in no pair are coarsened to the halves that interact where the whole
+    table would have more noise than it is worth. Interactions come first: pairs that the tree
+    no longer holds are left out.
+    """
+    if not seen.scores or len(table.domain) < 3:
+        return seen
+    ones = [seen.compression.compress(one) for one in seen.ones]
+    coarse = table.coarsen(seen.compression.groups)
+    found = search_interactions(coarse, ones, seen.scores, budget)
+    if not found:
+        return seen
+    total = estimate_total(ones)
+    error = MEAN_NOISE / math.sqrt(max(budget.precision_left * CLIQUE_SHARE, 1e-300))
+    most = LARGEST_ERROR * total / error
+    compression = _halved(seen, table.domain, found, most)
+    domain = compression.domain
+    cliques: list[Clique] = []
+    for interaction in found:
+        cells = domain.cells(interaction.clique)
+        noise = error * math.sqrt(cells)  # of the parity, had the table's cells this noise
+        if noise > abs(interaction.effect) * total / 4:
+            continue
+        if total_cells(domain, [*cliques, interaction.clique]) <= max_cells:
+            cliques.append(interaction.clique)
+    pairs = _as_many(domain, cliques, seen.pairs, max_cells)
+    return replace(seen, compression=compression, pairs=[*cliques, *pairs])
+
+
+def _halved(
+    seen: Selected, domain: Domain, found: Sequence[Interaction], most: float
+) -> Compression:
+    """Return groups that are no finer than interactions need, of attributes without a pair.
+
+    Of those alone that stand in a clique of more than so many cells. Attributes with structural
+    zeros stay as they are.
+    """
+    compression = seen.compression
+    coarse = compression.domain
+    large = [one for one in found if coarse.cells(one.clique) > most]
+    fixed = {attribute for pair in seen.pairs for attribute in pair}
+    fixed |= {attribute for support in domain.supports for attribute in support.clique}
+    groups = dict(compression.groups)
+    for attribute in {a: None for one in large for a in one.clique if a not in fixed}:
+        halves = [one.halves[attribute] for one in found if attribute in one.halves]
+        rows = np.stack(halves, axis=1)
+        merged = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int32)
+        groups[attribute] = np.asarray(merged[compression.groups[attribute]], dtype=np.int32)
+    changed = Compression(domain.coarsened(groups), groups, compression.shares)
+    return changed.shared_by(domain, seen.ones)
+
+
+def _as_many(
+    domain: Domain, cliques: Sequence[Clique], pairs: Sequence[Clique], max_cells: int
+) -> list[Clique]:
+    """Return as many of the first pairs as a tree holds beside the cliques."""
+    fitting, beyond, middle = 0, len(pairs) + 1, len(pairs)
+    while beyond - fitting > 1:
+        fits = total_cells(domain, [*cliques, *pairs[:middle]]) <= max_cells
+        fitting, beyond = (middle, beyond) if fits else (fitting, middle)
+        middle = (fitting + beyond) // 2
+    return list(pairs[:fitting])
