@@ -7,7 +7,7 @@ exclusive or of seven columns and a label changes one parity alone, and that by 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -22,13 +22,14 @@ from dp_synth.types import Clique, Codes, Flags, Floats, Integers
 
 MOST_OTHERS = 7  # bits that a set holds beside one of the label
 MOST_FREE = 4  # bits of a set without the label, where there is one
+MOST_CUT = 6  # categories of which all even cuts are asked
 MOST_SETS = 150_000  # that are asked at one time
 FALSE_ALARM = 0.05  # chance that noise alone stands out anywhere among all sets
 LEAST_EFFECT = 0.1  # of the records: weaker interactions are not worth a table
 MOST_FOUND = 16  # interactions; each is a table of the model
 MOST_CHECKED = 200  # sets that stand out, in descending order, and are compared with a model
 CERTAIN = 0.98  # the largest parity that a model is fitted to
-KNOWN = 3.0  # in standard deviations: parities of two bits below it count as zero
+KNOWN = 3.0  # in standard deviations: parities of parts below it count as zero
 RIDGE = 1e-3  # keeps parameters finite where what is known contradicts itself
 STEPS = 30  # of Newton's method
 
@@ -37,163 +38,166 @@ STEPS = 30  # of Newton's method
 class Bits:
     """Halves of attributes: bit i is ``halves[i]`` of ``attributes[i]``, whose mean sign is known.
 
-    ``first`` marks the bit of each attribute that is asked first. Bits of one attribute stand
-    together, in the order of the domain.
+    ``levels`` say when bits are asked: 0 of each attribute's first, then of what fewer sets allow.
+    Bits of one attribute stand together, in the order of the domain.
     """
 
     attributes: Clique
     halves: tuple[Codes, ...]
     means: Floats
-    first: Flags
+    levels: Integers
 
     @classmethod
     def of(cls, domain: Domain, ones: Sequence[Measurement], total: float) -> Bits:
         """Return the bits that one-way estimates suggest; none where half is next to nobody."""
-        found: list[tuple[str, Codes, float, bool]] = []
+        found: list[tuple[str, Codes, float, int]] = []
         for one in ones:
+            attribute = one.clique[0]
             counts = project_to_simplex(one.values, total, np.square(one.stddev))
             shares = counts / max(float(counts.sum()), 1e-9)
-            for number, half in enumerate(halves_of(shares)):
-                mean = float(shares @ (1 - 2 * half))
-                found.append((one.clique[0], half, mean, not number))
+            ordered = domain.ordered[domain.axis(attribute)] > 0
+            for half, level in halves_of(shares, ordered=ordered):
+                found.append((attribute, half, float(shares @ (1 - 2 * half)), level))
         found.sort(key=lambda bit: domain.axis(bit[0]))
         return cls(
             tuple(attribute for attribute, *_ in found),
             tuple(half for _, half, *_ in found),
             np.array([mean for *_, mean, _ in found]),
-            np.array([first for *_, first in found], dtype=bool),
+            np.array([level for *_, level in found], dtype=np.int64),
         )
 
     def __len__(self) -> int:
         return len(self.attributes)
 
 
-def halves_of(shares: Floats) -> list[Codes]:
-    """Return cuts of an attribute's codes into two halves, the most even one of neighbours first.
+def halves_of(shares: Floats, *, ordered: bool) -> list[tuple[Codes, int]]:
+    """Return cuts of an attribute's codes into two halves, each with its level.
 
-    Of two codes one; of three each code against the others; of more the three Walsh functions
-    of four runs of neighbours that hold about a quarter each, then odd codes against even ones.
+    At level 0 the most even one. At level 1 of three codes each against the others; of more the
+    Walsh functions of four runs of neighbours that hold about a quarter each, and odd codes
+    against even ones. At level 2, of categories of which there are few, all even cuts and each
+    code against the others.
 
-    >>> [half.tolist() for half in halves_of(np.full(4, 0.25))]
-    [[0, 0, 1, 1], [0, 1, 1, 0], [0, 1, 0, 1]]
+    >>> [(half.tolist(), level) for half, level in halves_of(np.full(4, 0.25), ordered=True)]
+    [([0, 0, 1, 1], 0), ([0, 1, 1, 0], 1), ([0, 1, 0, 1], 1)]
     """
     size = len(shares)
     codes = np.arange(size)
+    alone = [codes == code for code in range(size - 1, -1, -1)]
     if size < 2:
         return []
     if size <= 3:
-        cuts = [codes == code for code in range(size - 1, -1, -1)][: 1 if size == 2 else 3]
-        cuts.sort(key=lambda cut: abs(float(shares[cut].sum()) - 0.5))
+        cuts = sorted(alone[: size * 2 - 3], key=lambda cut: abs(float(shares[cut].sum()) - 0.5))
     else:
-        before = np.concatenate([[0.0], np.cumsum(shares)[:-1]]) + shares / 2
-        middle = int(np.clip(np.searchsorted(before, 0.5), 1, size - 1))
-        quarter = np.zeros(size, dtype=np.int64)
-        for start, stop, low in ((0, middle, 0), (middle, size, 2)):
-            inner = before[start:stop]
-            ends = (inner[0] + inner[-1]) / 2
-            quarter[start:stop] = low + (inner > ends)
+        quarter = _quarters(shares)
         cuts = [quarter >= 2, (quarter == 1) | (quarter == 2), quarter % 2 == 1, codes % 2 == 1]
-    distinct: list[Codes] = []
-    for cut in cuts:
+    levels = [0] + [1] * (len(cuts) - 1)
+    if not ordered and 3 < size <= MOST_CUT:
+        even = [np.isin(codes, chosen) for chosen in combinations(range(size), size // 2)]
+        cuts += even + alone
+        levels += [2] * (len(even) + size)
+    distinct: dict[bytes, tuple[Codes, int]] = {}
+    for cut, level in zip(cuts, levels, strict=True):
         half = cut.astype(np.int32)
-        if 0 < half.sum() < size and not any(
-            np.array_equal(half, other) or np.array_equal(1 - half, other) for other in distinct
-        ):
-            distinct.append(half)
-    return distinct
+        if 0 < half.sum() < size:
+            distinct.setdefault((half ^ half[0]).tobytes(), (half, level))
+    return list(distinct.values())
+
+
+def _quarters(shares: Floats) -> Integers:
+    """Return the number of a quarter for each code: runs of neighbours, as even as they can be."""
+    size = len(shares)
+    before = np.concatenate([[0.0], np.cumsum(shares)[:-1]]) + shares / 2
+    middle = int(np.clip(np.searchsorted(before, 0.5), 1, size - 1))
+    quarter = np.zeros(size, dtype=np.int64)
+    for start, stop, low in ((0, middle, 0), (middle, size, 2)):
+        inner = before[start:stop]
+        quarter[start:stop] = low + (inner > (inner[0] + inner[-1]) / 2)
+    return quarter
 
 
 @dataclass(frozen=True)
 class Layer:
     """Sets of one kind, of which all are asked or none: of ``others`` bits beside the label's.
 
-    Those of bits that are asked first alone, or all others (``further``); ``anchored`` ones hold
-    a bit of the label. ``count`` says how many there are.
+    ``anchored`` ones hold a bit of the label. Their bits are of ``level`` and below, one of them
+    at least of ``level`` itself. ``count`` says how many there are.
     """
 
     others: int
     anchored: bool
-    further: bool
+    level: int
     count: int
+
+    @property
+    def length(self) -> int:
+        """The number of bits of each set."""
+        return self.others + self.anchored
 
 
 def layers_of(bits: Bits, label: str | None) -> list[Layer]:
     """Return the kinds of sets that can be asked, in the order in which they are taken up.
 
-    Pairs come first, of which what they imply is known; then few sets before many.
+    Few sets come before many, but no sets before the pairs of their bits: of these, what they
+    imply is known.
     """
-    several, anchors = _per_attribute(bits, label)
-    sizes = {False: _choices([1] * len(several)), True: _choices(several)}
     free = MOST_FREE if label in bits.attributes else MOST_OTHERS + 1
-    found = []
-    for further in (False, True):
-        for anchored in (True, False) if anchors else (False,):
-            orders = range(1, MOST_OTHERS + 1) if anchored else range(2, free + 1)
-            for others in orders:
-                whole, first = (_at(sizes[kind], others) for kind in (True, False))
-                if anchored:
-                    whole, first = whole * anchors, first
-                count = whole - first if further else first
-                if count:
-                    found.append(Layer(others, anchored, further, count))
+    kinds = [(others, True) for others in range(1, MOST_OTHERS + 1)]
+    kinds += [(others, False) for others in range(2, free + 1)]
+    found: list[Layer] = []
+    below = dict.fromkeys(kinds, 0)
+    for level in range(int(bits.levels.max(initial=-1)) + 1):
+        several, anchors = _per_attribute(bits, label, level)
+        ways = _choices(several)
+        for others, anchored in kinds:
+            count = ways[others] * (anchors if anchored else 1)
+            if count > below[others, anchored]:
+                found.append(Layer(others, anchored, level, count - below[others, anchored]))
+            below[others, anchored] = count
+    pairs = {layer.level: 0 for layer in found}
+    for layer in found:
+        pairs[layer.level] += layer.count * (layer.length == 2)
 
-    def order(layer: Layer) -> tuple[bool, bool, int]:
-        is_pair = layer.others + layer.anchored == 2
-        pairs = sum(other.count for other in found if other.further and _is_pair(other))
-        count = layer.count if is_pair or not layer.further else max(layer.count, pairs + 1)
-        return (not (is_pair and not layer.further), False, count)
+    def place(layer: Layer) -> tuple[int, bool, int]:
+        return max(layer.count, pairs[layer.level]), layer.length != 2, layer.level
 
-    return sorted(found, key=order)
-
-
-def _is_pair(layer: Layer) -> bool:
-    return layer.others + layer.anchored == 2
+    return sorted(found, key=place)
 
 
-def _per_attribute(bits: Bits, label: str | None) -> tuple[list[int], int]:
-    """Return how many bits each attribute has, and how many of them are the label's."""
+def _per_attribute(bits: Bits, label: str | None, level: int) -> tuple[list[int], int]:
+    """Return how many bits up to a level each attribute has, and how many the label has."""
     several: dict[str, int] = {}
-    for attribute in bits.attributes:
-        several[attribute] = several.get(attribute, 0) + 1
+    for attribute, own in zip(bits.attributes, bits.levels.tolist(), strict=True):
+        several[attribute] = several.get(attribute, 0) + (own <= level)
     anchors = several.pop(label, 0) if label is not None else 0
     return list(several.values()), anchors
 
 
 def _choices(several: Sequence[int]) -> list[int]:
-    """Return in how many ways so many bits can be chosen, at most one of each attribute."""
-    ways = [1]
+    """Return in how many ways 0, 1, ... bits can be chosen, at most one of each attribute."""
+    ways = [1] + [0] * (MOST_OTHERS + 1)
     for count in several:
-        ways = [a + count * b for a, b in zip([*ways, 0], [0, *ways], strict=True)]
-        ways = ways[: MOST_OTHERS + 2]
+        ways = [a + count * b for a, b in zip(ways, [0, *ways[:-1]], strict=True)]
     return ways
 
 
-def _at(ways: Sequence[int], order: int) -> int:
-    return ways[order] if order < len(ways) else 0
-
-
 def parity_sets(bits: Bits, label: str | None, layers: Sequence[Layer]) -> ParitySets:
-    """Return the sets of all layers, shape (sets, bits of the longest), bits ascending."""
-    parts: list[Codes] = []
-    longest = max((layer.others + layer.anchored for layer in layers), default=0)
+    """Return the sets of all layers, that bit of the label first which a set holds."""
+    longest = max((layer.length for layer in layers), default=0)
     is_anchor = np.array([attribute == label for attribute in bits.attributes], dtype=bool)
-    anchors, others = np.flatnonzero(is_anchor), np.flatnonzero(~is_anchor)
+    parts = [np.empty((0, longest), dtype=np.int32)]
     for layer in layers:
-        use_first = not layer.further
-        pool = others[bits.first[others]] if use_first else others
-        sets = _one_of_each(pool, bits.attributes, layer.others)
+        allowed = bits.levels <= layer.level
+        sets = _one_of_each(np.flatnonzero(allowed & ~is_anchor), bits.attributes, layer.others)
         if layer.anchored:
-            heads = anchors[bits.first[anchors]] if use_first else anchors
-            sets = np.concatenate(
-                [np.column_stack([np.full(len(sets), head), sets]) for head in heads]
-            )
-        if layer.further:
-            sets = sets[~bits.first[sets].all(axis=1)]
+            heads = np.flatnonzero(allowed & is_anchor)
+            column = np.repeat(heads, len(sets))
+            sets = np.column_stack([column, np.tile(sets, (len(heads), 1))])
+        sets = sets[(bits.levels[sets] == layer.level).any(axis=1)]
         filled = np.full((len(sets), longest), NO_BIT, dtype=np.int32)
-        filled[:, : sets.shape[1]] = sets
+        filled[:, : layer.length] = sets
         parts.append(filled)
-    nothing = np.empty((0, longest), dtype=np.int32)
-    return ParitySets(bits.attributes, bits.halves, np.concatenate([nothing, *parts]))
+    return ParitySets(bits.attributes, bits.halves, np.concatenate(parts))
 
 
 def _one_of_each(pool: Integers, attributes: Clique, order: int) -> Integers:
@@ -298,6 +302,11 @@ class _Known:
         rows = self.order[place]
         return np.where(self.keys[rows] == keys, self.values[rows], np.nan)
 
+    def clear(self, keys: NDArray[np.uint64]) -> Floats:
+        """Return the values of sets, zero where noise alone may be as large."""
+        values = self.look_up(keys)
+        return np.where(np.abs(values) <= KNOWN * self.noise, 0.0, values)
+
     def are_products(self, rows: Integers, least: float) -> Flags:
         """Return which sets are the product of a bit or two of them and the rest, up to noise."""
         sets, values = self.sets[rows], self.values[rows]
@@ -307,8 +316,8 @@ class _Known:
         for part in (*combinations(range(width), 1), *combinations(range(width), 2)):
             chosen = sets[:, part]
             key = np.bitwise_xor.reduce(self.names[chosen], axis=1)
-            own = means[chosen[:, 0]] if len(part) == 1 else self.look_up(key)
-            rest = self.look_up(self.keys[rows] ^ key)
+            own = means[chosen[:, 0]] if len(part) == 1 else self.clear(key)
+            rest = self.clear(self.keys[rows] ^ key)
             noise = np.sqrt(1 + np.square(own) + np.square(rest))
             close = np.abs(values - own * rest) <= least * noise
             explained |= close & (chosen != NO_BIT).all(axis=1)  # NaN is close to nothing
@@ -320,8 +329,8 @@ class _Known:
         features, targets = [signs], list(self.bits.means[list(line)])
         for pair in combinations(range(len(line)), 2):
             key = self.names[line[pair[0]]] ^ self.names[line[pair[1]]]
-            value = float(self.look_up(np.array([key]))[0])
-            if abs(value) > KNOWN * self.noise:
+            value = float(self.clear(np.array([key]))[0])
+            if value and not math.isnan(value):
                 features.append(signs[:, pair].prod(axis=1, keepdims=True))
                 targets.append(value)
         for other, value in inside:

@@ -35,8 +35,9 @@ from dp_synth.types import Clique, Codes
 WHY = "parities of many columns"
 
 LARGE_SHARE = 0.35  # of the budget at most, where no pair explains what is to be explained
-SMALL_SHARE = 0.03  # of the budget at most, where pairs do
-LARGE_EFFECT, SMALL_EFFECT = 0.8, 0.4  # of the records: weaker ones may then go unseen
+SMALL_SHARE = 0.01  # of the budget at most, where pairs do
+FEW_SETS = 10_000  # that are then asked at most
+LARGE_EFFECT, SMALL_EFFECT = 0.8, 0.3  # of the records: weaker ones may then go unseen
 WANTED_EFFECT = 0.3  # of the records: what is seen at it costs no more
 EXPLAINED = 0.1  # of the records: the score of a pair that explains something
 MOST_WORDS = 2**28  # of 64 records, counted for all sets together: about a second
@@ -70,15 +71,14 @@ class Search:
             (SMALL_SHARE, SMALL_EFFECT) if explained else (LARGE_SHARE, LARGE_EFFECT)
         )
         share = min(share, budget.left)
-        most = min(MOST_SETS, MOST_WORDS * 64 // max(int(total), 1))
-        kept, sets = 0, 0
-        asked = 0
+        most = min(FEW_SETS if explained else MOST_SETS, MOST_WORDS * 64 // max(int(total), 1))
+        kept = sets = asked = 0
         for number, layer in enumerate(layers):
             asked += layer.count
             if asked > most or threshold(asked) * _stddev(budget, asked, share) > effect * total:
                 break
             kept, sets = number + 1, asked
-        if not any(layer.others + layer.anchored > 2 for layer in layers[:kept]):
+        if not any(layer.length > 2 for layer in layers[:kept]):
             return None
         seen = threshold(sets) * _stddev(budget, sets, share) / (WANTED_EFFECT * total)
         part = share * min(1.0, seen**2)
