@@ -6,7 +6,7 @@ For one-shot fits, between the choice of pairs and their measurement.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from dp_synth.accounting import Filtered, FilteredGaussian, Gaussian, cost
 from dp_synth.domain import Domain
 from dp_synth.inference import Compression, estimate_total
+from dp_synth.inference.pair_selection import Allocation
 from dp_synth.inference.residual_selection import (
     MOST_SETS,
     Bits,
@@ -34,13 +35,15 @@ from dp_synth.types import Clique, Codes
 
 WHY = "parities of many columns"
 
-LARGE_SHARE = 0.35  # of the budget at most, where no pair explains what is to be explained
-SMALL_SHARE = 0.01  # of the budget at most, where pairs do
-FEW_SETS = 10_000  # that are then asked at most
-LARGE_EFFECT, SMALL_EFFECT = 0.8, 0.3  # of the records: weaker ones may then go unseen
+MOST_SHARE = 0.35  # of the budget, for parities
+MOST_HARM = 1e-4  # of total variation: what the noise that this adds to pairs may cost
+AMPLE = 0.2  # of the budget: a share from which on weak effects are not what is looked for
+LARGE_EFFECT, SMALL_EFFECT = 0.8, 0.4  # of the records: weaker ones may then go unseen
+FEW_SETS = 5_000  # that are asked at most where the share is not ample
 WANTED_EFFECT = 0.3  # of the records: what is seen at it costs no more
-EXPLAINED = 0.1  # of the records: the score of a pair that explains something
 MOST_WORDS = 2**28  # of 64 records, counted for all sets together: about a second
+
+MOST_LOST = 0.25  # of an interaction's effect: the scores of pairs that the tree gives up for it
 
 MEAN_NOISE = math.sqrt(2 / math.pi)  # the mean size of a standard normal number
 CLIQUE_SHARE = 0.1  # of what is left: about what a table of an interaction will get
@@ -57,21 +60,19 @@ class Search:
 
     @classmethod
     def of(
-        cls, domain: Domain, ones: Sequence[Measurement], budget: FilterBudget, *, explained: bool
+        cls, domain: Domain, ones: Sequence[Measurement], budget: FilterBudget, share: float
     ) -> Search | None:
-        """Return the search that the budget allows; None where it would say nothing.
+        """Return the search that a share of the budget allows; None where it would say nothing.
 
-        As many kinds of sets as still show an interaction of `LARGE_EFFECT`, or `SMALL_EFFECT`,
-        at the largest share; then the share at which one of `WANTED_EFFECT` shows, if smaller.
+        As many kinds of sets as still show an interaction of `LARGE_EFFECT`, or `SMALL_EFFECT`;
+        then the share at which one of `WANTED_EFFECT` shows, if smaller.
         """
         total = estimate_total(ones)
         bits = Bits.of(domain, ones, total)
         layers = layers_of(bits, domain.label)
-        share, effect = (
-            (SMALL_SHARE, SMALL_EFFECT) if explained else (LARGE_SHARE, LARGE_EFFECT)
-        )
-        share = min(share, budget.left)
-        most = min(FEW_SETS if explained else MOST_SETS, MOST_WORDS * 64 // max(int(total), 1))
+        is_ample = share >= AMPLE
+        effect = LARGE_EFFECT if is_ample else SMALL_EFFECT
+        most = min(MOST_SETS if is_ample else FEW_SETS, MOST_WORDS * 64 // max(int(total), 1))
         kept = sets = asked = 0
         for number, layer in enumerate(layers):
             asked += layer.count
@@ -109,23 +110,27 @@ def _stddev(budget: FilterBudget, sets: int, share: float) -> float:
 
 
 def search_interactions(
-    table: PrivateTable,
-    ones: Sequence[Measurement],
-    scores: Mapping[Clique, float],
-    budget: FilterBudget,
+    table: PrivateTable, ones: Sequence[Measurement], budget: FilterBudget, share: float
 ) -> list[Interaction]:
     """Return the interactions of a table that pairs cannot show; none where none would be seen.
 
-    ``ones`` are measured over the table's codes; ``scores`` say how much of the L1 distance to
-    independence pairs explain. Where they explain the label, or where none is named anything,
-    little is spent.
+    ``ones`` are measured over the table's codes. At most ``share`` of the whole budget is spent.
     """
-    total = estimate_total(ones)
-    label = table.domain.label
-    strongest = max((s for pair, s in scores.items() if label in (None, *pair)), default=0.0)
-    explained = strongest > EXPLAINED * total
-    search = Search.of(table.domain, ones, budget, explained=explained)
-    return [] if search is None else search.run(table, budget, total)
+    search = Search.of(table.domain, ones, budget, min(share, budget.left))
+    return [] if search is None else search.run(table, budget, estimate_total(ones))
+
+
+def affordable_share(
+    domain: Domain, pairs: Sequence[Clique], budget: FilterBudget, total: float
+) -> float:
+    """Return the share of the budget that parities may cost in view of the pairs to be measured.
+
+    A share of s adds s / 2 to the noise of pairs, in parts of it: little where pairs are few.
+    """
+    allocation = Allocation.of(domain, pairs, budget.precision_left)
+    noise = sum(allocation.price(domain, pair) for pair in pairs) / 2
+    mean = noise / (total * math.comb(len(domain), 2))
+    return min(MOST_SHARE, 2 * MOST_HARM / mean) if mean else MOST_SHARE
 
 
 def add_interactions(
@@ -141,24 +146,38 @@ def add_interactions(
         return seen
     ones = [seen.compression.compress(one) for one in seen.ones]
     coarse = table.coarsen(seen.compression.groups)
-    found = search_interactions(coarse, ones, seen.scores, budget)
+    total = estimate_total(ones)
+    share = affordable_share(coarse.domain, seen.pairs, budget, total)
+    found = search_interactions(coarse, ones, budget, share)
     if not found:
         return seen
-    total = estimate_total(ones)
     error = MEAN_NOISE / math.sqrt(max(budget.precision_left * CLIQUE_SHARE, 1e-300))
     most = LARGEST_ERROR * total / error
     compression = _halved(seen, table.domain, found, most)
     domain = compression.domain
-    cliques: list[Clique] = []
+    kept = replace(seen, compression=compression)
     for interaction in found:
         cells = domain.cells(interaction.clique)
         noise = error * math.sqrt(cells)  # of the parity, had the table's cells this noise
-        if noise > abs(interaction.effect) * total / 4:
-            continue
-        if total_cells(domain, [*cliques, interaction.clique]) <= max_cells:
-            cliques.append(interaction.clique)
-    pairs = _as_many(domain, cliques, seen.pairs, max_cells)
-    return replace(seen, compression=compression, pairs=[*cliques, *pairs])
+        if noise <= abs(interaction.effect) * total / 4:
+            kept = _with_clique(kept, interaction, MOST_LOST * total, max_cells)
+    return kept if kept.pairs != seen.pairs else seen
+
+
+def _with_clique(
+    seen: Selected, interaction: Interaction, total: float, max_cells: int
+) -> Selected:
+    """Return what was selected with one clique more, unless it takes the room of better pairs."""
+    domain, clique = seen.compression.domain, interaction.clique
+    larger = [other for other in seen.pairs if len(other) > 2]
+    pairs = [pair for pair in seen.pairs if len(pair) == 2]
+    if total_cells(domain, [*larger, clique]) > max_cells:
+        return seen
+    kept = _as_many(domain, [*larger, clique], pairs, max_cells)
+    lost = sum(seen.scores.get(pair, 0.0) for pair in pairs[len(kept) :])
+    if lost > abs(interaction.effect) * total:
+        return seen
+    return replace(seen, pairs=[*larger, clique, *kept])
 
 
 def _halved(
