@@ -57,7 +57,9 @@ def drawn(rows: pd.DataFrame, records: int, seed: int) -> pd.DataFrame:
     return rows.iloc[places].reset_index(drop=True)
 
 
-def total_variation(name: str, rows: pd.DataFrame, data: Dataset, epsilon: float, seed: int) -> float:
+def total_variation(
+    name: str, rows: pd.DataFrame, data: Dataset, epsilon: float, seed: int
+) -> float:
     """Return the TV of pairs between records and as many rows of a method that was fitted to them."""
     budget = dps.PrivacyBudget(epsilon=epsilon, delta=DELTA)
     release = dps.SYNTHESIZERS[name]().fit(rows, data.schema, budget, seed=seed)

@@ -22,6 +22,7 @@ from dp_synth.transcript import Measurement
 from dp_synth.types import Clique, Floats, Integers
 
 SEEN_CELLS = 20  # of an ordered attribute: errors are asked for in cells no finer than that
+CAUTION = 2.0  # times its mean square, that noise may have in a score
 PLAUSIBLE = 0.3  # of the largest dependence that two columns could have: few pairs have more
 
 
@@ -98,11 +99,13 @@ class PairErrors:
         """Return how far pairs are from independent, given noisy distances from their columns.
 
         A distance holds the dependence, the chance of a sample and noise of the columns that it
-        is taken from; the score has noise of its own. All of these add up in squares.
+        is taken from; the score has noise of its own. All of these add up in squares. Noise is
+        taken off ``CAUTION`` times: it may have raised a score by more than it does on average.
         """
         i, j = self._places(pairs)
-        noise = np.square(self._noise(np.full(len(self.columns), self.first), grouped=True))
-        off = self._chance(i, j, grouped=True) ** 2 + noise[i] + noise[j] + stddev**2
+        sizes = np.array([column.size * column.groups for column in self.columns], dtype=float)
+        noise = np.square(MEAN_NOISE) * sizes / self.first
+        off = self._chance(i, j, grouped=True) ** 2 + CAUTION * (noise[i] + noise[j] + stddev**2)
         return np.sqrt(np.maximum(np.square(np.maximum(scores, 0.0)) - off, 0.0))
 
     def largest_dependence(self, pairs: Sequence[Clique]) -> Floats:
@@ -125,15 +128,32 @@ class PairErrors:
         given = {pair: allocation.of_clique(pair) for pair in pairs}
         return self._summed(dependences, given, self.first + own)
 
-    def some_pay(self, dependences: Mapping[Clique, float], allocation: Allocation) -> bool:
-        """Say whether pairs win more than their columns lose by sharing with them."""
-        alone = self.of_columns(dependences, allocation.precision)
-        return self.of_pairs(dependences, allocation) < alone
+    def paying(
+        self,
+        dependences: Mapping[Clique, float],
+        pairs: Sequence[Clique],
+        precision: float,
+    ) -> list[Clique]:
+        """Return the pairs if they win more than columns lose by sharing a precision with them.
 
-    def could_pay(self, precision: float, cost: float = 0.0) -> bool:
+        Else as many of the most dependent as do, of a half, a quarter and so on; else none.
+        """
+        alone = self.of_columns(dependences, precision)
+        kept = list(pairs)
+        while kept:
+            allocation = Allocation.of(self.coarse, kept, precision)
+            if self.of_pairs(dependences, allocation) < alone:
+                return kept
+            gain = {p: dependences.get(p, 0.0) - allocation.price(self.coarse, p) for p in kept}
+            best = sorted(kept, key=gain.__getitem__, reverse=True)[: len(kept) // 2]
+            kept = [pair for pair in kept if pair in set(best)]
+        return []
+
+    def could_pay(self, precision: float, *, cost: float = 0.0, columns_again: bool = True) -> bool:
         """Say whether any pairs would win more than they cost, were they as dependent as is likely.
 
-        ``cost`` is the part of the precision that it takes to find them.
+        ``cost`` is the part of the precision that it takes to find them. Columns share what is
+        left with them unless they are not measured again.
         """
         pairs: list[Clique] = list(combinations(self.coarse, 2))
         likely = PLAUSIBLE * self.largest_dependence(pairs)
@@ -145,6 +165,9 @@ class PairErrors:
         while count:
             best = [pairs[place] for place in order[:count]]
             allocation = Allocation.of(self.coarse, best, precision * (1 - cost))
+            if not columns_again:
+                only = {pair: allocation.weights[pair] for pair in best}
+                allocation = Allocation(only, allocation.precision)
             if self.of_pairs(dependences, allocation) < alone:
                 return True
             count //= 2
@@ -174,12 +197,10 @@ class PairErrors:
         together += inside[j] * whole[j] + 2 * drawn - told_chance
         return float(np.sqrt(np.where(measured, together, apart)).sum())
 
-    def _noise(self, precision: Floats, *, grouped: bool = False) -> Floats:
+    def _noise(self, precision: Floats) -> Floats:
         """Return the L1 error of each column by its noise, never above what it could be."""
-        sizes = np.array([column.size for column in self.columns], dtype=float)
-        names = "groups" if grouped else "seen"
-        seen = np.array([getattr(column, names) for column in self.columns], dtype=float)
-        return _capped(MEAN_NOISE * np.sqrt(sizes * seen / precision), self.total)
+        sizes = np.array([column.size * column.seen for column in self.columns], dtype=float)
+        return _capped(MEAN_NOISE * np.sqrt(sizes / precision), self.total)
 
     def _chance(self, i: Integers, j: Integers, *, grouped: bool = False) -> Floats:
         """Return the mean L1 distance of a sample of independent columns from its expectation."""

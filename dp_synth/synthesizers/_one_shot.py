@@ -20,12 +20,12 @@ from dp_synth.inference import (
     Compression,
     JunctionTreeModel,
     Model,
-    cautious_histogram,
     combine,
     estimate,
     estimate_total,
     independent_model,
 )
+from dp_synth.inference.empirical_bayes import averaged_histogram
 from dp_synth.inference.pair_errors import PairErrors, column_weight
 from dp_synth.inference.pair_selection import Allocation, expected_distance, shrink_scores
 from dp_synth.mechanisms import (
@@ -71,7 +71,7 @@ class Measured:
     def model(self, domain: Domain) -> Model:
         """Return the model of highest entropy that fits; without pairs, independent columns."""
         if not self.pairs:
-            return independent_model(domain, _settled(domain, self.ones))
+            return independent_model(domain, settled_columns(domain, self.ones))
         compression = self.compression.shared_by(domain, self.ones)
         ones = [compression.compress(one) for one in self.ones]
         return compression.refine(estimate(compression.domain, [*ones, *self.pairs]), domain)
@@ -93,8 +93,8 @@ def select_pairs(
     errors = PairErrors.of(table.domain, compression, ones, estimate_total(ones))
     scores = _score_pairs(coarse, [compression.compress(one) for one in ones], errors, budget)
     pairs = choose(coarse.domain, scores.values, budget.precision_left) if scores.values else []
-    allocation = Allocation.of(coarse.domain, pairs, budget.precision_left)
-    return Selected(compression, ones, pairs if errors.some_pay(scores.found, allocation) else [])
+    paying = errors.paying(scores.found, pairs, budget.precision_left)
+    return Selected(compression, ones, paying)
 
 
 def check_first_look(part: Filtered, domain: Domain, budget: PrivacyBudget) -> None:
@@ -176,7 +176,7 @@ def _score_pairs(
     stddev = budget.score_stddev(len(pairs), part)
     if not pairs or stddev > min(BLIND_SCORES * total, LARGEST_SCALE):
         return Scores({}, {})
-    if not errors.could_pay(budget.precision_left, part / budget.left):
+    if not errors.could_pay(budget.precision_left, cost=part / budget.left):
         return Scores({}, {})
     independent = independent_model(table.domain, ones)
     expected = _pair_counts(independent)
@@ -259,7 +259,8 @@ class FilterBudget:
 
     @property
     def _amount(self) -> float:
-        return self.part.amount or 0.0
+        amount = self.part.amount or 0.0
+        return 2 * amount if self.part.currency == "zcdp" else amount  # rho is half of mu^2
 
     @property
     def _sensitivity(self) -> float:
@@ -270,9 +271,10 @@ class FilterBudget:
         return l1_distance_sensitivity(self.table.adjacency, self.table.payer.budget.max_rows)
 
 
-def _settled(domain: Domain, ones: Sequence[Measurement]) -> list[Measurement]:
+def settled_columns(domain: Domain, ones: Sequence[Measurement]) -> list[Measurement]:
+    """Return the measurements of columns, their values histograms that noise may hide."""
     total = estimate_total(ones)
     orders = dict(zip(domain.attributes, domain.ordered, strict=True))
     return [
-        replace(one, values=cautious_histogram(one, orders[one.clique[0]], total)) for one in ones
+        replace(one, values=averaged_histogram(one, orders[one.clique[0]], total)) for one in ones
     ]

@@ -24,7 +24,16 @@ from dp_synth.accounting import (
 )
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
-from dp_synth.inference import JunctionTree, JunctionTreeModel, estimate
+from dp_synth.inference import (
+    Compression,
+    JunctionTree,
+    JunctionTreeModel,
+    combine,
+    estimate,
+    estimate_total,
+    independent_model,
+)
+from dp_synth.inference.pair_errors import PairErrors
 from dp_synth.inference.triangulation import Completion
 from dp_synth.mechanisms import (
     Distances,
@@ -35,6 +44,7 @@ from dp_synth.mechanisms import (
 )
 from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.synthesizers._one_shot import FilterBudget, column_shares, settled_columns
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.transcript import Measurement
 from dp_synth.types import Clique
@@ -49,14 +59,19 @@ LEAST_ALPHA_IN_GDP = 0.7  # from here on its filter buys more rounds than one of
 
 @dataclass(frozen=True, eq=False)
 class Adapted:
-    """Measurements of all rounds, the model before the last, and the cliques of its completion."""
+    """Measurements of all rounds, the model before the last, and the cliques of its completion.
+
+    Without a model there were no rounds, and columns alone were measured.
+    """
 
     found: list[Measurement]
-    start: JunctionTreeModel
+    start: JunctionTreeModel | None
     cliques: tuple[Clique, ...]
 
     def model(self, domain: Domain, max_cells: int) -> JunctionTreeModel:
         """Return the model that fits all that was measured."""
+        if self.start is None:
+            return independent_model(domain, settled_columns(domain, self.found))
         return estimate(
             domain, self.found, start=self.start, max_cells=max_cells, cliques=self.cliques
         )
@@ -128,6 +143,8 @@ class AIM(Synthesizer):
         cliques: list[Clique] = [(attribute,) for attribute in table.domain]  # Algorithm 3
         found = measure(table, cliques, plan.gaussians("ones"), rng, why="one-way marginals")
         part = plan.filtered("rounds")
+        if not self._pairs_could_pay(table, found, part):
+            return self._columns_alone(FilterBudget(table, part, rng), found)
         model = estimate(table.domain, found, max_cells=self.max_cells)
         completion = Completion(table.domain, model.tree.cliques)
         noise = plan.gaussians("ones").event().noise_multiplier  # that of a first round
@@ -157,6 +174,22 @@ class AIM(Synthesizer):
             if moved <= _expected_noise(table, answers) * before.size:
                 noise /= 2  # Algorithm 4, its first half: twice epsilon, half sigma
         return Adapted(found, model, completion.cliques)
+
+    def _pairs_could_pay(
+        self, table: PrivateTable, ones: Sequence[Measurement], part: Filtered
+    ) -> bool:
+        """Say whether there are records enough for marginals that columns do not tell."""
+        compression = Compression.identity(table.domain)
+        errors = PairErrors.of(table.domain, compression, ones, estimate_total(ones))
+        sensitivity = marginal_sensitivity(table.adjacency, table.payer.budget.max_rows)
+        precision = table.payer.left(part) / cost(Gaussian(1.0, sensitivity), part.currency)
+        return errors.could_pay(precision, cost=1 - self.alpha, columns_again=False)
+
+    def _columns_alone(self, budget: FilterBudget, ones: list[Measurement]) -> Adapted:
+        """Return columns alone, on which all is spent that rounds would cost."""
+        shares = column_shares(budget.table.domain, ones, budget.left, budget.whole)
+        again = budget.measure(budget.table, shares, "one-way marginals")
+        return Adapted(combine([*ones, *again]), None, ())
 
     def _cost(self, part: Filtered, noise: float) -> float:
         """Return what a round costs whose measurement has this noise multiplier."""
