@@ -51,6 +51,7 @@ def estimate(
     start: JunctionTreeModel | None = None,
     max_cells: int | None = None,
     iterations: int = ITERATIONS,
+    cliques: Iterable[Clique] = (),
 ) -> JunctionTreeModel:
     """Return the log-linear model whose marginals fit the measurements, simple where they are weak.
 
@@ -67,10 +68,12 @@ def estimate(
 
     by L-BFGS; parameters of one-way marginals shrink to the logarithm of their own estimates,
     all others to 0. Belief propagation on a junction tree gives log Z and its gradient, the
-    marginals. ``start`` is an earlier model whose parameters are taken up. InputError when the
-    tree needs more than ``max_cells``.
+    marginals. ``start`` is an earlier model whose parameters are taken up, and ``cliques`` are
+    held by the tree beside those measured: a completion that is known. InputError when the tree
+    needs more than ``max_cells``.
     """
-    tree = JunctionTree.of(domain, [m.clique for m in measurements], max_cells=max_cells)
+    held = [*cliques, *(m.clique for m in measurements)]
+    tree = JunctionTree.of(domain, held, max_cells=max_cells)
     total = estimate_total(measurements)
     dual = _Dual.of(tree, [_in_order(domain, m) for m in combine(measurements)], total)
     return dual.model(dual.minimise(dual.start(start), iterations))

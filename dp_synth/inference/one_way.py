@@ -107,6 +107,12 @@ class Compression:
             shares[attribute] = _shares(group, counts)
         return cls(domain.coarsened(groups), groups, shares)
 
+    @classmethod
+    def identity(cls, domain: Domain) -> Compression:
+        """Return the compression that merges nothing."""
+        groups = {a: np.arange(domain.size(a), dtype=np.int32) for a in domain}
+        return cls(domain, groups, {a: np.ones(domain.size(a)) for a in domain})
+
     def shared_by(self, domain: Domain, ones: Sequence[Measurement]) -> Compression:
         """Return the same groups, shared out as better one-way measurements suggest."""
         total = estimate_total(ones)

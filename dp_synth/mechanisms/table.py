@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import Adjacency, Reservation
-from dp_synth.counting import CodeCounts, Counts, dense_shape
+from dp_synth.counting import CachedCounts, CodeCounts, Counts, dense_shape
 from dp_synth.counting.marginals import in_passes
 from dp_synth.counting.parities import count_parities
 from dp_synth.domain import Domain, ParitySets
@@ -140,6 +140,16 @@ class PrivateTable:
         same = self._private_counts.domain is self.domain
         domain = coarse.domain if same else self.domain.coarsened(groups)
         return self._with_counts(coarse, domain, both, lambda other: other.coarsen(groups))
+
+    def remembering(self) -> PrivateTable:
+        """Return the same table, which counts each marginal once however often it is read.
+
+        Each answer about it is charged as before: what is kept are private counts, never noise.
+        """
+        counts = CachedCounts(self._private_counts)
+        return self._with_counts(
+            counts, self.domain, self.groups, lambda other: other.remembering()
+        )
 
     def recoded(self, groups: Mapping[str, Codes], domain: Domain) -> PrivateTable:
         """Return the table over ``domain``, whose code ``groups`` give for each code of some.

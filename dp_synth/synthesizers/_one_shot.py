@@ -20,12 +20,13 @@ from dp_synth.inference import (
     Compression,
     JunctionTreeModel,
     Model,
-    cautious_histogram,
     combine,
     estimate,
     estimate_total,
     independent_model,
 )
+from dp_synth.inference.empirical_bayes import averaged_histogram
+from dp_synth.inference.pair_errors import PairErrors, column_weight
 from dp_synth.inference.pair_selection import Allocation, expected_distance, shrink_scores
 from dp_synth.mechanisms import (
     Distances,
@@ -44,6 +45,7 @@ LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all p
 FINE_SCORES = 0.01  # of the records: scores need no less noise than this
 BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
+LEAST_PART = 0.01  # of what columns share: none gets less, however well it is known
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last answer must not ask for a hair more than is left
 
 Chooser = Callable[[Domain, Mapping[Clique, float], float], list[Clique]]
@@ -73,7 +75,7 @@ class Measured:
     def model(self, domain: Domain) -> Model:
         """Return the model of highest entropy that fits; without pairs, independent columns."""
         if not self.pairs:
-            return independent_model(domain, _settled(domain, self.ones))
+            return independent_model(domain, settled_columns(domain, self.ones))
         compression = self.compression.shared_by(domain, self.ones)
         ones = [compression.compress(one) for one in self.ones]
         return compression.refine(estimate(compression.domain, [*ones, *self.pairs]), domain)
@@ -92,9 +94,11 @@ def select_pairs(
     ones = budget.measure(table, dict.fromkeys(columns, first / len(columns)), "a first look")
     compression = Compression.of(table.domain, ones, coarseness=coarseness)
     coarse = table.coarsen(compression.groups)
-    scores = _score_pairs(coarse, [compression.compress(one) for one in ones], budget)
-    pairs = choose(coarse.domain, scores, budget.precision_left) if scores else []
-    return Selected(compression, ones, pairs, scores)
+    errors = PairErrors.of(table.domain, compression, ones, estimate_total(ones))
+    scores = _score_pairs(coarse, [compression.compress(one) for one in ones], errors, budget)
+    pairs = choose(coarse.domain, scores.values, budget.precision_left) if scores.values else []
+    paying = errors.paying(scores.found, pairs, budget.precision_left)
+    return Selected(compression, ones, paying, scores.values)
 
 
 def check_first_look(part: Filtered, domain: Domain, budget: PrivacyBudget) -> None:
@@ -128,7 +132,7 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
     allocation = Allocation.of(coarse.domain, seen.pairs, budget.left)
     parts = {clique: allocation.of_clique(clique) for clique in (*columns, *seen.pairs)}
     if not seen.pairs:
-        parts = dict.fromkeys(columns, budget.left / len(columns))
+        parts = column_shares(table.domain, seen.ones, budget.left, budget.whole)
     again = {column: parts[column] for column in columns}
     ones = combine([*seen.ones, *budget.measure(table, again, "one-way marginals")])
     larger = {clique: parts[clique] for clique in seen.pairs if len(clique) > 2}
@@ -138,27 +142,59 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
     return Measured(seen.compression, ones, pairs)
 
 
-def _score_pairs(
-    table: PrivateTable, ones: Sequence[Measurement], budget: FilterBudget
+@dataclass(frozen=True)
+class Scores:
+    """Scores of pairs: ``values`` to choose by, and how dependent the pairs were ``found``."""
+
+    values: Mapping[Clique, float]
+    found: Mapping[Clique, float]
+
+
+def column_shares(
+    domain: Domain, ones: Sequence[Measurement], left: float, whole: float
 ) -> dict[Clique, float]:
+    """Return the parts in which columns alone share what is left, given earlier answers.
+
+    The error of a column is in proportion to its cells and to its noise; the summed error is
+    least where precisions are as their cells to the power 2/3.
+    """
+    columns = [one.clique for one in ones]
+    have = np.array([float(np.max(one.stddev)) ** -2 for one in ones]) / whole
+    wanted = np.array([column_weight(domain, column[0]) for column in columns])
+    parts = np.maximum(wanted * (have.sum() + left) / wanted.sum() - have, LEAST_PART * left)
+    parts *= left / parts.sum()
+    return dict(zip(columns, parts.tolist(), strict=True))
+
+
+def _score_pairs(
+    table: PrivateTable, ones: Sequence[Measurement], errors: PairErrors, budget: FilterBudget
+) -> Scores:
     """Return how far each pair seems from independent; nothing where noise would hide it all.
 
-    The noisy L1 distances, less what a sample of independent columns would show, shrunk by the
-    part of their spread that is noise.
+    Values are the noisy L1 distances, less what a sample of independent columns would show,
+    shrunk by the part of their spread that is noise. They are not asked for where no pair could
+    be worth what it takes from columns.
     """
     domain = table.domain
     every: list[Clique] = list(combinations(domain, 2))
     pairs = [pair for pair in every if domain.cells(pair) <= LARGEST_PAIR]
-    total = estimate_total(ones)
+    total = errors.total
     part = min(MOST_SCORES, max(LEAST_SCORES, budget.part_for(len(pairs), FINE_SCORES * total)))
     stddev = budget.score_stddev(len(pairs), part)
     if not pairs or stddev > min(BLIND_SCORES * total, LARGEST_SCALE):
-        return {}
+        return Scores({}, {})
+    if not errors.could_pay(budget.precision_left, cost=part / budget.left):
+        return Scores({}, {})
     independent = independent_model(table.domain, ones)
     expected = _pair_counts(independent)
-    scores = budget.score(Distances(table, expected), pairs, part)
-    scores -= [expected_distance(expected(pair)) for pair in pairs]
-    return dict(zip(pairs, shrink_scores(scores, stddev).tolist(), strict=True))
+    noisy = budget.score(Distances(table, expected), pairs, part)
+    scores = noisy - [expected_distance(expected(pair)) for pair in pairs]
+    found = shrink_scores(errors.dependence(pairs, noisy, stddev), stddev)
+    values = shrink_scores(scores, stddev)
+    return Scores(
+        dict(zip(pairs, values.tolist(), strict=True)),
+        dict(zip(pairs, found.tolist(), strict=True)),
+    )
 
 
 def _pair_counts(model: JunctionTreeModel) -> Callable[[Clique], NDArray[np.float64]]:
@@ -186,6 +222,11 @@ class FilterBudget:
     def left(self) -> float:
         """The part of the whole that is not spent."""
         return self.table.payer.left(self.part) / self._amount * CLEAR_OF_ROUNDING
+
+    @property
+    def whole(self) -> float:
+        """The precision, 1 / stddev^2, of one marginal that costs the whole."""
+        return self._amount / self._sensitivity**2
 
     @property
     def precision_left(self) -> float:
@@ -225,7 +266,8 @@ class FilterBudget:
 
     @property
     def _amount(self) -> float:
-        return self.part.amount or 0.0
+        amount = self.part.amount or 0.0
+        return 2 * amount if self.part.currency == "zcdp" else amount  # rho is half of mu^2
 
     @property
     def _sensitivity(self) -> float:
@@ -236,9 +278,10 @@ class FilterBudget:
         return l1_distance_sensitivity(self.table.adjacency, self.table.payer.budget.max_rows)
 
 
-def _settled(domain: Domain, ones: Sequence[Measurement]) -> list[Measurement]:
+def settled_columns(domain: Domain, ones: Sequence[Measurement]) -> list[Measurement]:
+    """Return the measurements of columns, their values histograms that noise may hide."""
     total = estimate_total(ones)
     orders = dict(zip(domain.attributes, domain.ordered, strict=True))
     return [
-        replace(one, values=cautious_histogram(one, orders[one.clique[0]], total)) for one in ones
+        replace(one, values=averaged_histogram(one, orders[one.clique[0]], total)) for one in ones
     ]

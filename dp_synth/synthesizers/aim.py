@@ -24,8 +24,17 @@ from dp_synth.accounting import (
 )
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
-from dp_synth.inference import JunctionTree, JunctionTreeModel, estimate
-from dp_synth.inference.triangulation import total_cells
+from dp_synth.inference import (
+    Compression,
+    JunctionTree,
+    JunctionTreeModel,
+    combine,
+    estimate,
+    estimate_total,
+    independent_model,
+)
+from dp_synth.inference.pair_errors import PairErrors
+from dp_synth.inference.triangulation import Completion
 from dp_synth.mechanisms import (
     Distances,
     marginal_sensitivity,
@@ -35,6 +44,7 @@ from dp_synth.mechanisms import (
 )
 from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.synthesizers._one_shot import FilterBudget, column_shares, settled_columns
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.transcript import Measurement
 from dp_synth.types import Clique
@@ -43,7 +53,28 @@ MEAN_NOISE = math.sqrt(2 / math.pi)  # the mean size of a standard normal number
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last round must not ask for a hair more than is left
 LEAST_MORE = 1e-9  # noise, relatively, where a round would cost a hair too much
 TRIES = 3  # a round's cost is nearly in proportion to 1 / noise**2
+BETWEEN_ROUNDS = 10  # iterations of a fit that the next round will change; the last one is whole
 LEAST_ALPHA_IN_GDP = 0.7  # from here on its filter buys more rounds than one of zCDP, at any budget
+
+
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """Measurements of all rounds, the model before the last, and the cliques of its completion.
+
+    Without a model there were no rounds, and columns alone were measured.
+    """
+
+    found: list[Measurement]
+    start: JunctionTreeModel | None
+    cliques: tuple[Clique, ...]
+
+    def model(self, domain: Domain, max_cells: int) -> JunctionTreeModel:
+        """Return the model that fits all that was measured."""
+        if self.start is None:
+            return independent_model(domain, settled_columns(domain, self.found))
+        return estimate(
+            domain, self.found, start=self.start, max_cells=max_cells, cliques=self.cliques
+        )
 
 
 @dataclass(frozen=True)
@@ -100,21 +131,22 @@ class AIM(Synthesizer):
         return Plan({"ones": Gaussians(len(domain), share=ones), "rounds": rounds})
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> JunctionTreeModel:
-        model, found = self._release(table, plan, rng)
-        return estimate(table.domain, found, start=model, max_cells=self.max_cells)
+        return self._release(table, plan, rng).model(table.domain, self.max_cells)
 
     def _decide(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> list[Clique]:
-        _, found = self._release(table, plan, rng)
+        found = self._release(table, plan, rng).found
         return [measurement.clique for measurement in found[len(table.domain) :]]
 
-    def _release(
-        self, table: PrivateTable, plan: Plan, rng: np.random.Generator
-    ) -> tuple[JunctionTreeModel, list[Measurement]]:
-        """Return the model before the last round, and what all rounds measured."""
+    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Adapted:
+        """Return what all rounds measured, and the model before the last one."""
+        table = table.remembering()  # rounds ask for the same marginals again and again
         cliques: list[Clique] = [(attribute,) for attribute in table.domain]  # Algorithm 3
         found = measure(table, cliques, plan.gaussians("ones"), rng, why="one-way marginals")
-        model = estimate(table.domain, found, max_cells=self.max_cells)
         part = plan.filtered("rounds")
+        if not self._pairs_could_pay(table, found, part):
+            return self._columns_alone(FilterBudget(table, part, rng), found)
+        model = estimate(table.domain, found, max_cells=self.max_cells)
+        completion = Completion(table.domain, model.tree.cliques)
         noise = plan.gaussians("ones").event().noise_multiplier  # that of a first round
         while True:
             left = table.payer.left(part)
@@ -123,17 +155,41 @@ class AIM(Synthesizer):
             whole = (part.amount or 0.0) / (1 - self.alpha / self.rounds)
             limit = self.max_cells * (1 - (left - self._cost(part, noise)) / whole)
             answers = FilteredGaussian(part, noise)
-            candidates = self._small_enough(model, found, limit)
+            candidates = self._small_enough(completion, found, limit)
             clique = self._choose(table, model, candidates, answers, rng)
             found += measure(table, [clique], answers, rng, why="the marginal that fitted worst")
+            completion.add(clique)
             if last:
                 break
             before = model.marginal(clique, max_cells=sys.maxsize)
-            model = estimate(table.domain, found, start=model, max_cells=self.max_cells)
+            model = estimate(
+                table.domain,
+                found,
+                start=model,
+                max_cells=self.max_cells,
+                iterations=BETWEEN_ROUNDS,
+                cliques=completion.cliques,
+            )
             moved = float(np.abs(model.marginal(clique) - before).sum())
             if moved <= _expected_noise(table, answers) * before.size:
                 noise /= 2  # Algorithm 4, its first half: twice epsilon, half sigma
-        return model, found
+        return Adapted(found, model, completion.cliques)
+
+    def _pairs_could_pay(
+        self, table: PrivateTable, ones: Sequence[Measurement], part: Filtered
+    ) -> bool:
+        """Say whether there are records enough for marginals that columns do not tell."""
+        compression = Compression.identity(table.domain)
+        errors = PairErrors.of(table.domain, compression, ones, estimate_total(ones))
+        sensitivity = marginal_sensitivity(table.adjacency, table.payer.budget.max_rows)
+        precision = table.payer.left(part) / cost(Gaussian(1.0, sensitivity), part.currency)
+        return errors.could_pay(precision, cost=1 - self.alpha, columns_again=False)
+
+    def _columns_alone(self, budget: FilterBudget, ones: list[Measurement]) -> Adapted:
+        """Return columns alone, on which all is spent that rounds would cost."""
+        shares = column_shares(budget.table.domain, ones, budget.left, budget.whole)
+        again = budget.measure(budget.table, shares, "one-way marginals")
+        return Adapted(combine([*ones, *again]), None, ())
 
     def _cost(self, part: Filtered, noise: float) -> float:
         """Return what a round costs whose measurement has this noise multiplier."""
@@ -156,20 +212,20 @@ class AIM(Synthesizer):
         return 2 * math.sqrt((1 - self.alpha) / self.alpha) / noise
 
     def _small_enough(
-        self, model: JunctionTreeModel, found: Sequence[Measurement], limit: float
+        self, completion: Completion, found: Sequence[Measurement], limit: float
     ) -> list[Clique]:
         """Return the downward closed workload less what would grow the model beyond ``limit``.
 
         What was measured before grows it by nothing, so that some candidate is always left.
         """
-        domain = model.domain
+        domain = completion.domain
         measured = {measurement.clique for measurement in found}
-        limit = max(limit, model.tree.cells)
+        limit = max(limit, completion.cells)
         return [
             clique
             for clique in self._closed_workload(domain)
             if clique in measured
-            or (domain.cells(clique) <= limit and total_cells(domain, [*measured, clique]) <= limit)
+            or (domain.cells(clique) <= limit and completion.cells_with(clique) <= limit)
         ]
 
     def _closed_workload(self, domain: Domain) -> list[Clique]:

@@ -1,0 +1,224 @@
+"""Expected errors of pairs of attributes: measured by themselves, or left to their columns.
+
+By these a fit decides, of noisy answers and public facts alone, whether any pair is worth what it
+takes from columns. Where records are few, none is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from dp_synth.domain import Domain
+from dp_synth.inference.histograms import project_to_simplex
+from dp_synth.inference.one_way import Compression
+from dp_synth.inference.pair_selection import MEAN_NOISE, Allocation
+from dp_synth.transcript import Measurement
+from dp_synth.types import Clique, Floats, Integers
+
+SEEN_CELLS = 20  # of an ordered attribute: errors are asked for in cells no finer than that
+CAUTION = 2.0  # times its mean square, that noise may have in a score
+PLAUSIBLE = 0.3  # of the largest dependence that two columns could have: few pairs have more
+
+
+def column_weight(domain: Domain, attribute: str) -> float:
+    """Return the precision, relative to others, at which noise of all columns adds least error."""
+    size = domain.size(attribute)
+    return float((size * seen_cells(domain, attribute)) ** (1 / 3))
+
+
+def seen_cells(domain: Domain, attribute: str) -> int:
+    """Return the number of cells of an attribute in which errors count."""
+    ordered = domain.ordered[domain.axis(attribute)]
+    return min(ordered, SEEN_CELLS) + domain.size(attribute) - ordered
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """What the error of a column depends on.
+
+    ``size`` counts its codes, ``seen`` the cells in which errors count, ``groups`` those in which
+    pairs are measured. ``spread`` and ``grouped`` are the sums of square roots of probabilities
+    over cells and groups, ``impurity`` is the chance that two records differ in their group.
+    """
+
+    size: int
+    seen: int
+    groups: int
+    spread: float
+    grouped: float
+    impurity: float
+
+
+@dataclass(frozen=True, eq=False)
+class PairErrors:
+    """Expected L1 errors, in records, of all pairs of attributes of ``domain``.
+
+    Pairs are measured over the groups of a compression, whose domain ``coarse`` is. Errors of one
+    cell that do not depend on each other add up in squares, and so do they here for whole tables:
+    noise of columns, noise of a pair, the dependence that is left out, and chance. Chance enters
+    twice: the records are a sample that lies off any product of its columns, and so are the rows
+    that are drawn, whatever was measured.
+    """
+
+    coarse: Domain
+    total: float
+    columns: Sequence[Column]
+    first: float  # the precision, 1 / stddev^2, at which each column is known
+
+    @classmethod
+    def of(
+        cls, domain: Domain, compression: Compression, ones: Sequence[Measurement], total: float
+    ) -> PairErrors:
+        """Return the errors that first measurements of all columns, alike in noise, let expect."""
+        columns = []
+        for one in ones:
+            attribute = one.clique[0]
+            size, seen = domain.size(attribute), seen_cells(domain, attribute)
+            part = project_to_simplex(one.values, total, np.square(one.stddev)) / total
+            grouped = np.bincount(compression.groups[attribute], weights=part)
+            columns.append(
+                Column(
+                    size,
+                    seen,
+                    len(grouped),
+                    min(float(np.sqrt(part).sum()), math.sqrt(seen)),
+                    float(np.sqrt(grouped).sum()),
+                    1 - float(np.square(grouped).sum()),
+                )
+            )
+        stddev = max(float(np.max(one.stddev)) for one in ones)
+        return cls(compression.domain, total, columns, stddev**-2)
+
+    def dependence(self, pairs: Sequence[Clique], scores: Floats, stddev: float) -> Floats:
+        """Return how far pairs are from independent, given noisy distances from their columns.
+
+        A distance holds the dependence, the chance of a sample and noise of the columns that it
+        is taken from; the score has noise of its own. All of these add up in squares. Noise is
+        taken off ``CAUTION`` times: it may have raised a score by more than it does on average.
+        """
+        i, j = self._places(pairs)
+        sizes = np.array([column.size * column.groups for column in self.columns], dtype=float)
+        noise = np.square(MEAN_NOISE) * sizes / self.first
+        off = self._chance(i, j, grouped=True) ** 2 + CAUTION * (noise[i] + noise[j] + stddev**2)
+        return np.sqrt(np.maximum(np.square(np.maximum(scores, 0.0)) - off, 0.0))
+
+    def largest_dependence(self, pairs: Sequence[Clique]) -> Floats:
+        """Return how far pairs would be from independent if one column told the other."""
+        impurity = np.array([column.impurity for column in self.columns])
+        i, j = self._places(pairs)
+        return np.asarray(2 * self.total * np.minimum(impurity[i], impurity[j]))
+
+    def of_columns(self, dependences: Mapping[Clique, float], precision: float) -> float:
+        """Return the summed error where columns alone share a precision."""
+        each = self.first + precision / len(self.columns)
+        return self._summed(dependences, {}, np.full(len(self.columns), each))
+
+    def of_pairs(self, dependences: Mapping[Clique, float], allocation: Allocation) -> float:
+        """Return the summed error where columns and pairs share a precision."""
+        attributes = self.coarse.attributes
+        own = np.array([allocation.weights.get((a,), 0.0) for a in attributes])
+        own *= allocation.precision / sum(allocation.weights.values())
+        pairs = [clique for clique in allocation.weights if len(clique) == 2]
+        given = {pair: allocation.of_clique(pair) for pair in pairs}
+        return self._summed(dependences, given, self.first + own)
+
+    def paying(
+        self,
+        dependences: Mapping[Clique, float],
+        pairs: Sequence[Clique],
+        precision: float,
+    ) -> list[Clique]:
+        """Return the pairs if they win more than columns lose by sharing a precision with them.
+
+        Else as many of the most dependent as do, of a half, a quarter and so on; else none.
+        """
+        alone = self.of_columns(dependences, precision)
+        kept = list(pairs)
+        while kept:
+            allocation = Allocation.of(self.coarse, kept, precision)
+            if self.of_pairs(dependences, allocation) < alone:
+                return kept
+            gain = {p: dependences.get(p, 0.0) - allocation.price(self.coarse, p) for p in kept}
+            best = sorted(kept, key=gain.__getitem__, reverse=True)[: len(kept) // 2]
+            kept = [pair for pair in kept if pair in set(best)]
+        return []
+
+    def could_pay(self, precision: float, *, cost: float = 0.0, columns_again: bool = True) -> bool:
+        """Say whether any pairs would win more than they cost, were they as dependent as is likely.
+
+        ``cost`` is the part of the precision that it takes to find them. Columns share what is
+        left with them unless they are not measured again.
+        """
+        pairs: list[Clique] = list(combinations(self.coarse, 2))
+        likely = PLAUSIBLE * self.largest_dependence(pairs)
+        dependences = dict(zip(pairs, likely.tolist(), strict=True))
+        alone = self.of_columns(dependences, precision)
+        cells = np.array([self.coarse.cells(pair) for pair in pairs], dtype=float)
+        order = np.argsort(cells / np.maximum(likely, 1e-9), kind="stable")
+        count = len(self.columns) - 1
+        while count:
+            best = [pairs[place] for place in order[:count]]
+            allocation = Allocation.of(self.coarse, best, precision * (1 - cost))
+            if not columns_again:
+                only = {pair: allocation.weights[pair] for pair in best}
+                allocation = Allocation(only, allocation.precision)
+            if self.of_pairs(dependences, allocation) < alone:
+                return True
+            count //= 2
+        return False
+
+    def _summed(
+        self, dependences: Mapping[Clique, float], given: Mapping[Clique, float], own: Floats
+    ) -> float:
+        """Return the error of all pairs, some measured at the precision that is given for them."""
+        pairs: list[Clique] = list(combinations(self.coarse, 2))
+        i, j = self._places(pairs)
+        known = {frozenset(pair): precision for pair, precision in given.items()}
+        precision = np.array([known.get(frozenset(pair), 0.0) for pair in pairs])
+        measured = precision > 0
+        groups = np.array([column.groups for column in self.columns], dtype=float)
+        told = np.zeros(len(self.columns))  # to a column, by the pairs that hold it
+        np.add.at(told, i, precision / groups[j])
+        np.add.at(told, j, precision / groups[i])
+        whole, inside = np.square(self._noise(own + told)), self._inside
+        drawn = np.square(self._chance(i, j))
+        left = np.array([dependences.get(pair, 0.0) for pair in pairs])
+        apart = np.square(left) + 2 * drawn + whole[i] + whole[j]
+        cells = groups[i] * groups[j]
+        noise = MEAN_NOISE * cells / np.sqrt(np.where(measured, precision, 1.0))
+        together = np.square(_capped(noise, self.total)) + inside[i] * whole[i]
+        told_chance = np.minimum(drawn, np.square(self._chance(i, j, grouped=True)))
+        together += inside[j] * whole[j] + 2 * drawn - told_chance
+        return float(np.sqrt(np.where(measured, together, apart)).sum())
+
+    def _noise(self, precision: Floats) -> Floats:
+        """Return the L1 error of each column by its noise, never above what it could be."""
+        sizes = np.array([column.size * column.seen for column in self.columns], dtype=float)
+        return _capped(MEAN_NOISE * np.sqrt(sizes / precision), self.total)
+
+    def _chance(self, i: Integers, j: Integers, *, grouped: bool = False) -> Floats:
+        """Return the mean L1 distance of a sample of independent columns from its expectation."""
+        names = "grouped" if grouped else "spread"
+        spread = np.array([getattr(column, names) for column in self.columns])
+        return np.asarray(MEAN_NOISE * math.sqrt(self.total) * spread[i] * spread[j])
+
+    def _places(self, pairs: Sequence[Clique]) -> tuple[Integers, Integers]:
+        axis = {attribute: place for place, attribute in enumerate(self.coarse)}
+        places = np.array([[axis[a], axis[b]] for a, b in pairs], dtype=np.int64).reshape(-1, 2)
+        return places[:, 0], places[:, 1]
+
+    @cached_property
+    def _inside(self) -> Floats:
+        """The part of each column's error that lies inside of groups, where no pair tells it."""
+        return np.array([1 - min(1.0, c.groups / c.seen) for c in self.columns])
+
+
+def _capped(noise: Floats, total: float) -> Floats:
+    """Return the error of noisy counts that are none below zero and add up to so many records."""
+    return np.asarray(noise * total / np.hypot(noise, total))
