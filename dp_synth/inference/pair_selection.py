@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +11,22 @@ from functools import cached_property
 import numpy as np
 
 from dp_synth.domain import Domain
-from dp_synth.inference.triangulation import Completion, total_cells
-from dp_synth.types import Clique, Floats
+from dp_synth.inference.chordal_completion import Completion
+from dp_synth.inference.triangulation import total_cells
+from dp_synth.types import Clique, Floats, Integers
 
 Scores = Mapping[Clique, float]
 
 MEAN_NOISE = math.sqrt(2 / math.pi)  # the mean size of a standard normal number
 POWER = 0.6  # of cells, to precision: 2/3 minimises summed errors; less favours small marginals
 ROUNDS = 6  # in which prices and what they allow are brought together
+
+SURPLUS = 1.0  # weight of what is implied beyond a score, against what is not implied of one
+FAINT = 1e-3  # correlations along a path that are as good as none
+CELLS_POWER = 0.5  # of the cells that a pair takes, against what it gains
+CLOSE = 1e-9  # relative: gains that are as good as equal
+MISSES = 200  # pairs in a row without room: those left are worth less, and as large
+RENEWALS = 30  # times that a full tree is completed afresh, to make room
 
 
 def expected_distance(expected: Floats) -> float:
@@ -62,38 +71,155 @@ class Allocation:
 
     def price(self, domain: Domain, pair: Clique) -> float:
         """Return the L1 error that the noise of a pair adds at this unit of precision."""
-        precision = self.precision * _weight(domain, pair) / self._whole
-        return MEAN_NOISE * domain.cells(pair) / math.sqrt(precision)
+        return float(self.prices(np.array([float(domain.cells(pair))]))[0])
+
+    def prices(self, cells: Floats) -> Floats:
+        """Return the L1 error that the noise of pairs of so many cells adds, for each of them."""
+        return np.asarray(MEAN_NOISE * cells / np.sqrt(self.precision * cells**POWER / self._whole))
 
     @cached_property
     def _whole(self) -> float:
         return sum(self.weights.values())
 
 
-def choose_pairs(domain: Domain, scores: Scores, precision: float, max_cells: int) -> list[Clique]:
-    """Return the pairs whose score is worth their noise, as far as a junction tree holds them.
+def choose_pairs(
+    domain: Domain, scores: Scores, precision: float, *, max_cells: int
+) -> list[Clique]:
+    """Return the pairs worth their noise, as far as a junction tree of ``max_cells`` holds them.
 
-    ``scores`` say how much of the L1 distance to independence each pair would explain. What a
-    pair's noise costs depends on how many share the precision, so that the two are brought
-    together in a few rounds; then pairs enter by net worth while the tree has at most
-    ``max_cells`` cells.
+    ``scores`` say how much of the L1 distance to independence each pair would explain; noise
+    costs the more, the more pairs share the precision. Pairs come in three passes: a maximum
+    spanning forest, so that whatever depends on something is linked before one dense knot takes
+    all cells; then those that surprise, by how far their scores are from what the chosen pairs
+    imply; then the rest, by their scores. What they gain is weighed against the cells they take.
     """
-    chosen = [pair for pair, score in scores.items() if score > 0]
-    net = dict(scores)
-    for _ in range(ROUNDS):
-        allocation = Allocation.of(domain, chosen, precision)
-        net = {pair: score - allocation.price(domain, pair) for pair, score in scores.items()}
-        worth = [pair for pair, gain in net.items() if gain > 0]
-        if len(worth) == len(chosen):
-            break
-        chosen = worth
-    completion = Completion(domain)
-    kept = []
-    for pair in sorted(chosen, key=lambda pair: -net[pair]):
-        if completion.cells_with(pair) <= max_cells:
-            completion.add(pair)
-            kept.append(pair)
-    return _fitting(domain, kept, max_cells)
+    choice = _Choice(domain, _Scored.of(domain, scores), precision, max_cells)
+    choice.begin(choose_forest(domain, scores, precision))
+    choice.extend(surprise=True)
+    choice.extend(surprise=False)
+    return _fitting(domain, choice.chosen, max_cells)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Pairs as arrays: positions of their attributes, scores, and cells."""
+
+    pairs: Sequence[Clique]
+    first: Integers
+    second: Integers
+    scores: Floats
+    cells: Floats
+
+    @classmethod
+    def of(cls, domain: Domain, scores: Scores) -> _Scored:
+        pairs = list(scores)
+        places = np.array([[domain.axis(a), domain.axis(b)] for a, b in pairs], dtype=np.int64)
+        first, second = places.reshape(-1, 2).T
+        sizes = np.array(domain.sizes, dtype=float)
+        known = np.fromiter(scores.values(), dtype=float, count=len(pairs))
+        return cls(pairs, first, second, known, sizes[first] * sizes[second])
+
+
+class _Choice:
+    """Pairs that are chosen one by one, what they imply of all others, and what these would cost.
+
+    A score over the largest one of its two attributes (their geometric mean) stands for a
+    correlation. Along a path correlations multiply, of binary attributes exactly, and of several
+    paths the strongest counts.
+    """
+
+    def __init__(
+        self, domain: Domain, scored: _Scored, precision: float, max_cells: int
+    ) -> None:
+        self.chosen: list[Clique] = []
+        self._domain, self._scored = domain, scored
+        self._precision, self._max_cells = precision, max_cells
+        self._completion = Completion(domain)
+        known = np.maximum(scored.scores, 0.0)
+        largest = np.ones(len(domain))
+        np.maximum.at(largest, scored.first, known)
+        np.maximum.at(largest, scored.second, known)
+        self._whole = np.sqrt(largest[scored.first] * largest[scored.second])
+        self._correlations = known / self._whole
+        self._implied = np.eye(len(domain))
+        self._weights = scored.cells**POWER
+        self._sizes = np.array(domain.sizes, dtype=float)
+        self._left_out = np.full(len(domain), len(domain) - 1)
+        self._open = np.ones(len(scored.pairs), dtype=bool)
+        self._weight = float(self._ones(self._sizes, self._left_out).sum())
+        self._renewals = RENEWALS
+
+    def begin(self, pairs: Sequence[Clique]) -> None:
+        """Take these first, the tree completed at once, and no more than it holds."""
+        fitting = _fitting(self._domain, list(pairs), self._max_cells)
+        self._completion = Completion(self._domain, fitting)
+        places = {pair: place for place, pair in enumerate(self._scored.pairs)}
+        for pair in fitting:
+            self._take(places[pair])
+
+    def extend(self, *, surprise: bool) -> None:
+        """Add pairs by what they gain, over a power of the cells that they take, while any fits."""
+        gains = self._gains(np.flatnonzero(self._open), surprise)
+        places = np.flatnonzero(self._open)[gains > 0]
+        order = gains[gains > 0] / self._scored.cells[places] ** CELLS_POWER
+        heap = list(zip((-order).tolist(), places.tolist(), strict=True))
+        heapq.heapify(heap)
+        misses = 0
+        while heap and misses < MISSES:
+            _, place = heapq.heappop(heap)
+            pair = self._scored.pairs[place]
+            grown = self._completion.cells_with(pair)
+            if grown > self._max_cells and self._renewals:
+                self._renewals -= 1
+                self._completion.complete_afresh()
+                grown = self._completion.cells_with(pair)
+            if grown > self._max_cells:
+                misses += 1
+                continue
+            taken = max(grown - self._completion.cells, self._scored.cells[place])
+            worth = float(self._gains(np.array([place]), surprise)[0]) / taken**CELLS_POWER
+            if worth <= 0:
+                continue
+            if heap and worth < -heap[0][0] * (1 - CLOSE):
+                heapq.heappush(heap, (-worth, place))
+                continue
+            misses = 0
+            self._completion.add(pair)
+            self._take(place)
+
+    def _gains(self, places: Integers, surprise: bool) -> Floats:
+        """Return by how much pairs bring more than their noise costs."""
+        scored = self._scored
+        brought, weights = scored.scores[places], self._weights[places]
+        if surprise:
+            linked = self._implied[scored.first[places], scored.second[places]]
+            away = brought - self._whole[places] * linked
+            brought = np.maximum(away, -SURPLUS * away)
+        shares = self._precision * weights / (self._weight + weights)
+        return brought - MEAN_NOISE * scored.cells[places] / np.sqrt(shares)
+
+    def _take(self, place: int) -> None:
+        """Note a pair that is chosen, and what it implies."""
+        one, other = int(self._scored.first[place]), int(self._scored.second[place])
+        both = np.array([one, other])
+        self.chosen.append(self._scored.pairs[place])
+        self._open[place] = False
+        before = self._ones(self._sizes[both], self._left_out[both])
+        self._left_out[both] -= 1
+        after = self._ones(self._sizes[both], self._left_out[both])
+        self._weight += float((after - before).sum()) + float(self._weights[place])
+        near = np.flatnonzero(self._implied[one] > FAINT)
+        far = np.flatnonzero(self._implied[other] > FAINT)
+        through = np.outer(self._implied[one, near], self._implied[other, far])
+        block = np.ix_(near, far)
+        found = np.maximum(self._implied[block], self._correlations[place] * through)
+        self._implied[block] = found
+        mirrored = (block[1], block[0])
+        self._implied[mirrored] = np.maximum(self._implied[mirrored], found)
+
+    @staticmethod
+    def _ones(sizes: Floats, left_out: Integers) -> Floats:
+        return np.asarray((sizes * np.maximum(left_out, 1)) ** POWER)
 
 
 def _fitting(domain: Domain, pairs: list[Clique], max_cells: int) -> list[Clique]:
@@ -117,26 +243,30 @@ def _weight(domain: Domain, pair: Clique) -> float:
 def choose_forest(domain: Domain, scores: Scores, precision: float) -> list[Clique]:
     """Return the maximum spanning forest of those pairs whose score is worth their noise.
 
-    Kruskal's algorithm, by score; prices as in ``choose_pairs``, for a whole tree.
+    Kruskal's algorithm, by score; prices are those of a whole tree, then of what was left of it.
     """
-    by_score = sorted(scores, key=lambda pair: -scores[pair])
-    tree = _spanning(domain, by_score)
+    scored = _Scored.of(domain, scores)
+    order = np.argsort(-scored.scores, kind="stable")
+    tree = _spanning(domain, scored, order)
     for _ in range(ROUNDS):
-        allocation = Allocation.of(domain, tree, precision)
-        worth = [pair for pair in by_score if scores[pair] > allocation.price(domain, pair)]
-        smaller = _spanning(domain, worth)
+        allocation = Allocation.of(domain, [scored.pairs[place] for place in tree], precision)
+        worth = scored.scores > allocation.prices(scored.cells)
+        smaller = _spanning(domain, scored, order[worth[order]])
         if smaller == tree:
             break
         tree = smaller
-    return tree
+    return [scored.pairs[place] for place in tree]
 
 
-def _spanning(domain: Domain, pairs: Sequence[Clique]) -> list[Clique]:
-    component = {attribute: attribute for attribute in domain}
-    tree: list[Clique] = []
-    for a, b in pairs:
-        if component[a] != component[b]:
-            tree.append((a, b))
-            joined = component[b]
-            component |= {c: component[a] for c, name in component.items() if name == joined}
+def _spanning(domain: Domain, scored: _Scored, order: Integers) -> list[int]:
+    """Return which pairs join two components, taken in this order."""
+    component = np.arange(len(domain))
+    tree: list[int] = []
+    ends = zip(scored.first[order].tolist(), scored.second[order].tolist(), strict=True)
+    for place, (one, other) in zip(order.tolist(), ends, strict=True):
+        if component[one] != component[other]:
+            tree.append(place)
+            component[component == component[other]] = component[one]
+            if len(tree) == len(domain) - 1:
+                break
     return tree

@@ -15,6 +15,7 @@ from dp_synth.domain import MOST_AXES, Domain
 from dp_synth.types import Clique
 
 Links = dict[int, set[int]]  # positions of cliques, each with those next to it
+Numbered = Sequence[int] | Mapping[int, int]  # cliques as bits, by their numbers
 Graph = list[int]  # the neighbours of each attribute, as bits, itself left out
 Cost = Callable[[Domain, Graph, int], tuple[int, int]]
 
@@ -129,17 +130,17 @@ def spanning_parents(cliques: Sequence[int], cells: Sequence[int]) -> dict[int, 
 class Forest:
     """Cliques as bits in a junction tree; components hang on the first, sharing nothing."""
 
-    cliques: Sequence[int]
-    parents: Sequence[int]
-    depths: Sequence[int]
+    cliques: Numbered
+    parents: Mapping[int, int]
+    depths: Mapping[int, int]
     holders: Mapping[int, int]  # the last clique that holds each axis
 
     @classmethod
-    def of(cls, cliques: Sequence[int], parents: Mapping[int, int]) -> Forest:
+    def of(cls, cliques: Numbered, parents: Mapping[int, int]) -> Forest:
         """Return the forest with these parents, -1 for none, given parents before children."""
-        above, depths = [0] * len(cliques), [0] * len(cliques)
-        holders: dict[int, int] = {}
         root = next(iter(parents), 0)
+        above, depths = dict.fromkeys(parents, root), dict.fromkeys(parents, 0)
+        holders: dict[int, int] = {}
         for child, parent in parents.items():
             if child != root:
                 above[child] = parent if parent >= 0 else root
@@ -198,7 +199,7 @@ def triangulate(domain: Domain, cliques: Iterable[Clique]) -> tuple[Clique, ...]
     >>> triangulate(Domain(tuple("abcd"), (9, 2, 9, 2)), square)
     (('a', 'b', 'd'), ('b', 'c', 'd'))
     """
-    return _named(domain, _complete(domain, _graph(domain, cliques)))
+    return _named(domain, complete(domain, graph_of(domain, cliques)))
 
 
 def total_cells(domain: Domain, cliques: Iterable[Clique]) -> int:
@@ -207,7 +208,7 @@ def total_cells(domain: Domain, cliques: Iterable[Clique]) -> int:
     >>> total_cells(Domain(tuple("abc"), (9, 2, 3)), [("a", "b"), ("b", "c")])
     24
     """
-    return _total(domain, _complete(domain, _graph(domain, cliques)))
+    return _total(domain, complete(domain, graph_of(domain, cliques)))
 
 
 class Completion:
@@ -226,9 +227,9 @@ class Completion:
 
     def __init__(self, domain: Domain, cliques: Iterable[Clique] = ()) -> None:
         self.domain = domain
-        self._graph = _graph(domain, cliques)
+        self._graph = graph_of(domain, cliques)
         self._growth: dict[tuple[int, ...], int] = {}
-        self._settle(_complete(domain, self._graph))
+        self._settle(complete(domain, self._graph))
 
     @property
     def cells(self) -> int:
@@ -250,18 +251,18 @@ class Completion:
         if key not in self._growth:
             old = [self._cliques[node] for node in links]
             new = self._joined(wanted, links)
-            both = _total(self.domain, _maximal([*old, *new]))
+            both = _total(self.domain, maximal([*old, *new]))
             self._growth[key] = both - _total(self.domain, old)
         return self._cells + self._growth[key]
 
     def add(self, clique: Clique) -> None:
         """Add ``clique``, and the pairs that keep the graph chordal."""
         wanted = bits_of(self.domain, clique)
-        _join(self._graph, wanted)
+        join(self._graph, wanted)
         if self._holds(wanted):
             return
-        grown = _maximal([*self._cliques, *self._joined(wanted, self._forest.between(wanted))])
-        afresh = _complete(self.domain, self._graph)
+        grown = maximal([*self._cliques, *self._joined(wanted, self._forest.between(wanted))])
+        afresh = complete(self.domain, self._graph)
         self._settle(min(grown, afresh, key=lambda cliques: _total(self.domain, cliques)))
 
     def _settle(self, cliques: list[int]) -> None:
@@ -288,34 +289,36 @@ class Completion:
         inner = wanted | self._forest.shared(links)
         graph = [0] * len(self.domain)
         for node in links:
-            _join(graph, self._cliques[node] & inner)
-        _join(graph, wanted)
-        return _eliminate(self.domain, graph, inner, _joined_cells)[0]
+            join(graph, self._cliques[node] & inner)
+        join(graph, wanted)
+        return eliminate(self.domain, graph, inner, joined_cells)[0]
 
 
-def _graph(domain: Domain, cliques: Iterable[Clique]) -> Graph:
+def graph_of(domain: Domain, cliques: Iterable[Clique]) -> Graph:
+    """Return the graph of these cliques and of the domain's supports."""
     graph = [0] * len(domain)
     for clique in (*cliques, *(support.clique for support in domain.supports)):
-        _join(graph, bits_of(domain, clique))
+        join(graph, bits_of(domain, clique))
     return graph
 
 
-def _join(graph: Graph, bits: int) -> None:
+def join(graph: Graph, bits: int) -> None:
+    """Join all attributes of these bits, pair by pair, in place."""
     for axis in axes_of(bits):
         graph[axis] |= bits & ~(1 << axis)
 
 
-def _complete(domain: Domain, graph: Graph) -> list[int]:
+def complete(domain: Domain, graph: Graph) -> list[int]:
     """Return the maximal cliques of the cheapest of three completions."""
     everything = (1 << len(domain)) - 1
-    cliques, filled = _eliminate(domain, graph, everything, _joined_cells)
+    cliques, filled = eliminate(domain, graph, everything, joined_cells)
     if not filled:
         return cliques
-    others = (_eliminate(domain, graph, everything, c)[0] for c in (_clique_cells, _joined_pairs))
+    others = (eliminate(domain, graph, everything, c)[0] for c in (_clique_cells, _joined_pairs))
     return min(cliques, *others, key=lambda found: _total(domain, found))
 
 
-def _eliminate(domain: Domain, graph: Graph, left: int, cost: Cost) -> tuple[list[int], bool]:
+def eliminate(domain: Domain, graph: Graph, left: int, cost: Cost) -> tuple[list[int], bool]:
     """Return the maximal cliques that elimination leaves, and whether it joined any pair."""
     graph = graph.copy()
     cliques: list[int] = []
@@ -329,7 +332,7 @@ def _eliminate(domain: Domain, graph: Graph, left: int, cost: Cost) -> tuple[lis
                     costs[other] = cost(domain, graph, other)
             axis, filled = min(axes_of(left), key=costs.__getitem__), True
             touched = union_of(graph[near] for near in axes_of(graph[axis]))
-            _join(graph, graph[axis])
+            join(graph, graph[axis])
         else:
             touched = graph[axis]
         cliques.append(graph[axis] | 1 << axis)
@@ -339,7 +342,7 @@ def _eliminate(domain: Domain, graph: Graph, left: int, cost: Cost) -> tuple[lis
         for other in axes_of(touched):
             costs.pop(other, None)
         unchecked = (unchecked | touched) & left
-    return _maximal(cliques), filled
+    return maximal(cliques), filled
 
 
 def _next_free(graph: Graph, unchecked: int) -> tuple[int, int]:
@@ -363,7 +366,8 @@ def _joined_pairs(domain: Domain, graph: Graph, axis: int) -> tuple[int, int]:
     return missing, cells_of(domain, near | 1 << axis)
 
 
-def _joined_cells(domain: Domain, graph: Graph, axis: int) -> tuple[int, int]:
+def joined_cells(domain: Domain, graph: Graph, axis: int) -> tuple[int, int]:
+    """Return the cells of the pairs that eliminating an attribute joins, and of its clique."""
     near, sizes = graph[axis], domain.sizes
     missing = sum(
         sizes[one] * sizes[other]
@@ -373,7 +377,8 @@ def _joined_cells(domain: Domain, graph: Graph, axis: int) -> tuple[int, int]:
     return missing, cells_of(domain, near | 1 << axis)
 
 
-def _maximal(cliques: Sequence[int]) -> list[int]:
+def maximal(cliques: Sequence[int]) -> list[int]:
+    """Return the cliques that no other one holds, each once, the largest first."""
     kept: list[int] = []
     several = in_several(set(cliques))
     for clique in sorted(set(cliques), key=lambda clique: (-clique.bit_count(), clique)):

@@ -84,12 +84,12 @@ def test_a_price_is_the_mean_size_of_the_noise_of_a_pair(seed):
 def test_chosen_pairs_are_worth_their_noise_and_keep_the_tree_small(seed):
     rng, domain, scores = random_scores(seed)
     most = int(sum(domain.sizes) * rng.choice([1, 2, 6]))
-    chosen = choose_pairs(domain, scores, 1.0, most)
+    chosen = choose_pairs(domain, scores, 1.0, max_cells=most)
     assert all(scores[pair] > 0 for pair in chosen)
     assert JunctionTree.of(domain, chosen).cells <= most or not chosen
-    generous = choose_pairs(domain, scores, 1.0, 10**9)
+    generous = choose_pairs(domain, scores, 1.0, max_cells=10**9)
     assert len(generous) >= len(chosen)
-    assert choose_pairs(domain, scores, 1e-12, 10**9) == []  # noise costs more than they bring
+    assert choose_pairs(domain, scores, 1e-12, max_cells=10**9) == []  # noise costs more than they bring
 
 
 @over_seeds(20)
@@ -99,7 +99,7 @@ def test_the_model_of_many_chosen_pairs_has_no_more_cells_than_allowed(seed):
     pairs = list(combinations(domain, 2))
     scores = dict(zip(pairs, (1e6 * rng.random(len(pairs))).tolist(), strict=True))
     for most in (2_000, 20_000):
-        chosen = choose_pairs(domain, scores, 1.0, most)
+        chosen = choose_pairs(domain, scores, 1.0, max_cells=most)
         assert 0.5 * most < JunctionTree.of(domain, chosen).cells <= most
 
 
@@ -112,4 +112,4 @@ def test_a_planted_chain_is_chosen_and_nothing_else(seed):
         pair: 500.0 if pair in chain else float(rng.normal(0, 5))
         for pair in combinations(domain, 2)
     }
-    assert set(choose_pairs(domain, scores, 1.0, 10**6)) == set(chain)
+    assert set(choose_pairs(domain, scores, 1.0, max_cells=10**6)) == set(chain)
