@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.counting.marginals import CodeCounts, DiskColumns
+from dp_synth.counting.condensing import CodesWriter
+from dp_synth.counting.marginals import CodeCounts, DiskColumns, MemoryColumns, blocks
 from dp_synth.counting.records import PrivateRecords, Units, finest_domain
 from dp_synth.dialect import COMMON, REPLACEMENT, Dialect
 from dp_synth.errors import InputError, SchemaError, missing_extra
@@ -37,11 +38,12 @@ import pandas as pd
 
 from dp_synth.domain import Domain
 from dp_synth.frames import texts_of
-from dp_synth.schema import DiscreteColumn, IdColumn
+from dp_synth.schema import DiscreteColumn, IdColumn, NumericColumn
 from dp_synth.schema.check import faults_of
 from dp_synth.schema.columns import Bins
 from dp_synth.schema.constraints import Column as SchemaColumn
 from dp_synth.schema.parsing import Cells
+from dp_synth.types import Floats
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,6 +54,8 @@ GZIP = b"\x1f\x8b"
 DIGEST = 16  # bytes of a unit's name: that two names share them all does not happen
 
 MOST_WHOLE = 2**12  # integers of a column that are written ahead, whether or not they occur
+MOST_CODED = 2**21  # integers between the ends of a column that are coded ahead
+CODED_A_RECORD = 32  # of a block: more are not coded ahead for it
 INT64 = 2**62  # beyond, the difference of two integers may not be one
 
 T = TypeVar("T")
@@ -90,9 +94,18 @@ class Texts(NamedTuple):
         return cls(list(distinct), places)
 
 
+class Numbers(NamedTuple):
+    """Cells of one column as a file has them: integers or 64-bit floats, and where none is."""
+
+    values: NDArray[np.integer] | Floats
+    absent: NDArray[np.bool_] | None
+
+
 Block = Mapping[str, Texts]
 """The cells of several records, by column."""
-Blocks = Iterator[Block]
+TypedBlock = Mapping[str, Texts | Numbers]
+"""The same, numbers as they are where a file has such."""
+Blocks = Iterator[TypedBlock]
 
 
 def read_counts(
@@ -110,15 +123,16 @@ def read_counts(
     """
     own = schema.domain
 
-    def encoded(blocks: Blocks) -> DiskColumns:
+    def encoded(blocks: Blocks) -> DiskColumns | MemoryColumns:
         """Return the codes of all blocks; nothing is left of them where one cannot be read."""
         encoders = encoders_of(schema, own)
-        with _filled(DiskColumns(own.sizes, folder)) as columns:
+        with _filled(CodesWriter(own.sizes, folder)) as writer:
             for block in blocks:
-                columns.append([one.encode(block[name]) for name, one in encoders.items()])
-            return columns
+                writer.append([one.encode(block[name]) for name, one in encoders.items()])
+            return writer.finish()
 
-    return CodeCounts(_read(path, own.attributes, schema.dialect or COMMON, encoded), own)
+    dialect = schema.dialect or COMMON
+    return CodeCounts(_read(path, own.attributes, dialect, encoded, _measured(schema)), own)
 
 
 def read_records(
@@ -150,16 +164,24 @@ def read_records(
         digests = [np.empty((0, 2), dtype=np.uint64)]
         misfits, finest = Misfits(), finest_domain(schema)
         encoders = encoders_of(schema, finest, misfits)
-        with _filled(DiskColumns(finest.sizes, folder)) as columns:
+        # Lines stand beside their units' numbers, in the order of the file.
+        writer = CodesWriter(finest.sizes, folder, in_order=unit is not None)
+        with _filled(writer):
             for block in blocks:
-                columns.append([one.encode(block[name]) for name, one in encoders.items()])
+                writer.append([one.encode(block[name]) for name, one in encoders.items()])
                 if unit is not None:
                     digests.append(_digests(block[unit]))
-            misfits.records = len(columns)
+            misfits.records = len(writer)
             units = None if unit is None else _numbered(digests)
-            return PrivateRecords(schema, columns, unit, units, misfits=misfits)
+            return PrivateRecords(schema, writer.finish(), unit, units, misfits=misfits)
 
-    return _read(path, names, dialect, encoded)
+    return _read(path, names, dialect, encoded, _measured(schema) - {unit})
+
+
+def _measured(schema: Schema) -> frozenset[str | None]:
+    """Return the columns of which a number in a file is what its text says."""
+    columns = (schema.column(name) for name in schema.domain)
+    return frozenset(c.name for c in columns if isinstance(c, NumericColumn) and c.format is None)
 
 
 def column_names(path: str | PathLike[str], dialect: Dialect | None = None) -> list[str]:
@@ -171,16 +193,17 @@ def column_names(path: str | PathLike[str], dialect: Dialect | None = None) -> l
 
 
 @contextmanager
-def _filled(columns: DiskColumns) -> Iterator[DiskColumns]:
-    """Close ``columns`` where the block fails."""
+def _filled(writer: CodesWriter) -> Iterator[CodesWriter]:
+    """Close ``writer`` where the block fails."""
     with ExitStack() as unfinished:
-        unfinished.callback(columns.close)
-        yield columns
+        unfinished.callback(writer.close)
+        yield writer
         unfinished.pop_all()
 
 
-def _digests(cells: Texts) -> NDArray[np.uint64]:
+def _digests(cells: Texts | Numbers) -> NDArray[np.uint64]:
     """Return a number of two words for each text; names would take far more memory."""
+    assert isinstance(cells, Texts)
     words = b"".join(blake2b(str(t).encode(), digest_size=DIGEST).digest() for t in cells.distinct)
     return np.frombuffer(words, dtype=np.uint64).reshape(-1, 2).take(cells.places, axis=0)
 
@@ -214,14 +237,17 @@ def _read(
     wanted: Sequence[str],
     dialect: Dialect,
     encoded: Callable[[Blocks], T],
+    measured: frozenset[str | None] = frozenset(),
 ) -> T:
     """Return what becomes of the records; read anew, and slower, where DuckDB cannot read them.
+
+    Columns that are ``measured`` come as numbers where the file has such.
 
     Bytes that are no text and long cells are what it stops at, and may depend on the records.
     """
     name = Path(path).name.lower()
     if name.endswith(".parquet"):
-        return encoded(_parquet_blocks(path, wanted))
+        return encoded(_parquet_blocks(path, wanted, measured))
     if not name.endswith((".csv", ".csv.gz")):
         raise InputError(f"{path}: the name of a table file must end in .csv, .csv.gz or .parquet")
     with suppress(_Odd):
@@ -239,7 +265,9 @@ def _connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _csv_blocks(path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect) -> Blocks:
+def _csv_blocks(
+    path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect
+) -> Iterator[Block]:
     is_gzip = _magic(path) == GZIP
     header = _header(path, dialect, is_gzip=is_gzip)
     names = header.names
@@ -261,7 +289,9 @@ def _csv_blocks(path: str | PathLike[str], wanted: Sequence[str], dialect: Diale
     return _stream(f"SELECT {_selected(places)} FROM {_CSV}{kept}", given, wanted)
 
 
-def _odd_blocks(path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect) -> Blocks:
+def _odd_blocks(
+    path: str | PathLike[str], wanted: Sequence[str], dialect: Dialect
+) -> Iterator[Block]:
     """Give the records of a CSV file as `datasets.read_table` reads them, with little memory."""
     is_gzip = _magic(path) == GZIP
     names = _header(path, dialect, is_gzip=is_gzip).names
@@ -290,12 +320,20 @@ def _odd_blocks(path: str | PathLike[str], wanted: Sequence[str], dialect: Diale
         dialect.warn_of_bytes(str(path))
 
 
-def _parquet_blocks(path: str | PathLike[str], wanted: Sequence[str]) -> Blocks:
+def _parquet_blocks(
+    path: str | PathLike[str], wanted: Sequence[str], measured: frozenset[str | None]
+) -> Blocks:
     _places(parquet_names(path), wanted, path)
-    return blocks_of(parquet_batches(path, wanted, BATCH), wanted)
+    readers = [TextReader() for _ in wanted]
+    for batch in parquet_batches(path, wanted, BATCH):
+        found: dict[str, Texts | Numbers] = {}
+        for name, reader, column in zip(wanted, readers, batch.columns, strict=True):
+            numbers = numbers_in(column) if name in measured else None
+            found[name] = reader.read(column) if numbers is None else numbers
+        yield found
 
 
-def _stream(query: str, given: dict[str, object], names: Sequence[str]) -> Blocks:
+def _stream(query: str, given: dict[str, object], names: Sequence[str]) -> Iterator[Block]:
     """Give the records as blocks of text; _Odd, without a cell in it, where DuckDB cannot."""
     connection = _connect()
     import duckdb
@@ -408,6 +446,8 @@ class TextReader:
         low, high = compute.min_max(column).as_py().values()
         if low is None or not -INT64 < low <= high < INT64:
             return None
+        if 0 <= low <= high < MOST_WHOLE:  # most codes: they are their own places
+            low = 0
         if self._whole is None or not (low in self._whole and high in self._whole):
             known = self._whole or range(low, high + 1)
             whole = range(min(low, known[0]), max(high, known[-1]) + 1)
@@ -419,7 +459,22 @@ class TextReader:
         numbers = column.cast(pa.int64())
         if numbers.null_count:
             numbers = numbers.fill_null(first + len(self._texts) - 1)
-        return Texts(self._texts, numbers.to_numpy() - first)
+        places = numbers.to_numpy()
+        return Texts(self._texts, places - first if first else places)
+
+
+def numbers_in(column: pa.Array) -> Numbers | None:
+    """Return the cells of a block of integers or 64-bit floats as they are; else None."""
+    import pyarrow as pa
+
+    kind = column.type
+    if not pa.types.is_integer(kind) and kind != pa.float64():
+        return None
+    absent = None
+    if column.null_count:
+        absent = column.is_null().to_numpy(zero_copy_only=False)
+        column = column.fill_null(0)
+    return Numbers(column.to_numpy(), absent)
 
 
 def blocks_of(batches: Iterable[pa.RecordBatch], names: Sequence[str]) -> Iterator[Block]:
@@ -428,6 +483,13 @@ def blocks_of(batches: Iterable[pa.RecordBatch], names: Sequence[str]) -> Iterat
     for batch in batches:
         columns = zip(names, readers, batch.columns, strict=True)
         yield {name: reader.read(column) for name, reader, column in columns}
+
+
+class _Codes(NamedTuple):
+    """The code of each of several cells, and by what is wrong which of them do not fit."""
+
+    codes: NDArray[np.integer]
+    faults: Mapping[str, NDArray[np.bool_]]
 
 
 class Encoder:
@@ -441,34 +503,98 @@ class Encoder:
     ) -> None:
         self._column, self._grid, self._misfits = column, grid, misfits
         self._dtype = np.min_scalar_type(size - 1)
-        self._known: Sequence[str] | None = None
-        self._codes = np.empty(0, dtype=self._dtype)
-        self._faults: dict[str, NDArray[np.bool_]] = {}
+        self._texts: Sequence[str] | None = None
+        self._of_texts = self._of_whole = _Codes(np.empty(0, dtype=self._dtype), {})
+        self._whole = range(0)  # integers whose codes are known
 
-    def encode(self, texts: Texts) -> NDArray[np.integer]:
+    def encode(self, cells: Texts | Numbers) -> NDArray[np.integer]:
         """Return the code of each record."""
-        if texts.distinct is not self._known:
-            self._look_up(texts.distinct)
-        if self._faults and self._misfits is not None:
-            counts = np.bincount(texts.places, minlength=len(texts.distinct))
-            for what, chosen in self._faults.items():
-                self._misfits.note(self._column.name, what, int(counts[chosen].sum()))
-        return self._codes.take(texts.places)
+        if isinstance(cells, Numbers):
+            return self._encode_numbers(*cells)
+        if cells.distinct is not self._texts:
+            self._of_texts = self._codes_of(np.array(cells.distinct, dtype=object))
+            self._texts = cells.distinct
+        return self._taken(self._of_texts, cells.places)
 
-    def _look_up(self, distinct: Sequence[str]) -> None:
-        column, cells = (
-            self._column,
-            Cells(np.array(distinct, dtype=object), np.arange(len(distinct))),
+    def _encode_numbers(
+        self, values: NDArray[np.integer] | Floats, absent: NDArray[np.bool_] | None
+    ) -> NDArray[np.integer]:
+        """Return the code of each number; of those that texts tell apart alone, by their text."""
+        are_floats = values.dtype.kind == "f"
+        finite = np.isfinite(values) if are_floats else None
+        if absent is None and (finite is None or finite.all()):
+            return self._encode_finite(values)
+        known = np.ones(len(values), dtype=bool) if finite is None else finite
+        if absent is not None:
+            known = known & ~absent
+        codes = np.empty(len(values), dtype=self._dtype)
+        codes[known] = self._encode_finite(values[known])
+        others = values[~known].astype(str).astype(object)
+        if absent is not None:
+            others[absent[~known]] = ""
+        codes[~known] = self.encode(Texts.of(others.tolist()))
+        return codes
+
+    def _encode_finite(self, values: NDArray[np.integer] | Floats) -> NDArray[np.integer]:
+        if values.dtype.kind != "f" and len(values):
+            low, high = int(values.min()), int(values.max())
+            is_known = low in self._whole and high in self._whole
+            if is_known or self._widen(low, high, len(values)):
+                places = values.astype(np.int64, copy=False)
+                first = self._whole[0]
+                return self._taken(self._of_whole, places - first if first else places)
+        return self._taken(self._codes_of(values), None)
+
+    def _widen(self, low: int, high: int, records: int) -> bool:
+        """Have the codes of all integers from ``low`` to ``high`` ready, unless they are many."""
+        most = min(MOST_CODED, CODED_A_RECORD * records)
+        known = self._whole or range(low, high + 1)
+        low, high = min(low, known[0]), max(high, known[-1])
+        if high - low >= most or not -INT64 < low <= high < INT64:
+            return False
+        # As many more on the side that grew: a sorted column widens it few times.
+        if low < known[0]:
+            low = max(low - len(known), high - most + 1)
+        if high > known[-1]:
+            high = min(high + len(known), low + most - 1)
+        self._whole = range(low, high + 1)
+        parts = [
+            self._codes_of(np.arange(part.start, part.stop) + low)
+            for part in blocks(len(self._whole), BATCH)
+        ]
+        names = {what for part in parts for what in part.faults}
+        nothing = np.zeros(BATCH, dtype=bool)
+        self._of_whole = _Codes(
+            np.concatenate([part.codes for part in parts]),
+            {
+                what: np.concatenate(
+                    [part.faults.get(what, nothing)[: len(part.codes)] for part in parts]
+                )
+                for what in names
+            },
         )
+        return True
+
+    def _taken(self, known: _Codes, places: NDArray[np.integer] | None) -> NDArray[np.integer]:
+        """Return the codes at ``places``, in all of them where it is None, and count misfits."""
+        if self._misfits is not None:
+            for what, chosen in known.faults.items():
+                found = chosen if places is None else chosen.take(places)
+                self._misfits.note(self._column.name, what, int(np.count_nonzero(found)))
+        return known.codes if places is None else known.codes.take(places)
+
+    def _codes_of(self, distinct: NDArray[np.generic]) -> _Codes:
+        column, cells = self._column, Cells(distinct, np.arange(len(distinct)))
         assert not isinstance(column, IdColumn)
         if isinstance(column, DiscreteColumn) or self._grid is None:
             codes = column.codes(cells)
         else:
             codes = column.codes(cells, self._grid)
-        faults = faults_of(column, cells).items()
-        self._codes = codes.astype(self._dtype)
-        self._faults = {what: chosen[:-1] for what, chosen in faults if chosen[:-1].any()}
-        self._known = distinct
+        faults = {} if self._misfits is None else faults_of(column, cells)
+        return _Codes(
+            codes.astype(self._dtype),
+            {what: chosen[:-1] for what, chosen in faults.items() if chosen[:-1].any()},
+        )
 
 
 def encoders_of(

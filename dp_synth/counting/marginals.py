@@ -445,12 +445,12 @@ def count_occupied(columns: Columns, sizes: Sequence[int], axes: Axes) -> tuple[
             out = np.empty(part.stop - part.start, dtype=np.int64)
             words.append(cell_numbers(block[first : first + len(run)], run, out))
             first += len(run)
-        found.append(_distinct(words, None if columns.weights is None else columns.weights[part]))
+        found.append(grouped(words, None if columns.weights is None else columns.weights[part]))
         # Merged when the rest is as long as what was merged before: each cell moves rarely.
         if sum(len(counts) for _, counts in found[1:]) > len(found[0][1]):
-            found = [_merged(found)]
+            found = [merged(found)]
     nothing = [np.empty(0, dtype=np.int64) for _ in radices]
-    return _merged(found) if found else (nothing, np.empty(0))
+    return _in_c_order(*merged(found)) if found else (nothing, np.empty(0))
 
 
 def codes_of(words: Words, shape: Sequence[int]) -> Codes:
@@ -465,28 +465,64 @@ def codes_of(words: Words, shape: Sequence[int]) -> Codes:
     return codes
 
 
-def _merged(parts: Sequence[tuple[Words, Floats]]) -> tuple[Words, Floats]:
+def merged(parts: Sequence[tuple[Words, Floats]]) -> tuple[Words, Floats]:
+    """Return the distinct lines of several parts, each once, with the sum of its weights."""
     if len(parts) == 1:
         return parts[0]
     words = [np.concatenate(word) for word in zip(*(words for words, _ in parts), strict=True)]
-    return _distinct(words, np.concatenate([counts for _, counts in parts]))
+    return grouped(words, np.concatenate([counts for _, counts in parts]))
 
 
-def _distinct(words: Words, weights: Floats | None) -> tuple[Words, Floats]:
-    """Return each distinct line of words once, in order, with the sum of its weights."""
+def grouped(words: Words, weights: Floats | None) -> tuple[Words, Floats]:
+    """Return each distinct line of words once, with the sum of its weights; one word in order.
+
+    Lines of several words are sorted by a number mixed of them, which is quicker than by one
+    word after another; where two lines share that number, they are sorted by their words.
+    """
     if weights is None and len(words) == 1:
-        numbers, repeats = np.unique(words[0], return_counts=True)
-        return [numbers], repeats.astype(np.float64)
-    order = np.lexsort(words[::-1])
+        ordered = [np.sort(words[0])]
+        starts = np.flatnonzero(_begins(ordered))
+        return [ordered[0][starts]], np.diff(starts, append=len(ordered[0])).astype(np.float64)
+    key = words[0] if len(words) == 1 else _mixed(words)
+    order = np.argsort(key)
     ordered = [word[order] for word in words]
-    first = np.zeros(len(order), dtype=bool)
+    first = _begins(ordered)
+    if len(words) > 1 and np.any(first & ~_begins([key[order]])):  # two lines of one number
+        order = np.lexsort(words[::-1])
+        ordered = [word[order] for word in words]
+        first = _begins(ordered)
+    starts = np.flatnonzero(first)
+    if weights is None:
+        counts = np.diff(starts, append=len(order)).astype(np.float64)
+    else:
+        counts = np.add.reduceat(weights[order], starts) if len(starts) else np.empty(0)
+    return [word[starts] for word in ordered], counts
+
+
+def _in_c_order(words: Words, counts: Floats) -> tuple[Words, Floats]:
+    if len(words) == 1:
+        return words, counts  # as grouped() leaves them
+    order = np.lexsort(words[::-1])
+    return [word[order] for word in words], counts[order]
+
+
+def _begins(ordered: Words) -> NDArray[np.bool_]:
+    """Tell which lines differ from the one before."""
+    first = np.zeros(len(ordered[0]), dtype=bool)
     first[:1] = True
     for word in ordered:
         first[1:] |= word[1:] != word[:-1]
-    starts = np.flatnonzero(first)
-    each = np.ones(len(order)) if weights is None else weights[order]
-    counts = np.add.reduceat(each, starts) if len(starts) else np.empty(0)
-    return [word[starts] for word in ordered], counts
+    return first
+
+
+def _mixed(words: Words) -> NDArray[np.int64]:
+    """Return a number for each line, which other lines hardly ever have (after splitmix64)."""
+    key = np.zeros(len(words[0]), dtype=np.uint64)
+    for word in words:
+        key ^= word.view(np.uint64)
+        key *= np.uint64(0x9E3779B97F4A7C15)
+        key ^= key >> np.uint64(29)
+    return key.view(np.int64)
 
 
 Column = NDArray[np.integer]
