@@ -42,18 +42,24 @@ from dp_synth.nn.generator import (
     raked,
     restore,
 )
+from dp_synth.nn.marginal_network import BETAS as START_BETAS
+from dp_synth.nn.marginal_network import EPS, learning_rate_at
+from dp_synth.nn.pretraining import Likelihood, Start
 from dp_synth.nn.settings import GanSettings
 from dp_synth.progress import tell_training
 from dp_synth.transcript import MarginalAnswer, Measurement
-from dp_synth.types import Floats
+from dp_synth.types import Codes, Floats
 
 CRITIC_BETAS, GENERATOR_BETAS = (0.5, 0.99), (0.5, 0.9)  # of Adam
 LAST_RATE = 0.05  # of the learning rate, at the last step
 HEAT = 0.66  # of the Gumbel-softmax
 AVERAGING = 0.99  # of the averaged weights, at every step of the generator
 WARM_UP = 100  # steps of the generator towards the frequencies before there is a critic
+START_STEPS, START_RATE = 400, 0.01  # of the generator towards made records, and its learning rate
+AFTER_START = 1 / 3  # of the learning rate, of a generator that was started so
 REAL, FAKE = -1.0, 1.0  # slopes of the critic's loss in its scores
 MISFIT_SEED = 0  # seed of the latent numbers by which a generator is judged, always the same
+START_SEED = 1  # of those that are kept all along, after a start
 MIN_FREQUENCY = 1e-6  # frequency of a group, so that none is out of reach
 MIN_GAIN = 0.01  # of the best misfit so far: less is none
 
@@ -64,22 +70,24 @@ def fit_gan(
     settings: GanSettings,
     rng: np.random.Generator,
     writer: CheckpointWriter | None = None,
+    *,
+    start: Start | None = None,
 ) -> MixtureModel:
     """Return the rows of a generator, trained on what the parts "ones" and "steps" pay for.
 
     One-way marginals say which codes are one input of the networks (``Compression``), and how a
     group is shared out among its codes. Unless the settings give their frequencies no weight,
-    the rows are raked to them at the end.
+    the rows are raked to them at the end. Where there is a ``start``, it was paid for instead of
+    the part "ones", and its records are what the generator is trained on first.
     """
-    cliques = [(attribute,) for attribute in table.domain]
-    ones = _paid(table) or measure(
-        table, cliques, plan.gaussians("ones"), rng, why="one-way marginals"
-    )
+    start = start or _columns(table, plan, settings, rng)
+    ones, compression = start.ones, start.compression
     total = estimate_total(ones)
-    compression = Compression.of(table.domain, ones, coarseness=settings.coarseness)
     frequencies = _frequencies(table.domain, ones, compression)
     coarse = table.coarsen(compression.groups)
-    rows = train(coarse, frequencies, settings, records=total, rng=rng, writer=writer)
+    rows = train(
+        coarse, frequencies, settings, records=total, rng=rng, writer=writer, made=start.made
+    )
     weights = np.full(len(rows), 1 / len(rows))
     sizes = compression.domain.sizes
     tables = (
@@ -89,6 +97,17 @@ def fit_gan(
     )
     model = MixtureModel(compression.domain, weights, tables, total)
     return model.refined(table.domain, compression.groups, compression.shares)
+
+
+def _columns(
+    table: PrivateTable, plan: Plan, settings: GanSettings, rng: np.random.Generator
+) -> Start:
+    """Return what one-way marginals say, which the part "ones" pays for."""
+    cliques = [(attribute,) for attribute in table.domain]
+    ones = _paid(table) or measure(
+        table, cliques, plan.gaussians("ones"), rng, why="one-way marginals"
+    )
+    return Start(Compression.of(table.domain, ones, coarseness=settings.coarseness), ones)
 
 
 def _paid(table: PrivateTable) -> list[Measurement]:
@@ -143,16 +162,21 @@ def train(
     records: float,
     rng: np.random.Generator,
     writer: CheckpointWriter | None = None,
+    made: Codes | None = None,
 ) -> Floats:
     """Return rows of probabilities that a generator makes after all of the plan's "steps".
 
     ``frequencies`` are those of all attributes' codes and ``records`` their noisy number, both
-    paid for. TrainingError when the generator's loss, weights or rows are no longer finite: what
+    paid for. A generator is first brought to the records ``made``, if any; without steps it is
+    what that gives. TrainingError when the generator's loss, weights or rows are no longer finite: what
     was charged stays charged. The training of a ``writer`` goes on from its state, CheckpointError
     when that is of other networks.
     """
     part = table.payer.plan.sampled("steps")
-    trainer = _Trainer(table.domain, frequencies, settings, rng)
+    trainer = _Trainer(table.domain, frequencies, settings, rng, made)
+    if not part.count:
+        _begun(trainer, part, table.payer, None, None)
+        return trainer.rows()
     gradients = SampledGradients(table, part, rng, clip=settings.clip, encode=trainer.encode)
     expected = max(1.0, part.rate * records)
     seeded = rng if table.payer.randomness == "seeded" else None
@@ -175,9 +199,7 @@ def train(
         if gradients.settled and writer:
             writer.offer(lambda: trainer.state(seeded))
         tell_training(step + 1, part.count, trainer.loss, spent)
-    rows = trainer.rows()
-    check_rows(rows, settings.learning_rate)
-    return rows
+    return trainer.rows()
 
 
 def _begun(
@@ -195,8 +217,11 @@ def _begun(
     if writer and writer.state:
         trainer.restore(writer.state, seeded)
         return part.count - int(payer.left(part))
-    for _ in range(WARM_UP if trainer.settings.frequencies_weight else 0):
-        trainer.move_generator(against_critic=False)
+    if trainer.start:
+        trainer.pretrain(trainer.start)
+    else:
+        for _ in range(WARM_UP if trainer.settings.frequencies_weight else 0):
+            trainer.move_generator(against_critic=False)
     if writer:
         writer.offer(lambda: trainer.state(seeded))
     return 0
@@ -309,7 +334,12 @@ class _Trainer:
     """Both networks, their optimizers, and the coins of all that is public."""
 
     def __init__(
-        self, domain: Domain, frequencies: Floats, settings: GanSettings, rng: np.random.Generator
+        self,
+        domain: Domain,
+        frequencies: Floats,
+        settings: GanSettings,
+        rng: np.random.Generator,
+        made: Codes | None = None,
     ) -> None:
         device = device_of(settings.device)
         seeds = [int(seed) for seed in rng.integers(2**63, size=2)]
@@ -331,6 +361,11 @@ class _Trainer:
         rate = settings.learning_rate
         self._down = torch.optim.Adam(self._trained, lr=rate, betas=CRITIC_BETAS)
         self._up = torch.optim.Adam(self.generator.parameters(), lr=rate, betas=GENERATOR_BETAS)
+        self.start: Likelihood | None = None
+        if made is not None:
+            self.start = Likelihood.of(made, domain.sizes, device)
+            kept = torch.Generator(device).manual_seed(START_SEED)
+            self.kept = self._latent(settings.fakes, kept)
         self.loss = 0.0
         self.patience = EarlyStopping(settings.patience)
         self.is_late = False
@@ -345,9 +380,11 @@ class _Trainer:
 
     def slow_down(self, left: float) -> None:
         """Set the learning rates for the part of the training that is left."""
+        rate = self.settings.learning_rate * max(left, LAST_RATE)
         for optimizer in (self._down, self._up):
+            slower = AFTER_START if self.start and optimizer is self._up else 1.0
             for group in optimizer.param_groups:
-                group["lr"] = self.settings.learning_rate * max(left, LAST_RATE)
+                group["lr"] = rate * slower
 
     def move_critic(self, real: list[Tensor]) -> None:
         """Take one step with a noisy mean gradient on records, and one on generated rows.
@@ -365,6 +402,27 @@ class _Trainer:
             for parameter in self._trained:
                 parameter.clamp_(-limit, limit)
 
+    def pretrain(self, start: Likelihood) -> None:
+        """Bring the generator to rows under which made records are likely; no record has a part.
+
+        TrainingError when its weights are no longer finite.
+        """
+        rate, weights = START_RATE, self.generator.parameters()
+        optimizer = torch.optim.Adam(weights, lr=rate, betas=START_BETAS, eps=EPS)
+        for step in range(START_STEPS):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * learning_rate_at(step, START_STEPS)
+            latent, condition = self.kept
+            logits = self.generator(latent)
+            loss = self._disobedience(logits, condition)
+            loss = loss + start.loss(self.encoding.softmax(logits), self.coins)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            self.averaged.take(self.generator)
+        if not self.is_finite:
+            raise diverged("the generator's weights are not finite", rate)
+
     def move_generator(self, *, against_critic: bool) -> None:
         """Take one step towards the frequencies, its conditions, and higher scores."""
         fakes, logits, condition = self._fakes()
@@ -379,27 +437,35 @@ class _Trainer:
             ours = self.frequencies
             apart = (ours * (torch.log(ours.clamp(min=1e-7)) - torch.log(mean))).sum()
             loss = loss + self.settings.frequencies_weight * apart
-        if condition is not None:
-            loss = loss - (condition * self.encoding.log_softmax(logits)).sum(dim=1).mean()
+        if self.start:
+            loss = loss + self.start.loss(self.encoding.softmax(logits), self.coins)
+        loss = loss + self._disobedience(logits, condition)
         self._up.zero_grad()
         loss.backward()
         self._up.step()
         self.averaged.take(self.generator)
         self.loss = float(loss.detach())
 
+    def _disobedience(self, logits: Tensor, condition: Tensor | None) -> Tensor:
+        """Return how unlikely conditions are, minus the mean log-probability; 0 without any."""
+        if condition is None:
+            return logits.new_zeros(())
+        return -(condition * self.encoding.log_softmax(logits)).sum(dim=1).mean()
+
     def rows(self) -> Floats:
         """Return rows of probabilities, those of late generators where any were kept.
 
-        A generator and a critic that answer each other go round in circles, which the mixture of
+        TrainingError where they are not finite. A generator and a critic that answer each other go round in circles, which the mixture of
         a circle's generators does not: single ones, and averages of their weights, do.
         """
         late = torch.cat(self.late)
-        if not len(late):
-            latent = self._latent(self.settings.components, self.coins)[0]
-            return probabilities(self.averaged.network, latent, self.encoding)
-        components = min(self.settings.components, len(late))
-        even = torch.arange(components) * len(late) // components
-        rows: Floats = late[even].double().numpy()
+        if len(late):
+            components = min(self.settings.components, len(late))
+            rows: Floats = late[torch.arange(components) * len(late) // components].double().numpy()
+        else:
+            drawn = self.kept if self.start else self._latent(self.settings.components, self.coins)
+            rows = probabilities(self.averaged.network, drawn[0], self.encoding)
+        check_rows(rows, self.settings.learning_rate)
         return rows
 
     @property
@@ -458,7 +524,8 @@ class _Trainer:
 
     def _fakes(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return generated rows as the critic takes them, their logits and conditions."""
-        latent, condition = self._latent(self.settings.fakes, self.coins)
+        drawn = self.kept if self.start else self._latent(self.settings.fakes, self.coins)
+        latent, condition = drawn
         logits = self.generator(latent)
         rows = self.encoding.straight_through(logits, self.coins, HEAT)
         return rows if condition is None else torch.cat([rows, condition], 1), logits, condition

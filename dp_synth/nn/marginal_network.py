@@ -158,7 +158,7 @@ class RowGenerator:
         optimizer = torch.optim.Adam(self.weights, lr=training.learning_rate, betas=BETAS, eps=EPS)
         for step in range(training.steps):
             for group in optimizer.param_groups:
-                group["lr"] = training.learning_rate * _rate(step, training.steps)
+                group["lr"] = training.learning_rate * learning_rate_at(step, training.steps)
             loss = error(self.rows())
             if not torch.isfinite(loss):
                 what = f"the generator's loss is not finite at step {step + 1} of {training.steps}"
@@ -200,7 +200,7 @@ def fit_rows(
     return generator.model(domain, estimate_total(ones), targets.ones)
 
 
-def _rate(step: int, steps: int) -> float:
+def learning_rate_at(step: int, steps: int) -> float:
     """Return the part of the learning rate at a step: a warm-up, then half a cosine."""
     cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
     return min(1.0, (step + 1) / WARM_UP) * (LAST_RATE + (1 - LAST_RATE) * cosine)

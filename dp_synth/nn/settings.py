@@ -99,7 +99,7 @@ class GanSettings:
         check_settings(self)
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name == "patience" else 1
+            least = self._least(field.name)
             if field.type == "int" and value < least:
                 raise InputError(f"{field.name} must be a whole number from {least}, got {value!r}")
             if field.type == "float" and not (math.isfinite(value) and value >= 0):
@@ -120,6 +120,10 @@ class GanSettings:
             raise InputError(f"fakes must be 2 or more to have batch statistics, got {self.fakes}")
         if self.device not in DEVICES:
             raise InputError(f"device must be one of {', '.join(DEVICES)}, got {self.device!r}")
+
+    def _least(self, field: str) -> int:
+        """Return the least value of a field that is a whole number."""
+        return 0 if field == "patience" else 1
 
     def made(self, network: Literal["critic", "generator"]) -> Callable[..., nn.Module] | None:
         """Return what makes a network of one's own; None where none was given."""

@@ -37,8 +37,8 @@ from dp_synth.mechanisms import (
 )
 from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.transcript import Measurement
-from dp_synth.types import Clique
+from dp_synth.transcript import MarginalAnswer, Measurement
+from dp_synth.types import Clique, Codes
 
 FIRST_LOOK = 0.1  # of the budget: one-way marginals, before anything is decided
 LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all pairs
@@ -46,6 +46,7 @@ FINE_SCORES = 0.01  # of the records: scores need no less noise than this
 BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
 LEAST_PART = 0.01  # of what columns share: none gets less, however well it is known
+MADE, MADE_SEED = 40_000, 0  # records that a model makes for a training, and what draws them
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last answer must not ask for a hair more than is left
 
 Chooser = Callable[[Domain, Mapping[Clique, float], float], list[Clique]]
@@ -208,6 +209,35 @@ def _pair_counts(model: JunctionTreeModel) -> Callable[[Clique], NDArray[np.floa
         return np.multiply.outer(columns[first], columns[second] / model.total)
 
     return product
+
+
+def measured_before(table: PrivateTable, part: Filtered, *, coarseness: float) -> Measured | None:
+    """Return what `measure_pairs` gave, from the transcript of ``table``; None where it is not.
+
+    For a fit that goes on from a checkpoint: the answers have been paid for, and are not asked
+    again.
+    """
+    answers = [
+        answer
+        for answer in table.transcript
+        if isinstance(answer, MarginalAnswer) and answer.part == part.name
+    ]
+    found = [Measurement(answer.clique, answer.values, answer.stddev) for answer in answers]
+    ones = [one for one in found if len(one.clique) == 1]
+    if not ones:
+        return None
+    compression = Compression.of(table.domain, ones[: len(table.domain)], coarseness=coarseness)
+    return Measured(compression, combine(ones), [one for one in found if len(one.clique) > 1])
+
+
+def made_records(found: Measured, domain: Domain) -> Codes:
+    """Return records that the model of a one-shot fit makes, over its groups: always the same.
+
+    Post-processing: a public seed draws as many as a training may want, MADE.
+    """
+    codes = found.model(domain).sample(MADE, np.random.default_rng(MADE_SEED))
+    groups = found.compression.groups
+    return np.stack([groups[a][codes[:, axis]] for axis, a in enumerate(domain)], axis=1)
 
 
 @dataclass(frozen=True)
