@@ -1,6 +1,6 @@
-"""Interactions: a stage that asks noisy parities of many sets of columns, and measures what stands out.
+"""Interactions: what no pair shows, found by noisy parities of many sets, becomes a clique.
 
-For one-shot fits, between the choice of pairs and their measurement.
+A stage of one-shot fits, between the choice of pairs and their measurement.
 """
 
 from __future__ import annotations
