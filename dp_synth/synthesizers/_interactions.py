@@ -31,7 +31,7 @@ from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers._one_shot import FilterBudget, Selected
 from dp_synth.transcript import Measurement
-from dp_synth.types import Clique, Codes
+from dp_synth.types import Clique
 
 WHY = "parities of many columns"
 
