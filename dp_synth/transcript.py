@@ -125,9 +125,7 @@ class ParityAnswer(Answered):
     groups: Mapping[str, Codes] = field(repr=False)
 
 
-Answer = (
-    MarginalAnswer | ScoresAnswer | ChoiceAnswer | VoteAnswer | HistogramAnswer | ParityAnswer
-)
+Answer = MarginalAnswer | ScoresAnswer | ChoiceAnswer | VoteAnswer | HistogramAnswer | ParityAnswer
 
 
 def measured(answers: Iterable[Answer]) -> tuple[Clique, ...]:

@@ -177,4 +177,3 @@ def _ones_looked_up(words: Words) -> NDArray[np.uint8]:
 
 _ONES = np.unpackbits(np.arange(2**16, dtype="<u2").view(np.uint8)).reshape(-1, 16)
 _ONES = _ONES.sum(axis=1, dtype=np.uint8)
-

@@ -351,6 +351,7 @@ def highest_entropy(features: Floats, targets: Floats) -> Floats:
     parameters = np.zeros(features.shape[1])
 
     def loss(at: Floats) -> tuple[float, Floats]:
+        """Return the dual loss, and the distribution of these parameters."""
         logits = features @ at
         highest = float(logits.max())
         weights = np.exp(logits - highest)

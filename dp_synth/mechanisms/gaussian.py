@@ -1,4 +1,4 @@
-"""Gaussian mechanism: on marginals, histograms of a score, parities, distances from expectations."""
+"""Gaussian mechanism: on marginals, histograms, parities, and distances from expectations."""
 
 from __future__ import annotations
 

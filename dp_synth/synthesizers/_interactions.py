@@ -1,6 +1,6 @@
-"""Interactions: a stage that asks noisy parities of many sets of columns, and measures what stands out.
+"""Interactions: what no pair shows, found by noisy parities of many sets, becomes a clique.
 
-For one-shot fits, between the choice of pairs and their measurement.
+A stage of one-shot fits, between the choice of pairs and their measurement.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers._one_shot import FilterBudget, Selected
 from dp_synth.transcript import Measurement
-from dp_synth.types import Clique, Codes
+from dp_synth.types import Clique
 
 WHY = "parities of many columns"
 

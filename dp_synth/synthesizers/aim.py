@@ -44,6 +44,7 @@ from dp_synth.mechanisms import (
 )
 from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.synthesizers._interactions import search_interactions
 from dp_synth.synthesizers._one_shot import FilterBudget, column_shares, settled_columns
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.transcript import Measurement
@@ -52,6 +53,7 @@ from dp_synth.types import Clique
 MEAN_NOISE = math.sqrt(2 / math.pi)  # the mean size of a standard normal number
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last round must not ask for a hair more than is left
 LEAST_MORE = 1e-9  # noise, relatively, where a round would cost a hair too much
+PARITIES = 0.2  # of the filter, at most, for parities where interactions are looked for
 TRIES = 3  # a round's cost is nearly in proportion to 1 / noise**2
 BETWEEN_ROUNDS = 10  # iterations of a fit that the next round will change; the last one is whole
 LEAST_ALPHA_IN_GDP = 0.7  # from here on its filter buys more rounds than one of zCDP, at any budget
@@ -107,6 +109,7 @@ class AIM(Synthesizer):
     rounds: int = 16  # times the number of attributes, if noise were never lowered
     alpha: float = 0.9  # the part of a round's cost that goes to its measurement
     all_gaussian: bool = False
+    interactions: bool = False  # whether to look for larger marginals that no smaller one shows
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -147,6 +150,7 @@ class AIM(Synthesizer):
             return self._columns_alone(FilterBudget(table, part, rng), found)
         model = estimate(table.domain, found, max_cells=self.max_cells)
         completion = Completion(table.domain, model.tree.cliques)
+        larger = self._interacting(table, found, FilterBudget(table, part, rng))
         noise = plan.gaussians("ones").event().noise_multiplier  # that of a first round
         while True:
             left = table.payer.left(part)
@@ -155,7 +159,7 @@ class AIM(Synthesizer):
             whole = (part.amount or 0.0) / (1 - self.alpha / self.rounds)
             limit = self.max_cells * (1 - (left - self._cost(part, noise)) / whole)
             answers = FilteredGaussian(part, noise)
-            candidates = self._small_enough(completion, found, limit)
+            candidates = self._small_enough(completion, found, limit, larger)
             clique = self._choose(table, model, candidates, answers, rng)
             found += measure(table, [clique], answers, rng, why="the marginal that fitted worst")
             completion.add(clique)
@@ -211,10 +215,22 @@ class AIM(Synthesizer):
         """Return the range of a choice whose zCDP cost is its share of a round's."""
         return 2 * math.sqrt((1 - self.alpha) / self.alpha) / noise
 
-    def _small_enough(
-        self, completion: Completion, found: Sequence[Measurement], limit: float
+    def _interacting(
+        self, table: PrivateTable, ones: Sequence[Measurement], budget: FilterBudget
     ) -> list[Clique]:
-        """Return the downward closed workload less what would grow the model beyond ``limit``.
+        """Return the larger cliques that noisy parities show, where they are looked for."""
+        if not self.interactions:
+            return []
+        return [one.clique for one in search_interactions(table, ones, budget, PARITIES)]
+
+    def _small_enough(
+        self,
+        completion: Completion,
+        found: Sequence[Measurement],
+        limit: float,
+        larger: Sequence[Clique],
+    ) -> list[Clique]:
+        """Return the downward closed workload, and larger cliques, that grow no model too large.
 
         What was measured before grows it by nothing, so that some candidate is always left.
         """
@@ -223,7 +239,7 @@ class AIM(Synthesizer):
         limit = max(limit, completion.cells)
         return [
             clique
-            for clique in self._closed_workload(domain)
+            for clique in dict.fromkeys([*self._closed_workload(domain), *larger])
             if clique in measured
             or (domain.cells(clique) <= limit and completion.cells_with(clique) <= limit)
         ]
