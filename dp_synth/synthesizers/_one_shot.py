@@ -26,7 +26,12 @@ from dp_synth.inference import (
     estimate_total,
     independent_model,
 )
-from dp_synth.inference.pair_selection import Allocation, expected_distance, shrink_scores
+from dp_synth.inference.pair_selection import (
+    Allocation,
+    expected_distance,
+    shrink_scores,
+    spread,
+)
 from dp_synth.mechanisms import (
     Distances,
     l1_distance_sensitivity,
@@ -46,7 +51,7 @@ BLIND_SCORES = 0.25  # of the records: scores with more noise than this say noth
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last answer must not ask for a hair more than is left
 
-Chooser = Callable[[Domain, Mapping[Clique, float], float], list[Clique]]
+Chooser = Callable[[Domain, Mapping[Clique, float], float, Mapping[str, float]], list[Clique]]
 
 
 @dataclass(frozen=True)
@@ -80,16 +85,18 @@ def select_pairs(
 ) -> Selected:
     """Measure every column, merge codes that noise would drown, and select pairs by scores.
 
-    ``choose`` is given the domain of the groups, a score for each pair and the precision that is
-    left; it sees noisy values only.
+    ``choose`` is given the domain of the groups, a score for each pair, the precision that is
+    left and the columns' spreads; it sees noisy values only.
     """
     columns: list[Clique] = [(attribute,) for attribute in table.domain]
     first = _first_look(table.domain)
     ones = budget.measure(table, dict.fromkeys(columns, first / len(columns)), "a first look")
     compression = Compression.of(table.domain, ones, coarseness=coarseness)
     coarse = table.coarsen(compression.groups)
-    scores = _score_pairs(coarse, [compression.compress(one) for one in ones], budget)
-    pairs = choose(coarse.domain, scores, budget.precision_left) if scores else []
+    known = [compression.compress(one) for one in ones]
+    scores = _score_pairs(coarse, known, budget)
+    spreads = {one.clique[0]: spread(np.maximum(one.values, 0.0)) for one in known}
+    pairs = choose(coarse.domain, scores, budget.precision_left, spreads) if scores else []
     return Selected(compression, ones, pairs)
 
 
