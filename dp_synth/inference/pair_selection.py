@@ -25,8 +25,8 @@ SURPLUS = 0.3  # weight of what is implied beyond a score, against what is not i
 FAINT = 1e-3  # correlations along a path that are as good as none
 CELLS_POWER = 0.5  # of the cells that a pair takes, against what it gains
 CLOSE = 1e-9  # relative: gains that are as good as equal
-MISSES = 200  # pairs in a row without room: those left are worth less, and as large
-RENEWALS = 30  # times that a full tree is completed afresh, to make room
+MISSES = 40  # pairs in a row without room: those left are worth less, and as large
+RENEWALS = 10  # times that a full tree is completed afresh, to make room
 
 
 def expected_distance(expected: Floats) -> float:
@@ -211,9 +211,7 @@ class _Choice:
         if surprise:
             linked = self._implied[scored.first[places], scored.second[places]]
             implied = self._whole[places] * linked
-            brought = np.maximum(
-                brought - implied, SURPLUS * (implied - np.maximum(brought, 0.0))
-            )
+            brought = np.maximum(brought - implied, SURPLUS * (implied - np.maximum(brought, 0.0)))
         shares = self._precision * weights / (self._weight + weights)
         return brought - MEAN_NOISE * scored.cells[places] / np.sqrt(shares)
 
