@@ -21,17 +21,27 @@ MEAN_NOISE = math.sqrt(2 / math.pi)  # the mean size of a standard normal number
 POWER = 0.6  # of cells, to precision: 2/3 minimises summed errors; less favours small marginals
 ROUNDS = 6  # in which prices and what they allow are brought together
 
-SURPLUS = 1.0  # weight of what is implied beyond a score, against what is not implied of one
+SURPLUS = 0.3  # weight of what is implied beyond a score, against what is not implied of one
 FAINT = 1e-3  # correlations along a path that are as good as none
 CELLS_POWER = 0.5  # of the cells that a pair takes, against what it gains
 CLOSE = 1e-9  # relative: gains that are as good as equal
-MISSES = 200  # pairs in a row without room: those left are worth less, and as large
-RENEWALS = 30  # times that a full tree is completed afresh, to make room
+MISSES = 40  # pairs in a row without room: those left are worth less, and as large
+RENEWALS = 10  # times that a full tree is completed afresh, to make room
 
 
 def expected_distance(expected: Floats) -> float:
     """Return the L1 distance of a sample from its own expectation: mean size of Poisson noise."""
     return float(MEAN_NOISE * np.sqrt(np.maximum(expected, 0.0)).sum())
+
+
+def spread(counts: Floats) -> float:
+    """Return the L1 distance of an attribute paired with itself from independence: the largest.
+
+    >>> spread(np.array([50.0, 50.0])), spread(np.array([100.0, 0.0]))
+    (100.0, 0.0)
+    """
+    total = float(counts.sum())
+    return 2 * (total - float(np.square(counts).sum()) / total) if total else 0.0
 
 
 def shrink_scores(scores: Floats, stddev: float) -> Floats:
@@ -83,7 +93,12 @@ class Allocation:
 
 
 def choose_pairs(
-    domain: Domain, scores: Scores, precision: float, *, max_cells: int
+    domain: Domain,
+    scores: Scores,
+    precision: float,
+    spreads: Mapping[str, float],
+    *,
+    max_cells: int,
 ) -> list[Clique]:
     """Return the pairs worth their noise, as far as a junction tree of ``max_cells`` holds them.
 
@@ -92,8 +107,9 @@ def choose_pairs(
     spanning forest, so that whatever depends on something is linked before one dense knot takes
     all cells; then those that surprise, by how far their scores are from what the chosen pairs
     imply; then the rest, by their scores. What they gain is weighed against the cells they take.
+    ``spreads`` are those of the attributes: see `spread`.
     """
-    choice = _Choice(domain, _Scored.of(domain, scores), precision, max_cells)
+    choice = _Choice(domain, _Scored.of(domain, scores), precision, spreads, max_cells)
     choice.begin(choose_forest(domain, scores, precision))
     choice.extend(surprise=True)
     choice.extend(surprise=False)
@@ -123,24 +139,25 @@ class _Scored:
 class _Choice:
     """Pairs that are chosen one by one, what they imply of all others, and what these would cost.
 
-    A score over the largest one of its two attributes (their geometric mean) stands for a
-    correlation. Along a path correlations multiply, of binary attributes exactly, and of several
-    paths the strongest counts.
+    A score over the geometric mean of its attributes' spreads stands for a correlation, of binary
+    attributes exactly. Along a path correlations multiply, and the strongest path counts.
     """
 
     def __init__(
-        self, domain: Domain, scored: _Scored, precision: float, max_cells: int
+        self,
+        domain: Domain,
+        scored: _Scored,
+        precision: float,
+        spreads: Mapping[str, float],
+        max_cells: int,
     ) -> None:
         self.chosen: list[Clique] = []
         self._domain, self._scored = domain, scored
         self._precision, self._max_cells = precision, max_cells
         self._completion = Completion(domain)
-        known = np.maximum(scored.scores, 0.0)
-        largest = np.ones(len(domain))
-        np.maximum.at(largest, scored.first, known)
-        np.maximum.at(largest, scored.second, known)
-        self._whole = np.sqrt(largest[scored.first] * largest[scored.second])
-        self._correlations = known / self._whole
+        spread = np.maximum([spreads[attribute] for attribute in domain], 1.0)
+        self._whole = np.sqrt(spread[scored.first] * spread[scored.second])
+        self._correlations = np.clip(scored.scores / self._whole, 0.0, 1.0)
         self._implied = np.eye(len(domain))
         self._weights = scored.cells**POWER
         self._sizes = np.array(domain.sizes, dtype=float)
@@ -193,8 +210,8 @@ class _Choice:
         brought, weights = scored.scores[places], self._weights[places]
         if surprise:
             linked = self._implied[scored.first[places], scored.second[places]]
-            away = brought - self._whole[places] * linked
-            brought = np.maximum(away, -SURPLUS * away)
+            implied = self._whole[places] * linked
+            brought = np.maximum(brought - implied, SURPLUS * (implied - np.maximum(brought, 0.0)))
         shares = self._precision * weights / (self._weight + weights)
         return brought - MEAN_NOISE * scored.cells[places] / np.sqrt(shares)
 

@@ -27,7 +27,12 @@ from dp_synth.inference import (
 )
 from dp_synth.inference.empirical_bayes import averaged_histogram
 from dp_synth.inference.pair_errors import PairErrors, column_weight
-from dp_synth.inference.pair_selection import Allocation, expected_distance, shrink_scores
+from dp_synth.inference.pair_selection import (
+    Allocation,
+    expected_distance,
+    shrink_scores,
+    spread,
+)
 from dp_synth.mechanisms import (
     Distances,
     l1_distance_sensitivity,
@@ -49,7 +54,7 @@ LEAST_PART = 0.01  # of what columns share: none gets less, however well it is k
 MADE, MADE_SEED = 40_000, 0  # records that a model makes for a training, and what draws them
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last answer must not ask for a hair more than is left
 
-Chooser = Callable[[Domain, Mapping[Clique, float], float], list[Clique]]
+Chooser = Callable[[Domain, Mapping[Clique, float], float, Mapping[str, float]], list[Clique]]
 
 
 @dataclass(frozen=True)
@@ -87,17 +92,21 @@ def select_pairs(
 ) -> Selected:
     """Measure every column, merge codes that noise would drown, and select pairs by scores.
 
-    ``choose`` is given the domain of the groups, a score for each pair and the precision that is
-    left; it sees noisy values only.
+    ``choose`` is given the domain of the groups, a score for each pair, the precision that is
+    left and the columns' spreads; it sees noisy values only.
     """
     columns: list[Clique] = [(attribute,) for attribute in table.domain]
     first = _first_look(table.domain)
     ones = budget.measure(table, dict.fromkeys(columns, first / len(columns)), "a first look")
     compression = Compression.of(table.domain, ones, coarseness=coarseness)
     coarse = table.coarsen(compression.groups)
+    known = [compression.compress(one) for one in ones]
     errors = PairErrors.of(table.domain, compression, ones, estimate_total(ones))
-    scores = _score_pairs(coarse, [compression.compress(one) for one in ones], errors, budget)
-    pairs = choose(coarse.domain, scores.values, budget.precision_left) if scores.values else []
+    scores = _score_pairs(coarse, known, errors, budget)
+    if not scores.values:
+        return Selected(compression, ones, [])
+    spreads = {one.clique[0]: spread(np.maximum(one.values, 0.0)) for one in known}
+    pairs = choose(coarse.domain, scores.values, budget.precision_left, spreads)
     paying = errors.paying(scores.found, pairs, budget.precision_left)
     return Selected(compression, ones, paying, scores.values)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import ClassVar
@@ -89,14 +89,20 @@ class MST(Synthesizer):
 
     def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Measured:
         budget = FilterBudget(table, plan.filtered("answers"), rng)
-        seen = select_pairs(table, budget, choose_forest, coarseness=self.coarseness)
+        seen = select_pairs(table, budget, _choose_tree, coarseness=self.coarseness)
         return measure_pairs(table, seen, budget)
 
     def _decide(
         self, table: PrivateTable, plan: Plan, rng: np.random.Generator
     ) -> Sequence[Clique]:
         budget = FilterBudget(table, plan.filtered("answers"), rng)
-        return select_pairs(table, budget, choose_forest, coarseness=self.coarseness).pairs
+        return select_pairs(table, budget, _choose_tree, coarseness=self.coarseness).pairs
+
+
+def _choose_tree(
+    domain: Domain, scores: Mapping[Clique, float], precision: float, _: Mapping[str, float]
+) -> list[Clique]:
+    return choose_forest(domain, scores, precision)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dp_synth.inference.pair_selection import (
     choose_pairs,
     expected_distance,
     shrink_scores,
+    spread,
 )
 
 
@@ -80,16 +81,24 @@ def test_a_price_is_the_mean_size_of_the_noise_of_a_pair(seed):
         assert allocation.price(domain, pair) == pytest.approx(error, abs=tolerance)
 
 
+def wide_spreads(domain):
+    """Return spreads so large that no pair implies any other."""
+    return dict.fromkeys(domain, 1e9)
+
+
 @over_seeds(50)
 def test_chosen_pairs_are_worth_their_noise_and_keep_the_tree_small(seed):
     rng, domain, scores = random_scores(seed)
+    spreads = wide_spreads(domain)
     most = int(sum(domain.sizes) * rng.choice([1, 2, 6]))
-    chosen = choose_pairs(domain, scores, 1.0, max_cells=most)
+    chosen = choose_pairs(domain, scores, 1.0, spreads, max_cells=most)
     assert all(scores[pair] > 0 for pair in chosen)
+    assert len(set(chosen)) == len(chosen)
     assert JunctionTree.of(domain, chosen).cells <= most or not chosen
-    generous = choose_pairs(domain, scores, 1.0, max_cells=10**9)
+    generous = choose_pairs(domain, scores, 1.0, spreads, max_cells=10**9)
     assert len(generous) >= len(chosen)
-    assert choose_pairs(domain, scores, 1e-12, max_cells=10**9) == []  # noise costs more than they bring
+    # Where noise costs more than they bring, none is chosen.
+    assert choose_pairs(domain, scores, 1e-12, spreads, max_cells=10**9) == []
 
 
 @over_seeds(20)
@@ -98,8 +107,8 @@ def test_the_model_of_many_chosen_pairs_has_no_more_cells_than_allowed(seed):
     domain = Domain(tuple(f"x{i}" for i in range(16)), tuple(rng.integers(2, 20, 16).tolist()))
     pairs = list(combinations(domain, 2))
     scores = dict(zip(pairs, (1e6 * rng.random(len(pairs))).tolist(), strict=True))
-    for most in (2_000, 20_000):
-        chosen = choose_pairs(domain, scores, 1.0, max_cells=most)
+    for most in (4_000, 20_000):
+        chosen = choose_pairs(domain, scores, 1.0, wide_spreads(domain), max_cells=most)
         assert 0.5 * most < JunctionTree.of(domain, chosen).cells <= most
 
 
@@ -112,4 +121,42 @@ def test_a_planted_chain_is_chosen_and_nothing_else(seed):
         pair: 500.0 if pair in chain else float(rng.normal(0, 5))
         for pair in combinations(domain, 2)
     }
-    assert set(choose_pairs(domain, scores, 1.0, max_cells=10**6)) == set(chain)
+    spreads = dict.fromkeys(domain, 50_000.0)
+    assert set(choose_pairs(domain, scores, 1.0, spreads, max_cells=10**6)) == set(chain)
+
+
+def test_a_forest_comes_first_though_one_knot_would_take_all_cells():
+    # All pairs of a, b, c are stronger than what links d, e and f, and fill the tree.
+    domain = Domain(tuple("abcdef"), (20, 20, 20, 4, 4, 4))
+    weak = {("c", "d"): 3000.0, ("c", "e"): 3000.0, ("d", "f"): 3000.0}
+    knot = {pair: 90_000.0 - i for i, pair in enumerate(combinations("abc", 2))}
+    scores = dict.fromkeys(combinations(domain, 2), 0.0) | weak | knot
+    spreads = wide_spreads(domain)
+    for most in (1_200, 2_000):
+        chosen = set(choose_pairs(domain, scores, 10.0, spreads, max_cells=most))
+        assert chosen == {("a", "b"), ("a", "c"), *weak}
+    assert set(knot) <= set(choose_pairs(domain, scores, 10.0, spreads, max_cells=20_000))
+
+
+def test_a_pair_that_a_path_implies_comes_after_one_that_none_does():
+    # a - b - c with correlations of 0.9 imply 0.81; a and d are not linked but by 0.9 * 0.1.
+    domain = Domain(tuple("abcd"), (6,) * 4)
+    scores = {
+        ("a", "b"): 9000.0,
+        ("b", "c"): 9000.0,
+        ("a", "c"): 8100.0,
+        ("b", "d"): 5000.0,
+        ("a", "d"): 4800.0,
+        ("c", "d"): 0.0,
+    }
+    spreads = dict.fromkeys(domain, 10_000.0)
+    chosen = choose_pairs(domain, scores, 1.0, spreads, max_cells=10**6)
+    assert chosen[:3] == [("a", "b"), ("b", "c"), ("b", "d")]
+    assert chosen.index(("c", "d")) < chosen.index(("a", "c"))  # independent, against the path
+
+
+def test_the_spread_is_the_distance_of_an_attribute_from_itself():
+    counts = np.array([10.0, 30.0, 60.0])
+    product = np.outer(counts, counts) / counts.sum()
+    assert spread(counts) == pytest.approx(np.abs(np.diag(counts) - product).sum())
+    assert spread(np.zeros(3)) == 0.0
