@@ -60,7 +60,7 @@ def drawn(rows: pd.DataFrame, records: int, seed: int) -> pd.DataFrame:
 def total_variation(
     name: str, rows: pd.DataFrame, data: Dataset, epsilon: float, seed: int
 ) -> float:
-    """Return the TV of pairs between records and as many rows of a method that was fitted to them."""
+    """Return the TV of pairs between records and rows of a method that was fitted to them."""
     budget = dps.PrivacyBudget(epsilon=epsilon, delta=DELTA)
     release = dps.SYNTHESIZERS[name]().fit(rows, data.schema, budget, seed=seed)
     found = release.sample(len(rows), seed=seed, kinds="written")

@@ -6,11 +6,12 @@ import numpy as np
 from scipy.special import gammaln
 
 from dp_synth.inference.histograms import project_to_simplex
-from dp_synth.inference.one_way import histogram
+from dp_synth.inference.one_way import cautious_histogram, histogram
 from dp_synth.transcript import Measurement
 from dp_synth.types import Floats
 
 SHAPES = (0.03, 0.1, 0.3, 1.0, 3.0)  # of the prior: from a few codes that hold all to all alike
+FEW = 5  # codes
 CLEAR = 8.0  # in standard deviations of the noise: larger counts are left as they are
 FAR = 5.0  # in standard deviations: what lies further from a noisy count did not give it
 NEAR_ZERO, LEAST = 0.2, 1e-4  # in standard deviations: below the first the grid is geometric
@@ -23,8 +24,11 @@ def averaged_histogram(one: Measurement, ordered: int, total: float) -> Floats:
     The nearest of the sum (``project_to_simplex``) keeps spikes and puts noise into what is
     empty, a smooth one (``histogram``) joins its first ``ordered`` codes to steps, and the
     medians of an empirical prior (``posterior_medians``) empty what is mostly noise. Their mean
-    errs less than each where records are few, whatever the column is like.
+    errs less than each where records are few, whatever the column is like. Of fewer than ``FEW``
+    codes no prior can be learnt: ``cautious_histogram``.
     """
+    if len(one.values) < FEW:
+        return cautious_histogram(one, ordered, total)
     nearest = project_to_simplex(one.values, total, np.square(one.stddev))
     likely = posterior_medians(one.values, total, float(np.max(one.stddev)))
     return (nearest + histogram(one, ordered, total) + likely) / 3
@@ -71,7 +75,7 @@ def posterior_medians(values: Floats, total: float, stddev: float) -> Floats:
 
 
 def _grid(stddev: float) -> tuple[Floats, Floats]:
-    """Return counts up to what may be hidden, fine near zero, and the width that each stands for."""
+    """Return counts up to what may be hidden, fine near zero, and the width of each."""
     low = np.geomspace(LEAST, NEAR_ZERO, 60, endpoint=False)
     counts = stddev * np.concatenate([low, np.linspace(NEAR_ZERO, CLEAR + FAR, 160)])
     return counts, np.gradient(counts)

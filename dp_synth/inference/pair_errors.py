@@ -22,7 +22,10 @@ from dp_synth.transcript import Measurement
 from dp_synth.types import Clique, Floats, Integers
 
 SEEN_CELLS = 20  # of an ordered attribute: errors are asked for in cells no finer than that
-CAUTION = 2.0  # times its mean square, that noise may have in a score
+CAUTION = 1.5  # times its mean square, that noise may have in a score
+EMPTY = 0.35  # of its noise: what is left of it in a cell that holds far less
+IMPLIED = 1.15  # times the error of columns, that pairs may seem to make where they are heard
+UNSURE = 1.02  # times the error of columns, that likely pairs may make and still be looked for
 PLAUSIBLE = 0.3  # of the largest dependence that two columns could have: few pairs have more
 
 
@@ -45,6 +48,7 @@ class Column:
     ``size`` counts its codes, ``seen`` the cells in which errors count, ``groups`` those in which
     pairs are measured. ``spread`` and ``grouped`` are the sums of square roots of probabilities
     over cells and groups, ``impurity`` is the chance that two records differ in their group.
+    ``parts`` are the probabilities of groups.
     """
 
     size: int
@@ -53,6 +57,7 @@ class Column:
     spread: float
     grouped: float
     impurity: float
+    parts: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +95,7 @@ class PairErrors:
                     min(float(np.sqrt(part).sum()), math.sqrt(seen)),
                     float(np.sqrt(grouped).sum()),
                     1 - float(np.square(grouped).sum()),
+                    grouped,
                 )
             )
         stddev = max(float(np.max(one.stddev)) for one in ones)
@@ -133,12 +139,17 @@ class PairErrors:
         dependences: Mapping[Clique, float],
         pairs: Sequence[Clique],
         precision: float,
+        noise: float = math.inf,
     ) -> list[Clique]:
         """Return the pairs if they win more than columns lose by sharing a precision with them.
 
-        Else as many of the most dependent as do, of a half, a quarter and so on; else none.
+        Else as many of the most dependent as do, of a half, a quarter and so on; else none. What
+        chosen pairs imply of others is not counted, so that they may seem to lose a little where
+        dependences stand out from the ``noise`` of their scores.
         """
         alone = self.of_columns(dependences, precision)
+        if dependences and np.mean(list(dependences.values())) >= noise:
+            alone *= IMPLIED
         kept = list(pairs)
         while kept:
             allocation = Allocation.of(self.coarse, kept, precision)
@@ -168,7 +179,7 @@ class PairErrors:
             if not columns_again:
                 only = {pair: allocation.weights[pair] for pair in best}
                 allocation = Allocation(only, allocation.precision)
-            if self.of_pairs(dependences, allocation) < alone:
+            if self.of_pairs(dependences, allocation) < alone * (UNSURE if columns_again else 1):
                 return True
             count //= 2
         return False
@@ -190,8 +201,9 @@ class PairErrors:
         drawn = np.square(self._chance(i, j))
         left = np.array([dependences.get(pair, 0.0) for pair in pairs])
         apart = np.square(left) + 2 * drawn + whole[i] + whole[j]
-        cells = groups[i] * groups[j]
-        noise = MEAN_NOISE * cells / np.sqrt(np.where(measured, precision, 1.0))
+        noise = np.zeros(len(pairs))
+        for place in np.flatnonzero(measured):
+            noise[place] = self._pair_noise(i[place], j[place], precision[place])
         together = np.square(_capped(noise, self.total)) + inside[i] * whole[i]
         told_chance = np.minimum(drawn, np.square(self._chance(i, j, grouped=True)))
         together += inside[j] * whole[j] + 2 * drawn - told_chance
@@ -201,6 +213,12 @@ class PairErrors:
         """Return the L1 error of each column by its noise, never above what it could be."""
         sizes = np.array([column.size * column.seen for column in self.columns], dtype=float)
         return _capped(MEAN_NOISE * np.sqrt(sizes / precision), self.total)
+
+    def _pair_noise(self, i: int, j: int, precision: float) -> float:
+        """Return the L1 error of a pair by its own noise: less in cells that it may empty."""
+        expected = self.total * np.multiply.outer(self.columns[i].parts, self.columns[j].parts)
+        seen = np.minimum(expected * math.sqrt(precision), 1.0)
+        return float((MEAN_NOISE * (EMPTY + (1 - EMPTY) * seen)).sum() / math.sqrt(precision))
 
     def _chance(self, i: Integers, j: Integers, *, grouped: bool = False) -> Floats:
         """Return the mean L1 distance of a sample of independent columns from its expectation."""

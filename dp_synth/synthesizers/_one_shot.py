@@ -48,6 +48,7 @@ from dp_synth.types import Clique, Codes
 FIRST_LOOK = 0.1  # of the budget: one-way marginals, before anything is decided
 LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all pairs
 FINE_SCORES = 0.01  # of the records: scores need no less noise than this
+HEARD_SCORES = 0.06  # of the records: scores of no more noise are always asked for
 BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
 LEAST_PART = 0.01  # of what columns share: none gets less, however well it is known
@@ -107,7 +108,7 @@ def select_pairs(
         return Selected(compression, ones, [])
     spreads = {one.clique[0]: spread(np.maximum(one.values, 0.0)) for one in known}
     pairs = choose(coarse.domain, scores.values, budget.precision_left, spreads)
-    paying = errors.paying(scores.found, pairs, budget.precision_left)
+    paying = errors.paying(scores.found, pairs, budget.precision_left, scores.stddev)
     return Selected(compression, ones, paying, scores.values)
 
 
@@ -154,10 +155,14 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of pairs: ``values`` to choose by, and how dependent the pairs were ``found``."""
+    """Scores of pairs: ``values`` to choose by, and how dependent the pairs were ``found``.
+
+    ``stddev`` is the noise of a score.
+    """
 
     values: Mapping[Clique, float]
     found: Mapping[Clique, float]
+    stddev: float
 
 
 def column_shares(
@@ -192,9 +197,10 @@ def _score_pairs(
     part = min(MOST_SCORES, max(LEAST_SCORES, budget.part_for(len(pairs), FINE_SCORES * total)))
     stddev = budget.score_stddev(len(pairs), part)
     if not pairs or stddev > min(BLIND_SCORES * total, LARGEST_SCALE):
-        return Scores({}, {})
-    if not errors.could_pay(budget.precision_left, cost=part / budget.left):
-        return Scores({}, {})
+        return Scores({}, {}, stddev)
+    heard = stddev <= HEARD_SCORES * total
+    if not heard and not errors.could_pay(budget.precision_left, cost=part / budget.left):
+        return Scores({}, {}, stddev)
     independent = independent_model(table.domain, ones)
     expected = _pair_counts(independent)
     noisy = budget.score(Distances(table, expected), pairs, part)
@@ -204,6 +210,7 @@ def _score_pairs(
     return Scores(
         dict(zip(pairs, values.tolist(), strict=True)),
         dict(zip(pairs, found.tolist(), strict=True)),
+        stddev,
     )
 
 

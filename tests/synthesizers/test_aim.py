@@ -81,12 +81,25 @@ def test_an_all_gaussian_run_charges_gaussians_alone_and_begins_with_the_same_no
 @pytest.mark.parametrize("epsilon", [0.1, 1.0, 10.0])
 def test_the_filter_is_spent_to_its_last_crumb(currency: Currency, epsilon: float) -> None:
     synthesizer = AIM(alpha=0.9 if currency == "gdp" else 0.6)
-    ledger = synthesizer.fit(tree_table(500), SCHEMA, PrivacyBudget(epsilon, 1e-6), seed=0).ledger
+    budget = PrivacyBudget(epsilon, 1e-6)
+    ledger = synthesizer.fit(tree_table(20_000), SCHEMA, budget, seed=0).ledger
     rounds = [e for e in ledger if isinstance(e.event, Round)]  # each pays for its answer
     spent = sum(cost(e.event, currency) for e in rounds)
     assert 2 * len(rounds) == sum(e.part == "rounds" for e in ledger)
     [amount] = [cost(e.event, currency) for e in ledger.reservations if e.part == "rounds"]
     assert (1 - 1e-6) * amount <= spent <= amount
+
+
+@pytest.mark.parametrize("currency", CURRENCIES)
+def test_columns_alone_spend_all_where_records_are_few(currency: Currency) -> None:
+    synthesizer = AIM(alpha=0.9 if currency == "gdp" else 0.6)
+    release = synthesizer.fit(tree_table(60), SCHEMA, PrivacyBudget(0.3, 1e-6), seed=0)
+    events = [e for e in release.ledger if e.part == "rounds"]
+    assert all(isinstance(e.event, Gaussian) for e in events)
+    [amount] = [cost(e.event, currency) for e in release.ledger.reservations if e.part == "rounds"]
+    spent = sum(e.count * cost(e.event, currency) for e in events)
+    assert (1 - 1e-6) * amount <= spent <= amount
+    assert all(len(clique) == 1 for clique in release.model.tree.cliques)
 
 
 def test_noise_is_halved_where_a_round_tells_no_more_than_noise() -> None:
