@@ -169,6 +169,7 @@ import sys
 from itertools import combinations
 import duckdb
 connection = duckdb.connect(config={"threads": 1})
+connection.execute("SET enable_progress_bar = false")
 table = connection.from_parquet(sys.argv[1])
 for a, b in combinations(table.columns, 2):
     table.aggregate(f'"{a}", "{b}", count(*)', f'"{a}", "{b}"').fetchnumpy()
