@@ -9,7 +9,7 @@ store of dp_synth, each the best of its repeats; memory is what this process gre
 
 fits a clique tree to ten million records of Parquet instead, and prints beside it what DuckDB
 alone takes to count all pairs of the same file, a query each: processor seconds (user and system)
-and peak memory of whole processes of one thread. Records are those of Adult, drawn with
+and peak memory (on Linux) of whole processes of one thread. Records are those of Adult, drawn with
 replacement; in the table "few repeat" they are drawn from a model of it, so that most differ.
 """
 
@@ -24,7 +24,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from time import perf_counter
 
 import numpy as np
@@ -200,15 +200,21 @@ def write_drawn(path: Path, source: Path, schema: Path, *, from_model: bool) -> 
             writer.write_table(part)
 
 
+PEAK = """
+with open("/proc/self/status") as status:  # that of getrusage begins with its parent's
+    print(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+"""
+
+
 def run_alone(script: str, *given: Path) -> tuple[float, float]:
     """Return processor seconds and peak megabytes of a script in a process of its own."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", "-c", script, *map(str, given)]
-    process = subprocess.Popen(command, env=environment)
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"a process ended with {os.waitstatus_to_exitcode(status)}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    command = [sys.executable, "-W", "ignore", "-c", script + PEAK, *map(str, given)]
+    before = getrusage(RUSAGE_CHILDREN)
+    said = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
+    used = getrusage(RUSAGE_CHILDREN)
+    seconds = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, int(said) / 1024
 
 
 def time_fits(folder: Path) -> None:
