@@ -5,6 +5,7 @@ Cells of any type are taken as the text that a CSV file of the table would hold.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -142,6 +143,7 @@ FOREIGN = (Exception,)
 """What a cell may raise, being an object of anybody's code; no fit may end of it."""
 
 NO_PARQUET = "is not a Parquet file, or a damaged one"
+CHANGED = "was written anew while it was read; read it when it is complete"
 
 PAGES = 2**20  # bytes of a column that are read at one time
 MOST_BYTES = 2**26  # of a block of records, however few records that are
@@ -262,8 +264,9 @@ def parquet_batches(
     """Give the columns ``names`` of a Parquet file, at most so many records at a time.
 
     Texts and bytes come as dictionaries, however long a text that is repeated is. InputError where
-    the file is damaged. Neither threads nor whole row groups are used, so that
-    memory does not grow with the file, and a short command ends without waiting for a reader.
+    the file is damaged, or written anew while it is read. Neither threads nor whole row groups
+    are used, so that memory does not grow with the file, and a short command ends without waiting
+    for a reader.
     """
     import pyarrow as pa
 
@@ -271,6 +274,9 @@ def parquet_batches(
         kinds = zip(file.schema_arrow.names, file.schema_arrow.types, strict=True)
         listed = [name for name, kind in kinds if _comes_listed(kind)]
     with _opened(path, listed) as file:
+        if missing := [name for name in names if name not in file.schema_arrow.names]:
+            raise InputError(f"{path}: column {missing[0]!r} is not in the file any more")
+        began = _written(path)
         most = min(records, _room(file, path))
         try:
             batches = file.iter_batches(most, columns=list(names), use_threads=False)
@@ -280,7 +286,19 @@ def parquet_batches(
                 yield chosen
         except (pa.ArrowException, OSError):
             # Their own messages may quote the record, which is private.
-            raise InputError(f"{path}: {NO_PARQUET}") from None
+            changed = _written(path) != began
+            raise InputError(f"{path}: {CHANGED if changed else NO_PARQUET}") from None
+        if _written(path) != began:
+            raise InputError(f"{path}: {CHANGED}")
+
+
+def _written(path: str | PathLike[str]) -> tuple[int, int, int]:
+    """Return what changes when a file is written or replaced; zeros where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0, 0, 0
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _check_places(batch: pa.RecordBatch) -> None:

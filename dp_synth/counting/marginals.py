@@ -99,6 +99,7 @@ def dense_shape(domain: Domain, clique: Clique) -> tuple[int, ...]:
 
 
 CELLS_A_LINE = 8  # so many cells cost as much to count densely as a line costs to sort
+MAX_KEPT_CELLS = 2**21  # of marginals of records on disk: 16 MB
 MAX_CONDENSED_CELLS = 2**22  # of the whole domain, where equal records may be taken together
 
 
@@ -118,6 +119,11 @@ class CodeCounts:
     def __init__(self, columns: Columns, domain: Domain) -> None:
         self.domain = domain
         self._columns = _condensed(columns, domain.sizes)
+        # Each answer from disk is read from all records: what was counted is not counted anew.
+        self._kept: dict[Clique, Floats] | None = None
+        if not isinstance(self._columns, MemoryColumns):
+            self._kept = {}
+        self._coarse: tuple[Mapping[str, Codes], CodeCounts] | None = None
 
     @classmethod
     def of(cls, codes: Codes, domain: Domain) -> CodeCounts:
@@ -149,7 +155,36 @@ class CodeCounts:
         """
         for clique in cliques:
             dense_shape(self.domain, clique)
+        if self._kept is None:
+            return self._count(cliques)
+        new = [c for c in dict.fromkeys(cliques) if self._kept_over(c, self._kept) is None]
+        found = dict(zip(new, self._count(new), strict=True))
+        tables = []
+        for clique in cliques:
+            if clique in found:
+                tables.append(found[clique].copy())
+                continue
+            known = self._kept_over(clique, self._kept)
+            assert known is not None
+            tables.append(
+                _summed(self._kept[known], self._axes(known), self._axes(clique), self.domain.sizes)
+            )
+        left = MAX_KEPT_CELLS - sum(table.size for table in self._kept.values())
+        for clique, table in found.items():
+            if table.size <= left:
+                self._kept[clique] = table
+                left -= table.size
+        return tables
+
+    def _count(self, cliques: Sequence[Clique]) -> list[Floats]:
         return count_dense(self._columns, self.domain.sizes, [self._axes(c) for c in cliques])
+
+    def _kept_over(self, clique: Clique, kept: Mapping[Clique, Floats]) -> Clique | None:
+        """Return the clique of the smallest marginal in ``kept`` that tells that of ``clique``."""
+        if clique in kept:
+            return clique
+        wider = (known for known in kept if set(clique) <= set(known))
+        return min(wider, key=lambda known: kept[known].size, default=None)
 
     def sparse_marginal(self, clique: Clique) -> tuple[NDArray[np.int64], Floats]:
         """Return the numbers of the cells with records, in C order, and their counts.
@@ -186,8 +221,13 @@ class CodeCounts:
         for name, group in groups.items():
             if len(group) != (size := self.domain.size(name)):
                 raise ValueError(f"groups of {name!r} must give each of its {size} codes a number")
+        if self._coarse is not None and _are_equal(self._coarse[0], groups):
+            return self._coarse[1]
         by_axis = {self.domain.axis(name): group for name, group in groups.items()}
-        return CodeCounts(self._columns.relabelled(by_axis), self.domain.coarsened(groups))
+        coarse = CodeCounts(self._columns.relabelled(by_axis), self.domain.coarsened(groups))
+        if self._kept is not None:  # with what is counted in it
+            self._coarse = {name: group.copy() for name, group in groups.items()}, coarse
+        return coarse
 
     def close(self) -> None:
         """Give memory and files back, those of coarsened copies as well."""
@@ -217,6 +257,10 @@ class CodeCounts:
         table = self.marginal(several).reshape(-1)
         numbers = np.flatnonzero(table).astype(np.int64)
         return [numbers], table[numbers]
+
+
+def _are_equal(one: Mapping[str, Codes], other: Mapping[str, Codes]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[a], other[a]) for a in one)
 
 
 def _condensed(columns: Columns, sizes: tuple[int, ...]) -> Columns:
@@ -292,31 +336,38 @@ def _tables(columns: Columns, sizes: Sequence[int], covers: Sequence[Cover]) -> 
     # What stays in a core's cache is counted fastest, but each block goes over its whole tables.
     few = max(MIN_BLOCK_LINES, *map(len, tables))
     length = min(block_length(len(axes)), few, len(columns))
-    numbers = np.empty(length, dtype=np.intp)
+    # The shortest that number all cells of a table: half of the work is reading and writing them.
+    kinds = [_short(len(table)) for table in tables]
+    numbers = {kind: np.empty(length, dtype=kind) for kind in kinds}
     for part in blocks(len(columns), length) if length else ():
         block = columns.read(axes, part.start, part.stop)
         weights = None if columns.weights is None else columns.weights[part]
-        for chosen, shape, table in zip(covers, shapes, tables, strict=True):
+        for chosen, shape, table, kind in zip(covers, shapes, tables, kinds, strict=True):
             own = [block[place[axis]] for axis in chosen.axes]
-            _add(table, cell_numbers(own, shape, numbers[: part.stop - part.start]), weights)
+            out = numbers[kind][: part.stop - part.start]
+            _add(table, cell_numbers(own, shape, out), weights)
     return tables
 
 
+def _short(cells: int) -> type[np.signedinteger]:
+    return np.int16 if cells < 2**15 else np.int32 if cells < 2**31 else np.int64
+
+
 def cell_numbers(
-    block: Sequence[Column], shape: Sequence[int], out: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the C-order number of each line's cell, written to ``out``."""
+    block: Sequence[Column], shape: Sequence[int], out: NDArray[np.signedinteger]
+) -> NDArray[np.signedinteger]:
+    """Return the C-order number of each line's cell, written to ``out``, which can hold them."""
     if not block:
         out.fill(0)
         return out
-    np.copyto(out, block[0])
+    np.copyto(out, block[0], casting="unsafe")
     for column, size in zip(block[1:], shape[1:], strict=True):
         np.multiply(out, size, out=out)
-        np.add(out, column, out=out)
+        np.add(out, column, out=out, casting="unsafe")
     return out
 
 
-def _add(table: Floats, numbers: NDArray[np.int64], weights: Floats | None) -> None:
+def _add(table: Floats, numbers: NDArray[np.signedinteger], weights: Floats | None) -> None:
     if len(table) <= 4 * len(numbers):
         table += np.bincount(numbers, weights, minlength=len(table))
     else:  # going over all cells would cost more than going over the lines
