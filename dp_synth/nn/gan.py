@@ -56,6 +56,7 @@ HEAT = 0.66  # of the Gumbel-softmax
 AVERAGING = 0.99  # of the averaged weights, at every step of the generator
 WARM_UP = 100  # steps of the generator towards the frequencies before there is a critic
 START_STEPS, START_RATE = 400, 0.01  # of the generator towards made records, and its learning rate
+START_ROWS = 512  # that a generator is trained on after a start, always the same: more are no better
 AFTER_START = 1 / 3  # of the learning rate, of a generator that was started so
 REAL, FAKE = -1.0, 1.0  # slopes of the critic's loss in its scores
 MISFIT_SEED = 0  # seed of the latent numbers by which a generator is judged, always the same
@@ -365,7 +366,7 @@ class _Trainer:
         if made is not None:
             self.start = Likelihood.of(made, domain.sizes, device)
             kept = torch.Generator(device).manual_seed(START_SEED)
-            self.kept = self._latent(settings.fakes, kept)
+            self.kept = self._latent(min(settings.fakes, START_ROWS), kept)
         self.loss = 0.0
         self.patience = EarlyStopping(settings.patience)
         self.is_late = False
