@@ -1,13 +1,13 @@
 """What noisy gradients add to a generator that starts from marginals: TV of pairs, AUC, CPU time.
 
-Fits coded Adult (four fifths, as `benchmarks.synthesizers` splits it) at epsilon 1 and delta 1e-5:
-DP-CTGAN with several shares of the cost for the marginals it starts from and several numbers of
-steps after that, on two seeds; then, on five other seeds, what was chosen of these beside the
-start alone, the clique tree whose model it starts from, and the marginal generator with both of
-its objectives; DP-CTGAN as it is without a start on fewer seeds, since it takes long. Every line
-is kept in ``warm_start.jsonl``; with ``--resume`` what stands there is not fitted again.
-``--epsilon`` and ``--table`` fit another budget or table, ``--seeds`` other seeds. A quarter of
-an hour of one core. Needs the extra `deep` and the folder that DP_SYNTH_DATA names.
+Fits coded Adult (four fifths, as `benchmarks.synthesizers` splits it) at epsilon 1 and delta 1e-5.
+On two seeds DP-CTGAN with several shares of the cost for the marginals that it starts from, and
+several numbers of steps after that. On five other seeds one of these beside the start alone, the
+clique tree whose model it starts from, the marginal generator with both of its objectives, and
+DP-CTGAN without a start. Every line is kept in ``warm_start.jsonl`` as it comes, so that a study
+that was stopped goes on with ``--resume``. With ``--epsilon`` or ``--table`` another budget or
+table is fitted, on ``--seeds`` of the five. Half an hour of one core; seconds are of one thread
+where OMP_NUM_THREADS is 1. Needs the extra `deep` and the folder that DP_SYNTH_DATA names.
 """
 
 from __future__ import annotations
@@ -17,29 +17,27 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from benchmarks.deep_tables import TUNING_SEEDS, start
 from benchmarks.inputs import Source, boosted_auc, load, numbers_of
-from benchmarks.measured import RESULTS, Record, keep, read, shown
-from paper.documents import markdown
+from benchmarks.measured import RESULTS, Record, keep, read
 
 LINES = RESULTS / "warm_start.jsonl"
 DELTA = 1e-5
 TABLE, EPSILON = "adult_discrete", 1.0
-TUNING, FINAL, LONG = (0, 1), (2, 3, 4, 5, 6), (2, 3)  # seeds
+SEEDS = (2, 3, 4, 5, 6)  # of what stands beside each other
 CHOSEN = {"marginals": 0.75, "steps": 100}
-GRID = (
-    *({"marginals": share, "steps": 100} for share in (0.25, 0.5, 0.75, 0.9)),
-    {"marginals": 0.5, "steps": 200},
-    {"marginals": 0.5, "steps": 400},
-    {"marginals": 0.5, "steps": 0},
-)
-BESIDE = (
-    ("dpctgan", CHOSEN),
+BESIDE: tuple[tuple[str, Mapping[str, object]], ...] = (
     ("dpctgan", {"marginals": 0.75, "steps": 0}),
     ("clique_tree", {}),
-    ("marginal_generator", {}),
     ("marginal_generator", {"objective": "likelihood"}),
+    ("marginal_generator", {}),
+    ("dpctgan", CHOSEN),
+    ("dpctgan", {}),
 )
-DECIMALS = {"tv": 4, "auc": 3, "auc_logistic": 3, "seconds": 1}
+GRID = (
+    *({"marginals": share, "steps": 100} for share in (0.25, 0.5, 0.75, 0.9)),
+    *({"marginals": 0.5, "steps": steps} for steps in (0, 200, 400)),
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Task:
         return {**self.__dict__, "settings": dict(self.settings)}
 
     def fit(self) -> Record:
-        """Return its line, of a fit in this process; seconds are the CPU time of the fit alone."""
+        """Return its line; seconds are the CPU time of the fit alone."""
         import dp_synth as dps
 
         data, budget = load(Source(self.table)), dps.PrivacyBudget(self.epsilon, DELTA)
@@ -78,32 +76,9 @@ class Task:
 
 
 def tasks() -> Iterator[Task]:
-    """Yield every fit of the study, the quick ones first."""
-    for settings in GRID:
-        yield from (Task("dpctgan", settings, seed) for seed in TUNING)
-    for name, settings in BESIDE:
-        yield from (Task(name, settings, seed) for seed in FINAL)
-    yield from (Task("dpctgan", {}, seed) for seed in LONG)
-
-
-def table(lines: list[Record]) -> str:
-    """Return a row for each way and group of seeds: means with 95 % t-intervals over seeds."""
-    groups: dict[tuple[str, ...], list[Record]] = {}
-    for line in lines:
-        says = ", ".join(f"{name} {value}" for name, value in line["settings"].items())
-        kind = "tuning" if line["seed"] in TUNING else "final"
-        where = (line["table"], f"{line['epsilon']:g}", line["synthesizer"], says, kind)
-        groups.setdefault(where, []).append(line["values"])
-    rows = [
-        [*where, str(len(own)), *(_cell(own, *each) for each in DECIMALS.items())]
-        for where, own in groups.items()
-    ]
-    head = ["table", "epsilon", "synthesizer", "settings", "seeds are", "seeds"]
-    return markdown([*head, "TV of pairs", "boosting AUC", "logistic AUC", "fit, CPU s"], rows)
-
-
-def _cell(values: list[Record], name: str, decimals: int) -> str:
-    return shown([one[name] for one in values if name in one], decimals)
+    """Yield every fit of the study on coded Adult."""
+    yield from (Task(name, settings, seed) for seed in SEEDS for name, settings in BESIDE)
+    yield from (Task("dpctgan", settings, seed) for seed in TUNING_SEEDS for settings in GRID)
 
 
 def main() -> None:
@@ -111,20 +86,20 @@ def main() -> None:
     told.add_argument("--resume", action="store_true", help="keep the lines that are there")
     told.add_argument("--table", default=TABLE)
     told.add_argument("--epsilon", type=float, default=EPSILON)
-    told.add_argument("--seeds", type=int, help="of what stands beside each other, the first")
+    told.add_argument("--seeds", type=int, default=len(SEEDS), help="of another table or budget")
     given = told.parse_args()
     wanted = list(tasks())
-    if (given.table, given.epsilon) != (TABLE, EPSILON) or given.seeds:
-        seeds = FINAL[: given.seeds]
+    if (given.table, given.epsilon) != (TABLE, EPSILON):
         place = given.table, given.epsilon
-        wanted = [Task(name, some, seed, *place) for name, some in BESIDE for seed in seeds]
+        seeds = SEEDS[: given.seeds]
+        wanted = [Task(name, some, seed, *place) for seed in seeds for name, some in BESIDE]
     lines = read(LINES) if given.resume else []
     done = [{name: line[name] for name in wanted[0].fields()} for line in lines]
     for task in wanted:
         if task.fields() not in done:
             lines.append(task.fit())
             keep(LINES, lines)
-    print(table(lines))
+    print(start(RESULTS))
 
 
 if __name__ == "__main__":
