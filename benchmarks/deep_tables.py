@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.measured import Results, read, shown
+from benchmarks.measured import Record, Results, read, shown
 from dp_synth.benchmark import read_record_file
 from dp_synth.metrics import Estimate
 from paper.documents import markdown
@@ -32,6 +32,7 @@ RAW_METRICS = (
 )
 PAIRED = {"tv": 4, "auc": 3, "auc_logistic": 3}  # what lines call the same, and decimals
 RANKED = (("boosting AUC", BOOSTING, 1), ("logistic AUC", LOGISTIC, 1), ("-TV of pairs", "tv2", -1))
+TUNING_SEEDS = (0, 1)  # of `experiments/warm-start`
 RESAMPLES = 10_000
 NEARLY = 1 - 1e-9  # a correlation whose transform is finite
 
@@ -104,6 +105,24 @@ def beside(folder: Path) -> str:
     return markdown(["synthesizer", "epsilon", *head], rows)
 
 
+def start(folder: Path) -> str:
+    """Return what noisy gradients add to a start from marginals, on tuning seeds and on others."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for line in read(folder / "warm_start.jsonl"):
+        says = ", ".join(f"{name} {value}" for name, value in line["settings"].items()) or "-"
+        kind = "tuning" if line["seed"] in TUNING_SEEDS else "other"
+        where = (line["table"], f"{line['epsilon']:g}", line["synthesizer"], says, kind)
+        groups.setdefault(where, []).append(line["values"])
+    decimals = {**PAIRED, "seconds": 1}
+    rows = [
+        [*where, str(len(own))]
+        + [shown([one[name] for one in own if name in one], n) for name, n in decimals.items()]
+        for where, own in sorted(groups.items())
+    ]
+    head = ["table", "epsilon", "synthesizer", "settings", "seeds", "how many"]
+    return markdown([*head, "TV of pairs", "boosting AUC", "logistic AUC", "fit, CPU s"], rows)
+
+
 def growth(folder: Path) -> str:
     """Return the rank correlation of what a release is good for with its epsilon."""
     records = raw(folder)
@@ -172,6 +191,7 @@ DRAWN: Mapping[str, Callable[[Path], str]] = {
     "networks coded": coded,
     "networks step": step,
     "networks raw": standing,
+    "networks start": start,
     "networks growth": growth,
     "networks beside": beside,
 }

@@ -229,7 +229,7 @@ def fingerprint(ledger: Ledger, entries: int) -> str:
 def _noise_of(plan: Plan) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for name, part in plan.parts.items():
-        given = {of: getattr(part, of, None) for of in ("noise_multiplier", "delta")}
+        given = {of: getattr(part, of, None) for of in ("noise_multiplier", "delta", "amount")}
         found[name] = {of: value for of, value in given.items() if value is not None}
     return found
 

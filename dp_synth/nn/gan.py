@@ -56,12 +56,26 @@ HEAT = 0.66  # of the Gumbel-softmax
 AVERAGING = 0.99  # of the averaged weights, at every step of the generator
 WARM_UP = 100  # steps of the generator towards the frequencies before there is a critic
 START_STEPS, START_RATE = 400, 0.01  # of the generator towards made records, and its learning rate
+START_ROWS = 512  # of a generator, always the same after a start: more are no better
 AFTER_START = 1 / 3  # of the learning rate, of a generator that was started so
 REAL, FAKE = -1.0, 1.0  # slopes of the critic's loss in its scores
 MISFIT_SEED = 0  # seed of the latent numbers by which a generator is judged, always the same
 START_SEED = 1  # of those that are kept all along, after a start
 MIN_FREQUENCY = 1e-6  # frequency of a group, so that none is out of reach
 MIN_GAIN = 0.01  # of the best misfit so far: less is none
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What a generator is held to, all of it paid for.
+
+    ``frequencies`` are those of all attributes' codes, side by side, ``records`` is their noisy
+    number, and ``made`` are records that a model of noisy marginals makes, None without one.
+    """
+
+    frequencies: Floats
+    records: float
+    made: Codes | None = None
 
 
 def fit_gan(
@@ -85,9 +99,8 @@ def fit_gan(
     total = estimate_total(ones)
     frequencies = _frequencies(table.domain, ones, compression)
     coarse = table.coarsen(compression.groups)
-    rows = train(
-        coarse, frequencies, settings, records=total, rng=rng, writer=writer, made=start.made
-    )
+    targets = Targets(frequencies, total, start.made)
+    rows = train(coarse, targets, settings, rng=rng, writer=writer)
     weights = np.full(len(rows), 1 / len(rows))
     sizes = compression.domain.sizes
     tables = (
@@ -156,29 +169,26 @@ def _one_thread() -> Iterator[None]:
 @_one_thread()
 def train(
     table: PrivateTable,
-    frequencies: Floats,
+    targets: Targets,
     settings: GanSettings,
     *,
-    records: float,
     rng: np.random.Generator,
     writer: CheckpointWriter | None = None,
-    made: Codes | None = None,
 ) -> Floats:
     """Return rows of probabilities that a generator makes after all of the plan's "steps".
 
-    ``frequencies`` are those of all attributes' codes and ``records`` their noisy number, both
-    paid for. A generator is first brought to the records ``made``, if any; without steps it is
-    what that gives. TrainingError when the generator's loss, weights or rows are no longer finite: what
-    was charged stays charged. The training of a ``writer`` goes on from its state, CheckpointError
-    when that is of other networks.
+    A generator is first brought to the records ``made`` of the targets, if any; without steps it
+    is what that gives. TrainingError when the generator's loss, weights or rows are no longer
+    finite: what was charged stays charged. The training of a ``writer`` goes on from its state,
+    CheckpointError when that is of other networks.
     """
     part = table.payer.plan.sampled("steps")
-    trainer = _Trainer(table.domain, frequencies, settings, rng, made)
+    trainer = _Trainer(table.domain, targets, settings, rng)
     if not part.count:
         _begun(trainer, part, table.payer, None, None)
         return trainer.rows()
     gradients = SampledGradients(table, part, rng, clip=settings.clip, encode=trainer.encode)
-    expected = max(1.0, part.rate * records)
+    expected = max(1.0, part.rate * targets.records)
     seeded = rng if table.payer.randomness == "seeded" else None
     spent = _meter(table.payer)
     for step in range(_begun(trainer, part, table.payer, seeded, writer), part.count):
@@ -336,10 +346,9 @@ class _Trainer:
     def __init__(
         self,
         domain: Domain,
-        frequencies: Floats,
+        targets: Targets,
         settings: GanSettings,
         rng: np.random.Generator,
-        made: Codes | None = None,
     ) -> None:
         device = device_of(settings.device)
         seeds = [int(seed) for seed in rng.integers(2**63, size=2)]
@@ -347,7 +356,7 @@ class _Trainer:
         self.coins = torch.Generator(device).manual_seed(seeds[1])
         self.settings = settings
         self.encoding = Encoding(domain, device)
-        self.frequencies = torch.as_tensor(frequencies, dtype=torch.float32, device=device)
+        self.frequencies = torch.as_tensor(targets.frequencies, dtype=torch.float32, device=device)
         self.conditions = Conditions(self.encoding, self.frequencies)
         codes = self.encoding.width
         start = torch.log(self.frequencies.cpu()) * bool(settings.frequencies_weight)
@@ -362,10 +371,10 @@ class _Trainer:
         self._down = torch.optim.Adam(self._trained, lr=rate, betas=CRITIC_BETAS)
         self._up = torch.optim.Adam(self.generator.parameters(), lr=rate, betas=GENERATOR_BETAS)
         self.start: Likelihood | None = None
-        if made is not None:
-            self.start = Likelihood.of(made, domain.sizes, device)
+        if targets.made is not None:
+            self.start = Likelihood.of(targets.made, domain.sizes, device)
             kept = torch.Generator(device).manual_seed(START_SEED)
-            self.kept = self._latent(settings.fakes, kept)
+            self.kept = self._latent(min(settings.fakes, START_ROWS), kept)
         self.loss = 0.0
         self.patience = EarlyStopping(settings.patience)
         self.is_late = False
@@ -455,8 +464,9 @@ class _Trainer:
     def rows(self) -> Floats:
         """Return rows of probabilities, those of late generators where any were kept.
 
-        TrainingError where they are not finite. A generator and a critic that answer each other go round in circles, which the mixture of
-        a circle's generators does not: single ones, and averages of their weights, do.
+        TrainingError where they are not finite. A generator and a critic that answer each other
+        go round in circles, which the mixture of a circle's generators does not: single ones,
+        and averages of their weights, do.
         """
         late = torch.cat(self.late)
         if len(late):

@@ -16,9 +16,10 @@ from dp_synth.inference import estimate_total
 from dp_synth.inference.histograms import project_to_simplex
 from dp_synth.inference.mixture import MixtureModel
 from dp_synth.nn.generator import check_rows, diverged, raked
+from dp_synth.nn.pretraining import Likelihood
 from dp_synth.progress import tell_training
 from dp_synth.transcript import Measurement
-from dp_synth.types import Floats
+from dp_synth.types import Codes, Floats
 
 LATENT = 64  # numbers that a row is made from
 WARM_UP = 50  # steps until the learning rate is whole
@@ -197,6 +198,26 @@ def fit_rows(
     seed = int(rng.integers(2**63))
     generator = RowGenerator.of(domain.sizes, targets.ones, training, seed)
     generator.train(targets.loss(training.device), training)
+    return generator.model(domain, estimate_total(ones), targets.ones)
+
+
+def fit_likely_rows(
+    domain: Domain,
+    ones: Sequence[Measurement],
+    made: Codes,
+    training: Training,
+    rng: np.random.Generator,
+) -> MixtureModel:
+    """Return the mixture under which records ``made`` by a model are likely, raked to columns.
+
+    ``made`` has shape (records, attributes), and one-way marginals are over the same domain.
+    """
+    targets = MarginalTargets.of(domain, ones, ())
+    seed = int(rng.integers(2**63))
+    generator = RowGenerator.of(domain.sizes, targets.ones, training, seed)
+    likelihood = Likelihood.of(made, domain.sizes, training.device)
+    coins = torch.Generator(training.device).manual_seed(seed ^ 1)
+    generator.train(lambda rows: likelihood.loss(rows, coins), training)
     return generator.model(domain, estimate_total(ones), targets.ones)
 
 

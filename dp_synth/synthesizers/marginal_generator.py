@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from dp_synth.accounting import Filtered, Plan, PrivacyBudget
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import Model
-from dp_synth.inference.pair_selection import ROUNDS, Allocation
+from dp_synth.inference.pair_selection import ROUNDS, Allocation, choose_pairs
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.nn.settings import require_torch
 from dp_synth.synthesizers._one_shot import (
@@ -21,11 +22,14 @@ from dp_synth.synthesizers._one_shot import (
     Measured,
     Selected,
     check_first_look,
+    made_records,
     measure_pairs,
     select_pairs,
 )
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.types import Clique
+
+TREE_CELLS = 200_000  # of the tree whose records are to be likely, as CliqueTree's
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,10 @@ class MarginalGenerator(Synthesizer):
     Unlike in those papers nothing is selected in rounds: one look, one set of scores and one
     measurement, as in ``CliqueTree``. The latent vectors are fixed, so that what is released is
     a finite mixture of rows with exact marginals.
+
+    With the objective "likelihood" pairs are chosen as ``CliqueTree`` chooses them, and the rows
+    are brought to records that its model makes, by likelihood: that model holds no noise that
+    its entropy smooths away, and says what it says of all attributes together.
 
     Privacy
     -------
@@ -58,6 +66,7 @@ class MarginalGenerator(Synthesizer):
     learning_rate: float = 0.01
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression
     max_cells: int = 1_000_000  # of one pair
+    objective: Literal["marginals", "likelihood"] = "marginals"  # that rows are trained by
 
     LARGEST: ClassVar = {"steps": 10_000_000, "rows": 2**17, "width": 2**13, "learning_rate": 3e38}
 
@@ -92,12 +101,16 @@ class MarginalGenerator(Synthesizer):
         found = self._release(table, plan, rng)
         if not found.pairs:
             return found.model(table.domain)
-        from dp_synth.nn.marginal_network import Training, fit_rows
+        from dp_synth.nn.marginal_network import Training, fit_likely_rows, fit_rows
 
         compression = found.compression.shared_by(table.domain, found.ones)
         ones = [compression.compress(one) for one in found.ones]
         training = Training(self.rows, self.width, self.steps, self.learning_rate)
-        coarse = fit_rows(compression.domain, ones, found.pairs, training, rng)
+        if self.objective == "likelihood":
+            made = made_records(found, table.domain)
+            coarse = fit_likely_rows(compression.domain, ones, made, training, rng)
+        else:
+            coarse = fit_rows(compression.domain, ones, found.pairs, training, rng)
         return coarse.refined(table.domain, compression.groups, compression.shares)
 
     def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Measured:
@@ -110,7 +123,10 @@ class MarginalGenerator(Synthesizer):
         return self._select_pairs(table, FilterBudget(table, plan.filtered("answers"), rng)).pairs
 
     def _select_pairs(self, table: PrivateTable, budget: FilterBudget) -> Selected:
-        return select_pairs(table, budget, self._worth_measuring, coarseness=self.coarseness)
+        choose = self._worth_measuring
+        if self.objective == "likelihood":
+            choose = partial(choose_pairs, max_cells=min(TREE_CELLS, self.max_cells))
+        return select_pairs(table, budget, choose, coarseness=self.coarseness)
 
     def _worth_measuring(
         self, domain: Domain, scores: Mapping[Clique, float], precision: float

@@ -46,11 +46,11 @@ def made_table(records: int = 100) -> PrivateTable:
 
 def trained(table: PrivateTable, training: GanSettings):  # type: ignore[no-untyped-def]
     rng = np.random.default_rng(0)
-    return gan.train(table, FREQUENCIES, training, records=100.0, rng=rng)
+    return gan.train(table, gan.Targets(FREQUENCIES, 100.0), training, rng=rng)
 
 
 def made_game(training: GanSettings = TRAINING) -> gan._Trainer:
-    return gan._Trainer(DOMAIN, FREQUENCIES, training, np.random.default_rng(0))
+    return gan._Trainer(DOMAIN, gan.Targets(FREQUENCIES, 100.0), training, np.random.default_rng(0))
 
 
 def charged(table: PrivateTable) -> int:

@@ -24,6 +24,9 @@ FREQUENCIES = np.array([0.5, 0.25, 0.25, 0.5, 0.5])
 TRAINING = DPCTGAN(steps=8, fakes=32, critic_width=8, generator_width=8, components=64)
 
 
+TARGETS = gan.Targets(FREQUENCIES, 100.0)
+
+
 @pytest.fixture(autouse=True)
 def few_first_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gan, "WARM_UP", 5)
@@ -40,9 +43,8 @@ def trained(seed: int = 0, training=TRAINING, table=None):  # type: ignore[no-un
     table = table or made_table()
     return gan.train(
         table,
-        FREQUENCIES,
+        gan.Targets(FREQUENCIES, 100.0),
         training,
-        records=100.0,
         rng=np.random.default_rng(seed),
     )
 
@@ -133,14 +135,14 @@ def test_which_rows_are_released_changes_no_step_of_the_training(
 
 
 def test_the_critics_weights_stay_within_their_limit() -> None:
-    game = gan._Trainer(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
+    game = gan._Trainer(DOMAIN, TARGETS, TRAINING, np.random.default_rng(0))
     game.move_critic([torch.full_like(p, 100.0) for p in game.critic.parameters()])
     largest = max(float(p.detach().abs().max()) for p in game.critic.parameters())
     assert 0 < largest <= TRAINING.weight_limit * (1 + 1e-6)
 
 
 def test_a_step_of_the_generator_leaves_the_critic_as_it_was() -> None:
-    game = gan._Trainer(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
+    game = gan._Trainer(DOMAIN, TARGETS, TRAINING, np.random.default_rng(0))
     before = [p.detach().clone() for p in game.critic.parameters()]
     made = game.generator.last.bias.detach().clone()
     game.move_generator(against_critic=True)
@@ -149,7 +151,7 @@ def test_a_step_of_the_generator_leaves_the_critic_as_it_was() -> None:
 
 
 def test_coins_of_records_do_not_move_those_of_generated_rows() -> None:
-    game = gan._Trainer(DOMAIN, FREQUENCIES, TRAINING, np.random.default_rng(0))
+    game = gan._Trainer(DOMAIN, TARGETS, TRAINING, np.random.default_rng(0))
     before = game.coins.get_state()
     game.encode(torch.tensor([[0, 1], [2, 0]]), torch.tensor([5, 8]))
     assert torch.equal(before, game.coins.get_state())

@@ -65,7 +65,7 @@ def test_they_are_trained_and_one_seed_gives_the_same_rows(kind: type[DPGAN | DP
         payer = Accountant(PrivacyBudget(1e3, 1e-6)).admit("test", plan, randomness="seeded")
         codes = np.random.default_rng(0).integers(0, DOMAIN.sizes, (60, 2), dtype=np.int32)
         table, rng = PrivateTable(codes, DOMAIN, payer), np.random.default_rng(seed)
-        made.append(gan.train(table, FREQUENCIES, settings, records=60.0, rng=rng))
+        made.append(gan.train(table, gan.Targets(FREQUENCIES, 60.0), settings, rng=rng))
         assert [entry.count for entry in payer.accountant.ledger.charges] == [4]
     assert np.allclose(made[0][:, :3].sum(axis=1), 1)
     assert made[0].tobytes() == made[1].tobytes() != made[2].tobytes()
@@ -74,10 +74,14 @@ def test_they_are_trained_and_one_seed_gives_the_same_rows(kind: type[DPGAN | DP
 
 def test_both_are_those_that_were_given() -> None:
     settings = DPGAN(critic=critic, generator=generator, **SMALL)
-    trainer = gan._Trainer(DOMAIN, FREQUENCIES, settings, np.random.default_rng(0))
+    trainer = gan._Trainer(
+        DOMAIN, gan.Targets(FREQUENCIES, 100.0), settings, np.random.default_rng(0)
+    )
     assert isinstance(trainer.critic[1], nn.LayerNorm)
     assert isinstance(trainer.generator[1], nn.BatchNorm1d)
-    other = gan._Trainer(DOMAIN, FREQUENCIES, settings, np.random.default_rng(1))
+    other = gan._Trainer(
+        DOMAIN, gan.Targets(FREQUENCIES, 100.0), settings, np.random.default_rng(1)
+    )
     assert not torch.equal(trainer.critic[0].weight, other.critic[0].weight)
 
 
