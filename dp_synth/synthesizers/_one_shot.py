@@ -26,6 +26,7 @@ from dp_synth.inference import (
     estimate_total,
     independent_model,
 )
+from dp_synth.inference.one_way import widening_of
 from dp_synth.inference.pair_selection import Allocation, expected_distance, shrink_scores
 from dp_synth.mechanisms import (
     Distances,
@@ -43,6 +44,7 @@ FIRST_LOOK = 0.1  # of the budget: one-way marginals, before anything is decided
 LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all pairs
 FINE_SCORES = 0.01  # of the records: scores need no less noise than this
 BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
+RARE_GROUPS = 12  # runs of rare categories of one column, at most
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last answer must not ask for a hair more than is left
 
@@ -86,7 +88,13 @@ def select_pairs(
     columns: list[Clique] = [(attribute,) for attribute in table.domain]
     first = _first_look(table.domain)
     ones = budget.measure(table, dict.fromkeys(columns, first / len(columns)), "a first look")
-    compression = Compression.of(table.domain, ones, coarseness=coarseness)
+    compression = Compression.of(
+        table.domain,
+        ones,
+        coarseness=coarseness,
+        widening=widening_of(len(columns)),
+        rare_groups=RARE_GROUPS,
+    )
     coarse = table.coarsen(compression.groups)
     scores = _score_pairs(coarse, [compression.compress(one) for one in ones], budget)
     pairs = choose(coarse.domain, scores, budget.precision_left) if scores else []
@@ -121,7 +129,12 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
     if not seen.pairs and len(columns) == 1:
         return Measured(seen.compression, seen.ones, [])
     coarse = table.coarsen(seen.compression.groups)
-    allocation = Allocation.of(coarse.domain, seen.pairs, budget.left)
+    merged = {
+        a: table.domain.size(a) - coarse.domain.size(a)
+        for a, ordered in zip(table.domain, table.domain.ordered, strict=True)
+        if not ordered  # noise of single codes is smoothed where neighbours tell of each other
+    }
+    allocation = Allocation.of(coarse.domain, seen.pairs, budget.left, merged=merged)
     parts = {clique: allocation.of_clique(clique) for clique in (*columns, *seen.pairs)}
     if not seen.pairs:
         parts = dict.fromkeys(columns, budget.left / len(columns))
