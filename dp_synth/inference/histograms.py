@@ -15,7 +15,7 @@ FAR_TAIL = 100.0  # deviations below zero
 STEP_PENALTY = 4.0  # in units of the noise's variance
 NARROWEST = 1e-9  # of the range; cells of one value have no density
 SPIKE = 3.0  # times as dense as both neighbours
-STEEPEST = 20.0  # slopes of densities, in logarithms
+STEEPEST = 500.0  # slopes of densities, in logarithms
 MIN_SMOOTHED = 8  # fewer codes than this are left as they are
 
 

@@ -272,9 +272,10 @@ DECADES = 5
 """Real numbers are told apart down to so many powers of ten below the larger bound."""
 
 
+ROUNDING = 1e-12  # of a number, by which a computed power may lie above it
 LEAST_SLOPE = 1e-9  # below which the density of a cell is flat
 
-MAX_SLOPE = 50.0
+MAX_SLOPE = 500.0
 """A density grows at most by the exponential of this from one end of a cell to the other."""
 
 
@@ -340,7 +341,7 @@ class Bins:
         """Return the part of each cell's records that lie below a number, by its density."""
         first, beyond = self.cuts[cells], self.cuts[cells + 1]
         width = np.where(beyond > first, beyond - first, 1.0)
-        part = np.clip((numbers - first) / width, 0.0, 1.0)
+        part = np.clip(numbers - first, 0.0, width) / width
         if self.is_log:
             return np.asarray(np.log1p(part * width / first) / np.log1p(width / first))
         if self.slopes is None:
@@ -389,10 +390,8 @@ def make_bins(
     [0, 1, 2, 2]
     """
     edges = _edges(lower, upper, bins, whole=whole)
-    if is_log and not isinstance(bins, Sequence) and (several := len(edges) - 1) > 1:
-        edges = np.append(np.geomspace(lower, edges[-1], several + 1)[:-1], edges[-1])
-        edges[0] = lower
-        edges = np.unique(np.ceil(edges)) if whole else edges
+    if is_log and not isinstance(bins, Sequence):
+        edges = _equal_ratios(edges, lower, upper, whole=whole)
     if whole:
         edges = np.append(np.ceil(edges[:-1]), upper + 1)
         if not np.all(np.diff(edges) >= 1):
@@ -425,6 +424,20 @@ def _edges(
     if listed[-1] == upper and not again[-1]:
         starts = starts[:-1]  # the last cell is closed, so it holds the upper bound
     return np.array([lower, *starts[(starts > lower) & (starts <= upper)], end])
+
+
+def _equal_ratios(edges: Floats, lower: float, upper: float, *, whole: bool) -> Floats:
+    """Return as many cells of equal ratio in place of those of equal width.
+
+    Cells without a whole number are left out, and cells of a whole number each stay.
+    """
+    if whole and np.all(np.diff(edges) <= 1):
+        return edges
+    ratios = np.geomspace(lower, upper, len(edges))
+    if not whole:
+        return np.array([lower, *ratios[1:-1], upper])
+    starts = np.unique(np.ceil(ratios[:-1] * (1 - ROUNDING)))
+    return np.append(starts[starts <= upper], edges[-1])
 
 
 def _with_decimals(

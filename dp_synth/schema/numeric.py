@@ -64,9 +64,7 @@ MAX_DECIMALS = 12
 
 Edge = TypeVar("Edge")
 Bound = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Slope = Annotated[
-    float, Field(strict=True, ge=-MAX_SLOPE, le=MAX_SLOPE, allow_inf_nan=False)
-]
+Slope = Annotated[float, Field(strict=True, ge=-MAX_SLOPE, le=MAX_SLOPE, allow_inf_nan=False)]
 Decimals = Annotated[int, Field(strict=True, ge=0, le=MAX_DECIMALS)]
 
 
