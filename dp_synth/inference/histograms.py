@@ -117,8 +117,9 @@ def density_slopes(cuts: Floats, counts: Floats) -> Floats:
     of neighbouring cells the logarithm of the density is taken to be linear; a cell's slope is
     what it gains from end to end, where the density rises, or falls, from neighbour to neighbour.
     The outermost cells, whose other neighbour is unknown, fall off so fast that their mean is
-    right, or rise as they begin to. Where nothing is known of a cell the slope is 0: peaks and valleys, empty cells, and
-    spikes far denser than what is around them, over which their neighbours see each other.
+    right, or rise as they begin to. Where nothing is known of a cell the slope is 0: peaks and
+    valleys, empty cells, and spikes far denser than what is around them, over which their
+    neighbours see each other.
 
     >>> density_slopes(np.array([0.0, 1, 2, 3]), np.array([40.0, 20, 10])).round(3).tolist()
     [-0.693, -0.693, -0.738]

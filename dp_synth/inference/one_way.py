@@ -107,11 +107,11 @@ class Compression:
         attribute merge until a group holds ``coarseness * sqrt(total * stddev)`` records: at 1 a
         cell of two such attributes holds as many records as its noise is wide; the paper leaves
         wide ordered attributes as fine as they are, and their pairs drown. ``widening`` times as
-        many where ``FEWEST_GROUPS`` remain all the same: see ``widening_of``. Rare categories become
-        up to ``rare_groups`` runs of the order in which they are listed, each as large as such a
-        group: codes of industries, diagnoses or places are mostly listed by what they mean. Codes
-        that occur in different places by the domain's supports are never merged. Groups are
-        shared out in proportion to the smoothed one-way estimates.
+        many where ``FEWEST_GROUPS`` remain all the same: see ``widening_of``. Rare categories
+        become up to ``rare_groups`` runs of the order in which they are listed, each as large as
+        such a group: codes of industries, diagnoses or places are mostly listed by what they
+        mean. Codes that occur in different places by the domain's supports are never merged.
+        Groups are shared out in proportion to the smoothed one-way estimates.
         """
         total = estimate_total(ones)
         groups, shares = {}, {}

@@ -375,14 +375,12 @@ def make_bins(
     whole: bool,
     cuts: Sequence[float] = (),
     decimals: int | None = None,
-    is_log: bool = False,
 ) -> Bins:
     """Return the grid that ``bins`` declares, or the default one, cut at ``cuts`` as well.
 
-    An integer asks for that many cells of equal width, or of equal ratio where ``is_log``: those
-    without a whole number are left out. A list gives the numbers at which cells begin; the bounds
-    are always the outer ends. A number given twice is a cell by itself. ValueError when a cell of
-    ``bins`` would be empty.
+    An integer asks for that many cells of equal width. A list gives the numbers at which cells
+    begin; the bounds are always the outer ends. A number given twice is a cell by itself.
+    ValueError when a cell of ``bins`` would be empty.
 
     >>> make_bins(0, 9, [0, 1, 5], whole=True).cells(np.array([0.0, 1.0, 4.0, 5.0, 99.0])).tolist()
     [0, 1, 1, 2, 2]
@@ -390,15 +388,31 @@ def make_bins(
     [0, 1, 2, 2]
     """
     edges = _edges(lower, upper, bins, whole=whole)
-    if is_log and not isinstance(bins, Sequence):
-        edges = _equal_ratios(edges, lower, upper, whole=whole)
     if whole:
         edges = np.append(np.ceil(edges[:-1]), upper + 1)
         if not np.all(np.diff(edges) >= 1):
             raise ValueError("must leave at least one whole number in each cell")
     starts = np.unique([*edges[:-1], *(cut for cut in cuts if lower < cut <= upper)])
-    ends = np.append(starts, edges[-1])
-    return Bins(float(lower), float(upper), ends, whole, decimals, is_log)
+    return Bins(float(lower), float(upper), np.append(starts, edges[-1]), whole, decimals)
+
+
+def equal_ratios(
+    lower: float, upper: float, bins: int | Sequence[float] | None, *, whole: bool
+) -> int | Sequence[float] | None:
+    """Return the edges of so many cells, each as many times the one before; listed ones as given.
+
+    Cells without a whole number are left out. What has a cell for each of few numbers keeps them.
+
+    >>> equal_ratios(1, 1000, 3, whole=True)
+    [1.0, 10.0, 100.0, 1000.0]
+    """
+    few = bins is None and whole and upper - lower < MAX_SINGLE_VALUES
+    if isinstance(bins, Sequence) or few or lower == upper:
+        return bins
+    edges = np.geomspace(lower, upper, (bins or DEFAULT_CELLS) + 1)
+    if whole:
+        edges = np.unique(np.ceil(edges * (1 - ROUNDING)))
+    return [float(lower), *edges[1:-1].tolist(), float(upper)]
 
 
 def after(number: float, *, whole: bool) -> float:
@@ -424,20 +438,6 @@ def _edges(
     if listed[-1] == upper and not again[-1]:
         starts = starts[:-1]  # the last cell is closed, so it holds the upper bound
     return np.array([lower, *starts[(starts > lower) & (starts <= upper)], end])
-
-
-def _equal_ratios(edges: Floats, lower: float, upper: float, *, whole: bool) -> Floats:
-    """Return as many cells of equal ratio in place of those of equal width.
-
-    Cells without a whole number are left out, and cells of a whole number each stay.
-    """
-    if whole and np.all(np.diff(edges) <= 1):
-        return edges
-    ratios = np.geomspace(lower, upper, len(edges))
-    if not whole:
-        return np.array([lower, *ratios[1:-1], upper])
-    starts = np.unique(np.ceil(ratios[:-1] * (1 - ROUNDING)))
-    return np.append(starts[starts <= upper], edges[-1])
 
 
 def _with_decimals(

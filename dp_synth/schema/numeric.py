@@ -28,6 +28,7 @@ from dp_synth.schema.columns import (
     BaseColumn,
     Bins,
     FineBins,
+    equal_ratios,
     make_bins,
     make_fine_bins,
 )
@@ -343,14 +344,11 @@ class NumericColumn(LineColumn):
     @cached_property
     def grid(self) -> Bins:
         """The public cells of this column."""
-        cells = make_bins(
-            *self._ends,
-            self.bins,
-            whole=self.type == "integer",
-            cuts=self._cuts,
-            decimals=self.decimals,
-            is_log=self.scale == "log",
-        )
+        whole, ends, bins = self.type == "integer", self._ends, self.bins
+        if self.scale == "log":
+            bins = equal_ratios(*ends, bins, whole=whole)
+        cells = make_bins(*ends, bins, whole=whole, cuts=self._cuts, decimals=self.decimals)
+        cells = replace(cells, is_log=True) if self.scale == "log" else cells
         return self._sloped(cells)
 
     @cached_property

@@ -140,9 +140,7 @@ def test_slopes_of_an_exponential_density_are_nearly_its_rate_times_the_width(se
 def test_the_cell_of_a_long_tail_falls_off_from_where_its_neighbour_ends():
     cuts = np.array([0.0, 1, 2, 3, 1000])
     slopes = density_slopes(cuts, np.array([40.0, 20, 10, 10]))
-    assert slopes[-1] == pytest.approx(
-        -STEEPEST
-    )  # not uniform up to a bound that nobody comes near
+    assert slopes[-1] == pytest.approx(-STEEPEST)  # no one comes near the bound
     assert (slopes[:-1] < 0).all()
     # A mean of 1/5 of the density at its inner end, where 1 / rate is 1/4.97 but for exp(-4.97).
     fifth = density_slopes(np.array([0.0, 1, 2, 3, 13]), np.array([5.0, 5, 5, 10]))
