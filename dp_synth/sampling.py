@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -177,8 +177,11 @@ def _among(column: Line, values: Sequence[Value]) -> Evidence:
     singles = np.array(sorted(numbers))
     cells = grid.cells(singles)
     width = grid.cuts[cells + 1] - grid.cuts[cells] if grid.whole else 1.0
-    np.add.at(weights, cells, np.broadcast_to(1.0 / width, cells.shape))
     parts = np.ones(len(singles))
+    own = np.broadcast_to(1.0 / width, cells.shape)
+    if grid.whole and not grid.is_uniform:
+        own = parts = grid.mass_below(cells, singles + 1) - grid.mass_below(cells, singles)
+    np.add.at(weights, cells, own)
     ends = np.array([after(number, whole=grid.whole) for number in singles])
     return Evidence(column.name, np.minimum(weights, 1.0), _drawn(column, singles, ends, parts))
 
@@ -209,6 +212,10 @@ def _in_range(column: Line, ends: Sequence[Value]) -> Evidence:
     begins = np.maximum(cuts[:-1], low)
     beyond = np.minimum(cuts[1:], after(high, whole=grid.whole))
     shares = np.maximum(beyond - begins, 0.0) / np.diff(cuts)
+    if not grid.is_uniform:
+        closed, every = replace(grid, cuts=cuts), np.arange(len(grid), dtype=np.int32)
+        within = closed.mass_below(every, beyond) - closed.mass_below(every, begins)
+        shares = np.where(shares > 0, within, 0.0)
     kept = np.flatnonzero(shares > 0)
     weights = np.zeros(column.size)
     weights[: len(grid)] = shares
@@ -221,8 +228,12 @@ def _drawn(column: Line, begins: Floats, ends: Floats, parts: Floats) -> Drawn:
     grid = column.grid
     beyond = max(grid.upper, float(ends.max(initial=grid.upper))) + 1.0  # the last cell stays empty
     cuts = np.unique([grid.lower, *begins, *ends, beyond, beyond + 1.0])
-    narrow = Bins(grid.lower, beyond + 1.0, cuts, grid.whole, grid.decimals)
     cells, places = grid.cells(begins), np.searchsorted(cuts, begins)
+    narrow = Bins(grid.lower, beyond + 1.0, cuts, grid.whole, grid.decimals, grid.is_log)
+    if grid.slopes is not None:
+        slopes, widths = np.zeros(len(narrow)), np.diff(grid.cuts)[cells]
+        slopes[places] = grid.slopes[cells] * (ends - begins) / np.where(widths > 0, widths, 1.0)
+        narrow = replace(narrow, slopes=slopes)
     pieces = {int(cell): places[cells == cell] for cell in np.unique(cells)}
     shares = {cell: parts[cells == cell] / parts[cells == cell].sum() for cell in pieces}
     return Drawn(column, narrow, pieces, shares)

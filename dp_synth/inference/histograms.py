@@ -13,6 +13,9 @@ from dp_synth.types import Floats
 
 FAR_TAIL = 100.0  # deviations below zero
 STEP_PENALTY = 4.0  # in units of the noise's variance
+NARROWEST = 1e-9  # of the range; cells of one value have no density
+SPIKE = 3.0  # times as dense as both neighbours
+STEEPEST = 500.0  # slopes of densities, in logarithms
 MIN_SMOOTHED = 8  # fewer codes than this are left as they are
 
 
@@ -105,6 +108,60 @@ def smooth_ordered(values: Floats, stddev: float, penalty: float = STEP_PENALTY)
         smooth[begin:end] = (sums[end] - sums[begin]) / (end - begin)
         end = begin
     return smooth
+
+
+def density_slopes(cuts: Floats, counts: Floats) -> Floats:
+    """Return how the logarithm of the density grows inside each cell, told by its neighbours.
+
+    Cell i lies from ``cuts[i]`` to ``cuts[i + 1]`` and holds ``counts[i]``. Between the middles
+    of neighbouring cells the logarithm of the density is taken to be linear; a cell's slope is
+    what it gains from end to end, where the density rises, or falls, from neighbour to neighbour.
+    The outermost cells, whose other neighbour is unknown, fall off so fast that their mean is
+    right, or rise as they begin to. Where nothing is known of a cell the slope is 0: peaks and
+    valleys, empty cells, and spikes far denser than what is around them, over which their
+    neighbours see each other.
+
+    >>> density_slopes(np.array([0.0, 1, 2, 3]), np.array([40.0, 20, 10])).round(3).tolist()
+    [-0.693, -0.693, -0.738]
+    """
+    widths = np.diff(cuts)
+    slopes = np.zeros(len(counts))
+    shown = np.flatnonzero((counts > 0) & (widths > NARROWEST * (cuts[-1] - cuts[0])))
+    heights = counts[shown] / widths[shown]
+    around = np.maximum(*_neighbours(heights, 0.0))
+    shown = shown[heights <= SPIKE * around]
+    if len(shown) < 2:
+        return slopes
+    logs = np.log(counts[shown] / widths[shown])
+    begins, ends = cuts[shown], cuts[shown + 1]
+    middles = (begins + ends) / 2
+    left, right = np.interp(begins, middles, logs), np.interp(ends, middles, logs)
+    before, after = _neighbours(logs, np.nan)
+    monotone = (before - logs) * (logs - after) > 0
+    slopes[shown] = np.where(monotone, right - left, 0.0)
+    slopes[shown[0]] = _rise_inwards(logs[0] - right[0])
+    slopes[shown[-1]] = -_rise_inwards(logs[-1] - left[-1])
+    return np.clip(slopes, -STEEPEST, STEEPEST)
+
+
+def _neighbours(values: Floats, beyond: float) -> tuple[Floats, Floats]:
+    padded = np.pad(values, 1, constant_values=beyond)
+    return padded[:-2], padded[2:]
+
+
+def _rise_inwards(log_mean: float) -> float:
+    """Return the slope of an outermost cell of this mean, where its inner end has density 1.
+
+    An exponential has that mean if it is below 1; else it goes on as between the middles.
+    """
+    if log_mean >= 0:
+        return -2 * log_mean
+    low, high = 0.0, STEEPEST
+    for _ in range(50):
+        slope = (low + high) / 2
+        above = math.log(-math.expm1(-slope) / slope) > log_mean
+        low, high = (slope, high) if above else (low, slope)
+    return low
 
 
 def estimate_total(measurements: Iterable[Measurement]) -> float:

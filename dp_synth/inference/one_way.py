@@ -25,6 +25,21 @@ from dp_synth.types import Codes, Floats
 
 RARE_DEVIATIONS = 3.0  # in standard deviations of the noise, as in the paper of MST
 
+FEWEST_GROUPS = 8  # of an ordered attribute that widening leaves
+MANY_ATTRIBUTES, WIDENING_POWER = 15, 1.5
+
+
+def widening_of(attributes: int) -> float:
+    """Return how many times larger groups are to be, for pairs of so many attributes.
+
+    Pairs grow as the square of the attributes, and they share one budget and one junction tree:
+    from 15 attributes on more of them are seen, and held, with fewer cells each.
+
+    >>> widening_of(14), round(widening_of(60), 6)
+    (1.0, 8.0)
+    """
+    return max(1.0, attributes / MANY_ATTRIBUTES) ** WIDENING_POWER
+
 
 def histogram(one: Measurement, ordered: int, total: float) -> Floats:
     """Return the histogram that a one-way measurement suggests: smooth, non-negative, of a sum.
@@ -77,7 +92,13 @@ class Compression:
 
     @classmethod
     def of(
-        cls, domain: Domain, ones: Sequence[Measurement], *, coarseness: float = 1.0
+        cls,
+        domain: Domain,
+        ones: Sequence[Measurement],
+        *,
+        coarseness: float = 1.0,
+        widening: float = 1.0,
+        rare_groups: int = 1,
     ) -> Compression:
         """Return the compression that one-way measurements suggest.
 
@@ -85,9 +106,12 @@ class Compression:
         Miklau & Sheldon 2021, arXiv:2108.04978, sect. 3). Neighbouring codes of an ordered
         attribute merge until a group holds ``coarseness * sqrt(total * stddev)`` records: at 1 a
         cell of two such attributes holds as many records as its noise is wide; the paper leaves
-        wide ordered attributes as fine as they are, and their pairs drown. Codes that occur in
-        different places by the domain's supports are never merged. Groups are shared out in
-        proportion to the smoothed one-way estimates.
+        wide ordered attributes as fine as they are, and their pairs drown. ``widening`` times as
+        many where ``FEWEST_GROUPS`` remain all the same: see ``widening_of``. Rare categories
+        become up to ``rare_groups`` runs of the order in which they are listed, each as large as
+        such a group: codes of industries, diagnoses or places are mostly listed by what they
+        mean. Codes that occur in different places by the domain's supports are never merged.
+        Groups are shared out in proportion to the smoothed one-way estimates.
         """
         total = estimate_total(ones)
         groups, shares = {}, {}
@@ -97,12 +121,14 @@ class Compression:
             ordered = domain.ordered[domain.axis(attribute)]
             counts = histogram(one, ordered, total)
             alike = domain.alike(attribute)
-            least = max(RARE_DEVIATIONS * stddev, coarseness * math.sqrt(total * stddev))
+            own = coarseness * math.sqrt(total * stddev)
+            least = max(RARE_DEVIATIONS * stddev, own, min(widening * own, total / FEWEST_GROUPS))
             group = np.empty(counts.size, dtype=np.int32)
             group[:ordered] = _merge_neighbours(counts[:ordered], alike[:ordered], least)
             first = int(group[:ordered].max()) + 1 if ordered else 0
             kept = one.values[ordered:] >= RARE_DEVIATIONS * stddev
-            group[ordered:] = first + _merge_rare(kept, alike[ordered:])
+            run = _runs(np.where(kept, 0.0, counts[ordered:]), least, rare_groups)
+            group[ordered:] = first + _merge_rare(kept, alike[ordered:], run)
             groups[attribute] = group
             shares[attribute] = _shares(group, counts)
         return cls(domain.coarsened(groups), groups, shares)
@@ -167,10 +193,19 @@ def _close(group: Codes, alike: Codes, first: int, number: int, large: bool) -> 
     return number - 1
 
 
-def _merge_rare(kept: NDArray[np.bool_], alike: Codes) -> Codes:
-    """Number codes one by one, but give those of a class that are not kept one number together."""
+def _runs(counts: Floats, least: float, most: int) -> Codes:
+    """Number up to ``most`` runs of codes that hold alike many, each at least ``least``."""
+    held = float(counts.sum())
+    runs = max(1, min(most, int(held / least) if least else 1))
+    middles = np.cumsum(counts) - counts / 2
+    return np.minimum(middles * (runs / max(held, 1e-300)), runs - 1).astype(np.int32)
+
+
+def _merge_rare(kept: NDArray[np.bool_], alike: Codes, run: Codes) -> Codes:
+    """Number codes one by one, but give those not kept, of one class and run, one number."""
     codes = np.arange(len(kept))
-    alone = np.where(kept, codes, len(kept) + alike)
+    classes = alike.astype(np.int64) * (int(run.max(initial=0)) + 1) + run
+    alone = np.where(kept, codes, len(kept) + classes)
     order = np.concatenate([codes[kept], np.unique(alone[~kept])])
     numbers = np.empty(int(alone.max(initial=0)) + 1, dtype=np.int32)
     numbers[order] = np.arange(len(order), dtype=np.int32)

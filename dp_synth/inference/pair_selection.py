@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
@@ -62,17 +63,28 @@ class Allocation:
     precision: float
 
     @classmethod
-    def of(cls, domain: Domain, pairs: Sequence[Clique], precision: float) -> Allocation:
+    def of(
+        cls,
+        domain: Domain,
+        pairs: Sequence[Clique],
+        precision: float,
+        *,
+        merged: Mapping[str, int] = MappingProxyType({}),
+    ) -> Allocation:
         """Share a precision so that the summed error of all pairs of attributes is small.
 
         A measured pair errs by its own noise, in proportion to its cells; one that is not
         measured by the noise of its two one-way marginals, so that each of these counts as
-        often as its attribute is left out.
+        often as its attribute is left out. Codes beyond those of ``domain``, so many of an
+        attribute as ``merged`` says, are told apart by their one-way marginal in every pair.
         """
         left_out = dict.fromkeys(domain, len(domain) - 1)
         for attribute in (attribute for pair in pairs for attribute in pair):
             left_out[attribute] -= 1
-        ones = {(a,): (domain.size(a) * max(1, n)) ** POWER for a, n in left_out.items()}
+        ones = {
+            (a,): (domain.size(a) * max(1, n) + merged.get(a, 0) * (len(domain) - 1)) ** POWER
+            for a, n in left_out.items()
+        }
         return cls(ones | {pair: _weight(domain, pair) for pair in pairs}, precision)
 
     def of_clique(self, clique: Clique) -> float:

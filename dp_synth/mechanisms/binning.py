@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.accounting import Gaussians
+from dp_synth.inference.histograms import project_to_simplex, smooth_ordered
 from dp_synth.mechanisms.gaussian import measure
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema.columns import FineBins
@@ -24,6 +25,10 @@ SPLIT_NOISE = 5.0
 
 MERGE_NOISE = 1.2
 """Cells are merged until they hold so many standard deviations of their noise, and a part."""
+
+NARROWEST = 1e-12  # of the range of a column: cells of one real number have hardly a width
+SPIKE_HEIGHT, SPIKE_PART = 3.0, 0.5
+"""A run of so many times the density of both its neighbours is a cell of this part already."""
 
 
 def bin_columns(
@@ -64,19 +69,22 @@ class _Partition:
     """Runs of fine cells, with what is known of their counts.
 
     ``parents`` says in which run before its split each run lies; ``counts`` and ``variances``
-    are of those.
+    are of those. ``families`` says of these in turn which were measured as parts of one run,
+    each with noise of ``stddev``.
     """
 
     begins: Mask
     parents: Codes
     counts: Floats
     variances: Floats
+    families: Codes
+    stddev: float
 
     @classmethod
     def whole(cls, cells: int) -> _Partition:
         """Return one run of all fine cells, of whose count nothing is known."""
-        parents = np.zeros(1, dtype=np.int32)
-        return cls(np.arange(cells) == 0, parents, np.zeros(1), np.array([np.inf]))
+        one = np.zeros(1, dtype=np.int32)
+        return cls(np.arange(cells) == 0, one, np.zeros(1), np.array([np.inf]), one, 0.0)
 
     @property
     def groups(self) -> Codes:
@@ -99,6 +107,8 @@ class _Partition:
             np.arange(len(values), dtype=np.int32),
             values + (part * off)[self.parents],
             stddev**2 * (1 - part[self.parents]),
+            self.parents,
+            stddev,
         )
 
     def split(self, grid: FineBins, level: int) -> _Partition:
@@ -106,7 +116,21 @@ class _Partition:
         least = np.maximum(self.counts.sum() / TARGET_CELLS, SPLIT_NOISE * np.sqrt(self.variances))
         many = (self.counts >= least) | np.isinf(self.variances)
         begins = self.begins | (many[self.groups] & (grid.level <= level))
-        return _Partition(begins, self.groups[begins], self.counts, self.variances)
+        return replace(self, begins=begins, parents=self.groups[begins])
+
+    def smoothed(self) -> Floats:
+        """Return the counts, those of one family smooth where noise hides how they differ.
+
+        Where each part of a run holds less than its noise, the run's count still is known: so
+        families keep their sums, and only spikes stand out of them.
+        """
+        ends = np.flatnonzero(np.diff(self.families)) + 1
+        return np.concatenate(
+            [
+                project_to_simplex(smooth_ordered(family, self.stddev), max(0.0, family.sum()))
+                for family in np.split(self.counts, ends)
+            ]
+        )
 
 
 def _merged(partition: _Partition, grid: FineBins) -> Codes:
@@ -115,27 +139,33 @@ def _merged(partition: _Partition, grid: FineBins) -> Codes:
     A run that holds enough alone stays alone, so that a spike stays one. ``most`` bounds the
     cells, however the noise falls.
     """
-    total = max(1.0, float(partition.counts.sum()))
+    counts = partition.smoothed()
+    total = max(1.0, float(counts.sum()))
+    starts = np.append(grid.grid.cuts[:-1][partition.begins], grid.grid.cuts[-1])
+    widths = np.maximum(np.diff(starts), NARROWEST * (starts[-1] - starts[0]))
+    heights = np.pad(counts / widths, 1)
+    stands_out = heights[1:-1] > SPIKE_HEIGHT * np.maximum(heights[:-2], heights[2:])
     part = total / TARGET_CELLS
     while True:
-        cells = _joined(partition, grid.walls[partition.begins], part)
+        least = max(part, MERGE_NOISE * partition.stddev)
+        heavy = (counts >= least) | (stands_out & (counts >= SPIKE_PART * least))
+        cells = _joined(counts, heavy, grid.walls[partition.begins], least)
         if cells[-1] < grid.most or part > total:
             return cells[partition.groups]
         part *= 1.2
 
 
-def _joined(partition: _Partition, walls: Mask, part: float) -> Codes:
-    counts, variances = partition.counts.tolist(), partition.variances.tolist()
-    number, held, spread = -1, 0.0, 0.0
+def _joined(counts: Floats, heavy: Mask, walls: Mask, least: float) -> Codes:
+    """Number the cells: each run is joined to those before it until they hold ``least``."""
+    number, held = -1, 0.0
     alone = True  # whether the cell before must stay as it is
     cells = []
-    for count, variance, wall in zip(counts, variances, walls.tolist(), strict=True):
-        heavy = count >= max(part, MERGE_NOISE * variance**0.5)
-        if wall or heavy or alone:
-            number, held, spread = number + 1, 0.0, 0.0
+    for count, large, wall in zip(counts.tolist(), heavy.tolist(), walls.tolist(), strict=True):
+        if wall or large or alone:
+            number, held = number + 1, 0.0
         cells.append(number)
-        held, spread = held + count, spread + variance
-        alone = heavy or held >= max(part, MERGE_NOISE * spread**0.5)
+        held += count
+        alone = large or held >= least
     return np.array(cells, dtype=np.int32)
 
 

@@ -272,12 +272,22 @@ DECADES = 5
 """Real numbers are told apart down to so many powers of ten below the larger bound."""
 
 
+ROUNDING = 1e-12  # of a number, by which a computed power may lie above it
+LEAST_SLOPE = 1e-9  # below which the density of a cell is flat
+
+MAX_SLOPE = 500.0
+"""A density grows at most by the exponential of this from one end of a cell to the other."""
+
+
 @dataclass(frozen=True, eq=False)
 class Bins:
     """Half-open cells ``[cuts[i], cuts[i + 1])`` on the numbers from ``lower`` to ``upper``.
 
     The last cell is closed. In a grid of whole numbers each cut is the first number of its cell
     and the last cut is ``upper + 1``. Real numbers may be written with so many ``decimals``.
+    Inside a cell numbers are uniform, in their logarithms where ``is_log``; else, where there are
+    ``slopes``, of a density that grows by the factor ``exp(slopes[i])`` from one end of cell i to
+    the other, exponentially.
     """
 
     lower: float
@@ -285,6 +295,8 @@ class Bins:
     cuts: Floats
     whole: bool
     decimals: int | None = None
+    is_log: bool = False
+    slopes: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.cuts) - 1
@@ -303,9 +315,13 @@ class Bins:
         return np.searchsorted(self.cuts[1:-1], clipped, side="right").astype(np.int32)
 
     def draw(self, cells: Codes, rng: np.random.Generator) -> Floats:
-        """Return one number for each cell, uniform among the numbers of that cell."""
+        """Return one number for each cell, drawn among the numbers of that cell."""
         first, beyond = self.cuts[cells], self.cuts[cells + 1]
         part = rng.random(len(cells))
+        if self.slopes is not None:
+            part = _quantile(part, self.slopes[cells])
+        if self.is_log:
+            part = _power_part(part, first, beyond)
         numbers = first + part * (beyond - first)
         if self.whole:
             return np.minimum(np.floor(numbers), beyond - 1)
@@ -315,6 +331,40 @@ class Bins:
         if self.decimals is None:
             return numbers
         return _with_decimals(numbers, part, first, last, scale=10.0**self.decimals)
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all numbers of one cell are alike."""
+        return not self.is_log and self.slopes is None
+
+    def mass_below(self, cells: Codes, numbers: Floats) -> Floats:
+        """Return the part of each cell's records that lie below a number, by its density."""
+        first, beyond = self.cuts[cells], self.cuts[cells + 1]
+        width = np.where(beyond > first, beyond - first, 1.0)
+        part = np.clip(numbers - first, 0.0, width) / width
+        if self.is_log:
+            return np.asarray(np.log1p(part * width / first) / np.log1p(width / first))
+        if self.slopes is None:
+            return part
+        slopes = self.slopes[cells]
+        flat = np.abs(slopes) < LEAST_SLOPE
+        steep = np.where(flat, 1.0, slopes)
+        return np.where(flat, part, np.expm1(steep * part) / np.expm1(steep))
+
+
+def _quantile(part: Floats, slopes: Floats) -> Floats:
+    """Return where in a cell a ``part`` of its records is reached; inverse of ``mass_below``."""
+    flat = np.abs(slopes) < LEAST_SLOPE
+    steep = np.where(flat, 1.0, slopes)
+    return np.where(flat, part, np.log1p(part * np.expm1(steep)) / steep)
+
+
+def _power_part(part: Floats, first: Floats, beyond: Floats) -> Floats:
+    """Return where in a cell a ``part`` of its logarithms is reached, as a part of its width."""
+    growth = beyond / first
+    wide = growth > 1
+    rise = np.where(wide, growth - 1, 1.0)
+    return np.where(wide, np.expm1(part * np.log1p(rise)) / rise, part)
 
 
 def make_bins(
@@ -344,6 +394,25 @@ def make_bins(
             raise ValueError("must leave at least one whole number in each cell")
     starts = np.unique([*edges[:-1], *(cut for cut in cuts if lower < cut <= upper)])
     return Bins(float(lower), float(upper), np.append(starts, edges[-1]), whole, decimals)
+
+
+def equal_ratios(
+    lower: float, upper: float, bins: int | Sequence[float] | None, *, whole: bool
+) -> int | Sequence[float] | None:
+    """Return the edges of so many cells, each as many times the one before; listed ones as given.
+
+    Cells without a whole number are left out. What has a cell for each of few numbers keeps them.
+
+    >>> equal_ratios(1, 1000, 3, whole=True)
+    [1.0, 10.0, 100.0, 1000.0]
+    """
+    few = bins is None and whole and upper - lower < MAX_SINGLE_VALUES
+    if isinstance(bins, Sequence) or few or lower == upper:
+        return bins
+    edges = np.geomspace(lower, upper, (bins or DEFAULT_CELLS) + 1)
+    if whole:
+        edges = np.unique(np.ceil(edges * (1 - ROUNDING)))
+    return [float(lower), *edges[1:-1].tolist(), float(upper)]
 
 
 def after(number: float, *, whole: bool) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta, timezone, tzinfo
 from functools import cached_property
 from itertools import pairwise
@@ -23,9 +24,11 @@ from pydantic import (
 from dp_synth.schema.columns import (
     MAX_MAGNITUDE,
     MAX_SINGLE_VALUES,
+    MAX_SLOPE,
     BaseColumn,
     Bins,
     FineBins,
+    equal_ratios,
     make_bins,
     make_fine_bins,
 )
@@ -62,6 +65,7 @@ MAX_DECIMALS = 12
 
 Edge = TypeVar("Edge")
 Bound = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Slope = Annotated[float, Field(strict=True, ge=-MAX_SLOPE, le=MAX_SLOPE, allow_inf_nan=False)]
 Decimals = Annotated[int, Field(strict=True, ge=0, le=MAX_DECIMALS)]
 
 
@@ -71,7 +75,18 @@ class LineColumn(BaseColumn):
     Its kinds say how cells are read (`numbers`, `mark_numbers`) and written (`written`).
     """
 
+    density: tuple[Slope, ...] | None = None
+
     _cuts: tuple[float, ...] = PrivateAttr(default=())
+
+    @model_validator(mode="after")
+    def _density_tells_of_each_cell(self) -> Self:
+        if self.density is not None and len(self.density) != len(self.grid):
+            raise ValueError(
+                f"field 'density': must have a number for each of the {len(self.grid)} cells of "
+                f"'bins', got {len(self.density)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _marks_are_no_values(self) -> Self:
@@ -129,6 +144,18 @@ class LineColumn(BaseColumn):
         column = self._with({})
         column._cuts = cuts
         return column
+
+    def with_density(self, slopes: Floats) -> Self:
+        """Return the column whose cells have an exponential density each, of such ``slopes``."""
+        column = self._with({"density": slopes.tolist()})
+        column._cuts = self._cuts
+        return column
+
+    def _sloped(self, grid: Bins) -> Bins:
+        """Return the cells with the density that is declared, if it is declared of these."""
+        if self.density is None or len(self.density) != len(grid):
+            return grid
+        return replace(grid, slopes=np.array(self.density))
 
     def with_cells(self, grid: Bins) -> Self:
         """Return the column with the cells of ``grid`` declared as its bins."""
@@ -241,7 +268,10 @@ class NumericColumn(LineColumn):
     are half-open, the last one is closed, the bounds are the outer ends, and a value given twice
     is a cell by itself. Without ``bins`` an integer column of at most `bins.MAX_SINGLE_VALUES`
     values has a cell for each; a fit chooses the cells of any other by paid noisy counts, and
-    where no fit is at work it has `bins.DEFAULT_CELLS` of equal width. Real values are drawn
+    where no fit is at work it has `bins.DEFAULT_CELLS` of equal width. With ``scale`` "log" its
+    cells are public, each as many times the one before, and numbers inside one are uniform in
+    their logarithms. ``density`` is what a fit found of the numbers inside its cells: how the
+    logarithm of their density grows from one end of each to the other. Real values are drawn
     with so many ``decimals``. ``format`` says how numbers are written, where not plainly: such a
     column is text in a table.
     """
@@ -249,6 +279,7 @@ class NumericColumn(LineColumn):
     type: Literal["integer", "real"]
     lower: Bound
     upper: Bound
+    scale: Literal["log"] | None = None
     bins: int | tuple[float, ...] | None = Field(default=None, validate_default=True)
     decimals: Decimals | None = None
     format: NumberFormat | None = None
@@ -265,6 +296,16 @@ class NumericColumn(LineColumn):
                 f"must be above lower ({_plain(info.data['lower'])}), got {_plain(bound)}"
             )
         return bound
+
+    @field_validator("scale")
+    @classmethod
+    def _logarithms_need_positive_numbers(
+        cls, scale: str | None, info: ValidationInfo
+    ) -> str | None:
+        lower = info.data.get("lower", 1.0)
+        if scale == "log" and lower <= 0:
+            raise ValueError(f"'log' needs a lower bound above 0, got {_plain(lower)}")
+        return scale
 
     @field_validator("bins", mode="plain")
     @classmethod
@@ -303,14 +344,19 @@ class NumericColumn(LineColumn):
     @cached_property
     def grid(self) -> Bins:
         """The public cells of this column."""
-        whole, ends = self.type == "integer", self._ends
-        return make_bins(*ends, self.bins, whole=whole, cuts=self._cuts, decimals=self.decimals)
+        whole, ends, bins = self.type == "integer", self._ends, self.bins
+        if self.scale == "log":
+            bins = equal_ratios(*ends, bins, whole=whole)
+        cells = make_bins(*ends, bins, whole=whole, cuts=self._cuts, decimals=self.decimals)
+        cells = replace(cells, is_log=True) if self.scale == "log" else cells
+        return self._sloped(cells)
 
     @cached_property
     def fine(self) -> FineBins | None:
         """The fine cells from which a fit makes this column's; None where those are declared."""
         zero = (0.0,) if self.lower < 0 < self.upper else ()  # many records hold nothing
-        return self._fine_bins(*zero) if self.bins is None else None
+        known = self.bins is not None or self.scale is not None
+        return None if known else self._fine_bins(*zero)
 
     @property
     def mark_numbers(self) -> Floats:
@@ -431,7 +477,7 @@ class DatetimeColumn(LineColumn):
     def grid(self) -> Bins:
         """The public cells of this column, in steps since 1970."""
         edges = _edges(self.bins, self.step, self.offset)
-        return make_bins(*self._ends, edges, whole=True, cuts=self._cuts)
+        return self._sloped(make_bins(*self._ends, edges, whole=True, cuts=self._cuts))
 
     @cached_property
     def fine(self) -> FineBins | None:

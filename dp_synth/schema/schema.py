@@ -44,7 +44,7 @@ from dp_synth.schema.constraints import (
 from dp_synth.schema.kinds import Kinds, checked, in_kinds
 from dp_synth.schema.numeric import DatetimeColumn, LineColumn, NumericColumn
 from dp_synth.schema.parsing import Cells, NumberFormat, Text, moved_to_columns
-from dp_synth.types import Codes
+from dp_synth.types import Codes, Floats
 
 BOUNDS_FROM = "read from the data: confirm each bound and category"
 """What a draft says of its bounds, until a person has confirmed them."""
@@ -306,6 +306,16 @@ class Schema(BaseModel):
                 column = column.with_cells(fine.merged(groups[column.name][: len(fine.grid)]))
             columns.append(column)
         return self._with({"columns": tuple(columns)})
+
+    def with_densities(self, slopes: Mapping[str, Floats]) -> Schema:
+        """Return the schema with densities inside the cells of some columns, a slope a cell."""
+        columns = tuple(
+            column.with_density(slopes[column.name])
+            if isinstance(column, LineColumn) and column.name in slopes
+            else column
+            for column in self.columns
+        )
+        return self._with({"columns": columns})
 
     def read_as(self, dialect: Dialect) -> Schema:
         """Return the schema for files in ``dialect``; what that leaves open stays as it was."""

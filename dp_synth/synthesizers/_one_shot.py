@@ -26,6 +26,7 @@ from dp_synth.inference import (
     independent_model,
 )
 from dp_synth.inference.empirical_bayes import averaged_histogram
+from dp_synth.inference.one_way import widening_of
 from dp_synth.inference.pair_errors import PairErrors, column_weight
 from dp_synth.inference.pair_selection import (
     Allocation,
@@ -50,6 +51,7 @@ LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all p
 FINE_SCORES = 0.01  # of the records: scores need no less noise than this
 HEARD_SCORES = 0.06  # of the records: scores of no more noise are always asked for
 BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
+RARE_GROUPS = 12  # runs of rare categories of one column, at most
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
 LEAST_PART = 0.01  # of what columns share: none gets less, however well it is known
 MADE, MADE_SEED = 40_000, 0  # records that a model makes for a training, and what draws them
@@ -99,7 +101,13 @@ def select_pairs(
     columns: list[Clique] = [(attribute,) for attribute in table.domain]
     first = _first_look(table.domain)
     ones = budget.measure(table, dict.fromkeys(columns, first / len(columns)), "a first look")
-    compression = Compression.of(table.domain, ones, coarseness=coarseness)
+    compression = Compression.of(
+        table.domain,
+        ones,
+        coarseness=coarseness,
+        widening=widening_of(len(columns)),
+        rare_groups=RARE_GROUPS,
+    )
     coarse = table.coarsen(compression.groups)
     known = [compression.compress(one) for one in ones]
     errors = PairErrors.of(table.domain, compression, ones, estimate_total(ones))
@@ -140,7 +148,12 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
     if not seen.pairs and len(columns) == 1:
         return Measured(seen.compression, seen.ones, [])
     coarse = table.coarsen(seen.compression.groups)
-    allocation = Allocation.of(coarse.domain, seen.pairs, budget.left)
+    merged = {
+        a: table.domain.size(a) - coarse.domain.size(a)
+        for a, ordered in zip(table.domain, table.domain.ordered, strict=True)
+        if not ordered  # noise of single codes is smoothed where neighbours tell of each other
+    }
+    allocation = Allocation.of(coarse.domain, seen.pairs, budget.left, merged=merged)
     parts = {clique: allocation.of_clique(clique) for clique in (*columns, *seen.pairs)}
     if not seen.pairs:
         parts = column_shares(table.domain, seen.ones, budget.left, budget.whole)

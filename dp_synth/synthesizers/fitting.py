@@ -40,12 +40,14 @@ from dp_synth.extensions import did_you_mean
 from dp_synth.formatting import rounded_up
 from dp_synth.frames import as_frame, column_of
 from dp_synth.inference import Model
+from dp_synth.inference.histograms import density_slopes
 from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
 from dp_synth.inference.triangulation import total_cells
 from dp_synth.mechanisms.binning import bin_columns
 from dp_synth.mechanisms.partition_selection import release_texts
 from dp_synth.mechanisms.table import Auditor, PrivateTable
 from dp_synth.schema import Misfits, Schema
+from dp_synth.schema.numeric import LineColumn
 from dp_synth.schema.parsing import Cells
 from dp_synth.synthesizers.validation import Validation, validate
 from dp_synth.transcript import Answer
@@ -301,6 +303,7 @@ def _fit_one(
         validate(request.validation, widest, table, others, model, validating)
     if writer:
         writer.remove()
+    schema = shaped(schema, cells, model)
     return Fitted(schema, model, tuple(table.transcript))
 
 
@@ -544,6 +547,20 @@ def apply_domain(
     if cells.bins:
         schema, groups = schema.binned(cells.bins), {**groups, **cells.bins}
     return schema, groups
+
+
+def shaped(schema: Schema, cells: DiscoveredDomain, model: Model) -> Schema:
+    """Return the schema with a density inside those cells that the fit found.
+
+    Post-processing: the counts of cells are those of ``model``.
+    """
+    slopes = {}
+    for name in cells.bins:
+        column = schema.column(name)
+        assert isinstance(column, LineColumn)
+        counts = model.marginal((name,))[: len(column.grid)]
+        slopes[name] = density_slopes(column.grid.cuts, counts).round(4)
+    return schema.with_densities(slopes) if slopes else schema
 
 
 def own_parts(plan: Plan) -> Plan:

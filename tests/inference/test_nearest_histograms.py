@@ -9,7 +9,14 @@ from scipy.stats import truncnorm
 from whole_tables import over_seeds
 
 from dp_synth.inference import project_to_simplex
-from dp_synth.inference.histograms import MIN_SMOOTHED, STEP_PENALTY, simplex_mean, smooth_ordered
+from dp_synth.inference.histograms import (
+    MIN_SMOOTHED,
+    STEEPEST,
+    STEP_PENALTY,
+    density_slopes,
+    simplex_mean,
+    smooth_ordered,
+)
 
 
 @over_seeds(50)
@@ -112,3 +119,43 @@ def test_a_flat_stretch_is_averaged_and_a_spike_above_the_noise_is_kept():
 def test_few_codes_are_left_as_they_are():
     values = np.random.default_rng(0).normal(0, 1, MIN_SMOOTHED - 1)
     np.testing.assert_array_equal(smooth_ordered(values, 10.0), values)
+
+
+def exponential_counts(cuts, rate):
+    return np.exp(-rate * cuts[:-1]) - np.exp(-rate * cuts[1:])
+
+
+@over_seeds(50)
+def test_slopes_of_an_exponential_density_are_nearly_its_rate_times_the_width(seed):
+    rng = np.random.default_rng(seed)
+    cuts = np.cumsum(np.append(0.0, rng.uniform(0.1, 0.3, 12)))
+    rate = float(rng.uniform(0.5, 2.0))
+    found = density_slopes(cuts, 1e4 * exponential_counts(cuts, rate))
+    # The density in the middle of a cell is its mean but for a part (rate * width)^2 / 24.
+    np.testing.assert_allclose(found, -rate * np.diff(cuts), rtol=0.05, atol=0.02)
+    mirrored = density_slopes(-cuts[::-1], 1e4 * exponential_counts(cuts, rate)[::-1])
+    np.testing.assert_allclose(mirrored, -found[::-1], atol=1e-9)
+
+
+def test_the_cell_of_a_long_tail_falls_off_from_where_its_neighbour_ends():
+    cuts = np.array([0.0, 1, 2, 3, 1000])
+    slopes = density_slopes(cuts, np.array([40.0, 20, 10, 10]))
+    assert slopes[-1] == pytest.approx(-STEEPEST)  # no one comes near the bound
+    assert (slopes[:-1] < 0).all()
+    # A mean of 1/5 of the density at its inner end, where 1 / rate is 1/4.97 but for exp(-4.97).
+    fifth = density_slopes(np.array([0.0, 1, 2, 3, 13]), np.array([5.0, 5, 5, 10]))
+    rate = -fifth[-1]
+    inner = np.exp(np.interp(3, [2.5, 8], np.log([5.0, 1.0])))
+    assert -np.expm1(-rate) / rate == pytest.approx(1.0 / inner, rel=1e-6)
+
+
+def test_peaks_empty_cells_and_spikes_have_no_slope_and_neighbours_look_over_spikes():
+    even = np.arange(9.0)
+    assert density_slopes(even, np.array([1.0, 2, 3, 2, 2, 2, 1, 0]))[[2, 4, 7]].tolist() == [0] * 3
+    alone = density_slopes(even[:7], np.array([1.0, 2, 4, 500, 8, 16]))
+    assert alone[3] == 0
+    assert (alone[[1, 2, 4]] > 0).all()
+    assert density_slopes(even[:2], np.array([3.0])).tolist() == [0]
+    assert density_slopes(even[:4], np.zeros(3)).tolist() == [0] * 3
+    single = np.array([0.0, np.nextafter(0.0, 1.0), 1, 2])  # one real number, and all others
+    assert density_slopes(single, np.array([900.0, 20, 10]))[0] == 0

@@ -11,7 +11,7 @@ from dp_synth.inference import (
     JunctionTreeModel,
     independent_model,
 )
-from dp_synth.inference.one_way import histogram
+from dp_synth.inference.one_way import FEWEST_GROUPS, histogram, widening_of
 from dp_synth.transcript import Measurement
 
 
@@ -85,6 +85,34 @@ def test_neighbouring_codes_merge_until_a_group_outweighs_its_noise():
         coarseness=9.0,
     )
     assert coarse.groups["x"].tolist() == [0, 0, 0]
+
+
+def test_widened_groups_are_larger_but_no_fewer_than_are_always_left():
+    domain = Domain(("x",), (100,), (100,))
+    one = Measurement(("x",), np.full(100, 1000.0), 10.0)
+    sizes = [
+        Compression.of(domain, [one], coarseness=2.0, widening=widening).domain.sizes[0]
+        for widening in (1.0, 2.0, 1e6)
+    ]
+    # 100,000 records and a stddev of 10: groups of 2,000, twice that, and an eighth of all.
+    assert sizes == [50, 25, 100 // 13]
+    assert FEWEST_GROUPS == 8
+    assert [widening_of(count) for count in (1, 15, 60)] == [1.0, 1.0, 8.0]
+
+
+def test_rare_categories_are_runs_of_their_listed_order_where_they_hold_enough():
+    values = np.full(60, 25.0)
+    values[[10, 50]] = 1000.0
+    domain = Domain(("x",), (60,), (0,))
+    one = Measurement(("x",), values, 10.0)
+    groups = Compression.of(domain, [one], coarseness=1.0, rare_groups=5).groups["x"]
+    assert groups[[10, 50]].tolist() == [0, 1]
+    rare = np.delete(groups, [10, 50])
+    assert (np.diff(rare) >= 0).all()
+    # 3,450 records and a stddev of 10: 1,450 rare ones make 7 groups of 186, of which 5 are had.
+    assert set(rare) == {2, 3, 4, 5, 6}
+    single = Compression.of(domain, [one], coarseness=1.0).groups["x"]
+    assert set(np.delete(single, [10, 50])) == {2}
 
 
 def random_compression(seed):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dp_synth.errors import SchemaError
 from dp_synth.schema import Schema
 from dp_synth.schema.columns import make_bins
 
@@ -138,3 +139,60 @@ def test_a_schema_with_chosen_cells_goes_through_its_file(fields):
     assert column.grid.cuts.tolist() == [*fine.grid.cuts[:-1][begins], fine.grid.cuts[-1]]
     every = np.arange(binned.domain.sizes[0], dtype=np.int32).repeat(5)[:, None]
     assert (binned.encode(binned.decode(every, rng)) == every).all()
+
+
+@pytest.mark.parametrize("kind", ["integer", "real"])
+def test_a_log_scale_has_public_cells_of_equal_ratio_uniform_in_logarithms(kind):
+    schema = one_column(type=kind, lower=1, upper=1_000_000, scale="log", bins=6)
+    cuts = schema.column("x").grid.cuts
+    np.testing.assert_allclose(cuts[:-1], 10.0 ** np.arange(6))
+    assert schema.fine == {}
+    assert Schema.from_dict(schema.to_dict()) == schema
+    codes = np.full((20_000, 1), 4, dtype=np.int32)
+    drawn = schema.decode(codes, np.random.default_rng(0))["x"].to_numpy()
+    assert (schema.encode(schema.decode(codes, np.random.default_rng(0))) == 4).all()
+    # Half of the logarithms lie below the root of the ends; 5.5 standard deviations are 0.02.
+    assert abs((drawn < 10**4.5).mean() - 0.5) < 0.02
+
+
+def test_a_log_scale_of_few_whole_numbers_leaves_out_cells_without_any():
+    grid = one_column(type="integer", lower=1, upper=1000, scale="log").column("x").grid
+    assert grid.cuts[:5].tolist() == [1, 2, 3, 4, 5]
+    assert (np.diff(grid.cuts) >= 1).all()
+    assert len(grid) < 64
+    decades = one_column(type="integer", lower=5, upper=90, scale="log").column("x").grid
+    assert len(decades) == 86  # a cell for each of few values, as without a scale
+
+
+@pytest.mark.parametrize("lower", [0, -1])
+def test_a_log_scale_is_refused_where_the_lower_bound_is_not_positive(lower):
+    with pytest.raises(SchemaError, match="field 'scale': 'log' needs a lower bound above 0") as e:
+        one_column(type="real", lower=lower, upper=9, scale="log")
+    assert "\n" not in str(e.value)
+
+
+DENSE = {"type": "real", "lower": 0, "upper": 3, "bins": [0, 1, 2, 3]}
+
+
+def test_a_density_says_how_numbers_lie_inside_their_cells():
+    schema = one_column(**DENSE, density=[0.0, 2.0, -20.0])
+    assert Schema.from_dict(schema.to_dict()) == schema
+    column, codes = schema.column("x"), np.repeat(np.arange(3, dtype=np.int32), 20_000)
+    drawn = column.grid.draw(codes, np.random.default_rng(0))
+    assert (column.grid.cells(drawn) == codes).all()
+    for cell in range(3):
+        inside = drawn[codes == cell]
+        for part in (0.1, 0.5, 0.9):
+            number = np.array([cell + part])
+            below = column.grid.mass_below(np.array([cell], dtype=np.int32), number)[0]
+            assert abs((inside < number).mean() - below) < 0.02  # 5.5 standard deviations
+    np.testing.assert_allclose(
+        column.grid.mass_below(np.array([1, 1], dtype=np.int32), np.array([1.5, 2.0])),
+        [np.expm1(1.0) / np.expm1(2.0), 1.0],
+    )
+
+
+@pytest.mark.parametrize("density", [[0.0, 1.0], [0.0, 1.0, 501.0], [0.0, 1.0, float("nan")]])
+def test_a_density_has_one_number_within_limits_for_each_cell(density):
+    with pytest.raises(SchemaError, match="field 'density'"):
+        one_column(**DENSE, density=density)
