@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations, product
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +28,14 @@ MOST_SETS = 150_000  # that are asked at one time
 FALSE_ALARM = 0.05  # chance that noise alone stands out anywhere among all sets
 LEAST_EFFECT = 0.1  # of the records: weaker interactions are not worth a table
 MOST_FOUND = 16  # interactions; each is a table of the model
-MOST_CHECKED = 200  # sets that stand out, in descending order, and are compared with a model
+MOST_CHECKED = 1000  # sets that stand out, in descending order
+MOST_MODELS = 30  # that are fitted to tell what pairs imply
+MOST_MODELLED = 600  # cells of such a model
+LINKED = 3.0  # in standard deviations: a pair of bits beyond it links their attributes
 CERTAIN = 0.98  # the largest parity that a model is fitted to
 KNOWN = 3.0  # in standard deviations: parities of parts below it count as zero
 RIDGE = 1e-3  # keeps parameters finite where what is known contradicts itself
-STEPS = 30  # of Newton's method
+STEPS = 20  # of Newton's method
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,8 +241,7 @@ def find_interactions(
 
     The strongest first, none within another. A set of three bits or more stands out where it is
     beyond the noise of all sets (`threshold`) and `LEAST_EFFECT`; where it is not the product of
-    two parts of it; and where the model of highest entropy that has the means, the parities of
-    two bits and those found before differs from it as much.
+    two parts of it; and where it is beyond what pairs, and interactions found before, can make.
     """
     known = _Known.of(bits, asked, values / total, stddev / total)
     least = max(threshold(len(asked)) * known.noise, LEAST_EFFECT)
@@ -254,8 +257,7 @@ def find_interactions(
         value = float(known.values[row])
         if any(names <= clique for clique in cliques):
             continue
-        inside = [(other, size) for other, size in found if other < line]
-        if abs(value - known.implied(sorted(line), inside)) <= least:
+        if abs(value) <= least + known.implied(line, found):
             continue
         found.append((line, value))
         cliques.append(names)
@@ -287,6 +289,7 @@ class _Known:
     names: NDArray[np.uint64]
     keys: NDArray[np.uint64]
     order: Integers
+    models: list[int] = field(default_factory=list)  # the cells of those that were fitted
 
     @classmethod
     def of(cls, bits: Bits, asked: ParitySets, values: Floats, noise: float) -> _Known:
@@ -323,23 +326,95 @@ class _Known:
             explained |= close & (chosen != NO_BIT).all(axis=1)  # NaN is close to nothing
         return explained
 
-    def implied(self, line: Sequence[int], inside: Sequence[tuple[frozenset[int], float]]) -> float:
-        """Return the parity of a set under the model of highest entropy of all that is known."""
-        signs = np.array(list(product((1.0, -1.0), repeat=len(line))))
-        features, targets = [signs], list(self.bits.means[list(line)])
-        for pair in combinations(range(len(line)), 2):
-            key = self.names[line[pair[0]]] ^ self.names[line[pair[1]]]
-            value = float(self.clear(np.array([key]))[0])
-            if value and not math.isnan(value):
-                features.append(signs[:, pair].prod(axis=1, keepdims=True))
-                targets.append(value)
-        for other, value in inside:
-            places = [place for place, bit in enumerate(line) if bit in other]
-            features.append(signs[:, places].prod(axis=1, keepdims=True))
+    def implied(self, line: frozenset[int], found: Sequence[tuple[frozenset[int], float]]) -> float:
+        """Return how large a parity is that pairs and what was found make, at most.
+
+        Attributes that neither links are independent: the parity is the product of those of
+        linked ones. These are a mean, a pair's own, or what a model has of all bits of three
+        attributes or more; where that is too large, one.
+        """
+        size = 1.0
+        for part in self._linked(line, found):
+            if len(part) == 1:
+                size *= abs(float(self.bits.means[part[0]]))
+            elif len(part) == 2:
+                key = np.bitwise_xor.reduce(self.names[part])
+                size *= min(1.0, abs(float(np.nan_to_num(self.look_up(np.array([key])))[0])))
+            else:
+                size *= abs(self._modelled(part, found))
+        return size
+
+    def _linked(
+        self, line: frozenset[int], found: Sequence[tuple[frozenset[int], float]]
+    ) -> list[list[int]]:
+        """Return the bits of a set in parts whose attributes are linked."""
+        names = {self.bits.attributes[bit] for bit in line}
+        groups = [pair for pair in self.links if pair <= names]
+        for other, _ in found:
+            own = {self.bits.attributes[bit] for bit in other}
+            groups += [frozenset(own)] if own <= names else []
+        parts = [({self.bits.attributes[bit]}, [bit]) for bit in sorted(line)]
+        for group in groups:
+            joined = [part for part in parts if part[0] & group]
+            parts = [part for part in parts if not part[0] & group]
+            together = set().union(*(own for own, _ in joined))
+            parts.append((together, [bit for _, own in joined for bit in own]))
+        return [own for _, own in parts]
+
+    @cached_property
+    def links(self) -> list[frozenset[str]]:
+        """The pairs of attributes of which two bits are further from independent than noise."""
+        rows = np.flatnonzero((self.sets != NO_BIT).sum(axis=1) == 2)
+        pairs = self.sets[rows][:, :2]
+        away = np.abs(self.values[rows] - self.bits.means[pairs].prod(axis=1))
+        far = pairs[away > max(LINKED * self.noise, LEAST_EFFECT / 2)]
+        return list({frozenset(self.bits.attributes[bit] for bit in pair) for pair in far})
+
+    def _modelled(
+        self, part: Sequence[int], found: Sequence[tuple[frozenset[int], float]]
+    ) -> float:
+        """Return the parity of a set under the model of highest entropy of all that is known.
+
+        Over all codes that the bits of the first two levels tell apart. One where there are too
+        many, or too many models were fitted before.
+        """
+        wanted = {self.bits.attributes[bit] for bit in part}
+        bits = [
+            bit
+            for bit, name in enumerate(self.bits.attributes)
+            if name in wanted and (self.bits.levels[bit] < 2 or bit in part)
+        ]
+        cells, cuts = np.ones((1, 0)), 1
+        for name in dict.fromkeys(self.bits.attributes[bit] for bit in bits):
+            own = [self.bits.halves[bit] for bit in bits if self.bits.attributes[bit] == name]
+            patterns = np.unique(np.stack(own, axis=1), axis=0)
+            cuts *= len(patterns)
+            if cuts > MOST_MODELLED or len(self.models) >= MOST_MODELS:
+                return 1.0
+            cells = np.concatenate(
+                [
+                    np.repeat(cells, len(patterns), axis=0),
+                    np.tile(1.0 - 2 * patterns, (len(cells), 1)),
+                ],
+                axis=1,
+            )
+        self.models.append(cuts)
+        signs = dict(zip(bits, cells.T, strict=True))
+        features, targets = [cells], list(self.bits.means[bits])
+        pairs = [pair for pair in combinations(bits, 2) if self._differ(*pair)]
+        values = self.clear(np.array([self.names[a] ^ self.names[b] for a, b in pairs]))
+        known = [(frozenset(p), float(v)) for p, v in zip(pairs, values, strict=True)]
+        known = [(pair, value) for pair, value in known if value and not math.isnan(value)]
+        for other, value in (*known, *(one for one in found if one[0] <= set(bits))):
+            features.append(np.prod([signs[bit] for bit in other], axis=0)[:, None])
             targets.append(value)
-        matrix = np.concatenate(features, axis=1)
-        chances = highest_entropy(matrix, np.clip(targets, -CERTAIN, CERTAIN))
-        return float(chances @ signs.prod(axis=1))
+        chances = highest_entropy(
+            np.concatenate(features, axis=1), np.clip(targets, -CERTAIN, CERTAIN)
+        )
+        return float(chances @ np.prod([signs[bit] for bit in part], axis=0))
+
+    def _differ(self, one: int, other: int) -> bool:
+        return self.bits.attributes[one] != self.bits.attributes[other]
 
 
 def highest_entropy(features: Floats, targets: Floats) -> Floats:

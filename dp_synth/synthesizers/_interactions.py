@@ -36,7 +36,7 @@ from dp_synth.types import Clique
 WHY = "parities of many columns"
 
 MOST_SHARE = 0.35  # of the budget, for parities
-MOST_HARM = 1e-4  # of total variation: what the noise that this adds to pairs may cost
+MOST_HARM = 5e-5  # of total variation: what the noise that this adds to pairs may cost
 AMPLE = 0.2  # of the budget: a share from which on weak effects are not what is looked for
 LARGE_EFFECT, SMALL_EFFECT = 0.8, 0.4  # of the records: weaker ones may then go unseen
 FEW_SETS = 5_000  # that are asked at most where the share is not ample

@@ -95,6 +95,18 @@ def test_what_pairs_and_columns_imply_is_no_interaction(seed: int) -> None:
     assert found_in(skewed, BINARY) == []
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_chain_of_equal_categories_is_no_interaction(seed: int) -> None:
+    """Three cuts of equal columns multiply to one: halves by halves no pair shows it."""
+    rng = np.random.default_rng(seed)
+    domain = Domain(tuple("abcdef"), (4,) * 6)
+    codes = rng.integers(0, 4, (10_000, 6), dtype=np.int32)
+    for axis in range(1, 6):
+        kept = rng.random(10_000) < 0.8
+        codes[:, axis] = np.where(kept, codes[:, axis - 1], codes[:, axis])
+    assert found_in(codes, domain) == []
+
+
 def test_of_independent_columns_next_to_nothing_stands_out() -> None:
     rng = np.random.default_rng(1)
     assert [found_in(coins(rng), BINARY, seed) for seed in range(20)] == [[]] * 20

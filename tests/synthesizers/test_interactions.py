@@ -54,7 +54,8 @@ def test_an_exclusive_or_of_any_order_comes_out_in_the_rows(order: int) -> None:
     frame, schema = xor_table(20_000, [2] * 10, order), schema_of([2] * 10)
     release = CliqueTree().fit(frame, schema, BUDGET, seed=order)
     assert agreement(release, order) > 0.93
-    assert len(charges(release, "parities")) == len(charges(release, "interactions")) == 1
+    assert len(charges(release, "parities")) == 1
+    assert charges(release, "interactions")
     without = CliqueTree(interactions=False).fit(frame, schema, BUDGET, seed=order)
     assert agreement(without, order) < 0.6
     assert not charges(without, "parities")
