@@ -26,7 +26,7 @@ from dp_synth.inference import (
     independent_model,
 )
 from dp_synth.inference.empirical_bayes import averaged_histogram
-from dp_synth.inference.pair_errors import PairErrors, column_weight
+from dp_synth.inference.pair_errors import PairErrors, column_shares, column_weight
 from dp_synth.inference.pair_selection import Allocation, expected_distance, shrink_scores
 from dp_synth.mechanisms import (
     Distances,
@@ -46,7 +46,6 @@ FINE_SCORES = 0.01  # of the records: scores need no less noise than this
 HEARD_SCORES = 0.06  # of the records: scores of no more noise are always asked for
 BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
-LEAST_PART = 0.01  # of what columns share: none gets less, however well it is known
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last answer must not ask for a hair more than is left
 
 Chooser = Callable[[Domain, Mapping[Clique, float], float], list[Clique]]
@@ -129,7 +128,7 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
     allocation = Allocation.of(coarse.domain, seen.pairs, budget.left)
     parts = {clique: allocation.of_clique(clique) for clique in (*columns, *seen.pairs)}
     if not seen.pairs:
-        parts = column_shares(table.domain, seen.ones, budget.left, budget.whole)
+        parts = shares_of_columns(table.domain, seen.ones, budget)
     again = {column: parts[column] for column in columns}
     ones = combine([*seen.ones, *budget.measure(table, again, "one-way marginals")])
     pairs = budget.measure(coarse, {pair: parts[pair] for pair in seen.pairs}, "chosen pairs")
@@ -148,20 +147,18 @@ class Scores:
     stddev: float
 
 
-def column_shares(
-    domain: Domain, ones: Sequence[Measurement], left: float, whole: float
+def shares_of_columns(
+    domain: Domain, ones: Sequence[Measurement], budget: FilterBudget
 ) -> dict[Clique, float]:
     """Return the parts in which columns alone share what is left, given earlier answers.
 
     The error of a column is in proportion to its cells and to its noise; the summed error is
     least where precisions are as their cells to the power 2/3.
     """
-    columns = [one.clique for one in ones]
-    have = np.array([float(np.max(one.stddev)) ** -2 for one in ones]) / whole
-    wanted = np.array([column_weight(domain, column[0]) for column in columns])
-    parts = np.maximum(wanted * (have.sum() + left) / wanted.sum() - have, LEAST_PART * left)
-    parts *= left / parts.sum()
-    return dict(zip(columns, parts.tolist(), strict=True))
+    known = np.array([float(np.max(one.stddev)) ** -2 for one in ones]) / budget.whole
+    weights = np.array([column_weight(domain, one.clique[0]) for one in ones])
+    parts = column_shares(weights, known, budget.left).tolist()
+    return {one.clique: part for one, part in zip(ones, parts, strict=True)}
 
 
 def _score_pairs(
