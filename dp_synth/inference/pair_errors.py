@@ -219,9 +219,10 @@ class PairErrors:
         for place in np.flatnonzero(measured):
             noise[place] = self._pair_noise(i[place], j[place], precision[place])
         most = math.sqrt(2) * self.total  # as the two columns together
-        together = np.square(_capped(noise, most)) + inside[i] * whole[i]
+        heard = most**2 / (most**2 + np.square(noise))  # what drowns tells no dependence
         told_chance = np.minimum(drawn, np.square(self._chance(i, j, grouped=True)))
-        together += inside[j] * whole[j] + 2 * drawn - told_chance
+        together = np.square(_capped(noise, most)) + inside[i] * whole[i] + inside[j] * whole[j]
+        together += 2 * drawn - heard * told_chance + (1 - heard) * np.square(left)
         return float(np.sqrt(np.where(measured, together, apart)).sum())
 
     def _noise(self, precision: Floats) -> Floats:
