@@ -218,7 +218,8 @@ class FilterBudget:
     @property
     def left(self) -> float:
         """The part of the whole that is not spent."""
-        return self.table.payer.left(self.part) / self._amount * CLEAR_OF_ROUNDING
+        left = self.table.payer.left(self.part) / (self.part.amount or 1.0)
+        return left * CLEAR_OF_ROUNDING
 
     @property
     def whole(self) -> float:
