@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -46,6 +47,34 @@ def test_marginals_are_counts_of_records(seed: int) -> None:
         assert found.dtype == np.float64
         assert np.array_equal(found, _slow_marginal(codes, domain, clique))
     assert table.reads == 5
+
+
+class _Counted(CodeCounts):
+    """Counts that say how many marginals they were asked for."""
+
+    asked = 0
+
+    def marginals(self, cliques: Sequence[tuple[str, ...]]) -> list[NDArray[np.float64]]:
+        self.asked += len(cliques)
+        return super().marginals(cliques)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_remembering_table_is_the_same_and_counts_each_marginal_once(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes, domain = _random(rng)
+    counts = _Counted.of(codes, domain)
+    table = _private(counts, domain)
+    kept = table.remembering()
+    assert kept.payer is table.payer
+    assert kept.transcript is table.transcript
+    for clique in (("a",), ("a", "b"), ("c", "a", "d")):
+        asked = counts.asked
+        for _ in range(3):
+            found = kept.exact_marginal(clique)
+            assert np.array_equal(found, _slow_marginal(codes, domain, clique))
+        assert counts.asked == asked + 1
+    assert kept.reads == 9
 
 
 @pytest.mark.parametrize("seed", range(50))

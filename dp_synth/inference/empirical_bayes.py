@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import gammaln
 
-from dp_synth.inference.histograms import project_to_simplex
-from dp_synth.inference.one_way import cautious_histogram, histogram
+from dp_synth.inference.histograms import project_to_simplex, simplex_mean
+from dp_synth.inference.one_way import histogram
 from dp_synth.transcript import Measurement
 from dp_synth.types import Floats
 
@@ -25,12 +25,11 @@ def averaged_histogram(one: Measurement, ordered: int, total: float) -> Floats:
     empty, a smooth one (``histogram``) joins its first ``ordered`` codes to steps, and the
     medians of an empirical prior (``posterior_medians``) empty what is mostly noise. Their mean
     errs less than each where records are few, whatever the column is like. Of fewer than ``FEW``
-    codes no prior can be learnt: ``cautious_histogram``.
+    codes no prior can be learnt: ``simplex_mean`` stands for the medians.
     """
-    if len(one.values) < FEW:
-        return cautious_histogram(one, ordered, total)
     nearest = project_to_simplex(one.values, total, np.square(one.stddev))
-    likely = posterior_medians(one.values, total, float(np.max(one.stddev)))
+    prior = posterior_medians if len(one.values) >= FEW else simplex_mean
+    likely = prior(one.values, total, float(np.max(one.stddev)))
     return (nearest + histogram(one, ordered, total) + likely) / 3
 
 

@@ -22,10 +22,12 @@ from dp_synth.transcript import Measurement
 from dp_synth.types import Clique, Floats, Integers
 
 SEEN_CELLS = 20  # of an ordered attribute: errors are asked for in cells no finer than that
-CAUTION = 1.5  # times its mean square, that noise may have in a score
+CAUTION = 2.0  # times its mean square, that noise may have in a score
 EMPTY = 0.35  # of its noise: what is left of it in a cell that holds far less
-IMPLIED = 1.15  # times the error of columns, that pairs may seem to make where they are heard
+HEARD = 0.75  # of the noise of scores: dependences of this mean stand out from it
+IMPLIED = 1.6  # times the error of columns, that pairs may seem to make where they are heard
 UNSURE = 1.02  # times the error of columns, that likely pairs may make and still be looked for
+LEAST_PART = 0.01  # of what columns share: none gets less, however well it is known
 PLAUSIBLE = 0.3  # of the largest dependence that two columns could have: few pairs have more
 
 
@@ -33,6 +35,17 @@ def column_weight(domain: Domain, attribute: str) -> float:
     """Return the precision, relative to others, at which noise of all columns adds least error."""
     size = domain.size(attribute)
     return float((size * seen_cells(domain, attribute)) ** (1 / 3))
+
+
+def column_shares(weights: Floats, known: Floats, left: float) -> Floats:
+    """Return how columns share a precision that is left, beside that at which each is known.
+
+    Together they come as near to their ``weights`` as what is left allows, and none gets less
+    than ``LEAST_PART`` of it.
+    """
+    wanted = weights * (float(known.sum()) + left) / weights.sum() - known
+    parts = np.maximum(wanted, LEAST_PART * left)
+    return np.asarray(parts * left / parts.sum())
 
 
 def seen_cells(domain: Domain, attribute: str) -> int:
@@ -86,7 +99,7 @@ class PairErrors:
             attribute = one.clique[0]
             size, seen = domain.size(attribute), seen_cells(domain, attribute)
             part = project_to_simplex(one.values, total, np.square(one.stddev)) / total
-            grouped = np.bincount(compression.groups[attribute], weights=part)
+            grouped = np.bincount(compression.groups[attribute], weights=part).astype(float)
             columns.append(
                 Column(
                     size,
@@ -112,7 +125,7 @@ class PairErrors:
         sizes = np.array([column.size * column.groups for column in self.columns], dtype=float)
         noise = np.square(MEAN_NOISE) * sizes / self.first
         off = self._chance(i, j, grouped=True) ** 2 + CAUTION * (noise[i] + noise[j] + stddev**2)
-        return np.sqrt(np.maximum(np.square(np.maximum(scores, 0.0)) - off, 0.0))
+        return np.asarray(np.sqrt(np.maximum(np.square(np.maximum(scores, 0.0)) - off, 0.0)))
 
     def largest_dependence(self, pairs: Sequence[Clique]) -> Floats:
         """Return how far pairs would be from independent if one column told the other."""
@@ -122,16 +135,17 @@ class PairErrors:
 
     def of_columns(self, dependences: Mapping[Clique, float], precision: float) -> float:
         """Return the summed error where columns alone share a precision."""
-        each = self.first + precision / len(self.columns)
-        return self._summed(dependences, {}, np.full(len(self.columns), each))
+        weights = np.array([(c.size * c.seen) ** (1 / 3) for c in self.columns])
+        known = np.full(len(self.columns), self.first)
+        return self._summed(dependences, {}, known + column_shares(weights, known, precision))
 
     def of_pairs(self, dependences: Mapping[Clique, float], allocation: Allocation) -> float:
         """Return the summed error where columns and pairs share a precision."""
         attributes = self.coarse.attributes
         own = np.array([allocation.weights.get((a,), 0.0) for a in attributes])
         own *= allocation.precision / sum(allocation.weights.values())
-        pairs = [clique for clique in allocation.weights if len(clique) == 2]
-        given = {pair: allocation.of_clique(pair) for pair in pairs}
+        pairs: list[Clique] = [clique for clique in allocation.weights if len(clique) == 2]
+        given: dict[Clique, float] = {pair: allocation.of_clique(pair) for pair in pairs}
         return self._summed(dependences, given, self.first + own)
 
     def paying(
@@ -148,7 +162,7 @@ class PairErrors:
         dependences stand out from the ``noise`` of their scores.
         """
         alone = self.of_columns(dependences, precision)
-        if dependences and np.mean(list(dependences.values())) >= noise:
+        if dependences and np.mean(list(dependences.values())) >= HEARD * noise:
             alone *= IMPLIED
         kept = list(pairs)
         while kept:
@@ -156,8 +170,8 @@ class PairErrors:
             if self.of_pairs(dependences, allocation) < alone:
                 return kept
             gain = {p: dependences.get(p, 0.0) - allocation.price(self.coarse, p) for p in kept}
-            best = sorted(kept, key=gain.__getitem__, reverse=True)[: len(kept) // 2]
-            kept = [pair for pair in kept if pair in set(best)]
+            best = {*sorted(kept, key=gain.__getitem__, reverse=True)[: len(kept) // 2]}
+            kept = [pair for pair in kept if pair in best]
         return []
 
     def could_pay(self, precision: float, *, cost: float = 0.0, columns_again: bool = True) -> bool:
@@ -204,9 +218,11 @@ class PairErrors:
         noise = np.zeros(len(pairs))
         for place in np.flatnonzero(measured):
             noise[place] = self._pair_noise(i[place], j[place], precision[place])
-        together = np.square(_capped(noise, self.total)) + inside[i] * whole[i]
+        most = math.sqrt(2) * self.total  # as the two columns together
+        heard = most**2 / (most**2 + np.square(noise))  # what drowns tells no dependence
         told_chance = np.minimum(drawn, np.square(self._chance(i, j, grouped=True)))
-        together += inside[j] * whole[j] + 2 * drawn - told_chance
+        together = np.square(_capped(noise, most)) + inside[i] * whole[i] + inside[j] * whole[j]
+        together += 2 * drawn - heard * told_chance + (1 - heard) * np.square(left)
         return float(np.sqrt(np.where(measured, together, apart)).sum())
 
     def _noise(self, precision: Floats) -> Floats:

@@ -27,7 +27,7 @@ from dp_synth.inference import (
 )
 from dp_synth.inference.empirical_bayes import averaged_histogram
 from dp_synth.inference.one_way import widening_of
-from dp_synth.inference.pair_errors import PairErrors, column_weight
+from dp_synth.inference.pair_errors import PairErrors, column_shares, column_weight
 from dp_synth.inference.pair_selection import (
     Allocation,
     expected_distance,
@@ -53,7 +53,6 @@ HEARD_SCORES = 0.06  # of the records: scores of no more noise are always asked 
 BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
 RARE_GROUPS = 12  # runs of rare categories of one column, at most
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
-LEAST_PART = 0.01  # of what columns share: none gets less, however well it is known
 MADE, MADE_SEED = 40_000, 0  # records that a model makes for a training, and what draws them
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last answer must not ask for a hair more than is left
 
@@ -156,7 +155,7 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
     allocation = Allocation.of(coarse.domain, seen.pairs, budget.left, merged=merged)
     parts = {clique: allocation.of_clique(clique) for clique in (*columns, *seen.pairs)}
     if not seen.pairs:
-        parts = column_shares(table.domain, seen.ones, budget.left, budget.whole)
+        parts = shares_of_columns(table.domain, seen.ones, budget)
     again = {column: parts[column] for column in columns}
     ones = combine([*seen.ones, *budget.measure(table, again, "one-way marginals")])
     larger = {clique: parts[clique] for clique in seen.pairs if len(clique) > 2}
@@ -178,20 +177,18 @@ class Scores:
     stddev: float
 
 
-def column_shares(
-    domain: Domain, ones: Sequence[Measurement], left: float, whole: float
+def shares_of_columns(
+    domain: Domain, ones: Sequence[Measurement], budget: FilterBudget
 ) -> dict[Clique, float]:
     """Return the parts in which columns alone share what is left, given earlier answers.
 
     The error of a column is in proportion to its cells and to its noise; the summed error is
     least where precisions are as their cells to the power 2/3.
     """
-    columns = [one.clique for one in ones]
-    have = np.array([float(np.max(one.stddev)) ** -2 for one in ones]) / whole
-    wanted = np.array([column_weight(domain, column[0]) for column in columns])
-    parts = np.maximum(wanted * (have.sum() + left) / wanted.sum() - have, LEAST_PART * left)
-    parts *= left / parts.sum()
-    return dict(zip(columns, parts.tolist(), strict=True))
+    known = np.array([float(np.max(one.stddev)) ** -2 for one in ones]) / budget.whole
+    weights = np.array([column_weight(domain, one.clique[0]) for one in ones])
+    parts = column_shares(weights, known, budget.left).tolist()
+    return {one.clique: part for one, part in zip(ones, parts, strict=True)}
 
 
 def _score_pairs(
@@ -280,7 +277,8 @@ class FilterBudget:
     @property
     def left(self) -> float:
         """The part of the whole that is not spent."""
-        return self.table.payer.left(self.part) / self._amount * CLEAR_OF_ROUNDING
+        left = self.table.payer.left(self.part) / (self.part.amount or 1.0)
+        return left * CLEAR_OF_ROUNDING
 
     @property
     def whole(self) -> float:

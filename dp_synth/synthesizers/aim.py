@@ -45,7 +45,7 @@ from dp_synth.mechanisms import (
 from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers._interactions import search_interactions
-from dp_synth.synthesizers._one_shot import FilterBudget, column_shares, settled_columns
+from dp_synth.synthesizers._one_shot import FilterBudget, settled_columns, shares_of_columns
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.transcript import Measurement
 from dp_synth.types import Clique
@@ -191,7 +191,7 @@ class AIM(Synthesizer):
 
     def _columns_alone(self, budget: FilterBudget, ones: list[Measurement]) -> Adapted:
         """Return columns alone, on which all is spent that rounds would cost."""
-        shares = column_shares(budget.table.domain, ones, budget.left, budget.whole)
+        shares = shares_of_columns(budget.table.domain, ones, budget)
         again = budget.measure(budget.table, shares, "one-way marginals")
         return Adapted(combine([*ones, *again]), None, ())
 
