@@ -29,6 +29,8 @@ SHOWN = 10  # categories in a message
 DRAWN = 2**20
 """Records that are drawn at one time where rows come in blocks: no fewer than are by default."""
 
+LEAST_PART = 1e-12  # of a cell that a value has, where the density there is too small to compute
+
 MOST_CODES = 2**26  # that are drawn at one time: of more than 64 columns fewer records than that
 
 
@@ -180,7 +182,8 @@ def _among(column: Line, values: Sequence[Value]) -> Evidence:
     parts = np.ones(len(singles))
     own = np.broadcast_to(1.0 / width, cells.shape)
     if grid.whole and not grid.is_uniform:
-        own = parts = grid.mass_below(cells, singles + 1) - grid.mass_below(cells, singles)
+        within = grid.mass_below(cells, singles + 1) - grid.mass_below(cells, singles)
+        own = parts = np.maximum(within, LEAST_PART)
     np.add.at(weights, cells, own)
     ends = np.array([after(number, whole=grid.whole) for number in singles])
     return Evidence(column.name, np.minimum(weights, 1.0), _drawn(column, singles, ends, parts))
@@ -215,7 +218,7 @@ def _in_range(column: Line, ends: Sequence[Value]) -> Evidence:
     if not grid.is_uniform:
         closed, every = replace(grid, cuts=cuts), np.arange(len(grid), dtype=np.int32)
         within = closed.mass_below(every, beyond) - closed.mass_below(every, begins)
-        shares = np.where(shares > 0, within, 0.0)
+        shares = np.where(shares > 0, np.maximum(within, LEAST_PART), 0.0)
     kept = np.flatnonzero(shares > 0)
     weights = np.zeros(column.size)
     weights[: len(grid)] = shares

@@ -244,3 +244,31 @@ def test_a_number_may_be_given_as_its_column_writes_it(form, given, number):
     assert np.array_equal(
         read_given_rows(written, rows), read_given_rows(plain, rows.replace(given, str(number)))
     )
+
+
+@pytest.mark.parametrize("declared", [{"density": [0.0, -3.0]}, {"scale": "log"}], ids=str)
+@pytest.mark.parametrize("kind", ["integer", "real"])
+def test_a_range_picks_what_lies_in_it_by_the_density_of_its_cells(kind, declared):
+    column = {"name": "x", "type": kind, "lower": 1, "upper": 1000, "bins": [1, 10, 1000]}
+    schema = Schema.from_dict({"name": "t", "columns": [{**column, **declared}]})
+    grid, rng = schema.column("x").grid, np.random.default_rng(0)
+    every = grid.draw(np.repeat(np.arange(2, dtype=np.int32), 40_000), rng)
+    for low, high in [(5, 300), (20, 21), (400, 1000)]:
+        (one,) = read_given(schema, {"x": (low, high)})
+        kept = every[(low <= every) & (every <= high)]
+        counts = np.bincount(grid.cells(kept), minlength=2) / 40_000
+        # 5.5 standard deviations of 40,000 draws are 0.014.
+        np.testing.assert_allclose(one.weights, counts, atol=0.014)
+        if counts[1] > 0.05:
+            drawn = one.drawn.draw(np.full(len(kept), 1, dtype=np.int32), rng)[0]
+            inside = kept[kept >= 10]
+            assert abs(np.median(drawn) - np.median(inside)) < 0.1 * (high - max(low, 10))
+
+
+def test_a_value_too_rare_for_its_density_to_be_computed_is_drawn_all_the_same():
+    column = {"name": "x", "type": "integer", "lower": 1, "upper": 1000, "bins": [1, 10, 1000]}
+    schema = Schema.from_dict({"name": "t", "columns": [{**column, "density": [0.0, -500.0]}]})
+    (one,) = read_given(schema, {"x": [998, 999]})
+    assert one.weights[1] > 0
+    drawn = one.drawn.draw(np.full(50, 1, dtype=np.int32), np.random.default_rng(0))[0]
+    assert set(drawn) == {998, 999}

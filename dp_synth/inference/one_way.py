@@ -38,7 +38,7 @@ def widening_of(attributes: int) -> float:
     >>> widening_of(14), round(widening_of(60), 6)
     (1.0, 8.0)
     """
-    return max(1.0, attributes / MANY_ATTRIBUTES) ** WIDENING_POWER
+    return math.pow(max(1.0, attributes / MANY_ATTRIBUTES), WIDENING_POWER)
 
 
 def histogram(one: Measurement, ordered: int, total: float) -> Floats:

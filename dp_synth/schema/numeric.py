@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta, timezone, tzinfo
 from functools import cached_property
@@ -344,10 +344,11 @@ class NumericColumn(LineColumn):
     @cached_property
     def grid(self) -> Bins:
         """The public cells of this column."""
-        whole, ends, bins = self.type == "integer", self._ends, self.bins
+        whole, (lower, upper) = self.type == "integer", self._ends
+        bins: int | Sequence[float] | None = self.bins
         if self.scale == "log":
-            bins = equal_ratios(*ends, bins, whole=whole)
-        cells = make_bins(*ends, bins, whole=whole, cuts=self._cuts, decimals=self.decimals)
+            bins = equal_ratios(lower, upper, bins, whole=whole)
+        cells = make_bins(lower, upper, bins, whole=whole, cuts=self._cuts, decimals=self.decimals)
         cells = replace(cells, is_log=True) if self.scale == "log" else cells
         return self._sloped(cells)
 
