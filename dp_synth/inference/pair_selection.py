@@ -129,6 +129,7 @@ class _Scored:
 
     @classmethod
     def of(cls, domain: Domain, scores: Scores) -> _Scored:
+        """Return the pairs in the order of the scores."""
         pairs = list(scores)
         places = np.array([[domain.axis(a), domain.axis(b)] for a, b in pairs], dtype=np.int64)
         first, second = places.reshape(-1, 2).T
