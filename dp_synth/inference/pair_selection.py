@@ -27,6 +27,7 @@ FAINT = 1e-3  # correlations along a path that are as good as none
 CELLS_POWER = 0.5  # of the cells that a pair takes, against what it gains
 CLOSE = 1e-9  # relative: gains that are as good as equal
 MISSES = 40  # pairs in a row without room: those left are worth less, and as large
+LOOKS = 4000  # at pairs, at what the tree would have with them: of wide tables the best alone
 RENEWALS = 10  # times that a full tree is completed afresh, to make room
 
 
@@ -140,6 +141,7 @@ class _Scored:
 
     @classmethod
     def of(cls, domain: Domain, scores: Scores) -> _Scored:
+        """Return the pairs in the order of the scores."""
         pairs = list(scores)
         places = np.array([[domain.axis(a), domain.axis(b)] for a, b in pairs], dtype=np.int64)
         first, second = places.reshape(-1, 2).T
@@ -176,7 +178,7 @@ class _Choice:
         self._left_out = np.full(len(domain), len(domain) - 1)
         self._open = np.ones(len(scored.pairs), dtype=bool)
         self._weight = float(self._ones(self._sizes, self._left_out).sum())
-        self._renewals = RENEWALS
+        self._renewals, self._looks = RENEWALS, LOOKS
 
     def begin(self, pairs: Sequence[Clique]) -> None:
         """Take these first, the tree completed at once, and no more than it holds."""
@@ -194,7 +196,8 @@ class _Choice:
         heap = list(zip((-order).tolist(), places.tolist(), strict=True))
         heapq.heapify(heap)
         misses = 0
-        while heap and misses < MISSES:
+        while heap and misses < MISSES and self._looks:
+            self._looks -= 1
             _, place = heapq.heappop(heap)
             pair = self._scored.pairs[place]
             grown = self._completion.cells_with(pair)
