@@ -87,7 +87,10 @@ class AIM(Synthesizer):
     workload of all marginals of ``degree`` attributes. Departures: one-way marginals are composed
     with the filter by their exact curve instead of being part of it; the model's size is limited
     in cells, not megabytes; ``all_gaussian`` chooses the largest of noisy scores instead of by the
-    exponential mechanism, so that the curve of the whole run is that of one Gaussian.
+    exponential mechanism, so that the curve of the whole run is that of one Gaussian. Fits between
+    rounds are short, the last one is whole. Where a first look says that records are too few for
+    any pair to be worth what it takes from columns, there are no rounds, and columns alone are
+    measured.
 
     Privacy
     -------
