@@ -100,13 +100,7 @@ def select_pairs(
     columns: list[Clique] = [(attribute,) for attribute in table.domain]
     first = _first_look(table.domain)
     ones = budget.measure(table, dict.fromkeys(columns, first / len(columns)), "a first look")
-    compression = Compression.of(
-        table.domain,
-        ones,
-        coarseness=coarseness,
-        widening=widening_of(len(columns)),
-        rare_groups=RARE_GROUPS,
-    )
+    compression = _compression(table.domain, ones, coarseness)
     coarse = table.coarsen(compression.groups)
     known = [compression.compress(one) for one in ones]
     errors = PairErrors.of(table.domain, compression, ones, estimate_total(ones))
@@ -117,6 +111,17 @@ def select_pairs(
     pairs = choose(coarse.domain, scores.values, budget.precision_left, spreads)
     paying = errors.paying(scores.found, pairs, budget.precision_left, scores.stddev)
     return Selected(compression, ones, paying, scores.values)
+
+
+def _compression(domain: Domain, ones: Sequence[Measurement], coarseness: float) -> Compression:
+    """Return the groups of codes that a first look suggests."""
+    return Compression.of(
+        domain,
+        ones,
+        coarseness=coarseness,
+        widening=widening_of(len(domain)),
+        rare_groups=RARE_GROUPS,
+    )
 
 
 def check_first_look(part: Filtered, domain: Domain, budget: PrivacyBudget) -> None:
@@ -252,7 +257,7 @@ def measured_before(table: PrivateTable, part: Filtered, *, coarseness: float) -
     ones = [one for one in found if len(one.clique) == 1]
     if not ones:
         return None
-    compression = Compression.of(table.domain, ones[: len(table.domain)], coarseness=coarseness)
+    compression = _compression(table.domain, ones[: len(table.domain)], coarseness)
     return Measured(compression, combine(ones), [one for one in found if len(one.clique) > 1])
 
 

@@ -129,7 +129,11 @@ class MarginalGenerator(Synthesizer):
         return select_pairs(table, budget, choose, coarseness=self.coarseness)
 
     def _worth_measuring(
-        self, domain: Domain, scores: Mapping[Clique, float], precision: float
+        self,
+        domain: Domain,
+        scores: Mapping[Clique, float],
+        precision: float,
+        _: Mapping[str, float],
     ) -> list[Clique]:
         """Return the pairs whose score is above the error that their own noise adds.
 
