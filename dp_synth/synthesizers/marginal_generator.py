@@ -133,7 +133,7 @@ class MarginalGenerator(Synthesizer):
         domain: Domain,
         scores: Mapping[Clique, float],
         precision: float,
-        _: Mapping[str, float],
+        spreads: Mapping[str, float],
     ) -> list[Clique]:
         """Return the pairs whose score is above the error that their own noise adds.
 
