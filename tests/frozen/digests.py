@@ -1,7 +1,10 @@
 """Print the digests of a seeded release of every synthesizer, on numerics that are held still.
 
-``digests.py > digests.json`` makes the committed file anew: where an algorithm was changed on
-purpose, never to let a change of structure pass.
+``digests.py --write`` makes the committed file anew: where an algorithm was changed on
+purpose, never to let a change of structure pass. Networks round otherwise on processors of another
+make, whatever their libraries are told: their digests stand beside a digest of what torch makes of
+fixed numbers, and those of other processors are kept. Where a network was changed on purpose,
+remove those first.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ STILL = {
     "OPENBLAS_CORETYPE": "Haswell",
     "OPENBLAS_NUM_THREADS": "1",
 }
+NETWORKS = ("dpctgan", "dpgan", "marginal_generator", "patectgan", "pategan")
 LIBRARIES = ("numpy", "pandas", "scipy", "torch")
 
 
@@ -60,6 +64,32 @@ def digests() -> dict[str, str]:
     return found
 
 
+def kernels() -> str:
+    """Return the SHA-256 of what torch makes of fixed numbers by the operations of a training."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    digest = hashlib.sha256()
+    for kind in (torch.float32, torch.float64):
+        for rows, inner, columns in ((64, 128, 64), (7, 33, 5), (256, 96, 1)):
+            first = torch.randn(rows, inner, generator=generator, dtype=kind, requires_grad=True)
+            second = torch.randn(inner, columns, generator=generator, dtype=kind)
+            product = first @ second
+            curves = (product.tanh(), product.softmax(1), product.exp(), product.sigmoid())
+            loss = sum(curve.sum() for curve in curves) + product.square().sum().sqrt()
+            (gradient,) = torch.autograd.grad(loss, first)
+            for found in (*curves, product, gradient):
+                digest.update(found.detach().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def found_here() -> dict[str, dict[str, str]]:
+    """Return digests of this processor: of ``releases``, and of ``networks``."""
+    every = digests()
+    networks = {name: every.pop(name) for name in NETWORKS}
+    return {"releases": every, "networks": networks, "kernels": {"torch": kernels()}}
+
+
 def _arrays(release: Release) -> dict[str, NDArray[np.generic]]:
     """Return the arrays of a release file, but for the header, which names a version."""
     with TemporaryDirectory() as folder:
@@ -70,7 +100,19 @@ def _arrays(release: Release) -> dict[str, NDArray[np.generic]]:
 
 if __name__ == "__main__":
     if any(os.environ.get(name) != value for name, value in STILL.items()):
-        os.execve(sys.executable, [sys.executable, __file__], {**os.environ, **STILL})
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **STILL})
     here = Path(__file__).parent
     sys.path += [str(here), str(here.parent / "synthesizers")]
-    print(json.dumps({"numerics": numerics(), "releases": digests()}, indent=1))
+    found = found_here()
+    here_alone = {found["kernels"]["torch"]: found["networks"]}
+    known = json.loads((here / "digests.json").read_text())
+    kept = known["networks"] if known["numerics"] == numerics() else {}
+    whole = {
+        "numerics": numerics(),
+        "releases": found["releases"],
+        "networks": kept | here_alone,
+    }
+    if sys.argv[1:] == ["--write"]:
+        (here / "digests.json").write_text(json.dumps(whole, indent=1) + "\n")
+    else:
+        print(json.dumps(found))
