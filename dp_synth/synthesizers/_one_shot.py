@@ -49,7 +49,7 @@ from dp_synth.types import Clique, Codes
 FIRST_LOOK = 0.1  # of the budget: one-way marginals, before anything is decided
 LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all pairs
 FINE_SCORES = 0.01  # of the records: scores need no less noise than this
-HEARD_SCORES = 0.06  # of the records: scores of no more noise are always asked for
+HEARD_SCORES = 0.12  # of the records: scores of no more noise are always asked for
 BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
 RARE_GROUPS = 12  # runs of rare categories of one column, at most
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
