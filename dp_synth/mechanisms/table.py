@@ -109,9 +109,9 @@ class PrivateTable:
         return self._private_counts.marginals(cliques)
 
     def exact_pairs(self, pairs: int) -> NDArray[np.float32] | None:
-        """Return the private counts of all pairs, of which so many are wanted: for mechanisms alone.
+        """Return the private counts of all pairs, where so many are wanted: for mechanisms alone.
 
-        None where they are counted faster one by one; see `count_all_pairs`.
+        None where these are counted faster one by one; see `count_all_pairs`.
         """
         found = count_all_pairs(self._private_counts, pairs)
         self.reads += pairs if found is not None else 0
