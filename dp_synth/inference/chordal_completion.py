@@ -107,7 +107,7 @@ class Completion:
         """Return the growth where what the first clique has of it is joined along the path."""
         first, last = self._cliques[path[0]], self._cliques[path[-1]]
         end = wanted & first & ~last
-        left, growth, kept = end, 0, 0
+        left, growth = end, 0
         for node, following in itertools.pairwise(path):
             clique = self._cliques[node]
             separator = clique & self._cliques[following]
