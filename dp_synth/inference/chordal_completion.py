@@ -100,6 +100,10 @@ class Completion:
             (following,) = links[node] - {before}
             before, node = node, following
             path.append(node)
+        cliques = [self._cliques[node] for node in path]
+        if not all(one & other for one, other in itertools.pairwise(cliques)):  # nothing to fill
+            alone = sum(self._cells_of(one) for one in cliques if one & ~wanted == 0)
+            return self._cells + self._cells_of(wanted) - alone
         growth = min(self._filled_growth(wanted, one) for one in (path, path[::-1]))
         return self._cells + growth
 
