@@ -28,6 +28,7 @@ CELLS_POWER = 0.5  # of the cells that a pair takes, against what it gains
 CLOSE = 1e-9  # relative: gains that are as good as equal
 MISSES = 40  # pairs in a row without room: those left are worth less, and as large
 LOOKS = 4000  # at pairs, at what the tree would have with them: of wide tables the best alone
+QUICK_LOOKS = 30  # for each attribute, where they are more and a quick bound answers
 MANY = 60  # attributes: of more than that, what a pair takes is told by a quick bound
 RENEWALS = 10  # times that a full tree is completed afresh, to make room
 
@@ -179,7 +180,8 @@ class _Choice:
         self._left_out = np.full(len(domain), len(domain) - 1)
         self._open = np.ones(len(scored.pairs), dtype=bool)
         self._weight = float(self._ones(self._sizes, self._left_out).sum())
-        self._renewals, self._looks = RENEWALS, LOOKS
+        self._renewals = RENEWALS
+        self._looks = LOOKS if len(domain) <= MANY else max(LOOKS, QUICK_LOOKS * len(domain))
 
     def begin(self, pairs: Sequence[Clique]) -> None:
         """Take these first, the tree completed at once, and no more than it holds."""
