@@ -104,7 +104,8 @@ class Completion:
         if not all(one & other for one, other in itertools.pairwise(cliques)):  # nothing to fill
             alone = sum(self._cells_of(one) for one in cliques if one & ~wanted == 0)
             return self._cells + self._cells_of(wanted) - alone
-        growth = min(self._filled_growth(wanted, one) for one in (path, path[::-1]))
+        ways = (path, path[::-1]) if len(path) > 2 else (path,)
+        growth = min(self._filled_growth(wanted, one) for one in ways)
         return self._cells + growth
 
     def _filled_growth(self, wanted: int, path: list[int]) -> int:
