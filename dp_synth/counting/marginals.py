@@ -91,7 +91,7 @@ def dense_shape(domain: Domain, clique: Clique) -> tuple[int, ...]:
         raise ValueError(
             f"a marginal may be over at most {MOST_AXES} attributes, got {len(clique)}"
         )
-    if (cells := domain.cells(clique)) > LARGEST_DENSE:
+    if (cells := prod(shape)) > LARGEST_DENSE:
         raise ValueError(
             f"marginal {clique} has {cells:,} cells; at most {LARGEST_DENSE:,} can be counted"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from dp_synth.domain import Domain
@@ -56,6 +57,7 @@ class Completion:
         self._next = len(found)
         self._cells = sum(sizes)
         self._joins: dict[tuple[int, ...], tuple[list[int], int]] = {}
+        self._known_cells: dict[int, int] = {}
         self._hung: Forest | None = None
         self._filled = [0] * len(domain)
         for clique in found:
@@ -80,6 +82,56 @@ class Completion:
     def cells_with(self, clique: Clique) -> int:
         """Return the cells that the completion has once ``clique`` is added."""
         return self._cells if self.holds(clique) else self._cells + self._joined(clique)[2]
+
+    def most_cells_with(self, pair: Clique) -> int:
+        """Return a number of cells that is enough once ``pair`` is added: quick, mostly the least.
+
+        Between the pair lies a path of cliques. The graph stays chordal where one of both is
+        joined to all separators of the path: each clique on it then has one more, next to the
+        separators on its two sides, and the last one has both.
+        """
+        if self.holds(pair):
+            return self._cells
+        wanted = bits_of(self.domain, pair)
+        links = self._forest.between(wanted)
+        before, node = -1, next(node for node, near in links.items() if len(near) == 1)
+        path = [node]
+        while len(path) < len(links):
+            (following,) = links[node] - {before}
+            before, node = node, following
+            path.append(node)
+        cliques = [self._cliques[node] for node in path]
+        if not all(one & other for one, other in itertools.pairwise(cliques)):  # nothing to fill
+            alone = sum(self._cells_of(one) for one in cliques if one & ~wanted == 0)
+            return self._cells + self._cells_of(wanted) - alone
+        ways = (path, path[::-1]) if len(path) > 2 else (path,)
+        growth = min(self._filled_growth(wanted, one) for one in ways)
+        return self._cells + growth
+
+    def _filled_growth(self, wanted: int, path: list[int]) -> int:
+        """Return the growth where what the first clique has of it is joined along the path."""
+        first, last = self._cliques[path[0]], self._cliques[path[-1]]
+        end = wanted & first & ~last
+        left, growth = end, 0
+        for node, following in itertools.pairwise(path):
+            clique = self._cliques[node]
+            separator = clique & self._cliques[following]
+            if node != path[0]:
+                new = left | separator
+                growth += self._cells_of(new)
+            if clique & ~(left | separator) == 0:
+                growth -= self._sizes[node]
+            left = separator | end
+        growth += self._cells_of(left | wanted)
+        if last & ~(left | wanted) == 0:
+            growth -= self._sizes[path[-1]]
+        return growth
+
+    def _cells_of(self, bits: int) -> int:
+        """Return the cells of these attributes, as often as they are asked for."""
+        if bits not in self._known_cells:
+            self._known_cells[bits] = cells_of(self.domain, bits)
+        return self._known_cells[bits]
 
     def add(self, clique: Clique) -> None:
         """Add ``clique``, and the pairs that keep the graph chordal."""

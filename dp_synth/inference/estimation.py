@@ -10,7 +10,7 @@ import numpy as np
 
 from dp_synth.domain import Domain
 from dp_synth.inference._lbfgs import Effects, Linear, expected_counts, inverse_curvature, minimise
-from dp_synth.inference.factors import Projections
+from dp_synth.inference.factors import TreeProjections
 from dp_synth.inference.graphical_model import JunctionTreeModel
 from dp_synth.inference.histograms import estimate_total, project_to_simplex
 from dp_synth.inference.junction_tree import JunctionTree
@@ -86,7 +86,7 @@ class _Dual:
     tree: JunctionTree
     total: float
     cliques: tuple[Clique, ...]
-    projections: tuple[Projections, ...]
+    projections: TreeProjections
     cuts: tuple[int, ...]
     values: Floats
     stiffness: Floats  # k s^2
@@ -105,7 +105,7 @@ class _Dual:
             tree,
             total,
             tuple(target.clique for target in targets),
-            tuple(Projections.of(tree.domain, c, homes[i]) for i, c in enumerate(tree.cliques)),
+            TreeProjections.of(tree.domain, tree.cliques, homes),
             tuple(accumulate(target.values.size for target in targets))[:-1],
             _flat(target.values for target in targets),
             _flat(_stiffness(target) for target in targets),
@@ -144,18 +144,14 @@ class _Dual:
     def loss(self, parameters: Floats) -> tuple[float, Floats]:
         """Return the dual loss and its gradient."""
         tables, log_total = self.propagate(parameters)
-        marginals: list[Floats] = [np.empty(0)] * len(self.cliques)
-        for projections, table in zip(self.projections, tables, strict=True):
-            projections.collect(table, marginals)
+        marginals = self.projections.collect(tables)
         away = self.stiffness * (parameters - self.centre)
         value = self.total * log_total - float(self.values @ parameters)
         value += 0.5 * float(away @ (parameters - self.centre))
-        return value, self.total * _flat(marginals) - self.values + away
+        return value, self.total * marginals - self.values + away
 
     def propagate(self, parameters: Floats) -> tuple[list[Floats], float]:
-        parts = self.split(parameters)
-        potentials = [projections.spread(parts) for projections in self.projections]
-        return self.tree.propagation.run(potentials)
+        return self.tree.propagation.run(self.projections.spread(parameters))
 
     def model(self, parameters: Floats) -> JunctionTreeModel:
         """Return the distribution of these parameters, and them with it."""

@@ -6,21 +6,27 @@ last attribute is a label of two classes: its inner loops are as long as that ax
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from math import prod
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dp_synth.domain import Domain
-from dp_synth.types import Clique, Floats
+from dp_synth.types import Clique, Floats, Integers
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 SHORT = 8  # an inner loop of fewer cells costs more to start than to run
+MANY_TABLES = 60  # of a tree: so many, and small, are summed together
+SMALL_TABLE = 4_096  # cells
 MATRIX_CELLS = 16_384  # the largest matrix of zeros and ones kept for one product
 
 
@@ -175,8 +181,8 @@ class Projections:
             below.append((Fold(domain.shape(clique), kept), cls.of(domain, rest, without)))
         return cls(domain.shape(clique), here, tuple(below))
 
-    def collect(self, table: Floats, into: list[Floats]) -> None:
-        """Write the sums of ``table`` into the list, flat, at the numbers of their subsets."""
+    def collect(self, table: Floats, into: dict[int, Floats]) -> None:
+        """Write the sums of ``table`` into ``into``, flat, at the numbers of their subsets."""
         for number in self.here:
             into[number] = table.reshape(-1)
         for fold, smaller in self.below:
@@ -190,3 +196,93 @@ class Projections:
         for fold, smaller in self.below:
             fold.add(table, smaller.spread(parameters).reshape(-1))
         return table
+
+
+@dataclass(frozen=True, eq=False)
+class TreeProjections:
+    """Marginals of all tables of a tree, and log potentials from parameters that lie flat.
+
+    Of hundreds of small tables the calls cost more than the sums, so that these are taken at
+    once: ``incidence`` is the sparse matrix, cells by parameters, of what each cell is part of.
+    """
+
+    count: int  # of parameters
+    shapes: tuple[tuple[int, ...], ...]
+    small: tuple[int, ...]
+    large: Mapping[int, Projections]
+    starts: tuple[int, ...]  # of each subset's parameters
+    incidence: csr_array | None  # without small tables none
+
+    @classmethod
+    def of(
+        cls, domain: Domain, cliques: Sequence[Clique], wanted: Mapping[int, Mapping[int, Clique]]
+    ) -> TreeProjections:
+        """Return the projections of each clique onto its numbered subsets, in domain order."""
+        subsets = {number: subset for own in wanted.values() for number, subset in own.items()}
+        cells = [domain.cells(subsets[number]) for number in range(len(subsets))]
+        starts = (0, *accumulate(cells))
+        shapes = tuple(map(domain.shape, cliques))
+        many = len(cliques) > MANY_TABLES
+        small = tuple(i for i, shape in enumerate(shapes) if many and prod(shape) <= SMALL_TABLE)
+        large = {
+            i: Projections.of(domain, clique, wanted[i])
+            for i, clique in enumerate(cliques)
+            if i not in {*small}
+        }
+        wide = {i: (cliques[i], shapes[i], wanted[i]) for i in small}
+        incidence = _incidence(wide.values(), starts) if small else None
+        return cls(starts[-1], shapes, small, large, starts[:-1], incidence)
+
+    def collect(self, tables: Sequence[Floats]) -> Floats:
+        """Return the sums of the tables, flat."""
+        if self.incidence is not None:
+            flat = np.concatenate([tables[i].reshape(-1) for i in self.small])
+            found = np.asarray(self.incidence.T @ flat)
+        else:
+            found = np.empty(self.count)
+        into: dict[int, Floats] = {}
+        for i, projections in self.large.items():
+            projections.collect(tables[i], into)
+        for number, values in into.items():
+            found[self.starts[number] : self.starts[number] + values.size] = values
+        return found
+
+    def spread(self, parameters: Floats) -> list[Floats]:
+        """Return the tables whose cells are the sums of their subsets' parameters."""
+        tables = [np.empty(0)] * len(self.shapes)
+        if self.large:
+            parts = np.split(parameters, self.starts[1:]) if self.starts else []
+            for i, projections in self.large.items():
+                tables[i] = projections.spread(parts)
+        if self.incidence is None:
+            return tables
+        cells, start = self.incidence @ parameters, 0
+        for i in self.small:
+            end = start + prod(self.shapes[i])
+            tables[i] = cells[start:end].reshape(self.shapes[i])
+            start = end
+        return tables
+
+
+def _incidence(
+    tables: Iterable[tuple[Clique, tuple[int, ...], Mapping[int, Clique]]], starts: Sequence[int]
+) -> csr_array:
+    """Return which parameters each cell of the tables, one after another, is the sum of."""
+    from scipy.sparse import csr_array  # few fits need it
+
+    columns, counts = [np.empty(0, dtype=np.int64)], [np.zeros(1, dtype=np.int64)]
+    for clique, shape, wanted in tables:
+        places = [starts[number] + _places(clique, shape, own) for number, own in wanted.items()]
+        if places:
+            columns.append(np.stack(places, axis=1).reshape(-1))
+        counts.append(np.full(prod(shape), len(places)))
+    column, ends = np.concatenate(columns), np.cumsum(np.concatenate(counts))
+    return csr_array((np.ones(len(column)), column, ends), shape=(len(ends) - 1, starts[-1]))
+
+
+def _places(clique: Clique, shape: tuple[int, ...], subset: Clique) -> Integers:
+    """Return the cell of a marginal that each cell of a table is part of, axes in one order."""
+    own = [
+        size if attribute in subset else 1 for attribute, size in zip(clique, shape, strict=True)
+    ]
+    return np.broadcast_to(np.arange(prod(own)).reshape(own), shape).reshape(-1)

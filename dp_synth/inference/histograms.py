@@ -54,6 +54,8 @@ def simplex_mean(values: Floats, total: float, stddev: float) -> Floats:
     high = total - float(values.min())
     for _ in range(200):
         middle = (low + high) / 2
+        if middle in (low, high):  # as near as numbers can be
+            break
         above = float(_truncated_mean(values + middle, stddev).sum()) > total
         low, high = (low, middle) if above else (middle, high)
     found = _truncated_mean(values + low, stddev)

@@ -107,10 +107,11 @@ class Compression:
         attribute merge until a group holds ``coarseness * sqrt(total * stddev)`` records: at 1 a
         cell of two such attributes holds as many records as its noise is wide; the paper leaves
         wide ordered attributes as fine as they are, and their pairs drown. ``widening`` times as
-        many where ``FEWEST_GROUPS`` remain all the same: see ``widening_of``. Rare categories
-        become up to ``rare_groups`` runs of the order in which they are listed, each as large as
-        such a group: codes of industries, diagnoses or places are mostly listed by what they
-        mean. Codes that occur in different places by the domain's supports are never merged.
+        many where ``FEWEST_GROUPS`` remain all the same: see ``widening_of``; attributes of no
+        more codes than that stay as they are. Rare categories become up to ``rare_groups`` runs
+        of the order in which they are listed, each as large as such a group: codes of
+        industries, diagnoses or places are mostly listed by what they mean. Codes that occur in
+        different places by the domain's supports are never merged.
         Groups are shared out in proportion to the smoothed one-way estimates.
         """
         total = estimate_total(ones)
@@ -122,7 +123,10 @@ class Compression:
             counts = histogram(one, ordered, total)
             alike = domain.alike(attribute)
             own = coarseness * math.sqrt(total * stddev)
-            least = max(RARE_DEVIATIONS * stddev, own, min(widening * own, total / FEWEST_GROUPS))
+            wider = (
+                min(widening * own, total / FEWEST_GROUPS) if counts.size > FEWEST_GROUPS else own
+            )
+            least = max(RARE_DEVIATIONS * stddev, own, wider)
             group = np.empty(counts.size, dtype=np.int32)
             group[:ordered] = _merge_neighbours(counts[:ordered], alike[:ordered], least)
             first = int(group[:ordered].max()) + 1 if ordered else 0

@@ -180,11 +180,13 @@ class PairErrors:
         ``cost`` is the part of the precision that it takes to find them. Columns share what is
         left with them unless they are not measured again.
         """
-        pairs: list[Clique] = list(combinations(self.coarse, 2))
+        pairs = self._pairs
         likely = PLAUSIBLE * self.largest_dependence(pairs)
         dependences = dict(zip(pairs, likely.tolist(), strict=True))
         alone = self.of_columns(dependences, precision)
-        cells = np.array([self.coarse.cells(pair) for pair in pairs], dtype=float)
+        i, j = self._places(pairs)
+        sizes = np.array(self.coarse.sizes, dtype=float)
+        cells = sizes[i] * sizes[j]
         order = np.argsort(cells / np.maximum(likely, 1e-9), kind="stable")
         count = len(self.columns) - 1
         while count:
@@ -202,10 +204,12 @@ class PairErrors:
         self, dependences: Mapping[Clique, float], given: Mapping[Clique, float], own: Floats
     ) -> float:
         """Return the error of all pairs, some measured at the precision that is given for them."""
-        pairs: list[Clique] = list(combinations(self.coarse, 2))
-        i, j = self._places(pairs)
-        known = {frozenset(pair): precision for pair, precision in given.items()}
-        precision = np.array([known.get(frozenset(pair), 0.0) for pair in pairs])
+        pairs = self._pairs
+        i, j = np.triu_indices(len(self.columns), 1)  # in the order of the pairs
+        known = np.zeros((len(self.columns), len(self.columns)))
+        one, other = self._places(list(given))
+        known[one, other] = known[other, one] = list(given.values())
+        precision = known[i, j]
         measured = precision > 0
         groups = np.array([column.groups for column in self.columns], dtype=float)
         told = np.zeros(len(self.columns))  # to a column, by the pairs that hold it
@@ -213,7 +217,10 @@ class PairErrors:
         np.add.at(told, j, precision / groups[i])
         whole, inside = np.square(self._noise(own + told)), self._inside
         drawn = np.square(self._chance(i, j))
-        left = np.array([dependences.get(pair, 0.0) for pair in pairs])
+        if len(dependences) == len(pairs) and list(dependences) == pairs:
+            left = np.fromiter(dependences.values(), dtype=float, count=len(pairs))
+        else:
+            left = np.array([dependences.get(pair, 0.0) for pair in pairs])
         apart = np.square(left) + 2 * drawn + whole[i] + whole[j]
         noise = np.zeros(len(pairs))
         for place in np.flatnonzero(measured):
@@ -243,9 +250,16 @@ class PairErrors:
         return np.asarray(MEAN_NOISE * math.sqrt(self.total) * spread[i] * spread[j])
 
     def _places(self, pairs: Sequence[Clique]) -> tuple[Integers, Integers]:
+        if len(pairs) == len(self._pairs) and list(pairs) == self._pairs:
+            return np.triu_indices(len(self.columns), 1)
         axis = {attribute: place for place, attribute in enumerate(self.coarse)}
         places = np.array([[axis[a], axis[b]] for a, b in pairs], dtype=np.int64).reshape(-1, 2)
         return places[:, 0], places[:, 1]
+
+    @cached_property
+    def _pairs(self) -> list[Clique]:
+        """All pairs, in the order of the domain."""
+        return list(combinations(self.coarse, 2))
 
     @cached_property
     def _inside(self) -> Floats:

@@ -28,6 +28,8 @@ CELLS_POWER = 0.5  # of the cells that a pair takes, against what it gains
 CLOSE = 1e-9  # relative: gains that are as good as equal
 MISSES = 40  # pairs in a row without room: those left are worth less, and as large
 LOOKS = 4000  # at pairs, at what the tree would have with them: of wide tables the best alone
+QUICK_LOOKS = 30  # for each attribute, where they are more and a quick bound answers
+MANY = 60  # attributes: of more than that, what a pair takes is told by a quick bound
 RENEWALS = 10  # times that a full tree is completed afresh, to make room
 
 
@@ -178,7 +180,8 @@ class _Choice:
         self._left_out = np.full(len(domain), len(domain) - 1)
         self._open = np.ones(len(scored.pairs), dtype=bool)
         self._weight = float(self._ones(self._sizes, self._left_out).sum())
-        self._renewals, self._looks = RENEWALS, LOOKS
+        self._renewals = RENEWALS
+        self._looks = LOOKS if len(domain) <= MANY else max(LOOKS, QUICK_LOOKS * len(domain))
 
     def begin(self, pairs: Sequence[Clique]) -> None:
         """Take these first, the tree completed at once, and no more than it holds."""
@@ -193,6 +196,9 @@ class _Choice:
         gains = self._gains(np.flatnonzero(self._open), surprise)
         places = np.flatnonzero(self._open)[gains > 0]
         order = gains[gains > 0] / self._scored.cells[places] ** CELLS_POWER
+        completion = self._completion
+        is_wide = len(self._domain) > MANY
+        cells_with = completion.most_cells_with if is_wide else completion.cells_with
         heap = list(zip((-order).tolist(), places.tolist(), strict=True))
         heapq.heapify(heap)
         misses = 0
@@ -200,15 +206,15 @@ class _Choice:
             self._looks -= 1
             _, place = heapq.heappop(heap)
             pair = self._scored.pairs[place]
-            grown = self._completion.cells_with(pair)
+            grown = cells_with(pair)
             if grown > self._max_cells and self._renewals:
                 self._renewals -= 1
-                self._completion.complete_afresh()
-                grown = self._completion.cells_with(pair)
+                completion.complete_afresh()
+                grown = cells_with(pair)
             if grown > self._max_cells:
                 misses += 1
                 continue
-            taken = max(grown - self._completion.cells, self._scored.cells[place])
+            taken = max(grown - completion.cells, self._scored.cells[place])
             worth = float(self._gains(np.array([place]), surprise)[0]) / taken**CELLS_POWER
             if worth <= 0:
                 continue
@@ -216,7 +222,7 @@ class _Choice:
                 heapq.heappush(heap, (-worth, place))
                 continue
             misses = 0
-            self._completion.add(pair)
+            completion.add(pair)
             self._take(place)
 
     def _gains(self, places: Integers, surprise: bool) -> Floats:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import Adjacency, Reservation
 from dp_synth.counting import CachedCounts, CodeCounts, Counts, dense_shape
+from dp_synth.counting.all_pairs import count_all_pairs, first_codes
 from dp_synth.counting.marginals import in_passes
 from dp_synth.counting.parities import count_parities
 from dp_synth.domain import Domain, ParitySets
@@ -105,6 +107,15 @@ class PrivateTable:
         """Return several private marginals, counted together: for mechanisms alone."""
         self.reads += len(cliques)
         return self._private_counts.marginals(cliques)
+
+    def exact_pairs(self, pairs: int) -> NDArray[np.float32] | None:
+        """Return the private counts of all pairs, where so many are wanted: for mechanisms alone.
+
+        None where these are counted faster one by one; see `count_all_pairs`.
+        """
+        found = count_all_pairs(self._private_counts, pairs)
+        self.reads += pairs if found is not None else 0
+        return found
 
     def exact_records(self) -> tuple[Codes, NDArray[np.int64]]:
         """Return the distinct private records and how often each occurs: for mechanisms alone.
@@ -232,6 +243,40 @@ def dependence_sensitivity(adjacency: Adjacency, max_rows: int = 1) -> float:
     return max_rows * (4.0 if adjacency == "add_remove" else 8.0)
 
 
+@dataclass(frozen=True, eq=False)
+class ColumnProducts:
+    """Public expectations of pairs of columns that are independent: products of their counts.
+
+    ``columns`` are those of all attributes of ``domain``, and add up to ``total`` each.
+    """
+
+    domain: Domain
+    columns: Mapping[str, Floats]
+    total: float
+
+    def __call__(self, pair: Clique) -> Floats:
+        """Return the expected counts of one pair."""
+        first, second = pair
+        return np.multiply.outer(self.columns[first], self.columns[second] / self.total)
+
+    def distances(self, counts: NDArray[np.float32], fineness: int) -> Floats:
+        """Return the distance of each pair, shape (attributes, attributes), zero from the diagonal.
+
+        ``counts`` are those of `count_all_pairs`. Expected counts are rounded to whole multiples
+        of 1 / ``fineness``, so that sums are exact and the same as those of single pairs.
+        """
+        first = first_codes(self.domain)
+        all_columns = [self.columns[attribute] for attribute in self.domain]
+        shares = np.concatenate([column / self.total for column in all_columns])
+        found = np.zeros((len(self.domain), len(self.domain)))
+        for axis, column in enumerate(all_columns[:-1]):
+            own, others = slice(first[axis], first[axis + 1]), slice(first[axis + 1], None)
+            expected = np.multiply.outer(column, shares[others])
+            off = np.abs(counts[own, others] - np.rint(expected * fineness) / fineness).sum(axis=0)
+            found[axis, axis + 1 :] = np.add.reduceat(off, first[axis + 1 : -1] - first[axis + 1])
+        return found
+
+
 class Distances:
     """How badly public expectations fit: the L1 distance of each marginal from its expectation.
 
@@ -299,6 +344,26 @@ class Distances:
         return np.asarray(distances)
 
     def _learn(self, cliques: Sequence[Clique]) -> None:
+        if not self._learnt_together(cliques):
+            self._learn_each(cliques)
+
+    def _learnt_together(self, cliques: Sequence[Clique]) -> bool:
+        """Learn all distances from one product, where that is faster: the same numbers."""
+        expected, domain = self._expected, self.table.domain
+        if not isinstance(expected, ColumnProducts) or expected.domain.sizes != domain.sizes:
+            return False
+        places = [tuple(map(domain.axis, clique)) for clique in cliques]
+        if not all(len(place) == 2 and place[0] < place[1] for place in places):
+            return False
+        counts = self.table.exact_pairs(len(cliques))
+        if counts is None:
+            return False
+        first, second = np.array(places).T
+        found = expected.distances(counts, self.fineness)[first, second]
+        self._known.update(zip(cliques, found.tolist(), strict=True))
+        return True
+
+    def _learn_each(self, cliques: Sequence[Clique]) -> None:
         for batch in in_passes(cliques, self.table.domain.cells):
             # Whole multiples: sums are exact and the sensitivity is what it is said to be.
             expected = [np.rint(self._expected(c) * self.fineness) / self.fineness for c in batch]

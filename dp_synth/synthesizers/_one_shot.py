@@ -29,6 +29,7 @@ from dp_synth.inference.empirical_bayes import averaged_histogram
 from dp_synth.inference.one_way import widening_of
 from dp_synth.inference.pair_errors import PairErrors, column_shares, column_weight
 from dp_synth.inference.pair_selection import (
+    MEAN_NOISE,
     Allocation,
     expected_distance,
     shrink_scores,
@@ -42,7 +43,7 @@ from dp_synth.mechanisms import (
     measure_distances,
 )
 from dp_synth.mechanisms.noise import LARGEST_SCALE
-from dp_synth.mechanisms.table import PrivateTable
+from dp_synth.mechanisms.table import ColumnProducts, PrivateTable
 from dp_synth.transcript import MarginalAnswer, Measurement
 from dp_synth.types import Clique, Codes
 
@@ -219,7 +220,7 @@ def _score_pairs(
     independent = independent_model(table.domain, ones)
     expected = _pair_counts(independent)
     noisy = budget.score(Distances(table, expected), pairs, part)
-    scores = noisy - [expected_distance(expected(pair)) for pair in pairs]
+    scores = noisy - _chances(expected, pairs)
     found = shrink_scores(errors.dependence(pairs, noisy, stddev), stddev)
     values = shrink_scores(scores, stddev)
     return Scores(
@@ -234,12 +235,18 @@ def _pair_counts(model: JunctionTreeModel) -> Callable[[Clique], NDArray[np.floa
     if model.domain.supports:
         return model.marginal
     columns = {attribute: model.marginal((attribute,)) for attribute in model.domain}
+    return ColumnProducts(model.domain, columns, model.total)
 
-    def product(pair: Clique) -> NDArray[np.float64]:
-        first, second = pair
-        return np.multiply.outer(columns[first], columns[second] / model.total)
 
-    return product
+def _chances(
+    expected: Callable[[Clique], NDArray[np.float64]], pairs: Sequence[Clique]
+) -> list[float]:
+    """Return the L1 distance of a sample of independent columns from each pair's expectation."""
+    if not isinstance(expected, ColumnProducts):
+        return [expected_distance(expected(pair)) for pair in pairs]
+    roots = {a: float(np.sqrt(np.maximum(c, 0.0)).sum()) for a, c in expected.columns.items()}
+    unit = MEAN_NOISE / math.sqrt(expected.total)
+    return [unit * roots[first] * roots[second] for first, second in pairs]
 
 
 def measured_before(table: PrivateTable, part: Filtered, *, coarseness: float) -> Measured | None:

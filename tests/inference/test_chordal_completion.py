@@ -8,7 +8,8 @@ from whole_tables import over_seeds
 
 from dp_synth.domain import Domain
 from dp_synth.inference.chordal_completion import Completion
-from dp_synth.inference.triangulation import total_cells, triangulate
+from dp_synth.inference.junction_tree import JunctionTree
+from dp_synth.inference.triangulation import bits_of, clique_of, total_cells, triangulate
 
 
 def random_domain(rng, most):
@@ -38,6 +39,45 @@ def test_a_completion_is_chordal_at_every_step_and_grows_by_what_it_said(seed):
         assert completion.cells_with(clique) == said
         for one in added:
             assert any(set(one) <= set(held) for held in found)
+
+
+@over_seeds(100)
+def test_the_quick_bound_is_the_size_of_a_chordal_graph_with_the_pair(seed):
+    rng = np.random.default_rng(seed)
+    domain = random_domain(rng, 12)
+    completion = Completion(domain)
+    for added in random_cliques(rng, domain)[: int(rng.integers(0, 2 * len(domain)))]:
+        completion.add(added)
+    for pair in combinations(domain, 2):
+        bound = completion.most_cells_with(pair)
+        if completion.holds(pair):
+            assert bound == completion.cells
+            continue
+        links = completion._forest.between(bits_of(domain, pair))
+        inner = clique_of(domain, completion._forest.shared(links))
+        # One of the pair, and its other half, joined to every separator on the path.
+        stars = [[pair, *((end, other) for other in inner if end != other)] for end in pair]
+        sizes = [total_cells(domain, [*completion.cliques, *star]) for star in stars]
+        if all(
+            completion._cliques[one] & completion._cliques[other]
+            for one, near in links.items()
+            for other in near
+        ):
+            assert bound >= min(sizes)
+        if len(links) <= 2:
+            assert bound == completion.cells_with(pair) == min(sizes)
+
+
+@over_seeds(50)
+def test_the_quick_bound_is_exact_between_components(seed):
+    rng = np.random.default_rng(seed)
+    domain = Domain(tuple(f"x{i}" for i in range(12)), tuple(rng.integers(1, 6, 12).tolist()))
+    tree = [(f"x{int(rng.integers(0, i))}", f"x{i}") for i in range(1, 12) if rng.random() < 0.8]
+    completion = Completion(domain, tree)
+    components = JunctionTree.of(domain, tree).components
+    for pair in combinations(domain, 2):
+        if components[pair[0]] != components[pair[1]]:
+            assert completion.most_cells_with(pair) == total_cells(domain, [*tree, pair])
 
 
 @over_seeds(50)

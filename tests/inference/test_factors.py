@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from whole_tables import aligned, marginal_of, over_seeds, random_domain
 
-from dp_synth.inference.factors import Fold, Projections
+from dp_synth.domain import Domain
+from dp_synth.inference.factors import MANY_TABLES, Fold, Projections, TreeProjections
 
 
 @over_seeds(50)
@@ -89,3 +90,29 @@ def test_a_table_that_nothing_is_asked_of_spreads_zeros():
     projections = Projections.of(domain, domain.attributes, {})
     projections.collect(np.ones(domain.sizes), [])
     assert not projections.spread([]).any()
+
+
+def test_many_tables_are_summed_together_as_each_by_itself():
+    rng = np.random.default_rng(0)
+    sizes = tuple(rng.integers(1, 5, MANY_TABLES + 12).tolist())
+    domain = Domain(tuple(f"c{place}" for place in range(len(sizes))), (*sizes[:-1], 5_000))
+    names = domain.attributes
+    cliques = [names[place : place + 3] for place in range(len(names) - 2)]
+    wanted, number = {}, 0
+    for place, (one, other, third) in enumerate(cliques):
+        subsets = [(one,), (one, third), (one, other, third)][: place % 4]
+        wanted[place] = dict(enumerate(subsets, start=number))
+        number += len(subsets)
+    projections = TreeProjections.of(domain, cliques, wanted)
+    assert list(projections.large) == [len(cliques) - 1]  # the others are small
+    each = [Projections.of(domain, clique, wanted[place]) for place, clique in enumerate(cliques)]
+    parameters = rng.normal(size=projections.count)
+    parts = np.split(parameters, projections.starts[1:])
+    tables = projections.spread(parameters)
+    for table, alone in zip(tables, each, strict=True):
+        np.testing.assert_allclose(table, alone.spread(parts), atol=1e-12)
+    sums = {}
+    for table, alone in zip(tables, each, strict=True):
+        alone.collect(table, sums)
+    expected = np.concatenate([sums[place] for place in range(number)])
+    np.testing.assert_allclose(projections.collect(tables), expected, atol=1e-9)

@@ -100,6 +100,20 @@ def test_widened_groups_are_larger_but_no_fewer_than_are_always_left():
     assert [widening_of(count) for count in (1, 15, 60)] == [1.0, 1.0, 8.0]
 
 
+def test_widening_merges_no_codes_of_a_column_that_has_few():
+    counts = np.array([670.0, 2_420, 3_830, 2_420, 660])
+    for copies in (1, 2):
+        size = 5 * copies
+        one = Measurement(("x",), np.tile(counts, copies), 29.0)
+        domain = Domain(("x",), (size,), (size,))
+        found = [
+            Compression.of(domain, [one], coarseness=0.4, widening=widening).domain.sizes[0]
+            for widening in (1.0, 40.0)
+        ]
+        assert found[0] == size
+        assert (found[1] == size) == (size <= FEWEST_GROUPS)
+
+
 def test_rare_categories_are_runs_of_their_listed_order_where_they_hold_enough():
     values = np.full(60, 25.0)
     values[[10, 50]] = 1000.0

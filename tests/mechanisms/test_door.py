@@ -188,8 +188,15 @@ PUBLIC = {  # what anybody may do with a table: nothing of it depends on a recor
     "recoded",
     "shapes",
     "transcript",
+    "remembering",
 }
-PRIVATE = {"exact_marginal", "exact_marginals", "exact_records"}  # for mechanisms alone
+PRIVATE = {  # for mechanisms alone
+    "exact_marginal",
+    "exact_marginals",
+    "exact_pairs",
+    "exact_parities",
+    "exact_records",
+}
 LAWS = {"ChoiceLaw", "GaussianLaw", "Law", "SampledSumLaw", "VoteLaw"}  # with exact values
 RECORDED = {"record_answers"}  # what was paid for: for mechanisms alone
 STORE = {"_auditor", "_private_counts", "_with_counts"}  # for the table alone
