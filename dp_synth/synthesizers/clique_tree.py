@@ -51,9 +51,9 @@ class CliqueTree(Synthesizer):
     Privacy
     -------
     Every answer is Gaussian, or in wide tables a choice by the exponential mechanism, with noise
-    chosen in view of earlier answers, inside a filter of Gaussian DP whose limit is fixed in advance (Smith & Thakurta 2022, arXiv:2210.17520): the
-    curve of the whole run is that of one Gaussian mechanism. Merging, choosing, estimation and
-    sampling see noisy values only.
+    chosen in view of earlier answers, inside a filter of Gaussian DP whose limit is fixed in
+    advance (Smith & Thakurta 2022, arXiv:2210.17520): the curve of the whole run is that of one
+    Gaussian mechanism. Merging, choosing, estimation and sampling see noisy values only.
     """
 
     name: ClassVar[str] = "clique_tree"

@@ -52,8 +52,8 @@ class MST(Synthesizer):
     Privacy
     -------
     Every answer is Gaussian, or in wide tables a choice by the exponential mechanism, inside a
-    filter of Gaussian DP fixed in advance (Smith & Thakurta 2022, arXiv:2210.17520), as in ``CliqueTree``. Compression, estimation and sampling are
-    post-processing.
+    filter of Gaussian DP fixed in advance (Smith & Thakurta 2022, arXiv:2210.17520), as in
+    ``CliqueTree``. Compression, estimation and sampling are post-processing.
     """
 
     name: ClassVar[str] = "mst"
