@@ -174,6 +174,20 @@ class PairErrors:
             kept = [pair for pair in kept if pair in best]
         return []
 
+    def best_favour(
+        self, dependences: Mapping[Clique, float], pairs: Sequence[Clique], precision: float
+    ) -> float:
+        """Return how many times its usual weight a pair should have, for the least summed error.
+
+        Usual weights leave out that pairs tell of their columns too. In a wide table, where columns
+        take nearly all, pairs then win much by what columns hardly miss.
+        """
+        usual = Allocation.of(self.coarse, pairs, precision)
+        best, least = 1.0, self.of_pairs(dependences, usual)
+        while (error := self.of_pairs(dependences, usual.favouring(2 * best))) < least:
+            best, least = 2 * best, error
+        return best
+
     def could_pay(self, precision: float, *, cost: float = 0.0, columns_again: bool = True) -> bool:
         """Say whether any pairs would win more than they cost, were they as dependent as is likely.
 

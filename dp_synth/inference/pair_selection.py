@@ -90,6 +90,13 @@ class Allocation:
         }
         return cls(ones | {pair: _weight(domain, pair) for pair in pairs}, precision)
 
+    def favouring(self, factor: float) -> Allocation:
+        """Return the allocation in which all but one-way marginals weigh so many times as much."""
+        if factor == 1:
+            return self
+        weights = {c: w if len(c) == 1 else factor * w for c, w in self.weights.items()}
+        return Allocation(weights, self.precision)
+
     def of_clique(self, clique: Clique) -> float:
         """Return the precision that a clique gets."""
         return self.precision * self.weights[clique] / self._whole

@@ -1,6 +1,7 @@
 """One-shot fits: one-way marginals, pairs selected by noisy scores, and what is left on both.
 
-All answers are Gaussian, and one filter of Gaussian DP pays for them.
+One filter of Gaussian DP pays for all answers. They are Gaussian, but for choices among the pairs
+of a table so wide that scores of all of them would drown.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting import Filtered, FilteredGaussian, PrivacyBudget
+from dp_synth.accounting import (
+    Filtered,
+    FilteredGaussian,
+    FilteredSelection,
+    PrivacyBudget,
+    Selection,
+    cost,
+)
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import (
@@ -41,6 +49,7 @@ from dp_synth.mechanisms import (
     marginal_sensitivity,
     measure,
     measure_distances,
+    select,
 )
 from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import ColumnProducts, PrivateTable
@@ -52,6 +61,8 @@ LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all p
 FINE_SCORES = 0.01  # of the records: scores need no less noise than this
 HEARD_SCORES = 0.12  # of the records: scores of no more noise are always asked for
 BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
+MOST_CHOICES = 0.25  # of the budget, for choices of likely pairs where all scores would drown
+MISSED = 0.4  # of the largest dependence: that much less, at most, a choice is expected to have
 RARE_GROUPS = 12  # runs of rare categories of one column, at most
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
 MADE, MADE_SEED = 40_000, 0  # records that a model makes for a training, and what draws them
@@ -64,13 +75,14 @@ Chooser = Callable[[Domain, Mapping[Clique, float], float, Mapping[str, float]],
 class Selected:
     """One-way marginals, compression and selected pairs of a one-shot fit, by these scores.
 
-    Larger cliques may stand among the pairs.
+    Larger cliques may stand among the pairs, whose weights are ``favour`` times their usual ones.
     """
 
     compression: Compression
     ones: Sequence[Measurement]
     pairs: Sequence[Clique]
     scores: Mapping[Clique, float] = field(default_factory=dict)
+    favour: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,10 @@ def select_pairs(
     spreads = {one.clique[0]: spread(np.maximum(one.values, 0.0)) for one in known}
     pairs = choose(coarse.domain, scores.values, budget.precision_left, spreads)
     paying = errors.paying(scores.found, pairs, budget.precision_left, scores.stddev)
-    return Selected(compression, ones, paying, scores.values)
+    favour = 1.0
+    if scores.of_likely and paying:
+        favour = errors.best_favour(scores.found, paying, budget.precision_left)
+    return Selected(compression, ones, paying, scores.values, favour)
 
 
 def _compression(domain: Domain, ones: Sequence[Measurement], coarseness: float) -> Compression:
@@ -159,6 +174,7 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
         if not ordered  # noise of single codes is smoothed where neighbours tell of each other
     }
     allocation = Allocation.of(coarse.domain, seen.pairs, budget.left, merged=merged)
+    allocation = allocation.favouring(seen.favour)
     parts = {clique: allocation.of_clique(clique) for clique in (*columns, *seen.pairs)}
     if not seen.pairs:
         parts = shares_of_columns(table.domain, seen.ones, budget)
@@ -175,12 +191,14 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
 class Scores:
     """Scores of pairs: ``values`` to choose by, and how dependent the pairs were ``found``.
 
-    ``stddev`` is the noise of a score.
+    ``stddev`` is the noise of a score. Where scores are ``of_likely`` pairs alone, these were
+    chosen first.
     """
 
     values: Mapping[Clique, float]
     found: Mapping[Clique, float]
     stddev: float
+    of_likely: bool = False
 
 
 def shares_of_columns(
@@ -204,22 +222,34 @@ def _score_pairs(
 
     Values are the noisy L1 distances, less what a sample of independent columns would show,
     shrunk by the part of their spread that is noise. They are not asked for where no pair could
-    be worth what it takes from columns.
+    be worth what it takes from columns. Where those of all pairs would drown, likely pairs are
+    chosen first, if choices would be heard, and they alone are scored.
     """
     domain = table.domain
     every: list[Clique] = list(combinations(domain, 2))
     pairs = [pair for pair in every if domain.cells(pair) <= LARGEST_PAIR]
     total = errors.total
-    part = min(MOST_SCORES, max(LEAST_SCORES, budget.part_for(len(pairs), FINE_SCORES * total)))
+    part = _score_part(len(pairs), total, budget)
     stddev = budget.score_stddev(len(pairs), part)
-    if not pairs or stddev > min(BLIND_SCORES * total, LARGEST_SCALE):
+    if not pairs:
         return Scores({}, {}, stddev)
-    heard = stddev <= HEARD_SCORES * total
+    choices = None
+    if stddev > min(BLIND_SCORES * total, LARGEST_SCALE):
+        choices = _Choices.of(errors, pairs, budget)
+        if choices is None:
+            return Scores({}, {}, stddev)
+        part = choices.part + _score_part(choices.count, total, budget)
+    heard = choices is None and stddev <= HEARD_SCORES * total
     if not heard and not errors.could_pay(budget.precision_left, cost=part / budget.left):
         return Scores({}, {}, stddev)
     independent = independent_model(table.domain, ones)
     expected = _pair_counts(independent)
-    noisy = budget.score(Distances(table, expected), pairs, part)
+    why = "scores of all pairs"
+    if choices is not None:
+        pairs, why = choices.make(table, expected, pairs, budget), "scores of likely pairs"
+        part = _score_part(len(pairs), total, budget)
+        stddev = budget.score_stddev(len(pairs), part)
+    noisy = budget.score(Distances(table, expected), pairs, part, why)
     scores = noisy - _chances(expected, pairs)
     found = shrink_scores(errors.dependence(pairs, noisy, stddev), stddev)
     values = shrink_scores(scores, stddev)
@@ -227,7 +257,78 @@ def _score_pairs(
         dict(zip(pairs, values.tolist(), strict=True)),
         dict(zip(pairs, found.tolist(), strict=True)),
         stddev,
+        of_likely=choices is not None,
     )
+
+
+def _score_part(count: int, total: float, budget: FilterBudget) -> float:
+    """Return the part of the budget that so many scores are worth."""
+    return min(MOST_SCORES, max(LEAST_SCORES, budget.part_for(count, FINE_SCORES * total)))
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """Choices of likely pairs by the exponential mechanism: one for each of some columns.
+
+    Noise of scores grows with the root of their number, that of a choice with the logarithm of
+    the number of its candidates. These are the pairs of one column, fewer by far than all, and
+    each column that depends on another has its own chance to show it. ``bound`` is the range of
+    a choice, and ``part`` what all of them cost of the whole budget.
+    """
+
+    columns: Sequence[str]
+    bound: float
+    part: float
+
+    @property
+    def count(self) -> int:
+        """How many pairs are chosen, at most."""
+        return len(self.columns)
+
+    @classmethod
+    def of(
+        cls, errors: PairErrors, pairs: Sequence[Clique], budget: FilterBudget
+    ) -> _Choices | None:
+        """Return as many choices as can be heard; None where not even one can be.
+
+        The best of n candidates is missed by 2 sensitivity / range ln(n) on average, at most
+        (McSherry & Talwar 2007): by `MISSED` of what a typical pair would have if one column told
+        the other. Columns that may depend on others the most come first. There are no more
+        choices than scores after them can tell apart.
+        """
+        attributes = errors.coarse.attributes
+        largest = float(np.median(errors.largest_dependence(pairs)))
+        if largest <= 0:
+            return None
+        bound = budget.choice_bound(len(attributes) - 1, MISSED * largest)
+        each = budget.choice_part(bound)
+        clear = budget.part_for(1, min(BLIND_SCORES * errors.total, LARGEST_SCALE))
+        count = min(len(attributes), int(MOST_CHOICES / each), int(MOST_SCORES / clear))
+        if not count:
+            return None
+        impurity = {a: c.impurity for a, c in zip(attributes, errors.columns, strict=True)}
+        columns = sorted(attributes, key=impurity.__getitem__, reverse=True)[:count]
+        return cls(columns, bound, count * each)
+
+    def make(
+        self,
+        table: PrivateTable,
+        expected: Callable[[Clique], NDArray[np.float64]],
+        pairs: Sequence[Clique],
+        budget: FilterBudget,
+    ) -> list[Clique]:
+        """Return a pair for each column: one that is far from independent and not chosen yet."""
+        penalties = {pair: expected_distance(expected(pair)) for pair in pairs}
+        distances = Distances(table, expected, penalties=penalties)
+        of_column: dict[str, list[Clique]] = {column: [] for column in table.domain}
+        for pair in pairs:
+            for attribute in pair:
+                of_column[attribute].append(pair)
+        chosen: dict[Clique, None] = {}
+        for column in self.columns:
+            if left := [pair for pair in of_column[column] if pair not in chosen]:
+                chosen[budget.choose(distances, left, self.bound)] = None
+        return list(chosen)
 
 
 def _pair_counts(model: JunctionTreeModel) -> Callable[[Clique], NDArray[np.float64]]:
@@ -317,10 +418,25 @@ class FilterBudget:
         }
         return [found[clique] for clique in parts if clique in found]
 
-    def score(self, distances: Distances, pairs: list[Clique], part: float) -> NDArray[np.float64]:
-        """Score all pairs at the cost of a part of the whole."""
+    def score(
+        self, distances: Distances, pairs: list[Clique], part: float, why: str
+    ) -> NDArray[np.float64]:
+        """Score all these pairs at the cost of a part of the whole."""
         answers = self._answers(len(pairs), part)
-        return measure_distances(distances, pairs, answers, self.rng, why="scores of all pairs")
+        return measure_distances(distances, pairs, answers, self.rng, why=why)
+
+    def choose(self, distances: Distances, pairs: list[Clique], bound: float) -> Clique:
+        """Choose one of the pairs by the exponential mechanism of this range."""
+        choice = FilteredSelection(self.part, bound)
+        return select(distances, pairs, choice, self.rng, why="a likely partner of a column")
+
+    def choice_bound(self, count: int, missed: float) -> float:
+        """Return the range at which a choice among so many misses no more on average."""
+        return 2 * self._score_sensitivity / missed * math.log(max(count, 2))
+
+    def choice_part(self, bound: float) -> float:
+        """Return the part of the whole that a choice of this range costs."""
+        return cost(Selection(bound), self.part.currency) / (self.part.amount or 1.0)
 
     def score_stddev(self, count: int, part: float) -> float:
         """Return the noise of so many scores that cost a part of the whole together."""

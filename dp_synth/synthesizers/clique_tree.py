@@ -39,8 +39,9 @@ class CliqueTree(Synthesizer):
     less what sampling alone would show, shrunk by what noise alone would. Pairs enter by score
     less the error that their own noise adds, while the junction tree stays small; the rest of
     the budget is shared so that the summed error is small, and one model of high entropy is
-    fitted to everything that is known (``estimate``). Where the scores would drown, nothing but
-    columns is measured.
+    fitted to everything that is known (``estimate``). Where the scores would drown, each column
+    chooses a likely partner by the exponential mechanism, and these pairs alone are scored; where
+    such choices would drown too, nothing but columns is measured.
 
     What no pair shows, such as an exclusive or of several columns, is looked for before pairs are
     measured: one answer has noisy parities of halves of many columns, of up to seven and the
@@ -49,10 +50,10 @@ class CliqueTree(Synthesizer):
 
     Privacy
     -------
-    Every answer is Gaussian, with noise chosen in view of earlier answers, inside a filter of
-    Gaussian DP whose limit is fixed in advance (Smith & Thakurta 2022, arXiv:2210.17520): the
-    curve of the whole run is that of one Gaussian mechanism. Merging, choosing, estimation and
-    sampling see noisy values only.
+    Every answer is Gaussian, or in wide tables a choice by the exponential mechanism, with noise
+    chosen in view of earlier answers, inside a filter of Gaussian DP whose limit is fixed in
+    advance (Smith & Thakurta 2022, arXiv:2210.17520): the curve of the whole run is that of one
+    Gaussian mechanism. Merging, choosing, estimation and sampling see noisy values only.
     """
 
     name: ClassVar[str] = "clique_tree"

@@ -50,8 +50,9 @@ class MarginalGenerator(Synthesizer):
 
     Privacy
     -------
-    All answers are Gaussian, inside one filter of Gaussian DP whose limit is fixed in advance
-    (Smith & Thakurta 2022, arXiv:2210.17520). Training and sampling see noisy values only.
+    All answers are Gaussian, but for choices by the exponential mechanism in wide tables, inside
+    one filter of Gaussian DP whose limit is fixed in advance (Smith & Thakurta 2022,
+    arXiv:2210.17520). Training and sampling see noisy values only.
     """
 
     name: ClassVar[str] = "marginal_generator"

@@ -37,8 +37,10 @@ class MST(Synthesizer):
 
     - all pairs are scored at once by noisy distances, for less than the exponential mechanism
       asks for the tree's edges alone, and the tree is the maximum spanning tree of the scores;
-    - an edge whose score is not worth the noise of its pair is left out, and where scores would
-      drown no pair is measured at all: what they would have cost goes to the others;
+    - where scores of all pairs would drown, each column chooses a likely partner by the
+      exponential mechanism, and these pairs alone are scored;
+    - an edge whose score is not worth the noise of its pair is left out, and where choices would
+      drown too no pair is measured at all: what they would have cost goes to the others;
     - the budget is shared by what each answer adds to the error, not in thirds, and everything
       known about a column is combined by inverse variance;
     - neighbouring codes of ordered attributes are merged, not only rare categories.
@@ -49,9 +51,9 @@ class MST(Synthesizer):
 
     Privacy
     -------
-    Every answer is Gaussian, inside a filter of Gaussian DP fixed in advance (Smith & Thakurta
-    2022, arXiv:2210.17520), as in ``CliqueTree``. Compression, estimation and sampling are
-    post-processing.
+    Every answer is Gaussian, or in wide tables a choice by the exponential mechanism, inside a
+    filter of Gaussian DP fixed in advance (Smith & Thakurta 2022, arXiv:2210.17520), as in
+    ``CliqueTree``. Compression, estimation and sampling are post-processing.
     """
 
     name: ClassVar[str] = "mst"
