@@ -406,17 +406,19 @@ class FilterBudget:
     def measure(
         self, table: PrivateTable, parts: dict[Clique, float], why: str
     ) -> list[Measurement]:
-        """Measure each clique at the cost of its part of the whole, unless noise is too large."""
+        """Measure each clique at the cost of its part of the whole, unless noise is too large.
+
+        Those of equal parts stand together, as in the transcript.
+        """
         alike: dict[float, list[Clique]] = {}
         for clique, part in parts.items():
             if self._sensitivity * math.sqrt(1 / (part * self._amount)) <= LARGEST_SCALE:
                 alike.setdefault(part, []).append(clique)
-        found = {
-            measurement.clique: measurement
+        return [
+            measurement
             for part, cliques in alike.items()
             for measurement in measure(table, cliques, self._answers(1, part), self.rng, why=why)
-        }
-        return [found[clique] for clique in parts if clique in found]
+        ]
 
     def score(
         self, distances: Distances, pairs: list[Clique], part: float, why: str
