@@ -36,6 +36,8 @@ STILL = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 NETWORKS = ("dpctgan", "dpgan", "marginal_generator", "patectgan", "pategan")
+# At epsilon 1 these leave so small a table to its columns, and would say nothing of their pairs.
+CHOOSERS = ("aim", "clique_tree", "marginal_generator", "mst")
 LIBRARIES = ("numpy", "pandas", "scipy", "torch")
 
 
@@ -55,7 +57,7 @@ def digests() -> dict[str, str]:
     schema = dps.Schema.from_dict(SCHEMA)
     found = {}
     for name, kind in sorted(dps.synthesizers.SYNTHESIZERS.items()):
-        budget = dps.PrivacyBudget(1.0, 1e-5)
+        budget = dps.PrivacyBudget(5.0 if name in CHOOSERS else 1.0, 1e-5)
         release = SMALL.get(name, kind()).fit(visits(), schema, budget, seed=0)
         digest = hashlib.sha256(release.sample(200, seed=1).to_csv(index=False).encode())
         for key, array in sorted(_arrays(release).items()):
