@@ -56,7 +56,7 @@ class DPCTGAN(GanSettings, Synthesizer):
     from a model of noisy marginals: columns and pairs are chosen and measured as ``CliqueTree``
     does, and the generator is brought to records that the model makes, by likelihood, before the
     first step. From then on it answers the critic without leaving them. ``steps`` may then be
-    few, or 0: the start alone. On Adult nothing was gained by steps that follow it
+    few, or 0: the start alone. On Adult steps that follow it were not seen to gain anything
     (``experiments/warm-start``).
 
     Privacy
