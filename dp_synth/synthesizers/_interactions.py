@@ -37,6 +37,7 @@ WHY = "parities of many columns"
 
 MOST_SHARE = 0.35  # of the budget, for parities
 MOST_HARM = 5e-5  # of total variation: what the noise that this adds to pairs may cost
+MOST_HARM_ALONE = 3e-4  # the same, where columns alone are measured: interactions are all there is
 AMPLE = 0.2  # of the budget: a share from which on weak effects are not what is looked for
 LARGE_EFFECT, SMALL_EFFECT = 0.8, 0.4  # of the records: weaker ones may then go unseen
 FEW_SETS = 5_000  # that are asked at most where the share is not ample
@@ -123,14 +124,22 @@ def search_interactions(
 def affordable_share(
     domain: Domain, pairs: Sequence[Clique], budget: FilterBudget, total: float
 ) -> float:
-    """Return the share of the budget that parities may cost in view of the pairs to be measured.
+    """Return the share of the budget that parities may cost in view of what else it measures.
 
-    A share of s adds s / 2 to the noise of pairs, in parts of it: little where pairs are few.
+    A share of s adds s / 2 to the noise of pairs, or of columns where no pair is measured, in
+    parts of it: little where they are few, and records many.
     """
-    allocation = Allocation.of(domain, pairs, budget.precision_left)
-    noise = sum(allocation.price(domain, pair) for pair in pairs) / 2
-    mean = noise / (total * math.comb(len(domain), 2))
-    return min(MOST_SHARE, 2 * MOST_HARM / mean) if mean else MOST_SHARE
+    precision, harm = budget.precision_left, MOST_HARM
+    if pairs:
+        allocation = Allocation.of(domain, pairs, precision)
+        noise = sum(allocation.price(domain, pair) for pair in pairs) / 2
+        mean = noise / math.comb(len(domain), 2)
+    else:
+        harm = MOST_HARM_ALONE
+        sizes = np.array(domain.sizes, dtype=float)
+        each = precision * sizes ** (2 / 3) / (sizes ** (2 / 3)).sum()
+        mean = float(np.mean(MEAN_NOISE * sizes / np.sqrt(each)))  # half of both of a pair
+    return min(MOST_SHARE, 2 * harm * total / mean) if mean else MOST_SHARE
 
 
 def add_interactions(

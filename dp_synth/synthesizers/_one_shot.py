@@ -76,6 +76,7 @@ class Selected:
     """One-way marginals, compression and selected pairs of a one-shot fit, by these scores.
 
     Larger cliques may stand among the pairs, whose weights are ``favour`` times their usual ones.
+    There are no scores where only those of likely pairs could be heard.
     """
 
     compression: Compression
@@ -126,7 +127,8 @@ def select_pairs(
     favour = 1.0
     if scores.of_likely and paying:
         favour = errors.best_favour(scores.found, paying, budget.precision_left)
-    return Selected(compression, ones, paying, scores.values, favour)
+    every = {} if scores.of_likely else scores.values
+    return Selected(compression, ones, paying, every, favour)
 
 
 def _compression(domain: Domain, ones: Sequence[Measurement], coarseness: float) -> Compression:

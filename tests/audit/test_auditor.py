@@ -72,7 +72,7 @@ def test_a_correct_synthesizer_passes(synthesizer):
         (PublishedMST(), 2, "ones: one-way marginals"),
         (CliqueTree(), 2, "answers: one-way marginals"),
         (Independent(), 2, "ones: one-way marginals"),
-        (AIM(rounds=1, all_gaussian=True), 1, "rounds: the marginal that fitted worst"),
+        (AIM(rounds=1, all_gaussian=True), 1, "ones: one-way marginals"),
         (PrivBayes(), 1, "tables: an attribute with its parents"),
         (MWEM(rounds=1), 1, "answer 1: the marginal that fitted worst"),
     ],
