@@ -76,7 +76,7 @@ def test_a_loaded_release_gives_the_same_rows_and_the_same_promise(release, save
 
 def test_what_could_not_be_loaded_is_not_saved(release, tmp_path):
     """Of a tree and of a mixture: no file is left that nobody can read."""
-    tree = replace(release.model, coarse=replace(release.model.coarse, total=float("nan")))
+    tree = replace(release.model, total=float("nan"))
     tables = tuple(np.full((1, size), np.nan) for size in SCHEMA.domain.sizes)
     mixture = MixtureModel(SCHEMA.domain, np.ones(1), tables, 200.0)
     for model in (tree, mixture):

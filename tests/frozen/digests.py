@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -68,8 +69,7 @@ def digests() -> dict[str, str]:
 
 def kernels() -> str:
     """Return the SHA-256 of what torch makes of fixed numbers by the operations of a training."""
-    import torch
-
+    torch = import_module("torch")
     generator = torch.Generator().manual_seed(0)
     digest = hashlib.sha256()
     for kind in (torch.float32, torch.float64):
