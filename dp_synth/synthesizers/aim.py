@@ -33,8 +33,8 @@ from dp_synth.inference import (
     estimate_total,
     independent_model,
 )
+from dp_synth.inference.chordal_completion import Completion
 from dp_synth.inference.pair_errors import PairErrors
-from dp_synth.inference.triangulation import Completion
 from dp_synth.mechanisms import (
     Distances,
     marginal_sensitivity,
@@ -166,6 +166,7 @@ class AIM(Synthesizer):
             clique = self._choose(table, model, candidates, answers, rng)
             found += measure(table, [clique], answers, rng, why="the marginal that fitted worst")
             completion.add(clique)
+            completion.complete_afresh()
             if last:
                 break
             before = model.marginal(clique, max_cells=sys.maxsize)

@@ -14,7 +14,7 @@ from dp_synth.accounting import Gaussians, Plan, Selections
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, JunctionTreeModel, estimate_total
-from dp_synth.inference.triangulation import Completion
+from dp_synth.inference.chordal_completion import Completion
 from dp_synth.mechanisms import (
     Dependences,
     count_records,
@@ -142,6 +142,7 @@ class PrivBayes(Synthesizer):
             ]
             network.append(select(scores, candidates, selections, rng, why="choose parents"))
             completion.add(network[-1])
+            completion.complete_afresh()
             chosen.append(network[-1][0])
             left.remove(chosen[-1])
         return network

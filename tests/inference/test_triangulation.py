@@ -9,7 +9,8 @@ from whole_tables import over_seeds, random_cliques, random_domain, with_support
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, JunctionTreeModel
-from dp_synth.inference.triangulation import Completion, total_cells, triangulate
+from dp_synth.inference.chordal_completion import Completion
+from dp_synth.inference.triangulation import total_cells, triangulate
 
 
 def is_chordal(domain, cliques):
