@@ -36,29 +36,43 @@ def averaged_histogram(one: Measurement, ordered: int, total: float) -> Floats:
 def posterior_medians(values: Floats, total: float, stddev: float) -> Floats:
     """Return the median of each count given all noisy ones, scaled to sum to ``total``.
 
-    Counts are a sample from a gamma distribution of mean total / cells, and its shape is one of
-    ``SHAPES``, weighted by the likelihood of all noisy counts (empirical Bayes, Robbins 1956).
-    The median is the estimate of least expected L1 error. Where noise is small it changes
-    nothing.
+    Counts far above the noise are left as they are, and tell nothing of the others: these are
+    a sample from a gamma distribution whose mean is what is left of ``total``, shared evenly, and
+    whose shape is one of ``SHAPES``, weighted by the likelihood of their noisy counts (empirical
+    Bayes, Robbins 1956). The median is the estimate of least expected L1 error. Where noise is
+    small it changes nothing.
 
     >>> posterior_medians(np.array([60.0, 39.0, 5.0, -3.0, 2.0, -3.0]), 100.0, 3.0).round()
-    array([59., 39.,  1.,  0.,  0.,  0.])
+    array([59., 38.,  1.,  0.,  1.,  0.])
     """
-    mean = total / len(values)
-    medians = np.tile(np.maximum(values, 0.0), (len(SHAPES), 1))
-    log_likelihood = np.zeros(len(SHAPES))
     clear = values > CLEAR * stddev
-    for row, shape in enumerate(SHAPES):
-        log_likelihood[row] = _log_gamma(values[clear], shape, mean).sum()
+    found = np.where(clear, values, 0.0)
     hidden = np.flatnonzero(~clear)
+    if not hidden.size:
+        return project_to_simplex(values, total)
+    left = max(total - float(found.sum()), stddev)
+    medians, log_likelihood = _hidden_medians(values[hidden], left / hidden.size, stddev)
+    sums = medians.sum(axis=1, keepdims=True)
+    even = left / hidden.size
+    scaled = np.where(sums > 0, medians * left / np.where(sums > 0, sums, 1.0), even)
+    weights = np.exp(log_likelihood - log_likelihood.max())
+    found[hidden] = weights @ scaled / weights.sum()
+    return np.asarray(found * total / found.sum())
+
+
+def _hidden_medians(values: Floats, mean: float, stddev: float) -> tuple[Floats, Floats]:
+    """Return medians of counts that noise may hide, a row a shape, and each shape's likelihood."""
+    medians = np.empty((len(SHAPES), len(values)))
+    log_likelihood = np.zeros(len(SHAPES))
     grid, steps = _grid(stddev)
-    for start in range(0, hidden.size, BLOCK):
-        cells = hidden[start : start + BLOCK]
+    for start in range(0, len(values), BLOCK):
+        part = slice(start, start + BLOCK)
+        cells = values[part]
         # In proportion to the density at zero, or at the count where that is more likely.
-        best = np.maximum(values[cells], 0.0)
-        off = 0.5 * np.square((values[cells] - best) / stddev)
-        near = np.exp(off[:, None] - 0.5 * np.square((values[cells, None] - grid) / stddev))
-        at_zero = np.exp(off - 0.5 * np.square(values[cells] / stddev))
+        best = np.maximum(cells, 0.0)
+        off = 0.5 * np.square((cells - best) / stddev)
+        near = np.exp(off[:, None] - 0.5 * np.square((cells[:, None] - grid) / stddev))
+        at_zero = np.exp(off - 0.5 * np.square(cells / stddev))
         for row, shape in enumerate(SHAPES):
             prior = np.exp(_log_gamma(grid, shape, mean)) * steps
             rest = max(0.0, 1 - float(prior.sum())) if shape <= 1 else 0.0
@@ -66,11 +80,8 @@ def posterior_medians(values: Floats, total: float, stddev: float) -> Floats:
             evidence = np.maximum(mass[:, -1], np.finfo(float).tiny)
             log_likelihood[row] += float((np.log(evidence) - off).sum())
             below = (mass < evidence[:, None] / 2).sum(axis=1)
-            medians[row, cells] = np.where(below, grid[np.minimum(below, len(grid) - 1)], 0.0)
-    sums = medians.sum(axis=1, keepdims=True)
-    scaled = np.where(sums > 0, medians * total / np.where(sums > 0, sums, 1.0), mean)
-    weights = np.exp(log_likelihood - log_likelihood.max())
-    return np.asarray(weights @ scaled / weights.sum())
+            medians[row, part] = np.where(below, grid[np.minimum(below, len(grid) - 1)], 0.0)
+    return medians, log_likelihood
 
 
 def _grid(stddev: float) -> tuple[Floats, Floats]:

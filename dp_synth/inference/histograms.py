@@ -13,6 +13,7 @@ from dp_synth.types import Floats
 
 FAR_TAIL = 100.0  # deviations below zero
 STEP_PENALTY = 4.0  # in units of the noise's variance
+LEAST_COUNT = 0.5  # records: what rounding leaves of a cell without any is no count
 NARROWEST = 1e-9  # of the range; cells of one value have no density
 SPIKE = 3.0  # times as dense as both neighbours
 STEEPEST = 500.0  # slopes of densities, in logarithms
@@ -120,15 +121,15 @@ def density_slopes(cuts: Floats, counts: Floats) -> Floats:
     what it gains from end to end, where the density rises, or falls, from neighbour to neighbour.
     The outermost cells, whose other neighbour is unknown, fall off so fast that their mean is
     right, or rise as they begin to. Where nothing is known of a cell the slope is 0: peaks and
-    valleys, empty cells, and spikes far denser than what is around them, over which their
-    neighbours see each other.
+    valleys, cells of less than half a record, whose logarithm would be one of rounding, and
+    spikes far denser than what is around them, over which their neighbours see each other.
 
     >>> density_slopes(np.array([0.0, 1, 2, 3]), np.array([40.0, 20, 10])).round(3).tolist()
     [-0.693, -0.693, -0.738]
     """
     widths = np.diff(cuts)
     slopes = np.zeros(len(counts))
-    shown = np.flatnonzero((counts > 0) & (widths > NARROWEST * (cuts[-1] - cuts[0])))
+    shown = np.flatnonzero((counts >= LEAST_COUNT) & (widths > NARROWEST * (cuts[-1] - cuts[0])))
     heights = counts[shown] / widths[shown]
     around = np.maximum(*_neighbours(heights, 0.0))
     shown = shown[heights <= SPIKE * around]

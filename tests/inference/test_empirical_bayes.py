@@ -75,3 +75,11 @@ def test_of_few_codes_no_prior_is_learnt():
 
 def test_shapes_go_from_a_few_codes_that_hold_all_to_all_alike():
     assert min(SHAPES) < 0.1 < 1 < max(SHAPES)
+
+
+def test_a_spike_tells_nothing_of_what_noise_hides():
+    """The medians of the others are what they would be without it, in a smaller table."""
+    noisy = np.random.default_rng(0).normal(20.0, 30.0, 40)
+    alone = posterior_medians(noisy, 900.0, 30.0)
+    beside = posterior_medians(np.append(noisy, 4000.0), 4900.0, 30.0)
+    np.testing.assert_allclose(beside, np.append(alone, 4000.0), rtol=1e-12)

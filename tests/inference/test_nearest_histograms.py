@@ -159,3 +159,10 @@ def test_peaks_empty_cells_and_spikes_have_no_slope_and_neighbours_look_over_spi
     assert density_slopes(even[:4], np.zeros(3)).tolist() == [0] * 3
     single = np.array([0.0, np.nextafter(0.0, 1.0), 1, 2])  # one real number, and all others
     assert density_slopes(single, np.array([900.0, 20, 10]))[0] == 0
+
+
+def test_what_rounding_leaves_of_an_empty_cell_is_no_count():
+    cuts, counts = np.arange(7.0), np.array([40.0, 0.0, 20.0, 10.0, 0.0, 5.0])
+    residues = np.where(counts > 0, counts, 1e-12)
+    assert density_slopes(cuts, residues).tolist() == density_slopes(cuts, counts).tolist()
+    assert np.abs(density_slopes(cuts, residues)).max() < 10
