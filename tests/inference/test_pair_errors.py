@@ -8,7 +8,7 @@ from whole_tables import over_seeds
 
 from dp_synth.domain import Domain
 from dp_synth.inference import Compression
-from dp_synth.inference.pair_errors import PairErrors, column_weight
+from dp_synth.inference.pair_errors import HEARD, IMPLIED, PairErrors, column_weight
 from dp_synth.inference.pair_selection import MEAN_NOISE, Allocation
 from dp_synth.transcript import Measurement
 
@@ -113,3 +113,16 @@ def test_columns_weigh_by_their_cells_up_to_those_that_are_seen():
     few, codes, numbers = (column_weight(domain, attribute) for attribute in domain)
     assert few < numbers < codes
     assert (codes / few) ** 1.5 == pytest.approx(32)  # cells to the power 2/3
+
+
+@pytest.mark.parametrize(("dependence", "is_kept"), [(400.0, True), (200.0, False)])
+def test_pairs_may_seem_to_lose_a_little_where_they_are_heard(dependence, is_kept):
+    errors, precision = even_errors(2000.0, 10.0), 0.002
+    dependences = dict.fromkeys(PAIRS, dependence)
+    alone = errors.of_columns(dependences, precision)
+    loss = errors.of_pairs(dependences, Allocation.of(DOMAIN, PAIRS, precision)) / alone
+    assert 1 < loss < IMPLIED if is_kept else loss > IMPLIED
+    assert errors.paying(dependences, PAIRS, precision) != PAIRS  # nothing is known of the noise
+    heard = dependence / HEARD
+    assert (errors.paying(dependences, PAIRS, precision, heard * 0.99) == PAIRS) == is_kept
+    assert errors.paying(dependences, PAIRS, precision, heard * 1.01) != PAIRS

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from dp_synth.accounting import ADJACENCIES, Adjacency, Entry, PrivacyBudget
 from dp_synth.accounting.filters import cost
+from dp_synth.domain import Domain
 from dp_synth.mechanisms import parity_sensitivity
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import AIM
+from dp_synth.synthesizers._interactions import MOST_HARM_ALONE, MOST_SHARE, affordable_share
 from dp_synth.synthesizers.clique_tree import CliqueTree
 from dp_synth.transcript import ParityAnswer
 
@@ -104,6 +108,24 @@ def test_where_parities_would_say_nothing_they_are_not_asked() -> None:
         budget = PrivacyBudget(epsilon, 1e-5)
         release = CliqueTree().fit(xor_table(records, [2] * 10, 3), schema, budget, seed=0)
         assert not charges(release, "parities")
+
+
+@pytest.mark.parametrize("records", [1e3, 1e4, 1e5, 1e6])
+def test_parities_beside_columns_alone_cost_them_no_more_than_is_said(records: float) -> None:
+    """What a smaller rest adds to the noise of columns, as total variation, is bounded."""
+    sizes = np.array([2, 5, 20, 20, 60])
+    domain = Domain(tuple("abcde"), tuple(sizes.tolist()))
+    budget = SimpleNamespace(precision_left=0.01)
+
+    def noise(precision: float) -> float:
+        each = precision * sizes ** (2 / 3) / (sizes ** (2 / 3)).sum()
+        return float(np.mean(np.sqrt(2 / np.pi) * sizes / np.sqrt(each)) / records)
+
+    share = affordable_share(domain, [], budget, records)  # type: ignore[arg-type]
+    added = noise(0.01 * (1 - share)) - noise(0.01)
+    assert added <= 1.3 * MOST_HARM_ALONE  # a root is bent: at most by so much below a third
+    assert share == MOST_SHARE or added >= MOST_HARM_ALONE
+    assert (share == MOST_SHARE) == (records > 5e5)
 
 
 def test_a_release_with_parities_is_saved_small_and_read_back(tmp_path) -> None:
