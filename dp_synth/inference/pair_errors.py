@@ -24,7 +24,7 @@ from dp_synth.types import Clique, Floats, Integers
 SEEN_CELLS = 20  # of an ordered attribute: errors are asked for in cells no finer than that
 CAUTION = 2.0  # times its mean square, that noise may have in a score
 EMPTY = 0.35  # of its noise: what is left of it in a cell that holds far less
-HEARD = 0.75  # of the noise of scores: dependences of this mean stand out from it
+DROWNED, HEARD = 0.2, 0.75  # of the noise of scores: means of dependences hardly, clearly heard
 IMPLIED = 1.6  # times the error of columns, that pairs may seem to make where they are heard
 UNSURE = 1.02  # times the error of columns, that likely pairs may make and still be looked for
 LEAST_PART = 0.01  # of what columns share: none gets less, however well it is known
@@ -158,12 +158,12 @@ class PairErrors:
         """Return the pairs if they win more than columns lose by sharing a precision with them.
 
         Else as many of the most dependent as do, of a half, a quarter and so on; else none. What
-        chosen pairs imply of others is not counted, so that they may seem to lose a little where
-        dependences stand out from the ``noise`` of their scores.
+        chosen pairs imply of others is not counted, so that they may seem to lose a little, the
+        more so the more dependences stand out from the ``noise`` of their scores.
         """
         alone = self.of_columns(dependences, precision)
-        if dependences and np.mean(list(dependences.values())) >= HEARD * noise:
-            alone *= IMPLIED
+        heard = float(np.mean(list(dependences.values()))) / noise if dependences else 0.0
+        alone *= np.interp(heard, (DROWNED, HEARD), (1.0, IMPLIED))
         kept = list(pairs)
         while kept:
             allocation = Allocation.of(self.coarse, kept, precision)

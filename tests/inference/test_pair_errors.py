@@ -8,7 +8,7 @@ from whole_tables import over_seeds
 
 from dp_synth.domain import Domain
 from dp_synth.inference import Compression
-from dp_synth.inference.pair_errors import HEARD, IMPLIED, PairErrors, column_weight
+from dp_synth.inference.pair_errors import DROWNED, HEARD, IMPLIED, PairErrors, column_weight
 from dp_synth.inference.pair_selection import MEAN_NOISE, Allocation
 from dp_synth.transcript import Measurement
 
@@ -123,6 +123,7 @@ def test_pairs_may_seem_to_lose_a_little_where_they_are_heard(dependence, is_kep
     loss = errors.of_pairs(dependences, Allocation.of(DOMAIN, PAIRS, precision)) / alone
     assert 1 < loss < IMPLIED if is_kept else loss > IMPLIED
     assert errors.paying(dependences, PAIRS, precision) != PAIRS  # nothing is known of the noise
-    heard = dependence / HEARD
-    assert (errors.paying(dependences, PAIRS, precision, heard * 0.99) == PAIRS) == is_kept
-    assert errors.paying(dependences, PAIRS, precision, heard * 1.01) != PAIRS
+    asked = DROWNED + (HEARD - DROWNED) * (loss - 1) / (IMPLIED - 1)  # times the noise, to be kept
+    noise = dependence / min(asked, HEARD)
+    assert (errors.paying(dependences, PAIRS, precision, noise * 0.99) == PAIRS) == is_kept
+    assert errors.paying(dependences, PAIRS, precision, noise * 1.01) != PAIRS
