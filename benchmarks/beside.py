@@ -1,114 +1,127 @@
-"""What fits give and take in this version, beside those of an earlier one with the same seeds.
+"""Fits of one method beside those of another checkout: the same records, the same seeds.
 
-    python -m benchmarks.beside dpctgan --before CHECKOUT [--table adult] [--set steps=1500]
-        [--epsilon 1] [--delta 1e-5] [--seeds 5]
+    python -m benchmarks.beside CHECKOUT [--table adult_discrete] [--synthesizer aim]
+        [--epsilon 10] [--delta 1e-9] [--seeds 0 1 2 3 4] [--set NAME=VALUE ...]
 
-Distances of columns and pairs, AUC where the table has a label, and CPU seconds: each version's
-mean with its 95 % interval over seeds, and the difference seed by seed, of seconds the ratio.
-Fits of a version run in a process of its own, on one thread.
+Each fit has a process of its own on one thread, and its records in codes; the two take turns. A
+line a seed: CPU seconds of a fit with its calibration, TV of all pairs to the fitted records and
+AUC of LightGBM on held-out ones, of both. Then ratios of seconds and paired differences of scores,
+means with 95 % t-intervals over seeds. ``--set`` is for this checkout alone. Needs the folder that
+DP_SYNTH_DATA names.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 
-from benchmarks.versions import ONE_THREAD, ROOT, lines_by
-from paper.documents import markdown
+from benchmarks.versions import ROOT, taken_by
 
-DECIMALS = {"tv1": 4, "tv2": 4, "auc_logistic": 4, "auc_boosted": 4, "seconds": 1}
-TITLES = {
-    "tv1": "total variation of columns",
-    "tv2": "total variation of pairs",
-    "auc_logistic": "AUC of logistic regression",
-    "auc_boosted": "AUC of gradient boosting",
-    "seconds": "a fit, CPU s",
-}
+SCORES = ("seconds", "tv", "auc")
 
 
-def fit(given: argparse.Namespace, seed: int) -> Mapping[str, float]:
-    """Return what one fit gives, by whichever version this process imports."""
-    import dp_synth as dps
-    from benchmarks.inputs import boosted_auc, numbers_of
+@dataclass(frozen=True)
+class Request:
+    """What a process is asked to fit: a method to the records that lie in a folder."""
 
-    data, budget = dps.datasets.load(given.table), dps.PrivacyBudget(given.epsilon, given.delta)
-    recipe = dps.SYNTHESIZERS[given.synthesizer](**dict(given.set))
-    started = time.process_time()
-    accountant = dps.Accountant(budget, simulate=True)
-    release = recipe.fit(data.train, data.schema, accountant, seed=seed)
-    found = {"seconds": time.process_time() - started}
-    rows = release.sample(len(data.train), seed=seed)
-    for degree in (1, 2):
-        error = dps.metrics.workload_error(data.train, rows, data.schema, degree=degree)
-        found[f"tv{degree}"] = error.value
-    if label := data.schema.label:
-        models = {"logistic": dps.metrics.MODELS["logistic_regression"]}
-        scores = dps.metrics.utility(rows, data.holdout, data.schema, models=models)
-        found["auc_logistic"] = scores["logistic"]["auc"].value
-        tables = (numbers_of(some, data.schema) for some in (rows, data.holdout))
-        found["auc_boosted"] = boosted_auc(*tables, label)
-    return found
+    folder: str
+    synthesizer: str
+    settings: Mapping[str, object]
+    epsilon: float
+    delta: float
+    seed: int
+
+    def answer(self) -> float:
+        """Write rows beside the records and return CPU seconds of the fit, by any version."""
+        import dp_synth as dps
+
+        folder = Path(self.folder)
+        schema = dps.Schema.from_dict(json.loads((folder / "schema.json").read_text()))
+        records = pd.read_pickle(folder / "records.pickle")
+        recipe = dps.SYNTHESIZERS[self.synthesizer](**self.settings)
+        started = time.process_time()
+        accountant = dps.Accountant(dps.PrivacyBudget(self.epsilon, self.delta), simulate=True)
+        release = recipe.fit(records, schema, accountant, seed=self.seed)
+        seconds = time.process_time() - started
+        release.sample(len(records), seed=self.seed).to_pickle(folder / "rows.pickle")
+        return seconds
 
 
-def table(lines: Mapping[str, list[Mapping[str, float]]]) -> str:
-    """Return a row a value: each version's mean, and the difference or the ratio."""
+def measured(
+    versions: Sequence[Path], table: str, seeds: Sequence[int], given: Mapping[str, object]
+) -> pd.DataFrame:
+    """Return the scores of each version's fits, a line a seed and version; 0 is the other."""
+    from benchmarks.inputs import Source, boosted_auc, load, numbers_of
+    from dp_synth.metrics import workload_error
+
+    data = load(Source(table))
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "schema.json").write_text(json.dumps(data.schema.to_dict()))
+        data.train.to_pickle(Path(folder, "records.pickle"))
+        for seed in seeds:
+            for place, version in enumerate(versions):
+                own = {"settings": given["settings"] if version == ROOT else {}}
+                request = json.dumps({**given, **own, "folder": folder, "seed": seed})
+                taken = taken_by(version, "-m", "benchmarks.beside", "--here", request)
+                rows = pd.read_pickle(Path(folder, "rows.pickle"))
+                scores = {
+                    "seconds": float(taken.lines[-1]),
+                    "tv": workload_error(data.train, rows, data.schema).value,
+                }
+                if data.schema.label and len(data.holdout):
+                    coded = (numbers_of(one, data.schema) for one in (rows, data.holdout))
+                    scores["auc"] = boosted_auc(*coded, data.schema.label)
+                lines.append({"seed": seed, "version": place, **scores})
+                print(*(f"{name} {value:.4g}" for name, value in lines[-1].items()), flush=True)
+    return pd.DataFrame(lines)
+
+
+def compared(found: pd.DataFrame) -> list[str]:
+    """Return a line for each score: both means, and the ratio or the paired difference."""
     from dp_synth.records import Spread
 
-    rows = []
-    for name, decimals in DECIMALS.items():
-        if name not in lines["now"][0]:
+    said = []
+    for score in SCORES:
+        if score not in found:
             continue
-        values = {version: np.array([one[name] for one in own]) for version, own in lines.items()}
-        row = [TITLES[name], *(Spread.of(each).shown(decimals) for each in values.values())]
-        if "before" in values:
-            if name == "seconds":
-                row.append(Spread.of(values["now"] / values["before"]).shown(3))
-            else:
-                row.append(Spread.of(values["now"] - values["before"]).shown(decimals, sign=True))
-        rows.append(row)
-    head = ["", *lines, *(["difference or ratio"] if "before" in lines else [])]
-    return markdown(head, rows)
-
-
-def setting(text: str) -> tuple[str, object]:
-    """Return a field and its value, which is JSON or a text."""
-    name, _, value = text.partition("=")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+        by_seed = found.pivot_table(index="seed", columns="version", values=score)
+        other, ours = by_seed[0].to_numpy(), by_seed[1].to_numpy()
+        means = f"{score:8} {other.mean():.4f} -> {ours.mean():.4f}"
+        if score == "seconds":
+            said.append(f"{means}   ratio {Spread.of(ours / other).shown(3)}")
+        else:
+            said.append(f"{means}   difference {Spread.of(ours - other).shown(4, sign=True)}")
+    return said
 
 
 def main() -> None:
-    """Fit with each version, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("synthesizer")
-    parser.add_argument("--before", type=Path, help="a checkout of an earlier version")
-    parser.add_argument("--table", default="adult")
-    parser.add_argument("--set", action="append", type=setting, default=[], metavar="FIELD=VALUE")
-    parser.add_argument("--epsilon", type=float, default=1.0)
-    parser.add_argument("--delta", type=float, default=1e-5)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.here:
-        for seed in range(given.seeds):
-            print(json.dumps(fit(given, seed)), flush=True)
+    """Print a line a fit, then the comparison."""
+    if sys.argv[1:2] == ["--here"]:
+        print(Request(**json.loads(sys.argv[2])).answer(), flush=True)
         return
-    told = [given.synthesizer, "--here"]
-    told += [f"--{name}={getattr(given, name)}" for name in ("table", "epsilon", "delta", "seeds")]
-    told += [f"--set={name}={json.dumps(value)}" for name, value in given.set]
-    versions = ({"before": given.before} if given.before else {}) | {"now": ROOT}
-    lines = {
-        version: [json.loads(x) for x in lines_by(place, "benchmarks.beside", *told, **ONE_THREAD)]
-        for version, place in versions.items()
-    }
-    print(table(lines))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("checkout", type=Path, help="such as an older one")
+    parser.add_argument("--table", default="adult_discrete")
+    parser.add_argument("--synthesizer", default="aim")
+    parser.add_argument("--epsilon", type=float, default=10.0)
+    parser.add_argument("--delta", type=float, default=1e-9)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    told = vars(parser.parse_args())
+    settings = {name: json.loads(value) for name, value in (s.split("=", 1) for s in told["set"])}
+    given = {name: told[name] for name in ("synthesizer", "epsilon", "delta")}
+    versions = [told["checkout"].resolve(), ROOT]
+    found = measured(versions, told["table"], told["seeds"], given | {"settings": settings})
+    print(*compared(found), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
 """All synthesizers on real tables: what rows are worth, what fits take, as tables grow, networks.
 
-    python -m benchmarks.synthesizers [adult] [never_worse] [nist] [scaling] [deep_adult] [--resume]
+    python -m benchmarks.synthesizers [adult] [nist] [scaling] [deep_adult] [--resume]
 
 Writes one line a fit to a file of each part's name and prints the tables that are drawn from them
 (``tables.py``): means with 95 % t-intervals over seeds. TV is the mean total variation of all
 pairs, wide ordinal columns cut at the fitted records' 20-quantiles; AUC is that of LightGBM (200
 trees) trained on synthetic codes and tested on held-out records.
 
-**adult**: every method on coded Adult. **never_worse**: two of them beside independent columns on
-six tables. **nist**: 1000 x (1 - TV of all 45 pairs) of ten demographic features, age cut into its
-20 quantile bins, on all records of nist_ma2019 at epsilon 1, and what bounds it: MST as published
-at an epsilon of 10,000, and the records themselves drawn with replacement. **scaling**: coded Adult
-with its records repeated, copies of it side by side, each in an order of its own, and two tables
-that are wide by themselves; a process that is not done in ten minutes is a line that says so.
-**deep_adult**: the networks at delta 1e-5, and what a critic's step costs beside the same step
-without privacy; needs the extra `deep`. Needs the folder that DP_SYNTH_DATA names.
+**adult**: every method on coded Adult. **nist**: 1000 x (1 - TV of all 45 pairs) of ten demographic
+features, age cut into its 20 quantile bins, on all records of nist_ma2019 at epsilon 1, and what
+bounds it: MST as published at an epsilon of 10,000, and the records themselves drawn with
+replacement. **scaling**: coded Adult with its records repeated, copies of it side by side, each in
+an order of its own, and two tables that are wide by themselves; a process that is not done in ten
+minutes is a line that says so. **deep_adult**: the networks at delta 1e-5, and what a critic's step
+costs beside the same step without privacy; needs the extra `deep`. Needs the folder that
+DP_SYNTH_DATA names. More tables, and whether any is worse off: ``experiments/many-tables``.
 """
 
 from __future__ import annotations
@@ -46,15 +46,6 @@ PLAIN: Sequence[Method] = [(name, {}) for name in ("independent", "mst", "clique
 MANY_ROWS = 1_000_000
 SAMPLED_OFTEN = ("mst", "clique_tree")  # at epsilon 1
 CODED, RAW, NIST = Source("adult_discrete"), Source("adult_raw"), Source("nist_ma2019", whole=True)
-SIX_TABLES = (
-    "adult_discrete",
-    "nist_ma2019",
-    "bank_marketing",
-    "credit_default_taiwan",
-    "german_credit",
-    "nltcs",
-)
-FLOOR_EPSILONS = (0.1, 1.0, 10.0)
 GROWING = (
     *(Source("adult_discrete", times=times) for times in (1, 10, 100)),
     *(Source("adult_discrete", columns=columns) for columns in (10, 25, 50, 100, 200)),
@@ -81,12 +72,6 @@ def adult(seeds: int) -> Iterator[Fits]:
     yield Fits(CODED, METHODS, others, range(seeds), classified=True, baselines=True)
     yield Fits(CODED, rest, [1.0], range(seeds), classified=True)
     yield Fits(CODED, often, [1.0], range(seeds), classified=True, many_rows=MANY_ROWS)
-
-
-def never_worse(seeds: int) -> Iterator[Fits]:
-    """Yield the same seeds for independent columns and for those that must not fall below."""
-    for table in SIX_TABLES:
-        yield Fits(Source(table), PLAIN, FLOOR_EPSILONS, range(seeds))
 
 
 def nist(seeds: int) -> Iterator[Fits]:
@@ -158,7 +143,6 @@ def _milliseconds(step: Callable[[], None]) -> float:
 
 PARTS = {
     "adult": adult,
-    "never_worse": never_worse,
     "nist": nist,
     "scaling": scaling,
     "deep_adult": networks,

@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 
 from experiments.audit_tightness import tables as audit_tables
+from experiments.many_tables import run as many_tables
 from experiments.pate_protocol import tables as pate_tables
 from experiments.what_leaks_buy import run as what_leaks_buy
 
@@ -26,7 +27,6 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("docs/synthesizers.md", "docs/auditing.md", "README.md")
 NOISELESS = 1e4  # an epsilon at which noise no longer shows
 K_MARGINAL = 1000.0  # the score of a perfect match
-SLACK = 0.005  # by which no synthesizer may fall below independent columns
 METHODS = (
     "independent",
     "mst",
@@ -101,24 +101,6 @@ def bounds(results: Results) -> str:
     return markdown(["synthesizer", "epsilon", "what", "bound", "measured", "holds"], rows)
 
 
-def never_worse(results: Results) -> str:
-    """Return TV on six tables, and how far above that of independent columns it is."""
-    head = ["table", "epsilon", "independent", "mst", "mst - independent"]
-    head += ["clique_tree", "clique_tree - independent"]
-    rows = []
-    tables = dict.fromkeys(str(record["table"]) for record in results.records)
-    for table in tables:
-        for epsilon in (0.1, 1.0, 10.0):
-            row = [table, f"{epsilon:g}", results.shown(table, "independent", epsilon, "tv", 4)]
-            for method in ("mst", "clique_tree"):
-                row.append(results.shown(table, method, epsilon, "tv", 4))
-                away = results.difference(table, (method, "independent"), epsilon)
-                worse = away is not None and away.mean > SLACK
-                row.append("-" if away is None else away.shown(4, sign=True) + " (worse)" * worse)
-            rows.append(row)
-    return markdown(head, rows)
-
-
 NIST_ROWS = (
     ("independent without noise", 0.0),
     ("independent", 1.0),
@@ -186,7 +168,6 @@ DRAWN: Mapping[str, tuple[str, Callable[[Results], str]]] = {  # file of results
     "adult": ("adult", adult),
     "bounds": ("adult", bounds),
     "readme": ("adult", readme),
-    "never worse": ("never_worse", never_worse),
     "nist": ("nist", nist),
     "scaling": ("scaling", scaling),
 }
@@ -201,6 +182,7 @@ def draw(name: str, folder: Path) -> str:
         **pate_tables.DRAWN,
         **audit_tables.DRAWN,
         **what_leaks_buy.DRAWN,
+        "never worse": lambda _: many_tables.difference_table(many_tables.records()),
     }
     if name in elsewhere:
         return elsewhere[name](folder)

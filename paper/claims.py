@@ -60,10 +60,6 @@ def _attacks_below(numbers: Names) -> bool:
 
 CLAIMS = (
     Claim("has the least error of the methods here", _least_error),
-    Claim(
-        "its TV was never above that of independent columns",
-        lambda n: _value(n, "clique_tree_least_gain") > 0 and _value(n, "mst_least_gain") > 0,
-    ),
     Claim("has a larger error than the clique tree", _networks_behind),
     Claim(
         "although its delta is larger",

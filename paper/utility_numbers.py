@@ -7,10 +7,12 @@ from itertools import product
 
 import numpy as np
 
+from experiments.many_tables import run as many_tables
+
 from paper.number import Number
 from paper.records import RESULTS, Record, chosen, lines, number_of
 
-ADULT, WORSE = f"{RESULTS}/adult.jsonl", f"{RESULTS}/never_worse.jsonl"
+ADULT, TABLES = f"{RESULTS}/adult.jsonl", "experiments/many-tables/records.jsonl"
 NIST, SCALING = f"{RESULTS}/nist.jsonl", f"{RESULTS}/scaling.jsonl"
 NETWORKS = f"{RESULTS}/deep_adult.jsonl"
 K_MARGINAL = 1000.0  # the score of a perfect match
@@ -90,34 +92,22 @@ def _setting() -> Iterator[tuple[str, Number]]:
     yield "clique_tree_faster_than_aim", Number(float(faster), 1, ADULT, said)
 
 
-def _paired(name: str, table: str, epsilon: float, methods: tuple[str, str]) -> list[float]:
-    """Return by how much the first method's TV is below the second's, seed by seed."""
-    by_seed = [
-        {line["seed"]: number_of(line, "tv") for line in _of(name, table, epsilon, method)}
-        for method in methods
-    ]
-    return [by_seed[1][seed] - by_seed[0][seed] for seed in by_seed[0].keys() & by_seed[1].keys()]
-
-
-def _of(name: str, table: str, epsilon: float, method: str) -> list[Record]:
-    return chosen(name, table=table, epsilon=epsilon, synthesizer=method, settings={})
-
-
 def _never_worse() -> Iterator[tuple[str, Number]]:
-    tables = sorted({str(line["table"]) for line in lines(WORSE)})
-    epsilons = sorted({number_of(line, "epsilon") for line in lines(WORSE)})
-    yield "worse_tables", Number(len(tables), 0, WORSE, "different tables")
-    yield "worse_epsilons", Number(len(epsilons), 0, WORSE, "different epsilons")
-    yield "worse_epsilon_least", Number(epsilons[0], 1, WORSE, "least epsilon")
-    yield "worse_epsilon_most", Number(epsilons[-1], 0, WORSE, "largest epsilon")
+    tables = {str(line["dataset"]) for line in lines(TABLES)}
+    epsilons = sorted({number_of(line, "epsilon") for line in lines(TABLES) if line["epsilon"]})
+    yield "many_tables", Number(len(tables), 0, TABLES, "different tables")
+    yield "many_epsilons", Number(len(epsilons), 0, TABLES, "different epsilons")
+    yield "many_epsilon_least", Number(epsilons[0], 1, TABLES, "least epsilon")
+    yield "many_epsilon_most", Number(epsilons[-1], 0, TABLES, "largest epsilon")
+    found = many_tables.records()
     for method in ("mst", "clique_tree"):
-        gains = {
-            (table, epsilon): _paired(WORSE, table, epsilon, (method, "independent"))
-            for table, epsilon in product(tables, epsilons)
-        }
-        least = min(gains, key=lambda key: float(np.mean(gains[key])))
-        said = f"TV of independent less TV of {method}, paired; the least: {least[0]}, {least[1]:g}"
-        yield f"{method}_least_gain", Number.over_seeds(gains[least], 4, WORSE, said)
+        comparisons = many_tables.compared_with_columns(found, method)
+        worse = sum(map(many_tables.is_worse, comparisons))
+        said = f"comparisons of {method} with independent, by table and epsilon"
+        yield f"{method}_compared", Number(len(comparisons), 0, TABLES, said)
+        yield f"{method}_worse", Number(worse, 0, TABLES, f"{said}, whose interval is above 0")
+        better = sum(one.high is not None and one.high < 0 for one in comparisons)
+        yield f"{method}_better", Number(better, 0, TABLES, f"{said}, whose interval is below 0")
 
 
 def _nist() -> Iterator[tuple[str, Number]]:
