@@ -1,0 +1,283 @@
+"""What a model leaves out of pairs of columns, told by the noisy distances that its fit paid for.
+
+Let ``I`` be the product of two columns of a table, ``T`` their joint distribution and ``M`` that
+of a model which has the columns right. A statistic with influence function phi misses
+``sum (T - M) phi`` in first order, of which the columns' own part is 0: what is left is the part of
+phi that is an interaction of the two, phi_ab. With relative deviations ``r = (T - M) / I``, their
+mean square ``inertia = E_I[r^2]`` and by Cauchy and Schwarz
+
+    (sum (T - M) phi_ab)^2  =  alignment * inertia * Var_I(phi_ab),      alignment in [0, 1].
+
+- **Inertia.** The fit was told a noisy distance ``|T - I|_1`` of every pair. For a model of highest
+  entropy divergences add up, D(T | I) = D(T | M) + D(M | I) (Csiszar 1975, theorem 3.2), and near
+  independence they are half the inertias: that of T - M is what the distance leaves beside M. A
+  distance becomes an inertia by the ratio of the two that measured pairs have.
+- **Alignment.** What a direction u(a) v(b) has of the inertia of pairs that were measured, on the
+  side of either column: the structure of a column is much the same beside its partners.
+
+Both are estimates, not bounds: intervals that rest on them are called not certified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from dp_synth.inference import Model
+from dp_synth.inference.pair_selection import MEAN_NOISE
+from dp_synth.transcript import Answer, ChoiceAnswer, MarginalAnswer, ScoresAnswer
+from dp_synth.types import Clique, Codes, Floats
+from dp_synth.validation_bounds import DISTANCES
+
+NORMAL_RATIO = np.pi / 2  # of an inertia to the squared mean size, were deviations normal
+LEAST_LEFT = 0.1  # of a pair's inertia: so much is taken to be left, however near the model seems
+LEAST_ALIGNMENT = 0.02
+OF_TRIPLES = 0.5  # of the mean inertia of its pairs, that three columns may have beyond them
+FOUND = ("bins", "categories")  # parts whose answers are over codes that are no longer there
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a model may leave out of a statistic: a variance, and what is not covered by it."""
+
+    variance: float
+    not_covered: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Misfit:
+    """Inertias that a model leaves out of pairs, and how they are directed.
+
+    ``distances`` are L1 distances of pairs from the product of their columns, in parts of all
+    records, with their squares' noise taken off and shrunk; empty where no fit asked for them.
+    ``measured`` are the groups of codes over which pairs were measured.
+    """
+
+    model: Model
+    squares: Mapping[Clique, float]
+    measured: Mapping[Clique, Mapping[str, Codes]]
+    of_model: bool = False  # whether distances are from the model itself, not from its columns
+    ceiling: float | None = None  # of squared distances from the model where none was asked
+    _pairs: dict[Clique, Floats] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, model: Model, answers: Sequence[Answer]) -> Misfit:
+        """Return what the answers of a fit say of its model."""
+        measured: dict[Clique, Mapping[str, Codes]] = {}
+        for answer in answers:
+            if isinstance(answer, MarginalAnswer) and answer.part not in FOUND:
+                for pair in combinations(answer.clique, 2):
+                    measured.setdefault(_ordered(model, pair), answer.groups)
+        scores = [answer for answer in answers if isinstance(answer, ScoresAnswer)]
+        paid = [answer for answer in scores if answer.part == DISTANCES]
+        if paid:
+            squares = _squares(model, paid[-1], np.zeros(len(paid[-1].cliques)))
+            return cls(model, squares, measured, of_model=True)
+        pairs = [a for a in scores if all(len(clique) == 2 for clique in a.cliques)]
+        if pairs:
+            return cls(model, _squares(model, pairs[0], _noise_of(answers, pairs[0])), measured)
+        return cls(model, {}, measured, ceiling=_last_noise(model, answers))
+
+    def left(self, columns: Sequence[str], codes: Codes, weights: Floats, phi: Floats) -> Left:
+        """Return what may be left out of a statistic with influence function ``phi``.
+
+        ``codes`` has shape (cells, columns), ``weights`` are the cells' probabilities.
+        """
+        if len(columns) < 2:
+            return Left(0.0)
+        rest = phi - float(weights @ phi)
+        for axis in range(len(columns)):
+            rest = rest - _mean_of(codes[:, [axis]], weights, rest)
+        total, unknown = 0.0, list[str]()
+        inertias = []
+        for i, j in combinations(range(len(columns)), 2):
+            part = _mean_of(codes[:, [i, j]], weights, rest)
+            rest = rest - part
+            found = self._of_pair((columns[i], columns[j]), codes[:, [i, j]], weights, part)
+            if found is None:
+                unknown.append(f"{columns[i]} and {columns[j]}")
+                continue
+            total += found
+            inertias.append(self.inertia(_ordered(self.model, (columns[i], columns[j]))))
+        said = f"no distance of {', '.join(unknown)} was measured" if unknown else ""
+        if len(columns) > 2:
+            total += OF_TRIPLES * float(np.mean(inertias or [0.0])) * float(weights @ rest**2)
+            triple = "three columns" if len(columns) == 3 else f"{len(columns)} columns"
+            said = f"{said}; " if said else ""
+            said += f"{triple} of which no more than pairs were looked at"
+        return Left(total, said)
+
+    def _of_pair(
+        self, pair: Clique, codes: Codes, weights: Floats, part: Floats
+    ) -> float | None:
+        """Return the variance that a pair's interaction may miss; None where nothing is known."""
+        key = _ordered(self.model, pair)
+        if key in self.measured:
+            groups = self.measured[key]
+            coarse = np.column_stack(
+                [groups[a][codes[:, k]] if a in groups else codes[:, k] for k, a in enumerate(pair)]
+            )
+            part = part - _mean_of(coarse, weights, part)
+            if not np.any(np.abs(part) > 1e-12):
+                return 0.0
+            inertia = self.inertia(key)  # inside of groups nothing of it was measured
+        elif key in self.squares or self.ceiling is not None:
+            inertia = self.left_inertia(key)
+        else:
+            return None
+        variance = float(weights @ part**2)
+        aligned = max(LEAST_ALIGNMENT, self._alignment(pair, codes, weights, part))
+        return aligned * inertia * variance
+
+    def inertia(self, pair: Clique) -> float:
+        """Return the inertia that a pair is taken to have."""
+        known = self.squares.get(pair)
+        if known is None:
+            known = float(np.mean(list(self.squares.values()))) if self.squares else 0.0
+        if self.of_model or not self.squares:
+            return self._ratio * (known + (self.ceiling or 0.0)) + self._of_model(pair)[1]
+        return self._ratio * known
+
+    def left_inertia(self, pair: Clique) -> float:
+        """Return the inertia that the model leaves out of a pair that was not measured."""
+        if self.ceiling is not None:
+            return self._ratio * self.ceiling
+        known = self.squares[pair]
+        if self.of_model:
+            return self._ratio * known
+        return self._ratio * max(known - self._of_model(pair)[0] ** 2, LEAST_LEFT * known)
+
+    def _of_model(self, pair: Clique) -> tuple[float, float]:
+        """Return the model's own L1 distance of a pair from its columns, and its inertia."""
+        table = self._table(pair)
+        apart = np.outer(table.sum(axis=1), table.sum(axis=0))
+        away = table - apart
+        inertia = np.divide(away**2, apart, out=np.zeros_like(away), where=apart > 0)
+        return float(np.abs(away).sum()), float(inertia.sum())
+
+    def _table(self, pair: Clique) -> Floats:
+        if pair not in self._pairs:
+            counts = np.maximum(self.model.marginal(pair), 0.0)
+            self._pairs[pair] = counts / max(float(counts.sum()), 1e-300)
+        return self._pairs[pair]
+
+    @cached_property
+    def _ratio(self) -> float:
+        """The inertia of pairs over their squared L1 distance, as measured pairs have it."""
+        found = [self._of_model(pair) for pair in self.measured]
+        ratios = [inertia / distance**2 for distance, inertia in found if distance > 1e-6]
+        return max(NORMAL_RATIO, float(np.median(ratios))) if ratios else float(NORMAL_RATIO)
+
+    def _alignment(self, pair: Clique, codes: Codes, weights: Floats, part: Floats) -> float:
+        """Return the share of an inertia that lies in the direction of a pair's interaction."""
+        shape = tuple(self.model.domain.size(a) for a in pair)
+        sums, masses = np.zeros(shape), np.zeros(shape)
+        np.add.at(sums, (codes[:, 0], codes[:, 1]), weights * part)
+        np.add.at(masses, (codes[:, 0], codes[:, 1]), weights)
+        first, second = masses.sum(axis=1), masses.sum(axis=0)
+        apart = np.sqrt(np.outer(first, second))
+        scaled = np.divide(sums, apart, out=np.zeros(shape), where=apart > 0)
+        left, sizes, right = np.linalg.svd(scaled, full_matrices=False)
+        shares = sizes**2 / max(float((sizes**2).sum()), 1e-300)
+        found = 0.0
+        for k in np.flatnonzero(shares > 0.01):
+            sides = self._side(pair[0], left[:, k]), self._side(pair[1], right[k])
+            found += float(shares[k]) * sides[0] * sides[1]
+        return found
+
+    def _side(self, attribute: str, direction: Floats) -> float:
+        """Return the part of the inertia of a column's measured pairs along a direction.
+
+        ``direction`` has unit length over the square roots of the column's probabilities.
+        """
+        parts, wholes = 0.0, 0.0
+        for pair in self.measured:
+            if attribute not in pair:
+                continue
+            table = self._table(pair)
+            table = table if pair[0] == attribute else table.T
+            apart = np.outer(table.sum(axis=1), table.sum(axis=0))
+            root = np.sqrt(apart)
+            scaled = np.divide(table - apart, root, out=np.zeros_like(apart), where=root > 0)
+            parts += float(((direction @ scaled) ** 2).sum())
+            wholes += float((scaled**2).sum())
+        return parts / wholes if wholes > 0 else 1.0
+
+
+def _ordered(model: Model, pair: Sequence[str]) -> Clique:
+    first, second = sorted(pair, key=model.domain.axis)
+    return (first, second)
+
+
+def _mean_of(codes: Codes, weights: Floats, values: Floats) -> Floats:
+    """Return for each cell the mean of values over the cells that agree in ``codes``."""
+    sizes = codes.max(axis=0, initial=0).astype(np.int64) + 1
+    cells = codes[:, 0].astype(np.int64)
+    for axis in range(1, codes.shape[1]):
+        cells = cells * sizes[axis] + codes[:, axis]
+    sums, masses = np.bincount(cells, weights * values), np.bincount(cells, weights)
+    means = np.divide(sums, masses, out=np.zeros_like(sums), where=masses > 0)
+    return np.asarray(means[cells])
+
+
+def _squares(model: Model, answer: ScoresAnswer, noise: Floats) -> dict[Clique, float]:
+    """Return squared distances in parts of the records, less noise and chance, shrunk.
+
+    Squares of what stands out of noise; the rest is drawn to the mean by the part of its variance
+    that is noise (James & Stein 1961).
+    """
+    total = max(model.total, 1.0)
+    chances = np.array([_chance(model, clique, answer.groups) for clique in answer.cliques])
+    found = np.square(np.maximum(answer.values, 0.0)) - chances**2 - noise - answer.stddev**2
+    spread = 4 * np.square(answer.values) * answer.stddev**2 + 2 * answer.stddev**4
+    middle = max(float(np.mean(found)), 0.0)
+    signal = max(float(np.var(found) - np.mean(spread)), 0.0)
+    kept = signal / (signal + spread) if signal else np.zeros_like(spread)
+    squares = np.maximum(middle + kept * (found - middle), 0.0)
+    least = np.maximum(squares, answer.stddev**2 / 4)  # what noise of that size could hide
+    return {
+        _ordered(model, clique): float(square) / total**2
+        for clique, square in zip(answer.cliques, least, strict=True)
+    }
+
+
+def _chance(model: Model, clique: Clique, groups: Mapping[str, Codes]) -> float:
+    """Return the mean L1 distance of a sample of independent columns from its expectation."""
+    roots = 1.0
+    for attribute in clique:
+        counts = np.maximum(model.marginal((attribute,)), 0.0)
+        if attribute in groups:
+            counts = np.bincount(groups[attribute], weights=counts)
+        roots *= float(np.sqrt(counts / max(float(counts.sum()), 1e-300)).sum())
+    return float(MEAN_NOISE * np.sqrt(max(model.total, 0.0)) * roots)
+
+
+def _noise_of(answers: Sequence[Answer], scores: ScoresAnswer) -> Floats:
+    """Return the mean square that noise of the columns adds to each distance from them."""
+    noise: dict[str, float] = {}
+    for answer in answers:
+        if isinstance(answer, MarginalAnswer) and len(answer.clique) == 1:
+            name, size = answer.clique[0], answer.values.size
+            groups = scores.groups.get(name)
+            coarse = size if groups is None else int(groups.max()) + 1
+            if answer.part not in FOUND and name not in noise:
+                noise[name] = MEAN_NOISE**2 * size * coarse * answer.stddev**2
+    return np.array([sum(noise.get(a, 0.0) for a in clique) for clique in scores.cliques])
+
+
+def _last_noise(model: Model, answers: Sequence[Answer]) -> float | None:
+    """Return the squared L1 noise of the last chosen marginal, in parts of the records.
+
+    Where marginals are chosen round by round by their distance from the model less what noise
+    would add (AIM), none of those left is much further off. None where nothing was chosen.
+    """
+    chosen = [a for a in answers if isinstance(a, ChoiceAnswer)]
+    last = [a for a in answers if isinstance(a, MarginalAnswer) and len(a.clique) > 1]
+    if not chosen or not last:
+        return None
+    noise = MEAN_NOISE * last[-1].stddev * last[-1].values.size
+    return float(min(noise / max(model.total, 1.0), 1.0)) ** 2
