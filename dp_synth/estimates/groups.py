@@ -271,32 +271,39 @@ def _part(schema: Schema, evidence: Evidence) -> Part:
     if isinstance(column, (DiscreteColumn, IdColumn)):
         return Part(evidence.weights, None)
     intervals = Intervals.of(column, evidence)
-    if intervals.are_lone.any():
+    lone = intervals.are_lone
+    # A range that ends where a cell begins has one number of that cell.
+    at_end = lone & np.isin(intervals.begins, intervals.ends)
+    if (lone & ~at_end).any():
         raise InputError(
             f"column {column.name!r}: holds real numbers, of which one alone has no share; "
-            "give a range (low, high)"
+            "give a range of them"
         )
-    return Part(evidence.weights, intervals)
+    weights = evidence.weights.copy()
+    weights[intervals.cells[at_end]] = 0.0
+    return Part(weights, intervals.picked(np.flatnonzero(~at_end)))
+
+
+def has_numbers(schema: Schema, name: str) -> bool:
+    """Return whether a column has numbers: an ordinal one has those that its categories write."""
+    column = schema.column(attribute_of(schema, name))
+    if isinstance(column, DiscreteColumn):
+        return column.type == "ordinal" and not np.isnan(numbers_of(column.texts)).all()
+    return not isinstance(column, IdColumn)
 
 
 def column_of_numbers(schema: Schema, name: str) -> DiscreteColumn | Line:
-    """Return the column of that name; InputError where there is none, or none of numbers.
-
-    An ordinal column has those that its categories write.
-    """
+    """Return the column of that name; InputError where there is none, or none of numbers."""
     column = schema.column(attribute_of(schema, name))
-    if isinstance(column, (NumericColumn, DatetimeColumn)):
-        return column
-    if isinstance(column, DiscreteColumn):
-        if column.type == "ordinal" and not np.isnan(numbers_of(column.texts)).all():
-            return column
+    if isinstance(column, IdColumn):
+        raise InputError(f"column {name!r} has no numbers: it is an identifier")
+    if not has_numbers(schema, name):
         raise InputError(
-            f"column {name!r} has no numbers: it is {column.type}; ask for the share of a "
-            f"category, as in 'share {name}={[*column.texts, *column.missing][0]}'"
+            f"column {name!r} has no numbers: it is {column.type}; ask for the share of a category"
         )
-    raise InputError(f"column {name!r} has no numbers: it is an identifier")
+    return column
 
 
-def possible_codes(column: DiscreteColumn | Line) -> int:
+def ordinary_codes(column: DiscreteColumn | Line) -> int:
     """Return how many codes a column has before those of its missing marks."""
     return column.size - len(column.missing)
