@@ -1,6 +1,6 @@
 """From noisy marginals to a distribution: post-processing, all of it."""
 
-from dp_synth.inference.estimation import combine, estimate
+from dp_synth.inference.estimation import Refits, combine, estimate
 from dp_synth.inference.expanded_model import RefinedModel
 from dp_synth.inference.graphical_model import JunctionTreeModel
 from dp_synth.inference.histograms import estimate_total, project_to_simplex
@@ -17,6 +17,7 @@ __all__ = [
     "MixtureModel",
     "Model",
     "RefinedModel",
+    "Refits",
     "cautious_histogram",
     "combine",
     "estimate",

@@ -7,16 +7,19 @@ an estimation is the Hessian of measured marginals under independence.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from dp_synth.domain import Domain
 from dp_synth.types import Clique, Floats, Integers
 
 Loss = Callable[[Floats], tuple[float, Floats]]
 Linear = Callable[[Floats], Floats]
+Until = Callable[[Floats, Floats], bool]
 
 MEMORY = 40  # steps that are remembered
 STALL = 20  # iterations: when these gain less than was asked for, the rest will too
@@ -41,20 +44,115 @@ class _Step:
     curvature: float  # move @ bend
 
 
+class Memory(Protocol):
+    """Steps that were taken, the last of them remembered, and where they suggest to go."""
+
+    def __len__(self) -> int: ...
+
+    def append(self, step: _Step) -> None:
+        """Remember a step; the oldest is forgotten where they are too many."""
+
+    def clear(self) -> None:
+        """Forget all steps."""
+
+    def direction(self, gradient: Floats, inverse_curvature: Linear) -> Floats:
+        """Return the step that remembered ones suggest."""
+
+
+class _Recent(deque[_Step]):
+    """The last `MEMORY` steps."""
+
+    def __init__(self) -> None:
+        super().__init__(maxlen=MEMORY)
+
+    def direction(self, gradient: Floats, inverse_curvature: Linear) -> Floats:
+        """Return the step that remembered ones suggest, by the two loops over them."""
+        rest, steps, parts = gradient.copy(), list(self), list[float]()
+        for step in reversed(steps):
+            parts.append(float(step.move @ rest) / step.curvature)
+            rest -= parts[-1] * step.bend
+        rest = inverse_curvature(rest)
+        if steps:
+            last = steps[-1]
+            rest *= last.curvature / float(last.bend @ inverse_curvature(last.bend))
+        for step, part in zip(steps, reversed(parts), strict=True):
+            rest += (part - float(step.bend @ rest) / step.curvature) * step.move
+        return -rest
+
+
+class Lasting:
+    """The last of many steps, shared by losses that bend alike: the two loops as matrix products.
+
+    With moves S and bends Y in lines, oldest first, and R the upper triangle of S Y', the first
+    loop solves R a = S g, and the second R' c = D a - Y r, where D is the diagonal of R (Byrd,
+    Nocedal & Schnabel 1994, sect. 2).
+    """
+
+    def __init__(self, most: int, size: int) -> None:
+        self._moves, self._bends = np.empty((most, size)), np.empty((most, size))
+        self._products = np.empty((most, most))
+        self._order: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def append(self, step: _Step) -> None:
+        """Remember a step in the place of the oldest, where all places are taken."""
+        full = len(self._order) == len(self._moves)
+        place = self._order.pop(0) if full else len(self._order)
+        self._order.append(place)
+        self._moves[place], self._bends[place] = step.move, step.bend
+        held = len(self._order)
+        self._products[:held, place] = self._moves[:held] @ step.bend
+        self._products[place, :held] = self._bends[:held] @ step.move
+
+    def clear(self) -> None:
+        """Forget all steps."""
+        self._order.clear()
+
+    def direction(self, gradient: Floats, inverse_curvature: Linear) -> Floats:
+        """Return the step that remembered ones suggest."""
+        if not self._order:
+            return -inverse_curvature(gradient)
+        held, order = len(self._order), np.array(self._order)
+        moves, bends = self._moves[:held], self._bends[:held]
+        triangle = np.triu(self._products[np.ix_(order, order)])
+        parts = np.empty(held)
+        parts[order] = solve_triangular(triangle, (moves @ gradient)[order], check_finite=False)
+        last = bends[order[-1]]
+        rest = inverse_curvature(gradient - parts @ bends)
+        rest *= triangle[-1, -1] / float(last @ inverse_curvature(last))
+        wanted = np.diagonal(triangle) * parts[order] - (bends @ rest)[order]
+        back = np.empty(held)
+        back[order] = solve_triangular(triangle, wanted, trans="T", check_finite=False)
+        return -(rest + back @ moves)
+
+
 def minimise(
-    loss: Loss, start: Floats, inverse_curvature: Linear, *, iterations: int, gain: float
+    loss: Loss,
+    start: Floats,
+    inverse_curvature: Linear,
+    *,
+    iterations: int,
+    gain: float,
+    memory: Memory | None = None,
+    until: Until | None = None,
 ) -> Floats:
     """Return the place that L-BFGS reaches, where it gains less than ``gain`` any more.
 
     ``loss`` returns a value and its gradient. ``inverse_curvature`` is a guess of the inverse
     Hessian, positive definite, in place of the identity that L-BFGS begins with, and scaled like
-    it to the last step (Nocedal & Wright 2006, Algorithm 7.4 and eq. 7.20).
+    it to the last step (Nocedal & Wright 2006, Algorithm 7.4 and eq. 7.20). Steps are remembered
+    in ``memory``, which may hold those of losses that bend alike; ``until``, given a place and its
+    gradient, says that it is good enough.
     """
     here = _Point(start, *loss(start))
-    memory: deque[_Step] = deque(maxlen=MEMORY)
+    memory = _Recent() if memory is None else memory
     losses = [here.loss]
     for _ in range(iterations):
-        found = _search(loss, here, _direction(here.gradient, memory, inverse_curvature))
+        if until is not None and until(here.place, here.gradient):
+            break
+        found = _search(loss, here, memory.direction(here.gradient, inverse_curvature))
         if found is None and memory:
             memory.clear()
             found = _search(loss, here, -inverse_curvature(here.gradient))
@@ -69,21 +167,6 @@ def minimise(
         if len(losses) > STALL and losses[-STALL - 1] - losses[-1] < gain:
             break
     return here.place
-
-
-def _direction(gradient: Floats, memory: Iterable[_Step], inverse_curvature: Linear) -> Floats:
-    """Return the step that remembered ones suggest, by the two loops over them."""
-    rest, steps, parts = gradient.copy(), list(memory), list[float]()
-    for step in reversed(steps):
-        parts.append(float(step.move @ rest) / step.curvature)
-        rest -= parts[-1] * step.bend
-    rest = inverse_curvature(rest)
-    if steps:
-        last = steps[-1]
-        rest *= last.curvature / float(last.bend @ inverse_curvature(last.bend))
-    for step, part in zip(steps, reversed(parts), strict=True):
-        rest += (part - float(step.bend @ rest) / step.curvature) * step.move
-    return -rest
 
 
 def _search(loss: Loss, here: _Point, step: Floats) -> _Point | None:

@@ -9,7 +9,14 @@ from itertools import accumulate
 import numpy as np
 
 from dp_synth.domain import Domain
-from dp_synth.inference._lbfgs import Effects, Linear, expected_counts, inverse_curvature, minimise
+from dp_synth.inference._lbfgs import (
+    Effects,
+    Lasting,
+    Linear,
+    expected_counts,
+    inverse_curvature,
+    minimise,
+)
 from dp_synth.inference.factors import TreeProjections
 from dp_synth.inference.graphical_model import JunctionTreeModel
 from dp_synth.inference.histograms import estimate_total, project_to_simplex
@@ -22,6 +29,10 @@ GAIN = 1e-4  # nats a cell: smaller ones only fit the noise
 SHRINKAGE = 0.01  # weight of entropy against the data, in units of their noise
 SHRINKAGE_ONES = 0.03  # the same for one-way marginals, which shrink towards their own estimates
 FLOOR = 0.1  # of the noise: the least that a measured cell counts at the start
+RESIDUAL = 0.1  # of how far a refit has moved: the most that its marginals are off their optimum
+REMEMBERED = 100  # steps of all refits together
+AT_ONCE = 8192  # cells of a sum whose own sums refits take by one sparse matrix
+LEAST_STDDEV = 1e-9  # records: noise in which a residual can be told
 
 
 def combine(measurements: Iterable[Measurement]) -> list[Measurement]:
@@ -80,6 +91,71 @@ def estimate(
 
 
 @dataclass(frozen=True, eq=False)
+class Refits:
+    """Estimates from marginals that are measured anew, again and again, with the same noise.
+
+    All that does not depend on the values is prepared once: tree, projections and the guess of
+    the curvature. A refit begins at the parameters that fit what is expected of the values, and
+    remembers the steps of those before it, along which its own loss bends much alike. It ends
+    where its gradient is `RESIDUAL` of how far the marginals have moved, both as root mean squares
+    in units of the noise: their gradient is what they still lack of the optimum.
+    """
+
+    expected: _Dual
+    parameters: Floats
+    marginals: Floats
+    stddev: Floats
+    inverse_curvature: Linear
+    memory: Lasting
+
+    @classmethod
+    def of(cls, tree: JunctionTree, expected: Sequence[Measurement]) -> Refits:
+        """Return the refits to measurements like the ``expected`` ones, which have no noise."""
+        targets = [_in_order(tree.domain, m) for m in combine(expected)]
+        dual = _Dual.of(tree, targets, estimate_total(expected), AT_ONCE)
+        inverse, parameters = dual.curvature(), dual.centre
+        memory = Lasting(REMEMBERED, parameters.size)
+        if parameters.size:
+            parameters = minimise(
+                dual.loss,
+                parameters,
+                inverse,
+                iterations=ITERATIONS,
+                gain=GAIN * parameters.size,
+                memory=memory,
+            )
+        marginals = dual.total * dual.projections.collect(dual.propagate(parameters)[0])
+        stddev = np.maximum(_flat(np.asarray(target.stddev) for target in targets), LEAST_STDDEV)
+        return cls(dual, parameters, marginals, stddev, inverse, memory)
+
+    def estimate(self, measurements: Sequence[Measurement]) -> JunctionTreeModel:
+        """Return the estimate from measurements of the same cliques, in the same order."""
+        total = estimate_total(measurements)
+        targets = [_in_order(self.expected.tree.domain, m) for m in combine(measurements)]
+        values = _flat(target.values for target in targets)
+        centre = _flat(_centre(target, total) for target in targets)
+        dual = replace(self.expected, total=total, values=values, centre=centre)
+        start = self.parameters + centre - self.expected.centre
+
+        def is_near(parameters: Floats, gradient: Floats) -> bool:
+            fitted = gradient + values - dual.stiffness * (parameters - centre)
+            moved = np.linalg.norm((fitted - self.marginals) / self.stddev)
+            return bool(np.linalg.norm(gradient / self.stddev) <= RESIDUAL * moved)
+
+        found = minimise(
+            dual.loss,
+            start,
+            self.inverse_curvature,
+            iterations=ITERATIONS,
+            gain=0.0,
+            memory=self.memory,
+            until=is_near,
+        )
+        tables, _ = dual.propagate(found)
+        return JunctionTreeModel(dual.tree, tuple(tables), total)
+
+
+@dataclass(frozen=True, eq=False)
 class _Dual:
     """The dual problem in flat parameters, ``cuts`` apart."""
 
@@ -93,7 +169,9 @@ class _Dual:
     centre: Floats
 
     @classmethod
-    def of(cls, tree: JunctionTree, targets: Sequence[Measurement], total: float) -> _Dual:
+    def of(
+        cls, tree: JunctionTree, targets: Sequence[Measurement], total: float, at_once: int = 0
+    ) -> _Dual:
         """Return the problem of fitting measurements whose axes are in domain order."""
         homes: dict[int, dict[int, Clique]] = {i: {} for i in range(len(tree.cliques))}
         for number, target in enumerate(targets):
@@ -105,7 +183,7 @@ class _Dual:
             tree,
             total,
             tuple(target.clique for target in targets),
-            TreeProjections.of(tree.domain, tree.cliques, homes),
+            TreeProjections.of(tree.domain, tree.cliques, homes, at_once),
             tuple(accumulate(target.values.size for target in targets))[:-1],
             _flat(target.values for target in targets),
             _flat(_stiffness(target) for target in targets),
@@ -127,9 +205,9 @@ class _Dual:
         if not start.size:
             return start
         gain = GAIN * start.size
-        return minimise(self.loss, start, self._curvature(), iterations=iterations, gain=gain)
+        return minimise(self.loss, start, self.curvature(), iterations=iterations, gain=gain)
 
-    def _curvature(self) -> Linear:
+    def curvature(self) -> Linear:
         """Return how the loss would bend were attributes independent, inverted."""
         known = {
             clique[0]: np.exp(centre)

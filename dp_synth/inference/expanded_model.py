@@ -71,7 +71,14 @@ class RefinedModel:
 
     def sample(self, records: int, rng: np.random.Generator) -> Codes:
         """Return ``records`` rows of codes, shape (records, attributes), column-major."""
-        codes = self.coarse.sample(records, rng)
+        return self._refined(self.coarse.sample(records, rng), rng)
+
+    def draw(self, records: int, rng: np.random.Generator) -> Codes:
+        """Return ``records`` rows of codes as in ``sample``, each independent of all others."""
+        return self._refined(self.coarse.draw(records, rng), rng)
+
+    def _refined(self, codes: Codes, rng: np.random.Generator) -> Codes:
+        """Draw a code for each group in ``codes``, in place."""
         for attribute, group in self.groups.items():
             axis = self.domain.axis(attribute)
             codes[:, axis] = _draw_codes(group, self.shares[attribute], codes[:, axis], rng)

@@ -163,10 +163,23 @@ class Projections:
     shape: tuple[int, ...]
     here: tuple[int, ...]
     below: tuple[tuple[Fold, Projections], ...]
+    incidence: csr_array | None = None  # of a small table with all of its subsets, in ``here``
+    ends: tuple[int, ...] = ()  # of the subsets' parameters, in the incidence
 
     @classmethod
-    def of(cls, domain: Domain, clique: Clique, wanted: Mapping[int, Clique]) -> Projections:
-        """Return the projections of ``clique`` onto numbered subsets, each in its own order."""
+    def of(
+        cls, domain: Domain, clique: Clique, wanted: Mapping[int, Clique], at_once: int = 0
+    ) -> Projections:
+        """Return the projections of ``clique`` onto numbered subsets, each in its own order.
+
+        Several of a table of at most ``at_once`` cells are taken by one sparse matrix.
+        """
+        if len(wanted) > 1 and domain.cells(clique) <= at_once:
+            ends = tuple(accumulate(map(domain.cells, wanted.values())))
+            starts = dict(zip(wanted, (0, *ends), strict=False))
+            whole = (clique, domain.shape(clique), wanted)
+            matrix = _incidence([whole], starts, ends[-1])
+            return cls(domain.shape(clique), tuple(wanted), (), matrix, ends[:-1])
         here = tuple(number for number, subset in wanted.items() if subset == clique)
         left = {number: subset for number, subset in wanted.items() if subset != clique}
         below = []
@@ -178,11 +191,15 @@ class Projections:
             left = {number: s for number, s in left.items() if least in s}
             rest = tuple(a for a in clique if a != least)
             kept = tuple(i for i, a in enumerate(clique) if a != least)
-            below.append((Fold(domain.shape(clique), kept), cls.of(domain, rest, without)))
+            below.append((Fold(domain.shape(clique), kept), cls.of(domain, rest, without, at_once)))
         return cls(domain.shape(clique), here, tuple(below))
 
     def collect(self, table: Floats, into: dict[int, Floats]) -> None:
         """Write the sums of ``table`` into ``into``, flat, at the numbers of their subsets."""
+        if self.incidence is not None:
+            sums = np.asarray(self.incidence.T @ table.reshape(-1))
+            into.update(zip(self.here, np.split(sums, self.ends), strict=True))
+            return
         for number in self.here:
             into[number] = table.reshape(-1)
         for fold, smaller in self.below:
@@ -190,6 +207,9 @@ class Projections:
 
     def spread(self, parameters: Sequence[Floats]) -> Floats:
         """Return the table whose cells are the sums of their subsets' parameters, given flat."""
+        if self.incidence is not None:
+            own = np.concatenate([parameters[number] for number in self.here])
+            return np.asarray(self.incidence @ own).reshape(self.shape)
         table = np.zeros(self.shape)
         for number in self.here:
             table += parameters[number].reshape(self.shape)
@@ -215,9 +235,16 @@ class TreeProjections:
 
     @classmethod
     def of(
-        cls, domain: Domain, cliques: Sequence[Clique], wanted: Mapping[int, Mapping[int, Clique]]
+        cls,
+        domain: Domain,
+        cliques: Sequence[Clique],
+        wanted: Mapping[int, Mapping[int, Clique]],
+        at_once: int = 0,
     ) -> TreeProjections:
-        """Return the projections of each clique onto its numbered subsets, in domain order."""
+        """Return the projections of each clique onto its numbered subsets, in domain order.
+
+        Sums of at most ``at_once`` cells are taken as in `Projections.of`.
+        """
         subsets = {number: subset for own in wanted.values() for number, subset in own.items()}
         cells = [domain.cells(subsets[number]) for number in range(len(subsets))]
         starts = (0, *accumulate(cells))
@@ -225,12 +252,12 @@ class TreeProjections:
         many = len(cliques) > MANY_TABLES
         small = tuple(i for i, shape in enumerate(shapes) if many and prod(shape) <= SMALL_TABLE)
         large = {
-            i: Projections.of(domain, clique, wanted[i])
+            i: Projections.of(domain, clique, wanted[i], at_once)
             for i, clique in enumerate(cliques)
             if i not in {*small}
         }
         wide = {i: (cliques[i], shapes[i], wanted[i]) for i in small}
-        incidence = _incidence(wide.values(), starts) if small else None
+        incidence = _incidence(wide.values(), starts, starts[-1]) if small else None
         return cls(starts[-1], shapes, small, large, starts[:-1], incidence)
 
     def collect(self, tables: Sequence[Floats]) -> Floats:
@@ -265,7 +292,9 @@ class TreeProjections:
 
 
 def _incidence(
-    tables: Iterable[tuple[Clique, tuple[int, ...], Mapping[int, Clique]]], starts: Sequence[int]
+    tables: Iterable[tuple[Clique, tuple[int, ...], Mapping[int, Clique]]],
+    starts: Sequence[int] | Mapping[int, int],
+    count: int,
 ) -> csr_array:
     """Return which parameters each cell of the tables, one after another, is the sum of."""
     from scipy.sparse import csr_array  # few fits need it
@@ -277,7 +306,7 @@ def _incidence(
             columns.append(np.stack(places, axis=1).reshape(-1))
         counts.append(np.full(prod(shape), len(places)))
     column, ends = np.concatenate(columns), np.cumsum(np.concatenate(counts))
-    return csr_array((np.ones(len(column)), column, ends), shape=(len(ends) - 1, starts[-1]))
+    return csr_array((np.ones(len(column)), column, ends), shape=(len(ends) - 1, count))
 
 
 def _places(clique: Clique, shape: tuple[int, ...], subset: Clique) -> Integers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import ascii_letters
 
@@ -90,6 +90,10 @@ class JunctionTreeModel:
         Stratified, so that counts are as expected up to rounding: see ``sample_rows``.
         """
         return sample_rows(self.tree, self.probabilities, records, rng)
+
+    def draw(self, records: int, rng: np.random.Generator) -> Codes:
+        """Return ``records`` rows of codes as in ``sample``, each independent of all others."""
+        return sample_rows(self.tree, self.probabilities, records, rng, _draw_independent)
 
     def completed(self, known: Codes, rng: np.random.Generator) -> tuple[Codes, Flags]:
         """Return rows whose codes of -1 are drawn given the others, and which can occur."""
@@ -262,32 +266,6 @@ def _checked(domain: Domain, attribute: str, weight: Floats) -> Floats:
     return weight
 
 
-def sample_rows(
-    tree: JunctionTree, probabilities: Sequence[Floats], records: int, rng: np.random.Generator
-) -> Codes:
-    """Return ``records`` rows of codes, shape (records, attributes), column-major.
-
-    Siblings in the tree are independent given what they share. Within a group of rows that agree
-    on the separator the draws are stratified: random in order, but as many of each outcome as
-    expected, up to one, which leaves out most of the sampling noise of independent draws.
-    """
-    domain = tree.domain
-    codes = np.zeros((records, len(domain)), dtype=np.int32, order="F")
-    for edge in tree.edges:
-        new = tuple(a for a in tree.cliques[edge.child] if a not in edge.separator)
-        outcomes = domain.cells(new)
-        table = tree.project(edge.child, probabilities[edge.child], (*edge.separator, *new))
-        groups = domain.cells(edge.separator)
-        given = _cells(domain, codes, edge.separator).astype(np.min_scalar_type(groups))
-        order = _shuffled_by_group(given, groups, rng)
-        drawn = _draw_stratified(table.reshape(-1, outcomes), given, rng)
-        for attribute, code in zip(
-            new, np.unravel_index(np.arange(outcomes), domain.shape(new)), strict=True
-        ):
-            codes[order, domain.axis(attribute)] = code.astype(np.int32)[drawn]
-    return codes
-
-
 def _draw_stratified(table: Floats, given: Numbers, rng: np.random.Generator) -> Numbers:
     """Return a column of ``table`` for each row number in ``given``, sorted by row and column.
 
@@ -306,6 +284,51 @@ def _draw_stratified(table: Floats, given: Numbers, rng: np.random.Generator) ->
     counts = np.diff(ends, axis=1, prepend=0)
     numbers = np.arange(columns, dtype=np.min_scalar_type(columns))
     return np.repeat(np.tile(numbers, rows), counts.ravel())
+
+
+def _draw_independent(table: Floats, given: Numbers, rng: np.random.Generator) -> Numbers:
+    """Return a column of ``table`` for each row number in ``given``, sorted by row and column.
+
+    How often each comes out of independent draws is multinomial.
+    """
+    rows, columns = table.shape
+    mass = table.sum(axis=1, keepdims=True)
+    chances = np.where(mass > 0, table, 1.0)
+    chances /= chances.sum(axis=1, keepdims=True)
+    counts = rng.multinomial(np.bincount(given, minlength=rows), chances)
+    numbers = np.arange(columns, dtype=np.min_scalar_type(columns))
+    return np.repeat(np.tile(numbers, rows), counts.ravel())
+
+
+def sample_rows(
+    tree: JunctionTree,
+    probabilities: Sequence[Floats],
+    records: int,
+    rng: np.random.Generator,
+    draw: Callable[[Floats, Numbers, np.random.Generator], Numbers] = _draw_stratified,
+) -> Codes:
+    """Return ``records`` rows of codes, shape (records, attributes), column-major.
+
+    Siblings in the tree are independent given what they share. Within a group of rows that agree
+    on the separator the draws are stratified: random in order, but as many of each outcome as
+    expected, up to one, which leaves out most of the sampling noise of independent draws; unless
+    another ``draw`` says how many there are.
+    """
+    domain = tree.domain
+    codes = np.zeros((records, len(domain)), dtype=np.int32, order="F")
+    for edge in tree.edges:
+        new = tuple(a for a in tree.cliques[edge.child] if a not in edge.separator)
+        outcomes = domain.cells(new)
+        table = tree.project(edge.child, probabilities[edge.child], (*edge.separator, *new))
+        groups = domain.cells(edge.separator)
+        given = _cells(domain, codes, edge.separator).astype(np.min_scalar_type(groups))
+        order = _shuffled_by_group(given, groups, rng)
+        drawn = draw(table.reshape(-1, outcomes), given, rng)
+        for attribute, code in zip(
+            new, np.unravel_index(np.arange(outcomes), domain.shape(new)), strict=True
+        ):
+            codes[order, domain.axis(attribute)] = code.astype(np.int32)[drawn]
+    return codes
 
 
 def _shuffled_by_group(given: Numbers, groups: int, rng: np.random.Generator) -> Integers:
