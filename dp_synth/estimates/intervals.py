@@ -107,7 +107,7 @@ class Answerer:
     @cached_property
     def replicas(self) -> Sequence[Replica]:
         """Fits of records that the model draws, with noise drawn anew."""
-        found = replicas(self.release.model, self.release.transcript)
+        found = tuple(replicas(self.release.model, self.release.transcript, redraw=True))
         if not found:
             raise InputError(
                 "the release holds no answers from which errors could be told: intervals need the "
@@ -207,9 +207,20 @@ class Answerer:
             low, high = value * math.exp(-reach / value), value * math.exp(reach / value)
         else:
             low, high = value - reach, value + reach
+        noise_error, sampling_error, drawing_error, misfit_error = errors
         return Estimate(
-            str(question), found.names[place], value, low, high, *errors, scale,
-            left.not_covered, level,
+            str(question),
+            found.names[place],
+            value,
+            low,
+            high,
+            noise=noise_error,
+            sampling=sampling_error,
+            drawing=drawing_error,
+            misfit=misfit_error,
+            scale=scale,
+            not_covered=left.not_covered,
+            level=level,
         )
 
     def _hidden(self, here: Distribution, phi: Floats) -> float:
