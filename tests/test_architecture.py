@@ -23,6 +23,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"counting", "validation_bounds"},
     {"datasets", "inference"},
     {"mechanisms", "sampling"},
+    {"estimates"},
     {"checkpoint", "table"},
     {"nn"},
     {"release"},

@@ -1,0 +1,483 @@
+"""Questions about records: counts, shares, means, quantiles, and comparisons of two groups."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, fields
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from dp_synth.errors import InputError
+from dp_synth.estimates import functionals
+from dp_synth.estimates.functionals import Distribution, Evaluated
+from dp_synth.estimates.groups import Conditions, Group, column_of_numbers
+from dp_synth.schema import Schema
+from dp_synth.types import Clique, Floats
+
+WORDS = ("where", "between", "and")
+"""Words of the grammar, which as names or values stand in backticks."""
+
+BARE_NAME = re.compile(r"[^\s,=|`]+")
+BARE_VALUE = re.compile(r"[^\s,|`]+")
+
+
+@dataclass(frozen=True)
+class Question(ABC):
+    """A number, or some, that the records of a release answer.
+
+    What is given of columns is as in `Release.sample`: a value, a list of values, or a range
+    ``(low, high)``. ``str`` gives the text that `read_question` takes.
+    """
+
+    givens: ClassVar[tuple[str, ...]] = ("event", "first", "second", "where")
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            given = getattr(self, one.name)
+            if one.name in self.givens and isinstance(given, Mapping):
+                plain = {str(name): _plain(wanted) for name, wanted in given.items()}
+                object.__setattr__(self, one.name, plain)
+
+    @property
+    def columns(self) -> Clique:
+        """The names of the columns that it asks of, each once, what is given of them last."""
+        given = [getattr(self, name, {}) for name in self.givens]
+        names = [name for one in given if isinstance(one, Mapping) for name in one]
+        return tuple(dict.fromkeys([*self._asked(), *names]))
+
+    def _asked(self) -> Iterable[str]:
+        """Return the columns that it asks of beside those of which something is given."""
+        return ()
+
+    @abstractmethod
+    def check(self, schema: Schema) -> None:
+        """Raise InputError where the columns of a schema can have no answer."""
+
+    @abstractmethod
+    def evaluate(self, distribution: Distribution) -> Evaluated:
+        """Return the answer that a distribution over `columns` gives, with its influences.
+
+        InputError where a group has none of its records.
+        """
+
+
+@dataclass(frozen=True)
+class Count(Question):
+    """The number of records."""
+
+    where: Conditions = field(default_factory=dict)
+
+    def check(self, schema: Schema) -> None:
+        """Raise InputError for what is given of unknown columns, or of none of their values."""
+        Group.of(schema, self.where)
+
+    def evaluate(self, distribution: Distribution) -> Evaluated:
+        """Return the distribution's total times the group's share; 0 where there is none."""
+        inside = distribution.within(Group.of(distribution.schema, self.where))
+        share = float(distribution.weights @ inside)
+        total = distribution.total
+        return Evaluated.single("count", total * share, total * (inside - share), [share])
+
+    def __str__(self) -> str:
+        return f"count{_where(self.where)}"
+
+
+@dataclass(frozen=True)
+class Share(Question):
+    """The share of records ``where`` that are as ``event`` says; missing marks are not."""
+
+    event: Conditions
+    where: Conditions = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_event(self.event)
+
+    def check(self, schema: Schema) -> None:
+        """Raise InputError as `Count` does, and where event and group exclude each other."""
+        self.check_among(schema, self.where)
+
+    def check_among(self, schema: Schema, *groups: Conditions) -> None:
+        """Raise InputError as `check` does, of the records that meet all of ``groups``."""
+        Group.of(schema, *groups, self.event)
+
+    def evaluate(self, distribution: Distribution) -> Evaluated:
+        """Return the share of the group's records that have the event."""
+        return self.among(distribution, self.where)
+
+    def among(self, distribution: Distribution, *groups: Conditions) -> Evaluated:
+        """Return the answer of the records that meet all of ``groups``."""
+        value, influence, share = _risk(distribution, self.event, groups)
+        return Evaluated.single("share", value, influence, [share])
+
+    def __str__(self) -> str:
+        return self.spelled()
+
+    def spelled(self, between: str = "") -> str:
+        """Return the text that reads back, with what it is compared between."""
+        return f"share {spelled(self.event)}{between}{_where(self.where)}"
+
+
+@dataclass(frozen=True)
+class Mean(Question):
+    """The mean of a column's numbers, missing ones left out; dates in steps since 1970."""
+
+    column: str
+    where: Conditions = field(default_factory=dict)
+
+    def _asked(self) -> Iterable[str]:
+        return (self.column,)
+
+    def check(self, schema: Schema) -> None:
+        """Raise InputError for a column of no numbers, and as `Count` does."""
+        self.check_among(schema, self.where)
+
+    def check_among(self, schema: Schema, *groups: Conditions) -> None:
+        """Raise InputError as `check` does, of the records that meet all of ``groups``."""
+        column_of_numbers(schema, self.column)
+        Group.of(schema, *groups)
+
+    def evaluate(self, distribution: Distribution) -> Evaluated:
+        """Return the mean over the group's records that have a number."""
+        return self.among(distribution, self.where)
+
+    def among(self, distribution: Distribution, *groups: Conditions) -> Evaluated:
+        """Return the answer of the records that meet all of ``groups``."""
+        group = Group.of(distribution.schema, *groups)
+        numbers, _ = distribution.numbers(group, self.column)
+        value, influence, share = functionals.mean(
+            distribution.weights, distribution.within(group), numbers
+        )
+        check_share(share, groups, self.column)
+        return Evaluated.single("mean", value, influence, [share])
+
+    def __str__(self) -> str:
+        return self.spelled()
+
+    def spelled(self, between: str = "") -> str:
+        """Return the text that reads back, with what it is compared between."""
+        return f"mean {spelled_name(self.column)}{between}{_where(self.where)}"
+
+
+@dataclass(frozen=True)
+class Quantile(Question):
+    """The number that a part ``level`` of a column's numbers do not exceed; .5 is the median."""
+
+    column: str
+    level: float
+    where: Conditions = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.level < 1:
+            raise InputError(f"the level of a quantile lies between 0 and 1, got {self.level}")
+
+    def _asked(self) -> Iterable[str]:
+        return (self.column,)
+
+    def check(self, schema: Schema) -> None:
+        """Raise InputError for a column of no numbers, and as `Count` does."""
+        self.check_among(schema, self.where)
+
+    def check_among(self, schema: Schema, *groups: Conditions) -> None:
+        """Raise InputError as `check` does, of the records that meet all of ``groups``."""
+        column_of_numbers(schema, self.column)
+        Group.of(schema, *groups)
+
+    def evaluate(self, distribution: Distribution) -> Evaluated:
+        """Return the quantile over the group's records that have a number, with its inverse."""
+        return self.among(distribution, self.where)
+
+    def among(self, distribution: Distribution, *groups: Conditions) -> Evaluated:
+        """Return the answer of the records that meet all of ``groups``."""
+        group = Group.of(distribution.schema, *groups)
+        value, influence, share, inverse = functionals.quantile(
+            distribution, group, self.column, self.level
+        )
+        check_share(share, groups, self.column)
+        values, influences = np.array([value]), influence[:, None]
+        return Evaluated((self.noun,), values, influences, (share,), inverse=inverse)
+
+    @property
+    def noun(self) -> str:
+        """What it is called, in tables and in its text."""
+        return "median" if self.level == 0.5 else f"quantile {float(self.level)!r}"
+
+    def __str__(self) -> str:
+        return self.spelled()
+
+    def spelled(self, between: str = "") -> str:
+        """Return the text that reads back, with what it is compared between."""
+        return f"{self.noun} {spelled_name(self.column)}{between}{_where(self.where)}"
+
+
+@dataclass(frozen=True)
+class Difference(Question):
+    """A share, mean or quantile where ``first``, less that where ``second``.
+
+    Both groups are of the records that the question ``of`` is about.
+    """
+
+    of: Share | Mean | Quantile
+    first: Conditions
+    second: Conditions
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.of, (Share, Mean, Quantile)):
+            raise InputError(  # type: ignore[unreachable]
+                f"a difference is one of shares, means or quantiles, got {type(self.of).__name__}"
+            )
+        _check_groups(self.first, self.second)
+
+    def _asked(self) -> Iterable[str]:
+        return self.of.columns
+
+    def check(self, schema: Schema) -> None:
+        """Raise InputError as the question does, of either group."""
+        for group in (self.first, self.second):
+            self.of.check_among(schema, self.of.where, group)
+
+    def evaluate(self, distribution: Distribution) -> Evaluated:
+        """Return the first group's value less the second's."""
+        first = self.of.among(distribution, self.of.where, self.first)
+        second = self.of.among(distribution, self.of.where, self.second)
+        return Evaluated(
+            ("difference",),
+            first.values - second.values,
+            first.influences - second.influences,
+            first.groups + second.groups,
+        )
+
+    def __str__(self) -> str:
+        return self.of.spelled(_between(self.first, self.second))
+
+
+@dataclass(frozen=True)
+class RiskRatio(Question):
+    """The share that has ``event`` where ``first``, as a multiple of that where ``second``."""
+
+    event: Conditions
+    first: Conditions
+    second: Conditions
+    where: Conditions = field(default_factory=dict)
+
+    noun: ClassVar[str] = "risk ratio"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_event(self.event)
+        _check_groups(self.first, self.second)
+
+    def check(self, schema: Schema) -> None:
+        """Raise InputError as `Share` does, of either group."""
+        for group in (self.first, self.second):
+            Group.of(schema, self.where, group, self.event)
+
+    def evaluate(self, distribution: Distribution) -> Evaluated:
+        """Return the ratio, whose interval is one of its logarithm.
+
+        InputError where the event has no share of the second group.
+        """
+        return _compared(self, distribution, functionals.risk_ratio)
+
+    def __str__(self) -> str:
+        between = _between(self.first, self.second)
+        return f"{self.noun} {spelled(self.event)}{between}{_where(self.where)}"
+
+
+@dataclass(frozen=True)
+class OddsRatio(Question):
+    """The odds of ``event`` where ``first``, as a multiple of those where ``second``."""
+
+    event: Conditions
+    first: Conditions
+    second: Conditions
+    where: Conditions = field(default_factory=dict)
+
+    noun: ClassVar[str] = "odds ratio"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_event(self.event)
+        _check_groups(self.first, self.second)
+
+    def check(self, schema: Schema) -> None:
+        """Raise InputError as `Share` does, of either group."""
+        for group in (self.first, self.second):
+            Group.of(schema, self.where, group, self.event)
+
+    def evaluate(self, distribution: Distribution) -> Evaluated:
+        """Return the ratio, whose interval is one of its logarithm.
+
+        InputError where the event has no share of the second group, or all of either.
+        """
+        return _compared(self, distribution, functionals.odds_ratio)
+
+    def __str__(self) -> str:
+        between = _between(self.first, self.second)
+        return f"{self.noun} {spelled(self.event)}{between}{_where(self.where)}"
+
+
+@dataclass(frozen=True)
+class Correlation(Question):
+    """The correlation of Pearson between the numbers of two columns."""
+
+    first: str
+    second: str
+    where: Conditions = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.first == self.second:
+            raise InputError(f"a correlation is of two columns, got {self.first!r} twice")
+
+    def _asked(self) -> Iterable[str]:
+        return (self.first, self.second)
+
+    def check(self, schema: Schema) -> None:
+        """Raise InputError for a column of no numbers, and as `Count` does."""
+        column_of_numbers(schema, self.first)
+        column_of_numbers(schema, self.second)
+        Group.of(schema, self.where)
+
+    def evaluate(self, distribution: Distribution) -> Evaluated:
+        """Return the correlation over the group's records that have both numbers.
+
+        InputError where one of the columns is constant.
+        """
+        group = Group.of(distribution.schema, self.where)
+        value, influence, share = functionals.correlation(
+            distribution.weights,
+            distribution.within(group),
+            distribution.numbers(group, self.first),
+            distribution.numbers(group, self.second),
+        )
+        check_share(share, [self.where], self.first, self.second)
+        if np.isnan(value):
+            raise InputError(
+                f"columns {self.first!r} and {self.second!r} have no correlation"
+                f"{_where(self.where)}: one of them is constant there"
+            )
+        return Evaluated.single("correlation", value, influence, [share])
+
+    def __str__(self) -> str:
+        pair = f"{spelled_name(self.first)} {spelled_name(self.second)}"
+        return f"correlation {pair}{_where(self.where)}"
+
+
+Ratio = Callable[[Sequence[float], Sequence[Floats]], tuple[float, Floats]]
+
+
+def _risk(
+    distribution: Distribution, event: Conditions, groups: Sequence[Conditions]
+) -> tuple[float, Floats, float]:
+    """Return the share of a group that has an event, its influence, and the group's share."""
+    inside = distribution.within(Group.of(distribution.schema, *groups))
+    having = distribution.within(Group.of(distribution.schema, *groups, event))
+    value, influence, share = functionals.share(distribution.weights, inside, having)
+    check_share(share, groups)
+    return value, influence, share
+
+
+def _compared(
+    question: RiskRatio | OddsRatio, distribution: Distribution, ratio: Ratio
+) -> Evaluated:
+    groups = (question.first, question.second)
+    found = [_risk(distribution, question.event, [question.where, group]) for group in groups]
+    risks, influences, shares = zip(*found, strict=True)
+    certain = [isinstance(question, OddsRatio) and risk >= 1 for risk in risks]
+    if risks[1] <= 0 or any(certain):
+        group, how = (groups[1], "no") if risks[1] <= 0 else (groups[certain.index(True)], "each")
+        raise InputError(
+            f"there is no {question.noun}: {how} record where {spelled(group)} has "
+            f"{spelled(question.event)} in the release"
+        )
+    value, influence = ratio(risks, influences)
+    return Evaluated.single(question.noun, value, influence, shares, "log")
+
+
+def check_share(share: float, groups: Sequence[Conditions], *columns: str) -> None:
+    """Raise InputError when no record is left in groups, or none with numbers in ``columns``."""
+    if share > 0:
+        return
+    given = ", ".join(spelled(group) for group in groups if group)
+    where = f" where {given}" if given else ""
+    what = f" has a value of {', '.join(map(repr, columns))}" if columns else ""
+    raise InputError(f"no record of the release{what}{where}; ask for less at once")
+
+
+def _check_event(event: Conditions) -> None:
+    if not event:
+        raise InputError("an event says of some column what it is, as in 'share sex=F'")
+
+
+def _check_groups(first: Conditions, second: Conditions) -> None:
+    for group in (first, second):
+        if not group:
+            raise InputError("a comparison names two groups, as in 'between sex=F and sex=M'")
+    if first == second:
+        raise InputError(f"a comparison is between two groups, got {spelled(first)} twice")
+
+
+def _plain(wanted: object) -> object:
+    """Return what is given in Python's own kinds: lists for sets and arrays, one value alone."""
+    if isinstance(wanted, (np.ndarray, pd.Series, pd.Index)):
+        wanted = np.asarray(wanted).ravel().tolist()
+    elif isinstance(wanted, Set):
+        wanted = sorted(wanted, key=str)
+    if isinstance(wanted, tuple):
+        return tuple(map(_plain, wanted))
+    if isinstance(wanted, list):
+        return _plain(wanted[0]) if len(wanted) == 1 else [_plain(one) for one in wanted]
+    return wanted.item() if isinstance(wanted, np.generic) else wanted
+
+
+def _where(given: Conditions) -> str:
+    return f" where {spelled(given)}" if given else ""
+
+
+def _between(first: Conditions, second: Conditions) -> str:
+    return f" between {spelled(first)} and {spelled(second)}"
+
+
+def spelled(given: Conditions) -> str:
+    """Return what is given of columns as the grammar writes it.
+
+    >>> spelled({"age": (30, 39), "native country": ["a", "b c"]})
+    'age=30..39, `native country`=a|`b c`'
+    """
+    return ", ".join(f"{spelled_name(name)}={_values(one)}" for name, one in given.items())
+
+
+def spelled_name(name: str) -> str:
+    """Return a column's name as the grammar writes it, in backticks where it must be.
+
+    >>> spelled_name("age"), spelled_name("native country"), spelled_name("a`b")
+    ('age', '`native country`', '`a``b`')
+    """
+    bare = BARE_NAME.fullmatch(name) is not None and name not in WORDS
+    return name if bare else _quoted(name)
+
+
+def _values(wanted: object) -> str:
+    if isinstance(wanted, tuple):
+        return "..".join(map(_value, wanted))
+    return "|".join(map(_value, wanted)) if isinstance(wanted, list) else _value(wanted)
+
+
+def _value(value: object) -> str:
+    """Return a value as the grammar writes it: None, the mark of an absent cell, is nothing."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else repr(value)
+    bare = BARE_VALUE.fullmatch(text) is not None and text not in WORDS and ".." not in text
+    return text if bare else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    return "`" + text.replace("`", "``") + "`"
