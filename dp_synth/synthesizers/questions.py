@@ -34,7 +34,7 @@ LOST = 1e-4  # of each influence's mean square in the model, what clipping may t
 DRAWN = 200_000  # rows of the model, where a distribution is too large to be summed out
 SEED = 0  # of these rows: public
 SMALLEST = 1e-300  # in place of a norm of 0
-HALVINGS = 50  # of an interval in which a bound is searched
+HALVINGS = 30  # of an interval in which a bound is searched
 
 
 @dataclass(frozen=True)
