@@ -15,8 +15,11 @@ from dp_synth.estimates.questions import (
     RiskRatio,
     Share,
 )
+from dp_synth.estimates.reading import KINDS, read_question
+from dp_synth.estimates.regressions import Regression
 
 __all__ = [
+    "KINDS",
     "Correlation",
     "Count",
     "Difference",
@@ -27,6 +30,8 @@ __all__ = [
     "OddsRatio",
     "Quantile",
     "Question",
+    "Regression",
     "RiskRatio",
     "Share",
+    "read_question",
 ]

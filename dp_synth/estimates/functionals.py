@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from dp_synth.errors import InputError
-from dp_synth.estimates.groups import Group, Intervals, column_of_numbers, possible_codes
+from dp_synth.estimates.groups import Group, Intervals, column_of_numbers, ordinary_codes
 from dp_synth.schema import DiscreteColumn, Schema
 from dp_synth.types import Clique, Codes, Floats
 
@@ -227,7 +227,7 @@ class Cumulative:
         pieces: Intervals | Floats
         if isinstance(kind, DiscreteColumn):
             numbers, _ = group.numbers(column)
-            order = np.argsort(numbers[: possible_codes(kind)], kind="stable")
+            order = np.argsort(numbers[: ordinary_codes(kind)], kind="stable")
             codes = order[~np.isnan(numbers[order]) & (counts[order] > 0)].astype(np.int32)
             parts, pieces = np.ones(len(codes)), numbers[codes]
         else:

@@ -279,24 +279,26 @@ def _part(schema: Schema, evidence: Evidence) -> Part:
     return Part(evidence.weights, intervals)
 
 
-def column_of_numbers(schema: Schema, name: str) -> DiscreteColumn | Line:
-    """Return the column of that name; InputError where there is none, or none of numbers.
-
-    An ordinal column has those that its categories write.
-    """
+def has_numbers(schema: Schema, name: str) -> bool:
+    """Return whether a column has numbers: an ordinal one has those that its categories write."""
     column = schema.column(attribute_of(schema, name))
-    if isinstance(column, (NumericColumn, DatetimeColumn)):
-        return column
     if isinstance(column, DiscreteColumn):
-        if column.type == "ordinal" and not np.isnan(numbers_of(column.texts)).all():
-            return column
+        return column.type == "ordinal" and not np.isnan(numbers_of(column.texts)).all()
+    return not isinstance(column, IdColumn)
+
+
+def column_of_numbers(schema: Schema, name: str) -> DiscreteColumn | Line:
+    """Return the column of that name; InputError where there is none, or none of numbers."""
+    column = schema.column(attribute_of(schema, name))
+    if isinstance(column, IdColumn):
+        raise InputError(f"column {name!r} has no numbers: it is an identifier")
+    if not has_numbers(schema, name):
         raise InputError(
-            f"column {name!r} has no numbers: it is {column.type}; ask for the share of a "
-            f"category, as in 'share {name}={[*column.texts, *column.missing][0]}'"
+            f"column {name!r} has no numbers: it is {column.type}; ask for the share of a category"
         )
-    raise InputError(f"column {name!r} has no numbers: it is an identifier")
+    return column
 
 
-def possible_codes(column: DiscreteColumn | Line) -> int:
+def ordinary_codes(column: DiscreteColumn | Line) -> int:
     """Return how many codes a column has before those of its missing marks."""
     return column.size - len(column.missing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
@@ -14,15 +13,10 @@ import pandas as pd
 from dp_synth.errors import InputError
 from dp_synth.estimates import functionals
 from dp_synth.estimates.functionals import Distribution, Evaluated
+from dp_synth.estimates.grammar import spelled, spelled_name
 from dp_synth.estimates.groups import Conditions, Group, column_of_numbers
 from dp_synth.schema import Schema
 from dp_synth.types import Clique, Floats
-
-WORDS = ("where", "between", "and")
-"""Words of the grammar, which as names or values stand in backticks."""
-
-BARE_NAME = re.compile(r"[^\s,=|`]+")
-BARE_VALUE = re.compile(r"[^\s,|`]+")
 
 
 @dataclass(frozen=True)
@@ -229,7 +223,7 @@ class Difference(Question):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.of, (Share, Mean, Quantile)):
-            raise InputError(  # type: ignore[unreachable]
+            raise InputError(
                 f"a difference is one of shares, means or quantiles, got {type(self.of).__name__}"
             )
         _check_groups(self.first, self.second)
@@ -443,41 +437,3 @@ def _where(given: Conditions) -> str:
 
 def _between(first: Conditions, second: Conditions) -> str:
     return f" between {spelled(first)} and {spelled(second)}"
-
-
-def spelled(given: Conditions) -> str:
-    """Return what is given of columns as the grammar writes it.
-
-    >>> spelled({"age": (30, 39), "native country": ["a", "b c"]})
-    'age=30..39, `native country`=a|`b c`'
-    """
-    return ", ".join(f"{spelled_name(name)}={_values(one)}" for name, one in given.items())
-
-
-def spelled_name(name: str) -> str:
-    """Return a column's name as the grammar writes it, in backticks where it must be.
-
-    >>> spelled_name("age"), spelled_name("native country"), spelled_name("a`b")
-    ('age', '`native country`', '`a``b`')
-    """
-    bare = BARE_NAME.fullmatch(name) is not None and name not in WORDS
-    return name if bare else _quoted(name)
-
-
-def _values(wanted: object) -> str:
-    if isinstance(wanted, tuple):
-        return "..".join(map(_value, wanted))
-    return "|".join(map(_value, wanted)) if isinstance(wanted, list) else _value(wanted)
-
-
-def _value(value: object) -> str:
-    """Return a value as the grammar writes it: None, the mark of an absent cell, is nothing."""
-    if value is None:
-        return ""
-    text = value if isinstance(value, str) else repr(value)
-    bare = BARE_VALUE.fullmatch(text) is not None and text not in WORDS and ".." not in text
-    return text if bare else _quoted(text)
-
-
-def _quoted(text: str) -> str:
-    return "`" + text.replace("`", "``") + "`"

@@ -1,0 +1,166 @@
+"""Regressions are those of statsmodels on the same weighted rows; influences their derivatives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+import statsmodels.formula.api as smf
+
+from dp_synth.errors import InputError
+from dp_synth.estimates import Distribution, Regression
+from tests.estimates.made_distributions import SCHEMA, derivatives, drawn, made
+
+FORMULAS = [
+    "age ~ 1",
+    "age ~ sex",
+    "age ~ sex * grade",
+    "age ~ region * sex",
+    "age ~ region : sex",
+    "age ~ 0 + region + sex",
+    "age ~ region - 1",
+    "age ~ grade : region",
+    "age ~ sex + sex:grade - 1",
+    "age ~ (region + sex + grade)**2",
+]
+
+
+def exact(*columns: str) -> tuple[Distribution, pd.DataFrame]:
+    """A distribution over columns whose cells hold one number each, and its complete rows."""
+    distribution = made(*columns, cells=120)
+    rows = drawn(distribution, 1).dropna()
+    rows["age"] = rows["age"].astype(float)
+    if "grade" in rows:
+        rows["grade"] = rows["grade"].astype(float)
+    return distribution, rows
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_linear_coefficients_are_those_of_statsmodels(formula: str) -> None:
+    distribution, rows = exact("age", "sex", "region", "grade")
+    question = Regression(formula)
+    columns = [distribution.axis(name) for name in question.columns]
+    own = Distribution(
+        SCHEMA, question.columns, distribution.codes[:, columns], distribution.weights, 1.0
+    )
+    kept = drawn(own, 1).dropna()
+    kept[["age", *{"grade"} & set(kept)]] = kept[["age", *{"grade"} & set(kept)]].astype(float)
+    expected = smf.wls(formula, kept, weights=kept["weight"]).fit().params
+    found = question.evaluate(own)
+    assert len(found.names) == len(expected)
+    assert dict(zip(found.names, found.values, strict=True)) == pytest.approx(dict(expected))
+
+
+def test_logistic_coefficients_are_those_of_statsmodels() -> None:
+    distribution, rows = exact("sex", "age", "region")
+    found = Regression("sex ~ age + region", logistic=True).evaluate(distribution)
+    rows["male"] = (rows["sex"] == "M").astype(float)
+    model = smf.glm("male ~ age + region", rows, family=sm.families.Binomial(),
+                    freq_weights=rows["weight"])  # fmt: skip
+    expected = model.fit(tol=1e-12).params
+    assert dict(zip(found.names, found.values, strict=True)) == pytest.approx(dict(expected))
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Regression("age ~ sex * grade"),
+        Regression("wage ~ hours + income + region"),
+        Regression("wage ~ hours * income - 1", {"sex": "F"}),
+        Regression("grade ~ wage + hours + income + age + born", {"hours": (3, 50)}),
+        Regression("sex ~ age + wage", logistic=True),
+        Regression("region=n|e ~ hours + sex", {"age": (20, 33)}, logistic=True),
+        Regression("wage=0..7 ~ hours * sex", {"wage": (0, 30)}, logistic=True),
+    ],
+    ids=str,
+)
+def test_influences_are_derivatives_towards_each_cell(question: Regression) -> None:
+    distribution = made(*question.columns, cells=60)
+    found = question.evaluate(distribution)
+    numeric = derivatives(question, distribution)
+    scales = np.abs(numeric).max(axis=0)
+    assert found.influences / scales == pytest.approx(numeric / scales, rel=1e-4, abs=1e-5)
+    assert distribution.weights @ found.influences == pytest.approx(0, abs=1e-6)
+
+
+def test_numbers_inside_cells_count_with_their_spread() -> None:
+    distribution = made("wage", "hours", "income", "sex")
+    found = Regression("wage ~ hours * income + sex").evaluate(distribution)
+    rows = drawn(distribution, 4_000)
+    rows[["wage", "hours"]] = rows[["wage", "hours"]].astype(float)
+    rows = rows.dropna()
+    fitted = smf.wls("wage ~ hours * income + sex", rows, weights=rows["weight"]).fit()
+    assert found.values == pytest.approx(fitted.params.to_numpy(), abs=4 * fitted.bse.max())
+    scaled = (found.values - fitted.params.to_numpy()) / fitted.bse.to_numpy()
+    assert np.abs(scaled).max() < 6
+
+
+def test_many_columns_that_vary_in_cells_balance_any_two() -> None:
+    columns = ("grade", "wage", "hours", "income", "born", "age")
+    distribution = made(*columns, cells=200)
+    found = Regression("grade ~ wage + hours + income + born + age").evaluate(distribution)
+    rows = drawn(distribution, 4_000).dropna()
+    assert len(found.names) == 6
+    assert found.groups[0] == pytest.approx(rows["weight"].sum())
+
+
+@pytest.mark.parametrize(
+    ("formula", "where", "logistic", "said"),
+    [
+        ("age ~ sex + C(region)", {}, False, r"C\(..\) is a call, and nothing is evaluated"),
+        ("age ~ np.log(wage)", {}, False, r"np.log\(..\) is a call"),
+        ("age ~ I(wage + 1)", {}, False, "is a call"),
+        ("age ~ {wage + 1}", {}, False, "'{' is not read"),
+        ("age ~ 'wage'", {}, False, "is not read"),
+        ("age ~ wage[0]", {}, False, r"'\[' is not read"),
+        ("age ~ wage.real", {}, False, "no column 'wage.real'"),
+        ("age ~ .", {}, False, "'.' is not read"),
+        ("age ~ sex / wage", {}, False, "'/' is not read"),
+        ("age ~ sex | wage", {}, False, r"'\|' is not read"),
+        ("age ~ 2:wage", {}, False, "the number 2 is no term"),
+        ("age ~ (sex + wage)**9", {}, False, "one power at most, of 2 or 3"),
+        ("age ~ sex wage", {}, False, "cannot be read"),
+        ("age ~ sex +", {}, False, "cannot be read"),
+        ("age ~ (sex", {}, False, "cannot be read"),
+        ("age ~ 0", {}, False, "no term stands right"),
+        ("age ~ sex ~ wage", {}, False, "must hold one '~'"),
+        ("age + sex", {}, False, "must hold one '~'"),
+        ("~ sex", {}, False, "expected the name of a column"),
+        ("age sex ~ wage", {}, False, "one column stands left"),
+        ("age ~ age + sex", {}, False, "'age' stands on both sides"),
+        ("sex=F ~ age", {}, False, "a linear response is a column alone"),
+        ("age ~ where", {}, False, "write the column 'where' in backticks"),
+        ("age ~ height", {}, False, "no column 'height'"),
+        ("sex ~ age", {}, False, "column 'sex' has no numbers"),
+        ("region ~ age", {}, True, "column 'region' is not two-valued; name the event"),
+        ("wage ~ age", {}, True, "is not two-valued"),
+        ("age ~ sex", {"sex": "F"}, False, "column 'sex' is 'F' in all records"),
+        ("age ~ grade", {"grade": "2"}, False, "the other terms tell all of 'grade'"),
+        ("sex=F ~ age", {"sex": "F"}, True, "tell some values of the response for certain"),
+    ],
+)
+def test_what_is_no_regression_is_refused_in_one_line(formula, where, logistic, said) -> None:
+    with pytest.raises(InputError, match=said) as raised:
+        question = Regression(formula, where, logistic)
+        names = [name for name in question.columns if name in SCHEMA.names]
+        question.evaluate(made(*names))
+    assert "\n" not in str(raised.value)
+
+
+def test_nothing_of_a_formula_is_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    from formulaic.parser import DefaultFormulaParser
+
+    whole = DefaultFormulaParser.get_terms
+
+    def get_terms(self, formula, **kinds):  # type: ignore[no-untyped-def]
+        seen.append(formula)
+        return whole(self, formula, **kinds)
+
+    monkeypatch.setattr(DefaultFormulaParser, "get_terms", get_terms)
+    from dp_synth.estimates.formula import read_formula
+
+    read = read_formula.__wrapped__("y ~ `__import__('os').system('x')` * b + 0")
+    assert seen == ["x0 * x1 + 0"]
+    assert read.terms[0] == ("__import__('os').system('x')",)
