@@ -118,7 +118,7 @@ class Release:
     @cached_property
     def answers(self) -> tuple[CorrectedAnswer, ...]:
         """The corrected answers to the questions that the fit was asked; empty where none were."""
-        return corrected_answers(self.transcript, self.model.total)
+        return corrected_answers(self.transcript, self.schema, self.model)
 
     def largest_auc(self) -> float:
         """Return the largest area under the ROC curve that the ledger permits any attack.

@@ -16,7 +16,7 @@ import numpy as np
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.errors import InputError, warn
 from dp_synth.estimates import Distribution, Question
-from dp_synth.estimates.corrected import PART
+from dp_synth.estimates.corrected import PART, cells_of, cells_of_model, rows_of_model
 from dp_synth.extensions import unknown
 from dp_synth.inference import Model
 from dp_synth.mechanisms import RecordVectors, measure_sums, sum_sensitivity
@@ -31,8 +31,6 @@ LARGEST_SHARE = 0.5
 MOST_CELLS = 1_000_000  # of the columns of one question together
 FINENESS = 2**20  # whole numbers in the norm to which a record's influences are clipped
 LOST = 1e-4  # of each influence's mean square in the model, what clipping may take at most
-DRAWN = 200_000  # rows of the model, where a distribution is too large to be summed out
-SEED = 0  # of these rows: public
 SMALLEST = 1e-300  # in place of a norm of 0
 HALVINGS = 30  # of an interval in which a bound is searched
 
@@ -57,6 +55,9 @@ class Questions:
         for question in given:
             if not isinstance(question, Question):
                 raise InputError(f"questions must be those of dp_synth.estimates, got {question!r}")
+        texts = [str(question) for question in given]
+        if twice := [text for text in texts if texts.count(text) > 1]:
+            raise InputError(f"{twice[0]}: is asked twice; ask each question once")
         if not 0 < self.share <= LARGEST_SHARE:
             raise InputError(
                 f"the share of questions must lie in (0, {LARGEST_SHARE}], got {self.share}"
@@ -174,12 +175,6 @@ class Influences:
         return np.asarray(self.table[cells_of(codes, columns, self.columns, self.shape)])
 
 
-def cells_of(codes: Codes, columns: Clique, wanted: Clique, shape: tuple[int, ...]) -> Integers:
-    """Return the number, in C order of ``shape``, of each record's cell over ``wanted``."""
-    places = [columns.index(name) for name in wanted]
-    return np.ravel_multi_index(tuple(codes[:, place] for place in places), shape).astype(np.int64)
-
-
 def _influences(asked: Sequence[Question], schema: Schema, model: Model) -> Iterator[Influences]:
     """Yield what each question says of the model; those that it cannot answer are told."""
     taken = 0
@@ -225,30 +220,6 @@ def _influence(question: Question, schema: Schema, model: Model) -> Influences:
         bounds,
         table / bounds,
     )
-
-
-def cells_of_model(model: Model, columns: Clique) -> tuple[Codes, Floats]:
-    """Return all cells of a marginal in C order, and the model's probability of each.
-
-    Of a marginal that is too large to be summed out, that among rows which it draws.
-    """
-    shape = model.domain.shape(columns)
-    codes = np.indices(shape, dtype=np.int32).reshape(len(columns), -1).T
-    try:
-        counts = np.maximum(np.asarray(model.marginal(columns), dtype=np.float64), 0.0).ravel()
-    except InputError:
-        drawn = rows_of_model(model, columns)
-        cells = cells_of(drawn, columns, columns, shape)
-        counts = np.bincount(cells, minlength=len(codes)).astype(np.float64)
-    total = float(counts.sum())
-    weights = counts / total if total > 0 else np.full(len(counts), 1 / len(counts))
-    return codes, weights
-
-
-def rows_of_model(model: Model, columns: Clique) -> Codes:
-    """Return codes of rows that the model draws by a public seed."""
-    rows = model.sample(DRAWN, np.random.default_rng(SEED))
-    return rows[:, [model.domain.axis(name) for name in columns]]
 
 
 def _bound(vectors: Floats, weights: Floats) -> float:
