@@ -54,18 +54,20 @@ def read_formula(text: str) -> Formula:
     (('age',), ('sex',), ('age', 'sex'))
     """
     left, right = _sides(text)
-    reader = Reader(left)
-    name = reader.name() if "=" not in left else ""
-    event = None if name else reader.conditions()
-    if reader.rest or (event is not None and len(event) != 1):
+    reader, event = Reader(left), None
+    response, others = reader.name() if left else "", {}
+    if reader.rest:
+        reader = Reader(left)
+        others = reader.conditions()
+        event = others.pop(response)
+    if reader.rest or others or not response:
         raise InputError(f"formula {text!r}: one column stands left of '~', as in 'wage ~ age'")
-    response = name or next(iter(event or {}))
     terms = _terms(text, right)
     if not terms:
         raise InputError(f"formula {text!r}: no term stands right of '~', as in 'wage ~ age'")
     if any(response in term for term in terms):
         raise InputError(f"formula {text!r}: {response!r} stands on both sides of '~'")
-    return Formula(response, event[response] if event else None, terms)
+    return Formula(response, event, terms)
 
 
 def _sides(text: str) -> tuple[str, str]:

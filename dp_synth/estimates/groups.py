@@ -271,12 +271,17 @@ def _part(schema: Schema, evidence: Evidence) -> Part:
     if isinstance(column, (DiscreteColumn, IdColumn)):
         return Part(evidence.weights, None)
     intervals = Intervals.of(column, evidence)
-    if intervals.are_lone.any():
+    lone = intervals.are_lone
+    # A range that ends where a cell begins has one number of that cell.
+    at_end = lone & np.isin(intervals.begins, intervals.ends)
+    if (lone & ~at_end).any():
         raise InputError(
             f"column {column.name!r}: holds real numbers, of which one alone has no share; "
-            "give a range (low, high)"
+            "give a range of them"
         )
-    return Part(evidence.weights, intervals)
+    weights = evidence.weights.copy()
+    weights[intervals.cells[at_end]] = 0.0
+    return Part(weights, intervals.picked(np.flatnonzero(~at_end)))
 
 
 def has_numbers(schema: Schema, name: str) -> bool:

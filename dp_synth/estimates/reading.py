@@ -51,7 +51,9 @@ def read_question(text: str, schema: Schema) -> Question:
     if not reader.rest:
         raise InputError(f"a question is empty; it begins with one of {', '.join(KINDS)}")
     kind = reader.word()
-    if kind in ("risk", "odds") and reader.takes("ratio"):
+    if kind in ("risk", "odds"):
+        if not reader.takes("ratio"):
+            raise reader.failure("'ratio'")
         kind = f"{kind} ratio"
     if kind not in KINDS:
         raise InputError(unknown("question", kind or reader.rest.split()[0], KINDS))

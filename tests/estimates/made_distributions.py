@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from dp_synth.estimates import Distribution, Question
 from dp_synth.schema import Schema
@@ -59,15 +61,24 @@ def towards(distribution: Distribution, cell: int, step: float) -> Distribution:
     return replace(distribution, weights=weights)
 
 
-def derivatives(question: Question, distribution: Distribution, step: float = 1e-6) -> np.ndarray:
-    """The derivative of each value towards each cell, of two-sided differences; (cells, k)."""
+def derivatives(
+    question: Question, distribution: Distribution, cells: Sequence[int], step: float = 1e-6
+) -> np.ndarray:
+    """The derivatives of values towards some cells, of two-sided differences; (cells, k)."""
     sides = [
-        np.array(
-            [
-                question.evaluate(towards(distribution, cell, side)).values
-                for cell in range(len(distribution))
-            ]
-        )
+        [question.evaluate(towards(distribution, cell, side)).values for cell in cells]
         for side in (step, -step)
     ]
-    return (sides[0] - sides[1]) / (2 * step)
+    return (np.array(sides[0]) - np.array(sides[1])) / (2 * step)
+
+
+def check_influences(question: Question, distribution: Distribution) -> None:
+    """Some influences are the derivatives of the values; the mean of all of them is 0."""
+    found = question.evaluate(distribution)
+    assert found.influences.shape == (len(distribution), len(found.values))
+    cells = np.arange(0, len(distribution), 5)
+    numeric = derivatives(question, distribution, cells)
+    scales = np.abs(found.influences).max(axis=0) + 1e-3 * np.abs(found.values) + 1e-9
+    assert found.influences[cells] / scales == pytest.approx(numeric / scales, rel=1e-4, abs=1e-5)
+    assert distribution.weights @ found.influences / scales == pytest.approx(0, abs=1e-6)
+    assert all(0 < share <= 1 + 1e-9 for share in found.groups)
