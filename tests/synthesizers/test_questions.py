@@ -23,6 +23,7 @@ from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import Questions
 from dp_synth.synthesizers import questions as module
+from dp_synth.synthesizers.fitting import Request
 from dp_synth.synthesizers.questions import answer_questions
 from dp_synth.transcript import Measurement, SumsAnswer
 
@@ -239,6 +240,56 @@ def test_adaptive_budgets_pay_for_answers_as_for_all_else() -> None:
         release = recipe.fit(rows_of(99, 0), SCHEMA, adaptive.portion(0.3), questions=ASKED)
         assert len(release.answers) == len(ASKED)
     assert adaptive.epsilon() <= 1.0
+
+
+def test_columns_whose_codes_the_fit_finds_are_answered_over_these() -> None:
+    schema = Schema.from_dict(
+        {
+            "name": "people",
+            "columns": [
+                {"name": "wage", "type": "real", "lower": 0, "upper": 100},
+                {"name": "job", "type": "categorical", "categories": ["other"], "open": True},
+            ],
+        }
+    )
+    rng = np.random.default_rng(0)
+    wage, job = rng.uniform(20, 40, 900), rng.choice(["a", "b"], 900)
+    rows = pd.DataFrame({"wage": np.where(job == "a", wage, wage + 20).astype(str), "job": job})
+    asked: list[Question] = [Mean("wage", {"job": "a"}), Share({"job": "never seen"})]
+    with pytest.warns(UserWarning, match="share job=`never seen` is left out"):
+        release = dps.Independent().fit(
+            rows, schema, PrivacyBudget(5.0, 1e-4), seed=0, questions=asked
+        )
+    [one] = release.answers
+    assert one.model > 35
+    assert one.value == pytest.approx(30, abs=2)
+    with pytest.raises(InputError, match="did you mean 'wage'"):
+        dps.Independent().fit(rows, schema, BUDGET, questions=[Mean("wages")])
+
+
+def test_a_checkpoint_knows_which_questions_were_asked() -> None:
+    asked = Questions.of(ASKED[:2])
+    accountant = Accountant(BUDGET)
+    plain, other = (
+        Request({dps.Independent(): 1.0}, SCHEMA, accountant, 0, questions=one).identity()
+        for one in (None, asked)
+    )
+    assert plain["questions"] is None  # as a checkpoint says that knows of no questions
+    texts = ["share paid=yes where sex=F", "mean age where paid=yes"]
+    assert other["questions"] == {"asked": texts, "share": 0.1}
+
+
+def test_answers_that_were_charged_before_a_stop_are_not_asked_again() -> None:
+    plan = Plan({PART: Gaussians(1, noise_multiplier=1.0)})
+    payer = Accountant(PrivacyBudget(1e9, 1e-6)).admit("test", plan, randomness="seeded")
+    table = PrivateTable(np.zeros((5, 4), dtype=np.int32), SCHEMA.domain, payer)
+    ones = [Measurement((name,), np.ones(SCHEMA.domain.size(name)), 1.0) for name in SCHEMA.names]
+    model, rng = independent_model(SCHEMA.domain, ones), np.random.default_rng(0)
+    answer_questions(Questions((Mean("age"),)), SCHEMA, table, model, rng)
+    assert len(table.transcript) == 1
+    with pytest.warns(UserWarning, match="cannot be asked again"):
+        answer_questions(Questions((Mean("age"),)), SCHEMA, table, model, rng)
+    assert len(table.transcript) == table.reads == 1
 
 
 def test_a_question_that_the_model_cannot_answer_is_left_out_and_said() -> None:
