@@ -40,8 +40,8 @@ class Questions:
     """What part of a fit's budget answers which questions.
 
     ``share`` is its part of the zCDP cost of the whole fit; with a validation, that takes its own
-    part of the rest. All questions are answered together: k of them have each noise of sqrt(k)
-    times that of one alone, at most. InputError for a share that is none, and for no question.
+    part of the rest. All questions are answered together: the noise of each of k values is up to
+    about sqrt(k) times that of one alone. InputError for a share that is none, and for no question.
     """
 
     asked: tuple[Question, ...]
