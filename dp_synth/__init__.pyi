@@ -99,6 +99,7 @@ from .synthesizers import (
 from .synthesizers import (
     PublishedMST as PublishedMST,
 )
+from .synthesizers import Questions as Questions
 from .synthesizers import (
     Synthesizer as Synthesizer,
 )

@@ -18,11 +18,16 @@ A release file is a zip archive of .npy arrays (numpy's .npz), none of them pick
 - ``answer_<k>_records``, ``_attributes``, ``_others``, ``_winners``: of an answer of votes, the
   made-up records that were asked about, the number of the attribute in which the twin of each
   differs, the twin's code there, and whether the record won; codes are bytes where they fit.
+- ``answer_<k>_halves``, ``_sets``: of parities, the bit of each code of each attribute, a line
+  each, and the bits of each set; -1 fills lines up.
+- ``answer_<k>_logs``, ``_models``, ``_units``, ``_means``, ``_variances``: of noisy sums, what each
+  corrects, as in `transcript.AskedSums`.
 - ``answer_groups_<m>``: the new code of each code, named by the answers that were given over it.
 
 Codes count the categories, or the cells of a numeric column, in the order of the schema; missing
 marks come after them. Version 1 had no transcript, and its tables were over the codes; version 2
-had no votes in its transcript, version 3 no histograms.
+had no votes in its transcript, version 3 no histograms. Kinds of answers that came later,
+parities and sums, changed nothing else in version 4.
 """
 
 from __future__ import annotations
@@ -42,6 +47,7 @@ from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
 from dp_synth.datasets.tables import BLOCK, lacking_signs, write_blocks
 from dp_synth.errors import InputError, ReleaseError, warn
+from dp_synth.estimates.corrected import CorrectedAnswer, corrected_answers
 from dp_synth.extensions import listed
 from dp_synth.files import written_whole
 from dp_synth.formatting import ROWS, html_table
@@ -113,6 +119,11 @@ class Release:
     def validation(self) -> ValidationBounds | None:
         """How good the model is, with intervals, where the fit paid for saying so; else None."""
         return bounds_of(self.transcript, self.schema.domain)
+
+    @cached_property
+    def answers(self) -> tuple[CorrectedAnswer, ...]:
+        """The corrected answers to the questions that the fit was asked; empty where none were."""
+        return corrected_answers(self.transcript, self.schema, self.model)
 
     def largest_auc(self) -> float:
         """Return the largest area under the ROC curve that the ledger permits any attack.

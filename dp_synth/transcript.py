@@ -125,7 +125,63 @@ class ParityAnswer(Answered):
     groups: Mapping[str, Codes] = field(repr=False)
 
 
-Answer = MarginalAnswer | ScoresAnswer | ChoiceAnswer | VoteAnswer | HistogramAnswer | ParityAnswer
+@dataclass(frozen=True, eq=False)
+class AskedSums:
+    """What sums over records are asked for: to correct values that a model has. All public.
+
+    Sum ``i`` is of whole numbers, each of which stands for ``units[i]`` of a record's influence on
+    a value of a question: the one that ``questions[i]`` names ``names[i]``, and that is
+    ``models[i]`` in the model; on its logarithm where ``logs[i]``. Of records drawn from the
+    model a whole number is ``means[i]`` on average, and an influence has the variance
+    ``variances[i]``. ValueError for parts that do not fit together.
+    """
+
+    questions: tuple[str, ...]
+    names: tuple[str, ...]
+    logs: Flags = field(repr=False)
+    models: Floats = field(repr=False)
+    units: Floats = field(repr=False)
+    means: Floats = field(repr=False)
+    variances: Floats = field(repr=False)
+
+    def __post_init__(self) -> None:
+        numbers = (self.models, self.units, self.means, self.variances)
+        if {np.shape(part) for part in (*numbers, self.logs)} != {(len(self.questions),)} or len(
+            self.names
+        ) != len(self.questions):
+            raise ValueError("sums must have a question, a name and five numbers each")
+        if not all(np.isfinite(part).all() for part in numbers):
+            raise ValueError("what sums are asked for must be finite numbers")
+        if np.any(self.units <= 0) or np.any(self.variances < 0):
+            raise ValueError("the units of sums must be above 0, and their variances not below")
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+
+@dataclass(frozen=True, eq=False)
+class SumsAnswer(Answered):
+    """Noisy sums over records of vectors of whole numbers, clipped to an L2 norm of ``bound``.
+
+    The vectors were over codes after ``groups``; all sums have noise of the same ``stddev``.
+    """
+
+    asked: AskedSums = field(repr=False)
+    values: Floats = field(repr=False)
+    bound: int
+    stddev: float
+    groups: Mapping[str, Codes] = field(repr=False)
+
+
+Answer = (
+    MarginalAnswer
+    | ScoresAnswer
+    | ChoiceAnswer
+    | VoteAnswer
+    | HistogramAnswer
+    | ParityAnswer
+    | SumsAnswer
+)
 
 
 def measured(answers: Iterable[Answer]) -> tuple[Clique, ...]:
@@ -154,6 +210,11 @@ def to_fields(answers: Sequence[Answer]) -> tuple[list[dict[str, object]], dict[
             written = {"halves": _rows(asked.halves), "sets": asked.sets}
             arrays |= {f"answer_{number}_{name}": _small(part) for name, part in written.items()}
             arrays[f"answer_{number}"] = _whole(values)
+        elif isinstance(answer, SumsAnswer):
+            about, values = dict(kept.pop("asked").__dict__), kept.pop("values")
+            kept |= {name: about.pop(name) for name in ("questions", "names")}
+            arrays |= {f"answer_{number}_{name}": about[name] for name in SUMMED}
+            arrays[f"answer_{number}"] = values
         elif not isinstance(answer, ChoiceAnswer):
             arrays[f"answer_{number}"] = kept.pop("values")
         kept["groups"] = {
@@ -174,7 +235,8 @@ def names_of(fields: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Give the names of the arrays that answers may have; ValueError for what is no answer."""
     for number, answer in enumerate(fields):
         groups = checked(answer, {"groups": dict[str, str]})["groups"]
-        yield from (f"answer_{number}", *(f"answer_{number}_{name}" for name in (*VOTED, *ASKED)))
+        parts = (*VOTED, *ASKED, *SUMMED)
+        yield from (f"answer_{number}", *(f"answer_{number}_{name}" for name in parts))
         yield from groups.values()
 
 
@@ -214,6 +276,14 @@ def _read(number: int, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
             made["asked"] = asked = _asked(made.pop("attributes"), parts)
             if values.shape != (len(asked),):
                 raise ValueError(f"there must be a parity for each of {len(asked):,} sets")
+        if kind == "sums":
+            made["asked"] = _asked_sums(
+                made.pop("questions"),
+                made.pop("names"),
+                {name: arrays[f"answer_{number}_{name}"] for name in SUMMED},
+            )
+            if values.shape != (len(made["asked"]),) or made["bound"] < 1:
+                raise ValueError("there must be a sum for each thing asked, of a bound from 1")
         if kind == "scores" and values.shape != (len(made["cliques"]),):
             raise ValueError(f"there must be a score for each of {len(made['cliques'])} cliques")
     return _CLASSES[kind](**made)
@@ -239,6 +309,7 @@ _CLASSES: dict[str, Callable[..., Answer]] = {
     "votes": VoteAnswer,
     "histogram": HistogramAnswer,
     "parities": ParityAnswer,
+    "sums": SumsAnswer,
 }
 _KINDS = {made: kind for kind, made in _CLASSES.items()}
 _OF_ALL = {"part": str, "why": str, "groups": dict[str, str]}
@@ -254,9 +325,16 @@ _WRITTEN: dict[str, dict[str, Any]] = {  # of each kind, what its object holds b
     "votes": {"noise": str, "scale": float, "teachers": int},
     "histogram": {"stddev": float},
     "parities": {"attributes": Clique, "stddev": float},
+    "sums": {
+        "questions": tuple[str, ...],
+        "names": tuple[str, ...],
+        "bound": int,
+        "stddev": float,
+    },
 }
 VOTED = ("records", "attributes", "others", "winners")  # arrays of an answer of votes
 ASKED = ("halves", "sets")  # and of one of parities
+SUMMED = ("logs", "models", "units", "means", "variances")  # and of one of sums
 
 
 def _asked(attributes: Clique, arrays: Arrays) -> ParitySets:
@@ -265,6 +343,15 @@ def _asked(attributes: Clique, arrays: Arrays) -> ParitySets:
     if rows.ndim != 2:
         raise ValueError("the bits of parities must be given for each code, a line each")
     return ParitySets(attributes, tuple(row[row != HIDDEN] for row in rows), sets)
+
+
+def _asked_sums(questions: tuple[str, ...], names: tuple[str, ...], arrays: Arrays) -> AskedSums:
+    """Return what the sums of an answer are asked for, checked."""
+    logs = np.asarray(arrays["logs"])
+    if logs.dtype != np.bool_:
+        raise ValueError("whether a value is a logarithm must be true or false")
+    numbers = {name: np.asarray(arrays[name], dtype=np.float64) for name in SUMMED[1:]}
+    return AskedSums(questions, names, logs.astype(np.bool_), **numbers)
 
 
 def _rows(halves: Sequence[Codes]) -> Codes:

@@ -44,6 +44,7 @@ from dp_synth.transcript import (
     MarginalAnswer,
     ParityAnswer,
     ScoresAnswer,
+    SumsAnswer,
 )
 from dp_synth.types import Integers
 
@@ -314,7 +315,7 @@ def _noise_of(event: Event) -> float | None:
 
 def _noise_of_answer(answer: Answer) -> list[float]:
     match answer:
-        case MarginalAnswer() | HistogramAnswer() | ParityAnswer():
+        case MarginalAnswer() | HistogramAnswer() | ParityAnswer() | SumsAnswer():
             return [answer.stddev]
         case ScoresAnswer():
             return [answer.stddev] * len(answer.cliques)

@@ -30,11 +30,12 @@ from dp_synth.cli.outputs import (
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
-from dp_synth.formatting import one_line
+from dp_synth.formatting import one_line, rounded_down, rounded_up
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dp_synth.estimates import Question
     from dp_synth.release import Release
     from dp_synth.schema import Misfits, Schema
     from dp_synth.synthesizers import Synthesizer
@@ -81,6 +82,14 @@ Validate = Annotated[
         "--holdout, whose records the budget then protects too, also on an attack."
     ),
 ]
+Asked = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--question",
+        help="Spend a tenth of the budget on answers, such as to 'mean age where sex=F'; may be "
+        "repeated, for the same tenth.",
+    ),
+]
 LedgerFile = Annotated[
     Path | None, typer.Option(help="Also write every charge here, before it is spent.")
 ]
@@ -116,6 +125,7 @@ def synthesize(
     ledger: LedgerFile = None,
     checkpoint: CheckpointFile = None,
     validate: Validate = None,
+    question: Asked = None,
     card: CardFile = None,
     internal: Internal = False,
     holdout: Holdout = None,
@@ -139,16 +149,31 @@ def synthesize(
     asked = _validation(validate, holdout)
     with reading_arguments():
         payer = accountant_of(budget, ledger)
-        recipe.check_budget(chosen, payer, seed=seed, checkpoint=checkpoint, validation=asked)
+        questions = _questions(question, chosen)
+        recipe.check_budget(
+            chosen,
+            payer,
+            seed=seed,
+            checkpoint=checkpoint,
+            validation=asked,
+            questions=questions,
+        )
     with stopped_gently():  # from here on files are private
         with shown_training(synthesizer), _remarks(check=check), charged_for(payer):
             fresh, table = _fresh(chosen, holdout), _table(data, chosen, whole=internal)
             how = asked if asked is None or fresh is None else asked.against(fresh)
             fitted = recipe.fit(
-                table, chosen, payer, seed=seed, checkpoint=checkpoint, validation=how
+                table,
+                chosen,
+                payer,
+                seed=seed,
+                checkpoint=checkpoint,
+                validation=how,
+                questions=questions,
             )
         real = (table, fresh) if internal else None
         outputs = _outputs(fitted, (release, out, card), rows, seed, real)
+        _tell_answers(fitted)
         write_paid(fitted, outputs, release, (out, release, card, ledger))
 
 
@@ -336,6 +361,21 @@ def _validation(share: float | None, holdout: Path | None) -> Validation | None:
     from dp_synth.synthesizers.validation import Validation
 
     return None if share is None else Validation(share, attack=holdout is not None)
+
+
+def _questions(texts: list[str] | None, schema: Schema) -> list[Question] | None:
+    """Return what `--question` asks; InputError for what is none."""
+    from dp_synth.estimates import read_question
+
+    return [read_question(text, schema) for text in texts] if texts else None
+
+
+def _tell_answers(release: Release) -> None:
+    """Print the answers that the fit was asked for on standard error, as noisy as they are."""
+    for one in release.answers:
+        low, high = one.interval()
+        ends = f"{rounded_down(low)} to {rounded_up(high)}"
+        remark(one_line(f"{one.question}: {one.name} {one.value:.5g}, {ends} (95 %)"))
 
 
 def _fresh(schema: Schema, holdout: Path | None) -> pd.DataFrame | None:

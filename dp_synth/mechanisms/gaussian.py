@@ -1,4 +1,4 @@
-"""Gaussian mechanism: on marginals, histograms, parities, and distances from expectations."""
+"""Gaussian mechanism: on marginals, histograms, parities, distances, and sums of vectors."""
 
 from __future__ import annotations
 
@@ -19,20 +19,29 @@ from dp_synth.mechanisms.table import (
     PrivateTable,
     marginal_sensitivity,
     parity_sensitivity,
+    sum_sensitivity,
 )
 from dp_synth.transcript import (
+    AskedSums,
     HistogramAnswer,
     MarginalAnswer,
     Measurement,
     ParityAnswer,
     ScoresAnswer,
+    SumsAnswer,
 )
-from dp_synth.types import Clique, Codes, Floats
+from dp_synth.types import Clique, Codes, Floats, Integers
 
 CellsOf = Callable[[Codes], NDArray[np.integer]]
 Noise = Callable[[Sequence[Floats]], list[Floats]]
 
+VectorsOf = Callable[[Codes], Integers]
+
 EXACT = 1e-6  # the stddev of a number that is known, in place of 0
+
+LARGEST_BOUND = 2**26  # of a record's vector: larger numbers in it count as this
+MOST_SUMS = 1024  # squares of so many such numbers add up to less than 2^63
+LARGEST_SUM = 2**53  # larger sums count as this, which moves none further; floats hold it exactly
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +227,97 @@ def measure_parities(
         law, [ParityAnswer(law.part, why, asked, noisy, event.stddev, table.groups)]
     )
     return noisy.copy()
+
+
+@dataclass(frozen=True, eq=False)
+class RecordVectors:
+    """Public vectors of whole numbers, one a record, whose sum over records is asked for.
+
+    ``of`` takes codes of ``attributes``, shape (records, attributes), and gives whole numbers of
+    shape (records, sums). It looks at each record by itself: the vector of a record must be the
+    same, bit for bit, whatever the others are. ``bound`` is the L2 norm to which vectors are
+    clipped, and ``asked`` says what each sum stands for. ValueError for no attribute, no sum, or
+    more of either size than `clip_vectors` can square.
+    """
+
+    attributes: Clique
+    of: VectorsOf
+    bound: int
+    asked: AskedSums
+
+    def __post_init__(self) -> None:
+        if not self.attributes or not 0 < len(self.asked) <= MOST_SUMS:
+            raise ValueError(f"there must be 1 to {MOST_SUMS} sums, and an attribute to read")
+        if not 1 <= self.bound <= LARGEST_BOUND or self.bound != int(self.bound):
+            raise ValueError(
+                f"the bound of vectors must be a whole number from 1 to {LARGEST_BOUND}, got "
+                f"{self.bound}"
+            )
+
+
+def measure_sums(
+    table: PrivateTable,
+    vectors: RecordVectors,
+    gaussians: Gaussians | FilteredGaussian,
+    rng: np.random.Generator,
+    *,
+    why: str = "sums",
+) -> Floats:
+    """Return the sum over records of their vectors, each clipped in norm, with Gaussian noise.
+
+    Whole numbers of shape (sums,). Errors as `measure`.
+
+    Privacy
+    -------
+    The vector of each record is a function of its own codes, and `clip_vectors` makes its norm
+    at most ``vectors.bound`` in whole numbers, without rounding. So a unit moves the sum by at
+    most ``sum_sensitivity``; noise of ``noise_multiplier`` times that on each number is one
+    Gaussian mechanism, charged as one event, and rounded as in `measure`.
+    """
+    table.domain.shape(vectors.attributes)
+    budget = table.payer.budget
+    event = gaussians.event(sum_sensitivity(vectors.bound, table.adjacency, budget.max_rows))
+    _refuse_drowned(event)
+    table.payer.charge(gaussians, event, 1, why=why, sampler="exact")
+
+    def exact(any_table: PrivateTable) -> list[Floats]:
+        return [_summed(any_table, vectors)]
+
+    law = _law(table, exact, gaussians.name, event.stddev, _noise(table, event, rng), why=why)
+    (noisy,) = law.values
+    asked, bound = vectors.asked, int(vectors.bound)
+    answer = SumsAnswer(law.part, why, asked, noisy, bound, event.stddev, table.groups)
+    table.record_answers(law, [answer])
+    return noisy.copy()
+
+
+def clip_vectors(vectors: Integers, bound: int) -> Integers:
+    """Return whole vectors, shape (records, numbers), of L2 norm up to ``bound``, exactly.
+
+    A longer one is multiplied by ``bound`` over its norm, which is rounded up, and its numbers
+    are rounded towards zero: no norm is then above. All in int64 and without overflow, as numbers
+    beyond ``LARGEST_BOUND`` count as that first.
+
+    >>> clip_vectors(np.array([[3, -4], [30, -40], [0, 7]]), 6).tolist()
+    [[3, -4], [3, -4], [0, 6]]
+    """
+    cut = np.clip(vectors, -LARGEST_BOUND, LARGEST_BOUND).astype(np.int64)
+    squares = (cut * cut).sum(axis=1)
+    norms = np.sqrt(squares.astype(np.float64)).astype(np.int64) + 2  # not below the root
+    for _ in range(4):  # what floating point and the 2 may have put on top
+        norms -= (norms - 1) ** 2 >= squares
+    scaled = np.sign(cut) * (np.abs(cut) * bound // np.maximum(norms, 1)[:, None])
+    return np.where((squares > bound**2)[:, None], scaled, cut)
+
+
+def _summed(table: PrivateTable, vectors: RecordVectors) -> Floats:
+    sums = np.zeros(len(vectors.asked), dtype=np.int64)
+    for codes, counts in table.exact_blocks(vectors.attributes):
+        found = vectors.of(codes)
+        if found.dtype.kind != "i" or found.shape != (len(codes), len(sums)):
+            raise ValueError(f"vectors must be {len(sums)} whole numbers a record")
+        sums += counts @ clip_vectors(found, vectors.bound)
+    return np.clip(sums, -LARGEST_SUM, LARGEST_SUM).astype(np.float64)
 
 
 def _counted(table: PrivateTable, cells_of: CellsOf, size: int) -> Floats:

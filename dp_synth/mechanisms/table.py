@@ -6,7 +6,7 @@ With each score how far one unit moves it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
@@ -131,6 +131,17 @@ class PrivateTable:
         self.reads += 1
         return count_parities(self._private_counts, asked)
 
+    def exact_blocks(self, clique: Clique) -> Iterator[tuple[Codes, NDArray[np.int64]]]:
+        """Yield the private records, and how often each line occurs: for mechanisms alone.
+
+        Codes of ``clique`` have shape (lines, attributes), and come in blocks.
+        """
+        self.reads += 1
+        for columns, weights in self._private_counts.blocks(clique):
+            codes = np.stack(columns, axis=1).astype(np.int32)
+            whole = np.ones(len(codes)) if weights is None else weights
+            yield codes, whole.astype(np.int64)
+
     def record_answers(self, law: Law, answers: Sequence[Answer] = ()) -> None:
         """Append answers to the transcript, and tell an auditor by what law they were drawn."""
         self.transcript.extend(answers)
@@ -214,6 +225,19 @@ def parity_sensitivity(sets: int, adjacency: Adjacency, max_rows: int = 1) -> fl
     (3.0, 12.0)
     """
     return max_rows * (1.0 if adjacency == "add_remove" else 2.0) * math.sqrt(sets)
+
+
+def sum_sensitivity(bound: float, adjacency: Adjacency, max_rows: int = 1) -> float:
+    """Return the L2 sensitivity of a sum over records of vectors of norm up to ``bound``.
+
+    A record added or removed moves the sum by its own vector. One that is replaced moves it by
+    the difference of two, which may point in opposite directions. The records of a unit may all
+    move it the same way.
+
+    >>> sum_sensitivity(8, "add_remove"), sum_sensitivity(8, "replace_one", max_rows=3)
+    (8.0, 48.0)
+    """
+    return max_rows * (1.0 if adjacency == "add_remove" else 2.0) * bound
 
 
 def l1_distance_sensitivity(adjacency: Adjacency, max_rows: int = 1) -> float:

@@ -15,6 +15,7 @@ from dp_synth.synthesizers.mwem import MWEM
 from dp_synth.synthesizers.patectgan import PATECTGAN
 from dp_synth.synthesizers.pategan import PATEGAN
 from dp_synth.synthesizers.privbayes import PrivBayes
+from dp_synth.synthesizers.questions import Questions
 from dp_synth.synthesizers.validation import Validation
 
 SYNTHESIZERS: dict[str, type[Synthesizer]] = {
@@ -59,6 +60,7 @@ __all__ = [
     "MarginalGenerator",
     "PrivBayes",
     "PublishedMST",
+    "Questions",
     "Release",
     "Synthesizer",
     "Validation",

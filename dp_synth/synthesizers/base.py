@@ -39,6 +39,7 @@ from dp_synth.synthesizers.fitting import (
     refuse_unfit,
     simulated,
 )
+from dp_synth.synthesizers.questions import Declared, Questions
 from dp_synth.synthesizers.validation import Against, Asked, Validation
 from dp_synth.transcript import Answer, chosen
 from dp_synth.types import Clique
@@ -138,6 +139,7 @@ class Synthesizer(ABC):
         seed: int | None = None,
         checkpoint: Checkpoint | str | PathLike[str] | None = None,
         validation: Asked | None = None,
+        questions: Declared | None = None,
     ) -> Release:
         """Return a release of the records in ``data``, charged to ``budget``.
 
@@ -168,10 +170,19 @@ class Synthesizer(ABC):
         model is (`Release.validation`): what is decided by that, is decided by the release. One
         ``against`` a hold-out tries an attack on membership as well; the same budget then
         protects the records of both tables.
+
+        ``questions`` that are declared here take a part of the budget as well, a tenth of its
+        cost unless `Questions` says otherwise, for answers that do not depend on what the model
+        has left out (`Release.answers`).
         """
         settings, holdout = _taken_apart(validation)
         request = self._request(
-            schema, budget, seed=seed, checkpoint=checkpoint, validation=settings
+            schema,
+            budget,
+            seed=seed,
+            checkpoint=checkpoint,
+            validation=settings,
+            questions=questions,
         )
         return _released(request, fit_all(request, data, holdout))[0]
 
@@ -183,6 +194,7 @@ class Synthesizer(ABC):
         seed: int | None = None,
         checkpoint: Checkpoint | str | PathLike[str] | None = None,
         validation: Asked | None = None,
+        questions: Declared | None = None,
     ) -> None:
         """Raise what `fit` would raise of the schema and the budget, before a record is read.
 
@@ -190,7 +202,14 @@ class Synthesizer(ABC):
         a hold-out it is enough to say that there is one, by the ``attack`` of the validation.
         """
         settings, _ = _taken_apart(validation)
-        self._request(schema, budget, seed=seed, checkpoint=checkpoint, validation=settings).check()
+        self._request(
+            schema,
+            budget,
+            seed=seed,
+            checkpoint=checkpoint,
+            validation=settings,
+            questions=questions,
+        ).check()
 
     def _request(
         self,
@@ -200,10 +219,12 @@ class Synthesizer(ABC):
         seed: int | None,
         checkpoint: Checkpoint | str | PathLike[str] | None,
         validation: Validation | None,
+        questions: Declared | None,
     ) -> Request:
         payer = Accountant(budget) if isinstance(budget, PrivacyBudget) else budget
         place = None if checkpoint is None else Checkpoint.of(checkpoint)
-        return Request({self: 1.0}, schema, payer, seed, place, validation)
+        asked = Questions.of(questions)
+        return Request({self: 1.0}, schema, payer, seed, place, validation, asked)
 
     def release_only(
         self,
@@ -254,16 +275,19 @@ def fit_jointly(
     *,
     seed: int | None = None,
     validation: Asked | None = None,
+    questions: Declared | None = None,
 ) -> dict[Synthesizer, Release]:
     """Return one release a synthesizer, all paid from one budget.
 
     Their plans are calibrated together, so that the composition of all of them meets the
     budget; ``weights`` say how the zCDP cost is shared. No epsilon is split: two recipes of
     equal cost get about 0.72 of the noise that half of epsilon and delta each would need. With a
-    ``validation``, or a share, each release says how good it is, so that the best can be chosen.
+    ``validation``, or a share, each release says how good it is, so that the best can be chosen;
+    each has answers to ``questions``, paid from its own part.
     """
     settings, holdout = _taken_apart(validation)
-    request = Request(weights, schema, accountant, seed, validation=settings)
+    asked = Questions.of(questions)
+    request = Request(weights, schema, accountant, seed, validation=settings, questions=asked)
     return dict(zip(weights, _released(request, fit_all(request, data, holdout)), strict=True))
 
 

@@ -36,6 +36,7 @@ from dp_synth.counting.size import memory_limit
 from dp_synth.datasets import read_table
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError, PrivacyWarning, SchemaError, SchemaMismatch, warn
+from dp_synth.estimates.corrected import PART as ANSWERS
 from dp_synth.extensions import did_you_mean
 from dp_synth.formatting import rounded_up
 from dp_synth.frames import as_frame, column_of
@@ -49,6 +50,7 @@ from dp_synth.mechanisms.table import Auditor, PrivateTable
 from dp_synth.schema import Misfits, Schema
 from dp_synth.schema.numeric import LineColumn
 from dp_synth.schema.parsing import Cells
+from dp_synth.synthesizers.questions import Questions, answer_questions
 from dp_synth.synthesizers.validation import Validation, validate
 from dp_synth.transcript import Answer
 from dp_synth.types import Codes
@@ -118,7 +120,8 @@ class Request:
     """Recipes that are to be fitted over one schema, by weight, and who is to pay for them.
 
     ``checkpoint`` is where the fit of a single resumable recipe keeps its state; InputError where
-    that cannot be. With a ``validation`` each recipe pays for its own.
+    that cannot be. With a ``validation`` each recipe pays for its own, and for its own answers to
+    ``questions``.
     """
 
     recipes: Mapping[Any, float]
@@ -127,6 +130,7 @@ class Request:
     seed: int | None = None
     checkpoint: Checkpoint | None = None
     validation: Validation | None = None
+    questions: Questions | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.payer, (Accountant, SubAccountant)):
@@ -150,11 +154,12 @@ class Request:
                     "a checkpoint needs a ledger on disk, planned for this one fit: "
                     "Accountant(budget, ledger=path)"
                 )
-        if self.validation and isinstance(self.payer, Accountant) and self.payer.planned:
-            raise InputError(
-                "an accountant with planned recipes has no room for a validation; fit jointly, or "
-                "from an adaptive accountant"
-            )
+        for what, asked in (("a validation", self.validation), ("questions", self.questions)):
+            if asked and isinstance(self.payer, Accountant) and self.payer.planned:
+                raise InputError(
+                    f"an accountant with planned recipes has no room for {what}; fit jointly, or "
+                    "from an adaptive accountant"
+                )
 
     @classmethod
     def of_simulation(
@@ -180,6 +185,8 @@ class Request:
         """
         for recipe in self.recipes:
             recipe.check(self.schema)
+        if self.questions is not None:
+            self.questions.check(self.schema)
         kept = self._kept()
         if kept is not None:
             plans = [self._resumed(kept).plan]
@@ -212,6 +219,7 @@ class Request:
             "schema": self.schema.to_dict(),
             "seed": self.seed,
             "validation": None if self.validation is None else asdict(self.validation),
+            "questions": None if self.questions is None else self.questions.identity(),
         }
 
     @property
@@ -227,9 +235,9 @@ class Request:
 
     def _charges(self, recipe: Recipe) -> Plan:
         plan = recipe.charges(self.schema.domain)
-        if self.validation is None:
-            return plan
-        return self.validation.added_to(plan, self.schema.widest().domain)
+        if self.validation is not None:
+            plan = self.validation.added_to(plan, self.schema.widest().domain)
+        return plan if self.questions is None else self.questions.added_to(plan)
 
     def _kept(self) -> Kept | None:
         kept = Kept.read(self.checkpoint) if self.checkpoint else None
@@ -259,9 +267,10 @@ def fit_all(request: Request, data: Data, holdout: Data | None = None) -> list[F
     if not request.root.ledger.simulation:  # what nobody will publish promises nothing
         warn_of_promise(request.schema, request.root.budget)
     count = len(request.recipes)
-    streams = np.random.SeedSequence(request.seed).spawn(2 * count + 1)
+    streams = np.random.SeedSequence(request.seed).spawn(3 * count + 1)
     rngs = [np.random.default_rng(stream) for stream in streams]
-    own, drawn, validating = rngs[:count], rngs[count], rngs[count + 1 :]
+    own, drawn = rngs[:count], rngs[count]
+    validating, asking = rngs[count + 1 : 2 * count + 1], rngs[2 * count + 1 :]
     schema, budget = request.schema, request.root.budget
     with ExitStack() as opened:
         records = opened.enter_context(records_of(data, schema, budget, drawn))
@@ -270,9 +279,9 @@ def fit_all(request: Request, data: Data, holdout: Data | None = None) -> list[F
             others = opened.enter_context(records_of(holdout, schema, budget, drawn))
         granted = request.reserve(kept)
         return [
-            _fit_one(request, recipe, (records, others), reservation, pair, kept=kept)
-            for recipe, reservation, *pair in zip(
-                request.recipes, granted, own, validating, strict=True
+            _fit_one(request, recipe, (records, others), reservation, three, kept=kept)
+            for recipe, reservation, *three in zip(
+                request.recipes, granted, own, validating, asking, strict=True
             )
         ]
 
@@ -286,8 +295,8 @@ def _fit_one(
     *,
     kept: Kept | None,
 ) -> Fitted:
-    """Return one fit; of ``rngs`` the second is of its validation, which a stop does not change."""
-    (records, holdout), (rng, validating) = tables, rngs
+    """Return one fit; ``rngs`` beyond the first, of validation and answers, no stop changes."""
+    (records, holdout), (rng, validating, asking) = tables, rngs
     schema, cells, table = table_of(records, reservation, rng, kept=kept)
     plan, writer = own_parts(reservation.plan), None
     if request.checkpoint is None:
@@ -301,9 +310,11 @@ def _fit_one(
         others = None if holdout is None else _held_out(holdout, cells, table)
         widest = request.schema.widest().domain
         validate(request.validation, widest, table, others, model, validating)
+    schema = shaped(schema, cells, model)
+    if request.questions is not None:
+        answer_questions(request.questions, schema, table, model, asking)
     if writer:
         writer.remove()
-    schema = shaped(schema, cells, model)
     return Fitted(schema, model, tuple(table.transcript))
 
 
@@ -564,6 +575,6 @@ def shaped(schema: Schema, cells: DiscoveredDomain, model: Model) -> Schema:
 
 
 def own_parts(plan: Plan) -> Plan:
-    """Return the plan without the parts that find categories and cells, and those that validate."""
-    others = (CATEGORIES, BINS, *PARTS)
+    """Return the plan without parts that find categories and cells, validate, or answer."""
+    others = (CATEGORIES, BINS, *PARTS, ANSWERS)
     return Plan({name: part for name, part in plan.parts.items() if name not in others})

@@ -374,3 +374,21 @@ def test_an_own_synthesizer_is_fitted_by_its_dotted_name(files, tmp_path, monkey
     assert "own" in capsys.readouterr().err
     assert synthesize(files, out=out, synthesizer="own_method:no_method") == 2
     assert "must be a dataclass that is a Synthesizer" in one_line(capsys)
+
+
+def test_questions_are_answered_on_standard_error_and_paid_by_the_same_budget(
+    files, tmp_path, capsys
+):
+    out, kept = tmp_path / "synth.csv", tmp_path / "adult.npz"
+    asked = ["--question", "mean age where sex=Female", "--question=share income=>50K"]
+    assert synthesize(files, *asked, out=out, release=kept, rows=50) == 0
+    said = capsys.readouterr().err
+    assert re.search(
+        r"dp-synth: mean age where sex=Female: mean [\d.]+, [\d.]+ to [\d.]+ \(95", said
+    )
+    assert "corrections of answers" in said
+    release = Release.load(kept)
+    assert [one.name for one in release.answers] == ["mean", "share"]
+    assert release.epsilon <= 1
+    assert synthesize(files, "--question", "mean agee", data="absent.csv", out=out) == 2
+    assert "did you mean 'age'" in one_line(capsys)

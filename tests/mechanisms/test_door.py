@@ -191,6 +191,7 @@ PUBLIC = {  # what anybody may do with a table: nothing of it depends on a recor
     "remembering",
 }
 PRIVATE = {  # for mechanisms alone
+    "exact_blocks",
     "exact_marginal",
     "exact_marginals",
     "exact_pairs",
