@@ -21,7 +21,7 @@ influence functions, and have neither the model's noise nor its misfit.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ from scipy import stats
 
 from dp_synth.errors import InputError
 from dp_synth.estimates.functionals import Distribution, Evaluated
-from dp_synth.estimates.misfit import Left, Misfit
+from dp_synth.estimates.misfit import Misfit
 from dp_synth.estimates.questions import Question
 from dp_synth.inference import Model
 from dp_synth.inference.bootstrap import Replica, replicas
@@ -226,8 +226,9 @@ class Answerer:
     def _hidden(self, here: Distribution, phi: Floats) -> float:
         """Return the variance of what noise may hide in cells that were cut at 0.
 
-        Of the best answer that covers the columns: such a count hardly moves when noise is drawn
-        anew, however large the one may be that is hidden there.
+        Such a count hardly moves when noise is drawn anew, however large the one may be that is
+        hidden there. Of the best answer that covers the columns: noise that has passed a cut at 0
+        leaves a count c of a variance of about c times its deviation, and no more than its square.
         """
         answers = [
             answer
@@ -242,9 +243,9 @@ class Answerer:
         size = math.prod(self.release.schema.domain.shape(here.columns))
         noise = min(a.stddev * math.sqrt(max(1.0, a.values.size / size)) for a in answers)
         counts = here.weights * self.release.model.total
-        hidden = (counts < HIDDEN * noise) & (counts > 0)
-        total = max(self.release.model.total, 1.0)
-        return float(np.square(phi[hidden]).sum()) * (noise / total) ** 2
+        hidden = counts < HIDDEN * noise
+        variances = noise * np.minimum(counts[hidden], noise)
+        return float(np.square(phi[hidden]) @ variances) / max(self.release.model.total, 1.0) ** 2
 
 
 def _slope(first: Floats, second: Floats) -> float:
