@@ -6,11 +6,11 @@ bootstrap: Efron & Tibshirani 1993, sect. 6.5). With theta(M) the statistic in M
 in a replica, theta(M_i) lies about theta(M) as theta(M) lies about the population's theta(P): the
 same noise, the same sampling of records. A table of rows adds the chance of its own rows: q_i lies
 about theta(M_i) with variance u_i, the usual variance of the statistic on a table. So the variance
-b of the q_i has the mean
+b of the q_i has the mean::
 
     b  =  noise + sampling + u,
 
-and that of theta(M) about theta(P) is estimated by
+and that of theta(M) about theta(P) is estimated by::
 
     T  =  b                     without u_i: too large by u, which is what a value from
                                 one drawn table of as many rows has in addition,
