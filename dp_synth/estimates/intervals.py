@@ -203,8 +203,9 @@ class Answerer:
     def _hidden(self, here: Distribution, phi: Floats) -> float:
         """Return the variance of what noise may hide in cells that were cut at 0.
 
-        Of the best answer that covers the columns: such a count hardly moves when noise is drawn
-        anew, however large the one may be that is hidden there.
+        Such a count hardly moves when noise is drawn anew, however large the one may be that is
+        hidden there. Of the best answer that covers the columns: noise that has passed a cut at 0
+        leaves a count c of a variance of about c times its deviation, and no more than its square.
         """
         answers = [
             answer
@@ -219,9 +220,9 @@ class Answerer:
         size = math.prod(self.release.schema.domain.shape(here.columns))
         noise = min(a.stddev * math.sqrt(max(1.0, a.values.size / size)) for a in answers)
         counts = here.weights * self.release.model.total
-        hidden = (counts < HIDDEN * noise) & (counts > 0)
-        total = max(self.release.model.total, 1.0)
-        return float(np.square(phi[hidden]).sum()) * (noise / total) ** 2
+        hidden = counts < HIDDEN * noise
+        variances = noise * np.minimum(counts[hidden], noise)
+        return float(np.square(phi[hidden]) @ variances) / max(self.release.model.total, 1.0) ** 2
 
 
 def _slope(first: Floats, second: Floats) -> float:

@@ -20,12 +20,14 @@ Both are estimates, not bounds: intervals that rest on them are called not certi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 
 import numpy as np
+from scipy import special
 
 from dp_synth.inference import Model
 from dp_synth.inference.pair_selection import MEAN_NOISE
@@ -48,6 +50,23 @@ class Left:
     not_covered: str = ""
 
 
+@dataclass(frozen=True)
+class Square:
+    """A squared distance in parts of all records, and how far noise lets it be from that."""
+
+    mean: float
+    stddev: float
+
+    def beyond(self, other: float) -> float:
+        """Return the mean of what it has beyond ``other``, were it normal: 0 where it is less."""
+        if not self.stddev:
+            return max(self.mean - other, 0.0)
+        z = (self.mean - other) / self.stddev
+        return float(
+            self.stddev * (z * special.ndtr(z) + math.exp(-z * z / 2) / math.sqrt(2 * math.pi))
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Misfit:
     """Inertias that a model leaves out of pairs, and how they are directed.
@@ -58,7 +77,7 @@ class Misfit:
     """
 
     model: Model
-    squares: Mapping[Clique, float]
+    squares: Mapping[Clique, Square]
     measured: Mapping[Clique, Mapping[str, Codes]]
     of_model: bool = False  # whether distances are from the model itself, not from its columns
     ceiling: float | None = None  # of squared distances from the model where none was asked
@@ -111,9 +130,7 @@ class Misfit:
             said += f"{triple} of which no more than pairs were looked at"
         return Left(total, said)
 
-    def _of_pair(
-        self, pair: Clique, codes: Codes, weights: Floats, part: Floats
-    ) -> float | None:
+    def _of_pair(self, pair: Clique, codes: Codes, weights: Floats, part: Floats) -> float | None:
         """Return the variance that a pair's interaction may miss; None where nothing is known."""
         key = _ordered(self.model, pair)
         if key in self.measured:
@@ -134,13 +151,12 @@ class Misfit:
         return aligned * inertia * variance
 
     def inertia(self, pair: Clique) -> float:
-        """Return the inertia that a pair is taken to have."""
-        known = self.squares.get(pair)
-        if known is None:
-            known = float(np.mean(list(self.squares.values()))) if self.squares else 0.0
-        if self.of_model or not self.squares:
-            return self._ratio * (known + (self.ceiling or 0.0)) + self._of_model(pair)[1]
-        return self._ratio * known
+        """Return the inertia that a pair is taken to have: the mean of all where it has no own."""
+        own = self.squares.get(pair)
+        known = [own] if own is not None else list(self.squares.values())
+        square = float(np.mean([one.mean for one in known])) if known else self.ceiling or 0.0
+        beside = self._of_model(pair)[1] if self.of_model or not known else 0.0
+        return self._ratio * square + beside
 
     def left_inertia(self, pair: Clique) -> float:
         """Return the inertia that the model leaves out of a pair that was not measured."""
@@ -148,8 +164,10 @@ class Misfit:
             return self._ratio * self.ceiling
         known = self.squares[pair]
         if self.of_model:
-            return self._ratio * known
-        return self._ratio * max(known - self._of_model(pair)[0] ** 2, LEAST_LEFT * known)
+            return self._ratio * known.mean
+        of_model = self._of_model(pair)[0] ** 2
+        left = max(known.beyond(of_model), LEAST_LEFT * max(known.mean, of_model))
+        return self._ratio * left
 
     def _of_model(self, pair: Clique) -> tuple[float, float]:
         """Return the model's own L1 distance of a pair from its columns, and its inertia."""
@@ -224,7 +242,7 @@ def _mean_of(codes: Codes, weights: Floats, values: Floats) -> Floats:
     return np.asarray(means[cells])
 
 
-def _squares(model: Model, answer: ScoresAnswer, noise: Floats) -> dict[Clique, float]:
+def _squares(model: Model, answer: ScoresAnswer, noise: Floats) -> dict[Clique, Square]:
     """Return squared distances in parts of the records, less noise and chance, shrunk.
 
     Squares of what stands out of noise; the rest is drawn to the mean by the part of its variance
@@ -232,16 +250,18 @@ def _squares(model: Model, answer: ScoresAnswer, noise: Floats) -> dict[Clique, 
     """
     total = max(model.total, 1.0)
     chances = np.array([_chance(model, clique, answer.groups) for clique in answer.cliques])
+    cells = np.array([_cells(model, clique, answer.groups) for clique in answer.cliques])
     found = np.square(np.maximum(answer.values, 0.0)) - chances**2 - noise - answer.stddev**2
-    spread = 4 * np.square(answer.values) * answer.stddev**2 + 2 * answer.stddev**4
+    deviation = answer.stddev**2 + (chances**2 + noise) / cells  # in squares, of a distance
+    spread = 4 * np.square(answer.values) * deviation + 2 * deviation**2
     middle = max(float(np.mean(found)), 0.0)
     signal = max(float(np.var(found) - np.mean(spread)), 0.0)
     kept = signal / (signal + spread) if signal else np.zeros_like(spread)
-    squares = np.maximum(middle + kept * (found - middle), 0.0)
-    least = np.maximum(squares, answer.stddev**2 / 4)  # what noise of that size could hide
+    squares = np.maximum(middle + kept * (found - middle), 0.0) / total**2
+    stddevs = np.sqrt(kept * spread) / total**2
     return {
-        _ordered(model, clique): float(square) / total**2
-        for clique, square in zip(answer.cliques, least, strict=True)
+        _ordered(model, clique): Square(float(square), float(stddev))
+        for clique, square, stddev in zip(answer.cliques, squares, stddevs, strict=True)
     }
 
 
@@ -254,6 +274,11 @@ def _chance(model: Model, clique: Clique, groups: Mapping[str, Codes]) -> float:
             counts = np.bincount(groups[attribute], weights=counts)
         roots *= float(np.sqrt(counts / max(float(counts.sum()), 1e-300)).sum())
     return float(MEAN_NOISE * np.sqrt(max(model.total, 0.0)) * roots)
+
+
+def _cells(model: Model, clique: Clique, groups: Mapping[str, Codes]) -> int:
+    sizes = (int(groups[a].max()) + 1 if a in groups else model.domain.size(a) for a in clique)
+    return math.prod(sizes)
 
 
 def _noise_of(answers: Sequence[Answer], scores: ScoresAnswer) -> Floats:
