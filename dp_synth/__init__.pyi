@@ -16,6 +16,9 @@ from . import (
     datasets as datasets,
 )
 from . import (
+    estimates as estimates,
+)
+from . import (
     figures as figures,
 )
 from . import (

@@ -37,6 +37,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -47,7 +48,10 @@ from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
 from dp_synth.datasets.tables import BLOCK, lacking_signs, write_blocks
 from dp_synth.errors import InputError, ReleaseError, warn
-from dp_synth.estimates.corrected import CorrectedAnswer, corrected_answers
+from dp_synth.estimates import Estimate, Question, Regression, read_question
+from dp_synth.estimates.corrected import CorrectedAnswer, answers_to, corrected_answers
+from dp_synth.estimates.estimate import LEVEL, check_level
+from dp_synth.estimates.intervals import Answerer
 from dp_synth.extensions import listed
 from dp_synth.files import written_whole
 from dp_synth.formatting import ROWS, html_table
@@ -124,6 +128,47 @@ class Release:
     def answers(self) -> tuple[CorrectedAnswer, ...]:
         """The corrected answers to the questions that the fit was asked; empty where none were."""
         return corrected_answers(self.transcript, self.schema, self.model)
+
+    def estimate(
+        self, question: Question | str, *, level: float = LEVEL
+    ) -> Estimate | Mapping[str, Estimate]:
+        """Return what the release says of a question, with an interval for the population's value.
+
+        ``question`` is one of `estimates`, or its text as in `read_question`. Of a regression it is
+        a mapping from terms to estimates. The value is the model's; its interval is made of the
+        noise that was added, the sampling of the records from a population, and what the model may
+        leave out of pairs of columns: this last part is judged and not known, and what is not
+        covered the estimate says. A question that was declared in the fit has its corrected
+        answer, which does not depend on what the model left out.
+
+        All of it is post-processing. The first question takes as long as fifty refits.
+        InputError for an unknown column or kind of question, a group that cannot occur, a level
+        outside (0, 1), and, unless the question was declared, for a release without replicas: of
+        a network, or without a transcript.
+
+        >>> import dp_synth as dps
+        >>> data = dps.datasets.load("adult")
+        >>> budget = dps.PrivacyBudget(epsilon=1, delta=1e-9)
+        >>> release = dps.Independent().fit(data.train, data.schema, budget, seed=0)
+        >>> found = release.estimate("mean age where sex=Female", level=0.9)
+        >>> found.low < found.value < found.high, found.not_covered
+        (True, 'no distance of age and sex was measured')
+        """
+        level = check_level(level)
+        if not isinstance(question, (Question, str)):
+            raise InputError(f"a question is one of dp_synth.estimates or a text, got {question!r}")
+        asked = read_question(question, self.schema) if isinstance(question, str) else question
+        asked.check(self.schema)
+        declared = answers_to(asked, self.answers, self.schema)
+        found = tuple(one.estimate(level) for one in declared)
+        found = found or self._answerer.answer(asked, level)
+        if isinstance(asked, Regression):
+            return MappingProxyType({one.name: one for one in found})
+        return found[0]
+
+    @cached_property
+    def _answerer(self) -> Answerer:
+        return Answerer(self)
 
     def largest_auc(self) -> float:
         """Return the largest area under the ROC curve that the ledger permits any attack.

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from dp_synth._version import __version__
-from dp_synth.cli import benchmark, card, evaluate, ledger, listing, schema, synthesize
+from dp_synth.cli import benchmark, card, estimate, evaluate, ledger, listing, schema, synthesize
 from dp_synth.cli.outputs import remark, warnings_told
 from dp_synth.errors import BudgetExceeded, InputError, LeftOut, SchemaMismatch, UnsupportedEvent
 from dp_synth.formatting import inert_streams
@@ -53,6 +53,7 @@ def _options(
 
 app.command("synthesize")(synthesize.synthesize)
 app.command("sample")(synthesize.sample)
+app.command("estimate")(estimate.estimate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("attack")(evaluate.attack)
 app.command("audit")(evaluate.audit)

@@ -3,6 +3,8 @@
 All of it is post-processing: it sees what a model says of records, and never the records.
 """
 
+from dp_synth.estimates.combining import Combined, combine
+from dp_synth.estimates.estimate import Estimate
 from dp_synth.estimates.functionals import Distribution, Evaluated, Inverse
 from dp_synth.estimates.questions import (
     Correlation,
@@ -20,10 +22,12 @@ from dp_synth.estimates.regressions import Regression
 
 __all__ = [
     "KINDS",
+    "Combined",
     "Correlation",
     "Count",
     "Difference",
     "Distribution",
+    "Estimate",
     "Evaluated",
     "Inverse",
     "Mean",
@@ -33,5 +37,6 @@ __all__ = [
     "Regression",
     "RiskRatio",
     "Share",
+    "combine",
     "read_question",
 ]

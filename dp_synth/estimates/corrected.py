@@ -29,7 +29,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from dp_synth.errors import InputError
+from dp_synth.estimates.estimate import LEVEL, Estimate, check_level
 from dp_synth.estimates.functionals import Distribution
+from dp_synth.estimates.questions import Question
 from dp_synth.estimates.reading import read_question
 from dp_synth.inference import Model
 from dp_synth.schema import Schema
@@ -66,18 +68,35 @@ class CorrectedAnswer:
     curvature: float = 0.0
     is_log: bool = False
 
-    def interval(self, level: float = 0.95, *, of_records: bool = False) -> tuple[float, float]:
+    def interval(self, level: float = LEVEL, *, of_records: bool = False) -> tuple[float, float]:
         """Return the ends of the interval for the population's value: normal, with the curvature.
 
         ``of_records`` for that of the fitted records themselves: of the noise alone.
         """
-        if not 0 < level < 1:
-            raise InputError(f"a level lies between 0 and 1, got {level}")
+        level = check_level(level)
         deviation = self.noise if of_records else float(np.hypot(self.noise, self.sampling))
         wide = float(-ndtri((1 - level) / 2)) * deviation + self.curvature
         if self.is_log:
             return self.value * float(np.exp(-wide)), self.value * float(np.exp(wide))
         return self.value - wide, self.value + wide
+
+    def estimate(self, level: float = LEVEL) -> Estimate:
+        """Return the value with its parts, of which ``misfit`` is the curvature."""
+        low, high = self.interval(level)
+        return Estimate(
+            self.question,
+            self.name,
+            self.value,
+            low,
+            high,
+            noise=self.noise,
+            sampling=self.sampling,
+            drawing=0.0,
+            misfit=self.curvature,
+            scale="log" if self.is_log else "linear",
+            level=level,
+            is_corrected=True,
+        )
 
 
 def corrected_answers(
@@ -93,6 +112,20 @@ def corrected_answers(
         if isinstance(answer, SumsAnswer) and answer.part == PART
         for one in _corrected(answer, schema, model)
     )
+
+
+def answers_to(
+    question: Question, answers: Iterable[CorrectedAnswer], schema: Schema
+) -> tuple[CorrectedAnswer, ...]:
+    """Return the answers to one question, in whatever words it was declared; none if it was not."""
+    return tuple(one for one in answers if question == _question_of(one, schema))
+
+
+def _question_of(answer: CorrectedAnswer, schema: Schema) -> Question | None:
+    try:
+        return read_question(answer.question, schema)
+    except InputError:
+        return None
 
 
 def _corrected(answer: SumsAnswer, schema: Schema, model: Model) -> Iterator[CorrectedAnswer]:

@@ -52,7 +52,7 @@ class Distribution:
         total = float(counts.sum())
         if not total > 0:
             raise InputError("the release expects no records: there is nothing to estimate")
-        codes = np.indices(counts.shape, dtype=np.int32).reshape(len(columns), -1).T
+        codes = np.indices(counts.shape, dtype=np.int32).reshape(len(columns), counts.size).T
         return cls(schema, columns, codes, counts.ravel() / total, total)
 
     def __len__(self) -> int:

@@ -24,75 +24,42 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from dp_synth.errors import InputError
+from dp_synth.estimates.estimate import LEVEL, Estimate
 from dp_synth.estimates.functionals import Distribution, Evaluated
 from dp_synth.estimates.misfit import Misfit
-from dp_synth.estimates.questions import Question
-from dp_synth.inference import Model
-from dp_synth.inference.bootstrap import Replica, replicas
-from dp_synth.transcript import MarginalAnswer
+from dp_synth.estimates.questions import Count, Question
+from dp_synth.inference import MixtureModel, Model
+from dp_synth.inference.bootstrap import REPLICAS, Replica, replicas
+from dp_synth.schema import Schema
+from dp_synth.transcript import Answer, MarginalAnswer
 from dp_synth.types import Clique, Codes, Floats
 
-if TYPE_CHECKING:
-    from dp_synth.release import Release
-
-LEVEL = 0.95
 MOST_EXACT = 200_000  # cells of the columns of a question: of more, rows are drawn
 ROWS, ROWS_OF_REPLICA = 100_000, 10_000
 SEED = 0  # of rows that stand for an integral
 HIDDEN = 2.0  # deviations of noise, below which a count may be hidden
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its interval, and the standard errors that the interval is made of.
-
-    ``noise``, ``sampling``, ``drawing`` and ``misfit`` add up in squares; they are of the logarithm
-    where ``scale`` is "log". ``not_covered`` says what the interval knows nothing of, and is empty
-    where it covers all.
-    """
-
-    question: str
-    name: str
-    value: float
-    low: float
-    high: float
-    noise: float
-    sampling: float
-    drawing: float
-    misfit: float
-    scale: str = "linear"
-    not_covered: str = ""
-    level: float = LEVEL
-
-    def __str__(self) -> str:
-        return f"{self.value:.6g} [{self.low:.6g}, {self.high:.6g}]"
+class Fitted(Protocol):
+    """What answers are made from: the parts of a release that they need."""
 
     @property
-    def stderr(self) -> float:
-        """The standard error of all parts together."""
-        return math.hypot(self.noise, self.sampling, self.drawing, self.misfit)
+    def schema(self) -> Schema:
+        """What is public of the columns."""
 
     @property
-    def sentence(self) -> str:
-        """The estimate in words, with the part that makes its interval as wide as it is."""
-        parts = {
-            "the noise that protects the records": self.noise,
-            "that the records are a sample": self.sampling,
-            "that rows were drawn for it": self.drawing,
-            "what the model may leave out": self.misfit,
-        }
-        why = max(parts, key=parts.__getitem__)
-        said = (
-            f"{self.question}: {self.name} {self.value:.4g}, between {self.low:.4g} and "
-            f"{self.high:.4g} with {self.level:.0%} confidence, which is as wide mostly for {why}"
-        )
-        return f"{said}; not covered: {self.not_covered}" if self.not_covered else said
+    def model(self) -> Model:
+        """What was fitted."""
+
+    @property
+    def transcript(self) -> Sequence[Answer]:
+        """The noisy answers that it was fitted to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,16 +69,21 @@ class Answerer:
     InputError where the release has no replicas: no transcript, or a network for a model.
     """
 
-    release: Release
+    release: Fitted
+    count: int = REPLICAS
 
     @cached_property
     def replicas(self) -> Sequence[Replica]:
         """Fits of records that the model draws, with noise drawn anew."""
-        found = tuple(replicas(self.release.model, self.release.transcript, redraw=True))
+        model, answers = self.release.model, self.release.transcript
+        found = tuple(replicas(model, answers, redraw=True, count=self.count))
         if not found:
+            lacking = (
+                "a network for a model" if isinstance(model, MixtureModel) else "no transcript"
+            )
             raise InputError(
-                "the release holds no answers from which errors could be told: intervals need the "
-                "transcript of a fit by marginals"
+                f"this release has {lacking}, and so nothing to tell errors by; declare the "
+                "question before the fit, or fit by marginals"
             )
         return found
 
@@ -140,7 +112,12 @@ class Answerer:
         exact = schema.domain.cells(columns) <= MOST_EXACT
         here, replicated = self._exact(columns) if exact else self._drawn(columns)
         found = question.evaluate(here)
+        if found.scale == "log" and not np.all(found.values > 0):
+            raise InputError(f"{question}: is 0 in the release, and 0 has no logarithm")
         moves = replicated @ found.influences
+        if isinstance(question, Count):  # whose influences are those of its share alone
+            totals = np.array([one.model.total for one in self.replicas])
+            moves += np.outer(totals / here.total - 1, found.values)
         return tuple(
             self._estimate(question, here, found, place, moves[:, place], level, exact=exact)
             for place in range(len(found.names))
@@ -193,7 +170,7 @@ class Answerer:
         noise = max(spread - sampling, self._hidden(here, phi), 0.0)
         left = self.misfit.left(here.columns, here.codes, here.weights, phi)
         errors = [math.sqrt(part) for part in (noise, sampling, drawing, left.variance)]
-        reach = float(stats.t.ppf((1 + level) / 2, len(self.replicas) - 1)) * math.hypot(*errors)
+        reach = float(stdtrit(len(self.replicas) - 1, (1 + level) / 2)) * math.hypot(*errors)
         scale = found.scale
         if inverse is not None:
             low, high = (
