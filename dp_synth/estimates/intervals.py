@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -33,6 +33,7 @@ from dp_synth.errors import InputError
 from dp_synth.estimates.estimate import LEVEL, Estimate
 from dp_synth.estimates.functionals import Distribution, Evaluated
 from dp_synth.estimates.misfit import Misfit
+from dp_synth.estimates.parts import Parts
 from dp_synth.estimates.questions import Count, Question
 from dp_synth.inference import MixtureModel, Model
 from dp_synth.inference.bootstrap import REPLICAS, Replica, replicas
@@ -41,7 +42,7 @@ from dp_synth.transcript import Answer, MarginalAnswer
 from dp_synth.types import Clique, Codes, Floats
 
 MOST_EXACT = 200_000  # cells of the columns of a question: of more, rows are drawn
-ROWS, ROWS_OF_REPLICA = 100_000, 10_000
+ROWS = 100_000
 SEED = 0  # of rows that stand for an integral
 HIDDEN = 2.0  # deviations of noise, below which a count may be hidden
 
@@ -76,7 +77,8 @@ class Answerer:
     def replicas(self) -> Sequence[Replica]:
         """Fits of records that the model draws, with noise drawn anew."""
         model, answers = self.release.model, self.release.transcript
-        found = tuple(replicas(model, answers, redraw=True, count=self.count))
+        drawn = replicas(model, answers, redraw=True, count=self.count)
+        found = tuple(replace(one, codes=None) for one in drawn)  # records would take much memory
         if not found:
             lacking = (
                 "a network for a model" if isinstance(model, MixtureModel) else "no transcript"
@@ -96,80 +98,63 @@ class Answerer:
     def _rows(self) -> Codes:
         return self.release.model.sample(ROWS, np.random.default_rng(SEED))
 
-    @cached_property
-    def _rows_of_replicas(self) -> list[Codes]:
-        rngs = np.random.default_rng(SEED).spawn(len(self.replicas))
-        return [
-            one.model.sample(ROWS_OF_REPLICA, rng)
-            for one, rng in zip(self.replicas, rngs, strict=True)
-        ]
-
     def answer(self, question: Question, level: float = LEVEL) -> tuple[Estimate, ...]:
         """Return the estimates of a question, one but for regressions."""
         schema = self.release.schema
         question.check(schema)
         columns = question.columns
         exact = schema.domain.cells(columns) <= MOST_EXACT
-        here, replicated = self._exact(columns) if exact else self._drawn(columns)
+        here = self._exact(columns) if exact else self._drawn(columns)
         found = question.evaluate(here)
         if found.scale == "log" and not np.all(found.values > 0):
             raise InputError(f"{question}: is 0 in the release, and 0 has no logarithm")
-        moves = replicated @ found.influences
+        influences = (
+            found.influences if found.inverse is None else found.inverse.influences[:, None]
+        )
+        parts = Parts.of(schema.domain, columns, here.codes, here.weights, influences)
+        if exact:
+            moves = np.array([_chances(one.model, columns) @ influences for one in self.replicas])
+        else:
+            moves = np.array([parts.mean(one.model) for one in self.replicas])
         if isinstance(question, Count):  # whose influences are those of its share alone
             totals = np.array([one.model.total for one in self.replicas])
             moves += np.outer(totals / here.total - 1, found.values)
+        variances = here.weights @ np.square(influences)
+        total = max(self.release.model.total, 1.0)
+        left = self.misfit.left(parts)
+        spread = np.mean(np.square(moves), axis=0) - variances / total
+        noise = np.maximum(spread, self._hidden(here, influences))
+        drawing = np.zeros_like(variances) if exact else variances / ROWS
+        errors = np.sqrt(np.array([noise, variances / total, drawing, left.variances]))
         return tuple(
-            self._estimate(question, here, found, place, moves[:, place], level, exact=exact)
+            self._estimate(question, found, place, errors[:, place], left.not_covered, level)
             for place in range(len(found.names))
         )
 
-    def _exact(self, columns: Clique) -> tuple[Distribution, Floats]:
-        """Return the model's joint distribution of columns, and the chances that replicas give."""
+    def _exact(self, columns: Clique) -> Distribution:
+        """Return the model's joint distribution of columns."""
         counts = np.maximum(self.release.model.marginal(columns), 0.0)
-        here = Distribution.of_counts(self.release.schema, columns, counts)
-        return here, np.array([_chances(one.model, columns) for one in self.replicas])
+        return Distribution.of_counts(self.release.schema, columns, counts)
 
-    def _drawn(self, columns: Clique) -> tuple[Distribution, Floats]:
-        """Return what `_exact` does of rows, over the cells that occur among any of them."""
+    def _drawn(self, columns: Clique) -> Distribution:
+        """Return that of rows which the model draws."""
         model = self.release.model
         axes = [model.domain.axis(name) for name in columns]
-        draws = [rows[:, axes] for rows in (self._rows, *self._rows_of_replicas)]
-        cells = np.ravel_multi_index(tuple(np.concatenate(draws).T), model.domain.shape(columns))
-        found, places = np.unique(cells, return_inverse=True)
-        ends = np.cumsum([len(rows) for rows in draws])[:-1]
-        weights = [
-            np.bincount(part, minlength=len(found)) / len(part) for part in np.split(places, ends)
-        ]
-        codes = np.column_stack(np.unravel_index(found, model.domain.shape(columns)))
-        here = Distribution(
-            self.release.schema, columns, codes.astype(np.int32), weights[0], model.total
-        )
-        return here, np.array(weights[1:])
+        cells, counts = np.unique(self._rows[:, axes], axis=0, return_counts=True)
+        weights = counts / counts.sum()
+        return Distribution(self.release.schema, columns, cells, weights, model.total)
 
     def _estimate(
         self,
         question: Question,
-        here: Distribution,
         found: Evaluated,
         place: int,
-        moves: Floats,
+        parts: Floats,
+        not_covered: str,
         level: float,
-        *,
-        exact: bool,
     ) -> Estimate:
-        value, phi = float(found.values[place]), found.influences[:, place]
-        inverse = found.inverse
-        if inverse is not None:
-            moves = moves * _slope(inverse.influences, phi)
-            phi = inverse.influences
-        total = max(self.release.model.total, 1.0)
-        variance = float(here.weights @ np.square(phi))
-        sampling = variance / total
-        drawing = 0.0 if exact else variance / ROWS
-        spread = float(np.mean(np.square(moves))) - (0.0 if exact else variance / ROWS_OF_REPLICA)
-        noise = max(spread - sampling, self._hidden(here, phi), 0.0)
-        left = self.misfit.left(here.columns, here.codes, here.weights, phi)
-        errors = [math.sqrt(part) for part in (noise, sampling, drawing, left.variance)]
+        """Return one value with its interval; ``parts`` are standard errors."""
+        value, inverse, errors = float(found.values[place]), found.inverse, parts.tolist()
         reach = float(stdtrit(len(self.replicas) - 1, (1 + level) / 2)) * math.hypot(*errors)
         scale = found.scale
         if inverse is not None:
@@ -196,12 +181,12 @@ class Answerer:
             drawing=drawing_error,
             misfit=misfit_error,
             scale=scale,
-            not_covered=left.not_covered,
+            not_covered=not_covered,
             level=level,
         )
 
-    def _hidden(self, here: Distribution, phi: Floats) -> float:
-        """Return the variance of what noise may hide in cells that were cut at 0.
+    def _hidden(self, here: Distribution, influences: Floats) -> Floats:
+        """Return the variances of what noise may hide in cells that were cut at 0.
 
         Such a count hardly moves when noise is drawn anew, however large the one may be that is
         hidden there. Of the best answer that covers the columns: noise that has passed a cut at 0
@@ -216,19 +201,14 @@ class Answerer:
             and not answer.groups.keys() & set(here.columns)
         ]
         if not answers or not here.columns:
-            return 0.0
+            return np.zeros(influences.shape[1])
         size = math.prod(self.release.schema.domain.shape(here.columns))
         noise = min(a.stddev * math.sqrt(max(1.0, a.values.size / size)) for a in answers)
         counts = here.weights * self.release.model.total
         hidden = counts < HIDDEN * noise
         variances = noise * np.minimum(counts[hidden], noise)
-        return float(np.square(phi[hidden]) @ variances) / max(self.release.model.total, 1.0) ** 2
-
-
-def _slope(first: Floats, second: Floats) -> float:
-    """Return what turns moves of a quantile into moves of its level."""
-    scale = float(second @ second)
-    return float(first @ second) / scale if scale else 0.0
+        total = max(self.release.model.total, 1.0)
+        return np.asarray(variances @ np.square(influences[hidden])) / total**2
 
 
 def _chances(model: Model, columns: Clique) -> Floats:

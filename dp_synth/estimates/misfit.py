@@ -29,6 +29,7 @@ from itertools import combinations
 import numpy as np
 from scipy import special
 
+from dp_synth.estimates.parts import Means, Parts
 from dp_synth.inference import Model
 from dp_synth.inference.pair_selection import MEAN_NOISE
 from dp_synth.transcript import Answer, ChoiceAnswer, MarginalAnswer, ScoresAnswer
@@ -38,15 +39,16 @@ from dp_synth.validation_bounds import DISTANCES
 NORMAL_RATIO = np.pi / 2  # of an inertia to the squared mean size, were deviations normal
 LEAST_LEFT = 0.1  # of a pair's inertia: so much is taken to be left, however near the model seems
 LEAST_ALIGNMENT = 0.02
-OF_TRIPLES = 0.5  # of the mean inertia of its pairs, that three columns may have beyond them
+OF_MORE = 0.5  # of the mean inertia of their pairs, that more columns may have beyond them
+CLOSE = 1e-9  # of a function: what is left of it by rounding alone
 FOUND = ("bins", "categories")  # parts whose answers are over codes that are no longer there
 
 
 @dataclass(frozen=True)
 class Left:
-    """What a model may leave out of a statistic: a variance, and what is not covered by it."""
+    """What a model may leave out of statistics: variances, and what these do not cover."""
 
-    variance: float
+    variances: Floats
     not_covered: str = ""
 
 
@@ -82,6 +84,7 @@ class Misfit:
     of_model: bool = False  # whether distances are from the model itself, not from its columns
     ceiling: float | None = None  # of squared distances from the model where none was asked
     _pairs: dict[Clique, Floats] = field(default_factory=dict, repr=False)
+    _energies: dict[str, Floats] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, model: Model, answers: Sequence[Answer]) -> Misfit:
@@ -101,54 +104,49 @@ class Misfit:
             return cls(model, _squares(model, pairs[0], _noise_of(answers, pairs[0])), measured)
         return cls(model, {}, measured, ceiling=_last_noise(model, answers))
 
-    def left(self, columns: Sequence[str], codes: Codes, weights: Floats, phi: Floats) -> Left:
-        """Return what may be left out of a statistic with influence function ``phi``.
-
-        ``codes`` has shape (cells, columns), ``weights`` are the cells' probabilities.
-        """
+    def left(self, parts: Parts) -> Left:
+        """Return what may be left out of statistics whose influence functions have these parts."""
+        columns, variances = parts.columns, np.zeros(parts.rest.shape[1])
         if len(columns) < 2:
-            return Left(0.0)
-        rest = phi - float(weights @ phi)
-        for axis in range(len(columns)):
-            rest = rest - _mean_of(codes[:, [axis]], weights, rest)
-        total, unknown = 0.0, list[str]()
-        inertias = []
+            return Left(variances)
+        unknown, inertias = list[str](), list[float]()
         for i, j in combinations(range(len(columns)), 2):
-            part = _mean_of(codes[:, [i, j]], weights, rest)
-            rest = rest - part
-            found = self._of_pair((columns[i], columns[j]), codes[:, [i, j]], weights, part)
+            pair = (columns[i], columns[j])
+            found = self._of_pair(pair, parts, (i, j))
             if found is None:
-                unknown.append(f"{columns[i]} and {columns[j]}")
+                unknown.append(f"{pair[0]} and {pair[1]}")
                 continue
-            total += found
-            inertias.append(self.inertia(_ordered(self.model, (columns[i], columns[j]))))
+            variances += found
+            inertias.append(self.inertia(_ordered(self.model, pair)))
         said = f"no distance of {', '.join(unknown)} was measured" if unknown else ""
         if len(columns) > 2:
-            total += OF_TRIPLES * float(np.mean(inertias or [0.0])) * float(weights @ rest**2)
-            triple = "three columns" if len(columns) == 3 else f"{len(columns)} columns"
+            mean = float(np.mean(inertias or [0.0]))
+            variances += OF_MORE * mean * (parts.weights @ np.square(parts.rest))
             said = f"{said}; " if said else ""
-            said += f"{triple} of which no more than pairs were looked at"
-        return Left(total, said)
+            said += f"{len(columns)} columns, of which no more than pairs were looked at"
+        return Left(variances, said)
 
-    def _of_pair(self, pair: Clique, codes: Codes, weights: Floats, part: Floats) -> float | None:
-        """Return the variance that a pair's interaction may miss; None where nothing is known."""
-        key = _ordered(self.model, pair)
+    def _of_pair(self, pair: Clique, parts: Parts, axes: tuple[int, int]) -> Floats | None:
+        """Return variances that a pair's interaction may miss; None where nothing is known."""
+        key, own = _ordered(self.model, pair), parts.pair(axes)
         if key in self.measured:
             groups = self.measured[key]
+            codes = parts.codes[:, list(axes)]
             coarse = np.column_stack(
                 [groups[a][codes[:, k]] if a in groups else codes[:, k] for k, a in enumerate(pair)]
             )
-            part = part - _mean_of(coarse, weights, part)
-            if not np.any(np.abs(part) > 1e-12):
-                return 0.0
+            means = Means.over(coarse, parts.weights, tuple(coarse.max(axis=0) + 1))
+            own = own - means.of(parts.weights, own)[means.places]
+            if not np.any(np.abs(own) > CLOSE * np.abs(parts.pair(axes)).max()):
+                return np.zeros(own.shape[1])
             inertia = self.inertia(key)  # inside of groups nothing of it was measured
         elif key in self.squares or self.ceiling is not None:
             inertia = self.left_inertia(key)
         else:
             return None
-        variance = float(weights @ part**2)
-        aligned = max(LEAST_ALIGNMENT, self._alignment(pair, codes, weights, part))
-        return aligned * inertia * variance
+        variances = parts.weights @ np.square(own)
+        aligned = [self._alignment(pair, parts, axes, column) for column in own.T]
+        return np.asarray(np.maximum(aligned, LEAST_ALIGNMENT) * inertia * variances)
 
     def inertia(self, pair: Clique) -> float:
         """Return the inertia that a pair is taken to have: the mean of all where it has no own."""
@@ -190,29 +188,37 @@ class Misfit:
         ratios = [inertia / distance**2 for distance, inertia in found if distance > 1e-6]
         return max(NORMAL_RATIO, float(np.median(ratios))) if ratios else float(NORMAL_RATIO)
 
-    def _alignment(self, pair: Clique, codes: Codes, weights: Floats, part: Floats) -> float:
-        """Return the share of an inertia that lies in the direction of a pair's interaction."""
-        shape = tuple(self.model.domain.size(a) for a in pair)
-        sums, masses = np.zeros(shape), np.zeros(shape)
-        np.add.at(sums, (codes[:, 0], codes[:, 1]), weights * part)
-        np.add.at(masses, (codes[:, 0], codes[:, 1]), weights)
-        first, second = masses.sum(axis=1), masses.sum(axis=0)
-        apart = np.sqrt(np.outer(first, second))
-        scaled = np.divide(sums, apart, out=np.zeros(shape), where=apart > 0)
-        left, sizes, right = np.linalg.svd(scaled, full_matrices=False)
-        shares = sizes**2 / max(float((sizes**2).sum()), 1e-300)
-        found = 0.0
-        for k in np.flatnonzero(shares > 0.01):
-            sides = self._side(pair[0], left[:, k]), self._side(pair[1], right[k])
-            found += float(shares[k]) * sides[0] * sides[1]
-        return found
+    def _alignment(self, pair: Clique, parts: Parts, axes: tuple[int, int], own: Floats) -> float:
+        """Return the share of an inertia that lies in the direction of a pair's interaction.
 
-    def _side(self, attribute: str, direction: Floats) -> float:
-        """Return the part of the inertia of a column's measured pairs along a direction.
-
-        ``direction`` has unit length over the square roots of the column's probabilities.
+        By either column the directions of its measured pairs (`_energy`), the two multiplied.
         """
-        parts, wholes = 0.0, 0.0
+        shape = self.model.domain.shape(pair)
+        means = parts.means[axes]
+        sums = np.zeros(math.prod(shape))
+        sums[means.codes] = np.bincount(means.places, parts.weights * own)
+        masses = np.zeros(math.prod(shape))
+        masses[means.codes] = means.masses
+        masses = masses.reshape(shape)
+        apart = np.sqrt(np.outer(masses.sum(axis=1), masses.sum(axis=0)))
+        scaled = np.divide(sums.reshape(shape), apart, out=np.zeros(shape), where=apart > 0)
+        whole = float(np.square(scaled).sum())
+        if not whole:
+            return 0.0
+        first = float(np.sum(scaled * (self._energy(pair[0]) @ scaled))) / whole
+        second = float(np.sum(scaled.T * (self._energy(pair[1]) @ scaled.T))) / whole
+        return first * second
+
+    def _energy(self, attribute: str) -> Floats:
+        """Return how the inertia of a column's measured pairs is spread over its directions.
+
+        A matrix of trace 1 over the column's codes, scaled by the roots of their probabilities;
+        that of the identity where no pair of the column was measured: any direction may have all.
+        """
+        if attribute in self._energies:
+            return self._energies[attribute]
+        size = self.model.domain.size(attribute)
+        spread = np.zeros((size, size))
         for pair in self.measured:
             if attribute not in pair:
                 continue
@@ -221,25 +227,15 @@ class Misfit:
             apart = np.outer(table.sum(axis=1), table.sum(axis=0))
             root = np.sqrt(apart)
             scaled = np.divide(table - apart, root, out=np.zeros_like(apart), where=root > 0)
-            parts += float(((direction @ scaled) ** 2).sum())
-            wholes += float((scaled**2).sum())
-        return parts / wholes if wholes > 0 else 1.0
+            spread += scaled @ scaled.T
+        trace = float(np.trace(spread))
+        self._energies[attribute] = spread / trace if trace > 0 else np.eye(size)
+        return self._energies[attribute]
 
 
 def _ordered(model: Model, pair: Sequence[str]) -> Clique:
     first, second = sorted(pair, key=model.domain.axis)
     return (first, second)
-
-
-def _mean_of(codes: Codes, weights: Floats, values: Floats) -> Floats:
-    """Return for each cell the mean of values over the cells that agree in ``codes``."""
-    sizes = codes.max(axis=0, initial=0).astype(np.int64) + 1
-    cells = codes[:, 0].astype(np.int64)
-    for axis in range(1, codes.shape[1]):
-        cells = cells * sizes[axis] + codes[:, axis]
-    sums, masses = np.bincount(cells, weights * values), np.bincount(cells, weights)
-    means = np.divide(sums, masses, out=np.zeros_like(sums), where=masses > 0)
-    return np.asarray(means[cells])
 
 
 def _squares(model: Model, answer: ScoresAnswer, noise: Floats) -> dict[Clique, Square]:

@@ -196,7 +196,9 @@ class Generator:
     def _share(self, group: Group) -> float:
         parts = np.ones(len(self.population.codes))
         for name, part in group.parts.items():
-            parts *= part.weights[self.population.codes[:, self.population.schema.domain.axis(name)]]
+            parts *= part.weights[
+                self.population.codes[:, self.population.schema.domain.axis(name)]
+            ]
         return float(parts.mean())
 
 

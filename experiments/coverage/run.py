@@ -145,7 +145,10 @@ def cell(task: Record) -> Record:
             into = found.setdefault(key, {"covered": [], "naive": [], "width": [], "bounded": []})
             into["covered"].append(float(covered))
             into["naive"].append(float(_naive(drawn, release, question, truth, place)))
-            into["width"].append(_width(estimate) / _direct(truth, place, float(variances[place]) / records, noise / records))
+            into["width"].append(
+                _width(estimate)
+                / _direct(truth, place, float(variances[place]) / records, noise / records)
+            )
             into["bounded"].append(float(not estimate.not_covered))
     return {**task, "values": {key: _summed(own) for key, own in found.items()}}
 
