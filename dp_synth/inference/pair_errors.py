@@ -29,6 +29,7 @@ IMPLIED = 1.6  # times the error of columns, that pairs may seem to make where t
 UNSURE = 1.02  # times the error of columns, that likely pairs may make and still be looked for
 IN_ROUNDS = 1.15  # the same of pairs in rounds, of which each is chosen for what it still tells
 LEAST_PART = 0.01  # of what columns share: none gets less, however well it is known
+FAINT = 0.5  # of the records: columns of more mean error say nothing that rounds could go by
 PLAUSIBLE = 0.3  # of the largest dependence that two columns could have: few pairs have more
 
 
@@ -194,8 +195,12 @@ class PairErrors:
 
         ``cost`` is the part of the precision that it takes to find them. Columns share what is
         left with as many pairs as a tree has, or with fewer. Where pairs are chosen in rounds,
-        columns are not measured again, and there may be any number of pairs.
+        columns are not measured again, and there may be any number of pairs; where those columns
+        drown, so does all that rounds would go by.
         """
+        known = self._noise(np.full(len(self.columns), self.first))
+        if in_rounds and np.mean(known) > FAINT * self.total:
+            return False
         pairs = self._pairs
         likely = PLAUSIBLE * self.largest_dependence(pairs)
         dependences = dict(zip(pairs, likely.tolist(), strict=True))

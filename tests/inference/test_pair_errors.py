@@ -110,6 +110,8 @@ def test_rounds_may_pay_by_pairs_that_no_tree_has():
     assert not some.could_pay(0.03, cost=0.1)
     assert some.could_pay(0.03, cost=0.1, in_rounds=True)
     assert not few.could_pay(0.03, cost=0.1, in_rounds=True)
+    drowned = even_errors(100.0, 60.0, domain)  # all errors are as large as they can be
+    assert not drowned.could_pay(0.003, cost=0.1, in_rounds=True)
 
 
 def test_a_lone_column_has_no_pair_that_could_pay():
