@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
-
 from experiments.many_tables import run as many_tables
 
 from paper.number import Number
-from paper.records import RESULTS, Record, chosen, lines, number_of
+from paper.records import RESULTS, chosen, lines, number_of
 
 ADULT, TABLES = f"{RESULTS}/adult.jsonl", "experiments/many-tables/records.jsonl"
 NIST, SCALING = f"{RESULTS}/nist.jsonl", f"{RESULTS}/scaling.jsonl"

@@ -27,7 +27,9 @@ EMPTY = 0.35  # of its noise: what is left of it in a cell that holds far less
 DROWNED, HEARD = 0.2, 0.75  # of the noise of scores: means of dependences hardly, clearly heard
 IMPLIED = 1.6  # times the error of columns, that pairs may seem to make where they are heard
 UNSURE = 1.02  # times the error of columns, that likely pairs may make and still be looked for
+IN_ROUNDS = 1.15  # the same of pairs in rounds, of which each is chosen for what it still tells
 LEAST_PART = 0.01  # of what columns share: none gets less, however well it is known
+FAINT = 0.5  # of the records: columns of more mean error say nothing that rounds could go by
 PLAUSIBLE = 0.3  # of the largest dependence that two columns could have: few pairs have more
 
 
@@ -188,30 +190,35 @@ class PairErrors:
             best, least = 2 * best, error
         return best
 
-    def could_pay(self, precision: float, *, cost: float = 0.0, columns_again: bool = True) -> bool:
+    def could_pay(self, precision: float, *, cost: float = 0.0, in_rounds: bool = False) -> bool:
         """Say whether any pairs would win more than they cost, were they as dependent as is likely.
 
         ``cost`` is the part of the precision that it takes to find them. Columns share what is
-        left with them unless they are not measured again.
+        left with as many pairs as a tree has, or with fewer. Where pairs are chosen in rounds,
+        columns are not measured again, and there may be any number of pairs; where those columns
+        drown, so does all that rounds would go by.
         """
+        known = self._noise(np.full(len(self.columns), self.first))
+        if in_rounds and np.mean(known) > FAINT * self.total:
+            return False
         pairs = self._pairs
         likely = PLAUSIBLE * self.largest_dependence(pairs)
         dependences = dict(zip(pairs, likely.tolist(), strict=True))
-        alone = self.of_columns(dependences, precision)
+        most = self.of_columns(dependences, precision) * (IN_ROUNDS if in_rounds else UNSURE)
         i, j = self._places(pairs)
         sizes = np.array(self.coarse.sizes, dtype=float)
         cells = sizes[i] * sizes[j]
         order = np.argsort(cells / np.maximum(likely, 1e-9), kind="stable")
-        count = len(self.columns) - 1
+        count = len(pairs) if in_rounds else len(self.columns) - 1
         while count:
             best = [pairs[place] for place in order[:count]]
             allocation = Allocation.of(self.coarse, best, precision * (1 - cost))
-            if not columns_again:
+            if in_rounds:
                 only = {pair: allocation.weights[pair] for pair in best}
                 allocation = Allocation(only, allocation.precision)
-            if self.of_pairs(dependences, allocation) < alone * (UNSURE if columns_again else 1):
+            if self.of_pairs(dependences, allocation) < most:
                 return True
-            count //= 2
+            count = 2 * count // 3 if in_rounds else count // 2
         return False
 
     def _summed(

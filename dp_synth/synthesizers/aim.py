@@ -191,7 +191,7 @@ class AIM(Synthesizer):
         errors = PairErrors.of(table.domain, compression, ones, estimate_total(ones))
         sensitivity = marginal_sensitivity(table.adjacency, table.payer.budget.max_rows)
         precision = table.payer.left(part) / cost(Gaussian(1.0, sensitivity), part.currency)
-        return errors.could_pay(precision, cost=1 - self.alpha, columns_again=False)
+        return errors.could_pay(precision, cost=1 - self.alpha, in_rounds=True)
 
     def _columns_alone(self, budget: FilterBudget, ones: list[Measurement]) -> Adapted:
         """Return columns alone, on which all is spent that rounds would cost."""

@@ -104,6 +104,16 @@ def test_a_part_of_the_pairs_is_kept_where_all_of_them_cost_too_much():
     assert errors.paying(dependences, PAIRS, 0.002) == PAIRS[:1]
 
 
+def test_rounds_may_pay_by_pairs_that_no_tree_has():
+    domain = Domain(tuple("abcdefghij"), (15,) * 10)  # a tree has 9 of 45 pairs
+    few, some = even_errors(500.0, 30.0, domain), even_errors(800.0, 30.0, domain)
+    assert not some.could_pay(0.03, cost=0.1)
+    assert some.could_pay(0.03, cost=0.1, in_rounds=True)
+    assert not few.could_pay(0.03, cost=0.1, in_rounds=True)
+    drowned = even_errors(100.0, 60.0, domain)  # all errors are as large as they can be
+    assert not drowned.could_pay(0.003, cost=0.1, in_rounds=True)
+
+
 def test_a_lone_column_has_no_pair_that_could_pay():
     assert not even_errors(100.0, domain=Domain(("a",), (3,))).could_pay(1.0)
 
