@@ -31,6 +31,7 @@ from scipy import special
 
 from dp_synth.estimates.parts import Means, Parts
 from dp_synth.inference import Model
+from dp_synth.inference.pair_errors import PLAUSIBLE
 from dp_synth.inference.pair_selection import MEAN_NOISE
 from dp_synth.transcript import Answer, ChoiceAnswer, MarginalAnswer, ScoresAnswer
 from dp_synth.types import Clique, Codes, Floats
@@ -82,7 +83,7 @@ class Misfit:
     squares: Mapping[Clique, Square]
     measured: Mapping[Clique, Mapping[str, Codes]]
     of_model: bool = False  # whether distances are from the model itself, not from its columns
-    ceiling: float | None = None  # of squared distances from the model where none was asked
+    noise: float | None = None  # of the last marginal that rounds chose, where none was asked
     _pairs: dict[Clique, Floats] = field(default_factory=dict, repr=False)
     _energies: dict[str, Floats] = field(default_factory=dict, repr=False)
 
@@ -102,7 +103,7 @@ class Misfit:
         pairs = [a for a in scores if all(len(clique) == 2 for clique in a.cliques)]
         if pairs:
             return cls(model, _squares(model, pairs[0], _noise_of(answers, pairs[0])), measured)
-        return cls(model, {}, measured, ceiling=_last_noise(model, answers))
+        return cls(model, {}, measured, noise=_last_noise(answers))
 
     def left(self, parts: Parts) -> Left:
         """Return what may be left out of statistics whose influence functions have these parts."""
@@ -140,7 +141,7 @@ class Misfit:
             if not np.any(np.abs(own) > CLOSE * np.abs(parts.pair(axes)).max()):
                 return np.zeros(own.shape[1])
             inertia = self.inertia(key)  # inside of groups nothing of it was measured
-        elif key in self.squares or self.ceiling is not None:
+        elif key in self.squares or self.noise is not None:
             inertia = self.left_inertia(key)
         else:
             return None
@@ -152,14 +153,23 @@ class Misfit:
         """Return the inertia that a pair is taken to have: the mean of all where it has no own."""
         own = self.squares.get(pair)
         known = [own] if own is not None else list(self.squares.values())
-        square = float(np.mean([one.mean for one in known])) if known else self.ceiling or 0.0
         beside = self._of_model(pair)[1] if self.of_model or not known else 0.0
-        return self._ratio * square + beside
+        if not known:
+            return beside + (self.left_inertia(pair) if self.noise is not None else 0.0)
+        return self._ratio * float(np.mean([one.mean for one in known])) + beside
 
     def left_inertia(self, pair: Clique) -> float:
-        """Return the inertia that the model leaves out of a pair that was not measured."""
-        if self.ceiling is not None:
-            return self._ratio * self.ceiling
+        """Return the inertia that the model leaves out of a pair that was not measured.
+
+        Where marginals are chosen round by round, by their distance from the model less the mean
+        error of their noise (AIM, arXiv:2201.12677, algorithm 2), no pair is left that is further
+        off than its noise would be; and few pairs are more dependent than `PLAUSIBLE` says.
+        """
+        if self.noise is not None:
+            table = self._table(pair)
+            impurity = min(1 - float(np.square(table.sum(axis=k)).sum()) for k in (0, 1))
+            error = MEAN_NOISE * self.noise * table.size / max(self.model.total, 1.0)
+            return self._ratio * min(error, PLAUSIBLE * 2 * impurity) ** 2
         known = self.squares[pair]
         if self.of_model:
             return self._ratio * known.mean
@@ -290,15 +300,8 @@ def _noise_of(answers: Sequence[Answer], scores: ScoresAnswer) -> Floats:
     return np.array([sum(noise.get(a, 0.0) for a in clique) for clique in scores.cliques])
 
 
-def _last_noise(model: Model, answers: Sequence[Answer]) -> float | None:
-    """Return the squared L1 noise of the last chosen marginal, in parts of the records.
-
-    Where marginals are chosen round by round by their distance from the model less what noise
-    would add (AIM), none of those left is much further off. None where nothing was chosen.
-    """
-    chosen = [a for a in answers if isinstance(a, ChoiceAnswer)]
+def _last_noise(answers: Sequence[Answer]) -> float | None:
+    """Return the noise of the last marginal that was chosen; None where none was."""
+    chosen = any(isinstance(answer, ChoiceAnswer) for answer in answers)
     last = [a for a in answers if isinstance(a, MarginalAnswer) and len(a.clique) > 1]
-    if not chosen or not last:
-        return None
-    noise = MEAN_NOISE * last[-1].stddev * last[-1].values.size
-    return float(min(noise / max(model.total, 1.0), 1.0)) ** 2
+    return last[-1].stddev if chosen and last else None

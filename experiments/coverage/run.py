@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from experiments.coverage.questions import Generator, Population
 from joblib import Parallel, delayed
 from scipy import stats
 
@@ -21,7 +21,8 @@ from benchmarks.measured import Record, append, chosen, read
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.estimates import Distribution, Evaluated, Question
 from dp_synth.estimates.intervals import Answerer, Estimate
-from dp_synth.figures.style import FULL_WIDTH, below, lines_of, named, new_figure
+from dp_synth.figures.style import FULL_WIDTH, below, named, new_figure
+from experiments.coverage.questions import Generator, Population
 from experiments.outline import RECORDS, Experiment, begin, missing, timed
 from paper.documents import markdown
 
@@ -32,9 +33,24 @@ HERE = Path(__file__).resolve().parent
 JOBS = 2
 DELTA, LEVEL = 1e-6, 0.95
 QUESTIONS, QUESTION_SEED = 110, 7
-DRAWS = 40  # of records, each with its fit
-METHODS = ("clique_tree", "mst", "aim", "independent")
-EPSILONS, RECORD_NUMBERS = (0.3, 1.0, 3.0), (5_000, 20_000)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Methods at some epsilons, of so many records drawn, and how often these are drawn."""
+
+    methods: Sequence[str]
+    epsilons: Sequence[float]
+    records: int
+    draws: int
+
+
+PARTS = (
+    Part(("clique_tree",), (1.0,), 5_000, 20),
+    Part(("clique_tree",), (0.3, 3.0), 5_000, 8),
+    Part(("clique_tree",), (1.0,), 20_000, 8),
+    Part(("mst", "aim", "independent"), (1.0,), 5_000, 5),
+)
 COLUMNS = {  # of tables that are taken for populations
     "adult_discrete": (
         "age",
@@ -56,7 +72,20 @@ ALONE, MEASURED, UNMEASURED, MORE = (
     "two, not measured",
     "three or more",
 )
-REGRESSIONS = ("linear regression", "logistic regression")
+KNOWN = (ALONE, MEASURED, UNMEASURED, MORE)
+KINDS = (
+    "count",
+    "share",
+    "mean",
+    "quantile",
+    "difference of means",
+    "difference of shares",
+    "risk ratio",
+    "odds ratio",
+    "correlation",
+    "linear regression",
+    "logistic regression",
+)
 
 
 # Measure
@@ -95,20 +124,19 @@ def answered(table: str, records: int) -> list[tuple[str, Question, Evaluated, n
     return [(kind, one, *people.answer(one, records)) for kind, one in questions(table)]
 
 
-def tasks(draws: int) -> Iterator[Record]:
-    """Yield all cells, the first draw of each before the second."""
-    for draw in range(draws):
-        for table in COLUMNS:
-            for records in RECORD_NUMBERS:
-                for epsilon in EPSILONS:
-                    for method in METHODS:
-                        yield {
-                            "table": table,
-                            "records": records,
-                            "epsilon": epsilon,
-                            "synthesizer": method,
-                            "draw": draw,
-                        }
+def tasks() -> Iterator[Record]:
+    """Yield all cells: the first draw of each, then the second."""
+    for draw in range(max(part.draws for part in PARTS)):
+        for part in PARTS:
+            for table in COLUMNS if draw < part.draws else ():
+                for epsilon, method in product(part.epsilons, part.methods):
+                    yield {
+                        "table": table,
+                        "records": part.records,
+                        "epsilon": epsilon,
+                        "synthesizer": method,
+                        "draw": draw,
+                    }
 
 
 def measure(resume: bool) -> None:
@@ -116,7 +144,7 @@ def measure(resume: bool) -> None:
     if "DP_SYNTH_DATA" not in os.environ:
         raise dps.InputError("DP_SYNTH_DATA must name the folder of tables that are not bundled")
     begin(HERE, resume)
-    todo = missing(list(tasks(int(os.environ.get("DRAWS", DRAWS)))), read(HERE / RECORDS))
+    todo = missing(list(tasks()), read(HERE / RECORDS))
     with timed(HERE, "all"):
         for line in Parallel(JOBS, return_as="generator_unordered")(map(delayed(cell), todo)):
             append(HERE / RECORDS, line)
@@ -236,3 +264,120 @@ def _summed(own: dict[str, list[float]]) -> Record:
         "bounded": int(np.sum(own["bounded"])),
         "width": round(float(np.median(own["width"])), 4),
     }
+
+
+# Text
+
+
+def pooled(found: Sequence[Record], key: str, **wanted: object) -> tuple[int, ...]:
+    """Return how many intervals were asked, covered, and of rows taken for real, over records.
+
+    ``key`` is a kind of question or what is known of its columns; empty for all.
+    """
+    own = [
+        values
+        for record in chosen(list(found), **wanted)
+        for name, values in record["values"].items()  # type: ignore[attr-defined]
+        if not key or key in name.split("; ")
+    ]
+    return tuple(int(sum(one[of] for one in own)) for of in ("asked", "covered", "naive"))
+
+
+def width(found: Sequence[Record], key: str, **wanted: object) -> float:
+    """Return the median width over that of a direct answer, each kind weighing by its questions."""
+    own = [
+        (float(values["width"]), int(values["asked"]))
+        for record in chosen(list(found), **wanted)
+        for name, values in record["values"].items()  # type: ignore[attr-defined]
+        if not key or key in name.split("; ")
+    ]
+    widths, weights = (np.array(part) for part in zip(*sorted(own), strict=True))
+    place = np.searchsorted(np.cumsum(weights), weights.sum() / 2)
+    return float(widths[place])
+
+
+def shown(covered: int, asked: int) -> str:
+    """Return a share in percent with its interval of Clopper and Pearson (1934).
+
+    Questions of one release are not independent of each other: the interval is narrower than that
+    of releases would be.
+    """
+    low = stats.beta.ppf(0.025, covered, asked - covered + 1) if covered else 0.0
+    high = stats.beta.ppf(0.975, covered + 1, asked - covered) if covered < asked else 1.0
+    return f"{100 * covered / asked:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def table_of(found: Sequence[Record], keys: Sequence[str], first: str, **wanted: object) -> str:
+    """Return a line for each kind of question."""
+    lines = []
+    for key in keys:
+        asked, covered, naive = pooled(found, key, **wanted)
+        if asked:
+            wide = f"{width(found, key, **wanted):.2f}"
+            own = [shown(covered, asked), f"{100 * naive / asked:.1f}"]
+            lines.append([key, f"{asked:,}", *own, wide])
+    head = [first, "intervals", "cover, %", "rows taken for real, %", "width over direct"]
+    return markdown(head, lines)
+
+
+def methods_table(found: Sequence[Record]) -> str:
+    """Return a line for each method, epsilon and number of records, by what is known."""
+    lines = []
+    settings = {(r["synthesizer"], r["records"], r["epsilon"]) for r in found}
+    for method, records, epsilon in sorted(settings, key=str):
+        own = {"synthesizer": method, "records": records, "epsilon": epsilon}
+        releases = len(chosen(list(found), **own))
+        cells = []
+        for key in KNOWN:
+            asked, covered, _ = pooled(found, key, **own)
+            cells.append(f"{100 * covered / asked:.1f}" if asked else "-")
+        row = [named(str(method)), f"{records:,}", f"{epsilon:g}", str(releases), *cells]
+        lines.append([*row, f"{width(found, '', **own):.2f}"])
+    head = ["method", "records", "ε", "releases", *KNOWN, "width over direct"]
+    return markdown(head, lines)
+
+
+def texts() -> dict[str, str]:
+    """Return what the README says in numbers."""
+    found = read(HERE / RECORDS)
+    own = {"synthesizer": "clique_tree"}
+    parts = {name: pooled(found, name, **own) for name in KNOWN}
+    return {
+        "releases": str(len(found)),
+        "questions": str(QUESTIONS),
+        "of clique tree": str(len(chosen(found, **own))),
+        "kinds": table_of(found, KINDS, "question, clique tree", **own),
+        "known": table_of(found, KNOWN, "columns, clique tree", **own),
+        "methods": methods_table(found),
+        "alone": f"{100 * parts[ALONE][1] / parts[ALONE][0]:.1f}",
+        "measured": f"{100 * parts[MEASURED][1] / parts[MEASURED][0]:.1f}",
+        "unmeasured": f"{100 * parts[UNMEASURED][1] / parts[UNMEASURED][0]:.1f}",
+        "more": f"{100 * parts[MORE][1] / parts[MORE][0]:.1f}",
+        "naive": f"{100 * parts[UNMEASURED][2] / parts[UNMEASURED][0]:.1f}",
+    }
+
+
+# Draw
+
+
+def draw() -> Figure:
+    """Return how many intervals of each kind hold the population's value, and of rows so taken."""
+    found = [r for r in read(HERE / RECORDS) if r["synthesizer"] == "clique_tree"]
+    kinds = [kind for kind in KINDS if pooled(found, kind)[0]]
+    figure = new_figure(FULL_WIDTH, 3.6)
+    axes = figure.subplots()
+    places = np.arange(len(kinds))[::-1]
+    for place, (title, marker) in enumerate(
+        (("interval of the release", "o"), ("rows taken for real", "x")), 1
+    ):
+        shares = [100 * pooled(found, k)[place] / pooled(found, k)[0] for k in kinds]
+        axes.plot(shares, places, marker, label=title)
+    axes.axvline(100 * LEVEL, color="0.5", linestyle="--", label="nominal")
+    axes.set(xlabel="intervals that hold the population's value, %", xlim=(0, 101))
+    axes.set_yticks(places, kinds)
+    note = "clique tree, δ = 1e-06; three populations, all numbers of records and epsilons"
+    below(figure, [axes], note, message="Which intervals hold")
+    return figure
+
+
+EXPERIMENT = Experiment(HERE, (HERE / RECORDS,), texts, draw, measure)
