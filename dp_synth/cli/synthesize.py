@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,7 +35,6 @@ from dp_synth.formatting import one_line, rounded_down, rounded_up
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.estimates import Question
     from dp_synth.release import Release
     from dp_synth.schema import Misfits, Schema
     from dp_synth.synthesizers import Synthesizer
@@ -55,8 +54,8 @@ Drop = Annotated[str | None, typer.Option(help="All columns of the schema but th
 Method = Annotated[
     str,
     typer.Option(
-        help="Its name (`dp-synth list synthesizers`) or module:Class. mst is sound on any table; "
-        "clique_tree is often closer on one of a few dozen columns."
+        help="Its name (`dp-synth list synthesizers`) or module:Class. mst is quick, and a tree "
+        "that can be read; clique_tree is nearer to most tables."
     ),
 ]
 Settings = Annotated[
@@ -149,31 +148,15 @@ def synthesize(
     asked = _validation(validate, holdout)
     with reading_arguments():
         payer = accountant_of(budget, ledger)
-        questions = _questions(question, chosen)
-        recipe.check_budget(
-            chosen,
-            payer,
-            seed=seed,
-            checkpoint=checkpoint,
-            validation=asked,
-            questions=questions,
-        )
+        told = _told(seed, checkpoint, question, chosen)
+        recipe.check_budget(chosen, payer, validation=asked, **told)
     with stopped_gently():  # from here on files are private
         with shown_training(synthesizer), _remarks(check=check), charged_for(payer):
             fresh, table = _fresh(chosen, holdout), _table(data, chosen, whole=internal)
             how = asked if asked is None or fresh is None else asked.against(fresh)
-            fitted = recipe.fit(
-                table,
-                chosen,
-                payer,
-                seed=seed,
-                checkpoint=checkpoint,
-                validation=how,
-                questions=questions,
-            )
+            fitted = _told_of(recipe.fit(table, chosen, payer, validation=how, **told))
         real = (table, fresh) if internal else None
         outputs = _outputs(fitted, (release, out, card), rows, seed, real)
-        _tell_answers(fitted)
         write_paid(fitted, outputs, release, (out, release, card, ledger))
 
 
@@ -363,19 +346,23 @@ def _validation(share: float | None, holdout: Path | None) -> Validation | None:
     return None if share is None else Validation(share, attack=holdout is not None)
 
 
-def _questions(texts: list[str] | None, schema: Schema) -> list[Question] | None:
-    """Return what `--question` asks; InputError for what is none."""
+def _told(
+    seed: int | None, checkpoint: Path | None, texts: list[str] | None, schema: Schema
+) -> dict[str, Any]:
+    """Return what a fit and its check are told alike; InputError for what is no question."""
     from dp_synth.estimates import read_question
 
-    return [read_question(text, schema) for text in texts] if texts else None
+    asked = [read_question(text, schema) for text in texts] if texts else None
+    return {"seed": seed, "checkpoint": checkpoint, "questions": asked}
 
 
-def _tell_answers(release: Release) -> None:
-    """Print the answers that the fit was asked for on standard error, as noisy as they are."""
+def _told_of(release: Release) -> Release:
+    """Print on standard error the answers that the fit was asked for, as noisy as they are."""
     for one in release.answers:
         low, high = one.interval()
         ends = f"{rounded_down(low)} to {rounded_up(high)}"
         remark(one_line(f"{one.question}: {one.name} {one.value:.5g}, {ends} (95 %)"))
+    return release
 
 
 def _fresh(schema: Schema, holdout: Path | None) -> pd.DataFrame | None:

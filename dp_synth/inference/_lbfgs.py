@@ -134,23 +134,23 @@ def minimise(
     inverse_curvature: Linear,
     *,
     iterations: int,
-    gain: float,
+    gain: float | Until,
     memory: Memory | None = None,
-    until: Until | None = None,
 ) -> Floats:
     """Return the place that L-BFGS reaches, where it gains less than ``gain`` any more.
+
+    In place of a gain, a function of a place and its gradient that says whether it is good enough.
 
     ``loss`` returns a value and its gradient. ``inverse_curvature`` is a guess of the inverse
     Hessian, positive definite, in place of the identity that L-BFGS begins with, and scaled like
     it to the last step (Nocedal & Wright 2006, Algorithm 7.4 and eq. 7.20). Steps are remembered
-    in ``memory``, which may hold those of losses that bend alike; ``until``, given a place and its
-    gradient, says that it is good enough.
+    in ``memory``, which may hold those of losses that bend alike.
     """
     here = _Point(start, *loss(start))
     memory = _Recent() if memory is None else memory
-    losses = [here.loss]
+    losses, least = [here.loss], 0.0 if callable(gain) else gain
     for _ in range(iterations):
-        if until is not None and until(here.place, here.gradient):
+        if callable(gain) and gain(here.place, here.gradient):
             break
         found = _search(loss, here, memory.direction(here.gradient, inverse_curvature))
         if found is None and memory:
@@ -164,7 +164,7 @@ def minimise(
             memory.append(_Step(move, bend, curvature))
         here = found
         losses.append(here.loss)
-        if len(losses) > STALL and losses[-STALL - 1] - losses[-1] < gain:
+        if len(losses) > STALL and losses[-STALL - 1] - losses[-1] < least:
             break
     return here.place
 

@@ -162,6 +162,7 @@ class _Refitting:
         asked: Sequence[MarginalAnswer],
         expected: Sequence[Floats],
     ) -> _Refitting:
+        """Return the problem of the answers that were asked of a model, and are ``expected``."""
         groups = model.groups if isinstance(model, RefinedModel) else {}
         over_groups = [
             _compressed(answer, exact, groups)

@@ -147,9 +147,8 @@ class Refits:
             start,
             self.inverse_curvature,
             iterations=ITERATIONS,
-            gain=0.0,
+            gain=is_near,
             memory=self.memory,
-            until=is_near,
         )
         tables, _ = dual.propagate(found)
         return JunctionTreeModel(dual.tree, tuple(tables), total)
