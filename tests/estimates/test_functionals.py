@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from made_distributions import SCHEMA, check_influences, drawn, made
 
 from dp_synth.errors import InputError
 from dp_synth.estimates import (
@@ -22,7 +23,6 @@ from dp_synth.estimates import (
     RiskRatio,
     Share,
 )
-from tests.estimates.made_distributions import SCHEMA, check_influences, drawn, made
 
 WOMEN, MEN = {"sex": "F"}, {"sex": "M"}
 SMOOTH: list[Question] = [

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made_distributions import SCHEMA
 
 from dp_synth.errors import InputError
 from dp_synth.estimates.groups import Group, Intervals
 from dp_synth.schema import Schema
-from tests.estimates.made_distributions import SCHEMA
 
 
 def column(**fields: object) -> Schema:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_distributions import SCHEMA
 
 from dp_synth.errors import InputError
 from dp_synth.estimates import (
@@ -24,7 +25,6 @@ from dp_synth.estimates import (
     read_question,
 )
 from dp_synth.schema import Schema
-from tests.estimates.made_distributions import SCHEMA
 
 ODD = Schema.from_dict(
     {

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from made_distributions import SCHEMA, check_influences, drawn, made
 
 from dp_synth.errors import InputError
 from dp_synth.estimates import Distribution, Regression
-from tests.estimates.made_distributions import SCHEMA, check_influences, drawn, made
 
 FORMULAS = [
     "age ~ 1",
