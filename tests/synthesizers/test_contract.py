@@ -265,7 +265,7 @@ def test_no_row_breaks_a_constraint_or_the_method_refuses_it_up_front(synthesize
         with pytest.raises(InputError, match="constraints"):
             synthesizer.fit(people(300), schema, BUDGET, seed=0)
         return
-    release = synthesizer.fit(people(500), schema, PrivacyBudget(0.5, 1e-6), seed=0)
+    release = synthesizer.fit(people(500), schema, BUDGET, seed=0)
     rows = release.sample(3_000, seed=1)
     assert not ((rows["age"] < 15) & (rows["job"] != "never")).any()
     assert not ((rows["job"] == "never") & (rows["wage"].notna())).any()
