@@ -152,7 +152,7 @@ def test_answers_are_those_of_the_weighted_rows(question, expected) -> None:
         (Share({"wage": (0, 7)}), None),
         (Share({"wage": 0}), None),
     ],
-    ids=str,
+    ids=lambda one: "cut" if callable(one) else str(one),
 )
 def test_answers_of_numbers_inside_cells_are_those_of_drawn_ones(question, cut) -> None:
     distribution = made(*question.columns)
