@@ -7,12 +7,14 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import lru_cache
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from dp_synth.errors import InputError
 from dp_synth.readers import parse_json
+
+T = TypeVar("T")
 
 SCALARS = (np.bool_, np.integer, np.floating, np.str_)  # of numpy, that Python has as well
 
@@ -64,6 +66,18 @@ def checked(fields: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, An
         if not _is(found[name], kind):
             raise InputError(f"{name!r} must be {described(kind)}")
     return found
+
+
+def made_of(kind: type[T], given: Mapping[str, Any]) -> T:
+    """Return what a dataclass makes of settings as JSON holds them, tuples as lists.
+
+    By its own constructor, which may know better than its fields: ``MST(as_published=True)`` is a
+    ``PublishedMST``. ValidationError for a field that there is not, or of another kind.
+    """
+    from pydantic import TypeAdapter
+
+    read: Any = TypeAdapter(kind).validate_python(dict(given))
+    return kind(**{field.name: getattr(read, field.name) for field in fields(read)})
 
 
 def read_setting(kind: type, name: str, text: str) -> object:

@@ -20,7 +20,7 @@ METHODS: dict[str, dict[str, object]] = {  # name in the text: what its lines ha
     "clique_tree": {"synthesizer": "clique_tree", "settings": {}},
     "aim": {"synthesizer": "aim", "settings": {}},
     "mst": {"synthesizer": "mst", "settings": {}},
-    "mst_published": {"synthesizer": "mst", "settings": {"as_published": True}},
+    "mst_published": {"synthesizer": "published_mst", "settings": {}},
     "privbayes": {"synthesizer": "privbayes", "settings": {}},
     "mwem": {"synthesizer": "mwem", "settings": {}},
     "independent": {"synthesizer": "independent", "settings": {}},

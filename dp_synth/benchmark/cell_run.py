@@ -15,7 +15,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from pydantic import TypeAdapter
 
 from dp_synth import datasets, extensions
 from dp_synth.accounting import Accountant, PrivacyBudget, calibrate
@@ -39,6 +38,7 @@ from dp_synth.metrics import (
 )
 from dp_synth.readers import parse_json
 from dp_synth.release import Release
+from dp_synth.settings import made_of
 from dp_synth.synthesizers import Synthesizer, synthesizer_named
 
 Baseline = Callable[[pd.DataFrame, pd.DataFrame, np.random.Generator], pd.DataFrame]
@@ -260,7 +260,7 @@ def _from_peer(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
 
 def _fitted(cell: Cell, budget: PrivacyBudget, fitted: pd.DataFrame) -> Rows:
     kind = synthesizer_named(cell.synthesizer)
-    recipe: Synthesizer = TypeAdapter(kind).validate_json(cell.settings)
+    recipe = made_of(kind, parse_json(cell.settings))
     accountant, schema = Accountant(budget, simulate=True), dataset(cell.dataset).schema
     asked, drawing = parse_json(cell.options), child_seed(cell.seed, "sample")
     before, started = peak_mb(), time.process_time()

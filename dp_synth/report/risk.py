@@ -36,6 +36,7 @@ from dp_synth.release import Release
 from dp_synth.report.guarantee import upward
 from dp_synth.report.publishable import finite
 from dp_synth.schema import Schema
+from dp_synth.settings import made_of
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 
 if TYPE_CHECKING:
@@ -220,14 +221,12 @@ def attacker_view(
     None of releases whose unit has several records: a rehearsal on the reference would need to
     know there which records belong together.
     """
-    from pydantic import TypeAdapter
-
     if release is None:
         return AttackerView(synthetic, schema, reference)
     recipe: Synthesizer | None = None
     known = SYNTHESIZERS.get(release.synthesizer)
     if known is not None and release.ledger.budget.unit is None:
-        recipe = TypeAdapter(known).validate_python(dict(release.settings))
+        recipe = made_of(known, release.settings)
     return AttackerView(
         synthetic,
         release.schema,

@@ -64,6 +64,17 @@ def test_a_private_release_is_attacked_below_what_its_ledger_permits(cells):
     assert outcome.seconds > 0
 
 
+@pytest.mark.filterwarnings("ignore:MST.as_published:DeprecationWarning")
+def test_a_cell_fits_what_its_settings_make(cells):
+    cell = cells["utility", "mst"]
+    settings = '{"as_published":true,"coarseness":0.4}'
+    older, own = (
+        values(run_cell(dataclasses.replace(cell, synthesizer=name, settings=text)))
+        for name, text in (("mst", settings), ("published_mst", "{}"))
+    )
+    assert older == own != values(run_cell(cell))
+
+
 def test_baselines_lie_where_they_must(cells):
     real = values(run_cell(cells["utility", "real_rows"]))
     fresh = values(run_cell(cells["utility", "fresh_rows"]))

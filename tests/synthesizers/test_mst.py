@@ -10,6 +10,7 @@ from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.datasets import load
 from dp_synth.errors import BudgetExceeded
 from dp_synth.schema import Schema
+from dp_synth.settings import made_of
 from dp_synth.synthesizers import MST, Independent, PublishedMST, fit_jointly, synthesizer_named
 
 NAMES = "abcdef"
@@ -49,6 +50,8 @@ def test_the_papers_algorithm_goes_by_its_own_name_and_by_the_setting_of_older_v
     with pytest.warns(DeprecationWarning, match="named published_mst"):
         stored = synthesizer_named("mst")(coarseness=0.4, as_published=True)  # as in a grid's cell
     assert stored == synthesizer_named("published_mst")()
+    with pytest.warns(DeprecationWarning, match="named published_mst"):
+        assert made_of(MST, {"coarseness": 0.4, "as_published": True}) == PublishedMST()
     assert MST(as_published=False) == MST() == synthesizer_named("mst")()
 
 

@@ -6,11 +6,10 @@ import json
 import sys
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.datasets import read_table, write_table
 from dp_synth.schema import Schema
+from dp_synth.settings import made_of
 from dp_synth.synthesizers import SYNTHESIZERS
 
 
@@ -18,7 +17,7 @@ def main(folder: Path) -> None:
     """Answer the request in ``folder`` with rows and the ledger that paid for them."""
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     budget = PrivacyBudget(request["epsilon"], request["delta"], request["adjacency"])
-    recipe = TypeAdapter(SYNTHESIZERS[request["method"]]).validate_python(request["settings"])
+    recipe = made_of(SYNTHESIZERS[request["method"]], request["settings"])
     schema = Schema.load(folder / "schema.json")
     # A comparison repeats fits on public tables: each is a release of its own.
     accountant = Accountant(budget, simulate=True)
