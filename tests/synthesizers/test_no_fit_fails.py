@@ -28,8 +28,6 @@ MOST_COLUMNS = {
 QUICK: dict[str, dict[str, Any]] = {
     "aim": {"rounds": 2},
     "mwem": {"rounds": 3},
-    "dpgan": {"steps": 5},
-    "dpctgan": {"steps": 5},
     "marginal_generator": {"steps": 5},
 }
 
