@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -159,6 +160,7 @@ def gaussian_bounds(mu: float, epsilons: Floats) -> tuple[Floats, Floats]:
         return least, logs + rough * (1 + np.abs(logs)) + ROUNDING * (1 + epsilons)
 
 
+@lru_cache(maxsize=4096)  # a fit asks for the same ones when it is checked and when it reserves
 def zcdp_delta(rho: float, epsilon: float) -> float:
     """Return the optimal delta at which ``rho``-zCDP implies (epsilon, delta)-DP.
 
