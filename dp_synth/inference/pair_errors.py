@@ -25,6 +25,7 @@ SEEN_CELLS = 20  # of an ordered attribute: errors are asked for in cells no fin
 CAUTION = 2.0  # times its mean square, that noise may have in a score
 EMPTY = 0.35  # of its noise: what is left of it in a cell that holds far less
 DROWNED, HEARD = 0.2, 0.75  # of the noise of scores: means of dependences hardly, clearly heard
+FAITHFUL = 0.12  # of the records: scores of more noise than this are believed where clearly heard
 IMPLIED = 1.6  # times the error of columns, that pairs may seem to make where they are heard
 UNSURE = 1.02  # times the error of columns, that likely pairs may make and still be looked for
 IN_ROUNDS = 1.15  # the same of pairs in rounds, of which each is chosen for what it still tells
@@ -161,11 +162,13 @@ class PairErrors:
 
         Else as many of the most dependent as do, of a half, a quarter and so on; else none. What
         chosen pairs imply of others is not counted, so that they may seem to lose a little, the
-        more so the more dependences stand out from the ``noise`` of their scores.
+        more so the more dependences stand out from the ``noise`` of their scores; where noise is
+        much beside the records, only if they stand out clearly.
         """
         alone = self.of_columns(dependences, precision)
         heard = float(np.mean(list(dependences.values()))) / noise if dependences else 0.0
-        alone *= np.interp(heard, (DROWNED, HEARD), (1.0, IMPLIED))
+        if noise <= FAITHFUL * self.total or heard >= HEARD:
+            alone *= np.interp(heard, (DROWNED, HEARD), (1.0, IMPLIED))
         kept = list(pairs)
         while kept:
             allocation = Allocation.of(self.coarse, kept, precision)

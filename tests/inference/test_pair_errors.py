@@ -7,8 +7,15 @@ import pytest
 from whole_tables import over_seeds
 
 from dp_synth.domain import Domain
-from dp_synth.inference import Compression
-from dp_synth.inference.pair_errors import DROWNED, HEARD, IMPLIED, PairErrors, column_weight
+from dp_synth.inference import Compression, pair_errors
+from dp_synth.inference.pair_errors import (
+    DROWNED,
+    FAITHFUL,
+    HEARD,
+    IMPLIED,
+    PairErrors,
+    column_weight,
+)
 from dp_synth.inference.pair_selection import MEAN_NOISE, Allocation
 from dp_synth.transcript import Measurement
 
@@ -126,14 +133,19 @@ def test_columns_weigh_by_their_cells_up_to_those_that_are_seen():
 
 
 @pytest.mark.parametrize(("dependence", "is_kept"), [(400.0, True), (200.0, False)])
-def test_pairs_may_seem_to_lose_a_little_where_they_are_heard(dependence, is_kept):
+def test_pairs_may_seem_to_lose_a_little_where_they_are_heard(dependence, is_kept, monkeypatch):
     errors, precision = even_errors(2000.0, 10.0), 0.002
     dependences = dict.fromkeys(PAIRS, dependence)
     alone = errors.of_columns(dependences, precision)
     loss = errors.of_pairs(dependences, Allocation.of(DOMAIN, PAIRS, precision)) / alone
     assert 1 < loss < IMPLIED if is_kept else loss > IMPLIED
     assert errors.paying(dependences, PAIRS, precision) != PAIRS  # nothing is known of the noise
+    clear = dependence / HEARD
+    assert (errors.paying(dependences, PAIRS, precision, clear * 0.99) == PAIRS) == is_kept
     asked = DROWNED + (HEARD - DROWNED) * (loss - 1) / (IMPLIED - 1)  # times the noise, to be kept
     noise = dependence / min(asked, HEARD)
+    assert noise > FAITHFUL * errors.total  # such scores are believed where clearly heard
+    assert errors.paying(dependences, PAIRS, precision, clear * 1.01) != PAIRS
+    monkeypatch.setattr(pair_errors, "FAITHFUL", 1.0)
     assert (errors.paying(dependences, PAIRS, precision, noise * 0.99) == PAIRS) == is_kept
     assert errors.paying(dependences, PAIRS, precision, noise * 1.01) != PAIRS
