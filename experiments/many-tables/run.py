@@ -87,7 +87,9 @@ PARTS = {
     "clique tree": Part(("clique_tree",), EPSILONS, 5, classified=True),
     "others": Part(("privbayes", "mwem"), (1.0,), 3),
     "AIM": Part(("aim",), (1.0,), 3, classified=True),
-    "AIM, other epsilons": Part(("aim",), (0.1, 0.3, 3.0, 10.0), 3, classified=True, tables=QUICK_OF_AIM),
+    "AIM, other epsilons": Part(
+        ("aim",), (0.1, 0.3, 3.0, 10.0), 3, classified=True, tables=QUICK_OF_AIM
+    ),
 }
 
 
