@@ -193,11 +193,19 @@ class PairErrors:
             best, least = 2 * best, error
         return best
 
-    def could_pay(self, precision: float, *, cost: float = 0.0, in_rounds: bool = False) -> bool:
+    def could_pay(
+        self,
+        precision: float,
+        *,
+        cost: float = 0.0,
+        in_rounds: bool = False,
+        unsure: float = UNSURE,
+    ) -> bool:
         """Say whether any pairs would win more than they cost, were they as dependent as is likely.
 
         ``cost`` is the part of the precision that it takes to find them. Columns share what is
-        left with as many pairs as a tree has, or with fewer. Where pairs are chosen in rounds,
+        left with as many pairs as a tree has, or with fewer, and these may seem to err ``unsure``
+        times as much. Where pairs are chosen in rounds,
         columns are not measured again, and there may be any number of pairs; where those columns
         drown, so does all that rounds would go by.
         """
@@ -207,7 +215,7 @@ class PairErrors:
         pairs = self._pairs
         likely = PLAUSIBLE * self.largest_dependence(pairs)
         dependences = dict(zip(pairs, likely.tolist(), strict=True))
-        most = self.of_columns(dependences, precision) * (IN_ROUNDS if in_rounds else UNSURE)
+        most = self.of_columns(dependences, precision) * (IN_ROUNDS if in_rounds else unsure)
         i, j = self._places(pairs)
         sizes = np.array(self.coarse.sizes, dtype=float)
         cells = sizes[i] * sizes[j]

@@ -35,7 +35,7 @@ from dp_synth.inference import (
 )
 from dp_synth.inference.empirical_bayes import averaged_histogram
 from dp_synth.inference.one_way import widening_of
-from dp_synth.inference.pair_errors import PairErrors, column_shares, column_weight
+from dp_synth.inference.pair_errors import UNSURE, PairErrors, column_shares, column_weight
 from dp_synth.inference.pair_selection import (
     MEAN_NOISE,
     Allocation,
@@ -60,6 +60,7 @@ FIRST_LOOK = 0.1  # of the budget: one-way marginals, before anything is decided
 LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all pairs
 FINE_SCORES = 0.01  # of the records: scores need no less noise than this
 HEARD_SCORES = 0.12  # of the records: scores of no more noise are always asked for
+FAINT_SCORES = 0.18  # of the records: scores of more noise are asked for where pairs surely pay
 BLIND_SCORES = 0.25  # of the records: scores with more noise than this say nothing
 MOST_CHOICES = 0.25  # of the budget, for choices of likely pairs where all scores would drown
 MISSED = 0.4  # of the largest dependence: that much less, at most, a choice is expected to have
@@ -242,7 +243,9 @@ def _score_pairs(
             return Scores({}, {}, stddev)
         part = choices.part + _score_part(choices.count, total, budget)
     heard = choices is None and stddev <= HEARD_SCORES * total
-    if not heard and not errors.could_pay(budget.precision_left, cost=part / budget.left):
+    unsure = UNSURE if choices is not None or stddev <= FAINT_SCORES * total else 1.0
+    share, left = part / budget.left, budget.precision_left
+    if not heard and not errors.could_pay(left, cost=share, unsure=unsure):
         return Scores({}, {}, stddev)
     independent = independent_model(table.domain, ones)
     expected = _pair_counts(independent)
