@@ -111,6 +111,12 @@ def test_a_part_of_the_pairs_is_kept_where_all_of_them_cost_too_much():
     assert errors.paying(dependences, PAIRS, 0.002) == PAIRS[:1]
 
 
+def test_pairs_are_looked_for_where_they_may_seem_to_err_a_little_more():
+    errors = even_errors(200.0, 30.0)  # all drowns nearly alike
+    assert errors.could_pay(0.03, cost=0.05)
+    assert not errors.could_pay(0.03, cost=0.05, unsure=1.0)
+
+
 def test_rounds_may_pay_by_pairs_that_no_tree_has():
     domain = Domain(tuple("abcdefghij"), (15,) * 10)  # a tree has 9 of 45 pairs
     few, some = even_errors(500.0, 30.0, domain), even_errors(800.0, 30.0, domain)
