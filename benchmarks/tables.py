@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 
 from experiments.audit_tightness import tables as audit_tables
+from experiments.coverage import run as coverage
 from experiments.many_tables import run as many_tables
 from experiments.pate_protocol import tables as pate_tables
 from experiments.what_leaks_buy import run as what_leaks_buy
@@ -24,7 +25,7 @@ from dp_synth.records import Spread
 from paper.documents import filled, markdown
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("docs/synthesizers.md", "docs/auditing.md", "README.md")
+DOCUMENTS = ("docs/synthesizers.md", "docs/auditing.md", "docs/estimates.md", "README.md")
 NOISELESS = 1e4  # an epsilon at which noise no longer shows
 K_MARGINAL = 1000.0  # the score of a perfect match
 METHODS = (
@@ -182,6 +183,7 @@ def draw(name: str, folder: Path) -> str:
         **pate_tables.DRAWN,
         **audit_tables.DRAWN,
         **what_leaks_buy.DRAWN,
+        "coverage": lambda _: coverage.texts()["known"],
         "never worse": lambda _: many_tables.difference_table(many_tables.records()),
     }
     if name in elsewhere:

@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 from scipy import stats
 
 import dp_synth as dps
-from benchmarks.measured import Record, append, chosen, read
+from benchmarks.measured import Record, append, read
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.estimates import Distribution, Evaluated, Question
 from dp_synth.estimates.intervals import Answerer, Estimate
@@ -269,6 +269,11 @@ def _summed(own: dict[str, list[float]]) -> Record:
 # Text
 
 
+def chosen(found: Sequence[Record], **wanted: object) -> list[Record]:
+    """Return the records that have all of these values."""
+    return [record for record in found if wanted.items() <= record.items()]
+
+
 def pooled(found: Sequence[Record], key: str, **wanted: object) -> tuple[int, ...]:
     """Return how many intervals were asked, covered, and of rows taken for real, over records.
 
@@ -276,7 +281,7 @@ def pooled(found: Sequence[Record], key: str, **wanted: object) -> tuple[int, ..
     """
     own = [
         values
-        for record in chosen(list(found), **wanted)
+        for record in chosen(found, **wanted)
         for name, values in record["values"].items()  # type: ignore[attr-defined]
         if not key or key in name.split("; ")
     ]
@@ -287,7 +292,7 @@ def width(found: Sequence[Record], key: str, **wanted: object) -> float:
     """Return the median width over that of a direct answer, each kind weighing by its questions."""
     own = [
         (float(values["width"]), int(values["asked"]))
-        for record in chosen(list(found), **wanted)
+        for record in chosen(found, **wanted)
         for name, values in record["values"].items()  # type: ignore[attr-defined]
         if not key or key in name.split("; ")
     ]
@@ -326,7 +331,7 @@ def methods_table(found: Sequence[Record]) -> str:
     settings = {(r["synthesizer"], r["records"], r["epsilon"]) for r in found}
     for method, records, epsilon in sorted(settings, key=str):
         own = {"synthesizer": method, "records": records, "epsilon": epsilon}
-        releases = len(chosen(list(found), **own))
+        releases = len(chosen(found, **own))
         cells = []
         for key in KNOWN:
             asked, covered, _ = pooled(found, key, **own)
