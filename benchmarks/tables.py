@@ -14,7 +14,6 @@ from itertools import product
 from pathlib import Path
 
 from experiments.audit_tightness import tables as audit_tables
-from experiments.coverage import run as coverage
 from experiments.many_tables import run as many_tables
 from experiments.pate_protocol import tables as pate_tables
 from experiments.what_leaks_buy import run as what_leaks_buy
@@ -22,6 +21,7 @@ from experiments.what_leaks_buy import run as what_leaks_buy
 from benchmarks import deep_tables
 from benchmarks.measured import RESULTS, Results, read
 from dp_synth.records import Spread
+from experiments.coverage import run as coverage
 from paper.documents import filled, markdown
 
 ROOT = Path(__file__).parents[1]
