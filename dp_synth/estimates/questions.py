@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
@@ -80,8 +80,51 @@ class Count(Question):
         return f"count{_where(self.where)}"
 
 
+class OfGroup(Question):
+    """A number of one group of records, which two groups may be compared by."""
+
+    where: Conditions
+
+    def check(self, schema: Schema) -> None:
+        """Raise InputError as `check_among` does, of the question's own group."""
+        self.check_among(schema, self.where)
+
+    def evaluate(self, distribution: Distribution) -> Evaluated:
+        """Return the answer of the question's own group."""
+        return self.among(distribution, self.where)
+
+    def __str__(self) -> str:
+        return self._spelled()
+
+    @abstractmethod
+    def check_among(self, schema: Schema, *groups: Conditions) -> None:
+        """Raise InputError where records that meet all of ``groups`` can have no answer."""
+
+    @abstractmethod
+    def among(self, distribution: Distribution, *groups: Conditions) -> Evaluated:
+        """Return the answer of the records that meet all of ``groups``."""
+
+    @abstractmethod
+    def _spelled(self, between: str = "") -> str:
+        """Return the text that reads back, with what it is compared between."""
+
+
+class OfNumbers(OfGroup):
+    """A number of a group's numbers in one column."""
+
+    column: str
+
+    def _asked(self) -> Iterable[str]:
+        return (self.column,)
+
+    def check_among(self, schema: Schema, *groups: Conditions) -> None:
+        """Raise InputError for a column of no numbers, and as `Count` does."""
+        column_of_numbers(schema, self.column)
+        Group.of(schema, *groups)
+
+
 @dataclass(frozen=True)
-class Share(Question):
+class Share(OfGroup):
     """The share of records ``where`` that are as ``event`` says; missing marks are not."""
 
     event: Conditions
@@ -91,56 +134,28 @@ class Share(Question):
         super().__post_init__()
         _check_event(self.event)
 
-    def check(self, schema: Schema) -> None:
-        """Raise InputError as `Count` does, and where event and group exclude each other."""
-        self.check_among(schema, self.where)
-
     def check_among(self, schema: Schema, *groups: Conditions) -> None:
-        """Raise InputError as `check` does, of the records that meet all of ``groups``."""
+        """Raise InputError as `Count` does, and where event and groups exclude each other."""
         Group.of(schema, *groups, self.event)
 
-    def evaluate(self, distribution: Distribution) -> Evaluated:
-        """Return the share of the group's records that have the event."""
-        return self.among(distribution, self.where)
-
     def among(self, distribution: Distribution, *groups: Conditions) -> Evaluated:
-        """Return the answer of the records that meet all of ``groups``."""
+        """Return the share of the records of ``groups`` that have the event."""
         value, influence, share = _risk(distribution, self.event, groups)
         return Evaluated.single("share", value, influence, [share])
 
-    def __str__(self) -> str:
-        return self.spelled()
-
-    def spelled(self, between: str = "") -> str:
-        """Return the text that reads back, with what it is compared between."""
+    def _spelled(self, between: str = "") -> str:
         return f"share {spelled(self.event)}{between}{_where(self.where)}"
 
 
 @dataclass(frozen=True)
-class Mean(Question):
+class Mean(OfNumbers):
     """The mean of a column's numbers, missing ones left out; dates in steps since 1970."""
 
     column: str
     where: Conditions = field(default_factory=dict)
 
-    def _asked(self) -> Iterable[str]:
-        return (self.column,)
-
-    def check(self, schema: Schema) -> None:
-        """Raise InputError for a column of no numbers, and as `Count` does."""
-        self.check_among(schema, self.where)
-
-    def check_among(self, schema: Schema, *groups: Conditions) -> None:
-        """Raise InputError as `check` does, of the records that meet all of ``groups``."""
-        column_of_numbers(schema, self.column)
-        Group.of(schema, *groups)
-
-    def evaluate(self, distribution: Distribution) -> Evaluated:
-        """Return the mean over the group's records that have a number."""
-        return self.among(distribution, self.where)
-
     def among(self, distribution: Distribution, *groups: Conditions) -> Evaluated:
-        """Return the answer of the records that meet all of ``groups``."""
+        """Return the mean over the records of ``groups`` that have a number."""
         group = Group.of(distribution.schema, *groups)
         numbers, _ = distribution.numbers(group, self.column)
         value, influence, share = functionals.mean(
@@ -149,16 +164,12 @@ class Mean(Question):
         check_share(share, groups, self.column)
         return Evaluated.single("mean", value, influence, [share])
 
-    def __str__(self) -> str:
-        return self.spelled()
-
-    def spelled(self, between: str = "") -> str:
-        """Return the text that reads back, with what it is compared between."""
+    def _spelled(self, between: str = "") -> str:
         return f"mean {spelled_name(self.column)}{between}{_where(self.where)}"
 
 
 @dataclass(frozen=True)
-class Quantile(Question):
+class Quantile(OfNumbers):
     """The number that a part ``level`` of a column's numbers do not exceed; .5 is the median."""
 
     column: str
@@ -170,24 +181,8 @@ class Quantile(Question):
         if not 0 < self.level < 1:
             raise InputError(f"the level of a quantile lies between 0 and 1, got {self.level}")
 
-    def _asked(self) -> Iterable[str]:
-        return (self.column,)
-
-    def check(self, schema: Schema) -> None:
-        """Raise InputError for a column of no numbers, and as `Count` does."""
-        self.check_among(schema, self.where)
-
-    def check_among(self, schema: Schema, *groups: Conditions) -> None:
-        """Raise InputError as `check` does, of the records that meet all of ``groups``."""
-        column_of_numbers(schema, self.column)
-        Group.of(schema, *groups)
-
-    def evaluate(self, distribution: Distribution) -> Evaluated:
-        """Return the quantile over the group's records that have a number, with its inverse."""
-        return self.among(distribution, self.where)
-
     def among(self, distribution: Distribution, *groups: Conditions) -> Evaluated:
-        """Return the answer of the records that meet all of ``groups``."""
+        """Return the quantile over the numbers of ``groups``, with its inverse."""
         group = Group.of(distribution.schema, *groups)
         value, influence, share, inverse = functionals.quantile(
             distribution, group, self.column, self.level
@@ -201,11 +196,7 @@ class Quantile(Question):
         """What it is called, in tables and in its text."""
         return "median" if self.level == 0.5 else f"quantile {float(self.level)!r}"
 
-    def __str__(self) -> str:
-        return self.spelled()
-
-    def spelled(self, between: str = "") -> str:
-        """Return the text that reads back, with what it is compared between."""
+    def _spelled(self, between: str = "") -> str:
         return f"{self.noun} {spelled_name(self.column)}{between}{_where(self.where)}"
 
 
@@ -248,73 +239,86 @@ class Difference(Question):
         )
 
     def __str__(self) -> str:
-        return self.of.spelled(_between(self.first, self.second))
+        return self.of._spelled(_between(self.first, self.second))
 
 
 @dataclass(frozen=True)
-class RiskRatio(Question):
-    """The share that has ``event`` where ``first``, as a multiple of that where ``second``."""
+class Ratio(Question):
+    """A number of two groups of which one is a multiple of the other, by the risk of ``event``.
+
+    Its interval is one of its logarithm.
+    """
 
     event: Conditions
     first: Conditions
     second: Conditions
     where: Conditions = field(default_factory=dict)
+
+    noun: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_event(self.event)
+        _check_groups(self.first, self.second)
+
+    def check(self, schema: Schema) -> None:
+        """Raise InputError as `Share` does, of either group."""
+        for group in (self.first, self.second):
+            Group.of(schema, self.where, group, self.event)
+
+    def evaluate(self, distribution: Distribution) -> Evaluated:
+        """Return the ratio; InputError where a group's risk leaves it undefined."""
+        groups = (self.first, self.second)
+        found = [_risk(distribution, self.event, [self.where, group]) for group in groups]
+        risks, influences, shares = zip(*found, strict=True)
+        self._check_risks(risks)
+        value, influence = self._ratio(risks, influences)
+        return Evaluated.single(self.noun, value, influence, shares, "log")
+
+    def _check_risks(self, risks: Sequence[float]) -> None:
+        """Raise InputError where the second group has no event."""
+        if risks[1] <= 0:
+            raise self._undefined(self.second, "no")
+
+    def _undefined(self, group: Conditions, how: str) -> InputError:
+        return InputError(
+            f"there is no {self.noun}: {how} record where {spelled(group)} has "
+            f"{spelled(self.event)} in the release"
+        )
+
+    @staticmethod
+    @abstractmethod
+    def _ratio(risks: Sequence[float], influences: Sequence[Floats]) -> tuple[float, Floats]:
+        """Return the ratio of two risks, and its influence."""
+
+    def __str__(self) -> str:
+        between = _between(self.first, self.second)
+        return f"{self.noun} {spelled(self.event)}{between}{_where(self.where)}"
+
+
+@dataclass(frozen=True)
+class RiskRatio(Ratio):
+    """The share that has ``event`` where ``first``, as a multiple of that where ``second``."""
 
     noun: ClassVar[str] = "risk ratio"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_event(self.event)
-        _check_groups(self.first, self.second)
-
-    def check(self, schema: Schema) -> None:
-        """Raise InputError as `Share` does, of either group."""
-        for group in (self.first, self.second):
-            Group.of(schema, self.where, group, self.event)
-
-    def evaluate(self, distribution: Distribution) -> Evaluated:
-        """Return the ratio, whose interval is one of its logarithm.
-
-        InputError where the event has no share of the second group.
-        """
-        return _compared(self, distribution, functionals.risk_ratio)
-
-    def __str__(self) -> str:
-        between = _between(self.first, self.second)
-        return f"{self.noun} {spelled(self.event)}{between}{_where(self.where)}"
+    _ratio = staticmethod(functionals.risk_ratio)
 
 
 @dataclass(frozen=True)
-class OddsRatio(Question):
+class OddsRatio(Ratio):
     """The odds of ``event`` where ``first``, as a multiple of those where ``second``."""
-
-    event: Conditions
-    first: Conditions
-    second: Conditions
-    where: Conditions = field(default_factory=dict)
 
     noun: ClassVar[str] = "odds ratio"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_event(self.event)
-        _check_groups(self.first, self.second)
+    _ratio = staticmethod(functionals.odds_ratio)
 
-    def check(self, schema: Schema) -> None:
-        """Raise InputError as `Share` does, of either group."""
-        for group in (self.first, self.second):
-            Group.of(schema, self.where, group, self.event)
-
-    def evaluate(self, distribution: Distribution) -> Evaluated:
-        """Return the ratio, whose interval is one of its logarithm.
-
-        InputError where the event has no share of the second group, or all of either.
-        """
-        return _compared(self, distribution, functionals.odds_ratio)
-
-    def __str__(self) -> str:
-        between = _between(self.first, self.second)
-        return f"{self.noun} {spelled(self.event)}{between}{_where(self.where)}"
+    def _check_risks(self, risks: Sequence[float]) -> None:
+        """Raise InputError where the second group has no event, or either has nothing else."""
+        super()._check_risks(risks)
+        for group, risk in zip((self.first, self.second), risks, strict=True):
+            if risk >= 1:
+                raise self._undefined(group, "each")
 
 
 @dataclass(frozen=True)
@@ -364,9 +368,6 @@ class Correlation(Question):
         return f"correlation {pair}{_where(self.where)}"
 
 
-Ratio = Callable[[Sequence[float], Sequence[Floats]], tuple[float, Floats]]
-
-
 def _risk(
     distribution: Distribution, event: Conditions, groups: Sequence[Conditions]
 ) -> tuple[float, Floats, float]:
@@ -376,23 +377,6 @@ def _risk(
     value, influence, share = functionals.share(distribution.weights, inside, having)
     check_share(share, groups)
     return value, influence, share
-
-
-def _compared(
-    question: RiskRatio | OddsRatio, distribution: Distribution, ratio: Ratio
-) -> Evaluated:
-    groups = (question.first, question.second)
-    found = [_risk(distribution, question.event, [question.where, group]) for group in groups]
-    risks, influences, shares = zip(*found, strict=True)
-    certain = [isinstance(question, OddsRatio) and risk >= 1 for risk in risks]
-    if risks[1] <= 0 or any(certain):
-        group, how = (groups[1], "no") if risks[1] <= 0 else (groups[certain.index(True)], "each")
-        raise InputError(
-            f"there is no {question.noun}: {how} record where {spelled(group)} has "
-            f"{spelled(question.event)} in the release"
-        )
-    value, influence = ratio(risks, influences)
-    return Evaluated.single(question.noun, value, influence, shares, "log")
 
 
 def check_share(share: float, groups: Sequence[Conditions], *columns: str) -> None:
