@@ -41,6 +41,7 @@ from dp_synth.types import Clique, Codes, Floats, Integers
 PART = "questions"
 """The part of a plan that pays for questions declared before a fit."""
 
+MOST_CELLS = 1_000_000  # of the columns of one question together
 DRAWN = 200_000  # rows of the model, where a distribution is too large to be summed out
 SEED = 0  # of these rows: public
 PARTS_OF_WAY = (1.0, 0.5, 0.25, 0.1, 0.01)
@@ -215,9 +216,12 @@ def cells_of(codes: Codes, columns: Clique, wanted: Clique, shape: tuple[int, ..
 def cells_of_model(model: Model, columns: Clique) -> tuple[Codes, Floats]:
     """Return all cells of a marginal in C order, and the model's probability of each.
 
-    Of a marginal that is too large to be summed out, that among rows which it draws.
+    Of a marginal that is too large to be summed out, that among rows which it draws. InputError
+    for more than `MOST_CELLS`.
     """
     shape = model.domain.shape(columns)
+    if (size := math.prod(shape)) > MOST_CELLS:
+        raise InputError(f"its columns have {size:,} cells, at most {MOST_CELLS:,} are allowed")
     codes = np.indices(shape, dtype=np.int32).reshape(len(columns), -1).T
     try:
         counts = np.maximum(np.asarray(model.marginal(columns), dtype=np.float64), 0.0).ravel()

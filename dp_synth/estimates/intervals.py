@@ -32,7 +32,7 @@ from scipy.special import stdtrit
 from dp_synth.errors import InputError
 from dp_synth.estimates.estimate import LEVEL, Estimate
 from dp_synth.estimates.functionals import Distribution, Evaluated
-from dp_synth.estimates.misfit import Misfit
+from dp_synth.estimates.misfit import FOUND, Misfit
 from dp_synth.estimates.parts import Parts
 from dp_synth.estimates.questions import Count, Question
 from dp_synth.inference import MixtureModel, Model
@@ -196,7 +196,7 @@ class Answerer:
             answer
             for answer in self.release.transcript
             if isinstance(answer, MarginalAnswer)
-            and answer.part not in ("bins", "categories")
+            and answer.part not in FOUND
             and set(here.columns) <= set(answer.clique)
             and not answer.groups.keys() & set(here.columns)
         ]

@@ -41,6 +41,7 @@ NORMAL_RATIO = np.pi / 2  # of an inertia to the squared mean size, were deviati
 LEAST_LEFT = 0.1  # of a pair's inertia: so much is taken to be left, however near the model seems
 LEAST_ALIGNMENT = 0.02
 OF_MORE = 0.5  # of the mean inertia of their pairs, that more columns may have beyond them
+LARGEST_TABLE = 1_000_000  # cells of a pair, or of a column's directions: larger are not looked at
 CLOSE = 1e-9  # of a function: what is left of it by rounding alone
 FOUND = ("bins", "categories")  # parts whose answers are over codes that are no longer there
 
@@ -74,9 +75,9 @@ class Square:
 class Misfit:
     """Inertias that a model leaves out of pairs, and how they are directed.
 
-    ``distances`` are L1 distances of pairs from the product of their columns, in parts of all
-    records, with their squares' noise taken off and shrunk; empty where no fit asked for them.
-    ``measured`` are the groups of codes over which pairs were measured.
+    ``squares`` are those of L1 distances of pairs from the product of their columns, in parts of
+    all records, with noise taken off and shrunk; empty where no fit asked for them. ``measured``
+    are the groups of codes over which pairs were measured.
     """
 
     model: Model
@@ -96,11 +97,10 @@ class Misfit:
                 for pair in combinations(answer.clique, 2):
                     measured.setdefault(_ordered(model, pair), answer.groups)
         scores = [answer for answer in answers if isinstance(answer, ScoresAnswer)]
-        paid = [answer for answer in scores if answer.part == DISTANCES]
-        if paid:
+        pairs = [a for a in scores if all(len(clique) == 2 for clique in a.cliques)]
+        if paid := [answer for answer in pairs if answer.part == DISTANCES]:
             squares = _squares(model, paid[-1], np.zeros(len(paid[-1].cliques)))
             return cls(model, squares, measured, of_model=True)
-        pairs = [a for a in scores if all(len(clique) == 2 for clique in a.cliques)]
         if pairs:
             return cls(model, _squares(model, pairs[0], _noise_of(answers, pairs[0])), measured)
         return cls(model, {}, measured, noise=_last_noise(answers))
@@ -166,9 +166,9 @@ class Misfit:
         off than its noise would be; and few pairs are more dependent than `PLAUSIBLE` says.
         """
         if self.noise is not None:
-            table = self._table(pair)
-            impurity = min(1 - float(np.square(table.sum(axis=k)).sum()) for k in (0, 1))
-            error = MEAN_NOISE * self.noise * table.size / max(self.model.total, 1.0)
+            impurity = min(map(self._impurity, pair))
+            cells = self.model.domain.cells(pair)
+            error = MEAN_NOISE * self.noise * cells / max(self.model.total, 1.0)
             return self._ratio * min(error, PLAUSIBLE * 2 * impurity) ** 2
         known = self.squares[pair]
         if self.of_model:
@@ -177,13 +177,26 @@ class Misfit:
         left = max(known.beyond(of_model), LEAST_LEFT * max(known.mean, of_model))
         return self._ratio * left
 
+    def _impurity(self, attribute: str) -> float:
+        """Return the chance that two records of the model differ in an attribute."""
+        counts = np.maximum(self.model.marginal((attribute,)), 0.0)
+        return 1 - float(np.square(counts / max(float(counts.sum()), 1e-300)).sum())
+
     def _of_model(self, pair: Clique) -> tuple[float, float]:
-        """Return the model's own L1 distance of a pair from its columns, and its inertia."""
+        """Return the model's own L1 distance of a pair from its columns, and its inertia.
+
+        As if it had none where the table is too large to be looked at.
+        """
+        if not self._is_small(pair):
+            return 0.0, 0.0
         table = self._table(pair)
         apart = np.outer(table.sum(axis=1), table.sum(axis=0))
         away = table - apart
         inertia = np.divide(away**2, apart, out=np.zeros_like(away), where=apart > 0)
         return float(np.abs(away).sum()), float(inertia.sum())
+
+    def _is_small(self, columns: Clique) -> bool:
+        return self.model.domain.cells(columns) <= LARGEST_TABLE
 
     def _table(self, pair: Clique) -> Floats:
         if pair not in self._pairs:
@@ -201,8 +214,11 @@ class Misfit:
     def _alignment(self, pair: Clique, parts: Parts, axes: tuple[int, int], own: Floats) -> float:
         """Return the share of an inertia that lies in the direction of a pair's interaction.
 
-        By either column the directions of its measured pairs (`_energy`), the two multiplied.
+        By either column the directions of its measured pairs (`_energy`), the two multiplied. All
+        of it where tables are too large to be looked at.
         """
+        if not all(map(self._is_small, (pair, (pair[0], pair[0]), (pair[1], pair[1])))):
+            return 1.0
         shape = self.model.domain.shape(pair)
         means = parts.means[axes]
         sums = np.zeros(math.prod(shape))
@@ -230,7 +246,7 @@ class Misfit:
         size = self.model.domain.size(attribute)
         spread = np.zeros((size, size))
         for pair in self.measured:
-            if attribute not in pair:
+            if attribute not in pair or not self._is_small(pair):
                 continue
             table = self._table(pair)
             table = table if pair[0] == attribute else table.T

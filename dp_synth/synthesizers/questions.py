@@ -16,7 +16,13 @@ import numpy as np
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.errors import InputError, warn
 from dp_synth.estimates import Distribution, Question
-from dp_synth.estimates.corrected import PART, cells_of, cells_of_model, rows_of_model
+from dp_synth.estimates.corrected import (
+    MOST_CELLS,
+    PART,
+    cells_of,
+    cells_of_model,
+    rows_of_model,
+)
 from dp_synth.extensions import unknown
 from dp_synth.inference import Model
 from dp_synth.mechanisms import RecordVectors, measure_sums, sum_sensitivity
@@ -28,7 +34,6 @@ from dp_synth.transcript import AskedSums
 from dp_synth.types import Clique, Codes, Floats, Integers
 
 LARGEST_SHARE = 0.5
-MOST_CELLS = 1_000_000  # of the columns of one question together
 FINENESS = 2**20  # whole numbers in the norm to which a record's influences are clipped
 LOST = 1e-4  # of each influence's mean square in the model, what clipping may take at most
 SMALLEST = 1e-300  # in place of a norm of 0
@@ -192,8 +197,6 @@ def _influences(asked: Sequence[Question], schema: Schema, model: Model) -> Iter
 
 def _influence(question: Question, schema: Schema, model: Model) -> Influences:
     columns, shape = question.columns, schema.domain.shape(question.columns)
-    if (cells := math.prod(shape)) > MOST_CELLS:
-        raise InputError(f"its columns have {cells:,} cells, at most {MOST_CELLS:,} are allowed")
     question.check(schema)
     codes, weights = cells_of_model(model, columns)
     distribution = Distribution(schema, columns, codes, weights, model.total)

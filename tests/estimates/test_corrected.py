@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dp_synth.errors import InputError
-from dp_synth.estimates import Correlation, Mean, OddsRatio, Question, Share
+from dp_synth.estimates import Correlation, Mean, OddsRatio, Question, Share, corrected
 from dp_synth.estimates.corrected import PART, CorrectedAnswer, corrected_answers, tilt
 from dp_synth.inference import independent_model
 from dp_synth.schema import Schema
@@ -103,3 +103,10 @@ def test_a_question_that_is_not_read_back_has_an_interval_of_everything() -> Non
     assert one.interval() == (-np.inf, np.inf)
     assert corrected_answers([], SCHEMA, MODEL) == ()
     assert answer_to(Correlation("grade", "grade2"), 0.1).curvature == float("inf")
+
+
+def test_a_question_of_more_cells_than_a_fit_answers_has_no_known_curvature(monkeypatch) -> None:
+    question = Share({"sex": "F"}, {"paid": "no"})
+    assert answer_to(question, 0.01).curvature < np.inf
+    monkeypatch.setattr(corrected, "MOST_CELLS", 3)
+    assert answer_to(question, 0.01).curvature == np.inf

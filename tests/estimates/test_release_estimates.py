@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,20 @@ from scipy.stats import binom, chi2
 from scipy.stats import t as student
 
 import dp_synth as dps
-from dp_synth.estimates import Count, Difference, Estimate, Mean, Share, read_question
+from dp_synth.estimates import (
+    Count,
+    Difference,
+    Distribution,
+    Estimate,
+    Mean,
+    Share,
+    read_question,
+)
 from dp_synth.estimates.estimate import SOURCES, written
 from dp_synth.estimates.intervals import Answerer
-from dp_synth.inference import MixtureModel
+from dp_synth.inference import MixtureModel, independent_model
 from dp_synth.inference.bootstrap import Replica
-from dp_synth.transcript import MarginalAnswer
+from dp_synth.transcript import MarginalAnswer, Measurement
 
 SCHEMA = dps.Schema.from_dict(
     {
@@ -291,3 +300,24 @@ def test_a_sentence_says_what_is_not_certified_and_only_then() -> None:
     assert "certified" not in replace(MADE, misfit=1e-12).sentence
     assert "width" not in replace(MADE, noise=0.0, sampling=0.0).sentence
     assert "Not certified" in one(independent(), "share a=1 where b=0").sentence
+
+
+def test_noise_counts_what_it_may_hide_in_cells_that_were_cut_at_0():
+    schema = dps.Schema.from_dict(
+        {"name": "one", "columns": [{"name": "g", "type": "ordinal", "size": 30}]}
+    )
+    stddev, counts = 20.0, np.array([900.0, 100.0, *[0.0] * 27, 3.0])
+    model = independent_model(schema.domain, [Measurement(("g",), counts, stddev)])
+    answer = MarginalAnswer("ones", "", ("g",), counts, stddev, {})
+    answerer = Answerer(SimpleNamespace(schema=schema, model=model, transcript=[answer]))
+    found = model.marginal(("g",))
+    here, phi = Distribution.of_counts(schema, ("g",), found), np.arange(30.0)[:, None]
+    hidden = found < 2 * stddev
+    assert hidden.sum() == 28
+    variance = float(np.square(phi[hidden, 0]) @ (stddev * np.minimum(found[hidden], stddev)))
+    np.testing.assert_allclose(answerer._hidden(here, phi), variance / model.total**2)
+    (with_hidden,) = answerer.answer(Share({"g": "29"}))  # a count of 3 that replicas hardly move
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Answerer, "_hidden", lambda self, here, phi: np.zeros(phi.shape[1]))
+        (without,) = answerer.answer(Share({"g": "29"}))
+    assert without.noise < with_hidden.noise
