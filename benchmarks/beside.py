@@ -103,6 +103,16 @@ def compared(found: pd.DataFrame) -> list[str]:
     return said
 
 
+def _setting(text: str) -> tuple[str, object]:
+    """Return the name and the value of a setting as ``name=value``, the value in JSON."""
+    name, equals, value = text.partition("=")
+    try:
+        return name, json.loads(value if equals else "")
+    except ValueError:
+        said = f"takes name=value, the value in JSON, got {text!r}"
+        raise argparse.ArgumentTypeError(said) from None
+
+
 def main() -> None:
     """Print a line a fit, then the comparison."""
     if sys.argv[1:2] == ["--here"]:
@@ -115,12 +125,13 @@ def main() -> None:
     parser.add_argument("--epsilon", type=float, default=10.0)
     parser.add_argument("--delta", type=float, default=1e-9)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE")
     told = vars(parser.parse_args())
-    settings = {name: json.loads(value) for name, value in (s.split("=", 1) for s in told["set"])}
     given = {name: told[name] for name in ("synthesizer", "epsilon", "delta")}
     versions = [told["checkout"].resolve(), ROOT]
-    found = measured(versions, told["table"], told["seeds"], given | {"settings": settings})
+    found = measured(
+        versions, told["table"], told["seeds"], given | {"settings": dict(told["set"])}
+    )
     print(*compared(found), sep="\n")
 
 

@@ -205,9 +205,8 @@ class PairErrors:
 
         ``cost`` is the part of the precision that it takes to find them. Columns share what is
         left with as many pairs as a tree has, or with fewer, and these may seem to err ``unsure``
-        times as much. Where pairs are chosen in rounds,
-        columns are not measured again, and there may be any number of pairs; where those columns
-        drown, so does all that rounds would go by.
+        times as much. Where pairs are chosen in rounds, columns are not measured again, and there
+        may be any number of pairs; where those columns drown, so does all that rounds would go by.
         """
         known = self._noise(np.full(len(self.columns), self.first))
         if in_rounds and np.mean(known) > FAINT * self.total:

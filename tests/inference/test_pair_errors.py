@@ -117,8 +117,27 @@ def test_pairs_are_looked_for_where_they_may_seem_to_err_a_little_more():
     assert not errors.could_pay(0.03, cost=0.05, unsure=1.0)
 
 
-def test_rounds_may_pay_by_pairs_that_no_tree_has():
-    domain = Domain(tuple("abcdefghij"), (15,) * 10)  # a tree has 9 of 45 pairs
+def test_rounds_may_pay_by_more_pairs_than_a_tree_has(monkeypatch):
+    domain = Domain(tuple("abcdefghijklmn"), (2,) * 6 + (10,) * 8)  # small pairs come first
+    errors, asked = even_errors(1000.0, 100.0, domain), []
+    of_pairs = PairErrors.of_pairs
+
+    def noted(self, dependences, allocation):
+        found = of_pairs(self, dependences, allocation)
+        asked.append((len(allocation.weights), found))
+        return found
+
+    monkeypatch.setattr(PairErrors, "of_pairs", noted)
+    assert errors.could_pay(0.01, cost=0.1, in_rounds=True)
+    paying = asked[-1]
+    assert paying[0] >= len(domain)
+    asked.clear()
+    assert not errors.could_pay(0.01, cost=0.1, unsure=0.0)  # all that a tree has are tried
+    assert max(count for count, _ in asked) == 2 * len(domain) - 1  # its pairs, beside columns
+
+
+def test_rounds_pay_where_columns_are_not_measured_again():
+    domain = Domain(tuple("abcdefghij"), (15,) * 10)
     few, some = even_errors(500.0, 30.0, domain), even_errors(800.0, 30.0, domain)
     assert not some.could_pay(0.03, cost=0.1)
     assert some.could_pay(0.03, cost=0.1, in_rounds=True)

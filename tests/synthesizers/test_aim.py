@@ -20,7 +20,9 @@ from dp_synth.accounting import (
 from dp_synth.accounting.filters import cost
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTreeModel, estimate
+from dp_synth.inference.pair_errors import PairErrors
 from dp_synth.synthesizers import AIM, Independent
+from dp_synth.transcript import measured
 from dp_synth.types import Clique
 
 BUDGET = PrivacyBudget(1.0, 1e-6)
@@ -180,3 +182,18 @@ def test_a_triple_that_no_pair_shows_needs_a_workload_of_triples() -> None:
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, float], match: str) -> None:
     with pytest.raises(InputError, match=match):
         AIM(**settings)  # type: ignore[arg-type]
+
+
+def test_aim_asks_whether_rounds_pay_and_leaves_columns_alone_where_they_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[bool] = []
+
+    def could_pay(self: PairErrors, precision: float, *, cost: float, in_rounds: bool) -> bool:
+        told.append(in_rounds)
+        return False
+
+    monkeypatch.setattr(PairErrors, "could_pay", could_pay)
+    release = AIM().fit(tree_table(3000), SCHEMA, BUDGET, seed=0)
+    assert told == [True]
+    assert all(len(clique) == 1 for clique in measured(release.transcript))

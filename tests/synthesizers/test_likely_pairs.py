@@ -17,13 +17,13 @@ from dp_synth.accounting import (
 )
 from dp_synth.accounting.filters import cost
 from dp_synth.inference import Compression
-from dp_synth.inference.pair_errors import PairErrors
+from dp_synth.inference.pair_errors import UNSURE, PairErrors
 from dp_synth.inference.pair_selection import Allocation
 from dp_synth.mechanisms import l1_distance_sensitivity
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, CliqueTree
-from dp_synth.synthesizers._one_shot import MISSED, MOST_CHOICES
+from dp_synth.synthesizers._one_shot import MISSED, MOST_CHOICES, FilterBudget
 from dp_synth.transcript import ChoiceAnswer, MarginalAnswer, Measurement, ScoresAnswer
 from dp_synth.types import Clique
 
@@ -165,3 +165,25 @@ def test_pairs_are_favoured_as_long_as_the_summed_error_falls() -> None:
     ratio = favoured.of_clique(pairs[0]) / favoured.of_clique((pairs[0][0],))
     before = usual.of_clique(pairs[0]) / usual.of_clique((pairs[0][0],))
     assert ratio == pytest.approx(favour * before)
+
+
+@pytest.mark.parametrize(
+    ("noise", "doubt"), [(0.15, UNSURE), (0.2, 1.0)], ids=["some noise", "much noise"]
+)
+def test_faint_scores_are_asked_for_only_where_pairs_surely_pay(
+    monkeypatch: pytest.MonkeyPatch, noise: float, doubt: float
+) -> None:
+    told = []
+
+    def could_pay(self: PairErrors, precision: float, *, cost: float, unsure: float) -> bool:
+        told.append(unsure)
+        return False
+
+    def score_stddev(self: FilterBudget, count: int, part: float) -> float:
+        return noise * RECORDS
+
+    monkeypatch.setattr(PairErrors, "could_pay", could_pay)
+    monkeypatch.setattr(FilterBudget, "score_stddev", score_stddev)
+    release = MST().fit(wide_table(RECORDS), SCHEMA, PrivacyBudget(20.0, 1e-5), seed=0)
+    assert told == [doubt]
+    assert not any(isinstance(answer, ScoresAnswer) for answer in release.transcript)
