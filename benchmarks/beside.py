@@ -128,9 +128,10 @@ def main() -> None:
     parser.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE")
     told = vars(parser.parse_args())
     given = {name: told[name] for name in ("synthesizer", "epsilon", "delta")}
+    given["settings"] = dict(told["set"])
     versions = [told["checkout"].resolve(), ROOT]
     found = measured(
-        versions, told["table"], told["seeds"], given | {"settings": dict(told["set"])}
+        versions, told["table"], told["seeds"], given
     )
     print(*compared(found), sep="\n")
 
