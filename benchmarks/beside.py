@@ -130,9 +130,7 @@ def main() -> None:
     given = {name: told[name] for name in ("synthesizer", "epsilon", "delta")}
     given["settings"] = dict(told["set"])
     versions = [told["checkout"].resolve(), ROOT]
-    found = measured(
-        versions, told["table"], told["seeds"], given
-    )
+    found = measured(versions, told["table"], told["seeds"], given)
     print(*compared(found), sep="\n")
 
 
