@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PARTS = ("noise", "sampling", "drawing", "misfit")
 HEAD = ("question", "estimate", "low", "high", *PARTS)
+NOT_COVERED = "*: the interval does not cover all that may be wrong; its sentence says what"
 OF_LOGARITHM = "parts of ratios are standard errors of their logarithm"
 
 
@@ -77,6 +78,8 @@ def _show(found: Sequence[Estimate]) -> None:
         print(line)
     if any(one.scale == "log" for one in found):
         print(OF_LOGARITHM)
+    if any(one.not_covered for one in found):
+        print(NOT_COVERED)
     print()
     for one in found:
         print(one_line(one.sentence))
@@ -87,4 +90,4 @@ def _row(one: Estimate) -> tuple[str, ...]:
 
     numbers = written(one.value, one.low, one.high)
     parts = (f"{getattr(one, name):.2g}" for name in PARTS)
-    return one.asked, *numbers, *parts
+    return f"{one.asked}{' *' if one.not_covered else ''}", *numbers, *parts

@@ -70,6 +70,20 @@ def test_parts_of_ratios_are_said_to_be_of_their_logarithm(kept, capsys):
     assert "of their logarithm" not in run(capsys, kept, "median age")[1]
 
 
+def test_what_an_interval_does_not_cover_is_marked_in_the_table(tmp_path, capsys):
+    rows = pd.DataFrame({"sex": ["F", "M"] * 200, "home town": list("nssn") * 100, "age": 4})
+    path, budget = tmp_path / "alone.npz", dps.PrivacyBudget(epsilon=2, delta=1e-5)
+    dps.Independent().fit(rows, SCHEMA, budget, seed=0).save(path)
+    asked = "share `home town`=n where sex=F", "share sex=F"
+    code, out, _ = run(capsys, path, *asked)
+    table, sentences = (part.splitlines() for part in out.split("\n\n"))
+    assert code == 0
+    assert [line.split("  ")[0] for line in table[1:3]] == [f"{asked[0]} *", asked[1]]
+    assert table[3].startswith("*: the interval does not cover all")
+    assert "not covered" in sentences[0]
+    assert "not covered" not in sentences[1]
+
+
 def test_answers_are_written_as_json_with_the_table_or_alone(kept, tmp_path, capsys):
     file = tmp_path / "answers.json"
     code, out, _ = run(capsys, kept, *QUESTIONS, "--level", "0.8", "--json", file)
