@@ -38,10 +38,12 @@ from dp_synth.types import Clique, Codes, Floats
 from dp_synth.validation_bounds import DISTANCES
 
 NORMAL_RATIO = np.pi / 2  # of an inertia to the squared mean size, were deviations normal
+UNEVEN_RATIO = 2.5  # the same of pairs that depend little: a few rare cells have most of it
 LEAST_LEFT = 0.1  # of a pair's inertia: so much is taken to be left, however near the model seems
 LEAST_ALIGNMENT = 0.02
-OF_MORE = 0.5  # of the mean inertia of their pairs, that more columns may have beyond them
+OF_MORE = 0.2  # of the mean inertia of their pairs, that more columns may have beyond them
 LARGEST_TABLE = 1_000_000  # cells of a pair, or of a column's directions: larger are not looked at
+MOST_BELOW = 6.0  # deviations below 0, further down than which nothing is told apart
 CLOSE = 1e-9  # of a function: what is left of it by rounding alone
 FOUND = ("bins", "categories")  # parts whose answers are over codes that are no longer there
 
@@ -56,19 +58,24 @@ class Left:
 
 @dataclass(frozen=True)
 class Square:
-    """A squared distance in parts of all records, and how far noise lets it be from that."""
+    """A squared distance in parts of all records: normal about ``location``, and from 0."""
 
-    mean: float
+    location: float
     stddev: float
 
+    @property
+    def mean(self) -> float:
+        """Return its mean: above 0, also where noise leaves less than nothing of it."""
+        return self.beyond(0.0)
+
     def beyond(self, other: float) -> float:
-        """Return the mean of what it has beyond ``other``, were it normal: 0 where it is less."""
+        """Return the mean of what it has beyond ``other``, from 0: 0 where it is less."""
         if not self.stddev:
-            return max(self.mean - other, 0.0)
-        z = (self.mean - other) / self.stddev
-        return float(
-            self.stddev * (z * special.ndtr(z) + math.exp(-z * z / 2) / math.sqrt(2 * math.pi))
-        )
+            return max(self.location - other, 0.0)
+        below = max(self.location / self.stddev, -MOST_BELOW)
+        z = below - other / self.stddev
+        normal = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+        return float(self.stddev * (z * special.ndtr(z) + normal) / special.ndtr(below))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +109,8 @@ class Misfit:
             squares = _squares(model, paid[-1], np.zeros(len(paid[-1].cliques)))
             return cls(model, squares, measured, of_model=True)
         if pairs:
-            return cls(model, _squares(model, pairs[0], _noise_of(answers, pairs[0])), measured)
+            noise = _noise_of(model, answers, pairs[0])
+            return cls(model, _squares(model, pairs[0], noise), measured)
         return cls(model, {}, measured, noise=_last_noise(answers))
 
     def left(self, parts: Parts) -> Left:
@@ -172,10 +180,10 @@ class Misfit:
             return self._ratio * min(error, PLAUSIBLE * 2 * impurity) ** 2
         known = self.squares[pair]
         if self.of_model:
-            return self._ratio * known.mean
+            return self._left_ratio * known.mean
         of_model = self._of_model(pair)[0] ** 2
         left = max(known.beyond(of_model), LEAST_LEFT * max(known.mean, of_model))
-        return self._ratio * left
+        return self._left_ratio * left
 
     def _impurity(self, attribute: str) -> float:
         """Return the chance that two records of the model differ in an attribute."""
@@ -210,6 +218,11 @@ class Misfit:
         found = [self._of_model(pair) for pair in self.measured]
         ratios = [inertia / distance**2 for distance, inertia in found if distance > 1e-6]
         return max(NORMAL_RATIO, float(np.median(ratios))) if ratios else float(NORMAL_RATIO)
+
+    @property
+    def _left_ratio(self) -> float:
+        """The same of what is left out."""
+        return max(UNEVEN_RATIO, self._ratio)
 
     def _alignment(self, pair: Clique, parts: Parts, axes: tuple[int, int], own: Floats) -> float:
         """Return the share of an inertia that lies in the direction of a pair's interaction.
@@ -279,7 +292,7 @@ def _squares(model: Model, answer: ScoresAnswer, noise: Floats) -> dict[Clique, 
     middle = max(float(np.mean(found)), 0.0)
     signal = max(float(np.var(found) - np.mean(spread)), 0.0)
     kept = signal / (signal + spread) if signal else np.zeros_like(spread)
-    squares = np.maximum(middle + kept * (found - middle), 0.0) / total**2
+    squares = (middle + kept * (found - middle)) / total**2
     stddevs = np.sqrt(kept * spread) / total**2
     return {
         _ordered(model, clique): Square(float(square), float(stddev))
@@ -303,16 +316,21 @@ def _cells(model: Model, clique: Clique, groups: Mapping[str, Codes]) -> int:
     return math.prod(sizes)
 
 
-def _noise_of(answers: Sequence[Answer], scores: ScoresAnswer) -> Floats:
-    """Return the mean square that noise of the columns adds to each distance from them."""
+def _noise_of(model: Model, answers: Sequence[Answer], scores: ScoresAnswer) -> Floats:
+    """Return the mean square that noise of the columns adds to each distance from them.
+
+    A count that was cut at 0 may be off by its noise only as far as it is not small itself.
+    """
     noise: dict[str, float] = {}
     for answer in answers:
         if isinstance(answer, MarginalAnswer) and len(answer.clique) == 1:
-            name, size = answer.clique[0], answer.values.size
-            groups = scores.groups.get(name)
-            coarse = size if groups is None else int(groups.max()) + 1
+            name = answer.clique[0]
             if answer.part not in FOUND and name not in noise:
-                noise[name] = MEAN_NOISE**2 * size * coarse * answer.stddev**2
+                counts = np.maximum(model.marginal((name,)), 0.0)
+                squares = answer.stddev * np.minimum(counts, answer.stddev)
+                if (groups := scores.groups.get(name)) is not None:
+                    squares = np.bincount(groups, squares)
+                noise[name] = MEAN_NOISE**2 * float(np.sqrt(squares).sum()) ** 2
     return np.array([sum(noise.get(a, 0.0) for a in clique) for clique in scores.cliques])
 
 

@@ -65,12 +65,16 @@ def test_parts_add_up_to_the_function_and_pairs_to_their_mean_over_any_model():
     np.testing.assert_allclose(two.mean(other), chances @ centred, atol=1e-12)
 
 
-@pytest.mark.parametrize("other", [0.5, 1.0, 2.0])
-def test_what_a_square_has_beyond_another_is_the_mean_of_a_normal_number_above_it(other):
-    density = stats.norm(1.0, 0.4).pdf
-    wanted, _ = integrate.quad(lambda x: (x - other) * density(x), other, 6.0)
-    assert Square(1.0, 0.4).beyond(other) == pytest.approx(wanted, rel=1e-6)
-    assert Square(1.0, 0.0).beyond(other) == max(1.0 - other, 0.0)
+@pytest.mark.parametrize("location", [1.0, 0.1, -1.0])
+@pytest.mark.parametrize("other", [0.0, 0.5, 1.0, 2.0])
+def test_a_square_is_normal_but_from_0_and_what_it_has_beyond_another_is_a_mean(location, other):
+    density = stats.norm(location, 0.4).pdf
+    beyond, _ = integrate.quad(lambda x: (x - other) * density(x), other, 6.0, epsabs=1e-14)
+    possible, _ = integrate.quad(density, 0.0, 6.0, epsabs=1e-14)
+    assert Square(location, 0.4).beyond(other) == pytest.approx(beyond / possible, rel=1e-6)
+    assert Square(location, 0.4).mean == Square(location, 0.4).beyond(0.0) > 0
+    assert Square(location, 0.0).beyond(other) == max(location - other, 0.0)
+    assert 0 < Square(-1e6, 0.4).mean < 0.1
 
 
 def test_a_distance_from_columns_becomes_the_inertia_that_independent_columns_leave_out():
@@ -85,13 +89,14 @@ def test_a_distance_from_columns_becomes_the_inertia_that_independent_columns_le
     )
     found = Misfit.of(model, [score])
     squared = (distance / RECORDS) ** 2
-    # No pair was measured: deviations count as normal, and any direction may have all of them.
-    assert found.left_inertia(("a", "b")) == pytest.approx(np.pi / 2 * squared, rel=0.01)
+    # No pair was measured: deviations are as uneven as usual, any direction may have all of them.
+    uneven = misfit.UNEVEN_RATIO
+    assert found.left_inertia(("a", "b")) == pytest.approx(uneven * squared, rel=0.01)
     phi = np.random.default_rng(4).normal(size=(12, 1))
     parts = parts_of(model, ("a", "b"), phi)
     variance = parts.weights @ np.square(parts.pair((0, 1)))
     left = found.left(parts)
-    np.testing.assert_allclose(left.variances, np.pi / 2 * squared * variance, rtol=0.01)
+    np.testing.assert_allclose(left.variances, uneven * squared * variance, rtol=0.01)
     assert left.not_covered == ""
     # By Cauchy and Schwarz nothing that the pair has can move the statistic by more, given its
     # own inertia.
@@ -101,6 +106,27 @@ def test_a_distance_from_columns_becomes_the_inertia_that_independent_columns_le
     other = found.left(parts_of(model, ("a", "c"), phi[:9]))
     assert other.variances[0] == 0
     assert other.not_covered == "no distance of a and c was measured"
+
+
+def test_noise_of_columns_is_taken_off_a_distance_as_far_as_codes_have_it():
+    """Of counts above their noise all of it; of a code that was cut at 0 none."""
+    domain = Domain(("a", "b"), (4, 6))
+    groups = {"b": np.array([0, 0, 0, 1, 1, 1], dtype=np.int32)}
+    score = ScoresAnswer("answers", "", (("a", "b"),), np.array([2_000.0]), 0.01, groups)
+    for rare in (0.0, 400.0):
+        counts = {"a": np.full(4, 2_500.0), "b": np.array([rare, 4_600, 5_400 - rare, 0, 0, 0])}
+        counts["b"][3:] = 1_000.0 / 3
+        noisy = [Measurement((name,), values, 20.0) for name, values in counts.items()]
+        answers = [answer(one.clique, one.values, 20.0, "first") for one in noisy]
+        model = independent_model(domain, noisy)
+        found = Misfit.of(model, [*answers, score]).squares["a", "b"].location
+        own = {name: model.marginal((name,)) for name in "ab"}
+        of_b = np.array([2 + (rare > 0), 3])  # codes with all of their noise, of either group
+        noise = MEAN_NOISE**2 * 20.0**2 * (4.0**2 + np.sqrt(of_b).sum() ** 2)
+        coarse = np.outer(own["a"], np.bincount(groups["b"], own["b"])) / model.total
+        chance = expected_distance(coarse)
+        wanted = (2_000.0**2 - chance**2 - noise) / model.total**2
+        assert found == pytest.approx(wanted, rel=1e-6)
 
 
 def test_what_the_model_has_of_a_pair_is_not_left_out_twice():
@@ -113,7 +139,8 @@ def test_what_the_model_has_of_a_pair_is_not_left_out_twice():
     for square in (0.0, distance**2, 5 * distance**2):
         found = Misfit(model, {("a", "c"): Square(square, 0.0)}, {("a", "b"): {}})
         beside = max(square - distance**2, misfit.LEAST_LEFT * max(square, distance**2))
-        assert found.left_inertia(("a", "c")) == pytest.approx(found._ratio * beside)
+        uneven = max(found._ratio, misfit.UNEVEN_RATIO)
+        assert found.left_inertia(("a", "c")) == pytest.approx(uneven * beside)
     assert found._ratio >= misfit.NORMAL_RATIO
 
 
@@ -166,7 +193,7 @@ def test_paid_distances_are_from_the_model_and_those_of_a_lone_column_say_nothin
     paid = ScoresAnswer(DISTANCES, "", (("a", "c"),), np.array([1_000.0]), 0.01, {})
     found = Misfit.of(model, [paid])
     assert found.of_model
-    assert 0.5 < found.left_inertia(("a", "c")) / (found._ratio * 0.01) <= 1
+    assert 0.5 < found.left_inertia(("a", "c")) / (misfit.UNEVEN_RATIO * 0.01) <= 1
     alone = ScoresAnswer(DISTANCES, "", (("a",),), np.array([1_000.0]), 0.01, {})
     assert not Misfit.of(model, [alone]).squares
 
@@ -179,5 +206,5 @@ def test_tables_that_are_too_large_to_be_looked_at_leave_any_direction_exposed(m
     monkeypatch.setattr(misfit, "LARGEST_TABLE", 1)
     blind = Misfit(model, {("a", "c"): Square(0.01, 0.0)}, {("a", "b"): {}})
     variance = parts.weights @ np.square(parts.pair((0, 1)))
-    assert blind.left(parts).variances == pytest.approx(np.pi / 2 * 0.01 * variance)
+    assert blind.left(parts).variances == pytest.approx(misfit.UNEVEN_RATIO * 0.01 * variance)
     assert some < blind.left(parts).variances[0]
