@@ -6,7 +6,7 @@ With each score how far one unit moves it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
@@ -54,6 +54,8 @@ class PrivateTable:
     may call ``exact_marginal`` and ``exact_marginals``, and only after their charge; ``reads``
     counts the marginals that were handed out. They record in ``transcript`` what they answered;
     coarsened copies share it, and ``groups`` are the codes' group numbers in such a copy.
+    ``wanted`` are pairs, in the domain's order, which are to be measured before others: a public
+    wish, that a synthesizer may follow.
 
     ``auditor`` hears by what law each answer was drawn. ValueError for one outside of a
     simulation: what is told between two tables is private.
@@ -67,6 +69,7 @@ class PrivateTable:
         *,
         transcript: list[Answer] | None = None,
         groups: Mapping[str, Codes] | None = None,
+        wanted: Collection[Clique] = (),
         auditor: Auditor | None = None,
     ) -> None:
         counts = CodeCounts.of(codes, domain) if isinstance(codes, np.ndarray) else codes
@@ -78,6 +81,7 @@ class PrivateTable:
         self.payer = payer
         self.transcript = [] if transcript is None else transcript
         self.groups = groups or {}
+        self.wanted = frozenset(wanted)
         self.reads = 0
         if auditor is not None and not payer.accountant.ledger.simulation:
             raise ValueError("only a simulation may be watched: comparisons are private")
@@ -189,9 +193,14 @@ class PrivateTable:
         change: Callable[[PrivateTable], PrivateTable],
     ) -> PrivateTable:
         auditor = None if self._auditor is None else self._auditor.follow(change)
-        shared = self.transcript
         return PrivateTable(
-            counts, domain, self.payer, transcript=shared, groups=groups, auditor=auditor
+            counts,
+            domain,
+            self.payer,
+            transcript=self.transcript,
+            groups=groups,
+            wanted=self.wanted,
+            auditor=auditor,
         )
 
     def __repr__(self) -> str:

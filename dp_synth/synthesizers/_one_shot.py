@@ -7,7 +7,7 @@ of a table so wide that scores of all of them would drown.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -110,7 +110,8 @@ def select_pairs(
     """Measure every column, merge codes that noise would drown, and select pairs by scores.
 
     ``choose`` is given the domain of the groups, a score for each pair, the precision that is
-    left and the columns' spreads; it sees noisy values only.
+    left and the columns' spreads; it sees noisy values only. Pairs that the table's questions want
+    come before all others, where there are scores.
     """
     columns: list[Clique] = [(attribute,) for attribute in table.domain]
     first = _first_look(table.domain)
@@ -123,13 +124,23 @@ def select_pairs(
     if not scores.values:
         return Selected(compression, ones, [])
     spreads = {one.clique[0]: spread(np.maximum(one.values, 0.0)) for one in known}
-    pairs = choose(coarse.domain, scores.values, budget.precision_left, spreads)
+    values = _favoured(scores.values, table.wanted)
+    pairs = choose(coarse.domain, values, budget.precision_left, spreads)
     paying = errors.paying(scores.found, pairs, budget.precision_left, scores.stddev)
+    paying = [pair for pair in pairs if pair in {*paying, *table.wanted}]
     favour = 1.0
     if scores.of_likely and paying:
         favour = errors.best_favour(scores.found, paying, budget.precision_left)
     every = {} if scores.of_likely else scores.values
     return Selected(compression, ones, paying, every, favour)
+
+
+def _favoured(scores: Mapping[Clique, float], wanted: Collection[Clique]) -> Mapping[Clique, float]:
+    """Return scores in which pairs that are wanted are above all others."""
+    if not wanted:
+        return scores
+    largest = max(0.0, *scores.values())
+    return {pair: one + 2 * largest * (pair in wanted) for pair, one in scores.items()}
 
 
 def _compression(domain: Domain, ones: Sequence[Measurement], coarseness: float) -> Compression:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -100,6 +101,15 @@ class Questions:
         others = math.fsum(part.share for part in plan.parts.values() if part.count) or 1.0
         share = others * self.share / (1 - self.share)
         return Plan({**plan.parts, PART: Gaussians(1, share)})
+
+    def pairs(self, schema: Schema) -> list[Clique]:
+        """Return the pairs of columns that are asked of together, in the order of the schema."""
+        order = {name: place for place, name in enumerate(schema.names)}
+        found: dict[Clique, None] = {}
+        for question in self.asked:
+            for first, second in combinations(sorted(question.columns, key=order.__getitem__), 2):
+                found[first, second] = None
+        return list(found)
 
     def identity(self) -> dict[str, object]:
         """Return what tells them from others, as JSON has it."""

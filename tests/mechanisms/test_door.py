@@ -189,6 +189,7 @@ PUBLIC = {  # what anybody may do with a table: nothing of it depends on a recor
     "shapes",
     "transcript",
     "remembering",
+    "wanted",
 }
 PRIVATE = {  # for mechanisms alone
     "exact_blocks",
