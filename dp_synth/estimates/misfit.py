@@ -11,7 +11,8 @@ mean square ``inertia = E_I[r^2]`` and by Cauchy and Schwarz
 - **Inertia.** The fit was told a noisy distance ``|T - I|_1`` of every pair. For a model of highest
   entropy divergences add up, D(T | I) = D(T | M) + D(M | I) (Csiszar 1975, theorem 3.2), and near
   independence they are half the inertias: that of T - M is what the distance leaves beside M. A
-  distance becomes an inertia by the ratio of the two that measured pairs have.
+  distance becomes an inertia by the ratio of the two that measured pairs have, and of pairs that
+  were not measured, which depend on each other in a few rare cells, by no less than a usual one.
 - **Alignment.** What a direction u(a) v(b) has of the inertia of pairs that were measured, on the
   side of either column: the structure of a column is much the same beside its partners.
 
@@ -328,8 +329,9 @@ def _noise_of(model: Model, answers: Sequence[Answer], scores: ScoresAnswer) -> 
             if answer.part not in FOUND and name not in noise:
                 counts = np.maximum(model.marginal((name,)), 0.0)
                 squares = answer.stddev * np.minimum(counts, answer.stddev)
-                if (groups := scores.groups.get(name)) is not None:
-                    squares = np.bincount(groups, squares)
+                if name in scores.groups:
+                    grouped = np.bincount(scores.groups[name], weights=squares)
+                    squares = grouped.astype(np.float64)
                 noise[name] = MEAN_NOISE**2 * float(np.sqrt(squares).sum()) ** 2
     return np.array([sum(noise.get(a, 0.0) for a in clique) for clique in scores.cliques])
 
