@@ -100,10 +100,10 @@ class Scope:
     """For which questions a release has intervals, of ``level``, and what these cover.
 
     ``columns_measured`` have noisy counts of their own, ``pairs_measured`` of both together;
-    ``pairs_judged`` have an allowance for what the model leaves out, told by noisy answers;
-    ``columns_uncovered`` and ``pairs_uncovered`` have nothing. ``declared`` are the answers to
-    questions that the fit was asked. ``unanswered`` says why no other question has an interval,
-    and is empty where others have: then all columns and pairs are uncovered.
+    ``pairs_judged``, of such columns, have an allowance for what the model leaves out, told by
+    noisy answers; ``columns_uncovered`` and ``pairs_uncovered`` have nothing. ``declared`` are the
+    answers to questions that the fit was asked. ``unanswered`` says why no other question has an
+    interval, all columns and pairs being uncovered; it is empty where others have.
     """
 
     summary: str
@@ -153,14 +153,16 @@ def scope_of(release: Release) -> Scope:
     >>> found.columns_measured.count, found.pairs_uncovered.count
     (15, 105)
     """
-    unanswered = _unanswered(release)
-    measured, columns_uncovered = _columns(release, none=bool(unanswered))
-    pairs_measured, judged, pairs_uncovered = _pairs(release, none=bool(unanswered))
+    names, unanswered = release.schema.domain.attributes, _unanswered(release)
+    known = set[str]() if unanswered else _measured_columns(release)
+    sides = ([(name,) for name in names if (name in known) is side] for side in (True, False))
+    columns_measured, columns_uncovered = (Cliques.of(side, len(side)) for side in sides)
+    pairs_measured, judged, pairs_uncovered = _pairs(release, known)
     found = Scope(
         summary="",
         level=LEVEL,
         unanswered=unanswered,
-        columns_measured=measured,
+        columns_measured=columns_measured,
         columns_uncovered=columns_uncovered,
         pairs_measured=pairs_measured,
         pairs_judged=judged,
@@ -179,42 +181,46 @@ def _unanswered(release: Release) -> str:
     return "it was kept without the noisy answers that tell of errors"
 
 
-def _columns(release: Release, *, none: bool) -> tuple[Cliques, Cliques]:
-    """Return the columns that have noisy counts, and those that have not: all where ``none``."""
-    names = release.schema.domain.attributes
-    found = {
+def _measured_columns(release: Release) -> set[str]:
+    """Return the columns that have noisy counts over the cells of the release's schema."""
+    return {
         name
         for answer in release.transcript
-        if isinstance(answer, MarginalAnswer) and answer.part not in FOUND and not none
+        if isinstance(answer, MarginalAnswer) and answer.part not in FOUND
         for name in answer.clique
     }
-    sides = ([(name,) for name in names if (name in found) is side] for side in (True, False))
-    measured, uncovered = (Cliques.of(side, len(side)) for side in sides)
-    return measured, uncovered
 
 
-def _pairs(release: Release, *, none: bool) -> tuple[Cliques, Cliques, Cliques]:
+def _pairs(release: Release, columns: set[str]) -> tuple[Cliques, Cliques, Cliques]:
     """Return the pairs that were measured, those that are judged, and all others.
 
-    Of a table of thousands of columns these are millions: no more are looked at than are listed.
+    Only pairs of ``columns``, which have counts of their own, are judged: a distance tells of what
+    two columns have together. Of a table of thousands of columns all pairs are millions: no more
+    are looked at than are listed.
     """
     names = release.schema.domain.attributes
-    every, place = combinations(names, 2), {name: i for i, name in enumerate(names)}
-    count = math.comb(len(names), 2)
-    if none:
+    every, count = combinations(names, 2), math.comb(len(names), 2)
+    if not columns:
         return Cliques.of((), 0), Cliques.of((), 0), Cliques.of(every, count)
     misfit = Misfit.of(release.model, release.transcript)
-    measured, told = set(misfit.measured), set(misfit.squares) - set(misfit.measured)
-
-    def ordered(pairs: set[Clique]) -> Cliques:
-        listed = sorted(pairs, key=lambda pair: [place[name] for name in pair])
-        return Cliques.of(listed, len(pairs))
-
-    known = measured | told
-    others = Cliques.of((pair for pair in every if pair not in known), count - len(known))
+    measured = set(misfit.measured)
     if misfit.noise is not None:  # that of the last round, which bounds every pair
-        return ordered(measured), others, Cliques.of((), 0)
-    return ordered(measured), ordered(told), others
+        possible = (pair for pair in every if pair not in measured and columns.issuperset(pair))
+        judged = Cliques.of(possible, math.comb(len(columns), 2) - len(measured))
+        others = (pair for pair in combinations(names, 2) if not columns.issuperset(pair))
+        left_out = count - math.comb(len(columns), 2)
+        return _ordered(measured, names), judged, Cliques.of(others, left_out)
+    told = {pair for pair in misfit.squares if columns.issuperset(pair)} - measured
+    known = measured | told
+    others = (pair for pair in every if pair not in known)
+    left_out = count - len(measured) - len(told)
+    return _ordered(measured, names), _ordered(told, names), Cliques.of(others, left_out)
+
+
+def _ordered(pairs: set[Clique], names: Clique) -> Cliques:
+    """Return pairs in the order of the schema."""
+    place = {name: i for i, name in enumerate(names)}
+    return Cliques.of(sorted(pairs, key=lambda pair: [place[a] for a in pair]), len(pairs))
 
 
 def _summary(scope: Scope) -> str:

@@ -103,6 +103,27 @@ def test_a_column_is_measured_where_noisy_counts_of_it_are_over_its_own_cells():
     assert any(answer.part == "bins" and "income" in answer.clique for answer in kept)
 
 
+@pytest.mark.parametrize("name", ["mst", "aim", "validated"])
+def test_no_pair_is_judged_one_column_of_which_has_no_counts(name):
+    release = RELEASES[name]
+    kept = tuple(
+        answer
+        for answer in release.transcript
+        if not (
+            isinstance(answer, MarginalAnswer)
+            and ("age" in answer.clique or {"job", "ill"} <= set(answer.clique))
+        )
+    )
+    scope = scope_of(replace(release, transcript=kept))
+    of_age = {pair for pair in combinations(SCHEMA.domain.attributes, 2) if "age" in pair}
+    assert scope.columns_uncovered.first == (("age",),)
+    assert of_age <= set(scope.pairs_uncovered.first)
+    listed = (scope.pairs_measured, scope.pairs_judged, scope.pairs_uncovered)
+    assert [one.count for one in listed] == [len(one.first) for one in listed]
+    assert sum(one.count for one in listed) == 6
+    assert ("job", "ill") in scope.pairs_judged.first
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
