@@ -182,13 +182,14 @@ def _unanswered(release: Release) -> str:
 
 
 def _measured_columns(release: Release) -> set[str]:
-    """Return the columns that have noisy counts over the cells of the release's schema."""
-    return {
+    """Return the columns of the schema that have noisy counts over its cells."""
+    found = {
         name
         for answer in release.transcript
         if isinstance(answer, MarginalAnswer) and answer.part not in FOUND
         for name in answer.clique
     }
+    return found.intersection(release.schema.domain.attributes)
 
 
 def _pairs(release: Release, columns: set[str]) -> tuple[Cliques, Cliques, Cliques]:
@@ -203,7 +204,7 @@ def _pairs(release: Release, columns: set[str]) -> tuple[Cliques, Cliques, Cliqu
     if not columns:
         return Cliques.of((), 0), Cliques.of((), 0), Cliques.of(every, count)
     misfit = Misfit.of(release.model, release.transcript)
-    measured = set(misfit.measured)
+    measured = {pair for pair in misfit.measured if columns.issuperset(pair)}
     if misfit.noise is not None:  # that of the last round, which bounds every pair
         possible = (pair for pair in every if pair not in measured and columns.issuperset(pair))
         judged = Cliques.of(possible, math.comb(len(columns), 2) - len(measured))

@@ -186,6 +186,15 @@ def test_of_a_wide_table_pairs_are_counted_and_the_first_named():
     assert shown in card_page(data_card(release))
 
 
+def test_columns_that_a_schema_does_not_have_are_not_spoken_of():
+    release = RELEASES["mst"]
+    scope = scope_of(replace(release, schema=SCHEMA.select(["job", "ill"])))
+    assert scope.columns_measured.first == (("job",), ("ill",))
+    pairs = (scope.pairs_measured, scope.pairs_judged, scope.pairs_uncovered)
+    assert [pair for one in pairs for pair in one.first] == [("job", "ill")]
+    assert sum(one.count for one in pairs) == 1
+
+
 def test_one_column_has_neither_pairs_nor_three():
     schema = SCHEMA.select(["job"])
     scope = scope_of(dps.Independent().fit(TRAIN[["job"]], schema, BUDGET, seed=0))
