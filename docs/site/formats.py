@@ -26,6 +26,7 @@ from dp_synth.records import RECORD_COLUMNS
 from dp_synth.report.gate import Policy, Required, sample_policy
 from dp_synth.report.internal import InternalPart
 from dp_synth.report.publishable import Publishable
+from dp_synth.report.scope import Cliques, DeclaredAnswer, Scope
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, IdColumn, NumericColumn, Schema
 from dp_synth.schema.constraints import Constraint, Function
 from dp_synth.schema.parsing import NumberFormat
@@ -124,9 +125,16 @@ def _of_events(head: str, kinds: Mapping[str, type]) -> str:
 
 
 def card() -> str:
-    """Return the fields of a card's two parts."""
+    """Return the fields of a card's two parts, and of the scope of inference in the first."""
+    parts = {
+        "`publishable`": Publishable,
+        "`scope` of `publishable`": Scope,
+        "Each list of columns or pairs in `scope`": Cliques,
+        "Each of `declared` in `scope`": DeclaredAnswer,
+        "`internal`": InternalPart,
+    }
     texts = []
-    for title, kind in {"`publishable`": Publishable, "`internal`": InternalPart}.items():
+    for title, kind in parts.items():
         texts += [f"## {title}", first_line(kind), markdown(["field", "kind"], _annotations(kind))]
     return "\n\n".join(texts)
 

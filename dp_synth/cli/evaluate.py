@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,9 +44,11 @@ if TYPE_CHECKING:
     from dp_synth.metrics import Compared, Estimate
     from dp_synth.metrics.evaluation import Evaluation
     from dp_synth.report.evaluation import Row
+    from dp_synth.report.scope import Scope
     from dp_synth.schema import Schema
 
 FPRS = (0.01, 0.1)
+TABLES = ("fitted", "hold-out", "synthetic")
 MOST_TARGETS = 10_000  # of each table, unless more are asked for: an AUC is then known to about .01
 
 Synthetic = Annotated[Path, typer.Option(help="Synthetic table (CSV or Parquet).")]
@@ -77,7 +80,7 @@ def evaluate(
     ] = None,
     release: Annotated[
         Path | None,
-        typer.Option(help="Release of the synthetic table, to say its method and its epsilon."),
+        typer.Option(help="Release of the synthetic table: its method, epsilon, and intervals."),
     ] = None,
     seed: Seed = 0,
 ) -> None:
@@ -99,16 +102,16 @@ def evaluate(
     check_room(real, holdout, synthetic, dialect=columns.dialect, a_cell=COMPARED)
     fitted, fresh, made = (table_of(path, columns) for path in (real, holdout, synthetic))
     refuse_shared({f"--real {real}": fitted, f"--holdout {holdout}": fresh})
-    about = _about(columns, {"fitted": fitted, "hold-out": fresh, "synthetic": made}, release)
+    about, scope = _about(columns, dict(zip(TABLES, (fitted, fresh, made), strict=True)), release)
     compared = Compared(RealTables(fitted, fresh, columns), made, seed)
     result = evaluation_of(compared, more=more)
     for name, said in result["remarks"].items():
         remark(f"{name}: {said}")
     rows = [(name, said, "") for name, said in about.items()] + _evaluation_rows(result)
-    outputs = _delivered({"about": about, **result}, json_file, TITLE, rows)
+    of_release = {"scope": asdict(scope)} if scope else {}
+    outputs = _delivered({"about": about, **result, **of_release}, json_file, TITLE, rows)
     if html_file is not None:
-        write_page = partial(_write_page, html_file, result, about, compared)
-        outputs.append((html_file, write_page))
+        outputs.append((html_file, partial(_write_page, html_file, result, compared, about, scope)))
     write_each(outputs)
     if result["failed"]:
         raise RuntimeError(f"a defect: {', '.join(result['failed'])} failed; all else is written")
@@ -116,33 +119,43 @@ def evaluate(
 
 def _about(
     schema: Schema, tables: Mapping[str, pd.DataFrame], release: Path | None
-) -> dict[str, str]:
-    """Return what is evaluated: the table, how many rows, the method at which epsilon, the day."""
+) -> tuple[dict[str, str], Scope | None]:
+    """Return what is evaluated: the table, how many rows, the method at which epsilon, the day.
+
+    Beside it, of a release, for which questions its intervals hold.
+    """
     from datetime import date
 
     from dp_synth.formatting import rounded_up
     from dp_synth.release import Release
+    from dp_synth.report.scope import scope_of
 
-    method = "not said; --release names the release that the rows are of"
+    scope, method = None, "not said; --release names the release that the rows are of"
     if release is not None:
         of = Release.load(release)
+        scope = scope_of(of)
         budget = f"epsilon {rounded_up(of.epsilon)} at delta {rounded_up(of.ledger.budget.delta)}"
         method = f"{of.synthesizer}, {budget}, as its ledger certifies"
     rows = ", ".join(f"{len(table):,} {kind}" for kind, table in tables.items())
-    return {
+    about = {
         "table": f"{schema.name}: {rows} rows",
         "method": method,
         "evaluated": date.today().isoformat(),
     }
+    return about, scope
 
 
 def _write_page(
-    path: Path, result: Evaluation, about: Mapping[str, str], compared: Compared
+    path: Path,
+    result: Evaluation,
+    compared: Compared,
+    about: Mapping[str, str],
+    scope: Scope | None,
 ) -> None:
     """Write the numbers and the histograms of the columns that fare worst as one page."""
     from dp_synth.report.evaluation import evaluation_page
 
-    write_text(path, evaluation_page(result, compared, about), private=True)
+    write_text(path, evaluation_page(result, compared, about, scope=scope), private=True)
 
 
 def _more_metrics(names: Sequence[str] | None) -> list[str]:

@@ -30,6 +30,7 @@ CARD_FACTS = {
     "Seeded": ("promise", "seeded"),
     "Guarantee": ("promise", "statement"),
     "Certified by": ("promise", "engine"),
+    "Questions": ("scope", "summary"),
     "Intended for": ("intended",),
     "Not intended for": ("not_intended",),
     "Source": ("source",),

@@ -3,8 +3,9 @@
 A card is a JSON object and a page:
 
 - ``format``, ``version``: "dp_synth.card" and 1; ``dp_synth``: the version that wrote it;
-- ``publishable``: promise, ledger by step, public inputs, method, uses, findings and, where the
-  fit paid for one, its noisy validation, made from the release alone (`publishable`);
+- ``publishable``: promise, ledger by step, public inputs, method, uses, findings, for which
+  questions intervals hold (`scope`) and, where the fit paid for one, its noisy validation, made
+  from the release alone (`publishable`);
 - ``internal``: left out unless it was asked for. Fidelity, utility, attacks and warnings that
   were computed from private rows (`internal`), marked "not differentially private".
 
@@ -161,9 +162,9 @@ def places(path: str | Path) -> tuple[Path, Path]:
 
 
 def _fields(part: Publishable) -> dict[str, object]:
-    """Return a publishable part as JSON has it: without a validation where there is none."""
-    fields = asdict(part)
-    return fields if part.validation else {k: v for k, v in fields.items() if k != "validation"}
+    """Return a publishable part as JSON has it: what it lacks, validation or scope, is left out."""
+    given = {"validation": bool(part.validation), "scope": part.scope is not None}
+    return {name: field for name, field in asdict(part).items() if given.get(name, True)}
 
 
 def _first_difference(ours: object, given: object, where: str = "card") -> str | None:

@@ -13,6 +13,7 @@ from dp_synth.report.pages import render, themed
 if TYPE_CHECKING:
     from dp_synth.metrics import Compared, Metric
     from dp_synth.metrics.evaluation import Evaluation
+    from dp_synth.report.scope import Scope
 
 Row = tuple[str, str, str]  # what it is, its value and interval, the same of real rows
 TITLE = "evaluation of a synthetic table"
@@ -48,11 +49,16 @@ class Section:
 
 
 def evaluation_page(
-    result: Evaluation, compared: Compared, about: Mapping[str, str] = MappingProxyType({})
+    result: Evaluation,
+    compared: Compared,
+    about: Mapping[str, str] = MappingProxyType({}),
+    *,
+    scope: Scope | None = None,
 ) -> str:
     """Return the page of an evaluation, with histograms of the columns that fare worst.
 
-    It is internal. ``about`` says what was evaluated.
+    It is internal. ``about`` says what was evaluated, ``scope`` for which questions intervals of
+    the release hold that the rows are of.
     """
     import pandas as pd
 
@@ -61,7 +67,9 @@ def evaluation_page(
 
     worst = [one["columns"][0] for one in result["worst_columns"][: SHOWN + 1]]
     drawn = svg_of(pd.concat([histogram(compared, name) for name in worst])) if worst else ""
-    return page(sections(result), about=about, remarks=result["remarks"], histograms=drawn)
+    return page(
+        sections(result), about=about, remarks=result["remarks"], histograms=drawn, scope=scope
+    )
 
 
 def page(
@@ -70,6 +78,7 @@ def page(
     about: Mapping[str, str] = MappingProxyType({}),
     remarks: Mapping[str, str] = MappingProxyType({}),
     histograms: str = "",
+    scope: Scope | None = None,
 ) -> str:
     """Return the page of rows; ``remarks`` says what is not there and why.
 
@@ -82,6 +91,7 @@ def page(
         "remarks": remarks,
         "histograms": histograms,
         "worst": WORST_COLUMNS,
+        "concluded": scope,
         "version": __version__,
     }
     return render("evaluation.html", TITLE, themed("card.css"), values)

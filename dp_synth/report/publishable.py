@@ -24,6 +24,7 @@ from dp_synth.metrics.estimate import Estimate
 from dp_synth.readers import parse_json
 from dp_synth.release import Release
 from dp_synth.report.guarantee import Finding, Promise, findings_of, promise_of
+from dp_synth.report.scope import Scope, scope_of
 from dp_synth.schema import DiscreteColumn, IdColumn, Schema
 from dp_synth.synthesizers import SYNTHESIZERS, Synthesizer
 from dp_synth.transcript import Answer, ChoiceAnswer, MarginalAnswer
@@ -160,8 +161,9 @@ class PublicInputs:
 class Publishable:
     """The publishable part of a card: it holds nothing that the release does not.
 
-    ``validation`` is what the fit paid for to say how good the model is (`validation_of`);
-    files leave it out where it is empty.
+    ``validation`` is what the fit paid for to say how good the model is (`validation_of`); files
+    leave it out where it is empty. ``scope`` says for which questions intervals hold; it is None in
+    cards of older versions, which did not say.
     """
 
     title: str
@@ -175,6 +177,7 @@ class Publishable:
     method: Method
     findings: tuple[Finding, ...]
     validation: tuple[Measured, ...] = ()
+    scope: Scope | None = None
 
     @property
     def blocking(self) -> tuple[Finding, ...]:
@@ -203,6 +206,7 @@ def publishable_part(
         method=_method(release),
         findings=findings_of(release),
         validation=validation_of(release),
+        scope=scope_of(release),
     )
 
 

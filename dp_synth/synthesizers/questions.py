@@ -217,9 +217,10 @@ def _influence(question: Question, schema: Schema, model: Model) -> Influences:
         if not np.all(found.values > 0):
             raise InputError("a ratio of 0 has no logarithm")
         table = table / found.values
-    if not (np.isfinite(found.values).all() and np.isfinite(table).all()):
+    with np.errstate(over="ignore", invalid="ignore"):  # of a group of next to no chance
+        variances = weights @ table**2
+    if not all(np.isfinite(numbers).all() for numbers in (found.values, table, variances)):
         raise InputError("it has no finite answer in the model")
-    variances = weights @ table**2
     sizes = np.abs(table)
     bounds = np.array([_bound(sizes[:, i : i + 1], weights) for i in range(sizes.shape[1])])
     return Influences(

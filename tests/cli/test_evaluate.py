@@ -2,6 +2,7 @@ import contextlib
 import io
 import json
 import re
+from dataclasses import asdict
 from html.parser import HTMLParser
 
 import numpy as np
@@ -17,6 +18,7 @@ from dp_synth.formatting import at_most
 from dp_synth.metrics import METRICS
 from dp_synth.metrics.prediction import OF_NUMBERS
 from dp_synth.report.evaluation import Section, page
+from dp_synth.report.scope import scope_of
 from dp_synth.synthesizers import MST, Release
 
 
@@ -278,6 +280,15 @@ def test_an_evaluation_says_what_it_is_of(plain, whole):
     for shown in (text, plain[0]):
         assert "Columns that fare worst" in shown
     assert "--release names the release" in plain[0]
+
+
+def test_an_evaluation_says_for_which_questions_intervals_of_the_release_hold(files, plain, whole):
+    scope = scope_of(Release.load(files / "release.npz"))
+    assert whole[1]["scope"] == json.loads(json.dumps(asdict(scope)))
+    assert "scope" not in plain[1]
+    assert scope.summary in whole[2]
+    assert all(row.covers[1:] in whole[2] for row in scope.rows())
+    assert 'id="scope"' not in page([])
 
 
 def test_only_the_attacks_that_are_named_run(files, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import re
 
@@ -16,6 +17,9 @@ from dp_synth.benchmark.grid import Grid, LeakageTask
 from dp_synth.metrics import METRICS
 from dp_synth.records import RECORD_COLUMNS
 from dp_synth.report.gate import Policy
+from dp_synth.report.internal import InternalPart
+from dp_synth.report.publishable import Publishable
+from dp_synth.report.scope import Cliques, DeclaredAnswer, Scope
 from dp_synth.synthesizers import SYNTHESIZERS
 
 
@@ -43,6 +47,12 @@ def test_every_key_of_a_grid_and_a_policy_is_described() -> None:
             assert f"| `{key}` |" in text
     for key in LeakageTask.model_fields:
         assert f"| `{key}` |" in formats.grid()
+
+
+def test_every_field_of_a_card_is_listed() -> None:
+    for kind in (Publishable, Scope, Cliques, DeclaredAnswer, InternalPart):
+        for field in dataclasses.fields(kind):
+            assert f"| `{field.name}` |" in formats.card()
 
 
 def test_limits_of_numbers_are_said() -> None:

@@ -17,6 +17,7 @@ CARD = {
     "publishable": {
         "title": "Adult & <b>MST</b>",
         "promise": {"epsilon": 1.0, "delta": 1e-5, "statement": "(1, 1e-05)-DP"},
+        "scope": {"summary": "of 6 pairs 2 are <not> covered"},
         "findings": [{"severity": "blocking", "text": "seeded: not for release"}],
     },
     "internal": {"tv2": 0.123456},

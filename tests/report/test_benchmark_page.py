@@ -137,6 +137,7 @@ def test_failures_costs_manifests_and_cards_stand_in_the_text(text):
     assert "00ff" in text
     assert "Adult &amp; &lt;b&gt;MST&lt;/b&gt;" in text
     assert "blocking: seeded: not for release" in text
+    assert "of 6 pairs 2 are &lt;not&gt; covered" in text
     assert "which is not differentially private" in text
     assert "0.123456" not in text  # what is internal to a card stays in it
     bare = page(made_records()[lambda rows: rows["error"] == ""])

@@ -191,6 +191,16 @@ def test_no_table_stops_an_answer(records: int, adjacency: Adjacency) -> None:
         assert np.isfinite([one.value, one.noise, one.sampling, *one.interval()]).all()
 
 
+@pytest.mark.parametrize("records", [0, 1])
+def test_a_group_of_next_to_no_chance_in_the_model_stops_no_fit(records: int) -> None:
+    """Its influences are so large that their variance is no number: the question is left out."""
+    budget = PrivacyBudget(1.0, 1e-6, "replace_one")
+    asked = [Share({"paid": "yes"}, {"sex": "F"}), Share({"paid": "yes"}, {"sex": "M"})]
+    with pytest.warns(UserWarning, match="no finite answer in the model"):
+        release = dps.PrivBayes().fit(rows_of(records, 0), SCHEMA, budget, seed=0, questions=asked)
+    assert answers_are_charged(release.ledger, release.transcript).passed
+
+
 @pytest.mark.parametrize("name", ["clique_tree", "aim", "privbayes"])
 def test_every_kind_of_plan_has_room_for_questions(name: str) -> None:
     release = dps.SYNTHESIZERS[name]().fit(
