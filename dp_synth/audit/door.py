@@ -34,6 +34,7 @@ from dp_synth.mechanisms.pate import VoteLaw
 from dp_synth.mechanisms.table import Auditor, Law, PrivateTable, X, Y
 from dp_synth.types import Clique, Codes, Floats
 
+MECHANISMS = "dp_synth.mechanisms"
 ROUNDING = 1e-9  # relative, by which a shift or a noise may be off
 """Files whose lines are never what read a sealed table: they pass on what others ask."""
 _WITHIN = (private.__file__, __file__, str(Path(simulation.__file__).parent.parent / "counting"))
@@ -69,7 +70,8 @@ class Heard:
 class Door:
     """The door of one run: ``frozen`` answers are handed out again, without any it records.
 
-    ``noise`` gives the bits of all noise, ``read`` is what mechanisms read. ``begin`` is told the
+    ``noise`` gives the bits of all noise, ``read`` is what mechanisms read, some of them by code of
+    their own where ``own_mechanisms``. ``begin`` is told the
     counts of the one table, and returns its neighbours, None where none is compared; ``hear`` is
     told each answer.
     """
@@ -84,6 +86,7 @@ class Door:
     heard: list[Heard] = field(default_factory=list)
     states: list[tuple[object, ...]] = field(default_factory=list)
     payer: Reservation | None = None
+    own_mechanisms: bool = False
     is_open: bool = False
 
     def __post_init__(self) -> None:
@@ -181,6 +184,7 @@ class TableAuditor:
     ) -> tuple[X, Y]:
         """Return what is read and drawn, or the frozen answer in its place."""
         door, number = self._door, len(self._door.answers)
+        door.own_mechanisms |= not _module_of(read).startswith(MECHANISMS)
         door.states.append(door.state())
         door.take_charges()
         with door.opened():
@@ -211,6 +215,10 @@ class TableAuditor:
                 )
         door.heard.append(Heard(law, paid, self._tables))
         door.hear(door.heard[-1])
+
+
+def _module_of(read: Callable[..., object]) -> str:
+    return str(getattr(read, "__module__", None) or getattr(read, "func", read).__module__)
 
 
 def _events_in(law: Law) -> Sequence[int]:

@@ -15,7 +15,7 @@ import pandas as pd
 from dp_synth.accounting import Adjacency, PrivacyBudget
 from dp_synth.audit.planted import leaking
 from dp_synth.audit.planted.leaking import KEPT, RECORDS, SHARED, Planted, PlantedBefore
-from dp_synth.audit.replay import ReplayReport, replay
+from dp_synth.audit.replayer import ReplayReport, replay
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
 

@@ -45,8 +45,8 @@ from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.types import Floats
 
 MOST_NEIGHBOURS = 10_000  # that are compared; of more so many are drawn, and worse ones looked for
-EXECUTED = 2  # neighbours, beside the table itself, of a fit that reads nothing outside the door
-MOST_EXECUTED = 100  # neighbours of any other fit
+EXECUTED = 2  # neighbours that are run, of a fit all of whose records mechanisms of ours read
+MOST_EXECUTED = 100  # of any other fit
 SEARCHES, TRIES = 6, 64  # rounds of looking for worse neighbours, and neighbours tried in each
 ABOVE = 1e-6  # relative, by which a composed epsilon may be rounded above the ledger's
 
@@ -74,9 +74,10 @@ class ReplayReport:
     """What a replay found: exact shifts of all answers, and whatever else differed.
 
     ``neighbours`` of ``possible`` ones were compared; ``executed`` of them were run as well,
-    beside the table itself. Where ``is_sealed``, no record was read outside the door, so that all
-    other code is the same for all neighbours. ``audited_epsilon`` is of the exact shifts of the
-    ``worst`` neighbour, ``claimed_epsilon`` the ledger's. It names records: it is private.
+    beside the table itself. Where ``is_sealed``, no record was read but by mechanisms of the
+    toolkit, so that all other code does the same for all neighbours. ``audited_epsilon`` is of
+    the exact shifts of the ``worst`` neighbour, ``claimed_epsilon`` the ledger's. It names records:
+    it is private.
     """
 
     synthesizer: str
@@ -122,14 +123,16 @@ class ReplayReport:
         }
 
     def __str__(self) -> str:
-        every = "all" if self.is_complete else f"{self.neighbours:,} of"
-        ran = "none reads outside the door" if self.is_sealed else "not sealed"
+        every, of = f"all {self.possible:,} neighbours", ""
+        if not self.is_complete:
+            every = f"{self.neighbours:,} neighbours"
+            of = f", drawn of {_count(self.possible)} and looked for near the worst"
+        ran = "no record read outside the door" if self.is_sealed else "own code reads records"
         delta = rounded_up(self.budget.delta)
         lines = [
             f"{self.synthesizer}: claims epsilon {at_most(self.claimed_epsilon, 3)} at delta "
             f"{delta} ({self.budget.neighbours})",
-            f"  {every} {self.possible:,} neighbours of {self.table}; {ran}; {self.executed} run "
-            "again",
+            f"  {every} of {self.table}{of}; {ran}; {self.executed} run again",
             *(f"  {line}" for line in _folded(self.answers)),
             f"  audited epsilon {self.audited_epsilon:.4f} of {at_most(self.claimed_epsilon, 4)}, "
             f"of the neighbour {self.worst}",
@@ -141,6 +144,10 @@ class ReplayReport:
                 f"  passed: {told} moves an answer by more than its line, or anything else"
             )
         return "\n".join(lines)
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 1e12 else f"{number:.3g}"
 
 
 def _folded(answers: Sequence[ReplayedAnswer]) -> Iterator[str]:
@@ -173,7 +180,7 @@ def replay(
     removed, added or replaced by any of the domain, equal ones once. Of more than ``neighbours``
     so many are drawn, and worse ones looked for. Runs about some neighbours, with the recorded
     answers in place of their own, must give the same in all else; about many of them where a
-    record was read outside the door, or the synthesizer has a ``fit`` of its own.
+    record was read outside the door, or by a mechanism or a ``fit`` of the synthesizer's own.
 
     InputError for a budget of units or of an infinite epsilon, open columns, and a table without
     neighbours.
@@ -189,7 +196,8 @@ def replay(
         raise first.error
     shifts = recorder.finished()
     faults = [*door.faults, *recorder.faults, *noise_faults(door.laws)]
-    sealed = not first.reads_outside and type(synthesizer).fit is Synthesizer.fit
+    own = door.own_mechanisms or type(synthesizer).fit is not Synthesizer.fit
+    sealed = not own and not first.reads_outside
     most = EXECUTED if sealed else MOST_EXECUTED
     others = neighbours_of_frame(frame, public, budget.adjacency, most, rng)
     found, executed = _differing(first, synthesizer, [frame, *others], public, budget, seed=fitted)
@@ -297,11 +305,14 @@ class _Recorder:
         shifts = self._shifts(None)
         if self.near is not None and not self.near.is_complete and shifts:
             shifts = self._searched(shifts)
-        for shift in shifts:
-            above = shift.relative > 1 + ROUNDING
-            if above.any():
-                said = f"part {shift.part!r} ({shift.why}): {shift.largest()}"
-                self.faults.append(Fault("sensitivity", said, int(above.sum())))
+        worst: dict[tuple[str, str], Shift] = {}  # of the answers of one kind
+        for shift in sorted(shifts, key=lambda one: float(one.relative.max())):
+            worst[shift.part, shift.why] = shift
+        for (part, why), shift in worst.items():
+            above = int((shift.relative > 1 + ROUNDING).sum())
+            if above:
+                said = f"part {part!r} ({why}): {shift.largest()}"
+                self.faults.append(Fault("sensitivity", said, above))
         return shifts
 
     def label(self, number: int) -> str:
