@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-import random
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,6 @@ COMPARED = {  # what runs have in common when nothing leaks, and how a differenc
     "warnings": "it gives other warnings",
     "printed": "it prints something else",
     "files": "it writes other files",
-    "generators": "generators of the whole process are drawn from otherwise",
 }
 
 
@@ -76,18 +75,16 @@ def play(
     """Return the run of a fit through a door; its public coins come from ``seed``."""
     accountant = Accountant(budget, simulate=True)
     run = Run(door, accountant.ledger)
-    seen: dict[str, object] = {}
-    with watched(door), telling(lambda _: None), _surroundings(seed, seen):
-        try:
-            release = synthesizer.fit(frame, schema, accountant, seed=seed)
-            run.found |= _outputs(release)
-        except Exception as error:  # an output too
-            run.error = error
+    seen = _Surroundings()
+    with watched(door), telling(lambda _: None), seen:
+        release = synthesizer.fit(frame, schema, accountant, seed=seed)
+        run.found |= _outputs(release)
+    run.error = seen.error
     if run.error is None:
         door.states.append(door.state())
     run.ledger = accountant.ledger
     run.found |= {
-        **seen,
+        **seen.found,
         "error": None if run.error is None else _place_of(run.error),
         "answers": len(door.answers),
         "ledger": [entry.to_fields() for entry in run.ledger.entries],
@@ -169,47 +166,43 @@ def _note_opened(event: str, arguments: tuple[object, ...]) -> None:
         names.append(str(path.decode() if isinstance(path, bytes) else path))
 
 
-@contextmanager
-def _surroundings(seed: int, seen: dict[str, object]) -> Iterator[None]:
-    """Put into ``seen`` what a block does beside its result; it starts from one public state."""
-    if not _hooked:
-        sys.addaudithook(_note_opened)
-        _hooked.append(True)
-    output, names = io.StringIO(), list[str]()
-    with ExitStack() as stack:
-        caught = stack.enter_context(warnings.catch_warnings(record=True))
-        stack.enter_context(redirect_stdout(output))
-        stack.enter_context(redirect_stderr(output))
-        stack.enter_context(_global_generators(seed, seen))
+class _Surroundings:
+    """What a block does beside its result: how it ends, and what it warns, prints and writes."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.found: dict[str, object] = {}
+        self._output = io.StringIO()
+        self._names: list[str] = []
+
+    def __enter__(self) -> None:
+        if not _hooked:
+            sys.addaudithook(_note_opened)
+            _hooked.append(True)
+        self._stack = ExitStack()
+        self._caught = self._stack.enter_context(warnings.catch_warnings(record=True))
+        self._stack.enter_context(redirect_stdout(self._output))
+        self._stack.enter_context(redirect_stderr(self._output))
         warnings.simplefilter("always")
-        token = _WRITTEN.set(names)
-        try:
-            yield
-        finally:
-            _WRITTEN.reset(token)
-            seen["warnings"] = [(one.category.__name__, str(one.message)) for one in caught]
-            seen["printed"] = output.getvalue()
-            seen["files"] = _contents(names)
+        self._token = _WRITTEN.set(self._names)
 
-
-@contextmanager
-def _global_generators(seed: int, seen: dict[str, object]) -> Iterator[None]:
-    """Seed the generators of the process, and put them back as they were."""
-    torch = sys.modules.get("torch")
-    legacy, plain = np.random.get_state(), random.getstate()  # noqa: NPY002
-    other = torch.random.get_rng_state() if torch else None
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    random.seed(seed)
-    if torch:
-        torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        seen["generators"] = [repr(np.random.get_state()), random.getstate()]  # noqa: NPY002
-        np.random.set_state(legacy)  # noqa: NPY002
-        random.setstate(plain)
-        if torch:
-            torch.random.set_rng_state(other)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        """Keep an error: that a run fails is an output too."""
+        _WRITTEN.reset(self._token)
+        self._stack.close()
+        self.found = {
+            "warnings": [(one.category.__name__, str(one.message)) for one in self._caught or ()],
+            "printed": self._output.getvalue(),
+            "files": _contents(self._names),
+        }
+        if isinstance(error, Exception):
+            self.error = error
+        return self.error is not None
 
 
 def _contents(names: list[str]) -> list[tuple[str, str]]:

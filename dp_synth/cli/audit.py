@@ -68,27 +68,22 @@ def audit(
 
     from dp_synth.accounting import PrivacyBudget
     from dp_synth.audit import audit as audited
-    from dp_synth.audit import search_design, worst_case
 
     check_writable(json_file)
     with reading_arguments():
         budget = PrivacyBudget(epsilon, delta, adjacency)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
+    if by_replay and (design, runs, level) != (DESIGNS[0], RUNS, LEVEL):
+        raise InputError("--design, --runs and --level are of runs; leave them out of a replay")
     if by_replay:
-        if (design, runs, level) != (DESIGNS[0], RUNS, LEVEL):
-            raise InputError("--design, --runs and --level are of runs; leave them out of a replay")
         own = _replayed(recipe, budget, (data, schema), dialect, neighbours=neighbours, seed=seed)
         _tell(own, json_file, private=data is not None)
         return
     searching, proving = (int(own) for own in np.random.SeedSequence(seed).generate_state(2))
     if data is not None or schema is not None:
         tables = _own(data, schema, dialect, design, budget.adjacency, seed=searching)
-    elif design not in DESIGNS:
-        raise InputError(f"--design must be one of {', '.join(DESIGNS)}, got {design!r}")
-    elif design == "search":
-        tables = search_design(recipe, budget, seed=searching)
     else:
-        tables = worst_case(budget.adjacency)
+        tables = _made(recipe, budget, design, seed=searching)
     report = audited(recipe, budget, design=tables, runs=runs, level=level, seed=proving)
     _tell(report, json_file, private=data is not None)
 
@@ -124,6 +119,19 @@ def _replayed(
         raise InputError("an own table needs both --data and --schema")
     public = None if schema is None else Schema.load(schema).read_as(dialect)
     return replay(recipe, budget, data, public, neighbours=neighbours, seed=seed)
+
+
+def _made(
+    recipe: Synthesizer, budget: PrivacyBudget, design: str, *, seed: int
+) -> NeighbouringTables:
+    """Return made tables: the worst case, or those of a search that tell most."""
+    from dp_synth.audit import search_design, worst_case
+
+    if design not in DESIGNS:
+        raise InputError(f"--design must be one of {', '.join(DESIGNS)}, got {design!r}")
+    if design == "search":
+        return search_design(recipe, budget, seed=seed)
+    return worst_case(budget.adjacency)
 
 
 def _own(

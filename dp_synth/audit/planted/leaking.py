@@ -362,7 +362,7 @@ def voted(
 Before = tuple[pd.DataFrame, Schema, int | None]
 
 
-def _with_column(schema: Schema, name: str, **changed: object) -> Schema:
+def _with_column(schema: Schema, name: str, changed: dict[str, object]) -> Schema:
     written = schema.to_dict()
     fields: Any = written["columns"]
     written["columns"] = [one | changed if one["name"] == name else one for one in fields]
@@ -371,7 +371,7 @@ def _with_column(schema: Schema, name: str, **changed: object) -> Schema:
 
 def categories_seen(frame: pd.DataFrame, schema: Schema, seed: int | None) -> Before:
     """List the categories that occur."""
-    return frame, _with_column(schema, "group", categories=sorted(set(frame["group"]))), seed
+    return frame, _with_column(schema, "group", {"categories": sorted(set(frame["group"]))}), seed
 
 
 def encoder_fitted(frame: pd.DataFrame, schema: Schema, seed: int | None) -> Before:
@@ -379,19 +379,23 @@ def encoder_fitted(frame: pd.DataFrame, schema: Schema, seed: int | None) -> Bef
     counts = frame["group"].value_counts()
     kept = sorted(counts[counts >= KEPT].index)
     merged = frame.assign(group=frame["group"].where(frame["group"].isin(kept), kept[0]))
-    return merged, _with_column(schema, "group", categories=kept), seed
+    return merged, _with_column(schema, "group", {"categories": kept}), seed
 
 
 def bounds_seen(frame: pd.DataFrame, schema: Schema, seed: int | None) -> Before:
     """Take the least and the largest age for its bounds."""
     ages = frame["age"].astype(int)
-    return frame, _with_column(schema, "age", lower=int(ages.min()), upper=int(ages.max())), seed
+    return (
+        frame,
+        _with_column(schema, "age", {"lower": int(ages.min()), "upper": int(ages.max())}),
+        seed,
+    )
 
 
 def bins_seen(frame: pd.DataFrame, schema: Schema, seed: int | None) -> Before:
     """Cut the ages at their quartiles."""
     cuts = np.unique(np.quantile(frame["age"].astype(int), (0.25, 0.5, 0.75)).astype(int))
-    return frame, _with_column(schema, "age", bins=[0, *cuts.tolist(), 119]), seed
+    return frame, _with_column(schema, "age", {"bins": [0, *cuts.tolist(), 119]}), seed
 
 
 def seed_of_records(frame: pd.DataFrame, schema: Schema, seed: int | None) -> Before:
