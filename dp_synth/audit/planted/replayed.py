@@ -171,6 +171,13 @@ _BUGS = (
         _UNCHARGED,
     ),
     ReplayedBug(
+        "P11 answered twice",
+        "one charge pays for two answers",
+        "synthcity PATE-GAN",
+        Planted(leaking.second_answer, leaking.pairs_plan),
+        _UNCHARGED,
+    ),
+    ReplayedBug(
         "P11 charged late",
         "an answer is charged after it was read",
         "synthcity PATE-GAN",
