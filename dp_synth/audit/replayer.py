@@ -45,6 +45,7 @@ from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.types import Floats
 
 MOST_NEIGHBOURS = 10_000  # that are compared; of more so many are drawn, and worse ones looked for
+LARGEST = 1_000_000  # that may be asked for: each is held
 EXECUTED = 2  # neighbours that are run, of a fit all of whose records mechanisms of ours read
 MOST_EXECUTED = 100  # of any other fit
 SEARCHES, TRIES = 6, 64  # rounds of looking for worse neighbours, and neighbours tried in each
@@ -262,8 +263,8 @@ def _check(budget: PrivacyBudget, schema: Schema, neighbours: int) -> None:
         raise InputError("a replay needs a finite epsilon: at inf nothing is claimed")
     if schema.open:
         raise InputError(f"a replay needs listed categories: column {schema.open[0]!r} is open")
-    if neighbours < 1:
-        raise InputError(f"neighbours must be 1 or more, got {neighbours}")
+    if not 1 <= neighbours <= LARGEST:
+        raise InputError(f"neighbours must be from 1 to {LARGEST:,}, got {neighbours:,}")
 
 
 class _Recorder:

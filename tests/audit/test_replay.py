@@ -310,7 +310,8 @@ def small_schema(**more: object) -> Schema:
         ),
         (partial(replay, Independent(), BUDGET, made_table()[0]), "needs both data and its schema"),
         (partial(replay, Independent(), BUDGET, schema=small_schema()), "needs both data"),
-        (partial(replay, Independent(), BUDGET, neighbours=0), "neighbours must be 1 or more"),
+        (partial(replay, Independent(), BUDGET, neighbours=0), "neighbours must be from 1 to"),
+        (partial(replay, Independent(), BUDGET, neighbours=10**9), "got 1,000,000,000"),
         (
             partial(
                 replay,
@@ -328,7 +329,18 @@ def small_schema(**more: object) -> Schema:
         (partial(replay, OwnAccountant(), BUDGET), "the accountant that fit was given"),
         (partial(replay, Twice(), BUDGET), "follows one private table"),
     ],
-    ids=["inf", "unit", "data", "schema", "none", "open", "empty", "accountant", "two tables"],
+    ids=[
+        "inf",
+        "unit",
+        "data",
+        "schema",
+        "none",
+        "giant",
+        "open",
+        "empty",
+        "accountant",
+        "two tables",
+    ],
 )
 def test_what_cannot_be_replayed_is_refused_in_one_line(asked, said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:

@@ -145,6 +145,13 @@ def test_a_replay_compares_every_neighbour_and_needs_no_runs(tmp_path, capsys):
     assert "not to be published" in told.err
 
 
+def test_a_replay_compares_as_many_neighbours_as_its_function_does():
+    from dp_synth.audit import replayer
+    from dp_synth.cli import audit as command
+
+    assert command.MOST_NEIGHBOURS == replayer.MOST_NEIGHBOURS
+
+
 def test_a_replay_that_finds_a_fault_is_exit_code_4(monkeypatch, capsys):
     exact = gaussian.marginal_sensitivity
     monkeypatch.setattr(gaussian, "marginal_sensitivity", lambda *given: exact(*given) / 2)
