@@ -21,6 +21,9 @@ from .neighbours import NeighbouringTables as NeighbouringTables
 from .neighbours import contrast as contrast
 from .neighbours import of_table as of_table
 from .neighbours import worst_case as worst_case
+from .replayer import ReplayedAnswer as ReplayedAnswer
+from .replayer import ReplayReport as ReplayReport
+from .replayer import replay as replay
 from .roc import AreaTest as AreaTest
 from .roc import Roc as Roc
 from .roc import area_test as area_test

@@ -73,9 +73,9 @@ def fresh_randomness(run: Callable[[], object], *, calls: int = 2) -> CheckResul
     if calls < 2:
         raise InputError(f"there must be 2 calls or more, got {calls}")
     first, *others = [run() for _ in range(calls)]
-    same = any(_same(first, other) for other in others)
-    what = "gave the same output" if same else "gave different outputs"
-    return CheckResult("fresh randomness", not same, f"{calls} calls without a seed {what}")
+    repeated = any(same(first, other) for other in others)
+    what = "gave the same output" if repeated else "gave different outputs"
+    return CheckResult("fresh randomness", not repeated, f"{calls} calls without a seed {what}")
 
 
 def schema_ignores_data(facts_of: Callable[[T], object], here: T, there: T) -> CheckResult:
@@ -83,13 +83,13 @@ def schema_ignores_data(facts_of: Callable[[T], object], here: T, there: T) -> C
 
     ``facts_of`` gives it for a table: categories, bounds, cells, the number of records.
     """
-    same = _same(facts_of(here), facts_of(there))
+    equal = same(facts_of(here), facts_of(there))
     sentence = (
         "they are the same for two neighbouring tables"
-        if same
+        if equal
         else "they differ between two neighbouring tables, so records were read for them"
     )
-    return CheckResult("public facts", same, sentence)
+    return CheckResult("public facts", equal, sentence)
 
 
 def sampled_by_poisson(
@@ -161,7 +161,8 @@ def on_a_fixed_grid(values: ArrayLike, unit: float = 1.0) -> CheckResult:
     return CheckResult("grid of outputs", right, f"outputs {sentence}")
 
 
-def _same(first: object, second: object) -> bool:
+def same(first: object, second: object) -> bool:
+    """Return whether two outputs are equal: values, arrays, frames, and what holds them."""
     if isinstance(first, pd.DataFrame) and isinstance(second, pd.DataFrame):
         return first.equals(second)
     arrays = np.ndarray | pd.Series | pd.Index
@@ -170,9 +171,9 @@ def _same(first: object, second: object) -> bool:
     if isinstance(first, pd.DataFrame | arrays) or isinstance(second, pd.DataFrame | arrays):
         return False
     if isinstance(first, Mapping) and isinstance(second, Mapping):
-        return first.keys() == second.keys() and all(_same(first[k], second[k]) for k in first)
+        return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
-        return len(first) == len(second) and all(map(_same, first, second))
+        return len(first) == len(second) and all(map(same, first, second))
     return bool(first == second)
 
 

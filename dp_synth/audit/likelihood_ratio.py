@@ -24,7 +24,7 @@ from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.mechanisms.exponential import ChoiceLaw
 from dp_synth.mechanisms.gaussian import GaussianLaw
 from dp_synth.mechanisms.pate import VoteLaw
-from dp_synth.mechanisms.table import Law, PrivateTable
+from dp_synth.mechanisms.table import Law, PrivateTable, X, Y
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.synthesizers.fitting import Request, records_of, simulated
@@ -226,6 +226,13 @@ class LikelihoodRatios:
     def follow(self, change: Callable[[PrivateTable], PrivateTable]) -> LikelihoodRatios:
         """Return the auditor who holds the neighbour after the same change of its codes."""
         return LikelihoodRatios(change(self._neighbour), self.comparisons)
+
+    def answer(
+        self, table: PrivateTable, read: Callable[[PrivateTable], X], draw: Callable[[X], Y]
+    ) -> tuple[X, Y]:
+        """Return what is read of the table that was asked, and a fresh answer."""
+        exact = read(table)
+        return exact, draw(exact)
 
     def hear(self, law: Law) -> None:
         """Compare an answer between the two tables."""

@@ -11,7 +11,17 @@ from typing import Annotated
 import typer
 
 from dp_synth._version import __version__
-from dp_synth.cli import benchmark, card, estimate, evaluate, ledger, listing, schema, synthesize
+from dp_synth.cli import (
+    audit,
+    benchmark,
+    card,
+    estimate,
+    evaluate,
+    ledger,
+    listing,
+    schema,
+    synthesize,
+)
 from dp_synth.cli.outputs import remark, warnings_told
 from dp_synth.errors import BudgetExceeded, InputError, LeftOut, SchemaMismatch, UnsupportedEvent
 from dp_synth.formatting import inert_streams
@@ -56,7 +66,7 @@ app.command("sample")(synthesize.sample)
 app.command("estimate")(estimate.estimate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("attack")(evaluate.attack)
-app.command("audit")(evaluate.audit)
+app.command("audit")(audit.audit)
 app.command("card")(card.card)
 app.command("gate")(card.gate)
 app.command("account", cls=ledger.InOrder, no_args_is_help=True)(ledger.account)

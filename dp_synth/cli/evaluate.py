@@ -1,9 +1,8 @@
-"""`dp-synth evaluate`, `attack` and `audit`: what a synthetic table gives, and what leaks."""
+"""`dp-synth evaluate` and `attack`: what a synthetic table gives, and what leaks."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -13,10 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dp_synth.cli.arguments import (
-    Neighbours,
     Reference,
     find_modules_here,
-    reading_arguments,
     table_of,
     takes_dialect,
 )
@@ -29,7 +26,6 @@ from dp_synth.cli.outputs import (
     write_each,
     write_text,
 )
-from dp_synth.cli.synthesize import Settings, recipe_of
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
@@ -38,9 +34,7 @@ from dp_synth.progress import part_of_work
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dp_synth.accounting import Adjacency
     from dp_synth.attacks import Attack, AttackerView
-    from dp_synth.audit import NeighbouringTables
     from dp_synth.metrics import Compared, Estimate
     from dp_synth.metrics.evaluation import Evaluation
     from dp_synth.report.evaluation import Row
@@ -378,85 +372,3 @@ def _print_table(title: str, rows: Rows) -> None:
     for line in aligned(rows):
         typer.echo(line)
     typer.echo("Each value with its 95 % interval for the drawing of rows.")
-
-
-EXIT_VIOLATED = 4
-NOT_PUBLISHABLE = "for the data holder: not to be published"
-DESIGNS = ("worst_case", "search")
-
-
-@takes_dialect
-def audit(
-    epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
-    delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
-    dialect: Dialect,
-    synthesizer: Annotated[str, typer.Option(help="Its name, or module:Class.")] = "mst",
-    settings: Settings = None,
-    adjacency: Neighbours = "add_remove",
-    design: Annotated[
-        str, typer.Option(help="The tables: worst_case, or search for those that tell most.")
-    ] = "worst_case",
-    data: Annotated[
-        Path | None, typer.Option(help="A table instead, with and without its oddest record.")
-    ] = None,
-    schema: Annotated[Path | None, typer.Option(help="Schema of that table (JSON).")] = None,
-    runs: Annotated[int, typer.Option(help="Simulated releases a world.", min=1)] = 1000,
-    level: Annotated[float, typer.Option(help="Chance that a correct one fails.")] = 0.05,
-    seed: Annotated[int, typer.Option(help="Seed of all randomness.", min=0)] = 0,
-    json_file: JsonFile = None,
-) -> None:
-    """Release about two neighbouring tables, many times, and test what can be told apart.
-
-    Exit code 4 says that the claim is refuted. Passing proves nothing. Of a table of your own
-    the output is internal: it names a row, is computed on real rows and is not differentially
-    private; a line on standard error says so, and ``publishable`` in the JSON.
-    """
-    import numpy as np
-
-    from dp_synth.accounting import PrivacyBudget
-    from dp_synth.audit import audit as audited
-    from dp_synth.audit import search_design, worst_case
-
-    check_writable(json_file)
-    with reading_arguments():
-        budget = PrivacyBudget(epsilon, delta, adjacency)  # type: ignore[arg-type]
-        recipe = recipe_of(synthesizer, settings or [])
-    searching, proving = (int(own) for own in np.random.SeedSequence(seed).generate_state(2))
-    if data is not None or schema is not None:
-        tables = _own(data, schema, dialect, design, budget.adjacency, seed=searching)
-    elif design not in DESIGNS:
-        raise InputError(f"--design must be one of {', '.join(DESIGNS)}, got {design!r}")
-    elif design == "search":
-        tables = search_design(recipe, budget, seed=searching)
-    else:
-        tables = worst_case(budget.adjacency)
-    report = audited(recipe, budget, design=tables, runs=runs, level=level, seed=proving)
-    # A made table is known to everybody; what is found of an own one comes from its rows.
-    text = json.dumps(report.to_dict() | {"publishable": data is None}, indent=2) + "\n"
-    if data is not None:
-        print(NOT_PUBLISHABLE, file=sys.stderr)
-    write_each(delivered(partial(print, report), text, json_file, private=data is not None))
-    if not report.passed:
-        raise typer.Exit(EXIT_VIOLATED)
-
-
-def _own(
-    data: Path | None,
-    schema: Path | None,
-    dialect: Dialect,
-    design: str,
-    adjacency: Adjacency,
-    *,
-    seed: int,
-) -> NeighbouringTables:
-    """Return a user's own table with and without its most isolated record."""
-    from dp_synth.audit import of_table
-    from dp_synth.datasets import read_table
-    from dp_synth.schema import Schema
-
-    if data is None or schema is None:
-        raise InputError("an own table needs both --data and --schema")
-    if design != DESIGNS[0]:
-        raise InputError("--design is for made tables; leave it out beside --data")
-    public = Schema.load(schema).read_as(dialect)
-    return of_table(read_table(data, public.dialect), public, adjacency, seed=seed)

@@ -26,7 +26,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -56,6 +55,9 @@ Encode = Callable[[Tensor, Tensor], Tensor]
 With each record comes a coin of its own, a whole number of 62 random bits, of shape (records,):
 what is drawn for a record is a function of it, and of nothing else.
 """
+
+Lines = tuple[Codes, NDArray[np.int64]]
+"""Distinct records, shape (lines, attributes), and how often each occurs."""
 
 WHY = "gradients of the critic"
 CHARGED_AT_ONCE = 50  # steps: a ledger on disk is written before each charge, not at every step
@@ -127,12 +129,12 @@ class SampledSumLaw:
     rate: float
     noise_multiplier: float
     clip: float
-    records: Callable[[PrivateTable], tuple[Codes, NDArray[np.int64]]]
+    records: Callable[[PrivateTable], Lines]
     encode: Callable[[Tensor], Encoded]
     summed: Callable[[Encoded], list[WholeSum]]
     noise: Callable[[Sequence[WholeSum]], list[WholeSum]]
     uniform: Callable[[], float]
-    known: tuple[Codes, NDArray[np.int64]]
+    known: Lines
     batch: Tensor
     encoded: Encoded
     noisy: Sequence[WholeSum]
@@ -180,6 +182,8 @@ class SampledGradients:
         self._multiplier = part.event().noise_multiplier
         self._lattice_bits = lattice_bits(self._multiplier)
         self._paid = 0
+        self._known: Lines | None = None
+        self._ends = np.empty(0, dtype=np.int64)
         self._checked: nn.Module | None = None
 
     @property
@@ -195,15 +199,19 @@ class SampledGradients:
         if self.settled:
             self._pay()
         self._paid -= 1
-        codes = torch.from_numpy(self._drawn()).to(device, torch.int64)
-        encoded = self._encoded(codes)
 
         def summed(batch: Encoded) -> list[WholeSum]:
             return whole_sums(
                 network, batch.rows, loss, self._clip, self._lattice_bits, batch.coins
             )
 
-        noisy = self._with_noise(summed(encoded))
+        def drawn(table: PrivateTable) -> tuple[Lines, Tensor, Encoded]:
+            codes = torch.from_numpy(self._drawn(table)).to(device, torch.int64)
+            return self._records(table), codes, self._encoded(codes)
+
+        (known, codes, encoded), noisy = self._table.answered(
+            drawn, lambda batch: self._with_noise(summed(batch[-1]))
+        )
         released = [total.times(self._clip).float() for total in noisy]
         law = SampledSumLaw(
             self._part.name,
@@ -216,7 +224,7 @@ class SampledGradients:
             summed,
             self._noise,
             self._uniform,
-            self._records,
+            known,
             codes,
             encoded,
             noisy,
@@ -245,20 +253,18 @@ class SampledGradients:
         payer.charge(self._part, event, steps, why=WHY, sampler="exact")
         self._paid = steps
 
-    def _drawn(self) -> Codes:
+    def _drawn(self, table: PrivateTable) -> Codes:
         """Return the records whose coins fell so, each as often as it was drawn."""
-        codes, counts = self._records
+        codes, counts = self._records(table)
         taken = poisson_sample(int(counts.sum()), self._part.rate, self._bits)
         return codes[np.searchsorted(self._ends, taken, side="right")]
 
-    @cached_property
-    def _records(self) -> tuple[Codes, NDArray[np.int64]]:
-        return self._table.exact_records()
-
-    @cached_property
-    def _ends(self) -> NDArray[np.int64]:
-        """How many records there are of each kind and of all kinds before it."""
-        return np.cumsum(self._records[1])
+    def _records(self, table: PrivateTable) -> Lines:
+        """Return the private records, read at the first step."""
+        if self._known is None:
+            self._known = table.exact_records()
+            self._ends = np.cumsum(self._known[1])  # of each kind, and of all kinds before it
+        return self._known
 
     def _encoded(self, codes: Tensor) -> Encoded:
         coins = self._coins(codes)

@@ -67,8 +67,9 @@ def select(
     def log_odds(any_table: PrivateTable) -> Floats:
         return per_score * scores._about(any_table)._qualities(candidates)
 
-    draw, here = partial(exact_choice, bits=random_bits(table.payer, rng)), log_odds(table)
-    law = ChoiceLaw(selections.name, why, log_odds, draw, here, draw(here))
+    draw = partial(exact_choice, bits=random_bits(table.payer, rng))
+    here, chosen = table.answered(log_odds, draw)
+    law = ChoiceLaw(selections.name, why, log_odds, draw, here, chosen)
     answer = ChoiceAnswer(
         law.part,
         why,

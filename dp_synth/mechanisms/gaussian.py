@@ -341,8 +341,8 @@ def _law(
     why: str,
 ) -> GaussianLaw:
     """Read what was charged for, and return it with noise, and by what law that was drawn."""
-    here = exact(table)
-    return GaussianLaw(part, why, exact, noise, stddev, here, noise(here))
+    here, values = table.answered(exact, noise)
+    return GaussianLaw(part, why, exact, noise, stddev, here, values)
 
 
 def _noise(

@@ -27,9 +27,10 @@ from scipy.special import ndtri
 if TYPE_CHECKING:
     from mpmath import MPContext
 from dp_synth.accounting import Reservation
+from dp_synth.mechanisms.simulation import Bits as Bits
+from dp_synth.mechanisms.simulation import door_of
 from dp_synth.types import Floats, Integers
 
-Bits = Callable[[int], bytes]
 Words = NDArray[np.uint64]
 
 LARGEST_SCALE = 2.0**32
@@ -289,8 +290,11 @@ def random_bits(payer: Reservation, rng: np.random.Generator) -> Bits:
     """Return the source of random bytes that the payer's ledger states.
 
     The operating system's, or, for a fit that must be repeatable, the generator's, which
-    protects nobody who may guess its seed.
+    protects nobody who may guess its seed. In a simulation that is watched, the watcher's.
     """
+    door = door_of(payer)
+    if door is not None:
+        return door.bits(rng)
     return os.urandom if payer.randomness == "os" else rng.bytes
 
 

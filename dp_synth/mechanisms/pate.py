@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from dp_synth.transcript import HIDDEN, VoteAnswer
 from dp_synth.types import Codes, Floats, Integers
 
 Ballots = NDArray[np.bool_]
+Voters = tuple[Codes, Integers]
 
 SOFTENING = 0.02  # added to what a cell is expected to hold: rare cells must not rule a teacher
 QUANTUM = 2.0**-20  # weights are multiples of it, so that sums of them are exact
@@ -67,7 +68,8 @@ class VoteLaw:
 
     ``voters`` are the records and the teacher of each; ``records`` reads those of any table,
     ``assign`` draws teachers for so many more, ``leads`` counts the votes of any voters, and
-    ``draw`` adds fresh noise to them.
+    ``draw`` adds fresh noise to them. ``cast`` gives the votes of any teachers, shape (teachers,
+    questions): of the records and teachers that are given, with the coins of those numbered.
     """
 
     part: str
@@ -76,8 +78,9 @@ class VoteLaw:
     records: Callable[[PrivateTable], Codes]
     assign: Callable[[int], Integers]
     leads: Callable[[Codes, Integers], Integers]
+    cast: Callable[[Codes, Integers, Integers], Ballots]
     draw: Callable[[Integers], Ballots]
-    voters: tuple[Codes, Integers]
+    voters: Voters
     here: Integers
     won: Ballots
 
@@ -141,6 +144,7 @@ class Teachers:
         self._part = part
         self._reference = reference
         self._stop = stop
+        self._known: Voters | None = None
         self._bits = random_bits(table.payer, rng)
         self._sorting, self._coins = (_generator(self._bits) for _ in range(2))
 
@@ -165,11 +169,16 @@ class Teachers:
         sampler: Sampler = "exact" if exact else "float"
         self._table.payer.charge(self._part, event, len(questions), why=why, sampler=sampler)
         coins = self._coins.random((event.teachers, len(questions)))
-        gaps = self._leads(*self._voters, questions=questions, coins=coins)
-        if self._stop:
-            questions = questions.first(self._stop.allowed(gaps, event.scale))
-        gaps, coins = gaps[: len(questions)], coins[:, : len(questions)]
         draw = partial(winners, event=event, bits=self._bits)
+
+        def counted(table: PrivateTable) -> tuple[Voters, Integers]:
+            voters = self._voters(table)
+            gaps = self._leads(*voters, questions=questions, coins=coins)
+            count = self._stop.allowed(gaps, event.scale) if self._stop else len(questions)
+            return voters, gaps[:count]
+
+        (voters, gaps), won = self._table.answered(counted, lambda read: draw(read[1]))
+        questions, coins = questions.first(len(won)), coins[:, : len(won)]
         law = VoteLaw(
             self._part.name,
             why,
@@ -177,10 +186,11 @@ class Teachers:
             _records,
             self._assigned,
             partial(self._leads, questions=questions, coins=coins),
+            partial(self._cast, questions=questions, coins=coins),
             draw,
-            self._voters,
+            voters,
             gaps,
-            draw(gaps),
+            won,
         )
         self._table.record_answers(law, [self._answer(questions, law)])
         return law.won
@@ -205,11 +215,23 @@ class Teachers:
         votes = ballots(codes, teacher, questions, self._reference, coins)
         return np.asarray(2 * votes.sum(axis=0, dtype=np.int64) - self._part.teachers)
 
-    @cached_property
-    def _voters(self) -> tuple[Codes, Integers]:
-        """The private records and the teacher of each, drawn at the first vote."""
-        codes = _records(self._table)
-        return codes, self._assigned(len(codes))
+    def _cast(
+        self,
+        codes: Codes,
+        teacher: Integers,
+        like: Integers,
+        *,
+        questions: Questions,
+        coins: Floats,
+    ) -> Ballots:
+        return ballots(codes, teacher, questions, self._reference, coins[like])
+
+    def _voters(self, table: PrivateTable) -> Voters:
+        """Return the private records and the teacher of each, drawn at the first vote."""
+        if self._known is None:
+            codes = _records(table)
+            self._known = codes, self._assigned(len(codes))
+        return self._known
 
     def _assigned(self, records: int) -> Integers:
         return self._sorting.integers(self._part.teachers, size=records)

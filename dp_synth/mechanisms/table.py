@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,14 @@ from dp_synth.counting.all_pairs import count_all_pairs, first_codes
 from dp_synth.counting.marginals import in_passes
 from dp_synth.counting.parities import count_parities
 from dp_synth.domain import Domain, ParitySets
+from dp_synth.mechanisms.simulation import door_of
 from dp_synth.transcript import Answer
 from dp_synth.types import Clique, Codes, Floats
 
+X = TypeVar("X")
+Y = TypeVar("Y")
+
+LARGEST_KEPT, MOST_KEPT = 2**14, 2**11  # cells of an expectation that is kept, and of how many
 LARGEST_SCORE = 2.0**30  # larger distances count as this; nothing moves further by being cut
 
 
@@ -39,6 +44,11 @@ class Law(Protocol):
 
 class Auditor(Protocol):
     """Who holds a neighbouring table in a simulation, and is told the law of every answer."""
+
+    def answer(
+        self, table: PrivateTable, read: Callable[[PrivateTable], X], draw: Callable[[X], Y]
+    ) -> tuple[X, Y]:
+        """Return what `PrivateTable.answered` returns: read and drawn, or as it once was."""
 
     def hear(self, law: Law) -> None:
         """Take note of an answer about the table that is audited."""
@@ -76,6 +86,8 @@ class PrivateTable:
         known = counts.domain
         if (known.attributes, known.sizes) != (domain.attributes, domain.sizes):
             raise ValueError("the store must count the attributes of the domain, in its sizes")
+        if auditor is None and (door := door_of(payer)) is not None:
+            counts, auditor = door.watch(counts, payer)
         self._private_counts = counts
         self.domain = domain
         self.payer = payer
@@ -145,6 +157,17 @@ class PrivateTable:
             codes = np.stack(columns, axis=1).astype(np.int32)
             whole = np.ones(len(codes)) if weights is None else weights
             yield codes, whole.astype(np.int64)
+
+    def answered(self, read: Callable[[PrivateTable], X], draw: Callable[[X], Y]) -> tuple[X, Y]:
+        """Return what ``read`` finds in the table, and the answer that ``draw`` makes of it.
+
+        For mechanisms alone, after their charge: all that they read, they read here, so that an
+        auditor can hand out the answer of another run instead, and compare what is read.
+        """
+        if self._auditor is not None:
+            return self._auditor.answer(self, read, draw)
+        exact = read(self)
+        return exact, draw(exact)
 
     def record_answers(self, law: Law, answers: Sequence[Answer] = ()) -> None:
         """Append answers to the transcript, and tell an auditor by what law they were drawn."""
@@ -339,6 +362,7 @@ class Distances:
         self._weights = weights
         self._penalties = penalties
         self._known: dict[Clique, float] = {}
+        self._kept: dict[Clique, Floats] | None = None  # rounded expectations, of other tables
 
     def __repr__(self) -> str:
         return f"Distances({self.table!r})"
@@ -357,13 +381,15 @@ class Distances:
         """Return the same expectations about any table."""
         if table is self.table:
             return self
-        return Distances(
+        other = Distances(
             table,
             self._expected,
             weights=self._weights,
             penalties=self._penalties,
             fineness=self.fineness,
         )
+        self._kept = other._kept = {} if self._kept is None else self._kept
+        return other
 
     def _qualities(self, cliques: Sequence[Clique]) -> Floats:
         self._learn([clique for clique in dict.fromkeys(cliques) if clique not in self._known])
@@ -399,13 +425,23 @@ class Distances:
     def _learn_each(self, cliques: Sequence[Clique]) -> None:
         for batch in in_passes(cliques, self.table.domain.cells):
             # Whole multiples: sums are exact and the sensitivity is what it is said to be.
-            expected = [np.rint(self._expected(c) * self.fineness) / self.fineness for c in batch]
+            expected = [self._rounded(clique) for clique in batch]
             for clique, table in zip(batch, expected, strict=True):
                 if table.shape != self.table.domain.shape(clique):  # would be counted twice
                     raise ValueError(f"expected {clique} has the wrong shape, {table.shape}")
             exact = self.table.exact_marginals(batch)
             for clique, counts, table in zip(batch, exact, expected, strict=True):
                 self._known[clique] = float(np.abs(counts - table).sum())
+
+    def _rounded(self, clique: Clique) -> Floats:
+        """Return the expectation in whole multiples; kept where several tables are compared."""
+        kept = {} if self._kept is None else self._kept
+        if clique not in kept:
+            found = np.asarray(np.rint(self._expected(clique) * self.fineness) / self.fineness)
+            if found.size > LARGEST_KEPT or len(kept) >= MOST_KEPT:
+                return found
+            kept[clique] = found
+        return kept[clique]
 
 
 class Dependences:

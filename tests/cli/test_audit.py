@@ -124,3 +124,54 @@ def test_wrong_arguments_are_one_clear_line(extra, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_replay_compares_every_neighbour_and_needs_no_runs(tmp_path, capsys):
+    command = ["audit", "--replay", "--epsilon", "1", "--delta", "1e-5"]
+    assert main([*command, "--synthesizer", "independent", "--json", "-"]) == 0
+    fields = json.loads(capsys.readouterr().out)
+    assert fields["passed"] is True
+    assert fields["publishable"] is True
+    assert fields["neighbours"] == fields["possible_neighbours"] == 70
+    assert 0.99 < fields["audited_epsilon"] <= fields["claimed_epsilon"]
+    frame = pd.DataFrame({"a": list("xxxxxxxy")})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    column = {"name": "a", "type": "categorical", "categories": ["x", "y"]}
+    (tmp_path / "t.json").write_text(json.dumps({"name": "t", "columns": [column]}))
+    own = ["--data", str(tmp_path / "t.csv"), "--schema", str(tmp_path / "t.json")]
+    assert main([*command, *own, "--synthesizer", "independent"]) == 0
+    told = capsys.readouterr()
+    assert "all 4 neighbours of t" in told.out  # either record gone, or once more
+    assert "not to be published" in told.err
+
+
+def test_a_replay_compares_as_many_neighbours_as_its_function_does():
+    from dp_synth.audit import replayer
+    from dp_synth.cli import audit as command
+
+    assert command.MOST_NEIGHBOURS == replayer.MOST_NEIGHBOURS
+
+
+def test_a_replay_that_finds_a_fault_is_exit_code_4(monkeypatch, capsys):
+    exact = gaussian.marginal_sensitivity
+    monkeypatch.setattr(gaussian, "marginal_sensitivity", lambda *given: exact(*given) / 2)
+    command = ["audit", "--replay", "--epsilon", "1", "--delta", "1e-5"]
+    assert main([*command, "--synthesizer", "independent"]) == 4
+    assert "FAULT sensitivity: part 'ones' (one-way marginals): shift 1 of 0.5" in (
+        capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--runs", "10"], "--design, --runs and --level are of runs"),
+        (["--design", "search"], "--design, --runs and --level are of runs"),
+        (["--schema", "s.json"], "an own table needs both --data and --schema"),
+        (["--neighbours", "0"], "--neighbours"),
+        (["--synthesizer", "nobody"], "no synthesizer named 'nobody'"),
+    ],
+)
+def test_what_a_replay_cannot_take_is_one_line(more, said, capsys):
+    assert main(["audit", "--replay", "--epsilon", "1", "--delta", "1e-5", *more]) == 2
+    assert said in capsys.readouterr().err

@@ -161,6 +161,10 @@ def test_an_auditor_hears_by_what_law_parities_were_drawn() -> None:
     heard: list[object] = []
 
     class Hearing:
+        def answer(self, asked_table, read, draw):
+            exact = read(asked_table)
+            return exact, draw(exact)
+
         def hear(self, law: object) -> None:
             heard.append(law)
 

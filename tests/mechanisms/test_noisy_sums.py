@@ -239,6 +239,10 @@ def test_an_auditor_hears_by_what_law_sums_were_drawn() -> None:
     table, heard = made_table(codes), list[object]()
 
     class Hearing:
+        def answer(self, asked_table, read, draw):
+            exact = read(asked_table)
+            return exact, draw(exact)
+
         def hear(self, law: object) -> None:
             heard.append(law)
 

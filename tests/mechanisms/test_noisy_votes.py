@@ -210,9 +210,9 @@ def test_every_record_has_one_teacher_drawn_evenly_and_once() -> None:
     table = made_table(made_codes(5_000), Votes(4, 5, scale=1.0))
     teachers = Teachers(table, planned(table), REFERENCE, np.random.default_rng(0))
     teachers.vote(made_questions(2))
-    codes, first = teachers._voters
+    codes, first = teachers._voters(table)
     teachers.vote(made_questions(2))
-    assert teachers._voters[1] is first
+    assert teachers._voters(table)[1] is first
     assert len(codes) == len(first) == 5_000
     counts = np.bincount(first, minlength=5)
     assert stats.chisquare(counts).pvalue > 1e-6

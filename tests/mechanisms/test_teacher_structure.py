@@ -59,7 +59,8 @@ def votes_of(codes: np.ndarray, teacher: np.ndarray) -> np.ndarray:
 
 def test_every_record_has_exactly_one_teacher() -> None:
     codes = made_codes(500)
-    held, teacher = made_teachers(made_table(codes))._voters
+    table = made_table(codes)
+    held, teacher = made_teachers(table)._voters(table)
     assert len(held) == len(teacher) == len(codes)
     assert Counter(map(tuple, held.tolist())) == Counter(map(tuple, codes.tolist()))
     assert teacher.min() >= 0

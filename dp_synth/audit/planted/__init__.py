@@ -10,7 +10,7 @@ False
 A mechanism of one's own is audited likewise, as a `PlantedBug` with no fault: its claim, and a
 function that draws runs and scores them. The runs of a bug are those at which its fault is found
 in at least 80 % of audits at level 5 %; noise too small by sqrt(2) at epsilon 1 needs 1,500 a
-world, or 100 with common noise.
+world, or 100 with common noise. Faults that a replay finds are in `planted.replayed`.
 """
 
 from __future__ import annotations
