@@ -42,6 +42,7 @@ class Completion:
     def __init__(self, domain: Domain, cliques: Iterable[Clique] = ()) -> None:
         self.domain = domain
         self._graph = graph_of(domain, cliques)
+        self._renewed: Graph = self._graph.copy()  # what was completed at once the last time
         self._take(complete(domain, self._graph))
 
     def _take(self, found: list[int]) -> None:
@@ -145,6 +146,9 @@ class Completion:
 
     def complete_afresh(self) -> None:
         """Complete what was asked for anew, and keep that where it has fewer cells."""
+        if self._graph == self._renewed:
+            return
+        self._renewed = self._graph.copy()
         afresh = complete(self.domain, self._graph)
         if sum(cells_of(self.domain, clique) for clique in afresh) < self._cells:
             self._take(afresh)

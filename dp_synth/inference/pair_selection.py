@@ -13,7 +13,7 @@ import numpy as np
 
 from dp_synth.domain import Domain
 from dp_synth.inference.chordal_completion import Completion
-from dp_synth.inference.triangulation import total_cells
+from dp_synth.inference.triangulation import fits
 from dp_synth.types import Clique, Floats, Integers
 
 Scores = Mapping[Clique, float]
@@ -275,8 +275,8 @@ def _fitting(domain: Domain, pairs: list[Clique], max_cells: int) -> list[Clique
     fitting, beyond = 0, len(pairs) + 1
     middle = len(pairs)
     while beyond - fitting > 1:
-        fits = total_cells(domain, pairs[:middle]) <= max_cells
-        fitting, beyond = (middle, beyond) if fits else (fitting, middle)
+        is_small = fits(domain, pairs[:middle], max_cells)
+        fitting, beyond = (middle, beyond) if is_small else (fitting, middle)
         middle = (fitting + beyond) // 2
     return pairs[:fitting]
 

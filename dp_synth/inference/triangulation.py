@@ -6,10 +6,12 @@ Sets of attributes are bits of one integer: searches go through millions of them
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
+
+import numpy as np
 
 from dp_synth.domain import MOST_AXES, Domain
 from dp_synth.types import Clique
@@ -19,6 +21,7 @@ Numbered = Sequence[int] | Mapping[int, int]  # cliques as bits, by their number
 Graph = list[int]  # the neighbours of each attribute, as bits, itself left out
 Cost = Callable[[Domain, Graph, int], tuple[int, int]]
 
+MANY_ATTRIBUTES = 40  # of more than that, what they join is added up in a matrix
 NO_TABLE = 2**63  # cells: those of a table that has more axes than an array can have
 
 
@@ -227,12 +230,24 @@ def join(graph: Graph, bits: int) -> None:
 
 def complete(domain: Domain, graph: Graph) -> list[int]:
     """Return the maximal cliques of the cheapest of three completions."""
+    return min(_completions(domain, graph), key=lambda found: _total(domain, found))
+
+
+def fits(domain: Domain, cliques: Iterable[Clique], max_cells: int) -> bool:
+    """Return whether ``total_cells`` is at most ``max_cells``."""
+    found = _completions(domain, graph_of(domain, cliques))
+    return any(_total(domain, one) <= max_cells for one in found)
+
+
+def _completions(domain: Domain, graph: Graph) -> Iterator[list[int]]:
+    """Yield the maximal cliques of three completions, of one where nothing is to be filled."""
     everything = (1 << len(domain)) - 1
-    cliques, filled = eliminate(domain, graph, everything, joined_cells)
-    if not filled:
-        return cliques
-    others = (eliminate(domain, graph, everything, c)[0] for c in (_clique_cells, _joined_pairs))
-    return min(cliques, *others, key=lambda found: _total(domain, found))
+    costs = _JoinedCells(domain, graph) if len(domain) > MANY_ATTRIBUTES else joined_cells
+    cliques, filled = eliminate(domain, graph, everything, costs)
+    yield cliques
+    if filled:
+        for cost in (_clique_cells, _joined_pairs):
+            yield eliminate(domain, graph, everything, cost)[0]
 
 
 def eliminate(domain: Domain, graph: Graph, left: int, cost: Cost) -> tuple[list[int], bool]:
@@ -250,6 +265,8 @@ def eliminate(domain: Domain, graph: Graph, left: int, cost: Cost) -> tuple[list
             axis, filled = min(axes_of(left), key=costs.__getitem__), True
             touched = union_of(graph[near] for near in axes_of(graph[axis]))
             join(graph, graph[axis])
+            if isinstance(cost, _JoinedCells):
+                cost.join(graph[axis])
         else:
             touched = graph[axis]
         cliques.append(graph[axis] | 1 << axis)
@@ -292,6 +309,32 @@ def joined_cells(domain: Domain, graph: Graph, axis: int) -> tuple[int, int]:
         for other in axes_of(near & ~graph[one] & -(2 << one))  # each pair once
     )
     return missing, cells_of(domain, near | 1 << axis)
+
+
+class _JoinedCells:
+    """What `joined_cells` returns, of a graph of many attributes that are joined on the way.
+
+    ``_joined`` has the cells of all pairs that are joined, and on its diagonal those of an
+    attribute with itself: what lacks of the square of summed sizes is missing twice.
+    """
+
+    def __init__(self, domain: Domain, graph: Graph) -> None:
+        self._sizes = np.array(domain.sizes, dtype=np.float64)  # sums are whole, and exact
+        self._joined = np.diag(self._sizes**2)
+        for axis, near in enumerate(graph):
+            others = list(axes_of(near))
+            self._joined[axis, others] = self._sizes[axis] * self._sizes[others]
+
+    def join(self, bits: int) -> None:
+        """Note that all attributes of these bits are joined, pair by pair."""
+        axes = np.array(axes_of(bits), dtype=np.intp)
+        sizes = self._sizes[axes]
+        self._joined[axes[:, None], axes] = np.outer(sizes, sizes)
+
+    def __call__(self, domain: Domain, graph: Graph, axis: int) -> tuple[int, int]:
+        near = np.array(axes_of(graph[axis]), dtype=np.intp)
+        missing = self._sizes[near].sum() ** 2 - self._joined[near[:, None], near].sum()
+        return round(missing / 2), cells_of(domain, graph[axis] | 1 << axis)
 
 
 def maximal(cliques: Sequence[int]) -> list[int]:

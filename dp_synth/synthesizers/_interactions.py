@@ -25,7 +25,7 @@ from dp_synth.inference.residual_selection import (
     parity_sets,
     threshold,
 )
-from dp_synth.inference.triangulation import total_cells
+from dp_synth.inference.triangulation import fits
 from dp_synth.mechanisms import measure_parities, parity_sensitivity
 from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import PrivateTable
@@ -180,7 +180,7 @@ def _with_clique(
     domain, clique = seen.compression.domain, interaction.clique
     larger = [other for other in seen.pairs if len(other) > 2]
     pairs = [pair for pair in seen.pairs if len(pair) == 2]
-    if total_cells(domain, [*larger, clique]) > max_cells:
+    if not fits(domain, [*larger, clique], max_cells):
         return seen
     kept = _as_many(domain, [*larger, clique], pairs, max_cells)
     lost = sum(seen.scores.get(pair, 0.0) for pair in pairs[len(kept) :])
@@ -218,7 +218,7 @@ def _as_many(
     """Return as many of the first pairs as a tree holds beside the cliques."""
     fitting, beyond, middle = 0, len(pairs) + 1, len(pairs)
     while beyond - fitting > 1:
-        fits = total_cells(domain, [*cliques, *pairs[:middle]]) <= max_cells
-        fitting, beyond = (middle, beyond) if fits else (fitting, middle)
+        is_small = fits(domain, [*cliques, *pairs[:middle]], max_cells)
+        fitting, beyond = (middle, beyond) if is_small else (fitting, middle)
         middle = (fitting + beyond) // 2
     return list(pairs[:fitting])

@@ -15,7 +15,7 @@ from dp_synth.accounting import Gaussians, Plan, Selections
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.inference import JunctionTree, JunctionTreeModel, estimate, estimate_total
-from dp_synth.inference.triangulation import total_cells
+from dp_synth.inference.triangulation import fits
 from dp_synth.mechanisms import Distances, count_records, measure, select
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers.base import Synthesizer
@@ -119,7 +119,7 @@ class MWEM(Synthesizer):
             if clique in measured
             or (
                 domain.cells(clique) <= self.max_cells
-                and total_cells(domain, [*measured, clique]) <= self.max_cells
+                and fits(domain, [*measured, clique], self.max_cells)
             )
         ]
         return fitting or [(attribute,) for attribute in domain]
