@@ -34,6 +34,8 @@ from .reconstruction import reconstruct as reconstruct
 from .registry import ATTACKS as ATTACKS
 from .registry import attack_named as attack_named
 from .registry import privacy_risks as privacy_risks
+from .registry import that_can_see as that_can_see
+from .rows_ratio import RowsRatio as RowsRatio
 from .scores import Scores as Scores
 from .scores import lira as lira
 from .scores import rmia as rmia

@@ -27,6 +27,18 @@ from dp_synth.types import Floats
 
 Measures = Literal["membership", "similarity, not privacy"]
 
+WANTED = {  # what a view may lack, and how it is given
+    "reference": (
+        "a reference table, rows of other people: none was given (--reference, or reference of "
+        "the view)"
+    ),
+    "transcript": ("a release's transcript: none was given (--release, or transcript of the view)"),
+    "synthesizer": (
+        "a synthesizer and its budget, to rehearse: none was given (--release of one of ours, or "
+        "synthesizer and budget of the view)"
+    ),
+}
+
 Aimed = Callable[[pd.DataFrame], Floats]
 """Scores of certain targets as a function of the synthetic table."""
 
@@ -48,6 +60,7 @@ class Attack(ABC):
     measures: ClassVar[Measures] = "membership"
     needs_reference: ClassVar[bool] = False
     needs_transcript: ClassVar[bool] = False
+    needs_synthesizer: ClassVar[bool] = False  # which it rehearses, with its budget
     uses: ClassVar[tuple[str, ...]] = ()
     LEAST: ClassVar[Mapping[str, float]] = {}  # of settings, by name
     ABOVE: ClassVar[Mapping[str, float]] = {}
@@ -59,7 +72,11 @@ class Attack(ABC):
     @classmethod
     def needs(cls) -> tuple[str, ...]:
         """Return what a view must hold for this attack, beside the schema."""
-        parts = {"reference": cls.needs_reference, "transcript": cls.needs_transcript}
+        parts = {
+            "reference": cls.needs_reference,
+            "transcript": cls.needs_transcript,
+            "synthesizer": cls.needs_synthesizer,
+        }
         return ("synthetic", *(name for name, needed in parts.items() if needed))
 
     @classmethod
@@ -72,6 +89,22 @@ class Attack(ABC):
         """
         more = f"; uses {', '.join(cls.uses)} where known" if cls.uses else ""
         return ", ".join(cls.needs()) + more
+
+    def missing(self, view: AttackerView) -> str | None:
+        """Return in one line what ``view`` lacks for this attack; None where it can be run.
+
+        >>> from dp_synth.attacks import AttackerView, ClosestRecord, DensityRatio
+        >>> schema = Schema.from_dict({"name": "t", "columns": [
+        ...     {"name": "ill", "type": "categorical", "size": 2}]})
+        >>> view = AttackerView(pd.DataFrame({"ill": [0, 1]}), schema)
+        >>> ClosestRecord().missing(view) is None
+        True
+        >>> print(DensityRatio().missing(view).split(":")[0])
+        attack 'density_ratio' needs a reference table, rows of other people
+        """
+        lacking = (need for need in self.needs() if getattr(view, need) is None)
+        first = next(lacking, None)
+        return None if first is None else f"attack {self.name!r} needs {WANTED[first]}"
 
     def scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         """Return one finite number per target; higher means "member".
@@ -86,10 +119,8 @@ class Attack(ABC):
         As `scores` with each of these tables in the place of the view's; for games, in which
         all else stays as it is from run to run: what depends on that alone is worked out once.
         """
-        if self.needs_reference:
-            self._reference(view)
-        if self.needs_transcript:
-            self._transcript(view)
+        if (lacking := self.missing(view)) is not None:
+            raise InputError(lacking)
         score = self._aimed(targets, view)
 
         def _checked(synthetic: pd.DataFrame) -> Floats:
@@ -110,18 +141,12 @@ class Attack(ABC):
 
     def _reference(self, view: AttackerView) -> pd.DataFrame:
         if view.reference is None:
-            raise InputError(
-                f"attack {self.name!r} needs a reference table, rows of other people: none was "
-                "given (--reference, or reference of the view)"
-            )
+            raise InputError(f"attack {self.name!r} needs {WANTED['reference']}")
         return view.reference
 
     def _transcript(self, view: AttackerView) -> tuple[Answer, ...]:
         if view.transcript is None:
-            raise InputError(
-                f"attack {self.name!r} needs a release's transcript: none was given "
-                "(--release, or transcript of the view)"
-            )
+            raise InputError(f"attack {self.name!r} needs {WANTED['transcript']}")
         return view.transcript
 
 

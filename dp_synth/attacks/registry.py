@@ -30,6 +30,7 @@ from dp_synth.attacks.distance import (
 )
 from dp_synth.attacks.marginal_ratio import MarginalRatio
 from dp_synth.attacks.reconstruction import RECONSTRUCTION, ReconSyn, linear_reconstruction
+from dp_synth.attacks.rows_ratio import RowsRatio
 from dp_synth.attacks.scores import lira, rmia
 from dp_synth.attacks.shadow import GroundhogFeatures, TargetedCounts
 from dp_synth.attacks.targets import vulnerability
@@ -55,6 +56,7 @@ ATTACKS: dict[str, type[Attack]] = {
         GenLRA,
         SyntheticClassifier,
         MarginalRatio,
+        RowsRatio,
         TranscriptRatio,
     )
 }
@@ -91,6 +93,20 @@ def attack_named(name: str) -> Attack:
     if not isinstance(found, type) or not issubclass(found, Attack):
         raise InputError(f"{name!r} must be a class that is an Attack")
     return found()
+
+
+def that_can_see(view: AttackerView) -> tuple[Attack, ...]:
+    """Return the attacks, with their usual settings, that an attacker of this view can run.
+
+    What the others lack is told by their `Attack.missing`.
+
+    >>> schema = Schema.from_dict({"name": "t", "columns": [
+    ...     {"name": "ill", "type": "categorical", "size": 2}]})
+    >>> view = AttackerView(pd.DataFrame({"ill": [0, 1]}), schema)
+    >>> [attack.name for attack in that_can_see(view)]
+    ['closest_record', 'nearest_records', 'records_within_radius']
+    """
+    return tuple(one for one in (kind() for kind in ATTACKS.values()) if not one.missing(view))
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from dp_synth.attacks.registry import (
     attacked_tables,
     guess_risks,
     membership_risk,
+    that_can_see,
 )
 from dp_synth.errors import InputError
 from dp_synth.files import PRIVATE, passing_name
@@ -202,13 +203,16 @@ def risk_report(
     tables = attacked_tables(train, holdout, synthetic, schema, seed=seed)
     view = attacker_view(tables.synthetic, schema, reference, release)
     rows, left_out = [], {}
-    for name, attack in ATTACKS.items():
+    for attack in that_can_see(view):
         try:
-            risk = membership_risk(attack(), tables, view)
-        except InputError as error:  # it lacks what it needs; no message holds a private value
-            left_out[name] = str(error)
+            risk = membership_risk(attack, tables, view)
+        except InputError as error:  # a rehearsal is refused; no message holds a private value
+            left_out[attack.name] = str(error)
             continue
         rows.append(_row(risk, view, guarantee))
+    for kind in ATTACKS.values():
+        if (lacking := kind().missing(view)) is not None:
+            left_out[kind.name] = lacking
     rows += [_row(risk, view, guarantee) for risk in guess_risks(tables)]
     return RiskReport(pd.DataFrame(rows, columns=COLUMNS), guarantee, left_out, seed)
 
@@ -273,6 +277,7 @@ def _seen(attack: Attack, view: AttackerView) -> str:
         "synthetic": "the synthetic table",
         "reference": "records of other people",
         "transcript": "the release's noisy answers",
+        "synthesizer": "the synthesizer and its budget",
     }
     parts = [words[need] for need in attack.needs()]
     if "synthesizer" in attack.uses and view.synthesizer is not None:
