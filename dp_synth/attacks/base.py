@@ -19,7 +19,7 @@ from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
 from dp_synth.frames import overlap as overlap
 from dp_synth.frames import refuse_shared
-from dp_synth.metrics.estimate import NORMAL_QUANTILE, Estimate, share
+from dp_synth.metrics.estimate import NORMAL_QUANTILE, Estimate, difference, share
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings
 from dp_synth.transcript import Answer
@@ -186,16 +186,38 @@ class ExcessRisk:
     ``risk`` is (attack - control) / (1 - control): the part of what the fresh records leave to
     be gained. It is at most 1, 0 where fitted records fare like fresh ones, and below 0 where
     they fare better. ``baseline`` is the success of a guess that ignores the synthetic table.
+
+    ``unfitted`` is the success that a ledger's bound starts from: on a record that was left out
+    while all else stays as it is. Where it is None that is the control. Of guesses about a whole
+    table it is a sum over its ``records``, of which any may be the one that a guess is right
+    about.
     """
 
     attack: Estimate
     control: Estimate
     baseline: float
     risk: Estimate
+    unfitted: Estimate | None = None
+    records: int = 1
+
+    @property
+    def memorisation(self) -> Estimate:
+        """The success on fitted records less that on fresh ones, the memorisation test.
+
+        Of Golob, Pentyala & De Cock 2026 (arXiv:2606.08372): what a table tells of the
+        population it tells of both. The interval is that of `metrics.estimate.difference`.
+
+        >>> print(ExcessRisk.of([True] * 90 + [False] * 10, [True, False] * 50, 0.5).memorisation)
+        0.4000 [0.2729, 0.5163]
+        """
+        return difference(self.attack, self.control)
 
     @classmethod
     def of(cls, attacked: ArrayLike, controls: ArrayLike, baseline: float) -> ExcessRisk:
-        """Return the risk from the successes (true or false) on fitted and on fresh records.
+        """Return the risk from the successes on fitted and on fresh records, an entry a record.
+
+        An entry is true or false, or the share in [0, 1] of several guesses about a record that
+        are right: these go together, so that records are counted and not guesses.
 
         >>> print(ExcessRisk.of([True] * 90 + [False] * 10, [True, False] * 50, 0.5).risk)
         0.8000 [0.6381, 0.8926]
@@ -252,7 +274,7 @@ class Guess:
     cites: tuple[str, ...] = ()  # keys of references.bib, or whole BibTeX entries
 
 
-def excess(wins: int, trials: int, control_wins: int, control_trials: int) -> Estimate:
+def excess(wins: float, trials: float, control_wins: float, control_trials: float) -> Estimate:
     """Return (attack - control) / (1 - control) with its 95 % score interval.
 
     It equals 1 - (1 - attack) / (1 - control), one less a ratio of two failure rates; so its
@@ -272,12 +294,28 @@ def excess(wins: int, trials: int, control_wins: int, control_trials: int) -> Es
     return Estimate(value, min(1 - high, value), max(1 - low, value))
 
 
-def _count(successes: ArrayLike) -> tuple[int, int]:
-    flags = np.asarray(successes, dtype=bool)
-    return int(flags.sum()), flags.size
+def _count(successes: ArrayLike) -> tuple[float, float]:
+    """Return wins and trials that say as much as the successes do.
+
+    Of true and false their own numbers. Shares of one mean vary less: the trials are then as
+    many as would vary so little, one record of the largest variance added to what was seen
+    (the effective sample size of Korn & Graubard 1998).
+    """
+    shares = np.asarray(successes, dtype=np.float64)
+    records = shares.size
+    if not records:
+        return 0.0, 0.0
+    mean = min(max(float(shares.mean()), 0.0), 1.0)
+    largest = mean * (1 - mean)
+    if not largest:
+        return mean * records, float(records)
+    trials = records * largest * (records + 1) / (records * float(shares.var()) + largest)
+    if np.isclose(trials, records):  # true and false alone
+        return float(round(mean * records)), float(records)
+    return mean * trials, trials
 
 
-def _ratio_interval(x: int, n: int, y: int, m: int) -> tuple[float, float]:
+def _ratio_interval(x: float, n: float, y: float, m: float) -> tuple[float, float]:
     """Return the ends of the score interval of (x / n) / (y / m)."""
 
     def beyond(log_ratio: float) -> float:
@@ -298,7 +336,7 @@ def _root(beyond: Callable[[float], float], near: float, far: float, level: floa
     return float(np.exp(brentq(lambda value: beyond(value) - level, near, far)))
 
 
-def _score(x: int, n: int, y: int, m: int, *, ratio: float) -> float:
+def _score(x: float, n: float, y: float, m: float, *, ratio: float) -> float:
     """Return how many standard errors x / n lies above ``ratio`` times y / m.
 
     The error is at the likeliest rates among those of that ratio (Miettinen & Nurminen 1985).

@@ -20,7 +20,8 @@ from dp_synth.attacks.article_29 import (
     linkability,
     singling_out,
 )
-from dp_synth.attacks.base import Attack, AttackedTables, Guess
+from dp_synth.attacks.base import Attack, AttackedTables, ExcessRisk, Guess
+from dp_synth.attacks.belief_propagation import BELIEFS, belief_reconstruction
 from dp_synth.attacks.density import DensityRatio, GenLRA, KernelDensityRatio, SyntheticClassifier
 from dp_synth.attacks.distance import (
     ClosestRecord,
@@ -33,6 +34,7 @@ from dp_synth.attacks.reconstruction import RECONSTRUCTION, ReconSyn, linear_rec
 from dp_synth.attacks.rows_ratio import RowsRatio
 from dp_synth.attacks.scores import lira, rmia
 from dp_synth.attacks.shadow import GroundhogFeatures, TargetedCounts
+from dp_synth.attacks.shadow_ensemble import ShadowEnsemble
 from dp_synth.attacks.targets import vulnerability
 from dp_synth.attacks.transcript_ratio import TranscriptRatio
 from dp_synth.attacks.view import AttackerView
@@ -56,6 +58,7 @@ ATTACKS: dict[str, type[Attack]] = {
         GenLRA,
         SyntheticClassifier,
         MarginalRatio,
+        ShadowEnsemble,
         RowsRatio,
         TranscriptRatio,
     )
@@ -70,6 +73,7 @@ CITABLE = (  # what is neither in ATTACKS nor a guess
     singling_out,
     linkability,
     linear_reconstruction,
+    belief_reconstruction,
     ReconSyn,
     vulnerability,
 )
@@ -77,7 +81,16 @@ CITABLE = (  # what is neither in ATTACKS nor a guess
 MEMBERSHIP: tuple[Attack, ...] = (ClosestRecord(), DensityRatio())
 GUESSES: dict[str, Guess] = {
     guess.name: guess
-    for guess in (ONE_VALUE, THREE_VALUES, LINKABILITY, NEAREST, BAYES, PREDICTOR, RECONSTRUCTION)
+    for guess in (
+        ONE_VALUE,
+        THREE_VALUES,
+        LINKABILITY,
+        NEAREST,
+        BAYES,
+        PREDICTOR,
+        RECONSTRUCTION,
+        BELIEFS,
+    )
 }
 
 
@@ -120,6 +133,7 @@ class Risk:
     value: Estimate
     control: float
     baseline: float
+    guessed: ExcessRisk | None = None  # all of it, of a guess
 
 
 def attacked_tables(
@@ -158,7 +172,7 @@ def guess_risks(tables: AttackedTables) -> Iterator[Risk]:
     """Yield the excess risk of each attack by guesses that the tables are of the kind for."""
     for guess in GUESSES.values():
         if (found := guess.run(tables)) is not None:
-            yield Risk(guess, found.risk, found.control.value, found.baseline)
+            yield Risk(guess, found.risk, found.control.value, found.baseline, found)
 
 
 def privacy_risks(

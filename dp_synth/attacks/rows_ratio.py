@@ -47,7 +47,8 @@ class RowsRatio(Attack):
     chooses them again, and a rehearsal on the reference less often. Each rehearsal's counts are
     then those of all rows, scaled to the number of fitted records, with the noise of its own
     answers and what the drawing of rows adds; the score is the mean over rehearsals, of methods
-    that fit in rounds over two at most. The test is that of Neyman & Pearson 1933, under the approximation of ``density.log_odds``.
+    that fit in rounds over two at most. The test is that of Neyman & Pearson 1933, under the
+    approximation of ``density.log_odds``.
 
     Needs the reference (what to expect of a cell) and the synthesizer with its budget. A number
     of ``records`` that is not known is that of the rows. Its control are records that were not
@@ -79,7 +80,8 @@ class RowsRatio(Attack):
         return lacking
 
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
-        assert view.synthesizer is not None and view.budget is not None  # else it is `missing`
+        assert view.synthesizer is not None  # else it is `missing`
+        assert view.budget is not None
         rows, reference = view.synthetic, self._reference(view)
         schema = as_released(view.schema, rows)
         records = len(rows) if view.records is None else view.records
