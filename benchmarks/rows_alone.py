@@ -47,14 +47,18 @@ def parts(table: str, label: str, epsilon: float, seed: int) -> dict[str, float]
     recipe, budget = RECIPES[label], dps.PrivacyBudget(epsilon, DELTA)
     accountant = dps.Accountant(budget, simulate=True)
     release = recipe.fit(pool.members, data.schema, accountant, seed=seed)
-    made = release.sample(max(ROWS), seed=seed)
     view = dps.AttackerView(
-        made, release.schema, data.reference, synthesizer=recipe, budget=budget, records=RECORDS
+        release.sample(1, seed=seed),
+        release.schema,
+        data.reference,
+        synthesizer=recipe,
+        budget=budget,
+        records=RECORDS,
     )
     holder = replace(view, transcript=release.transcript)
     found = {"transcript": area(TranscriptRatio(), holder, pool)}
     for rows in ROWS:
-        seen = replace(view, synthetic=made.head(rows).reset_index(drop=True))
+        seen = replace(view, synthetic=release.sample(rows, seed=seed))
         for name, attack in SEEING.items():
             found[f"{name}_{rows}"] = area(attack, seen, pool)
             gained = (found[f"{name}_{rows}"] - 0.5) / (found["transcript"] - 0.5)

@@ -20,7 +20,7 @@ from dp_synth.attacks.distance import LOWEST_KNOWN, MISSING, Points, nearest
 from dp_synth.attacks.neighbours import public_range
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
-from dp_synth.metrics.estimate import Estimate
+from dp_synth.metrics.estimate import Estimate, mean_within
 from dp_synth.metrics.fidelity import attributes_of
 from dp_synth.metrics.models import short_seed
 from dp_synth.schema import DiscreteColumn, Schema
@@ -328,12 +328,8 @@ def _singled_out_unfitted(fitted: Integers, fresh: Integers, records: int) -> Es
     record did so as one of them, and each of those events has the ledger's bound (the union of
     Cohen & Nissim 2020, arXiv:1904.06009, with a trade-off function in the place of epsilon).
     """
-    if not len(fitted):
-        return Estimate(0.0, 0.0, np.inf)
-    others_none = (fitted == 0) + (fitted == 1) / records
-    singled = fresh * others_none
-    variance = float(singled.var(ddof=1)) / len(singled) if len(singled) > 1 else np.inf
-    return Estimate.student(float(singled.mean()), variance, len(singled) - 1, least=0.0)
+    singled = fresh * ((fitted == 0) + (fitted == 1) / max(records, 1))
+    return mean_within(singled.astype(np.float64), 0.0, float(max(singled.max(initial=0.0), 1.0)))
 
 
 def guessed(points: Points, guessing: Guessing, rng: np.random.Generator) -> Predicates:

@@ -56,7 +56,7 @@ class RowsRatio(Attack):
     a fit finds by itself are taken from the rows.
     """
 
-    runs: int = 10
+    runs: int = 20
     smoothing: float = 0.5
     seed: int = 0
     name = "rows_ratio"
