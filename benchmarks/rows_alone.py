@@ -34,8 +34,8 @@ SEEING: Mapping[str, Attack] = {"marginal": MarginalRatio(), "rows": RowsRatio()
 
 def area(attack: Attack, view: dps.AttackerView, pool: Pool) -> float:
     """Return the area of an attack on the pool."""
-    scores = (attack.scores(part, view) for part in (pool.members, pool.non_members))
-    return dps.Roc(*scores).auc().value
+    members, others = (attack.scores(part, view) for part in (pool.members, pool.non_members))
+    return dps.Roc(members, others).auc().value
 
 
 def parts(table: str, label: str, epsilon: float, seed: int) -> dict[str, float]:

@@ -149,5 +149,5 @@ def _rehearsed(fit: _Rehearsal, rows: Same, runs: int, seed: int) -> tuple[Seque
 def _counted(table: Table, codes: Codes, schema: Schema, records: int) -> Table:
     """Return the table with the counts of records that have ``codes``, as if of ``records``."""
     counts = np.bincount(table.cells(codes, schema), minlength=table.values.size)
-    values = counts.reshape(table.values.shape) * (records / len(codes))
+    values: Floats = counts.reshape(table.values.shape) * np.float64(records / len(codes))
     return replace(table, values=values)

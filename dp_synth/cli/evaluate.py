@@ -190,7 +190,6 @@ def attack(
     Higher is worse: an AUC of 0.5 is a coin. All of it is internal: it is computed on real rows
     and is not differentially private.
     """
-    from dp_synth.attacks import that_can_see
     from dp_synth.counting.size import COMPARED, check_room
     from dp_synth.release import Release
     from dp_synth.report.risk import Guarantee, attacker_view
@@ -204,10 +203,7 @@ def attack(
     check_room(members, non_members, synthetic, reference, dialect=columns.dialect, a_cell=COMPARED)
     others = None if reference is None else table_of(reference, columns)
     view = attacker_view(table_of(synthetic, columns), columns, others, held)
-    attacks = named or {one.name: one for one in that_can_see(view)}
-    for one in attacks.values():
-        if (lacking := one.missing(view)) is not None:
-            raise InputError(lacking)
+    attacks = _seeing(named, view)
     aimed = _targets((members, non_members), columns, view, targets, seed=seed)
     scores = _attack_scores(attacks, aimed, view, seed)
     ceiling = None if held is None else Guarantee.of(held).ceiling
@@ -222,6 +218,16 @@ def _named_attacks(names: Sequence[str] | None) -> dict[str, Attack]:
     from dp_synth.attacks import attack_named
 
     return {name: attack_named(name) for name in names or ()}
+
+
+def _seeing(named: Mapping[str, Attack], view: AttackerView) -> Mapping[str, Attack]:
+    """Return the named attacks, or all that can be run; InputError where one lacks something."""
+    from dp_synth.attacks import that_can_see
+
+    for one in named.values():
+        if (lacking := one.missing(view)) is not None:
+            raise InputError(lacking)
+    return named or {one.name: one for one in that_can_see(view)}
 
 
 def _tell_what_is_left_out(view: AttackerView) -> None:
