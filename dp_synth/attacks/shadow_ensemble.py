@@ -23,6 +23,7 @@ from dp_synth.attacks.marginal_ratio import MarginalRatio, Same
 from dp_synth.attacks.rows_ratio import MEASURING, RowsRatio
 from dp_synth.attacks.view import AttackerView
 from dp_synth.metrics.models import short_seed
+from dp_synth.progress import part_of_work
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.types import Flags, Floats
@@ -89,9 +90,11 @@ class ShadowEnsemble(Attack):
             view.schema.encode(targets)  # refuses a column that is missing
             return np.zeros(len(targets))
         fit = (view.synthesizer, view.budget, view.schema, records)
-        model = _trained(fit, Same(reference), attacks, self.runs, self.seed)
+        with part_of_work(0, 2):
+            model = _trained(fit, Same(reference), attacks, self.runs, self.seed)
         known = replace(view, reference=_halves(reference, self.seed)[0])
-        return model.log_odds(_features(attacks, targets, known))
+        with part_of_work(1, 2):
+            return model.log_odds(_features(attacks, targets, known))
 
     def _attacks(self, view: AttackerView) -> tuple[Attack, ...]:
         found: tuple[Attack, ...] = (
@@ -140,7 +143,11 @@ def _standard(features: Floats, centres: Floats, spreads: Floats) -> Floats:
 
 def _features(attacks: Sequence[Attack], targets: pd.DataFrame, view: AttackerView) -> Floats:
     """Return the score of each attack, shape (targets, attacks)."""
-    return np.stack([attack.scores(targets, view) for attack in attacks], axis=1)
+    scores = []
+    for place, attack in enumerate(attacks):
+        with part_of_work(place, len(attacks)):
+            scores.append(attack.scores(targets, view))
+    return np.stack(scores, axis=1)
 
 
 def _halves(reference: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -160,7 +167,7 @@ def _trained(
     size = min(records, len(pool) // 2)
     most = min(size, MOST_SHADOWS)
     features, member = [], []
-    for stream in np.random.SeedSequence(seed).spawn(runs):
+    for run, stream in enumerate(np.random.SeedSequence(seed).spawn(runs)):
         rng = np.random.default_rng(stream)
         order = rng.permutation(len(pool))
         fitted, left_out = pool.iloc[order[:size]], pool.iloc[order[size : size + most]]
@@ -175,6 +182,7 @@ def _trained(
             records=size,
         )
         for frame, flag in ((fitted.head(most), True), (left_out, False)):
-            features.append(_features(attacks, frame, view))
+            with part_of_work(2 * run + (not flag), 2 * runs):
+                features.append(_features(attacks, frame, view))
             member.append(np.full(len(frame), flag))
     return _Ensemble.of(np.concatenate(features), np.concatenate(member), seed)
