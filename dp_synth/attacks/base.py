@@ -208,7 +208,7 @@ class ExcessRisk:
         population it tells of both. The interval is that of `metrics.estimate.difference`.
 
         >>> print(ExcessRisk.of([True] * 90 + [False] * 10, [True, False] * 50, 0.5).memorisation)
-        0.4000 [0.2729, 0.5163]
+        0.4000 [0.2729, 0.5138]
         """
         return difference(self.attack, self.control)
 
