@@ -51,6 +51,8 @@ NEVER = {  # beyond the order
 FITTERS = {  # of attacks: those that rehearse a fit, or play games of them; others see a view alone
     "marginal_ratio.py",
     "membership_game.py",
+    "rows_ratio.py",
+    "shadow_ensemble.py",
     "view.py",  # says which synthesizer and budget an attacker knows of
 }
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

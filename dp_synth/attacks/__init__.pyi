@@ -10,6 +10,9 @@ from .base import ExcessRisk as ExcessRisk
 from .base import overlap as overlap
 from .base import refuse_overlap as refuse_overlap
 from .base import set_scores as set_scores
+from .belief_propagation import BeliefPropagation as BeliefPropagation
+from .belief_propagation import HiddenColumns as HiddenColumns
+from .belief_propagation import belief_reconstruction as belief_reconstruction
 from .density import DensityRatio as DensityRatio
 from .density import GenLRA as GenLRA
 from .density import KernelDensityRatio as KernelDensityRatio
@@ -34,6 +37,8 @@ from .reconstruction import reconstruct as reconstruct
 from .registry import ATTACKS as ATTACKS
 from .registry import attack_named as attack_named
 from .registry import privacy_risks as privacy_risks
+from .registry import that_can_see as that_can_see
+from .rows_ratio import RowsRatio as RowsRatio
 from .scores import Scores as Scores
 from .scores import lira as lira
 from .scores import rmia as rmia
@@ -41,6 +46,7 @@ from .shadow import GroundhogFeatures as GroundhogFeatures
 from .shadow import TargetedCounts as TargetedCounts
 from .shadow import Together as Together
 from .shadow import shadow_scores as shadow_scores
+from .shadow_ensemble import ShadowEnsemble as ShadowEnsemble
 from .targets import make_canary as make_canary
 from .targets import rank_vulnerable as rank_vulnerable
 from .targets import vulnerability as vulnerability

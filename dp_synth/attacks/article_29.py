@@ -6,7 +6,7 @@ As the Article 29 Working Party names them (WP216), each by guesses that are rig
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import comb
 from typing import Literal
@@ -20,6 +20,7 @@ from dp_synth.attacks.distance import LOWEST_KNOWN, MISSING, Points, nearest
 from dp_synth.attacks.neighbours import public_range
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
+from dp_synth.metrics.estimate import Estimate, mean_within
 from dp_synth.metrics.fidelity import attributes_of
 from dp_synth.metrics.models import short_seed
 from dp_synth.schema import DiscreteColumn, Schema
@@ -311,7 +312,24 @@ def singling_out(
     guesses = guessed(shown, guessing, rng)
     blind = random_predicates(shown, guessing, rng)
     baseline = float(np.mean(blind.counts(fitted) == 1)) if len(blind) else 0.0
-    return ExcessRisk.of(guesses.counts(fitted) == 1, guesses.counts(fresh) == 1, baseline)
+    found, outside = guesses.counts(fitted), guesses.counts(fresh)
+    risk = ExcessRisk.of(found == 1, outside == 1, baseline)
+    return replace(
+        risk, unfitted=_singled_out_unfitted(found, outside, records), records=max(records, 1)
+    )
+
+
+def _singled_out_unfitted(fitted: Integers, fresh: Integers, records: int) -> Estimate:
+    """Return how often a predicate singles out a record that was left out, summed over records.
+
+    ``fitted`` and ``fresh`` count for how many of so many ``records`` each predicate holds. A
+    fresh record takes the place of each fitted one in turn, all others stay: it is singled out
+    where a predicate holds for it and for none of these. A predicate that singles out a fitted
+    record did so as one of them, and each of those events has the ledger's bound (the union of
+    Cohen & Nissim 2020, arXiv:1904.06009, with a trade-off function in the place of epsilon).
+    """
+    singled = fresh * ((fitted == 0) + (fitted == 1) / max(records, 1))
+    return mean_within(singled.astype(np.float64), 0.0, float(max(singled.max(initial=0.0), 1.0)))
 
 
 def guessed(points: Points, guessing: Guessing, rng: np.random.Generator) -> Predicates:

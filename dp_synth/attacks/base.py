@@ -19,13 +19,25 @@ from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
 from dp_synth.frames import overlap as overlap
 from dp_synth.frames import refuse_shared
-from dp_synth.metrics.estimate import NORMAL_QUANTILE, Estimate, share
+from dp_synth.metrics.estimate import NORMAL_QUANTILE, Estimate, difference, share
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings
 from dp_synth.transcript import Answer
 from dp_synth.types import Floats
 
 Measures = Literal["membership", "similarity, not privacy"]
+
+WANTED = {  # what a view may lack, and how it is given
+    "reference": (
+        "a reference table, rows of other people: none was given (--reference, or reference of "
+        "the view)"
+    ),
+    "transcript": ("a release's transcript: none was given (--release, or transcript of the view)"),
+    "synthesizer": (
+        "a synthesizer and its budget, to rehearse: none was given (--release of one of ours, or "
+        "synthesizer and budget of the view)"
+    ),
+}
 
 Aimed = Callable[[pd.DataFrame], Floats]
 """Scores of certain targets as a function of the synthetic table."""
@@ -48,6 +60,7 @@ class Attack(ABC):
     measures: ClassVar[Measures] = "membership"
     needs_reference: ClassVar[bool] = False
     needs_transcript: ClassVar[bool] = False
+    needs_synthesizer: ClassVar[bool] = False  # which it rehearses, with its budget
     uses: ClassVar[tuple[str, ...]] = ()
     LEAST: ClassVar[Mapping[str, float]] = {}  # of settings, by name
     ABOVE: ClassVar[Mapping[str, float]] = {}
@@ -59,7 +72,11 @@ class Attack(ABC):
     @classmethod
     def needs(cls) -> tuple[str, ...]:
         """Return what a view must hold for this attack, beside the schema."""
-        parts = {"reference": cls.needs_reference, "transcript": cls.needs_transcript}
+        parts = {
+            "reference": cls.needs_reference,
+            "transcript": cls.needs_transcript,
+            "synthesizer": cls.needs_synthesizer,
+        }
         return ("synthetic", *(name for name, needed in parts.items() if needed))
 
     @classmethod
@@ -72,6 +89,22 @@ class Attack(ABC):
         """
         more = f"; uses {', '.join(cls.uses)} where known" if cls.uses else ""
         return ", ".join(cls.needs()) + more
+
+    def missing(self, view: AttackerView) -> str | None:
+        """Return in one line what ``view`` lacks for this attack; None where it can be run.
+
+        >>> from dp_synth.attacks import AttackerView, ClosestRecord, DensityRatio
+        >>> schema = Schema.from_dict({"name": "t", "columns": [
+        ...     {"name": "ill", "type": "categorical", "size": 2}]})
+        >>> view = AttackerView(pd.DataFrame({"ill": [0, 1]}), schema)
+        >>> ClosestRecord().missing(view) is None
+        True
+        >>> print(DensityRatio().missing(view).split(":")[0])
+        attack 'density_ratio' needs a reference table, rows of other people
+        """
+        lacking = (need for need in self.needs() if getattr(view, need) is None)
+        first = next(lacking, None)
+        return None if first is None else f"attack {self.name!r} needs {WANTED[first]}"
 
     def scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
         """Return one finite number per target; higher means "member".
@@ -86,10 +119,8 @@ class Attack(ABC):
         As `scores` with each of these tables in the place of the view's; for games, in which
         all else stays as it is from run to run: what depends on that alone is worked out once.
         """
-        if self.needs_reference:
-            self._reference(view)
-        if self.needs_transcript:
-            self._transcript(view)
+        if (lacking := self.missing(view)) is not None:
+            raise InputError(lacking)
         score = self._aimed(targets, view)
 
         def _checked(synthetic: pd.DataFrame) -> Floats:
@@ -110,18 +141,12 @@ class Attack(ABC):
 
     def _reference(self, view: AttackerView) -> pd.DataFrame:
         if view.reference is None:
-            raise InputError(
-                f"attack {self.name!r} needs a reference table, rows of other people: none was "
-                "given (--reference, or reference of the view)"
-            )
+            raise InputError(f"attack {self.name!r} needs {WANTED['reference']}")
         return view.reference
 
     def _transcript(self, view: AttackerView) -> tuple[Answer, ...]:
         if view.transcript is None:
-            raise InputError(
-                f"attack {self.name!r} needs a release's transcript: none was given "
-                "(--release, or transcript of the view)"
-            )
+            raise InputError(f"attack {self.name!r} needs {WANTED['transcript']}")
         return view.transcript
 
 
@@ -161,16 +186,38 @@ class ExcessRisk:
     ``risk`` is (attack - control) / (1 - control): the part of what the fresh records leave to
     be gained. It is at most 1, 0 where fitted records fare like fresh ones, and below 0 where
     they fare better. ``baseline`` is the success of a guess that ignores the synthetic table.
+
+    ``unfitted`` is the success that a ledger's bound starts from: on a record that was left out
+    while all else stays as it is. Where it is None that is the control. Of guesses about a whole
+    table it is a sum over its ``records``, of which any may be the one that a guess is right
+    about.
     """
 
     attack: Estimate
     control: Estimate
     baseline: float
     risk: Estimate
+    unfitted: Estimate | None = None
+    records: int = 1
+
+    @property
+    def memorisation(self) -> Estimate:
+        """The success on fitted records less that on fresh ones, the memorisation test.
+
+        Of Golob, Pentyala & De Cock 2026 (arXiv:2606.08372): what a table tells of the
+        population it tells of both. The interval is that of `metrics.estimate.difference`.
+
+        >>> print(ExcessRisk.of([True] * 90 + [False] * 10, [True, False] * 50, 0.5).memorisation)
+        0.4000 [0.2729, 0.5138]
+        """
+        return difference(self.attack, self.control)
 
     @classmethod
     def of(cls, attacked: ArrayLike, controls: ArrayLike, baseline: float) -> ExcessRisk:
-        """Return the risk from the successes (true or false) on fitted and on fresh records.
+        """Return the risk from the successes on fitted and on fresh records, an entry a record.
+
+        An entry is true or false, or the share in [0, 1] of several guesses about a record that
+        are right: these go together, so that records are counted and not guesses.
 
         >>> print(ExcessRisk.of([True] * 90 + [False] * 10, [True, False] * 50, 0.5).risk)
         0.8000 [0.6381, 0.8926]
@@ -227,7 +274,7 @@ class Guess:
     cites: tuple[str, ...] = ()  # keys of references.bib, or whole BibTeX entries
 
 
-def excess(wins: int, trials: int, control_wins: int, control_trials: int) -> Estimate:
+def excess(wins: float, trials: float, control_wins: float, control_trials: float) -> Estimate:
     """Return (attack - control) / (1 - control) with its 95 % score interval.
 
     It equals 1 - (1 - attack) / (1 - control), one less a ratio of two failure rates; so its
@@ -247,12 +294,28 @@ def excess(wins: int, trials: int, control_wins: int, control_trials: int) -> Es
     return Estimate(value, min(1 - high, value), max(1 - low, value))
 
 
-def _count(successes: ArrayLike) -> tuple[int, int]:
-    flags = np.asarray(successes, dtype=bool)
-    return int(flags.sum()), flags.size
+def _count(successes: ArrayLike) -> tuple[float, float]:
+    """Return wins and trials that say as much as the successes do.
+
+    Of true and false their own numbers. Shares of one mean vary less: the trials are then as
+    many as would vary so little, one record of the largest variance added to what was seen
+    (the effective sample size of Korn & Graubard 1998).
+    """
+    shares = np.asarray(successes, dtype=np.float64)
+    records = shares.size
+    if not records:
+        return 0.0, 0.0
+    mean = min(max(float(shares.mean()), 0.0), 1.0)
+    largest = mean * (1 - mean)
+    if not largest:
+        return mean * records, float(records)
+    trials = records * largest * (records + 1) / (records * float(shares.var()) + largest)
+    if np.isclose(trials, records):  # true and false alone
+        return float(round(mean * records)), float(records)
+    return mean * trials, trials
 
 
-def _ratio_interval(x: int, n: int, y: int, m: int) -> tuple[float, float]:
+def _ratio_interval(x: float, n: float, y: float, m: float) -> tuple[float, float]:
     """Return the ends of the score interval of (x / n) / (y / m)."""
 
     def beyond(log_ratio: float) -> float:
@@ -273,7 +336,7 @@ def _root(beyond: Callable[[float], float], near: float, far: float, level: floa
     return float(np.exp(brentq(lambda value: beyond(value) - level, near, far)))
 
 
-def _score(x: int, n: int, y: int, m: int, *, ratio: float) -> float:
+def _score(x: float, n: float, y: float, m: float, *, ratio: float) -> float:
     """Return how many standard errors x / n lies above ``ratio`` times y / m.
 
     The error is at the likeliest rates among those of that ratio (Miettinen & Nurminen 1985).

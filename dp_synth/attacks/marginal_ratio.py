@@ -173,24 +173,24 @@ def focal_points(view: AttackerView, runs: int, seed: int) -> Mapping[Clique, fl
         return {}
     records = len(view.synthetic) if view.records is None else view.records
     fit = (synthesizer, budget, view.schema, records)
-    return _rehearsed(fit, _Same(reference), runs, seed)
+    return _rehearsed(fit, Same(reference), runs, seed)
 
 
 @dataclass(frozen=True, eq=False)
-class _Same:
+class Same:
     """A table that equals itself alone, so that a cache can look it up."""
 
     frame: pd.DataFrame
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.frame is other.frame
+        return isinstance(other, Same) and self.frame is other.frame
 
     def __hash__(self) -> int:
         return id(self.frame)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _rehearsed(fit: _Fit, reference: _Same, runs: int, seed: int) -> Mapping[Clique, float]:
+def _rehearsed(fit: _Fit, reference: Same, runs: int, seed: int) -> Mapping[Clique, float]:
     synthesizer, budget, schema, records = fit
     known, found = len(reference.frame), Counter[Clique]()
     for stream in np.random.SeedSequence(seed).spawn(runs):

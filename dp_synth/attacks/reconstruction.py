@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,6 +14,7 @@ from dp_synth.attacks.article_29 import Secret, secret_of
 from dp_synth.attacks.base import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.errors import InputError
 from dp_synth.metrics import Binning
+from dp_synth.metrics.estimate import share
 from dp_synth.settings import check_settings
 from dp_synth.types import Codes, Floats, Integers
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 PRIOR_WEIGHT = 0.1  # how strongly a bit is drawn to the overall share, in queries of stddev 1
 LEAST_STDDEV = 0.5  # of a query: synthetic counts are whole numbers
 ITERATIONS = 300
+STRANGERS = 5  # one in so many of the known records was not fitted
 
 
 @cites("annamalai2024")
@@ -38,7 +40,9 @@ def linear_reconstruction(
     """Return how much oftener a secret bit is reconstructed for fitted records than fresh ones.
 
     The bit is whether the secret has ``value``; both groups are attacked as if they had been
-    fitted. The baseline guesses the commoner bit of the synthetic table.
+    fitted. The baseline guesses the commoner bit of the synthetic table. What a ledger bounds is
+    the success on one record whether it was fitted or not, all others known and fitted: close to
+    that is the success on a fifth of fresh records among fitted ones, `ExcessRisk.unfitted`.
     """
     right, truths = [], []
     for frame in (members, controls):
@@ -47,7 +51,11 @@ def linear_reconstruction(
         truths.append(truth)
     common = np.mean(secret.values(secret.synthetic) == value) > 0.5
     baseline = float(np.mean(truths[0] == common)) if len(members) else 0.0
-    return ExcessRisk.of(right[0], right[1], baseline)
+    risk = ExcessRisk.of(right[0], right[1], baseline)
+    few = controls.head(max(len(members) // STRANGERS, 1))
+    among = pd.concat([few, members.iloc[len(few) :]], ignore_index=True)
+    known = reconstruct(among, secret, value=value, degree=degree)[: len(few)] > 0.5
+    return replace(risk, unfitted=share(int((known == truths[1][: len(few)]).sum()), len(few)))
 
 
 def reconstruct(known: pd.DataFrame, secret: Secret, *, value: int = 1, degree: int = 2) -> Floats:

@@ -20,7 +20,8 @@ from dp_synth.attacks.article_29 import (
     linkability,
     singling_out,
 )
-from dp_synth.attacks.base import Attack, AttackedTables, Guess
+from dp_synth.attacks.base import Attack, AttackedTables, ExcessRisk, Guess
+from dp_synth.attacks.belief_propagation import BELIEFS, belief_reconstruction
 from dp_synth.attacks.density import DensityRatio, GenLRA, KernelDensityRatio, SyntheticClassifier
 from dp_synth.attacks.distance import (
     ClosestRecord,
@@ -30,8 +31,10 @@ from dp_synth.attacks.distance import (
 )
 from dp_synth.attacks.marginal_ratio import MarginalRatio
 from dp_synth.attacks.reconstruction import RECONSTRUCTION, ReconSyn, linear_reconstruction
+from dp_synth.attacks.rows_ratio import RowsRatio
 from dp_synth.attacks.scores import lira, rmia
 from dp_synth.attacks.shadow import GroundhogFeatures, TargetedCounts
+from dp_synth.attacks.shadow_ensemble import ShadowEnsemble
 from dp_synth.attacks.targets import vulnerability
 from dp_synth.attacks.transcript_ratio import TranscriptRatio
 from dp_synth.attacks.view import AttackerView
@@ -55,6 +58,8 @@ ATTACKS: dict[str, type[Attack]] = {
         GenLRA,
         SyntheticClassifier,
         MarginalRatio,
+        ShadowEnsemble,
+        RowsRatio,
         TranscriptRatio,
     )
 }
@@ -68,6 +73,7 @@ CITABLE = (  # what is neither in ATTACKS nor a guess
     singling_out,
     linkability,
     linear_reconstruction,
+    belief_reconstruction,
     ReconSyn,
     vulnerability,
 )
@@ -75,7 +81,16 @@ CITABLE = (  # what is neither in ATTACKS nor a guess
 MEMBERSHIP: tuple[Attack, ...] = (ClosestRecord(), DensityRatio())
 GUESSES: dict[str, Guess] = {
     guess.name: guess
-    for guess in (ONE_VALUE, THREE_VALUES, LINKABILITY, NEAREST, BAYES, PREDICTOR, RECONSTRUCTION)
+    for guess in (
+        ONE_VALUE,
+        THREE_VALUES,
+        LINKABILITY,
+        NEAREST,
+        BAYES,
+        PREDICTOR,
+        RECONSTRUCTION,
+        BELIEFS,
+    )
 }
 
 
@@ -93,6 +108,20 @@ def attack_named(name: str) -> Attack:
     return found()
 
 
+def that_can_see(view: AttackerView) -> tuple[Attack, ...]:
+    """Return the attacks, with their usual settings, that an attacker of this view can run.
+
+    What the others lack is told by their `Attack.missing`.
+
+    >>> schema = Schema.from_dict({"name": "t", "columns": [
+    ...     {"name": "ill", "type": "categorical", "size": 2}]})
+    >>> view = AttackerView(pd.DataFrame({"ill": [0, 1]}), schema)
+    >>> [attack.name for attack in that_can_see(view)]
+    ['closest_record', 'nearest_records', 'records_within_radius']
+    """
+    return tuple(one for one in (kind() for kind in ATTACKS.values()) if not one.missing(view))
+
+
 @dataclass(frozen=True)
 class Risk:
     """What one attack found: an area under the ROC curve, or the excess risk of its guesses.
@@ -104,6 +133,7 @@ class Risk:
     value: Estimate
     control: float
     baseline: float
+    guessed: ExcessRisk | None = None  # all of it, of a guess
 
 
 def attacked_tables(
@@ -142,7 +172,7 @@ def guess_risks(tables: AttackedTables) -> Iterator[Risk]:
     """Yield the excess risk of each attack by guesses that the tables are of the kind for."""
     for guess in GUESSES.values():
         if (found := guess.run(tables)) is not None:
-            yield Risk(guess, found.risk, found.control.value, found.baseline)
+            yield Risk(guess, found.risk, found.control.value, found.baseline, found)
 
 
 def privacy_risks(

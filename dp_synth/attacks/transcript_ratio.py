@@ -23,6 +23,8 @@ from dp_synth.types import Clique, Codes, Floats
 
 BEFORE = ("bins", "categories")  # parts whose answers are not over the codes of the schema
 
+WITHOUT_MARGINALS = "the transcript holds no noisy marginal, so there is nothing to compare"
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -73,20 +75,58 @@ class TranscriptRatio(Attack):
     uses = ("algorithm", "records")
     ABOVE: ClassVar = {"smoothing": 0}
 
+    def missing(self, view: AttackerView) -> str | None:
+        """Return in one line what ``view`` lacks; None where the attack can be run."""
+        lacking = super().missing(view)
+        if lacking is None and not has_marginals(view.transcript or ()):
+            return f"attack {self.name!r} needs noisy marginals: {WITHOUT_MARGINALS}"
+        return lacking
+
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
-        codes = [view.schema.encode(frame) for frame in (targets, self._reference(view))]
         transcript = self._transcript(view)
-        tables = tables_of(transcript, view.schema)
         records = count_records(transcript) if view.records is None else float(view.records)
-        if not (len(codes[0]) and len(codes[1]) and records):
-            return np.zeros(len(targets))
-        scores = np.zeros(len(targets))
-        for table, weight in _terms(tables, directed=view.algorithm in DIRECTED):
-            cells, others = (table.cells(of, view.schema) for of in codes)
+        tables = tables_of(transcript, view.schema)
+        compared = Compared.of(targets, self._reference(view), view.schema, self.smoothing)
+        return compared.log_ratios(tables, records, directed=view.algorithm in DIRECTED)
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Codes of the targets and of a reference, to compare tables of counts at the targets' cells.
+
+    Both have shape (records, attributes), over the codes of ``schema``.
+    """
+
+    targets: Codes
+    reference: Codes
+    schema: Schema
+    smoothing: float
+
+    @classmethod
+    def of(
+        cls, targets: pd.DataFrame, reference: pd.DataFrame, schema: Schema, smoothing: float
+    ) -> Compared:
+        """Return the codes of two tables; SchemaError where one lacks a column."""
+        return cls(schema.encode(targets), schema.encode(reference), schema, smoothing)
+
+    def log_ratios(
+        self, tables: Sequence[Table], records: float, *, directed: bool, drawn: float = 0.0
+    ) -> Floats:
+        """Return the targets' log likelihood ratios of counts among ``records`` fitted ones.
+
+        ``drawn`` is what sampling adds to the variance of a count, as a part of what is expected
+        of it; 0 of counts as they were released.
+        """
+        scores = np.zeros(len(self.targets))
+        if not (len(self.targets) and len(self.reference) and records):
+            return scores
+        for table, weight in _terms(tables, directed=directed):
+            cells, others = (table.cells(of, self.schema) for of in (self.targets, self.reference))
             seen = np.bincount(others, minlength=table.values.size)[cells].astype(np.float64)
             expected, unsure = expected_counts(seen, len(others), records, self.smoothing)
             counts = table.values.ravel()[cells]
-            scores += weight * log_odds(counts, expected, unsure + table.variance)
+            variance = unsure + table.variance + drawn * expected
+            scores += weight * log_odds(counts, expected, variance)
         return scores
 
 
@@ -109,7 +149,7 @@ def tables_of(transcript: Sequence[Answer], schema: Schema) -> list[Table]:
         key = (answer.clique, *(group.tobytes() for group in groups))
         found.setdefault(key, []).append(table)
     if not found:
-        raise InputError("the transcript holds no noisy marginal, so there is nothing to compare")
+        raise InputError(WITHOUT_MARGINALS)
     return [reduce(_combined, same) for same in found.values()]
 
 

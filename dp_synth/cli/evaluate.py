@@ -204,43 +204,58 @@ def attack(
 
     find_modules_here()
     check_writable(json_file, read=(members, non_members, synthetic, schema, reference, release))
-    given = {"synthetic", *["reference"] * bool(reference), *["transcript"] * bool(release)}
-    attacks = _attacks(names, given)
+    named = _named_attacks(names)
     held = None if release is None else Release.load(release)
     columns = Schema.load(schema).read_as(dialect)
     check_room(members, non_members, synthetic, reference, dialect=columns.dialect, a_cell=COMPARED)
     others = None if reference is None else table_of(reference, columns)
     view = attacker_view(table_of(synthetic, columns), columns, others, held)
+    attacks = _seeing(named, view)
     aimed = _targets((members, non_members), columns, view, targets, seed=seed)
     scores = _attack_scores(attacks, aimed, view, seed)
     ceiling = None if held is None else Guarantee.of(held).ceiling
     rows = _attack_rows(scores, attacks, ceiling)
     write_each(_delivered(_attacked(scores, ceiling), json_file, "membership attacks", rows))
     if not names:
-        _tell_what_is_left_out(given)
+        _tell_what_is_left_out(view)
     _tell_what_is_not_permitted(scores, ceiling)
 
 
-def _attacks(names: Sequence[str] | None, given: set[str]) -> dict[str, Attack]:
-    """Return the attacks of these names, or all that can be run with what is given."""
-    from dp_synth.attacks import ATTACKS, attack_named
+def _named_attacks(names: Sequence[str] | None) -> dict[str, Attack]:
+    from dp_synth.attacks import attack_named
 
-    possible = [name for name, one in ATTACKS.items() if given.issuperset(one.needs())]
-    return {name: attack_named(name) for name in names or possible}
+    return {name: attack_named(name) for name in names or ()}
 
 
-def _tell_what_is_left_out(given: set[str]) -> None:
+def _seeing(named: Mapping[str, Attack], view: AttackerView) -> Mapping[str, Attack]:
+    """Return the named attacks, or all that can be run; InputError where one lacks something."""
+    from dp_synth.attacks import that_can_see
+
+    for one in named.values():
+        if (lacking := one.missing(view)) is not None:
+            raise InputError(lacking)
+    return named or {one.name: one for one in that_can_see(view)}
+
+
+def _tell_what_is_left_out(view: AttackerView) -> None:
     """Say on standard error which attacks are not run, and what option each would take."""
     from dp_synth.attacks import ATTACKS
 
-    options = {"reference": "--reference", "transcript": "--release"}
+    options = {"reference": "--reference"}
+    if view.transcript is None:  # with a release the rest is there, or it is not of its kind
+        options |= {"transcript": "--release", "synthesizer": "--release"}
     missing: dict[str, list[str]] = {}
-    for name, one in ATTACKS.items():
-        wanted = " and ".join(options[need] for need in one.needs() if need not in given)
-        missing.setdefault(wanted, []).append(name)
-    for wanted, names in missing.items():
+    for name, kind in ATTACKS.items():
+        if (lacking := kind().missing(view)) is None:
+            continue
+        lacks = [need for need in kind.needs() if getattr(view, need) is None]
+        wanted = " and ".join(dict.fromkeys(options[n] for n in lacks if n in options))
         if wanted:
-            remark(f"left out without {wanted}: {', '.join(names)}")
+            missing.setdefault(wanted, []).append(name)
+        else:
+            remark(f"left out: {lacking}")
+    for wanted, names in missing.items():
+        remark(f"left out without {wanted}: {', '.join(names)}")
 
 
 def _tell_what_is_not_permitted(

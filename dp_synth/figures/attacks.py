@@ -88,6 +88,7 @@ CEILING_LABEL = "largest AUC the ledger permits"
 GUESS_LABEL = "right about fitted records"
 CONTROL_LABEL = "right about fresh records (control)"
 BASELINE_LABEL = "without the synthetic table (baseline)"
+BOUND_LABEL = "largest that the ledger permits"
 ROW_HEIGHT = 0.24  # inches
 
 
@@ -133,6 +134,8 @@ def _draw_guesses(axes: Axes, rows: pd.DataFrame) -> None:
     _draw_interval(axes, rows["attacked"], low, high, color)
     axes.plot(control, places, "|", color=INK, ms=11, mew=1.6, label=CONTROL_LABEL)
     axes.plot(rows["baseline"], places, "o", color=GREY, ms=5, mfc="white", label=BASELINE_LABEL)
+    if "bound" in rows and rows["bound"].notna().any():
+        axes.plot(rows["bound"], places, "D", color=INK, ms=4, mfc="white", label=BOUND_LABEL)
     axes.set(xlim=(0, 1), xlabel="share of guesses that are right")
     axes.set_title("what is told about a record?")
 

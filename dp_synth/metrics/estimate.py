@@ -121,10 +121,10 @@ def mean_within(values: Floats, least: float, most: float) -> Estimate:
     return Estimate(value, min(around.low, value), max(around.high, value))
 
 
-def share(successes: int, trials: int) -> Estimate:
+def share(successes: float, trials: float) -> Estimate:
     """Return a binomial share with its exact interval; 0 of [0, 1] where nothing was tried."""
     low, high = clopper_pearson(successes, trials)
-    return Estimate(successes / max(trials, 1), low, high)
+    return Estimate(successes / trials if trials else 0.0, low, high)
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate:
@@ -167,7 +167,7 @@ def weighted_mean(estimates: Sequence[Estimate], weights: Sequence[float]) -> Es
     return Estimate(mean, mean - below, mean + above)
 
 
-def clopper_pearson(successes: int, trials: int, tail: float = TAIL) -> tuple[float, float]:
+def clopper_pearson(successes: float, trials: float, tail: float = TAIL) -> tuple[float, float]:
     """Return the exact interval of a binomial share, missed with ``tail`` on each side.
 
     Clopper & Pearson 1934: quantiles of Beta distributions.

@@ -8,6 +8,7 @@ from .gate import judge as judge
 from .internal import internal_part as internal_part
 from .risk import Guarantee as Guarantee
 from .risk import RiskReport as RiskReport
+from .risk import largest_success as largest_success
 from .risk import risk_report as risk_report
 from .scope import Scope as Scope
 from .scope import scope_of as scope_of

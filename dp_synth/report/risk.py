@@ -18,14 +18,16 @@ import numpy as np
 import pandas as pd
 
 from dp_synth._version import __version__
+from dp_synth.accounting.privacy_profile import PrivacyCurve
 from dp_synth.attacks import ATTACKS, Attack, AttackerView
-from dp_synth.attacks.base import Guess
+from dp_synth.attacks.base import ExcessRisk, Guess
 from dp_synth.attacks.registry import (
     INTERNAL,
     Risk,
     attacked_tables,
     guess_risks,
     membership_risk,
+    that_can_see,
 )
 from dp_synth.errors import InputError
 from dp_synth.files import PRIVATE, passing_name
@@ -44,9 +46,11 @@ if TYPE_CHECKING:
 
 COLUMNS = [
     *("attack", "kind", "sees", "question", "value", "low", "high", "attacked", "control"),
-    *("baseline", "found", "sentence", "note"),
+    *("baseline", "memorised", "memorised_low", "memorised_high", "bound"),
+    *("found", "sentence", "note"),
 ]
 SIMILARITY = "similarity, not privacy"
+FROM_FRESH = "fitted records to whoever is so often right about fresh ones"
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,28 @@ class RiskReport:
         return "\n".join(lines).strip()
 
 
+def largest_success(curve: PrivacyCurve, risk: ExcessRisk) -> float:
+    """Return the largest success on fitted records of any attack that has this baseline.
+
+    With a trade-off function f, of all attacks that are right with chance b about a record that
+    was not fitted, none is right with more than 1 - f(b) about one that was (Kulynych et al.
+    2025, arXiv:2507.06969): of attribute inference, linkage and reconstruction alike. The
+    baseline is measured, `ExcessRisk.unfitted` or else the control, and the upper end of its
+    interval is taken. A guess that may be right about any of r records, as in singling out, has a
+    bound for each: r (1 - f(b / r)) of their sum b, as f is convex. Records and controls must be
+    of one population, and the unit of the ledger one record.
+
+    >>> from dp_synth.accounting import Gaussian, compose
+    >>> curve = compose([(Gaussian(noise_multiplier=4.0, sensitivity=1.0), 1)])
+    >>> risk = ExcessRisk.of([True] * 60 + [False] * 40, [True] * 50 + [False] * 50, 0.5)
+    >>> largest_success(curve, risk) > risk.control.high
+    True
+    """
+    unfitted = risk.control if risk.unfitted is None else risk.unfitted
+    each = min(unfitted.high / risk.records, 1.0)
+    return min(1.0, risk.records * float(curve.tpr(np.array([each]))[0]))
+
+
 def risk_report(
     train: pd.DataFrame,
     holdout: pd.DataFrame,
@@ -199,17 +225,22 @@ def risk_report(
     given = {"train": train, "holdout": holdout}
     refuse_shared(given if reference is None else given | {"reference": reference})
     guarantee = None if release is None else Guarantee.of(release)
+    of_one_record = guarantee is not None and guarantee.unit is None
+    bounds = release.ledger.curve if release is not None and of_one_record else None
     tables = attacked_tables(train, holdout, synthetic, schema, seed=seed)
     view = attacker_view(tables.synthetic, schema, reference, release)
     rows, left_out = [], {}
-    for name, attack in ATTACKS.items():
+    for attack in that_can_see(view):
         try:
-            risk = membership_risk(attack(), tables, view)
-        except InputError as error:  # it lacks what it needs; no message holds a private value
-            left_out[name] = str(error)
+            risk = membership_risk(attack, tables, view)
+        except InputError as error:  # a rehearsal is refused; no message holds a private value
+            left_out[attack.name] = str(error)
             continue
-        rows.append(_row(risk, view, guarantee))
-    rows += [_row(risk, view, guarantee) for risk in guess_risks(tables)]
+        rows.append(_row(risk, view, bounds))
+    for kind in ATTACKS.values():
+        if (lacking := kind().missing(view)) is not None:
+            left_out[kind.name] = lacking
+    rows += [_row(risk, view, bounds) for risk in guess_risks(tables)]
     return RiskReport(pd.DataFrame(rows, columns=COLUMNS), guarantee, left_out, seed)
 
 
@@ -238,7 +269,7 @@ def attacker_view(
     )
 
 
-def _row(risk: Risk, view: AttackerView, guarantee: Guarantee | None) -> dict[str, object]:
+def _row(risk: Risk, view: AttackerView, curve: PrivacyCurve | None) -> dict[str, object]:
     attack, value, control = risk.attack, risk.value, risk.control
     row = {
         "attack": attack.name,
@@ -248,24 +279,50 @@ def _row(risk: Risk, view: AttackerView, guarantee: Guarantee | None) -> dict[st
         "baseline": risk.baseline,
         "note": INTERNAL,
     }
-    if isinstance(attack, Guess):
-        attacked = control + (value.value * (1 - control) if control < 1 else 0.0)
+    if isinstance(attack, Guess) and risk.guessed is not None:
+        guessed, more = risk.guessed, risk.guessed.memorisation
+        bound = None if curve is None else largest_success(curve, guessed)
+        said = of_guess(attack, guessed.attack.value, control, value)
         return row | {
             "kind": "guess",
             "sees": attack.sees,
-            "attacked": attacked,
+            "attacked": guessed.attack.value,
+            "memorised": more.value,
+            "memorised_low": more.low,
+            "memorised_high": more.high,
+            "bound": bound,
             "found": value.low > 0,
-            "sentence": of_guess(attack, attacked, control, value),
+            "sentence": said + _of_bound(bound, guessed.attack, FROM_FRESH),
         }
-    similarity = attack.measures == SIMILARITY
-    ceiling = None if guarantee is None else guarantee.ceiling
+    assert isinstance(attack, Attack)
+    ceiling = None if curve is None else curve.largest_auc()
+    above = ceiling is not None and value.low > ceiling  # which is said already
+    said = of_membership(value, similarity=attack.measures == SIMILARITY, largest_auc=ceiling)
     return row | {
         "kind": "membership",
         "sees": _seen(attack, view),
         "attacked": np.nan,
+        "memorised": np.nan,
+        "memorised_low": np.nan,
+        "memorised_high": np.nan,
+        "bound": ceiling,
         "found": value.low > 0.5,
-        "sentence": of_membership(value, similarity=similarity, largest_auc=ceiling),
+        "sentence": said + ("" if above else _of_bound(ceiling, value, "cases")),
     }
+
+
+def _of_bound(bound: float | None, found: Estimate, what: str) -> str:
+    """Return what the ledger permits, as a sentence after others; nothing without a ledger."""
+    if bound is None:
+        return ""
+    if found.low > bound:
+        return (
+            f" The ledger permits {upward(bound)} of {what}: look for a defect, or for a holdout "
+            "of other people than those who were fitted."
+        )
+    if bound >= 1:
+        return " The ledger permits any success: there is no bound below 100 %."
+    return f" The ledger permits {upward(bound)} of {what}: no attack whatever can pass this."
 
 
 def _seen(attack: Attack, view: AttackerView) -> str:
@@ -273,6 +330,7 @@ def _seen(attack: Attack, view: AttackerView) -> str:
         "synthetic": "the synthetic table",
         "reference": "records of other people",
         "transcript": "the release's noisy answers",
+        "synthesizer": "the synthesizer and its budget",
     }
     parts = [words[need] for need in attack.needs()]
     if "synthesizer" in attack.uses and view.synthesizer is not None:

@@ -44,3 +44,26 @@ def test_successes_are_counted():
     assert (risk.attack.value, risk.control.value, risk.baseline) == (0.75, 0.5, 0.25)
     assert risk.risk.value == pytest.approx(0.5)
     assert (risk.attack.low, risk.attack.high) == clopper_pearson(3, 4)  # exact: it never misses
+
+
+def test_shares_of_true_and_false_are_counted_as_they_are():
+    flags = [True] * 7 + [False] * 13
+    shares = ExcessRisk.of(np.array(flags, dtype=float), [0.0, 1.0] * 10, 0.5)
+    assert shares == ExcessRisk.of(flags, [False, True] * 10, 0.5)
+
+
+def test_intervals_of_shares_hold_where_guesses_of_a_record_go_together():
+    rng = np.random.default_rng(0)
+    runs, records, guesses, misses = 1000, 200, 6, {"attack": 0, "memorisation": 0}
+    for _ in range(runs):
+        attacked, controls = (
+            rng.binomial(guesses, rng.beta(2, 3, records)) / guesses for _ in range(2)
+        )
+        risk = ExcessRisk.of(attacked, controls, 0.5)
+        misses["attack"] += not risk.attack.low <= 0.4 <= risk.attack.high
+        misses["memorisation"] += not risk.memorisation.low <= 0 <= risk.memorisation.high
+    # 5 % of 1,000 runs, and five standard deviations of 7.
+    assert max(misses.values()) < 50 + 5 * 7
+    # They are no wider than those of as many records that are true or false.
+    plain = ExcessRisk.of(rng.random(records) < 0.4, rng.random(records) < 0.4, 0.5)
+    assert risk.attack.high - risk.attack.low < plain.attack.high - plain.attack.low

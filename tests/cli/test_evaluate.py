@@ -188,7 +188,8 @@ def test_a_dash_gives_the_json_alone(files, capsys):
     assert set(json.loads(spoken.out)["attacks"]) == without
     *_, reference, release = spoken.err.splitlines()
     assert reference.startswith("dp-synth: left out without --reference: density_ratio, ")
-    assert release == "dp-synth: left out without --reference and --release: transcript_ratio"
+    both = [name for name, kind in ATTACKS.items() if len(kind.needs()) > 2]
+    assert release == f"dp-synth: left out without --reference and --release: {', '.join(both)}"
 
 
 def test_attack_gives_areas_and_rates_with_their_intervals(files, tmp_path, capsys):
@@ -197,7 +198,9 @@ def test_attack_gives_areas_and_rates_with_their_intervals(files, tmp_path, caps
     assert attack(files, *reference, "--json", str(out), synthetic="real.csv") == 0
     printed = capsys.readouterr().out
     result = json.loads(out.read_text())["attacks"]
-    assert set(result) == {name for name, kind in ATTACKS.items() if not kind.needs_transcript}
+    assert set(result) == {
+        name for name, kind in ATTACKS.items() if set(kind.needs()) <= {"synthetic", "reference"}
+    }
     assert result["closest_record"]["auc"] > 0.95
     for numbers in result.values():
         for metric in ("auc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.1"):

@@ -20,6 +20,7 @@ from dp_synth.figures import (
 )
 from dp_synth.figures.attacks import (
     BASELINE_LABEL,
+    BOUND_LABEL,
     CHANCE_LABEL,
     CONTROL_LABEL,
     ENVELOPE_LABEL,
@@ -198,6 +199,13 @@ def test_risks_stand_beside_their_control_their_baseline_and_the_ledger():
     assert middles[:, 0] == pytest.approx([0.6, 0.7])
     assert ends[0][:, 0] == pytest.approx([0.2 + 0.4 * 0.8, 0.2 + 0.6 * 0.8])
     assert not lines_of(risk_bars(risk_table())[0], LARGEST_AUC_LABEL)
+
+
+def test_what_the_ledger_permits_of_guesses_is_drawn_where_it_is_told():
+    assert not lines_of(risk_bars(risk_table())[1], BOUND_LABEL)
+    bounds = [0.9 + 0.01 * place for place in range(len(risk_table()))]
+    _, guesses = risk_bars(risk_table().assign(bound=bounds))
+    assert drawn(guesses, BOUND_LABEL)[:, 0].tolist() == bounds[-2:]
 
 
 def test_a_panel_without_rows_is_left_out():
