@@ -200,7 +200,9 @@ def tilt(weights: Floats, vectors: Floats, means: Floats) -> Floats | None:
         centred = units - tilted @ units
         curve = centred.T @ (centred * tilted[:, None])
         step = np.linalg.lstsq(curve, off, rcond=1e-12)[0]
-        exponents = exponents + step * min(1.0, LARGEST_STEP / float(np.abs(step).max()))
+        if not (largest := float(np.abs(step).max())) > 0:  # all that is left lies in one cell
+            return None
+        exponents = exponents + step * min(1.0, LARGEST_STEP / largest)
         powers = np.where(weights > 0, units @ exponents, -np.inf)
         tilted = weights * np.exp(powers - powers.max())
         tilted = tilted / tilted.sum()

@@ -25,7 +25,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from scipy import special
@@ -93,6 +93,7 @@ class Misfit:
     measured: Mapping[Clique, Mapping[str, Codes]]
     of_model: bool = False  # whether distances are from the model itself, not from its columns
     noise: float | None = None  # of the last marginal that rounds chose, where none was asked
+    columns: frozenset[str] | None = None  # that have counts of their own; None for all
     _pairs: dict[Clique, Floats] = field(default_factory=dict, repr=False)
     _energies: dict[str, Floats] = field(default_factory=dict, repr=False)
 
@@ -100,26 +101,32 @@ class Misfit:
     def of(cls, model: Model, answers: Sequence[Answer]) -> Misfit:
         """Return what the answers of a fit say of its model."""
         measured: dict[Clique, Mapping[str, Codes]] = {}
+        columns = set[str]()
         for answer in answers:
             if isinstance(answer, MarginalAnswer) and answer.part not in FOUND:
+                columns.update(answer.clique)
                 for pair in combinations(answer.clique, 2):
                     measured.setdefault(_ordered(model, pair), answer.groups)
         scores = [answer for answer in answers if isinstance(answer, ScoresAnswer)]
         pairs = [a for a in scores if all(len(clique) == 2 for clique in a.cliques)]
         if paid := [answer for answer in pairs if answer.part == DISTANCES]:
             squares = _squares(model, paid[-1], np.zeros(len(paid[-1].cliques)))
-            return cls(model, squares, measured, of_model=True)
+            return cls(model, squares, measured, of_model=True, columns=frozenset(columns))
         if pairs:
             noise = _noise_of(model, answers, pairs[0])
-            return cls(model, _squares(model, pairs[0], noise), measured)
-        return cls(model, {}, measured, noise=_last_noise(answers))
+            squares = _squares(model, pairs[0], noise)
+            return cls(model, squares, measured, columns=frozenset(columns))
+        last = _last_noise(answers)
+        return cls(model, {}, measured, noise=last, columns=frozenset(columns))
 
     def left(self, parts: Parts) -> Left:
         """Return what may be left out of statistics whose influence functions have these parts."""
         columns, variances = parts.columns, np.zeros(parts.rest.shape[1])
-        if len(columns) < 2:
-            return Left(variances)
-        unknown, inertias = list[str](), list[float]()
+        said, unknown, inertias = list[str](), list[str](), list[float]()
+        if blank := [name for name in columns if self.columns and name not in self.columns]:
+            said.append(
+                f"{', '.join(blank)} had no counts of {'its' if len(blank) == 1 else 'their'} own"
+            )
         for i, j in combinations(range(len(columns)), 2):
             pair = (columns[i], columns[j])
             found = self._of_pair(pair, parts, (i, j))
@@ -128,13 +135,13 @@ class Misfit:
                 continue
             variances += found
             inertias.append(self.inertia(_ordered(self.model, pair)))
-        said = f"no distance of {', '.join(unknown)} was measured" if unknown else ""
+        if unknown:
+            said.append(f"no distance of {', '.join(unknown)} was measured")
         if len(columns) > 2:
             mean = float(np.mean(inertias or [0.0]))
             variances += OF_MORE * mean * (parts.weights @ np.square(parts.rest))
-            said = f"{said}; " if said else ""
-            said += f"{len(columns)} columns, of which no more than pairs were looked at"
-        return Left(variances, said)
+            said.append(f"{len(columns)} columns, of which no more than pairs were looked at")
+        return Left(variances, "; ".join(said))
 
     def _of_pair(self, pair: Clique, parts: Parts, axes: tuple[int, int]) -> Floats | None:
         """Return variances that a pair's interaction may miss; None where nothing is known."""
@@ -337,7 +344,14 @@ def _noise_of(model: Model, answers: Sequence[Answer], scores: ScoresAnswer) -> 
 
 
 def _last_noise(answers: Sequence[Answer]) -> float | None:
-    """Return the noise of the last marginal that was chosen; None where none was."""
-    chosen = any(isinstance(answer, ChoiceAnswer) for answer in answers)
-    last = [a for a in answers if isinstance(a, MarginalAnswer) and len(a.clique) > 1]
-    return last[-1].stddev if chosen and last else None
+    """Return the noise of the last marginal that a round chose; None where there are no rounds.
+
+    A round measures what it has just chosen.
+    """
+    rounds = [
+        answer.stddev
+        for choice, answer in pairwise(answers)
+        if isinstance(choice, ChoiceAnswer) and isinstance(answer, MarginalAnswer)
+        if choice.chosen == answer.clique and len(answer.clique) > 1
+    ]
+    return rounds[-1] if rounds else None

@@ -16,11 +16,10 @@ from itertools import combinations, islice
 
 from dp_synth.estimates.corrected import CorrectedAnswer
 from dp_synth.estimates.estimate import LEVEL
-from dp_synth.estimates.misfit import FOUND, Misfit
+from dp_synth.estimates.misfit import Misfit
 from dp_synth.inference import MixtureModel
 from dp_synth.inference.bootstrap import has_replicas
 from dp_synth.release import Release
-from dp_synth.transcript import MarginalAnswer
 from dp_synth.types import Clique
 
 MOST_LISTED = 200  # columns or pairs of one kind, of which a card names all; it counts them anyway
@@ -154,10 +153,11 @@ def scope_of(release: Release) -> Scope:
     (15, 105)
     """
     names, unanswered = release.schema.domain.attributes, _unanswered(release)
-    known = set[str]() if unanswered else _measured_columns(release)
+    misfit = None if unanswered else Misfit.of(release.model, release.transcript)
+    known = set(names) & set((misfit and misfit.columns) or ())
     sides = ([(name,) for name in names if (name in known) is side] for side in (True, False))
     columns_measured, columns_uncovered = (Cliques.of(side, len(side)) for side in sides)
-    pairs_measured, judged, pairs_uncovered = _pairs(release, known)
+    pairs_measured, judged, pairs_uncovered = _pairs(misfit, names, known)
     found = Scope(
         summary="",
         level=LEVEL,
@@ -181,29 +181,18 @@ def _unanswered(release: Release) -> str:
     return "it was kept without the noisy answers that tell of errors"
 
 
-def _measured_columns(release: Release) -> set[str]:
-    """Return the columns of the schema that have noisy counts over its cells."""
-    found = {
-        name
-        for answer in release.transcript
-        if isinstance(answer, MarginalAnswer) and answer.part not in FOUND
-        for name in answer.clique
-    }
-    return found.intersection(release.schema.domain.attributes)
-
-
-def _pairs(release: Release, columns: set[str]) -> tuple[Cliques, Cliques, Cliques]:
+def _pairs(
+    misfit: Misfit | None, names: Clique, columns: set[str]
+) -> tuple[Cliques, Cliques, Cliques]:
     """Return the pairs that were measured, those that are judged, and all others.
 
     Only pairs of ``columns``, which have counts of their own, are judged: a distance tells of what
     two columns have together. Of a table of thousands of columns all pairs are millions: no more
     are looked at than are listed.
     """
-    names = release.schema.domain.attributes
     every, count = combinations(names, 2), math.comb(len(names), 2)
-    if not columns:
+    if misfit is None or not columns:
         return Cliques.of((), 0), Cliques.of((), 0), Cliques.of(every, count)
-    misfit = Misfit.of(release.model, release.transcript)
     measured = {pair for pair in misfit.measured if columns.issuperset(pair)}
     if misfit.noise is not None:  # that of the last round, which bounds every pair
         possible = (pair for pair in every if pair not in measured and columns.issuperset(pair))

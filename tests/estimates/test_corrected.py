@@ -68,6 +68,12 @@ def test_means_that_no_distribution_has_are_not_tilted_to() -> None:
     assert tilt(np.full(4, 0.25), np.array([[-1.0], [-1], [1], [1]]), np.array([1.5])) is None
 
 
+def test_a_distribution_in_one_cell_is_not_tilted() -> None:
+    """All weight is on one cell, so that no exponent moves a mean."""
+    weights = np.array([1.0, 0.0, 0.0])
+    assert tilt(weights, np.array([[0.5], [1.0], [-1.0]]), np.array([0.7])) is None
+
+
 def test_what_is_linear_has_no_curvature_and_an_odds_ratio_far_away_has() -> None:
     assert answer_to(Share({"paid": "yes"}), 0.1).curvature < 1e-9
     ratio = OddsRatio({"paid": "yes"}, {"sex": "M"}, {"sex": "F"})

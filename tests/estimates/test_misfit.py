@@ -188,6 +188,29 @@ def test_rounds_leave_no_pair_further_off_than_its_noise():
     assert "a and c" in without.left(parts).not_covered
 
 
+def test_choices_that_are_no_rounds_bound_no_pair():
+    """Of a network that is chosen before anything is measured nothing is left within noise."""
+    model = fitted(joint(8), [("a", "b")])
+    choices = [
+        ChoiceAnswer("network", "", (pair,), pair, 1.0, 1.0, {})
+        for pair in (("a", "b"), ("b", "c"))
+    ]
+    tables = [answer(("a", "b"), np.zeros((3, 4))), answer(("b", "c"), np.zeros((4, 3)))]
+    assert Misfit.of(model, [*choices, *tables]).noise is None
+
+
+def test_a_column_without_counts_of_its_own_is_not_covered():
+    model = fitted(joint(8), [("a", "b")])
+    choice = ChoiceAnswer("rounds", "", (("a", "b"),), ("a", "b"), 1.0, 1.0, {})
+    found = Misfit.of(model, [choice, answer(("a", "b"), np.zeros((3, 4)), stddev=20.0)])
+    assert found.columns == {"a", "b"}
+    of_c = found.left(parts_of(model, ("c",), np.arange(3.0)[:, None]))
+    assert of_c.not_covered == "c had no counts of its own"
+    of_both = found.left(parts_of(model, ("a", "c"), np.arange(9.0)[:, None] ** 2))
+    assert of_both.not_covered == "c had no counts of its own"
+    assert not found.left(parts_of(model, ("a",), np.arange(3.0)[:, None])).not_covered
+
+
 def test_paid_distances_are_from_the_model_and_those_of_a_lone_column_say_nothing_of_pairs():
     model = fitted(joint(9), [("a", "b")])
     paid = ScoresAnswer(DISTANCES, "", (("a", "c"),), np.array([1_000.0]), 0.01, {})
