@@ -6,7 +6,7 @@ With each score how far one unit moves it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol, TypeVar
 
@@ -79,7 +79,6 @@ class PrivateTable:
         *,
         transcript: list[Answer] | None = None,
         groups: Mapping[str, Codes] | None = None,
-        wanted: Collection[Clique] = (),
         auditor: Auditor | None = None,
     ) -> None:
         counts = CodeCounts.of(codes, domain) if isinstance(codes, np.ndarray) else codes
@@ -93,7 +92,7 @@ class PrivateTable:
         self.payer = payer
         self.transcript = [] if transcript is None else transcript
         self.groups = groups or {}
-        self.wanted = frozenset(wanted)
+        self.wanted: frozenset[Clique] = frozenset()
         self.reads = 0
         if auditor is not None and not payer.accountant.ledger.simulation:
             raise ValueError("only a simulation may be watched: comparisons are private")
@@ -216,15 +215,12 @@ class PrivateTable:
         change: Callable[[PrivateTable], PrivateTable],
     ) -> PrivateTable:
         auditor = None if self._auditor is None else self._auditor.follow(change)
-        return PrivateTable(
-            counts,
-            domain,
-            self.payer,
-            transcript=self.transcript,
-            groups=groups,
-            wanted=self.wanted,
-            auditor=auditor,
+        shared = self.transcript
+        other = PrivateTable(
+            counts, domain, self.payer, transcript=shared, groups=groups, auditor=auditor
         )
+        other.wanted = self.wanted
+        return other
 
     def __repr__(self) -> str:
         return f"PrivateTable({len(self.domain)} attributes, paid by {self.payer.name!r})"

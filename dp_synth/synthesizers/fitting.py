@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import Field, asdict, dataclass
@@ -53,7 +53,7 @@ from dp_synth.schema.parsing import Cells
 from dp_synth.synthesizers.questions import Questions, answer_questions
 from dp_synth.synthesizers.validation import Validation, validate
 from dp_synth.transcript import Answer
-from dp_synth.types import Clique, Codes
+from dp_synth.types import Codes
 from dp_synth.validation_bounds import PARTS
 
 Payer = PrivacyBudget | Accountant | SubAccountant
@@ -297,8 +297,9 @@ def _fit_one(
 ) -> Fitted:
     """Return one fit; ``rngs`` beyond the first, of validation and answers, no stop changes."""
     (records, holdout), (rng, validating, asking) = tables, rngs
-    wanted = request.questions.pairs(request.schema) if request.questions else ()
-    schema, cells, table = table_of(records, reservation, rng, kept=kept, wanted=wanted)
+    schema, cells, table = table_of(records, reservation, rng, kept=kept)
+    if request.questions is not None:
+        table.wanted = frozenset(request.questions.pairs(request.schema))
     plan, writer = own_parts(reservation.plan), None
     if request.checkpoint is None:
         model = recipe._fit(table, plan, rng)
@@ -337,16 +338,15 @@ def table_of(
     counts: Counts | None = None,
     auditor: Auditor | None = None,
     kept: Kept | None = None,
-    wanted: Collection[Clique] = (),
 ) -> tuple[Schema, DiscoveredDomain, PrivateTable]:
     """Return the schema with its cells, these cells, and the private table over their codes.
 
     Part "categories" pays for categories that are not listed, part "bins" for cells; they are
     those of ``kept`` where an earlier run of the fit has paid for them. ``counts`` are taken in
-    place of those of the records; ``wanted`` are pairs to be measured before others.
+    place of those of the records.
     """
     counts = records.counts if counts is None else counts
-    finest = PrivateTable(counts, counts.domain, reservation, wanted=wanted, auditor=auditor)
+    finest = PrivateTable(counts, counts.domain, reservation, auditor=auditor)
     cells = kept.cells if kept else discover_domain(finest, records, rng)
     schema, groups = apply_domain(records, cells)
     table = finest.recoded(groups, schema.domain)
