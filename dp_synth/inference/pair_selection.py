@@ -13,7 +13,7 @@ import numpy as np
 
 from dp_synth.domain import Domain
 from dp_synth.inference.chordal_completion import Completion
-from dp_synth.inference.triangulation import fits
+from dp_synth.inference.triangulation import as_many_as_fit
 from dp_synth.types import Clique, Floats, Integers
 
 Scores = Mapping[Clique, float]
@@ -135,7 +135,7 @@ def choose_pairs(
     choice.begin(choose_forest(domain, scores, precision))
     choice.extend(surprise=True)
     choice.extend(surprise=False)
-    return _fitting(domain, choice.chosen, max_cells)
+    return as_many_as_fit(domain, choice.chosen, max_cells)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,8 +191,11 @@ class _Choice:
         self._looks = LOOKS if len(domain) <= MANY else max(LOOKS, QUICK_LOOKS * len(domain))
 
     def begin(self, pairs: Sequence[Clique]) -> None:
-        """Take these first, the tree completed at once, and no more than it holds."""
-        fitting = _fitting(self._domain, list(pairs), self._max_cells)
+        """Take these first, the tree completed at once, and no more than it holds.
+
+        Grown pair by pair, a tree can be a little smaller than one completed at once.
+        """
+        fitting = as_many_as_fit(self._domain, pairs, self._max_cells)
         self._completion = Completion(self._domain, fitting)
         places = {pair: place for place, pair in enumerate(self._scored.pairs)}
         for pair in fitting:
@@ -265,20 +268,6 @@ class _Choice:
     @staticmethod
     def _ones(sizes: Floats, left_out: Integers) -> Floats:
         return np.asarray((sizes * np.maximum(left_out, 1)) ** POWER)
-
-
-def _fitting(domain: Domain, pairs: list[Clique], max_cells: int) -> list[Clique]:
-    """Return as many of the first pairs as a tree holds that is made of them afresh.
-
-    Grown pair by pair, a tree can be a little smaller than one completed at once.
-    """
-    fitting, beyond = 0, len(pairs) + 1
-    middle = len(pairs)
-    while beyond - fitting > 1:
-        is_small = fits(domain, pairs[:middle], max_cells)
-        fitting, beyond = (middle, beyond) if is_small else (fitting, middle)
-        middle = (fitting + beyond) // 2
-    return pairs[:fitting]
 
 
 def _weight(domain: Domain, pair: Clique) -> float:

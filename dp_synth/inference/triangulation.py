@@ -239,6 +239,27 @@ def fits(domain: Domain, cliques: Iterable[Clique], max_cells: int) -> bool:
     return any(_total(domain, one) <= max_cells for one in found)
 
 
+def as_many_as_fit(
+    domain: Domain, pairs: Sequence[Clique], max_cells: int, beside: Sequence[Clique] = ()
+) -> list[Clique]:
+    """Return as many of the first pairs as a tree of ``max_cells`` holds ``beside`` others.
+
+    Mostly all of them or nearly all, so that steps from the last one on are doubled until the
+    tree is small enough.
+    """
+
+    def is_small(count: int) -> bool:
+        return fits(domain, [*beside, *pairs[:count]], max_cells)
+
+    fitting, beyond, step = len(pairs), len(pairs) + 1, 1
+    while fitting and not is_small(fitting):
+        fitting, beyond, step = max(fitting - step, 0), fitting, 2 * step
+    while beyond - fitting > 1:
+        middle = (fitting + beyond) // 2
+        fitting, beyond = (middle, beyond) if is_small(middle) else (fitting, middle)
+    return list(pairs[:fitting])
+
+
 def _completions(domain: Domain, graph: Graph) -> Iterator[list[int]]:
     """Yield the maximal cliques of three completions, of one where nothing is to be filled."""
     everything = (1 << len(domain)) - 1

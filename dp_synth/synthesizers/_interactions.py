@@ -25,7 +25,7 @@ from dp_synth.inference.residual_selection import (
     parity_sets,
     threshold,
 )
-from dp_synth.inference.triangulation import fits
+from dp_synth.inference.triangulation import as_many_as_fit, fits
 from dp_synth.mechanisms import measure_parities, parity_sensitivity
 from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import PrivateTable
@@ -182,7 +182,7 @@ def _with_clique(
     pairs = [pair for pair in seen.pairs if len(pair) == 2]
     if not fits(domain, [*larger, clique], max_cells):
         return seen
-    kept = _as_many(domain, [*larger, clique], pairs, max_cells)
+    kept = as_many_as_fit(domain, pairs, max_cells, beside=[*larger, clique])
     lost = sum(seen.scores.get(pair, 0.0) for pair in pairs[len(kept) :])
     if lost > abs(interaction.effect) * total:
         return seen
@@ -210,15 +210,3 @@ def _halved(
         groups[attribute] = np.asarray(merged[compression.groups[attribute]], dtype=np.int32)
     changed = Compression(domain.coarsened(groups), groups, compression.shares)
     return changed.shared_by(domain, seen.ones)
-
-
-def _as_many(
-    domain: Domain, cliques: Sequence[Clique], pairs: Sequence[Clique], max_cells: int
-) -> list[Clique]:
-    """Return as many of the first pairs as a tree holds beside the cliques."""
-    fitting, beyond, middle = 0, len(pairs) + 1, len(pairs)
-    while beyond - fitting > 1:
-        is_small = fits(domain, [*cliques, *pairs[:middle]], max_cells)
-        fitting, beyond = (middle, beyond) if is_small else (fitting, middle)
-        middle = (fitting + beyond) // 2
-    return list(pairs[:fitting])

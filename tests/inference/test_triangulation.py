@@ -8,9 +8,9 @@ from whole_tables import over_seeds, random_cliques, random_domain, with_support
 
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
-from dp_synth.inference import JunctionTree, JunctionTreeModel
+from dp_synth.inference import JunctionTree, JunctionTreeModel, triangulation
 from dp_synth.inference.chordal_completion import Completion
-from dp_synth.inference.triangulation import total_cells, triangulate
+from dp_synth.inference.triangulation import as_many_as_fit, fits, total_cells, triangulate
 
 
 def is_chordal(domain, cliques):
@@ -103,6 +103,35 @@ def _cells_of_order(domain, pairs, order):
         for i, c in enumerate(cliques)
         if not any(c < d for d in cliques) and c not in cliques[:i]
     )
+
+
+@over_seeds(10)
+def test_many_attributes_are_completed_as_few_are(seed, monkeypatch):
+    """What an attribute would join is added up in a matrix, or pair by pair: the same tree."""
+    rng = np.random.default_rng(seed)
+    names = tuple(f"c{i}" for i in range(triangulation.MANY_ATTRIBUTES + 5))
+    domain = Domain(names, tuple(rng.integers(2, 30, len(names)).tolist()))
+    pairs = [tuple(sorted(rng.choice(names, 2, replace=False), key=domain.axis)) for _ in range(90)]
+    found = triangulate(domain, pairs)
+    monkeypatch.setattr(triangulation, "MANY_ATTRIBUTES", len(names))
+    assert found == triangulate(domain, pairs)
+
+
+@over_seeds(20)
+def test_as_many_of_the_first_pairs_are_kept_as_a_tree_holds(seed):
+    rng = np.random.default_rng(seed)
+    domain = Domain(tuple("abcdefgh"), tuple(rng.integers(2, 9, 8).tolist()))
+    every = list(combinations(domain, 2))
+    pairs = [every[place] for place in rng.permutation(len(every))]
+    most = int(rng.integers(50, 5_000))
+    beside = [("a", "b", "c")] if seed % 2 else []
+    kept = as_many_as_fit(domain, pairs, most, beside)
+    assert kept == pairs[: len(kept)]
+    assert not kept or fits(domain, [*beside, *kept], most)
+    if len(kept) < len(pairs):
+        one_more = [*beside, *pairs[: len(kept) + 1]]
+        assert total_cells(domain, one_more) > most
+        assert not fits(domain, one_more, most)
 
 
 def test_two_hundred_and_fifty_attributes_of_a_tree_stay_pairs():
