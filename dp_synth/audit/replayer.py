@@ -206,7 +206,8 @@ def replay(
     plan = Plan({}) if door.payer is None else door.payer.plan
     epsilon = epsilon_of(shifts, worst, budget, plan)
     if epsilon > claimed * (1 + ABOVE):
-        said = f"the shifts of one neighbour cost {epsilon:.6g}, claimed is {at_most(claimed, 6)}"
+        cost_of_one, said_at_most = at_most(epsilon, 6), at_most(claimed, 6)
+        said = f"the shifts of one neighbour cost {cost_of_one}, claimed is {said_at_most}"
         found.append(Fault("above the ledger", said, 1))
     else:
         epsilon = min(epsilon, claimed)  # above it by a rounding error at most

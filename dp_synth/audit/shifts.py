@@ -19,6 +19,7 @@ from dp_synth.accounting.events import NoisyVote, SampledGaussian
 from dp_synth.accounting.pate import log_chances
 from dp_synth.audit.neighbour_counts import NONE, NeighbourTables
 from dp_synth.errors import UnsupportedEvent
+from dp_synth.formatting import rounded_up
 from dp_synth.mechanisms.exponential import ChoiceLaw
 from dp_synth.mechanisms.gaussian import GaussianLaw
 from dp_synth.mechanisms.pate import VoteLaw
@@ -94,7 +95,8 @@ class GaussianShift(Shift):
     def largest(self) -> str:
         """Return the largest L2 shift of one event, and mu."""
         shift = self.relative.max() * self.sensitivity
-        return f"shift {shift:.6g} of {self.sensitivity:.6g}, mu {self.mu.max():.4g}"
+        mu = rounded_up(float(self.mu.max()))
+        return f"shift {shift:.6g} of {self.sensitivity:.6g}, mu {mu}"
 
     def charges(self, number: int) -> Iterator[tuple[Event, int]]:
         """Yield one Gaussian of this mu, none where nothing moved."""

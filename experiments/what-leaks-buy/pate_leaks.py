@@ -17,7 +17,6 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -49,10 +48,11 @@ TOY_COINS = 19
 class SharedParts(Teachers):
     """Leak: every record is seen by ten teachers; the charge stays that of one."""
 
-    @cached_property
-    def _voters(self) -> tuple[Codes, Integers]:
-        codes = np.repeat(super()._voters[0], COPIES, axis=0)
-        return codes, self._assigned(len(codes))
+    def _voters(self, table: PrivateTable) -> tuple[Codes, Integers]:
+        if self._known is None:
+            codes = np.repeat(super()._voters(table)[0], COPIES, axis=0)
+            self._known = codes, self._assigned(len(codes))
+        return self._known
 
 
 class UnchargedVotes(Teachers):
@@ -62,7 +62,7 @@ class UnchargedVotes(Teachers):
         """Return the majority of many noisy answers, of which one was charged."""
         won = super().vote(questions, why=why).astype(int)
         coins = self._coins.random((self._part.teachers, len(questions)))
-        votes = ballots(*self._voters, questions, self._reference, coins)
+        votes = ballots(*self._voters(self._table), questions, self._reference, coins)
         gaps = 2 * votes.sum(axis=0, dtype=np.int64) - self._part.teachers
         for _ in range(ASKED_AGAIN):
             won += winners(gaps, self._part.event(), self._bits)
@@ -75,7 +75,7 @@ class RealRows(Teachers):
     def vote(self, questions: Questions, *, why: str = "votes") -> Ballots:
         """Return what all real rows together prefer."""
         super().vote(questions, why=why)
-        codes = self._voters[0]
+        codes = self._voters(self._table)[0]
         alone = np.zeros(len(codes), dtype=np.int64)
         lean = leanings(codes, alone, questions, self._reference, teachers=1)
         return np.asarray(lean[0] > 0)
@@ -87,7 +87,7 @@ class PrivateBounds(Teachers):
     def vote(self, questions: Questions, *, why: str = "votes") -> Ballots:
         """Return the winners, and values that were seen before those that were not."""
         won = super().vote(questions, why=why)
-        columns = zip(self._voters[0].T, self._reference, strict=True)
+        columns = zip(self._voters(self._table)[0].T, self._reference, strict=True)
         seen = [np.bincount(codes, minlength=len(p)) > 0 for codes, p in columns]
         asked = list(zip(questions.attributes, questions.others, strict=True))
         own = questions.records[np.arange(len(asked)), questions.attributes]

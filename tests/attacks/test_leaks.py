@@ -67,7 +67,11 @@ LEAST = {
 }
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+# Of a generator that is no synthesizer there is nothing to rehearse.
+OF_ROWS = [name for name, kind in ATTACKS.items() if not kind.needs_synthesizer]
+
+
+@pytest.mark.parametrize("name", OF_ROWS)
 def test_a_generator_that_copies_its_members_but_for_a_letter_is_found_out(name):
     members, rng = letters(0), np.random.default_rng(3)
     rows = members.to_numpy(copy=True)
@@ -77,7 +81,7 @@ def test_a_generator_that_copies_its_members_but_for_a_letter_is_found_out(name)
     assert LEAST[name] > 0.5 + 5 * STDDEV  # which noise does not reach
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", OF_ROWS)
 def test_rows_drawn_without_the_members_give_nothing_away(name):
     fresh = letters(4)
     assert abs(auc(ATTACKS[name](), fresh, fresh) - 0.5) < 5.5 * STDDEV
