@@ -29,7 +29,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from dp_synth.errors import InputError
-from dp_synth.estimates.estimate import LEVEL, Estimate, check_level
+from dp_synth.estimates.estimate import LEVEL, Estimate, check_level, within
 from dp_synth.estimates.functionals import Distribution
 from dp_synth.estimates.questions import Question
 from dp_synth.estimates.reading import read_question
@@ -57,7 +57,8 @@ class CorrectedAnswer:
     ``noise`` is the standard deviation of the noise that was added, ``sampling`` that of the
     records as a sample of a population, by the model's variance of the influence. ``curvature`` is
     by how much two corrections of the same order differ; infinite where the second fails. All
-    three are of the logarithm of the value where ``is_log``.
+    three are of the logarithm of the value where ``is_log``. ``possible`` are the least and largest
+    numbers that records can have: intervals end there.
     """
 
     question: str
@@ -68,6 +69,7 @@ class CorrectedAnswer:
     sampling: float
     curvature: float = 0.0
     is_log: bool = False
+    possible: tuple[float, float] = (-math.inf, math.inf)
 
     def interval(self, level: float = LEVEL, *, of_records: bool = False) -> tuple[float, float]:
         """Return the ends of the interval for the population's value: normal, with the curvature.
@@ -79,7 +81,7 @@ class CorrectedAnswer:
         wide = float(-ndtri((1 - level) / 2)) * deviation + self.curvature
         if self.is_log:
             return self.value * float(np.exp(-wide)), self.value * float(np.exp(wide))
-        return self.value - wide, self.value + wide
+        return within(self.value - wide, self.value + wide, self.value, self.possible)
 
     def estimate(self, level: float = LEVEL) -> Estimate:
         """Return the value with its parts, of which ``misfit`` is the curvature."""
@@ -119,12 +121,12 @@ def answers_to(
     question: Question, answers: Iterable[CorrectedAnswer], schema: Schema
 ) -> tuple[CorrectedAnswer, ...]:
     """Return the answers to one question, in whatever words it was declared; none if it was not."""
-    return tuple(one for one in answers if question == _question_of(one, schema))
+    return tuple(one for one in answers if question == _read(one.question, schema))
 
 
-def _question_of(answer: CorrectedAnswer, schema: Schema) -> Question | None:
+def _read(text: str, schema: Schema) -> Question | None:
     try:
-        return read_question(answer.question, schema)
+        return read_question(text, schema)
     except InputError:
         return None
 
@@ -139,6 +141,8 @@ def _corrected(answer: SumsAnswer, schema: Schema, model: Model) -> Iterator[Cor
         question = asked.questions[start]
         own = slice(start, start + asked.questions[start:].count(question))
         off = _curvature(question, schema, model, moved[own])
+        read = _read(question, schema)
+        possible = (-math.inf, math.inf) if read is None else read.possible
         for i, curvature in zip(range(own.start, own.stop), off, strict=True):
             is_log, value = bool(asked.logs[i]), float(asked.models[i])
             corrected = value * math.exp(moved[i]) if is_log else value + float(moved[i])
@@ -151,6 +155,7 @@ def _corrected(answer: SumsAnswer, schema: Schema, model: Model) -> Iterator[Cor
                 float(sampling[i]),
                 float(curvature),
                 is_log,
+                possible,
             )
         start = own.stop
 

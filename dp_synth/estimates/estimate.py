@@ -90,6 +90,18 @@ class Estimate:
         return f"{said}. Not certified: {'; '.join(reasons)}." if reasons else f"{said}."
 
 
+def within(
+    low: float, high: float, value: float, possible: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the ends of an interval no further than is possible, and about its value.
+
+    >>> within(-0.1, 0.3, 0.1, (0, 1)), within(-0.3, 0.1, -0.1, (0, 1))
+    ((0, 0.3), (-0.1, 0.1))
+    """
+    least, largest = possible
+    return max(low, min(least, value)), min(high, max(largest, value))
+
+
 def check_level(level: float) -> float:
     """Return the level of an interval; InputError unless it lies between 0 and 1."""
     given: object = level

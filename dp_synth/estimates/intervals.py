@@ -30,7 +30,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from dp_synth.errors import InputError
-from dp_synth.estimates.estimate import LEVEL, Estimate
+from dp_synth.estimates.estimate import LEVEL, Estimate, within
 from dp_synth.estimates.functionals import Distribution, Evaluated
 from dp_synth.estimates.misfit import FOUND, Misfit
 from dp_synth.estimates.parts import Parts
@@ -168,7 +168,7 @@ class Answerer:
             errors = [error / value for error in errors]
             low, high = value * math.exp(-reach / value), value * math.exp(reach / value)
         else:
-            low, high = value - reach, value + reach
+            low, high = within(value - reach, value + reach, value, question.possible)
         noise_error, sampling_error, drawing_error, misfit_error = errors
         return Estimate(
             str(question),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
@@ -43,6 +44,11 @@ class Question(ABC):
         names = [name for one in given if isinstance(one, Mapping) for name in one]
         return tuple(dict.fromkeys([*self._asked(), *names]))
 
+    @property
+    def possible(self) -> tuple[float, float]:
+        """The least and the largest number that any records can have."""
+        return -math.inf, math.inf
+
     def _asked(self) -> Iterable[str]:
         """Return the columns that it asks of beside those of which something is given."""
         return ()
@@ -64,6 +70,11 @@ class Count(Question):
     """The number of records."""
 
     where: Conditions = field(default_factory=dict)
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """From 0."""
+        return 0.0, math.inf
 
     def check(self, schema: Schema) -> None:
         """Raise InputError for what is given of unknown columns, or of none of their values."""
@@ -133,6 +144,11 @@ class Share(OfGroup):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_event(self.event)
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """From 0 to 1."""
+        return 0.0, 1.0
 
     def check_among(self, schema: Schema, *groups: Conditions) -> None:
         """Raise InputError as `Count` does, and where event and groups exclude each other."""
@@ -218,6 +234,12 @@ class Difference(Question):
                 f"a difference is one of shares, means or quantiles, got {type(self.of).__name__}"
             )
         _check_groups(self.first, self.second)
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """From the least less the largest number of either group, to the contrary."""
+        least, largest = self.of.possible
+        return least - largest, largest - least
 
     def _asked(self) -> Iterable[str]:
         return self.of.columns
@@ -333,6 +355,11 @@ class Correlation(Question):
         super().__post_init__()
         if self.first == self.second:
             raise InputError(f"a correlation is of two columns, got {self.first!r} twice")
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """From -1 to 1."""
+        return -1.0, 1.0
 
     def _asked(self) -> Iterable[str]:
         return (self.first, self.second)

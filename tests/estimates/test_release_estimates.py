@@ -321,3 +321,32 @@ def test_noise_counts_what_it_may_hide_in_cells_that_were_cut_at_0():
         patch.setattr(Answerer, "_hidden", lambda self, here, phi: np.zeros(phi.shape[1]))
         (without,) = answerer.answer(Share({"g": "29"}))
     assert without.noise < with_hidden.noise
+
+
+def test_an_interval_ends_where_no_records_could_have_more() -> None:
+    ends = {
+        "share a=1 where b=1": (0.0, 1.0),
+        "count where a=1, b=0": (0.0, np.inf),
+        "share c=1 between a=1 and a=0": (-1.0, 1.0),
+        "correlation a g": (-1.0, 1.0),
+        "mean g between a=1 and a=0": (-np.inf, np.inf),
+    }
+    schema = dps.Schema.from_dict(
+        {
+            "name": "made",
+            "columns": [{"name": n, "type": "ordinal", "size": 2 + (n == "g")} for n in "abcg"],
+        }
+    )
+    asked = [read_question(text, schema) for text in list(ends)[:3]]
+    budget = dps.PrivacyBudget(0.1, 1e-6)
+    records = rows(80, 0).drop(columns="rare")
+    for questions in (None, asked):
+        release = dps.MST().fit(records, schema, budget, seed=0, questions=questions)
+        cut = 0
+        for text, (least, largest) in ends.items():
+            one = release.estimate(text)
+            assert isinstance(one, Estimate)
+            low, high = min(least, one.value), max(largest, one.value)
+            assert low <= one.low <= one.value <= one.high <= high
+            cut += one.low == least or one.high == largest
+        assert cut >= 2  # these intervals would go on

@@ -161,7 +161,8 @@ def test_answers_to_declared_questions_are_those_of_the_release(change):
 
 
 def test_an_interval_without_an_end_is_null_in_the_file():
-    endless = tuple(replace(one, curvature=np.inf) for one in ASKED.answers)
+    possible = (-np.inf, np.inf)  # not of a share, which ends at 0 and 1
+    endless = tuple(replace(one, curvature=np.inf, possible=possible) for one in ASKED.answers)
     release = replace(ASKED)
     release.__dict__["answers"] = endless
     written = json.loads(data_card(release).to_json(), parse_constant=pytest.fail)
