@@ -29,7 +29,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from dp_synth.errors import InputError
-from dp_synth.estimates.estimate import LEVEL, Estimate, check_level, within
+from dp_synth.estimates.estimate import LEVEL, Estimate, check_level, times_exp, within
 from dp_synth.estimates.functionals import Distribution
 from dp_synth.estimates.questions import Question
 from dp_synth.estimates.reading import read_question
@@ -80,7 +80,7 @@ class CorrectedAnswer:
         deviation = self.noise if of_records else float(np.hypot(self.noise, self.sampling))
         wide = float(-ndtri((1 - level) / 2)) * deviation + self.curvature
         if self.is_log:
-            return self.value * float(np.exp(-wide)), self.value * float(np.exp(wide))
+            return times_exp(self.value, -wide), times_exp(self.value, wide)
         return within(self.value - wide, self.value + wide, self.value, self.possible)
 
     def estimate(self, level: float = LEVEL) -> Estimate:
@@ -145,7 +145,7 @@ def _corrected(answer: SumsAnswer, schema: Schema, model: Model) -> Iterator[Cor
         possible = (-math.inf, math.inf) if read is None else read.possible
         for i, curvature in zip(range(own.start, own.stop), off, strict=True):
             is_log, value = bool(asked.logs[i]), float(asked.models[i])
-            corrected = value * math.exp(moved[i]) if is_log else value + float(moved[i])
+            corrected = times_exp(value, float(moved[i])) if is_log else value + float(moved[i])
             yield CorrectedAnswer(
                 question,
                 asked.names[i],

@@ -11,6 +11,7 @@ from dp_synth.formatting import at_least, at_most, one_line
 LEVEL = 0.95
 NOTHING = 1e-6  # of the other parts, below which a part of an interval is a rounding
 MOST_DECIMALS = 12
+LARGEST_POWER = 700.0  # of e, beyond which a number is infinite
 LARGEST_PLAIN = 1e15  # beyond it numbers are written with an exponent
 
 SOURCES = {
@@ -100,6 +101,15 @@ def within(
     """
     least, largest = possible
     return max(low, min(least, value)), min(high, max(largest, value))
+
+
+def times_exp(value: float, power: float) -> float:
+    """Return ``value * exp(power)`` of a positive value; infinite where it is too large.
+
+    >>> times_exp(2.0, 0.0), times_exp(2.0, 1e4), times_exp(2.0, -1e4)
+    (2.0, inf, 0.0)
+    """
+    return value * math.exp(power) if power < LARGEST_POWER else math.inf
 
 
 def check_level(level: float) -> float:

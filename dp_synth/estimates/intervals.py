@@ -30,7 +30,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from dp_synth.errors import InputError
-from dp_synth.estimates.estimate import LEVEL, Estimate, within
+from dp_synth.estimates.estimate import LEVEL, Estimate, times_exp, within
 from dp_synth.estimates.functionals import Distribution, Evaluated
 from dp_synth.estimates.misfit import FOUND, Misfit
 from dp_synth.estimates.parts import Parts
@@ -166,7 +166,7 @@ class Answerer:
             errors = [slope * error for error in errors]
         elif scale == "log":
             errors = [error / value for error in errors]
-            low, high = value * math.exp(-reach / value), value * math.exp(reach / value)
+            low, high = times_exp(value, -reach / value), times_exp(value, reach / value)
         else:
             low, high = within(value - reach, value + reach, value, question.possible)
         noise_error, sampling_error, drawing_error, misfit_error = errors

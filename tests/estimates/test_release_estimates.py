@@ -242,6 +242,17 @@ def test_what_has_no_answer_is_told_in_one_line(question: str, said: str) -> Non
     assert "\n" not in str(error.value)
 
 
+def test_a_ratio_of_which_nothing_is_known_may_be_anything(monkeypatch) -> None:
+    schema = SCHEMA.select(["a", "b", "c"])
+    budget = dps.PrivacyBudget(1.0, 1e-6)
+    release = dps.MST().fit(rows(200, 0)[["a", "b", "c"]], schema, budget, seed=0)
+    monkeypatch.setattr(Answerer, "_hidden", lambda *_: np.array([1e9]))
+    one = release.estimate("risk ratio c=1 between a=1 and a=0")
+    assert isinstance(one, Estimate)
+    assert (one.low, one.high) == (0.0, np.inf)
+    assert "inf" in one.sentence
+
+
 def test_a_ratio_of_0_has_no_interval_of_its_logarithm() -> None:
     tables = [np.full((2, size), 1 / size) for size in SCHEMA.domain.sizes]
     tables[0] = tables[2] = np.eye(2)  # a and c are the same
