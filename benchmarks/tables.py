@@ -185,6 +185,7 @@ def draw(name: str, folder: Path) -> str:
         **audit_tables.DRAWN,
         **what_leaks_buy.DRAWN,
         "coverage": lambda _: coverage.texts()["known"],
+        "coverage of declared questions": lambda _: coverage.texts()["declared"],
         "never worse": lambda _: many_tables.difference_table(many_tables.records()),
     }
     if name in elsewhere:

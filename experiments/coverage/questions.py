@@ -70,19 +70,20 @@ class Generator:
         self.numbers = [name for name in self.names if self._has_numbers(name)]
 
     def draw(self, count: int) -> list[tuple[str, Question]]:
-        """Return so many questions with their kinds, which take turns."""
+        """Return so many questions with their kinds, which take turns; no question twice."""
         makers = list(self._makers().items())
-        found: list[tuple[str, Question]] = []
+        found: dict[str, tuple[str, Question]] = {}
         failed = 0
         while len(found) < count and makers:
             kind, make = makers[len(found) % len(makers)]
             question = self._asked(make)
-            failed = 0 if question else failed + 1
-            if question:
-                found.append((kind, question))
-            elif failed == TRIES:  # the table has no such question
+            is_new = question is not None and str(question) not in found
+            failed = 0 if is_new else failed + 1
+            if question is not None and is_new:
+                found[str(question)] = (kind, question)
+            elif failed == TRIES:  # the table has no such question, or no more
                 makers.remove((kind, make))
-        return found
+        return list(found.values())
 
     def _asked(self, make: Callable[[], Question]) -> Question | None:
         """Return a question that has an answer in groups and of events that are common."""
@@ -111,7 +112,7 @@ class Generator:
             ),
             "risk ratio": lambda: RiskRatio(event := self._group(1), *self._two(event)),
             "odds ratio": lambda: OddsRatio(event := self._group(1), *self._two(event)),
-            "correlation": lambda: Correlation(*self._some(self.numbers, 2)),
+            "correlation": lambda: Correlation(*sorted(self._some(self.numbers, 2))),
             "linear regression": self._linear,
             "logistic regression": self._logistic,
         }

@@ -20,6 +20,7 @@ import dp_synth as dps
 from benchmarks.measured import Record, append, read
 from dp_synth.accounting import Gaussians, Plan
 from dp_synth.estimates import Distribution, Evaluated, Question
+from dp_synth.estimates.corrected import MOST_CELLS, answers_to
 from dp_synth.estimates.intervals import Answerer, Estimate
 from dp_synth.figures.style import FULL_WIDTH, below, named, new_figure
 from experiments.coverage.questions import Generator, Population
@@ -37,19 +38,24 @@ QUESTIONS, QUESTION_SEED = 110, 7
 
 @dataclass(frozen=True)
 class Part:
-    """Methods at some epsilons, of so many records drawn, and how often these are drawn."""
+    """Methods at some epsilons, of so many records drawn, and how often these are drawn.
+
+    With ``declared`` questions a fit is told so many of them, and is asked no others.
+    """
 
     methods: Sequence[str]
     epsilons: Sequence[float]
     records: int
     draws: int
+    declared: int = 0
 
 
 PARTS = (
     Part(("clique_tree",), (1.0,), 5_000, 20),
-    Part(("clique_tree",), (0.3, 3.0), 5_000, 8),
+    Part(("clique_tree",), (0.3, 3.0), 5_000, 12),
     Part(("clique_tree",), (1.0,), 20_000, 8),
-    Part(("mst", "aim", "independent"), (1.0,), 5_000, 5),
+    Part(("mst", "aim", "independent"), (1.0,), 5_000, 8),
+    Part(("clique_tree", "independent"), (1.0,), 5_000, 18, declared=3),
 )
 COLUMNS = {  # of tables that are taken for populations
     "adult_discrete": (
@@ -73,6 +79,8 @@ ALONE, MEASURED, UNMEASURED, MORE = (
     "three or more",
 )
 KNOWN = (ALONE, MEASURED, UNMEASURED, MORE)
+DECLARED = "declared"
+REGRESSIONS = ("linear regression", "logistic regression")
 KINDS = (
     "count",
     "share",
@@ -83,8 +91,7 @@ KINDS = (
     "risk ratio",
     "odds ratio",
     "correlation",
-    "linear regression",
-    "logistic regression",
+    *REGRESSIONS,
 )
 
 
@@ -135,6 +142,7 @@ def tasks() -> Iterator[Record]:
                         "records": part.records,
                         "epsilon": epsilon,
                         "synthesizer": method,
+                        "declared": part.declared,
                         "draw": draw,
                     }
 
@@ -159,17 +167,25 @@ def cell(task: Record) -> Record:
     places = rng.integers(len(people.rows), size=records)
     rows = people.rows.iloc[places].reset_index(drop=True)
     budget = dps.PrivacyBudget(float(task["epsilon"]), DELTA)  # type: ignore[arg-type]
+    asked = answered(table, records)
+    declared = _declared(table, int(task["declared"]), rng)  # type: ignore[call-overload]
     recipe = dps.SYNTHESIZERS[str(task["synthesizer"])]()
-    release = recipe.fit(rows, people.declared, budget, seed=int(task["draw"]))  # type: ignore[call-overload]
+    release = recipe.fit(
+        rows,
+        people.declared,
+        budget,
+        seed=int(task["draw"]),  # type: ignore[call-overload]
+        questions=[asked[place][1] for place in declared] or None,
+    )
     answerer = Answerer(release)
     pairs = {frozenset(pair) for pair in answerer.misfit.measured}
     drawn = release.schema.encode(release.sample(records, seed=0, kinds="written"))
     noise = _multiplier(budget.epsilon)
     found: dict[str, dict[str, list[float]]] = {}
-    for kind, question, truth, variances in answered(table, records):
+    for kind, question, truth, variances in [asked[place] for place in declared] or asked:
         for estimate, covered in _covered(answerer, question, truth):
             place = truth.names.index(estimate.name)
-            key = f"{kind}; {_known(question, pairs)}"
+            key = f"{kind}; {DECLARED if declared else _known(question, pairs)}"
             into = found.setdefault(key, {"covered": [], "naive": [], "width": [], "bounded": []})
             into["covered"].append(float(covered))
             into["naive"].append(float(_naive(drawn, release, question, truth, place)))
@@ -184,14 +200,37 @@ def cell(task: Record) -> Record:
 def _covered(
     answerer: Answerer, question: Question, truth: Evaluated
 ) -> Iterator[tuple[Estimate, bool]]:
+    release = answerer.release
     try:
-        answered = answerer.answer(question, LEVEL)
+        own = answers_to(question, release.answers, release.schema)
+        answered = tuple(one.estimate(LEVEL) for one in own) or answerer.answer(question, LEVEL)
     except dps.InputError:  # a group or a category that the release does not have
         return
     for one in answered:
         if one.name in truth.names:
             value = float(truth.values[truth.names.index(one.name)])
             yield one, one.low <= value <= one.high
+
+
+def _declared(table: str, count: int, rng: np.random.Generator) -> list[int]:
+    """Return the places of so many questions that a fit is told: regressions first, of each kind.
+
+    Only such as it can be told: of columns that have few enough cells together.
+    """
+    if not count:
+        return []
+    schema, every = population(table).declared, questions(table)
+    fits = [
+        place
+        for place, (_, one) in enumerate(every)
+        if schema.domain.cells(one.columns) <= MOST_CELLS
+    ]
+    chosen = list[int]()
+    for kind in REGRESSIONS:
+        if own := [place for place in fits if every[place][0] == kind]:
+            chosen.append(int(rng.choice(own)))
+    others = [place for place in fits if every[place][0] not in REGRESSIONS]
+    return [*chosen, *rng.choice(others, count - len(chosen), replace=False).tolist()]
 
 
 def _known(question: Question, pairs: set[frozenset[str]]) -> str:
@@ -231,7 +270,8 @@ def _naive(
 def _width(estimate: Estimate) -> float:
     """Return half an interval, of a ratio that of its logarithm."""
     if estimate.scale == "log":
-        return float(np.log(estimate.high / estimate.low)) / 2
+        low, high = estimate.low, estimate.high
+        return float(np.log(high / low)) / 2 if low > 0 else float("inf")
     return (estimate.high - estimate.low) / 2
 
 
@@ -257,12 +297,13 @@ def _multiplier(epsilon: float) -> float:
 
 
 def _summed(own: dict[str, list[float]]) -> Record:
+    width = float(np.median(own["width"]))
     return {
         "asked": len(own["covered"]),
         "covered": int(np.sum(own["covered"])),
         "naive": int(np.sum(own["naive"])),
         "bounded": int(np.sum(own["bounded"])),
-        "width": round(float(np.median(own["width"])), 4),
+        "width": round(width, 4) if np.isfinite(width) else None,  # of intervals without an end
     }
 
 
@@ -291,7 +332,7 @@ def pooled(found: Sequence[Record], key: str, **wanted: object) -> tuple[int, ..
 def width(found: Sequence[Record], key: str, **wanted: object) -> float:
     """Return the median width over that of a direct answer, each kind weighing by its questions."""
     own = [
-        (float(values["width"]), int(values["asked"]))
+        (np.inf if values["width"] is None else float(values["width"]), int(values["asked"]))
         for record in chosen(found, **wanted)
         for name, values in record["values"].items()  # type: ignore[attr-defined]
         if not key or key in name.split("; ")
@@ -342,10 +383,26 @@ def methods_table(found: Sequence[Record]) -> str:
     return markdown(head, lines)
 
 
+def declared_table(found: Sequence[Record]) -> str:
+    """Return a line for each method and kind of question that was declared."""
+    lines = []
+    for method in ("clique_tree", "independent"):
+        own = [r for r in chosen(found, synthesizer=method) if r["declared"]]
+        for kind in (*REGRESSIONS, DECLARED):
+            asked, covered, naive = pooled(own, kind)
+            if asked:
+                shares = [shown(covered, asked), f"{100 * naive / asked:.1f}"]
+                name = "all" if kind == DECLARED else kind
+                row = [named(method), name, f"{asked:,}", *shares, f"{width(own, kind):.2f}"]
+                lines.append(row)
+    head = ["method", "question, declared", "intervals", "cover, %", "rows taken for real, %"]
+    return markdown([*head, "width over direct"], lines)
+
+
 def texts() -> dict[str, str]:
     """Return what the README says in numbers."""
     found = read(HERE / RECORDS)
-    own = {"synthesizer": "clique_tree"}
+    own = {"synthesizer": "clique_tree", "declared": 0}
     parts = {name: pooled(found, name, **own) for name in KNOWN}
     return {
         "releases": str(len(found)),
@@ -353,7 +410,8 @@ def texts() -> dict[str, str]:
         "of clique tree": str(len(chosen(found, **own))),
         "kinds": table_of(found, KINDS, "question, clique tree", **own),
         "known": table_of(found, KNOWN, "columns, clique tree", **own),
-        "methods": methods_table(found),
+        "methods": methods_table(chosen(found, declared=0)),
+        "declared": declared_table(found),
         "alone": f"{100 * parts[ALONE][1] / parts[ALONE][0]:.1f}",
         "measured": f"{100 * parts[MEASURED][1] / parts[MEASURED][0]:.1f}",
         "unmeasured": f"{100 * parts[UNMEASURED][1] / parts[UNMEASURED][0]:.1f}",
@@ -367,7 +425,7 @@ def texts() -> dict[str, str]:
 
 def draw() -> Figure:
     """Return how many intervals of each kind hold the population's value, and of rows so taken."""
-    found = [r for r in read(HERE / RECORDS) if r["synthesizer"] == "clique_tree"]
+    found = chosen(read(HERE / RECORDS), synthesizer="clique_tree", declared=0)
     kinds = [kind for kind in KINDS if pooled(found, kind)[0]]
     figure = new_figure(FULL_WIDTH, 3.6)
     axes = figure.subplots()
