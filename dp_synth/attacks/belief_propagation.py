@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.special import logsumexp
 
 from dp_synth.attacks.article_29 import Secret, secret_of
@@ -172,28 +173,17 @@ class BeliefPropagation:
 def dependence_tree(values: Integers, sizes: Sequence[int]) -> list[Edge]:
     """Return the pairs of columns of the tree that has the largest mutual information.
 
-    ``values`` has shape (records, columns); columns of many values stay alone (Chow & Liu 1968).
+    ``values`` has shape (records, columns); columns of many values stay alone, as do those that
+    tell nothing of any other (Chow & Liu 1968).
     """
+    from sklearn.metrics import mutual_info_score
+
     columns = [place for place, size in enumerate(sizes) if size <= MOST_VALUES]
-    weights = {
-        (a, b): _mutual_information(values[:, a] * sizes[b] + values[:, b], sizes[a], sizes[b])
-        for a, b in combinations(columns, 2)
-    }
-    part = {column: column for column in columns}
-    tree: list[Edge] = []
-    for a, b in sorted(weights, key=lambda pair: -weights[pair]):
-        if part[a] != part[b]:
-            tree.append((a, b))
-            joined = part[b]
-            part.update({c: part[a] for c, own in part.items() if own == joined})
-    return tree
-
-
-def _mutual_information(keys: Integers, rows: int, columns: int) -> float:
-    joint = np.bincount(keys, minlength=rows * columns).reshape(rows, columns) / max(len(keys), 1)
-    apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
-    there = joint > 0
-    return float((joint[there] * np.log(joint[there] / apart[there])).sum())
+    costs = np.zeros((len(sizes), len(sizes)))
+    for a, b in combinations(columns, 2):
+        costs[a, b] = -max(mutual_info_score(values[:, a], values[:, b]), 0.0)
+    tree = minimum_spanning_tree(costs).tocoo()
+    return sorted(zip(tree.row.tolist(), tree.col.tolist(), strict=True))
 
 
 def log_ratios(pairs: Integers, sizes: tuple[int, int], settings: BeliefPropagation) -> Floats:

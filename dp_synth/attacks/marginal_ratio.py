@@ -30,7 +30,8 @@ DIRECTED = ("privbayes",)
 """Those that measure an attribute, the first of a clique, given the others."""
 
 
-_Fit = tuple[Synthesizer, PrivacyBudget, Schema, int]  # as the attacker knows it
+Fit = tuple[Synthesizer, PrivacyBudget, Schema, int]
+"""A fit as the attacker knows it, to rehearse, and how many records were fitted."""
 
 REMEMBERED = 64  # rehearsals: as many fits as the seeds of a benchmark have in common
 
@@ -190,7 +191,7 @@ class Same:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _rehearsed(fit: _Fit, reference: Same, runs: int, seed: int) -> Mapping[Clique, float]:
+def _rehearsed(fit: Fit, reference: Same, runs: int, seed: int) -> Mapping[Clique, float]:
     synthesizer, budget, schema, records = fit
     known, found = len(reference.frame), Counter[Clique]()
     for stream in np.random.SeedSequence(seed).spawn(runs):

@@ -10,14 +10,12 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from dp_synth.accounting import PrivacyBudget
 from dp_synth.attacks.base import Attack
-from dp_synth.attacks.marginal_ratio import DIRECTED, Same
+from dp_synth.attacks.marginal_ratio import DIRECTED, Fit, Same
 from dp_synth.attacks.transcript_ratio import Compared, Table, tables_of
 from dp_synth.attacks.view import AttackerView
 from dp_synth.metrics.fidelity import cells_of
 from dp_synth.schema import DiscreteColumn, Schema
-from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.types import Codes, Floats
 
 MEASURING = ("independent", "mst", "published_mst", "clique_tree", "aim", "privbayes", "mwem")
@@ -30,8 +28,6 @@ MOST_ADAPTIVE = 2  # rehearsals of them
 
 CELLS = 50  # of a column whose cells a fit chooses
 REMEMBERED = 8  # rehearsals on the rows of a view: members and non-members share them
-
-_Rehearsal = tuple[Synthesizer, PrivacyBudget, Schema, int]  # and how many records were fitted
 
 
 @dataclass(frozen=True)
@@ -132,7 +128,7 @@ def _quantile_groups(codes: Codes, size: int) -> Codes:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _rehearsed(fit: _Rehearsal, rows: Same, runs: int, seed: int) -> tuple[Sequence[Table], ...]:
+def _rehearsed(fit: Fit, rows: Same, runs: int, seed: int) -> tuple[Sequence[Table], ...]:
     """Return the tables of each rehearsal, with the counts of all rows among fitted records."""
     synthesizer, budget, schema, records = fit
     codes, found = schema.encode(rows.frame), []

@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 import pandas as pd
 
-from dp_synth.accounting import Accountant, PrivacyBudget
+from dp_synth.accounting import Accountant
 from dp_synth.attacks.base import Attack
 from dp_synth.attacks.density import DensityRatio, GenLRA, KernelDensityRatio
 from dp_synth.attacks.distance import (
@@ -19,21 +19,17 @@ from dp_synth.attacks.distance import (
     NearestRecords,
     RecordsWithinRadius,
 )
-from dp_synth.attacks.marginal_ratio import MarginalRatio, Same
+from dp_synth.attacks.marginal_ratio import Fit, MarginalRatio, Same
 from dp_synth.attacks.rows_ratio import MEASURING, RowsRatio
 from dp_synth.attacks.view import AttackerView
 from dp_synth.metrics.models import short_seed
 from dp_synth.progress import part_of_work
-from dp_synth.schema import Schema
-from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.types import Flags, Floats
 
 REMEMBERED = 8  # trained ensembles: members and non-members are scored by the same one
 MOST_SHADOWS = 1000  # records of a shadow table, and as many that are left out of it
 WEIGHT_OF_A_FEATURE = 0.1  # C of the logistic regression: features go together
 LARGEST_FEATURE = 5.0  # standard deviations of the shadows, beyond which a score says no more
-
-_Known = tuple[Synthesizer, PrivacyBudget, Schema, int]  # and how many records were fitted
 
 
 @dataclass(frozen=True)
@@ -159,7 +155,7 @@ def _halves(reference: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFr
 
 @lru_cache(maxsize=REMEMBERED)
 def _trained(
-    known: _Known, reference: Same, attacks: tuple[Attack, ...], runs: int, seed: int
+    known: Fit, reference: Same, attacks: tuple[Attack, ...], runs: int, seed: int
 ) -> _Ensemble:
     """Return the ensemble that shadow fits have trained."""
     synthesizer, budget, schema, records = known

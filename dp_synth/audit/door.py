@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import Event, Gaussian, Reservation, Round, Selection
 from dp_synth.accounting.events import MOST_COUNTED, NoisyVote, SampledGaussian
+from dp_synth.accounting.ledger import Entry
 from dp_synth.audit.neighbour_counts import Change, NeighbourTables
 from dp_synth.audit.shifts import Paid, charged_noise
 from dp_synth.counting import CachedCounts, Counts
@@ -36,8 +37,8 @@ from dp_synth.types import Clique, Codes, Floats
 
 MECHANISMS = "dp_synth.mechanisms"
 ROUNDING = 1e-9  # relative, by which a shift or a noise may be off
-"""Files whose lines are never what read a sealed table: they pass on what others ask."""
 _WITHIN = (private.__file__, __file__, str(Path(simulation.__file__).parent.parent / "counting"))
+"""Files whose lines are never what read a sealed table: they pass on what others ask."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,21 @@ class Heard:
 
 
 @dataclass(eq=False)
+class _Due:
+    """A charge that may still pay for answers: its place in the ledger, and events left of it."""
+
+    entry: Entry
+    place: int
+    left: int
+
+
+@dataclass(eq=False)
 class Door:
     """The door of one run: ``frozen`` answers are handed out again, without any it records.
 
     ``noise`` gives the bits of all noise, ``read`` is what mechanisms read, some of them by code of
-    their own where ``own_mechanisms``. ``begin`` is told the
-    counts of the one table, and returns its neighbours, None where none is compared; ``hear`` is
-    told each answer.
+    their own where ``own_mechanisms``. ``begin`` is told the counts of the one table, and returns
+    its neighbours, None where none is compared; ``hear`` is told each answer.
     """
 
     noise: np.random.Generator
@@ -91,9 +100,7 @@ class Door:
 
     def __post_init__(self) -> None:
         self._generators: dict[int, np.random.Generator] = {}
-        self._due: list[
-            list[Any]
-        ] = []  # entry, its place in the ledger, how often it may still pay
+        self._due: list[_Due] = []
         self._charges = 0
 
     def watch(self, counts: Counts, payer: Reservation) -> tuple[Counts, Auditor]:
@@ -138,23 +145,23 @@ class Door:
         entries = self.payer.accountant.ledger.entries
         for place in range(self._charges, len(entries)):
             if entries[place].kind == "charge":
-                self._due.append([entries[place], place, entries[place].count])
+                self._due.append(_Due(entries[place], place, entries[place].count))
         self._charges = len(entries)
 
     def paid_for(self, law: Law) -> Paid | None:
         """Return what was charged before this answer was read; None, with a fault, for nothing."""
-        for line in self._due:
-            entry, place, left = line
-            if entry.part != law.part or not _is_for(entry.event, law):
+        for due in self._due:
+            event = due.entry.event
+            if due.entry.part != law.part or not _is_for(event, law):
                 continue
-            taken = 1 if isinstance(entry.event, SampledGaussian) else left
-            line[2] -= taken
-            self._due = [one for one in self._due if one[2]]
+            taken = 1 if isinstance(event, SampledGaussian) else due.left
+            due.left -= taken
+            self._due = [one for one in self._due if one.left]
             if taken not in _events_in(law):
                 said = f"{taken} events pay for an answer of {_events_in(law)[0]}"
                 self.fault("uncharged", f"part {law.part!r} ({law.why}): {said}")
                 return None
-            return Paid(entry.event, taken, place)
+            return Paid(event, taken, due.place)
         self.fault(
             "uncharged",
             f"part {law.part!r} ({law.why}): an answer is read before a charge pays for it, or "

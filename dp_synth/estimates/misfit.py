@@ -123,7 +123,9 @@ class Misfit:
         """Return what may be left out of statistics whose influence functions have these parts."""
         columns, variances = parts.columns, np.zeros(parts.rest.shape[1])
         said, unknown, inertias = list[str](), list[str](), list[float]()
-        if blank := [name for name in columns if self.columns and name not in self.columns]:
+        if blank := [
+            name for name in columns if self.columns is not None and name not in self.columns
+        ]:
             said.append(
                 f"{', '.join(blank)} had no counts of {'its' if len(blank) == 1 else 'their'} own"
             )

@@ -263,16 +263,28 @@ def as_many_as_fit(
 def _completions(domain: Domain, graph: Graph) -> Iterator[list[int]]:
     """Yield the maximal cliques of three completions, of one where nothing is to be filled."""
     everything = (1 << len(domain)) - 1
-    costs = _JoinedCells(domain, graph) if len(domain) > MANY_ATTRIBUTES else joined_cells
-    cliques, filled = eliminate(domain, graph, everything, costs)
+    if len(domain) > MANY_ATTRIBUTES:
+        cells = _JoinedCells(domain, graph)
+        cliques, filled = eliminate(domain, graph, everything, cells, joined=cells.join)
+    else:
+        cliques, filled = eliminate(domain, graph, everything, joined_cells)
     yield cliques
     if filled:
         for cost in (_clique_cells, _joined_pairs):
             yield eliminate(domain, graph, everything, cost)[0]
 
 
-def eliminate(domain: Domain, graph: Graph, left: int, cost: Cost) -> tuple[list[int], bool]:
-    """Return the maximal cliques that elimination leaves, and whether it joined any pair."""
+def eliminate(
+    domain: Domain,
+    graph: Graph,
+    left: int,
+    cost: Cost,
+    joined: Callable[[int], object] = lambda _: None,
+) -> tuple[list[int], bool]:
+    """Return the maximal cliques that elimination leaves, and whether it joined any pair.
+
+    ``joined`` is told attributes that are joined on the way.
+    """
     graph = graph.copy()
     cliques: list[int] = []
     costs: dict[int, tuple[int, int]] = {}
@@ -286,8 +298,7 @@ def eliminate(domain: Domain, graph: Graph, left: int, cost: Cost) -> tuple[list
             axis, filled = min(axes_of(left), key=costs.__getitem__), True
             touched = union_of(graph[near] for near in axes_of(graph[axis]))
             join(graph, graph[axis])
-            if isinstance(cost, _JoinedCells):
-                cost.join(graph[axis])
+            joined(graph[axis])
         else:
             touched = graph[axis]
         cliques.append(graph[axis] | 1 << axis)

@@ -127,7 +127,8 @@ def select_pairs(
     values = _favoured(scores.values, table.wanted)
     pairs = choose(coarse.domain, values, budget.precision_left, spreads)
     paying = errors.paying(scores.found, pairs, budget.precision_left, scores.stddev)
-    paying = [pair for pair in pairs if pair in {*paying, *table.wanted}]
+    kept = table.wanted.union(paying)
+    paying = [pair for pair in pairs if pair in kept]
     favour = 1.0
     if scores.of_likely and paying:
         favour = errors.best_favour(scores.found, paying, budget.precision_left)

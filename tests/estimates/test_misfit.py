@@ -87,7 +87,9 @@ def test_a_distance_from_columns_becomes_the_inertia_that_independent_columns_le
     score = ScoresAnswer(
         "answers", "", (("a", "b"),), np.array([np.hypot(distance, chance)]), 0.01, {}
     )
-    found = Misfit.of(model, [score])
+    counts = {0: (1, 2), 1: (0, 2), 2: (0, 1)}
+    columns = [answer(("abc"[k],), table.sum(axis=axes)) for k, axes in counts.items()]
+    found = Misfit.of(model, [*columns, score])
     squared = (distance / RECORDS) ** 2
     # No pair was measured: deviations are as uneven as usual, any direction may have all of them.
     uneven = misfit.UNEVEN_RATIO
