@@ -83,6 +83,7 @@ class Generator:
                 found[str(question)] = (kind, question)
             elif failed == TRIES:  # the table has no such question, or no more
                 makers.remove((kind, make))
+                failed = 0
         return list(found.values())
 
     def _asked(self, make: Callable[[], Question]) -> Question | None:
