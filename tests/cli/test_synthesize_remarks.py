@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -70,8 +71,8 @@ def test_columns_that_do_not_fit_are_told_to_the_holder_and_to_nobody_else(
     assert printed.err.splitlines()[:3] == TOLD
     for path in files.iterdir():
         if path.suffix in (".jsonl", ".json", ".html"):
-            assert "199" not in path.read_text()
-            assert "190 of" not in path.read_text()
+            # by themselves: digests and fractions hold any three digits by chance
+            assert not re.search(r"(?<![\w.])(199|190)(?![\w.])", path.read_text())
     assert len(pd.read_csv(out)) > 0
 
 
