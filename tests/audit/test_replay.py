@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import ClassVar
@@ -24,7 +25,7 @@ from dp_synth.audit.replayer import made_table
 from dp_synth.counting import CodeCounts
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
-from dp_synth.mechanisms import dp_sgd, gaussian, measure
+from dp_synth.mechanisms import gaussian, measure
 from dp_synth.mechanisms.simulation import watched
 from dp_synth.mechanisms.table import Dependences, Distances, PrivateTable
 from dp_synth.schema import Schema
@@ -191,6 +192,7 @@ def test_choices_by_scores_that_move_further_are_found(
 
 def test_gradients_that_are_not_clipped_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
+    dp_sgd = import_module("dp_synth.mechanisms.dp_sgd")
     exact = dp_sgd.whole_sums
 
     def twice(*given):
