@@ -23,13 +23,6 @@ from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.types import Clique, Codes, Floats
 
-CHOOSERS = ("mst", "published_mst", "clique_tree", "aim", "privbayes")
-"""Synthesizers whose choices are rehearsed; others are attacked by all pairs."""
-
-DIRECTED = ("privbayes",)
-"""Those that measure an attribute, the first of a clique, given the others."""
-
-
 Fit = tuple[Synthesizer, PrivacyBudget, Schema, int]
 """A fit as the attacker knows it, to rehearse, and how many records were fitted."""
 
@@ -77,7 +70,7 @@ class MarginalRatio(Attack):
         reference = self._reference(view)
         binning = likely_cells(view.schema, reference)
         places = {column.name: axis for axis, column in enumerate(binning.attributes)}
-        directed = view.algorithm in DIRECTED
+        directed = view.is_directed
         codes = np.concatenate([binning.codes(frame) for frame in (targets, reference)])
         usual = _Usual(codes, len(targets), binning.sizes, self.smoothing)
 
@@ -170,7 +163,7 @@ def focal_points(view: AttackerView, runs: int, seed: int) -> Mapping[Clique, fl
     synthesizer, budget, reference = view.synthesizer, view.budget, view.reference
     if synthesizer is None or budget is None or reference is None:
         return {}
-    if synthesizer.name not in CHOOSERS or not len(reference):
+    if not synthesizer.chooses or not len(reference):
         return {}
     records = len(view.synthetic) if view.records is None else view.records
     fit = (synthesizer, budget, view.schema, records)

@@ -11,20 +11,15 @@ import numpy as np
 import pandas as pd
 
 from dp_synth.attacks.base import Attack
-from dp_synth.attacks.marginal_ratio import DIRECTED, Fit, Same
+from dp_synth.attacks.marginal_ratio import Fit, Same
 from dp_synth.attacks.transcript_ratio import Compared, Table, tables_of
 from dp_synth.attacks.view import AttackerView
 from dp_synth.metrics.fidelity import cells_of
 from dp_synth.schema import DiscreteColumn, Schema
+from dp_synth.synthesizers import SYNTHESIZERS
 from dp_synth.types import Codes, Floats
 
-MEASURING = ("independent", "mst", "published_mst", "clique_tree", "aim", "privbayes", "mwem")
-"""Synthesizers whose rows are drawn from a model of noisy marginals."""
-
-ADAPTIVE = ("aim", "mwem")
-"""Those whose rehearsal fits a model in every round, which takes seconds."""
-
-MOST_ADAPTIVE = 2  # rehearsals of them
+MOST_ADAPTIVE = 2  # rehearsals of methods that fit a model in every round, which takes seconds
 
 CELLS = 50  # of a column whose cells a fit chooses
 REMEMBERED = 8  # rehearsals on the rows of a view: members and non-members share them
@@ -68,10 +63,10 @@ class RowsRatio(Attack):
     def missing(self, view: AttackerView) -> str | None:
         """Return in one line what ``view`` lacks; None where the attack can be run."""
         lacking = super().missing(view)
-        if lacking is None and view.algorithm not in MEASURING:
+        if lacking is None and not is_of_marginals(view):
             return (
-                f"attack {self.name!r} needs a synthesizer that fits noisy marginals, one of "
-                f"{', '.join(MEASURING)}; got {view.algorithm!r}"
+                f"attack {self.name!r} needs a synthesizer that fits noisy marginals, as "
+                f"{', '.join(measuring())} do; got {view.algorithm!r}"
             )
         return lacking
 
@@ -86,12 +81,22 @@ class RowsRatio(Attack):
         if not (len(targets) and len(reference) and len(rows) and records):
             return scores
         fit = (view.synthesizer, view.budget, schema, records)
-        runs = min(self.runs, MOST_ADAPTIVE) if view.algorithm in ADAPTIVE else self.runs
+        runs = min(self.runs, MOST_ADAPTIVE) if view.synthesizer.adaptive else self.runs
         for tables in _rehearsed(fit, Same(rows), runs, self.seed):
             scores += compared.log_ratios(
-                tables, records, directed=view.algorithm in DIRECTED, drawn=records / len(rows)
+                tables, records, directed=view.is_directed, drawn=records / len(rows)
             )
         return scores / runs
+
+
+def is_of_marginals(view: AttackerView) -> bool:
+    """Tell whether the view's synthesizer draws its rows from a model of noisy marginals."""
+    return view.synthesizer is not None and bool(view.synthesizer.measures)
+
+
+def measuring() -> list[str]:
+    """Return the names of the package's synthesizers that do."""
+    return [name for name, one in SYNTHESIZERS.items() if one.measures]
 
 
 def as_released(schema: Schema, rows: pd.DataFrame) -> Schema:

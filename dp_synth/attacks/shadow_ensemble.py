@@ -20,7 +20,7 @@ from dp_synth.attacks.distance import (
     RecordsWithinRadius,
 )
 from dp_synth.attacks.marginal_ratio import Fit, MarginalRatio, Same
-from dp_synth.attacks.rows_ratio import MEASURING, RowsRatio
+from dp_synth.attacks.rows_ratio import RowsRatio, is_of_marginals, measuring
 from dp_synth.attacks.view import AttackerView
 from dp_synth.metrics.models import short_seed
 from dp_synth.progress import part_of_work
@@ -68,10 +68,10 @@ class ShadowEnsemble(Attack):
     def missing(self, view: AttackerView) -> str | None:
         """Return in one line what ``view`` lacks; None where the attack can be run."""
         lacking = super().missing(view)
-        if lacking is None and view.algorithm not in MEASURING and not self.every_method:
+        if lacking is None and not (is_of_marginals(view) or self.every_method):
             return (
                 f"attack {self.name!r} needs a synthesizer that is quickly fitted {self.runs} "
-                f"times, one of {', '.join(MEASURING)}; got {view.algorithm!r} "
+                f"times, as {', '.join(measuring())} are; got {view.algorithm!r} "
                 "(every_method=True fits it all the same)"
             )
         return lacking

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dp_synth.attacks.base import Attack
 from dp_synth.attacks.density import expected_counts, log_odds
-from dp_synth.attacks.marginal_ratio import DIRECTED
+from dp_synth.attacks.joint_ratio import MOST_CELLS, NormalCounts, places
 from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
@@ -22,6 +22,8 @@ from dp_synth.transcript import Answer, MarginalAnswer
 from dp_synth.types import Clique, Codes, Floats
 
 BEFORE = ("bins", "categories")  # parts whose answers are not over the codes of the schema
+
+SHRUNK = 0.1  # of what a reference of some thousands shows of any two cells
 
 WITHOUT_MARGINALS = "the transcript holds no noisy marginal, so there is nothing to compare"
 
@@ -60,9 +62,12 @@ class TranscriptRatio(Attack):
     """Score by the likelihood ratio of a release's noisy marginals, with and without the record.
 
     An attacker who holds the release needs no synthetic row: each measured count is compared
-    with what the reference lets expect, under the noise that the transcript states
-    (``frequencies.log_odds``). What a table of several columns says is taken given what its own
-    columns say, as in ``MarginalRatio``, so that no column counts twice.
+    with what the reference lets expect, under the noise that the transcript states. Two ratios
+    are taken, and the score is their mean. One goes cell by cell (``density.log_odds``): what a
+    table of several columns says is taken given what its own columns say, as in
+    ``MarginalRatio``, so that no column counts twice. The other is that of all counts at once
+    (``joint_ratio``), which knows what tables say together, as far as the reference shows it, and
+    is left out beyond 4,000 cells.
     """
 
     smoothing: float = 0.5
@@ -87,7 +92,7 @@ class TranscriptRatio(Attack):
         records = count_records(transcript) if view.records is None else float(view.records)
         tables = tables_of(transcript, view.schema)
         compared = Compared.of(targets, self._reference(view), view.schema, self.smoothing)
-        return compared.log_ratios(tables, records, directed=view.algorithm in DIRECTED)
+        return compared.log_ratios(tables, records, directed=view.is_directed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +132,27 @@ class Compared:
             counts = table.values.ravel()[cells]
             variance = unsure + table.variance + drawn * expected
             scores += weight * log_odds(counts, expected, variance)
-        return scores
+        if sum(table.values.size for table in tables) > MOST_CELLS:
+            return scores
+        return (scores + self._joint(tables, records, drawn)) / 2
+
+    def _joint(self, tables: Sequence[Table], records: float, drawn: float) -> Floats:
+        """Return the log likelihood ratios of all tables at once."""
+        sizes = [table.values.size for table in tables]
+        targets, known = (
+            places([table.cells(of, self.schema) for table in tables], sizes)
+            for of in (self.targets, self.reference)
+        )
+        law = NormalCounts(
+            known,
+            np.repeat([table.variance for table in tables], sizes),
+            records,
+            spread=1 + records / len(known) + drawn,
+            shrunk=SHRUNK,
+            smoothing=self.smoothing,
+        )
+        counts = np.concatenate([table.values.ravel() for table in tables])
+        return law.log_ratios(targets, counts)[0]
 
 
 def has_marginals(transcript: Sequence[Answer]) -> bool:

@@ -9,6 +9,7 @@ import pandas as pd
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
+from dp_synth.synthesizers import SYNTHESIZERS
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.transcript import Answer
 
@@ -43,6 +44,12 @@ class AttackerView:
             "" if self.records is None else f"{self.records:,} were fitted",
         ]
         return f"<AttackerView: {'; '.join([rows, *filter(None, known)])}>"
+
+    @property
+    def is_directed(self) -> bool:
+        """Whether the synthesizer measures the first attribute of a clique given the others."""
+        method = self.synthesizer or SYNTHESIZERS.get(self.algorithm or "")
+        return method is not None and method.measures == "conditionals"
 
     def __post_init__(self) -> None:
         if self.synthesizer is not None:

@@ -339,7 +339,8 @@ def run_leakage(cell: Cell) -> Outcome:
 
     The attacker has the reference part and knows the synthesizer and its budget; to an attack
     that needs a transcript the release is given too. An attack gives no value where a cell has
-    not what it needs: a baseline has no transcript, and a network's holds no marginal.
+    not what it needs: a baseline has no transcript and no method to rehearse, and a network's
+    transcript holds no marginal.
     ``auc:<attack>`` and ``tpr_at_fpr_0.01:<attack>`` and so on are over all targets,
     ``auc:<attack>:isolated`` over the isolated ones; ``auc_ceiling`` is the largest AUC that the
     ledger permits. ``tv2`` (against the members) and ``auc:gradient_boosting`` (on hold-out rows
@@ -367,11 +368,14 @@ def run_leakage(cell: Cell) -> Outcome:
 def _view(attack: str, cell: Cell, rows: Rows) -> AttackerView | None:
     """Return what an attacker sees of a cell's rows, None where the attack needs more."""
     data, fit = dataset(cell.dataset), rows.fit
-    view = AttackerView(rows.frame, data.schema, data.reference)
-    if not attack_named(attack).needs_transcript:
+    view, asked = AttackerView(rows.frame, data.schema, data.reference), attack_named(attack)
+    if not asked.needs_transcript:
         if fit is None:
-            return replace(view, algorithm=cell.synthesizer)
-        return replace(view, synthesizer=fit.recipe, budget=fit.budget)
+            view = replace(view, algorithm=cell.synthesizer)
+        else:
+            view = replace(view, synthesizer=fit.recipe, budget=fit.budget)
+        unfit = asked.needs_synthesizer and asked.missing(view) is not None
+        return None if unfit else view
     if fit is None or not has_marginals(fit.release.transcript):
         return None
     known, told = fit.release.schema, fit.release.transcript

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dp_synth.errors import InputError
 from dp_synth.figures.curves import (
-    ATTACK,
+    ATTACKS,
     UTILITY_PANELS,
     attacks_of,
     ended,
@@ -75,8 +75,9 @@ def not_shown(records: pd.DataFrame) -> list[str]:
     attacks = attacks_of(leakage)
     if leakage and not attacks:
         found.append(f"no figure shows {_listed(leakage)} of leakage without an attack's values")
-    elif attacks and ATTACK not in attacks:
-        found.append(f"no trade-off is drawn of {_listed(attacks)}: it takes the attack {ATTACK}")
+    elif attacks and not set(ATTACKS).intersection(attacks):
+        takes_one = " or ".join(ATTACKS)
+        found.append(f"no trade-off is drawn of {_listed(attacks)}: it takes the attack {takes_one}")
     return found
 
 

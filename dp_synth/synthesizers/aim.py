@@ -106,6 +106,9 @@ class AIM(Synthesizer):
     title: ClassVar[str] = "an adaptive and iterative choice of marginals"
     reference: ClassVar[str] = "McKenna, Mullins, Sheldon & Miklau 2022, arXiv:2201.12677"
     cites: ClassVar[tuple[str, ...]] = ("mckenna2022",)
+    measures: ClassVar[str] = "marginals"
+    chooses: ClassVar[bool] = True
+    adaptive: ClassVar[bool] = True
 
     degree: int = 2  # the workload: all marginals of this many attributes
     max_cells: int = 300_000  # of the model's cliques together, once all is spent

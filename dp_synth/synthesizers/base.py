@@ -66,6 +66,12 @@ class Synthesizer(ABC):
     reference: ClassVar[str] = "not known here: ask who made it"  # on cards
     cites: ClassVar[tuple[str, ...]] = ()  # keys of references.bib, or whole BibTeX entries
     resumable: ClassVar[bool] = False  # whether a fit can keep checkpoints, and go on from one
+    # What attacks know of a method: what its rows are drawn from a model of (nothing for networks;
+    # conditionals are those of the first attribute of a clique given the others), whether it
+    # chooses its cliques, and whether each choice rests on a model of the answers before.
+    measures: ClassVar[str] = ""
+    chooses: ClassVar[bool] = False
+    adaptive: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Raise InputError for a setting of the wrong kind; subclasses go on from there."""

@@ -63,6 +63,8 @@ class CliqueTree(Synthesizer):
         "no paper of its own; in the line of MST (arXiv:2108.04978) and AIM (arXiv:2201.12677)"
     )
     cites: ClassVar[tuple[str, ...]] = ("mckenna2021", "mckenna2022")
+    measures: ClassVar[str] = "marginals"
+    chooses: ClassVar[bool] = True
 
     max_cells: int = 200_000  # of the junction tree's tables together
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression

@@ -30,6 +30,7 @@ class Independent(Synthesizer):
     title: ClassVar[str] = "noisy histograms of single columns, sampled independently"
     reference: ClassVar[str] = "a baseline without a paper"
     cites: ClassVar[tuple[str, ...]] = ()
+    measures: ClassVar[str] = "marginals"
 
     def plan(self, domain: Domain) -> Plan:
         """One measurement an attribute."""

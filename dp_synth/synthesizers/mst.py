@@ -61,6 +61,8 @@ class MST(Synthesizer):
     title: ClassVar[str] = "a maximum spanning tree of noisy pairs of columns"
     reference: ClassVar[str] = "a variant of McKenna, Miklau & Sheldon 2021, arXiv:2108.04978"
     cites: ClassVar[tuple[str, ...]] = ("mckenna2021",)
+    measures: ClassVar[str] = "marginals"
+    chooses: ClassVar[bool] = True
 
     coarseness: float = 0.4  # how many records a group of merged codes holds; see Compression
     as_published: bool = False  # gone in the next version: `PublishedMST` is the paper's
@@ -128,6 +130,8 @@ class PublishedMST(Synthesizer):
     title: ClassVar[str] = "a spanning tree of pairs of columns, chosen edge by edge"
     reference: ClassVar[str] = "McKenna, Miklau & Sheldon 2021, arXiv:2108.04978"
     cites: ClassVar[tuple[str, ...]] = ("mckenna2021",)
+    measures: ClassVar[str] = "marginals"
+    chooses: ClassVar[bool] = True
 
     def plan(self, domain: Domain) -> Plan:
         """Equal shares (Algorithm 1, line 1).

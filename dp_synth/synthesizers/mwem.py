@@ -51,6 +51,8 @@ class MWEM(Synthesizer):
         "arXiv:1901.09136"
     )
     cites: ClassVar[tuple[str, ...]] = ("hardt2012", "mckenna2019")
+    measures: ClassVar[str] = "marginals"
+    adaptive: ClassVar[bool] = True
 
     degree: int = 2  # the workload: all marginals of this many attributes
     rounds: int | None = None  # as many as there are attributes when None

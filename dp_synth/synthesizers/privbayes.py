@@ -61,6 +61,8 @@ class PrivBayes(Synthesizer):
         "Zhang, Cormode, Procopiuc, Srivastava & Xiao 2017, doi:10.1145/3134428"
     )
     cites: ClassVar[tuple[str, ...]] = ("zhang2017",)
+    measures: ClassVar[str] = "conditionals"
+    chooses: ClassVar[bool] = True
 
     degree: int = 3  # the most parents of an attribute
     theta: float = 4.0  # the least mean count of a table's cell over its mean noise

@@ -1,19 +1,30 @@
 """Rows without end say what the transcript says; the rest is rehearsed."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 from made_people import SCHEMA, people
 
-from dp_synth.accounting import Accountant, PrivacyBudget
+from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
 from dp_synth.attacks import AttackerView, RowsRatio, TranscriptRatio
 from dp_synth.attacks.rows_ratio import as_released
 from dp_synth.audit import Roc
 from dp_synth.errors import InputError
+from dp_synth.inference import estimate
+from dp_synth.mechanisms import measure
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import DPGAN, MST, MWEM, CliqueTree, Independent, PrivBayes
+from dp_synth.synthesizers import (
+    DPGAN,
+    MST,
+    MWEM,
+    CliqueTree,
+    Independent,
+    PrivBayes,
+    Synthesizer,
+)
 
 MEMBERS, OTHERS, REFERENCE = people(300, 1), people(1000, 2), people(2000, 3)
 BUDGET = PrivacyBudget(100, 1e-6)
@@ -114,6 +125,28 @@ def test_a_method_without_marginals_is_named():
     view = AttackerView(people(50, 4), SCHEMA, REFERENCE, synthesizer=DPGAN(), budget=BUDGET)
     with pytest.raises(InputError, match=r"needs a synthesizer that fits noisy marginals.*'dpgan'"):
         RowsRatio().scores(MEMBERS, view)
+
+
+@dataclass(frozen=True)
+class Pairs(Synthesizer):
+    """A method of somebody else: neighbouring columns, and nothing chosen."""
+
+    name = "pairs"
+    measures = "marginals"
+
+    def plan(self, domain):
+        return Plan({"pairs": Gaussians(len(domain) - 1)})
+
+    def _fit(self, table, plan, rng):
+        names = list(table.domain)
+        pairs = list(pairwise(names))
+        return estimate(table.domain, measure(table, pairs, plan.gaussians("pairs"), rng, why=""))
+
+
+def test_a_method_of_somebody_else_says_that_it_measures_marginals():
+    members, others = chain(300, 1), chain(2000, 2)
+    view = released(Pairs(), members, DECLARED, rows=5000)
+    assert area(RowsRatio(runs=2), view, members, others).low > 0.5
 
 
 def test_methods_that_fit_in_rounds_are_rehearsed_twice(monkeypatch):

@@ -135,15 +135,17 @@ def test_a_baseline_of_no_records_is_a_table_of_no_records(baseline):
 
 
 def test_an_attack_gives_no_value_where_a_cell_has_not_what_it_needs():
-    attacks = ["transcript_ratio", "marginal_ratio"]
+    attacks = ["transcript_ratio", "marginal_ratio", "rows_ratio"]
     leakage = {"epsilons": [1000], "members": MEMBERS, "isolated": 0, "attacks": attacks}
     grid = Grid.from_dict(GRID | {"synthesizers": ["mst"], "utility": None, "leakage": leakage})
     found = {cell.synthesizer: values(run_cell(cell)) for cell in plan(grid)}
     # A synthesizer that hides nothing is found out by who holds its marginals: 5 standard errors.
     assert found["mst"]["auc:transcript_ratio"] > 0.5 + 5 * 0.021
     assert found["mst"]["auc:marginal_ratio"] > 0.5 + 5 * 0.021
+    assert found["mst"]["auc:rows_ratio"] > 0.5 + 5 * 0.021
     assert "auc:marginal_ratio" in found["fresh_rows"]
-    assert not any("transcript_ratio" in name for name in found["fresh_rows"])
+    for name in ("transcript_ratio", "rows_ratio"):
+        assert not any(name in metric for metric in found["fresh_rows"])
 
 
 def test_the_attacker_knows_the_synthesizer_and_its_budget(cells, monkeypatch):

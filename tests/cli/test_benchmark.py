@@ -261,7 +261,8 @@ def test_a_plot_says_which_of_its_figures_are_left_out(grid, capfd):
     assert "results/small/figures/leakage.png" in spoken.out
     assert spoken.err.splitlines() == [
         "dp-synth: no figure shows tv1, tv1_holdout: that of utility takes tv2 or auc",
-        "dp-synth: no trade-off is drawn of closest_record: it takes the attack density_ratio",
+        "dp-synth: no trade-off is drawn of closest_record: it takes the attack rows_ratio or "
+        "density_ratio",
     ]
 
 

@@ -207,6 +207,23 @@ def test_two_settings_of_one_synthesizer_are_two_series_named_by_what_differs():
     assert curve(axes, "MST (b=3)")[1] == pytest.approx([0.2])
 
 
+def test_the_trade_off_takes_the_strongest_attack_that_was_run_on_a_method(records):
+    stronger = records[
+        (records["metric"] == "auc:density_ratio") & (records["synthesizer"] == "mst")
+    ]
+    stronger = stronger.assign(metric="auc:rows_ratio", value=stronger["value"] + 0.1)
+    alone = tradeoff(records)
+    both = tradeoff(pd.concat([records, stronger], ignore_index=True))
+    moved = {}
+    for before, after in zip(alone, both, strict=True):
+        xs = [panel.containers[0].lines[0].get_xdata() for panel in (before, after)]
+        moved[after.get_title()] = float(np.mean(xs[1]) - np.mean(xs[0]))
+    assert moved.pop("MST") == pytest.approx(0.1)
+    assert set(moved.values()) == {0.0}
+    words = [text.get_text() for text in both[0].get_figure().texts]
+    assert any("ratio of the rows, else density ratio" in " ".join(one.split()) for one in words)
+
+
 def test_failed_cells_are_not_drawn_and_without_records_nothing_is(records, tmp_path):
     failed = records[records["error"] != ""]
     assert len(failed) == 1
