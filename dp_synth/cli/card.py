@@ -110,6 +110,7 @@ def gate(
     from dp_synth.release import Release
     from dp_synth.report import gate as gates
     from dp_synth.report.card import DataCard
+    from dp_synth.report.life import life_file, read_life
 
     if show_policy:
         typer.echo(gates.sample_policy(), nl=False)
@@ -127,7 +128,8 @@ def gate(
         gates.add_signatures(place, [_signature(one, asked, judged, digest) for one in sign])
     signed = gates.read_signatures(place)
     signed += tuple(one for path in signatures or () for one in gates.read_signatures(path))
-    verdict = gates.judge(judged, asked, card_sha256=digest, signed=signed, release=kept)
+    life = read_life(life_file(card_file), judged)
+    verdict = gates.judge(judged, asked, card_sha256=digest, signed=signed, release=kept, life=life)
     private = bool(verdict.private)
     write_each(delivered(partial(_show, verdict), verdict.to_json(), json_out, private=private))
     if not verdict.passed:

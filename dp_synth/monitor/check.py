@@ -258,6 +258,7 @@ def _report(
         epsilon=None if ledger is None else ledger.epsilon,
         delta=None if ledger is None else ledger.budget.delta,
         statement=NOT_TO_PUBLISH if ledger is None else ledger.statement(),
+        seeded=ledger is not None and ledger.seeded,
         at=now(),
     )
 
@@ -274,5 +275,3 @@ def _drift(
     today = Counts(values, np.full(values.shape, variance), total, alike)
     interval = drift_interval(then, today, one.ordered, chance)
     return drift_of(one.clique, one.counts.size, interval, asked.tolerance)
-
-

@@ -50,7 +50,7 @@ class DriftReport:
     drift is found where there is none beyond ``tolerance`` no more often than ``alarm_rate``.
     ``null`` says what is tested. ``records_then`` and ``records_now`` are noisy. ``epsilon`` and
     ``delta`` were spent on today's records; they are None of an internal report, whose numbers are
-    exact and may not be published.
+    exact and may not be published. Of a ``seeded`` one the noise can be taken away.
     """
 
     null: str
@@ -62,6 +62,7 @@ class DriftReport:
     epsilon: float | None
     delta: float | None
     statement: str
+    seeded: bool
     at: str
     dp_synth: str = __version__
 
