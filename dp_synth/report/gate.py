@@ -429,9 +429,7 @@ def _life_checks(life: Sequence[LifeEntry], policy: Policy) -> Iterator[Check]:
             yield Check("checked", threshold, "no paid check in its life", False)
         else:
             ago = (datetime.now(UTC) - last.time).total_seconds() / DAY
-            yield Check(
-                "checked", threshold, f"on {last.at[:10]}", 0 <= ago + ALLOWED and ago <= days
-            )
+            yield Check("checked", threshold, f"on {last.at[:10]}", -ALLOWED <= ago <= days)
     if (most := policy.drift_at_most) is not None:
         high = None if last is None else last.found.get("drift_up_to")
         if not isinstance(high, float | int):

@@ -153,15 +153,17 @@ def _write(path: Path, handle: int | None, content: bytes) -> None:
 
 
 def _entries(path: Path) -> list[LifeEntry]:
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
-    adapter = TypeAdapter(LifeEntry, config=ConfigDict(extra="forbid"))
+    adapter = TypeAdapter(LifeEntry)
     found: list[LifeEntry] = []
     for number, fields in enumerate(read_json_lines(path), 1):
         try:
             found.append(adapter.validate_python(fields))
         except ValidationError as error:
             raise LifeError(f"{path}: line {number}: {first_fault(error).line()}") from None
+        if unknown := [name for name in fields if name not in asdict(found[-1])]:
+            raise LifeError(f"{path}: line {number}: {unknown[0]}: unknown key")
     return found
 
 

@@ -1,0 +1,73 @@
+"""Data Package 2.0 (datapackage.org): a descriptor of the file of rows, with its Table Schema."""
+
+from __future__ import annotations
+
+import json
+
+from dp_synth._version import __version__
+from dp_synth.report.passports.inputs import Inputs, Passport
+from dp_synth.report.passports.table_fields import table_fields
+
+PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
+RESOURCE = "https://datapackage.org/profiles/2.0/dataresource.json"
+TABLE = "https://datapackage.org/profiles/2.0/tableschema.json"
+
+WANTED = ("curators", "contact", "licence", "publication_date", "url")
+
+
+def datapackage(inputs: Inputs) -> Passport:
+    """Return the descriptor, a JSON text; InputError without a file of rows."""
+    person, part = inputs.person, inputs.part
+    rows, dialect = inputs.rows_file("datapackage"), inputs.schema.dialect
+    schema = {"$schema": TABLE, "fields": table_fields(inputs.schema), "missingValues": []}
+    resource: dict[str, object] = {
+        "$schema": RESOURCE,
+        "name": f"{inputs.slug}-rows",
+        "path": rows.name,
+        "type": "table",
+        "format": "parquet" if rows.is_parquet else "csv",
+        "mediatype": rows.media_type,
+        "bytes": rows.size,
+        "hash": f"sha256:{rows.sha256}",
+        "schema": schema,
+    }
+    if not rows.is_parquet:
+        resource["encoding"] = (dialect.encoding if dialect else None) or "utf-8"
+        resource["dialect"] = {
+            "delimiter": dialect.delimiter if dialect else ",",
+            "header": dialect is None or dialect.has_header,
+        }
+    found: dict[str, object] = {
+        "$schema": PROFILE,
+        "name": inputs.slug,
+        "title": part.title,
+        "description": inputs.description,
+        "version": "1.0.0",
+        "resources": [resource],
+        "dp_synth": {
+            "version": __version__,
+            "statement": inputs.guarantee,
+            "epsilon": part.promise.epsilon,
+            "delta": part.promise.delta,
+            "adjacency": part.promise.adjacency,
+            "unit": part.promise.unit,
+            "method": part.method.name,
+            "limits": list(inputs.limits),
+        },
+    }
+    if person.url is not None:
+        found["homepage"] = person.url
+    if person.publication_date is not None:
+        found["created"] = f"{person.publication_date.isoformat()}T00:00:00Z"
+    if person.licence is not None:
+        found["licenses"] = [{"title": person.licence, "path": person.licence_url}]
+    if person.curators is not None:
+        found["contributors"] = [
+            {"title": name, "roles": ["publisher"]} for name in person.curators
+        ]
+    if person.contact is not None:
+        found["contact"] = person.contact
+    if part.source is not None:
+        found["sources"] = [{"title": part.source.citation}]
+    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return Passport(text, inputs.absent(*WANTED))
