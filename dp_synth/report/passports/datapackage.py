@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from dp_synth._version import __version__
+from dp_synth.errors import InputError
 from dp_synth.report.passports.inputs import Inputs, Passport
 from dp_synth.report.passports.table_fields import table_fields
 
@@ -16,27 +17,28 @@ WANTED = ("curators", "contact", "licence", "publication_date", "url")
 
 
 def datapackage(inputs: Inputs) -> Passport:
-    """Return the descriptor, a JSON text; InputError without a file of rows."""
+    """Return the descriptor, a JSON text; InputError without a CSV file of rows."""
     person, part = inputs.person, inputs.part
     rows, dialect = inputs.rows_file("datapackage"), inputs.schema.dialect
+    if rows.is_parquet:  # whose absent cells the standard's constraints do not know
+        raise InputError("datapackage describes a .csv file of rows; give one by --synthetic")
     schema = {"$schema": TABLE, "fields": table_fields(inputs.schema), "missingValues": []}
-    resource: dict[str, object] = {
+    resource = {
         "$schema": RESOURCE,
         "name": f"{inputs.slug}-rows",
         "path": rows.name,
         "type": "table",
-        "format": "parquet" if rows.is_parquet else "csv",
+        "format": "csv",
         "mediatype": rows.media_type,
         "bytes": rows.size,
         "hash": f"sha256:{rows.sha256}",
-        "schema": schema,
-    }
-    if not rows.is_parquet:
-        resource["encoding"] = (dialect.encoding if dialect else None) or "utf-8"
-        resource["dialect"] = {
+        "encoding": (dialect.encoding if dialect else None) or "utf-8",
+        "dialect": {
             "delimiter": dialect.delimiter if dialect else ",",
             "header": dialect is None or dialect.has_header,
-        }
+        },
+        "schema": schema,
+    }
     found: dict[str, object] = {
         "$schema": PROFILE,
         "name": inputs.slug,

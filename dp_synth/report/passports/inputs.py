@@ -55,7 +55,7 @@ class RowsFile:
     @property
     def media_type(self) -> str:
         """The file's media type."""
-        return "application/vnd.apache.parquet" if self.is_parquet else "text/csv"
+        return "application/x-parquet" if self.is_parquet else "text/csv"
 
 
 @dataclass(frozen=True, eq=False)

@@ -164,10 +164,11 @@ def _model(inputs: Inputs) -> Mapping[str, object]:
 
 def _accounting(inputs: Inputs) -> Mapping[str, object]:
     part = inputs.part
+    engine = ENGINES.get(part.promise.engine, part.promise.engine)
     return {
         "post_processing": "The model is inferred from the noisy answers alone, and records are "
         "drawn from it; impossible cells of public rules are set to zero. Neither costs anything.",
-        "composition": f"Certified by {ENGINES.get(part.promise.engine, part.promise.engine)}, over all that was reserved.\n"
+        "composition": f"Certified by {engine}, over all that was reserved.\n"
         + "".join(f"- {step}\n" for step in _steps(inputs)),
     }
 
