@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dp_synth._version import __version__
 from dp_synth.report.passports.inputs import NOT_STATED, Inputs, Passport
 from dp_synth.report.passports.person import Person
-from dp_synth.schema import DiscreteColumn, IdColumn, NumericColumn
+from dp_synth.schema import DiscreteColumn, NumericColumn
 from dp_synth.schema.kinds import is_logical
 from dp_synth.schema.numeric import DatetimeColumn
 
@@ -145,7 +145,6 @@ def _words(column: DiscreteColumn | NumericColumn | DatetimeColumn) -> str:
 def _responsible(inputs: Inputs) -> dict[str, object]:
     """Return what the data are made from, how, and with which limits."""
     part, source = inputs.part, inputs.part.source
-    identifiers = [c.name for c in inputs.schema.columns if isinstance(c, IdColumn)]
     origin: dict[str, object] = {
         "@type": "prov:Entity",
         "prov:label": source.citation if source else f"the private table {part.title}",
@@ -156,10 +155,7 @@ def _responsible(inputs: Inputs) -> dict[str, object]:
         "rai:dataCollectionType": ["Synthetic"],
         "rai:dataManipulationProtocol": f"{inputs.method}: {part.method.reference}",
         "rai:dataLimitations": list(inputs.limits),
-        "rai:personalSensitiveInformation": [
-            inputs.guarantee,
-            *(f"left out: {name}, an identifier" for name in identifiers),
-        ],
+        "rai:personalSensitiveInformation": [inputs.guarantee],
         "rai:dataReleaseMaintenancePlan": "The data card keeps what happened after the release.",
         "prov:wasDerivedFrom": origin,
         "prov:wasGeneratedBy": {

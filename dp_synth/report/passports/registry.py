@@ -16,7 +16,6 @@ from dp_synth.accounting.filters import cost
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.report.guarantee import ENGINES
 from dp_synth.report.passports.inputs import NOT_STATED, Inputs, Passport
-from dp_synth.schema import IdColumn
 
 PEOPLES = (
     *("deployment.basic.name", "deployment.basic.data_curators", "deployment.basic.description"),
@@ -94,12 +93,10 @@ def _variant(inputs: Inputs) -> Mapping[str, object]:
     pure = part.promise.delta == 0
     columns = [c for c in part.public_inputs.columns if c.cells is not None]
     listed = "\n".join(f"- {c.name}: {c.type}, {c.cells:,} cells {c.cells_from}" for c in columns)
-    identifiers = [c.name for c in inputs.schema.columns if isinstance(c, IdColumn)]
     public = [
         "- the names, types, categories and bounds of all columns (bounds come from: "
         f"{part.public_inputs.bounds_from or 'not said'})",
         *(f"- the rule: {rule}" for rule in part.public_inputs.constraints),
-        *(f"- column {name} is left out: an identifier" for name in identifiers),
     ]
     if inputs.release.ledger.budget.records_are_public:
         public.append("- the number of records")
