@@ -103,18 +103,21 @@ def _citation(inputs: Inputs) -> str:
 
 def _fields(inputs: Inputs) -> Iterator[dict[str, object]]:
     """Yield a field for each column; of whole kinds those whose cells always are of that kind."""
+    parquet = inputs.rows is not None and inputs.rows.is_parquet
     for column in inputs.schema.synthesized():
         yield {
             "@type": "cr:Field",
             "@id": f"{ROWS}/{column.name}",
             "name": column.name,
             "description": _words(column),
-            "dataType": _kind(column),
+            "dataType": _kind(column, parquet=parquet),
             "source": {"fileObject": {"@id": FILE}, "extract": {"column": column.name}},
         }
 
 
-def _kind(column: DiscreteColumn | NumericColumn | DatetimeColumn) -> str:
+def _kind(column: DiscreteColumn | NumericColumn | DatetimeColumn, *, parquet: bool) -> str:
+    if parquet and isinstance(column, DatetimeColumn):  # moments there, whatever their text is
+        return "sc:DateTime"
     if any(column.missing):  # marks that are words stand among the values
         return "sc:Text"
     if isinstance(column, DiscreteColumn):
