@@ -25,38 +25,44 @@ EXIT_REFUSED = 4
 NOT_STATED = "not stated"
 
 
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the card goes (.json), with its page beside; with --as where that goes, "
+        "default: standard output."
+    ),
+]
+AsFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        help="Instead write it as croissant, registry, datapackage, sdv, sdv-v1, huggingface.",
+    ),
+]
+PersonFile = Annotated[
+    Path | None, typer.Option(help="With --as: what only a person can say (YAML).")
+]
+SourceText = Annotated[
+    str | None, typer.Option(help="Whom to cite for the table, or a dataset's name.")
+]
+Intended = Annotated[list[str] | None, typer.Option(help="A use it is meant for; may be repeated.")]
+NotIntended = Annotated[
+    list[str] | None, typer.Option(help="A use it is not meant for; may be repeated.")
+]
+
+
 @takes_dialect
 def card(
     release: Annotated[Path, typer.Argument(help="A release that `synthesize` kept (.npz).")],
     dialect: Dialect,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where the card goes (.json), with its page beside; with --as where that goes, "
-            "default: standard output."
-        ),
-    ] = None,
-    passport: Annotated[
-        str | None,
-        typer.Option(
-            "--as",
-            help="Instead write it as croissant, registry, datapackage, sdv, sdv-v1, huggingface.",
-        ),
-    ] = None,
-    person: Annotated[
-        Path | None, typer.Option(help="With --as: what only a person can say (YAML).")
-    ] = None,
+    out: Out = None,
+    passport: AsFormat = None,
+    person: PersonFile = None,
     title: Annotated[str | None, typer.Option(help="Default: the schema's name.")] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Whom to cite for the table, or a dataset's name.")
-    ] = None,
+    source: SourceText = None,
     licence: Annotated[str | None, typer.Option(help="The licence of the table.")] = None,
-    intended: Annotated[
-        list[str] | None, typer.Option(help="A use it is meant for; may be repeated.")
-    ] = None,
-    not_intended: Annotated[
-        list[str] | None, typer.Option(help="A use it is not meant for; may be repeated.")
-    ] = None,
+    intended: Intended = None,
+    not_intended: NotIntended = None,
     internal: Annotated[
         bool, typer.Option("--internal", help="Add the part that may not be published.")
     ] = False,

@@ -32,45 +32,53 @@ if TYPE_CHECKING:
 EXIT_DRIFT = 4
 
 
+ReleaseFile = Annotated[Path, typer.Argument(help="A release that `synthesize` kept (.npz).")]
+Today = Annotated[str, typer.Option(help="Today's private table: CSV or Parquet, - for stdin.")]
+Epsilon = Annotated[float | None, typer.Option(help="Privacy budget of today's records: epsilon.")]
+LedgerFile = Annotated[
+    Path | None,
+    typer.Option(help="Also write every charge here, before it is spent; a ledger of its own."),
+]
+AlarmRate = Annotated[
+    float, typer.Option(help="At most so often drift is found where there is none.")
+]
+Tolerance = Annotated[float, typer.Option(help="A drift up to this total variation is no alarm.")]
+Columns = Annotated[str | None, typer.Option(help="Only these columns: A,B; a comma in quotes.")]
+Pairs = Annotated[
+    int | None, typer.Option(help="At most so many pairs; default: as many as columns.")
+]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Makes the check repeatable, and not for release.")
+]
+Internal = Annotated[
+    bool,
+    typer.Option("--internal", help="Exact, without noise: for the holder, not to publish."),
+]
+CardFile = Annotated[
+    Path | None, typer.Option(help="Also note the check in the life of this data card.")
+]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="Also write the report here, as JSON.")
+]
+
+
 @takes_dialect
 def monitor(
-    release: Annotated[Path, typer.Argument(help="A release that `synthesize` kept (.npz).")],
-    data: Annotated[str, typer.Option(help="Today's private table: CSV or Parquet, - for stdin.")],
+    release: ReleaseFile,
+    data: Today,
     dialect: Dialect,
-    epsilon: Annotated[
-        float | None, typer.Option(help="Privacy budget of today's records: epsilon.")
-    ] = None,
+    epsilon: Epsilon = None,
     delta: Annotated[float | None, typer.Option(help="Privacy budget: delta.")] = None,
-    ledger: Annotated[
-        Path | None,
-        typer.Option(help="Also write every charge here, before it is spent; a ledger of its own."),
-    ] = None,
-    alarm_rate: Annotated[
-        float, typer.Option(help="At most so often drift is found where there is none.")
-    ] = 0.05,
-    tolerance: Annotated[
-        float, typer.Option(help="A drift up to this total variation is no alarm.")
-    ] = 0.0,
-    columns: Annotated[
-        str | None, typer.Option(help="Only these columns: A,B; a comma in quotes.")
-    ] = None,
-    pairs: Annotated[
-        int | None, typer.Option(help="At most so many pairs; default: as many as columns.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Makes the check repeatable, and not for release.")
-    ] = None,
-    internal: Annotated[
-        bool,
-        typer.Option("--internal", help="Exact, without noise: for the holder, not to publish."),
-    ] = False,
-    card: Annotated[
-        Path | None, typer.Option(help="Also note the check in the life of this data card.")
-    ] = None,
+    ledger: LedgerFile = None,
+    alarm_rate: AlarmRate = 0.05,
+    tolerance: Tolerance = 0.0,
+    columns: Columns = None,
+    pairs: Pairs = None,
+    seed: Seed = None,
+    internal: Internal = False,
+    card: CardFile = None,
     by: Annotated[str, typer.Option(help="Who checks, for the life of the card.")] = "",
-    json_out: Annotated[
-        Path | None, typer.Option("--json", help="Also write the report here, as JSON.")
-    ] = None,
+    json_out: JsonFile = None,
 ) -> None:
     """Compare today's records with those that a release is of: what has drifted, how far, how sure.
 

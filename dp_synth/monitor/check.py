@@ -15,7 +15,14 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget, SubAccountant
+from dp_synth.accounting import (
+    Accountant,
+    Gaussians,
+    Plan,
+    PrivacyBudget,
+    Randomness,
+    SubAccountant,
+)
 from dp_synth.accounting.ledger import Ledger
 from dp_synth.counting import CodeCounts, Data, PrivateRecords
 from dp_synth.errors import InputError
@@ -37,7 +44,7 @@ from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings
 from dp_synth.synthesizers.fitting import keep_rows_of_units, records_of
-from dp_synth.types import Floats
+from dp_synth.types import Codes, Floats
 
 NAME, COLUMNS, PAIRS = "monitor", "columns", "pairs"
 COLUMNS_SHARE = 2 / 3  # of the zCDP cost, where there are pairs: these are there for what is left
@@ -126,7 +133,7 @@ def monitor(
     schema = closed(release.schema)
     with ExitStack() as opened:
         records = opened.enter_context(records_of(data, schema, root.budget, drawn))
-        randomness = "os" if seed is None else "seeded"
+        randomness: Randomness = "os" if seed is None else "seeded"
         payment = account.admit_jointly(plan, randomness=randomness)[NAME]
         table = PrivateTable(records.counts, records.counts.domain, payment)
         found = _measured(table, references, noise)
@@ -214,7 +221,7 @@ def _measured(table: PrivateTable, references: References, rng: np.random.Genera
 def _alike(references: Sequence[Reference]) -> Iterator[list[Reference]]:
     """Yield runs of references that have the same groups of the attributes which they share."""
     run: list[Reference] = []
-    known: dict[str, Floats] = {}
+    known: dict[str, Codes] = {}
     for one in references:
         if any(n in known and not np.array_equal(known[n], g) for n, g in one.groups.items()):
             yield run

@@ -102,7 +102,7 @@ class DriftReport:
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return the cells of a table to show, the largest lower end first, with a heading."""
-        shown = [("columns", "drift", "low", "high", "verdict")]
+        shown: list[tuple[str, ...]] = [("columns", "drift", "low", "high", "verdict")]
         for one in sorted(self.drifts, key=lambda one: (-one.low, -one.value)):
             ends = rounded_down(one.low), rounded_up(one.high)
             name = " and ".join(one.columns)

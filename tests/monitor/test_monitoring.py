@@ -167,7 +167,8 @@ def test_a_public_number_of_records_is_taken_as_it_is():
 
 def test_records_of_units_are_used_as_the_release_used_them():
     data = people(8_000, 0).assign(who=np.repeat(np.arange(2_000), 4))
-    release = dps.MST().fit(data, SCHEMA, dps.PrivacyBudget(3.0, 1e-6, "add_remove", "who", 2))
+    budget = dps.PrivacyBudget(3.0, 1e-6, "add_remove", "who", 2)
+    release = dps.MST().fit(data, SCHEMA, budget, seed=0)
     today = people(8_000, 1).assign(who=np.repeat(np.arange(2_000), 4))
     report = monitor(release, today, monitoring_budget(release, 3.0, 1e-6), seed=0)
     assert report.records_now == pytest.approx(4_000, abs=400)

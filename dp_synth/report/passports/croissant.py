@@ -147,10 +147,10 @@ def _words(column: DiscreteColumn | NumericColumn | DatetimeColumn) -> str:
 
 def _responsible(inputs: Inputs) -> dict[str, object]:
     """Return what the data are made from, how, and with which limits."""
-    part, source = inputs.part, inputs.part.source
+    part = inputs.part
     origin: dict[str, object] = {
         "@type": "prov:Entity",
-        "prov:label": source.citation if source else f"the private table {part.title}",
+        "prov:label": f"the private table {part.title}",
     }
     found: dict[str, object] = {
         "rai:hasSyntheticData": True,

@@ -7,6 +7,7 @@ import json
 from dp_synth._version import __version__
 from dp_synth.errors import InputError
 from dp_synth.report.passports.inputs import Inputs, Passport
+from dp_synth.report.passports.person import Person
 from dp_synth.report.passports.table_fields import table_fields
 
 PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
@@ -18,12 +19,37 @@ WANTED = ("curators", "contact", "licence", "publication_date", "url")
 
 def datapackage(inputs: Inputs) -> Passport:
     """Return the descriptor, a JSON text; InputError without a CSV file of rows."""
-    person, part = inputs.person, inputs.part
+    part = inputs.part
+    found: dict[str, object] = {
+        "$schema": PROFILE,
+        "name": inputs.slug,
+        "title": part.title,
+        "description": inputs.description,
+        "version": "1.0.0",
+        "resources": [_resource(inputs)],
+        "dp_synth": {
+            "version": __version__,
+            "statement": inputs.guarantee,
+            "epsilon": part.promise.epsilon,
+            "delta": part.promise.delta,
+            "adjacency": part.promise.adjacency,
+            "unit": part.promise.unit,
+            "method": part.method.name,
+            "limits": list(inputs.limits),
+        },
+        **_of_person(inputs.person),
+    }
+    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return Passport(text, inputs.absent(*WANTED))
+
+
+def _resource(inputs: Inputs) -> dict[str, object]:
+    """Return what describes the file of rows."""
     rows, dialect = inputs.rows_file("datapackage"), inputs.schema.dialect
     if rows.is_parquet:  # whose absent cells the standard's constraints do not know
         raise InputError("datapackage describes a .csv file of rows; give one by --synthetic")
     schema = {"$schema": TABLE, "fields": table_fields(inputs.schema), "missingValues": []}
-    resource = {
+    return {
         "$schema": RESOURCE,
         "name": f"{inputs.slug}-rows",
         "path": rows.name,
@@ -39,24 +65,10 @@ def datapackage(inputs: Inputs) -> Passport:
         },
         "schema": schema,
     }
-    found: dict[str, object] = {
-        "$schema": PROFILE,
-        "name": inputs.slug,
-        "title": part.title,
-        "description": inputs.description,
-        "version": "1.0.0",
-        "resources": [resource],
-        "dp_synth": {
-            "version": __version__,
-            "statement": inputs.guarantee,
-            "epsilon": part.promise.epsilon,
-            "delta": part.promise.delta,
-            "adjacency": part.promise.adjacency,
-            "unit": part.promise.unit,
-            "method": part.method.name,
-            "limits": list(inputs.limits),
-        },
-    }
+
+
+def _of_person(person: Person) -> dict[str, object]:
+    found: dict[str, object] = {}
     if person.url is not None:
         found["homepage"] = person.url
     if person.publication_date is not None:
@@ -69,7 +81,4 @@ def datapackage(inputs: Inputs) -> Passport:
         ]
     if person.contact is not None:
         found["contact"] = person.contact
-    if part.source is not None:
-        found["sources"] = [{"title": part.source.citation}]
-    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    return Passport(text, inputs.absent(*WANTED))
+    return found
