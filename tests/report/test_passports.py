@@ -177,6 +177,7 @@ def test_registry_is_valid_and_its_technical_fields_come_from_the_ledger(
         print(f"\nregistry: {len(filled)} of {len(wanted)} technical fields filled")
     assert len(wanted) >= 20
     assert len(filled) >= 0.9 * len(wanted)
+    assert set(filled) == set(wanted)  # of methods by marginals, whose cost has a rho
     assert all(path in technical_paths(schema) for path in PEOPLES)
     if words:
         assert all(found_in(record, path) for path in PEOPLES)

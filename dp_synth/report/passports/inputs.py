@@ -17,7 +17,6 @@ from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS
 
 NOT_STATED = "not stated"
-PROGRAM = "https://github.com/dp-synth/dp-synth"
 
 
 @dataclass(frozen=True)
