@@ -31,6 +31,9 @@ from . import (
     metrics as metrics,
 )
 from . import (
+    monitor as monitor,
+)
+from . import (
     report as report,
 )
 from . import (

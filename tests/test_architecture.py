@@ -28,7 +28,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"nn"},
     {"release"},
     {"synthesizers"},
-    {"metrics"},
+    {"metrics", "monitor"},
     {"attacks"},
     {"audit"},
     {"citation"},

@@ -25,6 +25,7 @@ from dp_synth.dialect import Dialect
 from dp_synth.records import RECORD_COLUMNS
 from dp_synth.report.gate import Policy, Required, sample_policy
 from dp_synth.report.internal import InternalPart
+from dp_synth.report.passports import PASSPORTS, Person
 from dp_synth.report.publishable import Publishable
 from dp_synth.report.scope import Cliques, DeclaredAnswer, Scope
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, IdColumn, NumericColumn, Schema
@@ -98,6 +99,22 @@ def policy() -> str:
     """Return the keys of a policy file, and the sample that ships."""
     sample = f"## The sample policy\n\n```yaml\n{sample_policy()}```"
     return _sections({"The file": Policy, "Each of `signatures`": Required}) + "\n\n" + sample
+
+
+def passports() -> str:
+    """Return the formats of passports, and the keys of a person's file."""
+    rows = [
+        [
+            f"`{name}`",
+            kind.title,
+            " or ".join(f"`{suffix}`" for suffix in kind.suffixes),
+            "yes" if kind.needs_rows else "no",
+            kind.validated_by + ("" if kind.validated_in_tests else ", where it is installed"),
+        ]
+        for name, kind in PASSPORTS.items()
+    ]
+    table = markdown(["`--as`", "what it is", "file", "needs rows", "validated by"], rows)
+    return f"{table}\n\n" + _sections({"A person's file": Person})
 
 
 def records() -> str:
@@ -239,6 +256,7 @@ PARTS = {
     "grid": grid,
     "schema": schema,
     "policy": policy,
+    "passports": passports,
     "records": records,
     "ledger": ledger,
     "events": event_files,

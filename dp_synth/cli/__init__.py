@@ -18,7 +18,9 @@ from dp_synth.cli import (
     estimate,
     evaluate,
     ledger,
+    life,
     listing,
+    monitor,
     schema,
     synthesize,
 )
@@ -69,6 +71,8 @@ app.command("attack")(evaluate.attack)
 app.command("audit")(audit.audit)
 app.command("card")(card.card)
 app.command("gate")(card.gate)
+app.command("life")(life.life)
+app.command("monitor")(monitor.monitor)
 app.command("account", cls=ledger.InOrder, no_args_is_help=True)(ledger.account)
 app.command("list")(listing.listing)
 
@@ -104,7 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``dp-synth`` and return its exit code; ``arguments`` default to the command line's.
 
     0 success, 2 wrong arguments or input, 3 a budget that does not allow it, 4 an audit that
-    refutes a claim or a card that does not pass a gate, 130 interrupted.
+    refutes a claim, a card that does not pass a gate or a release that has drifted, 130
+    interrupted.
     Anything else is a defect of ours: its exception is left to end the process with a traceback.
     What comes from files and other people is shown as text, whatever signs it holds.
     """

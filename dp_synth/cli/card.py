@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dp_synth.cli.arguments import Reference, takes_dialect
-from dp_synth.cli.outputs import aligned, delivered, write_each
+from dp_synth.cli.outputs import aligned, delivered, remark, write_each, write_text
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
+from dp_synth.extensions import unknown
 from dp_synth.files import check_writable
 from dp_synth.formatting import one_line
 
@@ -24,22 +25,44 @@ EXIT_REFUSED = 4
 NOT_STATED = "not stated"
 
 
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the card goes (.json), with its page beside; with --as where that goes, "
+        "default: standard output."
+    ),
+]
+AsFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        help="Instead write it as croissant, registry, datapackage, sdv, sdv-v1, huggingface.",
+    ),
+]
+PersonFile = Annotated[
+    Path | None, typer.Option(help="With --as: what only a person can say (YAML).")
+]
+SourceText = Annotated[
+    str | None, typer.Option(help="Whom to cite for the table, or a dataset's name.")
+]
+Intended = Annotated[list[str] | None, typer.Option(help="A use it is meant for; may be repeated.")]
+NotIntended = Annotated[
+    list[str] | None, typer.Option(help="A use it is not meant for; may be repeated.")
+]
+
+
 @takes_dialect
 def card(
     release: Annotated[Path, typer.Argument(help="A release that `synthesize` kept (.npz).")],
-    out: Annotated[Path, typer.Option(help="Where the card goes (.json); its page goes beside.")],
     dialect: Dialect,
+    out: Out = None,
+    passport: AsFormat = None,
+    person: PersonFile = None,
     title: Annotated[str | None, typer.Option(help="Default: the schema's name.")] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Whom to cite for the table, or a dataset's name.")
-    ] = None,
+    source: SourceText = None,
     licence: Annotated[str | None, typer.Option(help="The licence of the table.")] = None,
-    intended: Annotated[
-        list[str] | None, typer.Option(help="A use it is meant for; may be repeated.")
-    ] = None,
-    not_intended: Annotated[
-        list[str] | None, typer.Option(help="A use it is not meant for; may be repeated.")
-    ] = None,
+    intended: Intended = None,
+    not_intended: NotIntended = None,
     internal: Annotated[
         bool, typer.Option("--internal", help="Add the part that may not be published.")
     ] = False,
@@ -49,10 +72,18 @@ def card(
     reference: Reference = None,
     seed: Annotated[int, typer.Option(help="Seed of classifiers and attacks.", min=0)] = 0,
 ) -> None:
-    """Write the data card of a release, as JSON and as a page.
+    """Write the data card of a release, as JSON and as a page, or as others ask for it (--as).
 
     Without --internal it is made from the release alone and may be published with it.
     """
+    if passport is not None:
+        _check_of_card(source, licence, intended, not_intended, internal=internal)
+        _write_passport(release, passport, out, person, synthetic, title)
+        return
+    if person is not None:
+        raise InputError("--person is for --as; give the format too")
+    if out is None:
+        raise InputError("--out must say where the card goes, a .json file")
     from dp_synth.counting.size import COMPARED, check_room
     from dp_synth.datasets import read_table
     from dp_synth.release import Release
@@ -110,6 +141,7 @@ def gate(
     from dp_synth.release import Release
     from dp_synth.report import gate as gates
     from dp_synth.report.card import DataCard
+    from dp_synth.report.life import life_file, read_life
 
     if show_policy:
         typer.echo(gates.sample_policy(), nl=False)
@@ -127,11 +159,62 @@ def gate(
         gates.add_signatures(place, [_signature(one, asked, judged, digest) for one in sign])
     signed = gates.read_signatures(place)
     signed += tuple(one for path in signatures or () for one in gates.read_signatures(path))
-    verdict = gates.judge(judged, asked, card_sha256=digest, signed=signed, release=kept)
+    life = read_life(life_file(card_file), judged)
+    verdict = gates.judge(judged, asked, card_sha256=digest, signed=signed, release=kept, life=life)
     private = bool(verdict.private)
     write_each(delivered(partial(_show, verdict), verdict.to_json(), json_out, private=private))
     if not verdict.passed:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _check_of_card(
+    source: str | None,
+    licence: str | None,
+    intended: list[str] | None,
+    not_intended: list[str] | None,
+    *,
+    internal: bool,
+) -> None:
+    """Refuse with --as what is of the card itself: a person's file says it there."""
+    given = {
+        "--internal": internal,
+        "--source": source,
+        "--licence": licence,
+        "--intended": intended,
+        "--not-intended": not_intended,
+    }
+    for name in (name for name, value in given.items() if value):
+        raise InputError(f"{name} is of the card; with --as, what people say is in --person")
+
+
+def _write_passport(
+    release: Path,
+    name: str,
+    out: Path | None,
+    person: Path | None,
+    synthetic: Path | None,
+    title: str | None,
+) -> None:
+    """Write a passport whole, or print it, and list what a person has yet to say."""
+    from dp_synth.release import Release
+    from dp_synth.report.passports import PASSPORTS, Inputs, Person, RowsFile
+
+    if name not in PASSPORTS:
+        raise InputError(f"--as: {unknown('format', name, PASSPORTS)}")
+    kind = PASSPORTS[name]
+    if out is not None and str(out) != "-" and out.suffix.lower() not in kind.suffixes:
+        raise InputError(f"{out}: a passport as {name} must end in {' or '.join(kind.suffixes)}")
+    check_writable(out, read=(release, person, synthetic))
+    said = None if person is None else Person.load(person)
+    kept = Release.load(release)
+    rows = None if synthetic is None else RowsFile.of(synthetic, kept.schema)
+    made = kind.make(Inputs.of(kept, person=said, title=title, rows=rows))
+    if out is None or str(out) == "-":
+        typer.echo(made.text, nl=False)
+    else:
+        write_text(out, made.text)
+    if made.absent:
+        remark(f"for a person to say, in --person FILE.yaml: {', '.join(made.absent)}")
 
 
 def _check_internal(internal: bool, tables: dict[str, Path | None], reference: Path | None) -> None:

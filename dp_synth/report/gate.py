@@ -1,7 +1,8 @@
 """The gate: a card against a policy, check by check, and who has signed or has yet to sign.
 
 A card that passes is no proof of anything that its numbers do not say. The gate sees to it that
-nothing a house has asked for was forgotten.
+nothing a house has asked for was forgotten. It may also ask for a recent check of whether the
+release still describes today's records, as the card's life has it (`life`).
 
 A verdict by thresholds on the release, its noisy validation among them, is a function of the
 release: post-processing. One by thresholds on exact private numbers is not, and says so.
@@ -46,6 +47,7 @@ from dp_synth.release import Release
 from dp_synth.report.card import DataCard, data_card
 from dp_synth.report.guarantee import ColumnKind
 from dp_synth.report.internal import AUC_GAP, InternalPart
+from dp_synth.report.life import LifeEntry, last_of
 from dp_synth.report.publishable import ADVANTAGE, TV2, WORST, Measured
 
 AT_MOST = "_at_most"  # ends the name of a threshold, after that of what is measured
@@ -55,6 +57,8 @@ PRIVATE = tuple(f"{name}{AT_MOST}" for name in PRIVATE_NAMES)
 
 COST = "one record can flip this verdict; it is outside epsilon"
 """What a decision by such a threshold costs."""
+
+DAY, ALLOWED = 86_400.0, 0.01  # seconds; days by which clocks may differ
 
 SIGNATURES, VERSION = "dp_synth.signatures", 1
 
@@ -103,6 +107,9 @@ class Policy(_Part):
     Thresholds whose names begin with "noisy" are of the validation that the fit paid for, so that
     the verdict is a function of the release. Those in `PRIVATE` are of exact private numbers: a
     policy that has any must accept by ``decision_is_private`` that the verdict tells of them.
+
+    ``checked_within_days`` and ``drift_at_most`` are of the last check in the card's life that was
+    paid for without a seed: how long ago it was, and the highest upper end of a drift.
     """
 
     epsilon_at_most: Least | None = None
@@ -114,6 +121,8 @@ class Policy(_Part):
     noisy_tv2_at_most: Share | None = None
     noisy_tv2_worst_at_most: Share | None = None
     noisy_advantage_at_most: Share | None = None
+    checked_within_days: Least | None = None
+    drift_at_most: Share | None = None
     decision_is_private: Literal["accepted"] | None = None
     tv2_at_most: Share | None = None
     auc_gap_at_most: Share | None = None
@@ -332,12 +341,14 @@ def judge(
     card_sha256: str = "",
     signed: Sequence[Signature] = (),
     release: Release | None = None,
+    life: Sequence[LifeEntry] = (),
 ) -> Verdict:
     """Return the verdict on a card; with its ``release`` also on whether the card tells of it.
 
     Only signatures for the card of this SHA-256 count, in the role and of the statement that the
     policy has; for a card without an internal part also those for the same one with it: whoever
-    signed that has read all that this one says.
+    signed that has read all that this one says. ``life`` is that of the card: what was retired
+    does not pass.
     """
     valid = [
         one
@@ -351,6 +362,7 @@ def judge(
             *(() if release is None else (_release_check(card, release),)),
             *_public_checks(card, policy),
             *_measured_checks(card, policy),
+            *_life_checks(life, policy),
         ),
         signings=tuple(
             Signing(required, by_role.get((required.role, required.statement)))
@@ -403,6 +415,27 @@ def _public_checks(card: DataCard, policy: Policy) -> Iterator[Check]:
         ]
         wanted = f"none of: {', '.join(policy.forbidden_columns)}"
         yield Check("columns", wanted, ", ".join(found) or "none", not found)
+
+
+def _life_checks(life: Sequence[LifeEntry], policy: Policy) -> Iterator[Check]:
+    """Yield checks of what happened after the release; what was not checked does not pass."""
+    if (retired := last_of(life, "retired")) is not None:
+        yield Check("life", "not retired", f"retired on {retired.at[:10]}", False)
+    checks = [one for one in life if one.kind == "checked" and one.found.get("seeded") is False]
+    last = checks[-1] if checks else None
+    if (days := policy.checked_within_days) is not None:
+        threshold = f"within {as_given(days)} days"
+        if last is None:
+            yield Check("checked", threshold, "no paid check in its life", False)
+        else:
+            ago = (datetime.now(UTC) - last.time).total_seconds() / DAY
+            yield Check("checked", threshold, f"on {last.at[:10]}", -ALLOWED <= ago <= days)
+    if (most := policy.drift_at_most) is not None:
+        high = None if last is None else last.found.get("drift_up_to")
+        if not isinstance(high, float | int):
+            yield Check("drift", _most(most), "no paid check in its life", False)
+        else:
+            yield Check("drift", _most(most), f"up to {rounded_up(high)}", high <= most)
 
 
 def _measured_checks(card: DataCard, policy: Policy) -> Iterator[Check]:

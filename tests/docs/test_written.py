@@ -18,6 +18,7 @@ from dp_synth.metrics import METRICS
 from dp_synth.records import RECORD_COLUMNS
 from dp_synth.report.gate import Policy
 from dp_synth.report.internal import InternalPart
+from dp_synth.report.passports import PASSPORTS, Person
 from dp_synth.report.publishable import Publishable
 from dp_synth.report.scope import Cliques, DeclaredAnswer, Scope
 from dp_synth.synthesizers import SYNTHESIZERS
@@ -47,6 +48,12 @@ def test_every_key_of_a_grid_and_a_policy_is_described() -> None:
             assert f"| `{key}` |" in text
     for key in LeakageTask.model_fields:
         assert f"| `{key}` |" in formats.grid()
+
+
+def test_every_format_of_passports_and_every_key_of_a_persons_file_is_described() -> None:
+    text = formats.passports()
+    assert all(f"| `{name}` |" in text for name in (*PASSPORTS, *Person.model_fields))
+    assert all(kind.validated_by in text for kind in PASSPORTS.values())
 
 
 def test_every_field_of_a_card_is_listed() -> None:

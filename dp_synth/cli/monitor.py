@@ -1,0 +1,236 @@
+"""`dp-synth monitor`: does a release still describe today's records?"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dp_synth.cli.arguments import reading_arguments, takes_dialect
+from dp_synth.cli.outputs import (
+    Outputs,
+    aligned,
+    charged_for,
+    delivered,
+    remark,
+    stopped_gently,
+    tell_of,
+    write_each,
+)
+from dp_synth.dialect import Dialect
+from dp_synth.errors import InputError
+from dp_synth.files import check_writable
+
+if TYPE_CHECKING:
+    from dp_synth.accounting import Accountant, Ledger, SubAccountant
+    from dp_synth.monitor import DriftReport, Monitoring
+    from dp_synth.release import Release
+
+EXIT_DRIFT = 4
+
+
+ReleaseFile = Annotated[Path, typer.Argument(help="A release that `synthesize` kept (.npz).")]
+Today = Annotated[str, typer.Option(help="Today's private table: CSV or Parquet, - for stdin.")]
+Epsilon = Annotated[float | None, typer.Option(help="Privacy budget of today's records: epsilon.")]
+LedgerFile = Annotated[
+    Path | None,
+    typer.Option(help="Also write every charge here, before it is spent; a ledger of its own."),
+]
+AlarmRate = Annotated[
+    float, typer.Option(help="At most so often drift is found where there is none.")
+]
+Tolerance = Annotated[float, typer.Option(help="A drift up to this total variation is no alarm.")]
+Columns = Annotated[str | None, typer.Option(help="Only these columns: A,B; a comma in quotes.")]
+Pairs = Annotated[
+    int | None, typer.Option(help="At most so many pairs; default: as many as columns.")
+]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Makes the check repeatable, and not for release.")
+]
+Internal = Annotated[
+    bool,
+    typer.Option("--internal", help="Exact, without noise: for the holder, not to publish."),
+]
+CardFile = Annotated[
+    Path | None, typer.Option(help="Also note the check in the life of this data card.")
+]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="Also write the report here, as JSON.")
+]
+
+
+@takes_dialect
+def monitor(
+    release: ReleaseFile,
+    data: Today,
+    dialect: Dialect,
+    epsilon: Epsilon = None,
+    delta: Annotated[float | None, typer.Option(help="Privacy budget: delta.")] = None,
+    ledger: LedgerFile = None,
+    alarm_rate: AlarmRate = 0.05,
+    tolerance: Tolerance = 0.0,
+    columns: Columns = None,
+    pairs: Pairs = None,
+    seed: Seed = None,
+    internal: Internal = False,
+    card: CardFile = None,
+    by: Annotated[str, typer.Option(help="Who checks, for the life of the card.")] = "",
+    json_out: JsonFile = None,
+) -> None:
+    """Compare today's records with those that a release is of: what has drifted, how far, how sure.
+
+    The budget protects today's records, with the adjacency and unit of the release. Exit code 4
+    says that something has drifted beyond the tolerance.
+    """
+    from dp_synth.monitor import Monitoring
+    from dp_synth.release import Release
+
+    _check_together(epsilon, delta, ledger, card, by, seed, internal=internal)
+    check_writable(json_out, ledger, read=(release, data, card))
+    kept = Release.load(release)
+    with reading_arguments():
+        settings = Monitoring(alarm_rate, tolerance, _names(columns), pairs)
+    if card is not None:
+        _check_card(card, kept)
+    if internal:
+        report = _exactly(kept, data, settings, dialect)
+    else:
+        assert epsilon is not None
+        assert delta is not None
+        report = _charged(kept, (data, dialect), (epsilon, delta, ledger), settings, seed)
+    write_each(_outputs(report, json_out, card, by, release))
+    if report.found:
+        raise typer.Exit(EXIT_DRIFT)
+
+
+def _check_together(
+    epsilon: float | None,
+    delta: float | None,
+    ledger: Path | None,
+    card: Path | None,
+    by: str,
+    seed: int | None,
+    *,
+    internal: bool,
+) -> None:
+    """Raise InputError where an option lacks what it goes together with."""
+    spends = {"--epsilon": epsilon, "--delta": delta, "--ledger": ledger, "--seed": seed}
+    if internal and (given := [name for name, value in spends.items() if value is not None]):
+        raise InputError(f"--internal spends nothing; leave {given[0]} out")
+    if internal and card is not None:
+        raise InputError("a card's life is published; what --internal finds may not stand in it")
+    for name in ("--epsilon", "--delta"):
+        if not internal and spends[name] is None:
+            raise InputError(f"give {name}, the budget of today's records, or --internal")
+    if card is not None and not by.strip():
+        raise InputError("--card needs --by: who checks")
+
+
+def _check_card(card: Path, release: Release) -> None:
+    """Raise InputError where a card is of another release, or its life does not hold."""
+    from dp_synth.report.card import DataCard, data_card
+    from dp_synth.report.life import life_file, read_life
+
+    kept = DataCard.load(card)
+    part = kept.publishable
+    again = data_card(
+        release,
+        title=part.title,
+        source=part.source,
+        intended=part.intended,
+        not_intended=part.not_intended,
+    )
+    if again.differs_from(kept) is not None:
+        raise InputError(f"{card}: is not the card of this release; write it with `dp-synth card`")
+    read_life(life_file(card), kept)
+
+
+def _exactly(release: Release, data: str, settings: Monitoring, dialect: Dialect) -> DriftReport:
+    from dp_synth.datasets import read_table
+    from dp_synth.monitor import monitor_exactly
+
+    schema = release.schema.read_as(dialect)
+    return monitor_exactly(release, read_table(data, schema.dialect), settings)
+
+
+def _charged(
+    release: Release,
+    table: tuple[str, Dialect],
+    budget: tuple[float, float, Path | None],
+    settings: Monitoring,
+    seed: int | None,
+) -> DriftReport:
+    """Return the report that a budget pays for, and say what was charged."""
+    from dataclasses import replace
+
+    from dp_synth.accounting.accountant import accountant_of
+    from dp_synth.datasets import read_table
+    from dp_synth.monitor import monitor, monitoring_budget
+
+    data, dialect = table
+    epsilon, delta, ledger = budget
+    with reading_arguments():
+        payer = accountant_of(monitoring_budget(release, epsilon, delta), ledger)
+    kept = replace(release, schema=release.schema.read_as(dialect))
+    with stopped_gently(), charged_for(payer):
+        rows: Any = read_table(data, kept.schema.dialect) if data == "-" else data
+        report = monitor(kept, rows, payer, settings, seed=seed)
+    tell_of(_ledger(payer))
+    return report
+
+
+def _ledger(payer: Accountant | SubAccountant) -> Ledger:
+    from dp_synth.accounting import SubAccountant
+
+    return payer.root.ledger if isinstance(payer, SubAccountant) else payer.ledger
+
+
+def _names(columns: str | None) -> tuple[str, ...] | None:
+    """Return the names that an option lists, commas in quotes."""
+    import csv
+
+    return None if columns is None else tuple(next(csv.reader([columns])))
+
+
+def _outputs(
+    report: DriftReport, json_out: Path | None, card: Path | None, by: str, release: Path
+) -> Outputs:
+    """Return what shows the report, writes it, and notes it in a card's life."""
+    private = report.is_internal
+    outputs = delivered(partial(_show, report), report.to_json(), json_out, private=private)
+    if card is not None:
+        outputs.insert(0, (f"the life of {card}", partial(_note, report, card, by, release)))
+    return outputs
+
+
+def _show(report: DriftReport) -> None:
+    for line in aligned(report.rows()):
+        typer.echo(line)
+    typer.echo(report.summary)
+    typer.echo(f"tested: {report.null}; false alarms: at most {report.alarm_rate:g}")
+    if report.is_internal:
+        remark(report.statement)
+
+
+def _note(report: DriftReport, card: Path, by: str, release: Path) -> None:
+    """Add the check to the life of a card."""
+    from dp_synth.report.card import DataCard
+    from dp_synth.report.life import Event, add_event, life_file
+
+    digest = hashlib.sha256(release.read_bytes()).hexdigest()
+    found = {
+        "drift": bool(report.found),
+        "drift_up_to": report.worst.high,
+        "tolerance": report.tolerance,
+        "alarm_rate": report.alarm_rate,
+        "epsilon": report.epsilon,
+        "delta": report.delta,
+        "seeded": report.seeded,
+        "report_sha256": report.digest,
+        "release_sha256": digest,
+    }
+    event = Event("checked", by, report.summary, found)
+    add_event(life_file(card), DataCard.load(card), event)
