@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from itertools import combinations
 from math import log
 from os import PathLike
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dp_synth.errors import InputError, LeftOut, SchemaError, warn
 from dp_synth.types import Floats
@@ -35,18 +38,24 @@ class ArrowTable(Protocol):
 
 
 def as_frame(table: object, source: str = "the table") -> pd.DataFrame:
-    """Return a frame as it is, another library's table as a frame of text.
+    """Return a frame of pandas as it is, another library's table as a frame of text.
 
-    Taken are tables that speak Arrow's C stream or the dataframe interchange protocol (pyarrow,
-    polars, DuckDB), and those with a ``to_pandas``. A table of Arrow becomes the frame that
-    `datasets.read_table` reads from its Parquet file. InputError for anything else, and for
-    columns without a name of their own; ``source`` opens its line.
+    Taken are tables that speak Arrow's C stream (pyarrow, polars, DuckDB), all others that narwhals
+    knows, lazy ones after their computation, and those with the dataframe interchange protocol or
+    a ``to_pandas``. A table of Arrow becomes the frame that `datasets.read_table` reads from its
+    Parquet file. InputError for anything else, and for columns without a name of their own;
+    ``source`` opens its line.
     """
     if isinstance(table, pd.DataFrame):
         return table
     if not isinstance(table, (type, pd.Series, pd.Index)):
         if hasattr(table, "__arrow_c_stream__") or hasattr(table, "__arrow_c_array__"):
             return from_arrow(_arrow_of(table, source), source)
+        known = nw.from_native(table, pass_through=True)
+        if isinstance(known, nw.LazyFrame):
+            return as_frame(_computed(known, source), source)
+        if isinstance(known, nw.DataFrame):
+            return known.to_pandas()
         if hasattr(table, "__dataframe__"):
             from pyarrow.interchange import from_dataframe
 
@@ -67,9 +76,27 @@ def from_arrow(table: pa.Table, source: str) -> pd.DataFrame:
         raise InputError(f"{source}: each column must have a name of its own")
     columns = {}  # as they would be read from the table's Parquet file
     for name in names:
-        texts = [text for chunk in table.column(name).chunks for text in texts_of(chunk)]
-        columns[name] = pd.Series(texts, dtype="str")
+        texts = [np.empty(0, dtype=object), *map(_each_text, table.column(name).chunks)]
+        columns[name] = pd.Series(np.concatenate(texts), dtype="str")
     return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
+
+
+def _each_text(chunk: pa.Array) -> NDArray[np.object_]:
+    """Return what `texts_of` does; cells of whole numbers, texts and times once for each value."""
+    import pyarrow as pa
+
+    kind = chunk.type
+    listed, texts = chunk, None
+    if not (pa.types.is_dictionary(kind) or pa.types.is_floating(kind) or pa.types.is_nested(kind)):
+        with suppress(pa.ArrowException):  # kinds of which Arrow lists no distinct cells
+            listed = chunk.dictionary_encode()
+    if pa.types.is_dictionary(listed.type):
+        distinct = texts_of(listed.dictionary)
+        absent = len(distinct)
+        places = listed.indices.cast(pa.int64()).fill_null(absent).to_numpy(zero_copy_only=False)
+        if not len(places) or 0 <= places.min() <= places.max() <= absent:
+            texts = np.array([*distinct, ""], dtype=object)[places]
+    return np.array(texts_of(chunk), dtype=object) if texts is None else texts
 
 
 def without_index(names: Iterable[str], source: str) -> list[str]:
@@ -123,6 +150,14 @@ def _arrow_of(table: object, source: str) -> pa.Table:
         raise InputError(_taken(source, table)) from None
 
 
+def _computed(lazy: nw.LazyFrame[Any], source: str) -> object:
+    """Return the table that a lazy one stands for; InputError, without the cause, for none."""
+    try:
+        return lazy.collect().to_native()
+    except FOREIGN:  # whose messages may quote a record, which is private
+        raise InputError(f"{source}: its lazy query cannot be computed; collect() it") from None
+
+
 def _taken(source: str, table: object) -> str:
     kind = type(table)
     got = (
@@ -136,7 +171,7 @@ def _advice(table: object) -> str:
         return "; pd.DataFrame(array, columns=[...]) names its columns"
     if isinstance(table, (list, tuple, dict)):
         return "; pd.DataFrame(...) makes one of it"
-    return "; collect() it first" if hasattr(table, "collect") else ""
+    return ""
 
 
 FOREIGN = (Exception,)

@@ -20,6 +20,7 @@ from dp_synth.accounting import (
     ThresholdedGaussians,
 )
 from dp_synth.accounting.plan import Part
+from dp_synth.backends import Output
 from dp_synth.checkpoint import Checkpoint, CheckpointWriter
 from dp_synth.counting import Data
 from dp_synth.domain import Domain
@@ -143,9 +144,10 @@ class Synthesizer(ABC):
     ) -> Release:
         """Return a release of the records in ``data``, charged to ``budget``.
 
-        Those of a frame, of an Arrow or polars table (anything that speaks Arrow's C stream), of
-        a CSV or Parquet file at a path, or read by `counting.read_records`; a file larger than
-        memory may hold goes by as a stream, with the same result.
+        Those of a frame (pandas, polars, Arrow, any that narwhals knows or that speaks Arrow's C
+        stream), of a CSV or Parquet file at a path, or read by `counting.read_records`; a file
+        larger than memory may hold goes by as a stream, with the same result. Of a frame the
+        release remembers the library, and of its dtypes nothing: see `Release.with_output`.
 
         In this order: what `check` and `check_budget` refuse is refused before a record is read;
         the table is read and encoded; the budget is reserved; and each answer is charged before
@@ -184,7 +186,7 @@ class Synthesizer(ABC):
             validation=settings,
             questions=questions,
         )
-        return _released(request, fit_all(request, data, holdout))[0]
+        return _released(request, fit_all(request, data, holdout), data)[0]
 
     def check_budget(
         self,
@@ -288,13 +290,14 @@ def fit_jointly(
     settings, holdout = _taken_apart(validation)
     asked = Questions.of(questions)
     request = Request(weights, schema, accountant, seed, validation=settings, questions=asked)
-    return dict(zip(weights, _released(request, fit_all(request, data, holdout)), strict=True))
+    releases = _released(request, fit_all(request, data, holdout), data)
+    return dict(zip(weights, releases, strict=True))
 
 
-def _released(request: Request, fitted: Sequence[Fitted]) -> list[Release]:
-    ledger = request.root.ledger_so_far
+def _released(request: Request, fitted: Sequence[Fitted], data: Data) -> list[Release]:
+    ledger, output = request.root.ledger_so_far, Output.of(data)
     return [
-        Release(recipe.name, asdict(recipe), one.schema, one.model, ledger, one.transcript)
+        Release(recipe.name, asdict(recipe), one.schema, one.model, ledger, one.transcript, output)
         for recipe, one in zip(request.recipes, fitted, strict=True)
     ]
 
