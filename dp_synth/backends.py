@@ -111,18 +111,22 @@ class Output:
         if self.backend == PLAIN or (as_written and self.backend in (NULLABLE, ARROW)):
             return rows
         if self.backend in (NULLABLE, ARROW):
-            return rows.assign(**{n: self._backed(rows[n]) for n in rows if n not in self.dtypes})
+            cells = {n: c if n in self.dtypes else self._backed(c) for n, c in rows.items()}
+            return pd.DataFrame(cells, index=rows.index)
         try:
-            made = nw.from_arrow(_arrow_table(rows), backend=self.backend).to_native()
+            import_module(self.backend)
         except ImportError:
             warn(f"{self.backend} is not installed: rows come back in pandas", UserWarning)
             return rows
+        backend: Any = self.backend
+        made = nw.from_arrow(_arrow_table(rows), backend=backend).to_native()
         return self._with_enums(made, rows) if self.backend == "polars" else made
 
     def _backed(self, cells: pd.Series) -> pd.Series:
         """Return a column of the schema's kind in nullable dtypes, or in Arrow's."""
         if self.backend == NULLABLE or cells.dtype.kind not in "biufM":
-            return cells.astype(_MASKED.get(str(cells.dtype), cells.dtype))
+            kind: Any = _MASKED.get(str(cells.dtype), cells.dtype)
+            return cells.astype(kind)
         import pyarrow as pa
 
         return cells.astype(pd.ArrowDtype(pa.Array.from_pandas(cells[:0]).type))
@@ -175,7 +179,7 @@ def _is_frame(table: object) -> bool:
 
 def _backend_of(table: object) -> str:
     """Return the backend of a table: by its type, and of pandas by whose columns it has."""
-    known = nw.from_native(table, pass_through=True)  # type: ignore[call-overload]
+    known = nw.from_native(table, pass_through=True)
     if isinstance(known, (nw.DataFrame, nw.LazyFrame)):
         library = str(known.implementation.value)
         native = known.to_native()
@@ -214,7 +218,7 @@ def _arrow_schema_of(table: object) -> Mapping[str, object] | None:
     own = table if isinstance(table, pa.Schema) else getattr(table, "schema", None)
     if isinstance(own, pa.Schema):
         return dict(zip(own.names, own.types, strict=True))
-    known = nw.from_native(table, pass_through=True)  # type: ignore[call-overload]
+    known = nw.from_native(table, pass_through=True)
     if not isinstance(known, (nw.DataFrame, nw.LazyFrame)):
         return None
     if known.implementation.is_polars():
@@ -289,8 +293,6 @@ def _arrow_table(rows: pd.DataFrame) -> pa.Table:
     """Return rows as a table of Arrow; columns of mixed objects as texts."""
     import pyarrow as pa
 
-    mixed = {
-        n: cells.map(str, na_action="ignore") for n, cells in rows.items() if cells.dtype == object
-    }
-    table = pa.Table.from_pandas(rows.assign(**mixed), preserve_index=False)
+    cells = {n: c.map(str, na_action="ignore") if c.dtype == object else c for n, c in rows.items()}
+    table = pa.Table.from_pandas(pd.DataFrame(cells, index=rows.index), preserve_index=False)
     return table.replace_schema_metadata(None)

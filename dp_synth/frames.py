@@ -65,6 +65,20 @@ def as_frame(table: object, source: str = "the table") -> pd.DataFrame:
     raise InputError(f"{_taken(source, table)}{_advice(table)}")
 
 
+Table = pd.DataFrame | ArrowTable
+"""A table that `as_frame` takes."""
+
+
+def hold_frames(instance: object, *names: str) -> None:
+    """Put the frame of pandas (`as_frame`) in the place of each named table of a frozen dataclass.
+
+    For ``__post_init__``; fields that are None stay so. InputError names a field that is no table.
+    """
+    for name in names:
+        if (table := getattr(instance, name)) is not None:
+            object.__setattr__(instance, name, as_frame(table, name))
+
+
 def from_arrow(table: pa.Table, source: str) -> pd.DataFrame:
     """Return an Arrow table as a frame of text, nulls as empty texts.
 
@@ -423,18 +437,19 @@ OVERLAP_CHANCE = 1e-6
 """Tables drawn apart are refused as overlapping with at most this chance, each pair of them."""
 
 
-def refuse_shared(tables: Mapping[str, pd.DataFrame]) -> None:
+def refuse_shared(tables: Mapping[str, Table]) -> None:
     """Raise InputError where two of several real tables share records; their names are given.
 
     Records that were fitted, others that were not, and those that an attacker has must be of
     different people: whatever is measured between them would otherwise say how many they share.
     """
-    for (first, one), (second, other) in combinations(tables.items(), 2):
+    frames = {name: as_frame(table, name) for name, table in tables.items()}
+    for (first, one), (second, other) in combinations(frames.items(), 2):
         if overlap(one, other):
             raise InputError(f"{first} and {second} share records; give tables of different people")
 
 
-def overlap(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+def overlap(first: Table, second: Table) -> bool:
     """Tell whether the same people seem to stand in two tables.
 
     Different people may have equal records, so a pair of equal ones is no proof, nor are a few.
@@ -443,6 +458,7 @@ def overlap(first: pd.DataFrame, second: pd.DataFrame) -> bool:
     (Chernoff's bound). Where records are distinct otherwise, 20 that stand in both tables are
     enough, and two equal tables always are.
     """
+    first, second = as_frame(first), as_frame(second)
     columns = [column for column in first.columns if column in second.columns]
     sides = [side[columns].astype(str).reset_index(drop=True) for side in (first, second)]
     if len(first) > 1 and sides[0].equals(sides[1]):

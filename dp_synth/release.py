@@ -391,7 +391,8 @@ class Release:
         if plain:
             output = replace(output, dtypes={})
         rows = self._frames(n, seed, size, given=given, balance=balance, kinds=asked)
-        return (output.made(frame, as_written=kinds == "written") for frame in rows)
+        as_written = plain and asked == "written"
+        return (output.made(frame, as_written=as_written) for frame in rows)
 
     def _frames(
         self,

@@ -224,9 +224,8 @@ def _dated(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
 
 def _lasting(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
     """Return numbers of seconds as durations, as cells of durations are read."""
-    unit = (
-        getattr(getattr(dtype, "pyarrow_dtype", None), "unit", None) or np.datetime_data(dtype)[0]
-    )
+    arrow = getattr(dtype, "pyarrow_dtype", None)
+    unit: Any = np.datetime_data(dtype)[0] if arrow is None else arrow.unit
     numbers = _numbers(column, cells)
     counts = np.rint(numbers * float(np.timedelta64(1, "s") / np.timedelta64(1, unit)))
     if (counts.abs() > MAX_INT).any():
