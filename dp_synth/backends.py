@@ -215,9 +215,10 @@ def _arrow_schema_of(table: object) -> Mapping[str, object] | None:
     """Return the dtypes of a table of Arrow, polars or another library; None for no table."""
     import pyarrow as pa
 
-    own = table if isinstance(table, pa.Schema) else getattr(table, "schema", None)
-    if isinstance(own, pa.Schema):
-        return dict(zip(own.names, own.types, strict=True))
+    if isinstance(table, (pa.Table, pa.RecordBatch, pa.RecordBatchReader)):
+        table = table.schema
+    if isinstance(table, pa.Schema):
+        return dict(zip(table.names, table.types, strict=True))
     known = nw.from_native(table, pass_through=True)
     if not isinstance(known, (nw.DataFrame, nw.LazyFrame)):
         return None
