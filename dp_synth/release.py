@@ -391,7 +391,7 @@ class Release:
         if plain:
             output = replace(output, dtypes={})
         rows = self._frames(n, seed, size, given=given, balance=balance, kinds=asked)
-        as_written = plain and asked == "written"
+        as_written = isinstance(kinds, str) and kinds == "written"
         return (output.made(frame, as_written=as_written) for frame in rows)
 
     def _frames(

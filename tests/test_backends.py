@@ -128,6 +128,7 @@ def test_dtypes_are_those_of_the_schema_until_they_are_declared(release: Release
     assert dict(declared.sample(5, seed=1).schema) == DTYPES
     assert dict(release.sample(5, seed=1, kinds=visits()).schema) == DTYPES
     assert dict(release.with_output(dtypes=visits().lazy()).sample(5).schema) == DTYPES
+    assert dict(declared.sample(5, seed=1, kinds="schema").schema) == OF_SCHEMA
     assert release.output == Output("polars")
 
 
