@@ -113,3 +113,4 @@ from .synthesizers import Validation as Validation
 from .synthesizers import (
     fit_jointly as fit_jointly,
 )
+from .synthesizers import synthesize as synthesize

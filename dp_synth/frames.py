@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from itertools import combinations
 from math import log
 from os import PathLike
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dp_synth.errors import InputError, LeftOut, SchemaError, warn
 from dp_synth.types import Floats
@@ -35,18 +38,24 @@ class ArrowTable(Protocol):
 
 
 def as_frame(table: object, source: str = "the table") -> pd.DataFrame:
-    """Return a frame as it is, another library's table as a frame of text.
+    """Return a frame of pandas as it is, another library's table as a frame of text.
 
-    Taken are tables that speak Arrow's C stream or the dataframe interchange protocol (pyarrow,
-    polars, DuckDB), and those with a ``to_pandas``. A table of Arrow becomes the frame that
-    `datasets.read_table` reads from its Parquet file. InputError for anything else, and for
-    columns without a name of their own; ``source`` opens its line.
+    Taken are tables that speak Arrow's C stream (pyarrow, polars, DuckDB), all others that narwhals
+    knows, lazy ones after their computation, and those with the dataframe interchange protocol or
+    a ``to_pandas``. A table of Arrow becomes the frame that `datasets.read_table` reads from its
+    Parquet file. InputError for anything else, and for columns without a name of their own;
+    ``source`` opens its line.
     """
     if isinstance(table, pd.DataFrame):
         return table
     if not isinstance(table, (type, pd.Series, pd.Index)):
         if hasattr(table, "__arrow_c_stream__") or hasattr(table, "__arrow_c_array__"):
             return from_arrow(_arrow_of(table, source), source)
+        known = nw.from_native(table, pass_through=True)
+        if isinstance(known, nw.LazyFrame):
+            return as_frame(_computed(known, source), source)
+        if isinstance(known, nw.DataFrame):
+            return known.to_pandas()
         if hasattr(table, "__dataframe__"):
             from pyarrow.interchange import from_dataframe
 
@@ -54,6 +63,20 @@ def as_frame(table: object, source: str = "the table") -> pd.DataFrame:
         if hasattr(table, "to_pandas") and isinstance(frame := table.to_pandas(), pd.DataFrame):
             return frame
     raise InputError(f"{_taken(source, table)}{_advice(table)}")
+
+
+Table = pd.DataFrame | ArrowTable
+"""A table that `as_frame` takes."""
+
+
+def hold_frames(instance: object, *names: str) -> None:
+    """Put the frame of pandas (`as_frame`) in the place of each named table of a frozen dataclass.
+
+    For ``__post_init__``; fields that are None stay so. InputError names a field that is no table.
+    """
+    for name in names:
+        if (table := getattr(instance, name)) is not None:
+            object.__setattr__(instance, name, as_frame(table, name))
 
 
 def from_arrow(table: pa.Table, source: str) -> pd.DataFrame:
@@ -67,9 +90,27 @@ def from_arrow(table: pa.Table, source: str) -> pd.DataFrame:
         raise InputError(f"{source}: each column must have a name of its own")
     columns = {}  # as they would be read from the table's Parquet file
     for name in names:
-        texts = [text for chunk in table.column(name).chunks for text in texts_of(chunk)]
-        columns[name] = pd.Series(texts, dtype="str")
+        texts = [np.empty(0, dtype=object), *map(_each_text, table.column(name).chunks)]
+        columns[name] = pd.Series(np.concatenate(texts), dtype="str")
     return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
+
+
+def _each_text(chunk: pa.Array) -> NDArray[np.object_]:
+    """Return what `texts_of` does; cells of whole numbers, texts and times once for each value."""
+    import pyarrow as pa
+
+    kind = chunk.type
+    listed, texts = chunk, None
+    if not (pa.types.is_dictionary(kind) or pa.types.is_floating(kind) or pa.types.is_nested(kind)):
+        with suppress(pa.ArrowException):  # kinds of which Arrow lists no distinct cells
+            listed = chunk.dictionary_encode()
+    if pa.types.is_dictionary(listed.type):
+        distinct = texts_of(listed.dictionary)
+        absent = len(distinct)
+        places = listed.indices.cast(pa.int64()).fill_null(absent).to_numpy(zero_copy_only=False)
+        if not len(places) or 0 <= places.min() <= places.max() <= absent:
+            texts = np.array([*distinct, ""], dtype=object)[places]
+    return np.array(texts_of(chunk), dtype=object) if texts is None else texts
 
 
 def without_index(names: Iterable[str], source: str) -> list[str]:
@@ -123,6 +164,14 @@ def _arrow_of(table: object, source: str) -> pa.Table:
         raise InputError(_taken(source, table)) from None
 
 
+def _computed(lazy: nw.LazyFrame[Any], source: str) -> object:
+    """Return the table that a lazy one stands for; InputError, without the cause, for none."""
+    try:
+        return lazy.collect().to_native()
+    except FOREIGN:  # whose messages may quote a record, which is private
+        raise InputError(f"{source}: its lazy query cannot be computed; collect() it") from None
+
+
 def _taken(source: str, table: object) -> str:
     kind = type(table)
     got = (
@@ -136,7 +185,7 @@ def _advice(table: object) -> str:
         return "; pd.DataFrame(array, columns=[...]) names its columns"
     if isinstance(table, (list, tuple, dict)):
         return "; pd.DataFrame(...) makes one of it"
-    return "; collect() it first" if hasattr(table, "collect") else ""
+    return ""
 
 
 FOREIGN = (Exception,)
@@ -388,18 +437,19 @@ OVERLAP_CHANCE = 1e-6
 """Tables drawn apart are refused as overlapping with at most this chance, each pair of them."""
 
 
-def refuse_shared(tables: Mapping[str, pd.DataFrame]) -> None:
+def refuse_shared(tables: Mapping[str, Table]) -> None:
     """Raise InputError where two of several real tables share records; their names are given.
 
     Records that were fitted, others that were not, and those that an attacker has must be of
     different people: whatever is measured between them would otherwise say how many they share.
     """
-    for (first, one), (second, other) in combinations(tables.items(), 2):
+    frames = {name: as_frame(table, name) for name, table in tables.items()}
+    for (first, one), (second, other) in combinations(frames.items(), 2):
         if overlap(one, other):
             raise InputError(f"{first} and {second} share records; give tables of different people")
 
 
-def overlap(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+def overlap(first: Table, second: Table) -> bool:
     """Tell whether the same people seem to stand in two tables.
 
     Different people may have equal records, so a pair of equal ones is no proof, nor are a few.
@@ -408,6 +458,7 @@ def overlap(first: pd.DataFrame, second: pd.DataFrame) -> bool:
     (Chernoff's bound). Where records are distinct otherwise, 20 that stand in both tables are
     enough, and two equal tables always are.
     """
+    first, second = as_frame(first), as_frame(second)
     columns = [column for column in first.columns if column in second.columns]
     sides = [side[columns].astype(str).reset_index(drop=True) for side in (first, second)]
     if len(first) > 1 and sides[0].equals(sides[1]):

@@ -6,7 +6,8 @@ A release file is a zip archive of .npy arrays (numpy's .npz), none of them pick
   wrote it), ``synthesizer``, ``settings``, ``schema`` (as in a schema file), ``ledger``, ``total``
   (the noisy number of records), ``transcript`` (a JSON object for each answer, as the classes of
   `transcript`) and ``kind``: "tree" or "mixture". Of a tree also ``cliques``: a list of attribute
-  names for each table of the model.
+  names for each table of the model. ``output``, where rows are no plain frames of pandas: their
+  ``backend``, and ``dtypes`` by column that were declared public.
 - ``weights`` and ``attribute_<j>``: of a mixture, the probability of each component, and a row of
   probabilities of the j-th attribute's codes for each component, in which it is independent.
 - ``clique_<i>``: of a tree, probabilities over the i-th of ``cliques``, one axis an attribute,
@@ -27,7 +28,7 @@ A release file is a zip archive of .npy arrays (numpy's .npz), none of them pick
 Codes count the categories, or the cells of a numeric column, in the order of the schema; missing
 marks come after them. Version 1 had no transcript, and its tables were over the codes; version 2
 had no votes in its transcript, version 3 no histograms. Kinds of answers that came later,
-parities and sums, changed nothing else in version 4.
+parities and sums, changed nothing else in version 4, nor did ``output``.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from numpy.typing import NDArray
 
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
+from dp_synth.backends import OF_PANDAS, Frame, Output, require
 from dp_synth.datasets.tables import BLOCK, lacking_signs, write_blocks
 from dp_synth.errors import InputError, ReleaseError, warn
 from dp_synth.estimates import Estimate, Question, Regression, read_question
@@ -92,6 +94,7 @@ class Release:
     model: Model
     ledger: Ledger
     transcript: tuple[Answer, ...] = ()
+    output: Output = OF_PANDAS
 
     def __repr__(self) -> str:
         return f"<Release: {'; '.join(f'{name} {value}' for name, value in self._facts())}>"
@@ -212,9 +215,11 @@ class Release:
         *,
         given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None = None,
         balance: str | None = None,
-        kinds: Kinds = "schema",
-    ) -> pd.DataFrame:
+        kinds: Kinds | ArrowTable | None = None,
+    ) -> Frame:
         """Return ``n`` synthetic records, in the kinds that the schema tells of its columns.
+
+        They come back as frames of the library whose frame was fitted: see `with_output`.
 
         Left out, ``n`` is the noisy total, since the true number of records is private; of more
         than ``MOST_BY_DEFAULT`` so many are drawn, and a warning says what the total was. Sampling
@@ -228,12 +233,13 @@ class Release:
         numeric column; missing marks as well) get as equal numbers of records as ``n`` allows.
         InputError for an unknown column or value, and when no record can be as given.
 
-        ``kinds`` are as in `Schema.in_kinds`: by default integers, real numbers, dates, truths and
-        categoricals, in which missing cells are absent; "written" for cells as a CSV file has
-        them, missing marks as text; a frame, or its ``dtypes``, for those of the table that was
-        fitted, which are thereby declared public.
+        ``kinds`` are those of this call, as in `Schema.in_kinds`: "schema" for integers, real
+        numbers, dates, truths and categoricals, in which missing cells are absent; "written" for
+        cells as a CSV file has them, missing marks as text; a frame, or its ``dtypes``, for those
+        of the table that was fitted, which are thereby declared public. Left out, they are those
+        that `with_output` has declared, and else those of the schema.
         """
-        return next(self._frames(n, seed, None, given=given, balance=balance, kinds=kinds))
+        return next(self._made(n, seed, None, given=given, balance=balance, kinds=kinds))
 
     def sample_blocks(
         self,
@@ -243,8 +249,8 @@ class Release:
         block: int = BLOCK,
         given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None = None,
         balance: str | None = None,
-        kinds: Kinds = "schema",
-    ) -> Iterator[pd.DataFrame]:
+        kinds: Kinds | ArrowTable | None = None,
+    ) -> Iterator[Frame]:
         """Return the records of `sample` one frame after another, of at most ``block`` records.
 
         Memory does not grow with ``n``. Up to `sampling.DRAWN` records, 1,048,576, fewer of
@@ -263,11 +269,16 @@ class Release:
         size = _whole("the number of records of a block", block)
         if not size:
             raise InputError("the number of records of a block must be 1 or more")
-        return self._frames(n, seed, size, given=given, balance=balance, kinds=kinds)
+        return self._made(n, seed, size, given=given, balance=balance, kinds=kinds)
 
     def sample_many(
-        self, m: int, n: int | None = None, seed: int | None = None, *, kinds: Kinds = "schema"
-    ) -> Iterator[pd.DataFrame]:
+        self,
+        m: int,
+        n: int | None = None,
+        seed: int | None = None,
+        *,
+        kinds: Kinds | ArrowTable | None = None,
+    ) -> Iterator[Frame]:
         """Return ``m`` tables of ``n`` records each, as `sample` has them, for combined estimates.
 
         One table of synthetic records hides how far it may be off: an estimate from it comes with
@@ -309,6 +320,32 @@ class Release:
             for replica, own in zip(redrawn, seeds, strict=True)
         )
 
+    def with_output(self, backend: str | None = None, *, dtypes: object = None) -> Release:
+        """Return the release, which from now on gives rows of another library or other dtypes.
+
+        ``backend`` is "pandas", "pandas_nullable", "pandas_pyarrow", "polars", "pyarrow", "modin"
+        or "cudf". ``dtypes`` are a frame, its dtypes, or a mapping that leaves columns to the
+        schema: they are thereby declared public, and are written into a saved release. A frame
+        brings its library with it. Categories are those of the schema whatever is given.
+        InputError for a library that is not installed, and for a dtype that cannot hold its
+        column, by the bounds and categories of the schema.
+
+        >>> import dp_synth as dps
+        >>> data = dps.datasets.load("adult")
+        >>> budget = dps.PrivacyBudget(epsilon=1, delta=1e-9)
+        >>> release = dps.Independent().fit(data.train, data.schema, budget, seed=0)
+        >>> release = release.with_output("pyarrow", dtypes={"age": "int8"})
+        >>> str(release.sample(10, seed=1).schema.field("age").type)
+        'int8'
+        """
+        output = self.output
+        if dtypes is not None:
+            output = output.declared(dtypes, self.schema)
+        if backend is not None:
+            output = replace(output, backend=backend)
+        require(output.backend)
+        return replace(self, output=output)
+
     def write_rows(
         self,
         path: str | Path,
@@ -335,6 +372,27 @@ class Release:
         style: Style = "schema" if str(path).lower().endswith(".parquet") else "listed"
         rows = self._frames(n, seed, BLOCK, given=given, balance=balance, kinds=style)
         write_blocks(rows, path, self.schema.dialect, lossy=True)
+
+    def _made(
+        self,
+        n: int | None,
+        seed: int | None,
+        size: int | None,
+        *,
+        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None,
+        balance: str | None,
+        kinds: Kinds | ArrowTable | None,
+    ) -> Iterator[Frame]:
+        """Return what `_frames` does as frames of the output's library."""
+        output, plain = self.output, isinstance(kinds, str)
+        if not (kinds is None or plain):
+            output = output.declared(kinds, self.schema)
+        asked: Kinds = cast(Kinds, kinds) if plain else output.kinds or "schema"
+        if plain:
+            output = replace(output, dtypes={})
+        rows = self._frames(n, seed, size, given=given, balance=balance, kinds=asked)
+        as_written = isinstance(kinds, str) and kinds == "written"
+        return (output.made(frame, as_written=as_written) for frame in rows)
 
     def _frames(
         self,
@@ -385,6 +443,8 @@ class Release:
             "total": self.model.total,
             "transcript": answers,
         }
+        if self.output != OF_PANDAS:
+            header["output"] = self.output.to_fields()
         text = json.dumps(header)
         tables: dict[str, Any] = {**self.model.to_arrays(), **answered}
         try:
@@ -422,7 +482,9 @@ class Release:
         model = _model_of(schema, header, arrays)
         fields = header["transcript"] if header["version"] > 1 else []
         transcript = from_fields(fields, arrays)
-        return cls(header["synthesizer"], header["settings"], schema, model, ledger, transcript)
+        output = Output.from_fields(header.get("output", {}), schema)
+        name, settings = header["synthesizer"], header["settings"]
+        return cls(name, settings, schema, model, ledger, transcript, output)
 
 
 def _default_rows(total: float) -> int:
@@ -493,6 +555,8 @@ def _check_head(header: object) -> dict[str, Any]:
         kinds["cliques"] = tuple[tuple[str, ...], ...]
     if header["version"] > 1:
         kinds["transcript"] = tuple[dict[str, Any], ...]
+    if "output" in header:
+        kinds["output"] = dict
     return {"transcript": (), **checked(header, kinds)}
 
 

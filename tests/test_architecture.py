@@ -20,7 +20,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"faults", "frames", "records"},
     {"accounting", "domain"},
     {"schema", "transcript"},
-    {"counting", "validation_bounds"},
+    {"backends", "counting", "validation_bounds"},
     {"datasets", "inference"},
     {"mechanisms", "sampling"},
     {"estimates"},

@@ -19,6 +19,7 @@ from dp_synth.attacks.base import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.attacks.distance import LOWEST_KNOWN, MISSING, Points, nearest
 from dp_synth.attacks.neighbours import public_range
 from dp_synth.errors import InputError
+from dp_synth.frames import Table, as_frame, hold_frames
 from dp_synth.metrics import Binning
 from dp_synth.metrics.estimate import Estimate, mean_within
 from dp_synth.metrics.fidelity import attributes_of
@@ -46,6 +47,7 @@ class Secret:
     synthetic: pd.DataFrame
 
     def __post_init__(self) -> None:
+        hold_frames(self, "synthetic")
         names = [column.name for column in attributes_of(self.schema)]
         if self.column not in names:
             raise InputError(f"secret {self.column!r} is no attribute of the schema")
@@ -134,8 +136,8 @@ GUESSES: dict[Method, Callable[[pd.DataFrame, Secret, int], Integers]] = {
 
 @cites("giomi2023")
 def attribute_inference(
-    members: pd.DataFrame,
-    controls: pd.DataFrame,
+    members: Table,
+    controls: Table,
     secret: Secret,
     *,
     method: Method = "nearest",
@@ -150,13 +152,13 @@ def attribute_inference(
         raise InputError(f"method must be one of {', '.join(GUESSES)}, got {method!r}")
     if not len(secret.synthetic):
         raise InputError("to guess a secret the synthetic table must have records")
-    frames = (members, controls)
+    frames = (as_frame(members, "members"), as_frame(controls, "controls"))
     truths = [secret.values(frame) for frame in frames]
     right = [
         GUESSES[method](frame, secret, seed) == truth
         for frame, truth in zip(frames, truths, strict=True)
     ]
-    baseline = float(np.mean(truths[0] == secret.commonest())) if len(members) else 0.0
+    baseline = float(np.mean(truths[0] == secret.commonest())) if len(truths[0]) else 0.0
     return ExcessRisk.of(right[0], right[1], baseline)
 
 
@@ -285,9 +287,9 @@ class Predicates:
 
 @cites("giomi2023")
 def singling_out(
-    members: pd.DataFrame,
-    controls: pd.DataFrame,
-    synthetic: pd.DataFrame,
+    members: Table,
+    controls: Table,
+    synthetic: Table,
     schema: Schema,
     *,
     guessing: Guessing = MULTIVARIATE,
@@ -303,12 +305,13 @@ def singling_out(
     ranges. Predicates of one table overlap, so the interval is somewhat too narrow.
     """
     rng = np.random.default_rng(seed)
+    members, controls = as_frame(members, "members"), as_frame(controls, "controls")
     records = min(len(members), len(controls))
     fitted, fresh = (
         Points.of(frame, schema).among(rng.permutation(len(frame))[:records])
         for frame in (members, controls)
     )
-    shown = Points.of(synthetic, schema)
+    shown = Points.of(as_frame(synthetic, "synthetic"), schema)
     guesses = guessed(shown, guessing, rng)
     blind = random_predicates(shown, guessing, rng)
     baseline = float(np.mean(blind.counts(fitted) == 1)) if len(blind) else 0.0
@@ -436,9 +439,9 @@ THREE_VALUES = Guess(
 
 @cites("giomi2023")
 def linkability(
-    members: pd.DataFrame,
-    controls: pd.DataFrame,
-    synthetic: pd.DataFrame,
+    members: Table,
+    controls: Table,
+    synthetic: Table,
     schema: Schema,
     *,
     halves: tuple[Sequence[str], Sequence[str]] | None = None,
@@ -455,11 +458,10 @@ def linkability(
     names = [column.name for column in attributes_of(schema)]
     first, second = map(tuple, (names[::2], names[1::2]) if halves is None else halves)
     _refuse_unfit(first, second, schema)
-    rng = np.random.default_rng(seed)
-    found = [
-        linked(frame, synthetic, schema, (first, second), rng=rng) for frame in (members, controls)
-    ]
-    return ExcessRisk.of(found[0], found[1], chance_of_link(len(synthetic), 1))
+    rng, shown = np.random.default_rng(seed), as_frame(synthetic, "synthetic")
+    frames = as_frame(members, "members"), as_frame(controls, "controls")
+    found = [linked(frame, shown, schema, (first, second), rng=rng) for frame in frames]
+    return ExcessRisk.of(found[0], found[1], chance_of_link(len(shown), 1))
 
 
 def linked(

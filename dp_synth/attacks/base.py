@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
+from dp_synth.frames import Table, as_frame, hold_frames, refuse_shared
 from dp_synth.frames import overlap as overlap
-from dp_synth.frames import refuse_shared
 from dp_synth.metrics.estimate import NORMAL_QUANTILE, Estimate, difference, share
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings
@@ -106,14 +106,14 @@ class Attack(ABC):
         first = next(lacking, None)
         return None if first is None else f"attack {self.name!r} needs {WANTED[first]}"
 
-    def scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
+    def scores(self, targets: Table, view: AttackerView) -> Floats:
         """Return one finite number per target; higher means "member".
 
         InputError when ``view`` lacks what the attack needs, and for scores that are no numbers.
         """
         return self.aimed(targets, view)(view.synthetic)
 
-    def aimed(self, targets: pd.DataFrame, view: AttackerView) -> Aimed:
+    def aimed(self, targets: Table, view: AttackerView) -> Aimed:
         """Return a function from synthetic tables to the scores of ``targets``.
 
         As `scores` with each of these tables in the place of the view's; for games, in which
@@ -121,11 +121,12 @@ class Attack(ABC):
         """
         if (lacking := self.missing(view)) is not None:
             raise InputError(lacking)
-        score = self._aimed(targets, view)
+        targets = as_frame(targets, "targets")
+        score, count = self._aimed(targets, view), len(targets)
 
-        def _checked(synthetic: pd.DataFrame) -> Floats:
-            scores = score(synthetic)
-            if scores.shape != (len(targets),) or not np.isfinite(scores).all():
+        def _checked(synthetic: Table) -> Floats:
+            scores = score(as_frame(synthetic, "synthetic"))
+            if scores.shape != (count,) or not np.isfinite(scores).all():
                 raise InputError(
                     f"attack {self.name!r} must give one finite number a target, and did not"
                 )
@@ -169,7 +170,7 @@ def set_scores(
     return totals / sizes, names
 
 
-def refuse_overlap(members: pd.DataFrame, non_members: pd.DataFrame) -> None:
+def refuse_overlap(members: Table, non_members: Table) -> None:
     """Raise InputError when records stand on both sides: no attack could be scored then."""
     refuse_shared({"members": members, "non-members": non_members})
 
@@ -254,6 +255,9 @@ class AttackedTables:
     synthetic: pd.DataFrame
     schema: Schema
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        hold_frames(self, "members", "controls", "synthetic")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from dp_synth.attacks.article_29 import Secret, secret_of
 from dp_synth.attacks.base import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.attacks.distance import Points, nearest
 from dp_synth.errors import InputError
+from dp_synth.frames import hold_frames
 from dp_synth.metrics.fidelity import attributes_of
 from dp_synth.metrics.models import short_seed
 from dp_synth.schema import Schema
@@ -43,6 +44,7 @@ class HiddenColumns:
     synthetic: pd.DataFrame
 
     def __post_init__(self) -> None:
+        hold_frames(self, "synthetic")
         if not self.columns or len(set(self.columns)) != len(self.columns):
             raise InputError("hidden columns must be one or more, each named once")
         names = {column.name for column in attributes_of(self.schema)}

@@ -21,6 +21,7 @@ from dp_synth.attacks.neighbours import (
     public_range,
 )
 from dp_synth.attacks.view import AttackerView
+from dp_synth.frames import Table, as_frame
 from dp_synth.metrics.fidelity import Attribute, attributes_of, cells_of
 from dp_synth.progress import part_of_work
 from dp_synth.schema import Schema
@@ -130,14 +131,15 @@ class DistanceDifference(Attack):
         return usual - here
 
 
-def isolation(frame: pd.DataFrame, schema: Schema, reference: pd.DataFrame) -> Floats:
+def isolation(frame: Table, schema: Schema, reference: Table) -> Floats:
     """Return how far each record lies from its 5 nearest in ``reference``, on average.
 
     Higher means more isolated. Ranking targets by it follows Achilles' Heels (Meeus, Guepin,
     Cretu & de Montjoye 2023, arXiv:2306.10308), with the distance of ``ClosestRecord``. Keep
     ``reference`` apart from ``frame``: a record is its own nearest neighbour.
     """
-    return mean_nearest_distance(frame, reference, schema, neighbours=NEIGHBOURS)
+    tables = as_frame(frame), as_frame(reference, "reference")
+    return mean_nearest_distance(*tables, schema, neighbours=NEIGHBOURS)
 
 
 def mean_nearest_distance(

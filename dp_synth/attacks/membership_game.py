@@ -19,7 +19,7 @@ from dp_synth.attacks.distance import isolation
 from dp_synth.attacks.scores import Scores
 from dp_synth.attacks.view import AttackerView
 from dp_synth.errors import InputError
-from dp_synth.frames import overlap
+from dp_synth.frames import Table, as_frame, hold_frames, overlap
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.types import Flags, Floats
@@ -51,9 +51,9 @@ class Pool:
 
 
 def split_pool(
-    frame: pd.DataFrame,
+    frame: Table,
     schema: Schema,
-    reference: pd.DataFrame,
+    reference: Table,
     *,
     members: int,
     isolated: int,
@@ -70,6 +70,7 @@ def split_pool(
             "members must be at least 1 and isolated between 0 and 2 x members, "
             f"got {members} and {isolated}"
         )
+    frame = as_frame(frame)
     if len(frame) < 2 * members:
         raise InputError(f"{members} members need a table of at least {2 * members} records")
     chosen = np.empty(0, dtype=np.intp)
@@ -105,7 +106,8 @@ class Fitted:
         accountant = Accountant(self.budget, simulate=True)
         fit_seed, sample_seed = _seeds(seed, 2)
         release = self.synthesizer.fit(members, self.schema, accountant, seed=fit_seed)
-        return release.sample(self.records, seed=sample_seed, kinds="written")
+        rows: pd.DataFrame = release.sample(self.records, seed=sample_seed, kinds="written")
+        return rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +152,7 @@ class MembershipGame:
     stand_ins: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
+        hold_frames(self, "targets", "fixed", "stand_ins")
         if not len(self.targets):
             raise InputError("a game needs at least one target")
         if self.groups is not None and np.shape(self.groups) != (len(self.targets),):
@@ -233,6 +236,7 @@ class Panel:
     bystanders: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
+        hold_frames(self, "targets", "bystanders")
         if self.bystanders is not None and overlap(self.targets, self.bystanders):
             raise InputError("targets also stand among the bystanders, who must never be fitted")
 

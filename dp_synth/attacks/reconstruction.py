@@ -13,6 +13,7 @@ import pandas as pd
 from dp_synth.attacks.article_29 import Secret, secret_of
 from dp_synth.attacks.base import AttackedTables, ExcessRisk, Guess, cites
 from dp_synth.errors import InputError
+from dp_synth.frames import Table, as_frame
 from dp_synth.metrics import Binning
 from dp_synth.metrics.estimate import share
 from dp_synth.settings import check_settings
@@ -58,7 +59,7 @@ def linear_reconstruction(
     return replace(risk, unfitted=share(int((known == truths[1][: len(few)]).sum()), len(few)))
 
 
-def reconstruct(known: pd.DataFrame, secret: Secret, *, value: int = 1, degree: int = 2) -> Floats:
+def reconstruct(known: Table, secret: Secret, *, value: int = 1, degree: int = 2) -> Floats:
     """Return for each known record how likely its secret is ``value``, in [0, 1].
 
     The attack of Annamalai, Gadotti & Rocher 2024 (USENIX Security): each cell of ``degree``
@@ -71,6 +72,7 @@ def reconstruct(known: pd.DataFrame, secret: Secret, *, value: int = 1, degree: 
         raise InputError(f"degree must be 1, 2 or 3, got {degree}")
     if not 0 <= value < secret.size:
         raise InputError(f"value must be one of the secret's {secret.size} codes, got {value}")
+    known = as_frame(known, "known")
     if not len(known) or not len(secret.synthetic):
         return np.full(len(known), 0.5)
     bits = (secret.values(secret.synthetic) == value).astype(np.float64)

@@ -14,15 +14,14 @@ from dp_synth.attacks.density import counts_at, likely_cells
 from dp_synth.attacks.distance import NEIGHBOURS, mean_nearest_distance
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
+from dp_synth.frames import Table, as_frame
 from dp_synth.schema import IdColumn, Schema
 from dp_synth.types import Floats
 
 Method = Literal["isolation", "rarity", "leverage"]
 
 
-def rank_vulnerable(
-    frame: pd.DataFrame, schema: Schema, method: Method = "isolation"
-) -> NDArray[np.intp]:
+def rank_vulnerable(frame: Table, schema: Schema, method: Method = "isolation") -> NDArray[np.intp]:
     """Return the positions of the records of ``frame``, the most vulnerable first.
 
     By `vulnerability`, records of equal value in their order. It looks at all of ``frame``: good
@@ -32,7 +31,7 @@ def rank_vulnerable(
 
 
 @cites("meeus2023")
-def vulnerability(frame: pd.DataFrame, schema: Schema, method: Method = "isolation") -> Floats:
+def vulnerability(frame: Table, schema: Schema, method: Method = "isolation") -> Floats:
     """Return how much each record of ``frame`` stands out among the others; higher is more.
 
     - ``isolation``: its mean distance to the 5 nearest others, as Achilles' Heels ranks targets
@@ -46,6 +45,7 @@ def vulnerability(frame: pd.DataFrame, schema: Schema, method: Method = "isolati
     """
     if method not in get_args(Method):
         raise InputError(f"method must be one of {', '.join(get_args(Method))}, got {method!r}")
+    frame = as_frame(frame)
     if not len(frame):
         return np.empty(0)
     if method == "isolation":
@@ -61,7 +61,7 @@ def vulnerability(frame: pd.DataFrame, schema: Schema, method: Method = "isolati
     return result if method == "rarity" else result / len(cliques)
 
 
-def make_canary(schema: Schema, reference: pd.DataFrame | None = None) -> pd.DataFrame:
+def make_canary(schema: Schema, reference: Table | None = None) -> pd.DataFrame:
     """Return a table of one record of public values that is unlike most.
 
     In every column it has the value that is rarest in ``reference``, without one the last

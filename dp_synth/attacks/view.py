@@ -8,6 +8,7 @@ import pandas as pd
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.errors import InputError
+from dp_synth.frames import hold_frames
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS
 from dp_synth.synthesizers.base import Synthesizer
@@ -52,6 +53,7 @@ class AttackerView:
         return method is not None and method.measures == "conditionals"
 
     def __post_init__(self) -> None:
+        hold_frames(self, "synthetic", "reference")
         if self.synthesizer is not None:
             if self.budget is None:
                 raise InputError("an attacker who knows the synthesizer must know the budget too")

@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 import pandas as pd
 
+from dp_synth.frames import hold_frames
 from dp_synth.metrics.estimate import Estimate
 from dp_synth.metrics.fidelity import Binning, cliques_of, mean_total_variation
 from dp_synth.metrics.models import MODELS, Factory
@@ -46,6 +47,9 @@ class RealTables(Remembering):
     train: pd.DataFrame
     holdout: pd.DataFrame
     schema: Schema
+
+    def __post_init__(self) -> None:
+        hold_frames(self, "train", "holdout")
 
     @cached_property
     def binning(self) -> Binning:
@@ -93,6 +97,9 @@ class Compared(Remembering):
     real: RealTables
     synthetic: pd.DataFrame
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        hold_frames(self, "synthetic")
 
     @cached_property
     def codes(self) -> Codes:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
-from dp_synth.frames import refuse_shared
+from dp_synth.frames import Table, as_frame, refuse_shared
 from dp_synth.metrics.cell_metrics import EQUIVALENT_SAMPLE, RANGE_QUERIES, RARE_COMBINATIONS
 from dp_synth.metrics.comparison import LABEL_NEEDED, Compared, Metric, Part, RealTables
 from dp_synth.metrics.consistency import CONSISTENCY
@@ -149,9 +149,9 @@ Evaluation = dict[str, Any]
 
 
 def evaluate(
-    real: pd.DataFrame,
-    holdout: pd.DataFrame,
-    synthetic: pd.DataFrame,
+    real: Table,
+    holdout: Table,
+    synthetic: Table,
     schema: Schema,
     *,
     seed: int = 0,
@@ -181,6 +181,8 @@ def evaluate(
     Those of ``more``, names of `METRICS`, give their values by the names that they have there;
     InputError for a name that is not, and where ``real`` and ``holdout`` share records.
     """
+    real, holdout = as_frame(real, "real"), as_frame(holdout, "holdout")
+    synthetic = as_frame(synthetic, "synthetic")
     refuse_shared({"real": real, "holdout": holdout})
     return evaluation_of(Compared(RealTables(real, holdout, schema), synthetic, seed), more=more)
 

@@ -10,7 +10,7 @@ from math import comb
 import numpy as np
 import pandas as pd
 
-from dp_synth.frames import column_of
+from dp_synth.frames import Table, as_frame, column_of
 from dp_synth.metrics.estimate import Estimate, gap_of_means
 from dp_synth.schema import DatetimeColumn, DiscreteColumn, NumericColumn, Schema
 from dp_synth.schema.parsing import SECONDS_PER_DAY, to_units
@@ -58,7 +58,7 @@ class Binning:
     cuts: tuple[Floats | None, ...]
 
     @classmethod
-    def from_frame(cls, schema: Schema, frame: pd.DataFrame, bins: int = BINS) -> Binning:
+    def from_frame(cls, schema: Schema, frame: Table, bins: int = BINS) -> Binning:
         """Return the cells that the values of ``frame`` define.
 
         >>> schema = Schema.from_dict({"name": "t", "columns": [
@@ -69,7 +69,7 @@ class Binning:
         """
         if bins < 2:
             raise ValueError(f"bins must be at least 2, got {bins}")
-        attributes = attributes_of(schema)
+        attributes, frame = attributes_of(schema), as_frame(frame)
         return cls(attributes, tuple(_cuts(column, frame, bins) for column in attributes))
 
     @property
@@ -95,8 +95,9 @@ class Binning:
             cells = list(column.texts) if isinstance(column, DiscreteColumn) else []
         return [*cells, *(mark or "no value" for mark in column.missing)]
 
-    def codes(self, frame: pd.DataFrame) -> Codes:
+    def codes(self, frame: Table) -> Codes:
         """Return the cell of each value, as an array of shape (records, attributes)."""
+        frame = as_frame(frame)
         codes = np.empty((len(frame), len(self.cuts)), dtype=np.int32, order="F")
         for axis, (column, cuts) in enumerate(zip(self.attributes, self.cuts, strict=True)):
             codes[:, axis] = _cells(column, cuts, cells_of(frame, column))
@@ -104,12 +105,12 @@ class Binning:
 
 
 def workload_error(
-    real: pd.DataFrame,
-    synthetic: pd.DataFrame,
+    real: Table,
+    synthetic: Table,
     schema: Schema,
     degree: int = 2,
     *,
-    cuts_from: pd.DataFrame | None = None,
+    cuts_from: Table | None = None,
     seed: int = 0,
 ) -> Estimate:
     """Return the mean total variation of all marginals of ``degree`` attributes.
@@ -117,6 +118,7 @@ def workload_error(
     From degree 3 on the mean is over 100 cliques drawn by ``seed``. The cells are those that
     ``cuts_from`` defines, or else ``real``: see ``Binning``.
     """
+    real = as_frame(real)
     binning = Binning.from_frame(schema, real if cuts_from is None else cuts_from)
     cliques = cliques_of(len(binning.attributes), degree, seed)
     return mean_total_variation(
@@ -125,11 +127,11 @@ def workload_error(
 
 
 def kmarginal_score(
-    real: pd.DataFrame,
-    synthetic: pd.DataFrame,
+    real: Table,
+    synthetic: Table,
     schema: Schema,
     *,
-    cuts_from: pd.DataFrame | None = None,
+    cuts_from: Table | None = None,
 ) -> Estimate:
     """Return 1000 x (1 - mean total variation of all pairs): 1000 is a perfect match."""
     return kmarginal(workload_error(real, synthetic, schema, 2, cuts_from=cuts_from))

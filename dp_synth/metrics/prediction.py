@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dp_synth.frames import Table, as_frame
 from dp_synth.metrics.estimate import (
     FEWEST_FOR_DELONG,
     Estimate,
@@ -158,8 +159,8 @@ class LabelTask:
 
 
 def utility(
-    train: pd.DataFrame,
-    holdout: pd.DataFrame,
+    train: Table,
+    holdout: Table,
     schema: Schema,
     *,
     models: Mapping[str, Factory] = MODELS,
@@ -177,7 +178,7 @@ def utility(
     task = LabelTask.of(schema)
     if task is None:
         return {}
-    learned, tested = task.examples(train), task.examples(holdout)
+    learned, tested = task.examples(as_frame(train)), task.examples(as_frame(holdout))
     return {
         name: scores_of(task.predict(learned, tested, factory, seed), seed)
         for name, factory in models.items()

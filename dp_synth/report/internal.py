@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dp_synth.frames import Table
 from dp_synth.metrics import METRICS, MODELS, Compared, RealTables
 from dp_synth.metrics.estimate import Estimate, difference, share
 from dp_synth.metrics.evaluation import Marginal, worst_marginals
@@ -89,12 +90,12 @@ class InternalPart:
 
 
 def internal_part(
-    train: pd.DataFrame,
-    holdout: pd.DataFrame,
-    synthetic: pd.DataFrame,
+    train: Table,
+    holdout: Table,
+    synthetic: Table,
     release: Release,
     *,
-    reference: pd.DataFrame | None = None,
+    reference: Table | None = None,
     seed: int = 0,
 ) -> InternalPart:
     """Return what can be measured on private rows about a release and rows drawn from it.

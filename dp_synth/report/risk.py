@@ -32,7 +32,7 @@ from dp_synth.attacks.registry import (
 from dp_synth.errors import InputError
 from dp_synth.files import PRIVATE, passing_name
 from dp_synth.formatting import at_most
-from dp_synth.frames import refuse_shared
+from dp_synth.frames import Table, as_frame, refuse_shared
 from dp_synth.metrics.estimate import TAIL, Estimate
 from dp_synth.release import Release
 from dp_synth.report.guarantee import upward
@@ -201,12 +201,12 @@ def largest_success(curve: PrivacyCurve, risk: ExcessRisk) -> float:
 
 
 def risk_report(
-    train: pd.DataFrame,
-    holdout: pd.DataFrame,
-    synthetic: pd.DataFrame,
+    train: Table,
+    holdout: Table,
+    synthetic: Table,
     public: Schema | Release,
     *,
-    reference: pd.DataFrame | None = None,
+    reference: Table | None = None,
     seed: int = 0,
 ) -> RiskReport:
     """Return what every attack finds about ``train`` in a synthetic table, and what is promised.
@@ -222,8 +222,12 @@ def risk_report(
     """
     release = public if isinstance(public, Release) else None
     schema = public if isinstance(public, Schema) else public.schema
+    train, holdout = as_frame(train, "train"), as_frame(holdout, "holdout")
+    synthetic = as_frame(synthetic, "synthetic")
     given = {"train": train, "holdout": holdout}
-    refuse_shared(given if reference is None else given | {"reference": reference})
+    if reference is not None:
+        given["reference"] = reference = as_frame(reference, "reference")
+    refuse_shared(given)
     guarantee = None if release is None else Guarantee.of(release)
     of_one_record = guarantee is not None and guarantee.unit is None
     bounds = release.ledger.curve if release is not None and of_one_record else None

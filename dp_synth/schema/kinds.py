@@ -133,8 +133,10 @@ def _as(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
         if types.is_integer_dtype(dtype):
             return _whole(column, cells, dtype)
         return _to(_numbers(column, cells), dtype)
-    if types.is_datetime64_any_dtype(dtype):
+    if types.is_datetime64_any_dtype(dtype) or str(kind).startswith("date"):
         return _dated(column, cells, dtype)
+    if getattr(dtype, "kind", "") == "m":
+        return _lasting(column, cells, dtype)
     if types.is_string_dtype(dtype):
         return _text(column, cells, dtype)
     raise InputError("there is no way to it")
@@ -218,6 +220,19 @@ def _dated(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
     if zone is not None and column.zone is None:
         moments = moments.dt.tz_localize("UTC")
     return _to(moments, dtype)
+
+
+def _lasting(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:
+    """Return numbers of seconds as durations, as cells of durations are read."""
+    arrow = getattr(dtype, "pyarrow_dtype", None)
+    unit: Any = np.datetime_data(dtype)[0] if arrow is None else arrow.unit
+    numbers = _numbers(column, cells)
+    counts = np.rint(numbers * float(np.timedelta64(1, "s") / np.timedelta64(1, unit)))
+    if (counts.abs() > MAX_INT).any():
+        raise InputError(f"it has more seconds than durations of {unit} can hold")
+    absent = counts.isna()
+    whole = counts.fillna(0).to_numpy().astype(np.int64).astype(f"timedelta64[{unit}]")
+    return _to(pd.Series(whole, name=column.name).mask(absent), dtype)
 
 
 def _text(column: Column, cells: pd.Series, dtype: Any) -> pd.Series:

@@ -4,7 +4,7 @@ from dp_synth import extensions
 from dp_synth.errors import InputError
 from dp_synth.release import Release
 from dp_synth.synthesizers.aim import AIM
-from dp_synth.synthesizers.base import Synthesizer, fit_jointly
+from dp_synth.synthesizers.base import Synthesizer, fit_jointly, synthesize
 from dp_synth.synthesizers.clique_tree import CliqueTree
 from dp_synth.synthesizers.dpctgan import DPCTGAN
 from dp_synth.synthesizers.dpgan import DPGAN
@@ -65,5 +65,6 @@ __all__ = [
     "Synthesizer",
     "Validation",
     "fit_jointly",
+    "synthesize",
     "synthesizer_named",
 ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from os import PathLike
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -20,9 +20,12 @@ from dp_synth.accounting import (
     ThresholdedGaussians,
 )
 from dp_synth.accounting.plan import Part
+from dp_synth.backends import Frame, Output
 from dp_synth.checkpoint import Checkpoint, CheckpointWriter
 from dp_synth.counting import Data
 from dp_synth.domain import Domain
+from dp_synth.errors import InputError
+from dp_synth.extensions import nearest
 from dp_synth.inference import Model
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.release import Release
@@ -76,6 +79,44 @@ class Synthesizer(ABC):
     def __post_init__(self) -> None:
         """Raise InputError for a setting of the wrong kind; subclasses go on from there."""
         check_settings(self)
+
+    @staticmethod
+    def create(name: str, **settings: object) -> Synthesizer:
+        """Return the synthesizer of a name with its settings.
+
+        Ours, one that an installed package declares under the entry points
+        ``dp_synth.synthesizers``, or ``module:Class``. InputError, with the nearest name, where
+        there is none, and for a setting that it has not.
+
+        >>> Synthesizer.create("privbayes").name
+        'privbayes'
+        """
+        from dp_synth.synthesizers import synthesizer_named
+
+        kind = synthesizer_named(name)
+        _refuse_unknown(kind, settings)
+        return kind(**settings)
+
+    def get_params(self, deep: bool = True) -> dict[str, object]:
+        """Return the settings by name, as scikit-learn asks an estimator for them.
+
+        No setting is an estimator itself, so that ``deep`` changes nothing.
+        """
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def set_params(self, **settings: object) -> Self:
+        """Return a synthesizer with other settings; this one stays as it is.
+
+        Settings are final, where an estimator of scikit-learn would change: take what is
+        returned, as scikit-learn's own searches and `sklearn.base.clone` do. InputError for a
+        setting that it has not.
+
+        >>> from dp_synth.synthesizers import MST
+        >>> MST().set_params(coarseness=0.5)
+        MST(coarseness=0.5, as_published=False)
+        """
+        _refuse_unknown(type(self), settings)
+        return replace(self, **settings) if settings else self
 
     @abstractmethod
     def plan(self, domain: Domain) -> Plan:
@@ -149,9 +190,10 @@ class Synthesizer(ABC):
     ) -> Release:
         """Return a release of the records in ``data``, charged to ``budget``.
 
-        Those of a frame, of an Arrow or polars table (anything that speaks Arrow's C stream), of
-        a CSV or Parquet file at a path, or read by `counting.read_records`; a file larger than
-        memory may hold goes by as a stream, with the same result.
+        Those of a frame (pandas, polars, Arrow, any that narwhals knows or that speaks Arrow's C
+        stream), of a CSV or Parquet file at a path, or read by `counting.read_records`; a file
+        larger than memory may hold goes by as a stream, with the same result. Of a frame the
+        release remembers the library, and of its dtypes nothing: see `Release.with_output`.
 
         In this order: what `check` and `check_budget` refuse is refused before a record is read;
         the table is read and encoded; the budget is reserved; and each answer is charged before
@@ -190,7 +232,7 @@ class Synthesizer(ABC):
             validation=settings,
             questions=questions,
         )
-        return _released(request, fit_all(request, data, holdout))[0]
+        return _released(request, fit_all(request, data, holdout), data)[0]
 
     def check_budget(
         self,
@@ -294,13 +336,62 @@ def fit_jointly(
     settings, holdout = _taken_apart(validation)
     asked = Questions.of(questions)
     request = Request(weights, schema, accountant, seed, validation=settings, questions=asked)
-    return dict(zip(weights, _released(request, fit_all(request, data, holdout)), strict=True))
+    releases = _released(request, fit_all(request, data, holdout), data)
+    return dict(zip(weights, releases, strict=True))
 
 
-def _released(request: Request, fitted: Sequence[Fitted]) -> list[Release]:
-    ledger = request.root.ledger_so_far
+def synthesize(
+    data: Data,
+    schema: Schema | Mapping[str, object] | str | PathLike[str],
+    *,
+    epsilon: float,
+    delta: float,
+    synthesizer: str | Synthesizer = "mst",
+    seed: int | None = None,
+) -> Frame:
+    """Return synthetic records of a table in one line: a fit, and one sample of it.
+
+    For a first look. The result is as of `Synthesizer.fit`, in frames of the library that was
+    given, as many as the noisy total says. ``schema`` is a `Schema`, or what `Schema.from_dict`
+    takes, or the path of its file; ``synthesizer`` a name as in `Synthesizer.create`, or one with
+    settings. Errors and warnings are those of a fit.
+
+    Privacy
+    -------
+    Each call is a release of its own and spends the whole of ``epsilon`` and ``delta``, under
+    adding or removing one record: two calls on one table cost twice. What was spent is not kept:
+    fit, and keep the release, for its ledger, and for further rows at no cost.
+
+    >>> import dp_synth as dps
+    >>> data = dps.datasets.load("adult")
+    >>> rows = dps.synthesize(data.train, data.schema, epsilon=1, delta=1e-9, seed=0)
+    >>> list(rows.columns) == list(data.schema.names)
+    True
+    """
+    recipe = Synthesizer.create(synthesizer) if isinstance(synthesizer, str) else synthesizer
+    if not isinstance(recipe, Synthesizer):
+        raise InputError(f"the synthesizer must be one or its name, got {recipe!r}")
+    if isinstance(schema, (str, PathLike)):
+        schema = Schema.load(schema)
+    elif isinstance(schema, Mapping):
+        schema = Schema.from_dict(schema)
+    release = recipe.fit(data, schema, PrivacyBudget(epsilon, delta), seed=seed)
+    return release.sample(seed=seed)
+
+
+def _refuse_unknown(kind: type[Synthesizer], settings: Mapping[str, object]) -> None:
+    """Raise InputError for settings that a synthesizer has not."""
+    known = [field.name for field in fields(kind)]
+    if foreign := [name for name in settings if name not in known]:
+        budget = foreign[0] in ("epsilon", "delta", "adjacency")
+        why = "fit takes a PrivacyBudget" if budget else nearest(foreign[0], known)
+        raise InputError(f"{kind.name} has no setting {foreign[0]!r}; {why}")
+
+
+def _released(request: Request, fitted: Sequence[Fitted], data: Data) -> list[Release]:
+    ledger, output = request.root.ledger_so_far, Output.of(data)
     return [
-        Release(recipe.name, asdict(recipe), one.schema, one.model, ledger, one.transcript)
+        Release(recipe.name, asdict(recipe), one.schema, one.model, ledger, one.transcript, output)
         for recipe, one in zip(request.recipes, fitted, strict=True)
     ]
 
