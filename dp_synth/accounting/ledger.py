@@ -16,6 +16,7 @@ from typing import Literal, get_args
 
 from dp_synth._version import __version__
 from dp_synth.accounting.budget import FILTER_KINDS, FilterKind, PrivacyBudget
+from dp_synth.accounting.dominating_gaussian import GaussianSummary, summarized
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
@@ -27,6 +28,7 @@ from dp_synth.accounting.events import (
 )
 from dp_synth.accounting.filters import Filter, cost, paid_for
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
+from dp_synth.accounting.risk_target import RiskTarget, largest_advantage
 from dp_synth.errors import InputError, LedgerError, UnsupportedEvent
 from dp_synth.formatting import ROWS, html_table, one_line, rounded_down
 from dp_synth.formatting import rounded_up as rounded_up  # for whoever prints a total
@@ -41,7 +43,10 @@ FLOATING = "noise in floating point: its low bits are not certified"
 
 FORMAT, VERSION = "dp_synth.ledger", 2
 APART_VERSION = 3  # of an adaptive ledger that charges plans, and sets a part of delta apart
+RISK_VERSION = 5  # of one whose budget is a risk
 INFINITE = "inf"  # how an infinite epsilon is written: JSON has no number for it
+
+_WRITTEN = tuple(name for name in PrivacyBudget.__dataclass_fields__ if name != "risk")
 
 Randomness = Literal["os", "seeded"]  # a seeded run can be repeated by whoever knows the seed
 Sampler = Literal["exact", "float"]  # exact in law, or as floating point allows
@@ -156,9 +161,19 @@ class Ledger:
         """
         if self.uncovered:
             return math.inf
-        if self.rule != "planned" and self._within_limit:
+        if self.rule != "planned" and self._within_limit and self.budget.risk is None:
             return self.budget.epsilon if self.reservations else 0.0
         return self.curve.epsilon(self.budget.delta)
+
+    @property
+    def gaussian(self) -> GaussianSummary:
+        """The least mu whose Gaussian DP the releases keep, and its regret."""
+        return summarized(self.curve)
+
+    @property
+    def advantage(self) -> float:
+        """Largest true less false positive rate of any attack on one unit, an upper bound."""
+        return largest_advantage(self.curve)
 
     @cached_property
     def uncovered(self) -> str:
@@ -213,20 +228,38 @@ class Ledger:
         return min(rule.odometer(self.spent(rule.currency)), self.epsilon)
 
     @property
-    def epsilon_left(self) -> float:
-        """The largest epsilon that one more run on a filter's ledger may ask for; 0 for none.
+    def cost(self) -> float:
+        """Certified upper bound on what was reserved in terms of the budget: epsilon, or a risk."""
+        return self.epsilon if self.budget.risk is None else self.budget.cost(self.curve)
 
-        A planned ledger has no room for later runs. Rounded down to four digits.
+    @property
+    def is_within(self) -> bool:
+        """Whether what was reserved keeps the budget, but for rounding."""
+        if self.rule == "planned":
+            return self.cost <= self.budget.target * (1 + 1e-9)
+        return not self.uncovered and self._within_limit
+
+    @property
+    def target_left(self) -> float:
+        """The largest epsilon, or risk, that one more run on a filter's ledger may ask for.
+
+        0 for none. A planned ledger has no room for later runs. Rounded down to four digits.
         """
         rule = self.filter
         if rule is None:
             return 0.0
         if not self.reservations:
-            return self.budget.epsilon
+            return self.budget.target
         left = rule.limit - self.spent(rule.currency)
         if left <= NEGLIGIBLE * rule.limit:
             return 0.0
-        return float(rounded_down(rule.epsilon_within(left)))
+        return float(rounded_down(rule.target_within(left)))
+
+    @property
+    def epsilon_left(self) -> float:
+        """The largest epsilon that one more run may ask for; of a risk, what is told beside it."""
+        left = self.target_left
+        return left if self.budget.risk is None or not left else self.budget.until(left).epsilon
 
     @property
     def _within_limit(self) -> bool:
@@ -252,13 +285,15 @@ class Ledger:
 
     def header(self) -> dict[str, object]:
         """Return what opens a ledger file, as a JSON object."""
-        budget = {name: getattr(self.budget, name) for name in PrivacyBudget.__dataclass_fields__}
+        budget = {name: getattr(self.budget, name) for name in _WRITTEN}
         if math.isinf(self.budget.epsilon):
             budget["epsilon"] = INFINITE
         rule: dict[str, object] = {"rule": self.rule, "simulation": self.simulation}
         version = VERSION
         if self.delta_apart:
             version, rule["delta_apart"] = APART_VERSION, self.delta_apart
+        if self.budget.risk is not None:
+            version, budget["risk"] = RISK_VERSION, self.budget.risk.to_fields()
         return {"format": FORMAT, "version": version, "dp_synth": __version__, **budget, **rule}
 
     def to_fields(self) -> dict[str, object]:
@@ -284,19 +319,24 @@ class Ledger:
     def opened(cls, header: Mapping[str, object], entries: tuple[Entry, ...] = ()) -> Ledger:
         """Return the ledger with this header; LedgerError when it is not one."""
         version = header.get("version")
-        if header.get("format") != FORMAT or version not in (VERSION, APART_VERSION):
-            raise LedgerError(f"not a {FORMAT} of version {VERSION} or {APART_VERSION}")
+        known = (VERSION, APART_VERSION, RISK_VERSION)
+        if header.get("format") != FORMAT or version not in known:
+            raise LedgerError(
+                f"not a {FORMAT} of version {VERSION} or {APART_VERSION}, or {RISK_VERSION}"
+            )
         rule, simulation = header.get("rule"), header.get("simulation")
         if rule not in ("planned", *FILTER_KINDS) or not isinstance(simulation, bool):
             raise LedgerError(f"unknown rule {rule!r} or simulation {simulation!r} in its head")
         try:
-            given = {name: header[name] for name in PrivacyBudget.__dataclass_fields__}
+            given = {name: header[name] for name in _WRITTEN}
             if given["epsilon"] == INFINITE:
                 given["epsilon"] = math.inf
+            if version == RISK_VERSION:
+                given["risk"] = RiskTarget.from_fields(header["risk"])  # type: ignore[arg-type]
             budget = PrivacyBudget(**given)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
             raise LedgerError(f"the budget in its head is not one: {error}") from error
-        apart = header.get("delta_apart") if version == APART_VERSION else 0.0
+        apart = header.get("delta_apart", 0.0) if version != VERSION else 0.0
         if not isinstance(apart, float) or not 0 <= apart <= budget.delta / 2:
             raise LedgerError(f"delta_apart must be at most half of its delta, got {apart!r}")
         head = header.get("head", "")
@@ -331,7 +371,7 @@ class Ledger:
 
     def summary(self) -> list[str]:
         """Return the total in one line, and what else a reader must know."""
-        return [self._total(), *self._so_far(), *self._warnings()]
+        return [self._total(), *self._so_far(), *self._in_one_number(), *self._warnings()]
 
     def __repr__(self) -> str:
         rows = self.folded()
@@ -372,12 +412,20 @@ class Ledger:
             f"{rounded_up(budget.delta)})-differentially private with respect to {change} {unit}, "
             f"certified {how} with dp_synth {__version__}."
         )
+        if budget.risk is not None:
+            said += f" Any attack on {unit} has at most {budget.called(rounded_up(self.cost))}."
         head = [f"The ledger's last line has the SHA-256 {self.head}."] if self.head else []
         return " ".join([said, *(warning + "." for warning in self._warnings()), *head])
 
     def _total(self) -> str:
         budget = self.budget
         at = f"at delta {rounded_up(budget.delta)} ({budget.neighbours})"
+        if budget.risk is not None:
+            found = budget.called(rounded_up(self.cost))
+            most = f"of {rounded_up(budget.target)}, epsilon {rounded_up(self.epsilon)} {at}"
+            if self.rule == "planned" or not self.reservations:
+                return f"{found} {most}{self._room()}"
+            return f"all runs on this ledger together cost at most {found} {most}{self._room()}"
         if self.rule == "planned" or not self.reservations:
             whole = rounded_up(budget.epsilon)
             return f"epsilon {rounded_up(self.epsilon)} of {whole} {at}{self._room()}"
@@ -392,8 +440,8 @@ class Ledger:
         if rule is None:
             return ""
         used = self.spent(rule.currency) / rule.limit
-        left = self.epsilon_left
-        most = f"a further run may ask for at most epsilon {rounded_down(left)}"
+        left = self.target_left
+        most = f"a further run may ask for at most {self.budget.called(rounded_down(left))}"
         fits = most if left else "no run fits"
         return f"; {rounded_up(100 * used, 3)} % of the {self.rule} filter is used: {fits}"
 
@@ -407,6 +455,12 @@ class Ledger:
                 "(odometer)"
             ]
         return ["so far: the odometer says no less than the whole filter"]
+
+    def _in_one_number(self) -> list[str]:
+        """Return mu, its regret and the largest advantage in a line; none of what has no bound."""
+        if not self.reservations or self._reasons:
+            return []
+        return [f"{self.gaussian}; largest advantage of any attack {rounded_up(self.advantage)}"]
 
     @property
     def _chosen_on_the_way(self) -> tuple[tuple[str, str], ...]:

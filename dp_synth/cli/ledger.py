@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer.core import TyperCommand
 
-from dp_synth.cli.arguments import Neighbours, reading_arguments
+from dp_synth.cli.arguments import (
+    Delta,
+    Epsilon,
+    Neighbours,
+    RiskText,
+    budget_of,
+    reading_arguments,
+)
 from dp_synth.cli.outputs import write_text
 from dp_synth.errors import InputError, LedgerError, UnsupportedEvent
 from dp_synth.files import check_writable
@@ -32,8 +39,9 @@ LedgerPath = Annotated[Path, typer.Argument(help="A ledger file (JSON lines).")]
 
 def new(
     file: Annotated[Path, typer.Argument(help="Where the new ledger goes.")],
-    epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
-    delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
+    epsilon: Epsilon = None,
+    delta: Delta = None,
+    risk: RiskText = None,
     adjacency: Neighbours = "add_remove",
     unit: Annotated[
         str | None, typer.Option(help="Column that names whose records they are.")
@@ -48,13 +56,12 @@ def new(
     synthesizer. The budget is a filter: a little looser than one plan for all runs, and valid
     whatever comes next. `ledger show` says what was spent so far.
     """
-    from dp_synth.accounting import Accountant, PrivacyBudget
+    from dp_synth.accounting import Accountant
     from dp_synth.accounting.ledger_file import is_begun
 
-    with reading_arguments():
-        budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
-        if not delta:
-            raise ValueError("a ledger that is continued needs a delta above 0")
+    budget = budget_of((epsilon, delta, risk), adjacency, unit, max_rows)
+    if not budget.delta:
+        raise InputError("a ledger that is continued needs a delta above 0")
     check_writable(file)
     if is_begun(file) or not Accountant(budget, ledger=file, adaptive=True).open():
         raise InputError(f"{file}: is there already, and a ledger is never overwritten")
@@ -164,22 +171,18 @@ def repair(file: LedgerPath) -> None:
 def _verified(file: Path) -> Ledger:
     """Return the ledger in a file whose entries stay within the budget in its head."""
     from dp_synth.accounting import read_ledger
-    from dp_synth.accounting.filters import limit
 
     ledger = read_ledger(file)
-    budget, rule = ledger.budget, ledger.rule
-    if rule == "planned":
-        within = ledger.epsilon <= budget.epsilon * (1 + 1e-9)
-    else:
-        within = ledger.spent(rule) <= limit(budget, rule) * (1 + 1e-9)
-    if not within:
+    if not ledger.is_within:
         raise LedgerError(
-            f"{file}: its entries cost more than the budget in its head, {_limit(budget)}"
+            f"{file}: its entries cost more than the budget in its head, {_limit(ledger.budget)}"
         )
     return ledger
 
 
 def _limit(budget: PrivacyBudget) -> str:
+    if budget.risk is not None:
+        return f"{budget.risk}, epsilon told at delta {rounded_up(budget.delta)}"
     return f"epsilon {rounded_up(budget.epsilon)} at delta {rounded_up(budget.delta)}"
 
 
