@@ -9,12 +9,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, Unpack, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from scipy.special import erfcx, log_ndtr, ndtr
 
-from dp_synth.accounting.risk_target import RiskFields, RiskTarget
+from dp_synth.accounting.risk_target import RiskTarget
 from dp_synth.errors import InputError
 from dp_synth.formatting import as_given, rounded_up
 from dp_synth.settings import check_settings
@@ -63,25 +63,27 @@ class PrivacyBudget:
     def from_risk(
         cls,
         *,
-        delta: float = REPORTED,
-        adjacency: Adjacency = "add_remove",
-        unit: str | None = None,
-        max_rows: int = 1,
-        **risk: Unpack[RiskFields],
+        advantage: float | None = None,
+        tpr: float | None = None,
+        fpr: float | None = None,
+        reidentification: float | None = None,
+        baseline: float | None = None,
+        delta: float | None = None,
     ) -> PrivacyBudget:
         """Return the budget of the least noise by which every attack on one unit stays below.
 
         The risk is an ``advantage``, or a ``tpr`` at an ``fpr``, or a ``reidentification`` at a
         ``baseline`` (`RiskTarget`), and is certified by the curve of all that is released, with
-        no epsilon on the way. ``delta`` is that at which an epsilon is told; open columns share
-        it for their thresholds, and adaptive accountants set a part of it apart. InputError for
-        a risk that no noise reaches.
+        no epsilon on the way. ``delta``, 1e-9 unless it is given, is that at which an epsilon is
+        told; open columns share it for their thresholds, and adaptive accountants set a part of
+        it apart. `of_risk` takes an adjacency and a unit as well. InputError for a risk that no
+        noise reaches.
 
         >>> budget = PrivacyBudget.from_risk(advantage=0.1)
         >>> budget.said, round(budget.epsilon, 3)
-        ('advantage 0.1', 1.442)
+        ('advantage 0.1', 1.403)
         """
-        return cls.of_risk(RiskTarget.from_fields(risk), delta, adjacency, unit, max_rows)
+        return cls.of_risk(RiskTarget(advantage, tpr, fpr, reidentification, baseline), delta)
 
     @classmethod
     def of_risk(
@@ -115,7 +117,7 @@ class PrivacyBudget:
         """The target in words."""
         if self.risk is not None:
             return str(self.risk)
-        return f"epsilon {self.epsilon:g} at delta {self.delta:g}"
+        return f"epsilon {as_given(self.epsilon)} at delta {as_given(self.delta)}"
 
     def called(self, number: str) -> str:
         """Return another target of this kind in words.
@@ -135,7 +137,7 @@ class PrivacyBudget:
         """The target as a refusal has it."""
         if self.risk is not None:
             return str(self.risk)
-        return f"{self.epsilon:g} at delta={self.delta:g}"
+        return f"{as_given(self.epsilon)} at delta={as_given(self.delta)}"
 
     def cost(self, curve: PrivacyCurve) -> float:
         """Return what a curve comes to, in terms of the target, rounded up."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NoReturn, TypedDict
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from scipy.special import ndtri
@@ -32,16 +32,6 @@ TOLD = 1 - 1e-12  # an advantage from which on no Gaussian is near
 ROUNDING = 1e-13  # relative, of one point of a trade-off curve
 NEAR = 0.1  # of mu: how far from the likely threshold of an attack a search begins
 SEARCHED = 1e-5  # relative, to which the threshold is found: the bound is flat around it
-
-
-class RiskFields(TypedDict, total=False):
-    """What states a risk: ``advantage``, or ``tpr`` and ``fpr``, or the last two."""
-
-    advantage: float | None
-    tpr: float | None
-    fpr: float | None
-    reidentification: float | None
-    baseline: float | None
 
 
 @dataclass(frozen=True)
@@ -78,9 +68,9 @@ class RiskTarget:
             )
         if self.kind != "advantage" and not 0 < self.at < self.most:
             raise InputError(
-                f"{self.kind} must be above {BESIDES[self.kind]}, and that above 0: whoever guesses "
-                f"at random has {self.kind} {as_given(self.at)}, and no noise brings it below; got "
-                f"{self.kind} {as_given(self.most)} at {BESIDES[self.kind]} {as_given(self.at)}"
+                f"{self.kind} must be above {BESIDES[self.kind]}, which a guess reaches that looks "
+                f"at nothing, so that no noise brings it below, and {BESIDES[self.kind]} above 0; "
+                f"got {self}"
             )
 
     @classmethod

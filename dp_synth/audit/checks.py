@@ -22,6 +22,7 @@ for the data holder's eyes, and no finding repeats it.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -15,6 +15,7 @@ from dp_synth.cli import (
     audit,
     benchmark,
     card,
+    choose,
     estimate,
     evaluate,
     ledger,
@@ -70,6 +71,7 @@ app.command("audit")(audit.audit)
 app.command("card")(card.card)
 app.command("gate")(card.gate)
 app.command("account", cls=ledger.InOrder, no_args_is_help=True)(ledger.account)
+app.command("choose")(choose.choose)
 app.command("list")(listing.listing)
 
 GROUPS: dict[str, tuple[str, tuple[Callable[..., None], ...]]] = {

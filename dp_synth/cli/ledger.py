@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from typer._click.core import Context as Invocation
 
-    from dp_synth.accounting import Adjacency, Event, Ledger, PrivacyBudget, PrivacyCurve
+    from dp_synth.accounting import (
+        Adjacency,
+        Event,
+        Ledger,
+        PrivacyBudget,
+        PrivacyCurve,
+        RiskTarget,
+    )
 
 LedgerPath = Annotated[Path, typer.Argument(help="A ledger file (JSON lines).")]
 
@@ -226,6 +233,13 @@ Selections = Annotated[
     list[float] | None,
     typer.Option(help="A selection whose privacy loss has this range; repeatable."),
 ]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Print the factor by which all noise must be multiplied to meet both, or a risk.",
+    ),
+]
 Counts = Annotated[
     list[int] | None,
     typer.Option(help="How often the event before it happens; 1 when it is left out."),
@@ -239,13 +253,8 @@ def account(
     ] = None,
     delta: Annotated[float | None, typer.Option(help="Print epsilon at this delta.")] = None,
     epsilon: Annotated[float | None, typer.Option(help="Print delta at this epsilon.")] = None,
-    calibrate: Annotated[
-        bool,
-        typer.Option(
-            "--calibrate",
-            help="Print the factor by which all noise must be multiplied to meet both.",
-        ),
-    ] = False,
+    calibrate: Calibrate = False,
+    risk: RiskText = None,
     certify: Annotated[
         bool, typer.Option("--certify", help="Print a proven lower bound as well.")
     ] = False,
@@ -265,9 +274,15 @@ def account(
     """Print what a fixed sequence of events costs, or how much more noise it needs.
 
     Example: dp-synth account --gaussian 2.0 --count 10 --selection 0.4 --count 14 --delta 1e-9
+
+    Beside it stand mu, its regret, and the largest advantage of any attack; with --calibrate and
+    --risk the events' noise is scaled until no attack exceeds that.
     """
+    from dp_synth.accounting import RiskTarget
+
     with reading_arguments():
-        question = Question(delta, epsilon, calibrate, certify, draws=plot is not None)
+        asked = None if risk is None else RiskTarget.parse(risk)
+        question = Question(delta, epsilon, calibrate, certify, asked, draws=plot is not None)
         values: Values = {"gaussian": gaussian or (), "selection": selection or ()}
         values = {**values, "count": count or ()}
         held, events = _events(file, adjacency, context.meta[ORDER], values)
@@ -295,15 +310,20 @@ class Question:
     epsilon: float | None
     calibrate: bool
     certify: bool = False
+    risk: RiskTarget | None = None
     draws: bool = False
 
     def __post_init__(self) -> None:
+        if self.risk is not None and (self.epsilon is not None or not self.calibrate):
+            raise ValueError("--risk goes with --calibrate, in place of --epsilon")
         if self.delta is not None and not 0 <= self.delta < 1:
             raise ValueError(f"--delta must lie in [0, 1), got {self.delta}")
         if self.epsilon is not None and not (math.isfinite(self.epsilon) and self.epsilon >= 0):
             raise ValueError(f"--epsilon must be a finite number, 0 or above, got {self.epsilon}")
+        if self.risk is not None:
+            return
         if self.calibrate and (not self.epsilon or self.delta is None):
-            raise ValueError("--calibrate needs --delta and an --epsilon above 0")
+            raise ValueError("--calibrate needs --delta and an --epsilon above 0, or --risk")
         if self.delta is None and self.epsilon is None and not self.draws:
             raise ValueError("give --delta for epsilon, --epsilon for delta, or --plot")
 
@@ -318,6 +338,10 @@ class Answer:
     engine: str | None = None
     epsilon_lower: float | None = None
     delta_lower: float | None = None
+    mu: float | None = None
+    regret: float | None = None
+    advantage: float | None = None
+    risk: float | None = None
 
     @property
     def unbounded(self) -> bool:
@@ -388,15 +412,19 @@ def _inline_events(order: list[str], values: Values) -> list[tuple[Event, int]]:
 
 def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer, PrivacyCurve]:
     """Return the answer, and the curve of the events: of the scaled ones when that is asked."""
-    from dp_synth.accounting import compose
-    from dp_synth.accounting.calibration import noise_factor, scaled
+    from dp_synth.accounting import PrivacyBudget, compose
+    from dp_synth.accounting.calibration import least_factor, scaled
+    from dp_synth.accounting.dominating_gaussian import summarized
+    from dp_synth.accounting.risk_target import largest_advantage
 
     curve, factor, engine = compose(events), None, None
     at_delta, at_epsilon = question.delta, question.epsilon
     if question.calibrate:
-        assert at_epsilon is not None
-        assert at_delta is not None
-        factor = noise_factor(events, at_epsilon, at_delta)
+        if question.risk is not None:
+            budget = PrivacyBudget.of_risk(question.risk)
+        else:
+            budget = PrivacyBudget(cast("float", at_epsilon), cast("float", at_delta))
+        factor = least_factor(events, budget)
         curve, at_epsilon = compose(scaled(events, factor)), None
     epsilon = None if at_delta is None else curve.epsilon(at_delta)
     delta = None if at_epsilon is None else curve.delta(at_epsilon)
@@ -411,7 +439,10 @@ def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer
             lowest[1] = curve.delta_bounds(at_epsilon)[0]
     except UnsupportedEvent as error:
         raise InputError(f"--certify: these events {error}") from None
-    return Answer(epsilon, delta, factor, engine, *lowest), curve
+    summary, risk = summarized(curve), question.risk
+    mu, regret = (None, None) if math.isinf(summary.mu) else (summary.mu, summary.regret)
+    told = (mu, regret, largest_advantage(curve), risk and risk.largest(curve))
+    return Answer(epsilon, delta, factor, engine, *lowest, *told), curve
 
 
 def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list[str]:
@@ -431,6 +462,12 @@ def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list
     if answer.delta is not None:
         bound = _bound(answer.delta, answer.delta_lower)
         lines.append(f"delta {bound} at epsilon {epsilon} ({how})")
+    if question.risk is not None and answer.risk is not None:
+        lines.append(f"{question.risk.said(rounded_up(answer.risk, PRECISE))}, at most ({change})")
+    if answer.advantage is not None:
+        lines.append(f"largest advantage of any attack {rounded_up(answer.advantage, PRECISE)}")
+    if answer.mu is not None and answer.regret is not None:
+        lines.append(f"mu {rounded_up(answer.mu, PRECISE)}, regret {rounded_up(answer.regret, 2)}")
     return lines
 
 

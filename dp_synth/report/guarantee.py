@@ -152,8 +152,8 @@ def _words(
         "whatever they like. How well can they tell which of the two it was?",
         f"Guessing between the two, they are right in at most {upward(accuracy)} of cases; a coin "
         "is right in 50 %.",
-        f"Of those who took part they accuse at most {rounded_up(100 * ledger.advantage)} percentage "
-        "points more than of those who did not: their advantage.",
+        f"Of those who took part they accuse at most {rounded_up(100 * ledger.advantage)} "
+        "percentage points more than of those who did not: their advantage.",
         *_risk_in_words(ledger),
         f"The area under the ROC curve of their attack is at most {rounded_up(area)}; a coin has "
         "0.5.",
