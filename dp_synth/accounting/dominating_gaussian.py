@@ -171,7 +171,8 @@ def regret(epsilons: Floats, deltas: Floats, mu: float, left_out: float = 0.0) -
     gains = np.exp(epsilons)
     largest = float(np.max((upper - deltas) / (1 + gains)))
     slopes = np.diff(deltas) / np.diff(gains)
-    steep = np.concatenate([[-1.0], slopes[:-1]])  # a delta falls no faster than gains rise
+    mirrored = 1 - (1 - deltas[1]) / gains[1]  # the curve at -epsilons[1], by symmetry
+    steep = np.concatenate([[(deltas[0] - mirrored) / (1 - 1 / gains[1])], slopes[:-1]])
     flat = np.concatenate([slopes[1:], [0.0]])
     width = np.diff(gains)
     with np.errstate(divide="ignore", invalid="ignore"):

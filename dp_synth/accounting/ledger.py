@@ -15,9 +15,11 @@ from dp_synth._version import __version__
 from dp_synth.accounting.budget import FILTER_KINDS, FilterKind, PrivacyBudget
 from dp_synth.accounting.dominating_gaussian import GaussianSummary, summarized
 from dp_synth.accounting.entries import Balance as Balance
-from dp_synth.accounting.entries import Entry, filter_of, uncovered
+from dp_synth.accounting.entries import Entry as Entry
 from dp_synth.accounting.entries import Randomness as Randomness
 from dp_synth.accounting.entries import Sampler as Sampler
+from dp_synth.accounting.entries import filter_of
+from dp_synth.accounting.entries import uncovered as uncovered
 from dp_synth.accounting.events import Event, Gaussian, NonPrivate, Round, Selection
 from dp_synth.accounting.filters import Filter, cost
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose

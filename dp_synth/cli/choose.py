@@ -83,7 +83,7 @@ def _show(found: Choice) -> None:
     print(f"{found.surrogate}; {found.schema}, {found.rows:,} rows, {found.synthesizer}")
     delta = as_given(found.options[0].delta)
     print(f"epsilon at delta {delta}, tpr at fpr {FPR:g}; error: total variation of pairs")
-    lines = [HEAD]
+    lines: list[tuple[str, ...]] = [HEAD]
     for one in found.options:
         bounds = [rounded_up(value) for value in (one.advantage, one.epsilon, one.tpr, one.mu)]
         error = one.error.shown(3) if one.error else "-"

@@ -8,7 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -150,7 +150,7 @@ def export(
         if rows.empty:
             raise InputError("the ledger holds no charge yet, so that there is nothing to draw")
         points, auc = tradeoff_points(curve), curve.largest_auc()
-        save(lambda: waterfall(rows, points, auc=auc), plot)
+        save(lambda: waterfall(rows, points, auc=auc, told=_told(curve)), plot)
     if out is None:
         return
     certified = {**ledger.to_fields(), "certified_epsilon": ledger.epsilon}
@@ -441,8 +441,10 @@ def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer
         raise InputError(f"--certify: these events {error}") from None
     summary, risk = summarized(curve), question.risk
     mu, regret = (None, None) if math.isinf(summary.mu) else (summary.mu, summary.regret)
-    told = (mu, regret, largest_advantage(curve), risk and risk.largest(curve))
-    return Answer(epsilon, delta, factor, engine, *lowest, *told), curve
+    answer = Answer(epsilon, delta, factor, engine, *lowest)
+    largest = None if risk is None else risk.largest(curve)
+    told = {"mu": mu, "regret": regret, "advantage": largest_advantage(curve), "risk": largest}
+    return replace(answer, **told), curve
 
 
 def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list[str]:
@@ -493,7 +495,16 @@ def _draw(curve: PrivacyCurve, plot: Path) -> None:
 
     points = pd.concat([profile_points(curve), tradeoff_points(curve)], ignore_index=True)
     auc = curve.largest_auc()
-    save(lambda: privacy_curve(points, auc=auc), plot)
+    save(lambda: privacy_curve(points, auc=auc, told=_told(curve)), plot)
+
+
+def _told(curve: PrivacyCurve) -> str:
+    """Return mu, its regret and the largest advantage, in words for a figure."""
+    from dp_synth.accounting.dominating_gaussian import summarized
+    from dp_synth.accounting.risk_target import largest_advantage
+
+    largest = rounded_up(largest_advantage(curve))
+    return f"{summarized(curve)}; largest advantage of any attack {largest}"
 
 
 def _check_plot(plot: Path | None) -> None:

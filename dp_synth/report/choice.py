@@ -97,8 +97,9 @@ def options_for(
 ) -> Choice:
     """Return what each budget costs a table of ``rows`` records that has this schema.
 
-    Those of `ADVANTAGES` unless others are given. With ``repeats`` 0 nothing is fitted. InputError for a risk that no noise reaches, and for a schema or a number of rows that
-    the synthesizer cannot have; no record is read, and nothing is spent.
+    Those of `ADVANTAGES` unless others are given. With ``repeats`` 0 nothing is fitted. No record
+    is read, and nothing is spent. InputError for a risk that no noise reaches, and for a schema or
+    a number of rows that the synthesizer cannot have.
     """
     if not 1 <= rows <= MOST_ROWS:
         raise InputError(
