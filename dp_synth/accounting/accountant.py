@@ -153,12 +153,12 @@ class Accountant:
             self._file.append([])
             return True
 
-    def portion(self, target: float) -> SubAccountant:
-        """Return as much of an adaptive root's filter as a budget of this target would be.
+    def portion(self, epsilon: float | None = None, *, risk: float | None = None) -> SubAccountant:
+        """Return as much of an adaptive root's filter as a budget of ``epsilon`` would be.
 
-        An epsilon, or the value of a risk, as the root's budget is stated.
+        Of a root whose budget is a risk, as one of the same kind with the value ``risk``.
         """
-        return SubAccountant(self, None, self.amount(target))
+        return SubAccountant(self, None, self.amount(_asked(self.budget, epsilon, risk)))
 
     def amount(self, target: float) -> float:
         """Return what a budget of this epsilon or risk is in the filter's currency.
@@ -487,6 +487,15 @@ def _currency(adaptive: bool | FilterKind, planned: Sequence[object]) -> FilterK
     return "gdp" if adaptive is True else adaptive
 
 
+def _asked(budget: PrivacyBudget, epsilon: float | None, risk: float | None) -> float:
+    """Return the one that a budget is stated in; InputError where the other is given."""
+    asked, other = (epsilon, risk) if budget.risk is None else (risk, epsilon)
+    if asked is None or other is not None:
+        said = "epsilon" if budget.risk is None else "risk"
+        raise InputError(f"the budget is {budget.said}; ask for a portion by its {said}")
+    return asked
+
+
 class SubAccountant:
     """Part of an adaptive root's filter, to be spent by fits or handed on in portions."""
 
@@ -501,9 +510,10 @@ class SubAccountant:
         above = self._parent.left() if self._parent else self.root.left()
         return min(self._left, above) if self._left > NEGLIGIBLE * self._amount else 0.0
 
-    def portion(self, target: float) -> SubAccountant:
-        """Return as much of this as a budget of this epsilon or risk would be."""
-        return SubAccountant(self.root, self, self.root.amount(target))
+    def portion(self, epsilon: float | None = None, *, risk: float | None = None) -> SubAccountant:
+        """Return as much of this as a budget of ``epsilon``, or of a ``risk``, would be."""
+        amount = self.root.amount(_asked(self.root.budget, epsilon, risk))
+        return SubAccountant(self.root, self, amount)
 
     def admit_jointly(
         self, plans: Plans, *, randomness: Randomness = "os", why: str = PLANNED
@@ -553,4 +563,5 @@ def accountant_of(budget: PrivacyBudget, ledger: Path | None) -> Accountant | Su
     asked = replace(kept, budget=budget.until(kept.budget.target) if alike else budget)
     if differing := difference(kept, asked):
         raise InputError(f"{ledger}: was opened for {differing}; give the same, or another file")
-    return Accountant(kept.budget, ledger=ledger, adaptive=kept.rule).portion(budget.target)
+    root, risk = Accountant(kept.budget, ledger=ledger, adaptive=kept.rule), budget.risk
+    return root.portion(budget.epsilon) if risk is None else root.portion(risk=risk.most)

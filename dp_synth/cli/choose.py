@@ -13,7 +13,7 @@ import typer
 from dp_synth.cli.arguments import Neighbours, reading_arguments
 from dp_synth.cli.evaluate import JsonFile
 from dp_synth.cli.outputs import aligned, delivered, write_each
-from dp_synth.cli.synthesize import Method, Settings, recipe_of
+from dp_synth.cli.synthesize import Columns, Drop, Method, Settings, chosen_columns, recipe_of
 from dp_synth.files import check_writable
 from dp_synth.formatting import as_given, rounded_down, rounded_up
 
@@ -29,6 +29,8 @@ def choose(
     rows: Annotated[int, typer.Option(min=1, help="About how many records the table has.")],
     synthesizer: Method = "mst",
     settings: Settings = None,
+    columns: Columns = None,
+    drop: Drop = None,
     risk: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,7 +64,7 @@ def choose(
         from dp_synth.figures.files import check_place
 
         check_place(plot)
-    public = Schema.load(schema)
+    public = chosen_columns(Schema.load(schema), columns, drop, None)
     with reading_arguments():
         asked = [RiskTarget.parse(one) for one in risk or ()]
         asked = asked or [RiskTarget(advantage=one) for one in ADVANTAGES]

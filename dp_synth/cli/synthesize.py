@@ -152,7 +152,7 @@ def synthesize(
     public = Schema.load(schema).read_as(dialect)
     with reading_arguments():
         recipe = recipe_of(synthesizer, settings or [])
-        chosen = _writable(_chosen(public, columns, drop, unit), out, rows)
+        chosen = _writable(chosen_columns(public, columns, drop, unit), out, rows)
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, card=card)
     _check_together(data, checkpoint, ledger, card, holdout, internal=internal, validate=validate)
     asked = _validation(validate, holdout)
@@ -310,7 +310,9 @@ def _name_and_value(schema: Schema, option: str) -> tuple[str, str]:
     return pairs[0] if pairs else (name, value)
 
 
-def _chosen(schema: Schema, columns: str | None, drop: str | None, unit: str | None) -> Schema:
+def chosen_columns(
+    schema: Schema, columns: str | None, drop: str | None, unit: str | None
+) -> Schema:
     """Return the columns to synthesize: those asked for, else all but the one of the unit."""
     if columns and drop:
         raise InputError("--columns names what is kept, --drop what is not; give one of them")

@@ -69,7 +69,7 @@ def _tradeoff(curve: PrivacyCurve, fprs: np.ndarray) -> np.ndarray:
 
 def test_a_gaussian_has_no_regret_and_nothing_is_left_out() -> None:
     assert summarized(compose([(Gaussian(4.0, 1.0), 4)])) == GaussianSummary(0.5, 0.0, 0.0)
-    epsilons = np.linspace(0, 3, 301)
+    epsilons = np.linspace(0, 3, 1501)
     own = gaussian_deltas(0.5, epsilons, up=True)
     assert regret(epsilons, own, 0.5) < 1e-5  # of the grid
     assert regret(epsilons, own, 0.6) > 0.01

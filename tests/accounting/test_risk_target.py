@@ -190,14 +190,18 @@ def test_a_filter_certifies_its_whole_limit_and_a_hair_more_would_break_it(
     assert budget.risk.largest(curve_of(amount * 1.0001, currency, apart)) > budget.target
     accountant = Accountant(budget, adaptive=currency)
     half = budget.risk.at + (budget.target - budget.risk.at) / 2
-    accountant.portion(half).admit_jointly({"first": (PLAN, 1.0)})
+    accountant.portion(risk=half).admit_jointly({"first": (PLAN, 1.0)})
     assert accountant.ledger.cost <= budget.target
     asked = accountant.ledger.target_left
     assert half < asked < budget.target
-    accountant.portion(asked).admit_jointly({"second": (PLAN, 1.0)})
+    accountant.portion(risk=asked).admit_jointly({"second": (PLAN, 1.0)})
     with pytest.raises(BudgetExceeded, match=f"take a budget of {budget.kind}"):
-        accountant.portion(half).admit_jointly({"third": (PLAN, 1.0)})
+        accountant.portion(risk=half).admit_jointly({"third": (PLAN, 1.0)})
     assert accountant.ledger.is_within
+    with pytest.raises(InputError, match="ask for a portion by its risk"):
+        accountant.portion(0.5)
+    with pytest.raises(InputError, match="ask for a portion by its epsilon"):
+        Accountant(PrivacyBudget(1, 1e-6), adaptive=True).portion(risk=0.1)
 
 
 def test_what_has_no_guarantee_is_refused_by_a_risk() -> None:

@@ -22,7 +22,7 @@ COLUMNS = [
     {"name": "job", "type": "categorical", "categories": list("abcdefgh")},
 ]
 CONTENT = {"name": "people", "columns": COLUMNS}
-SCHEMA = Schema.from_dict(CONTENT)
+SCHEMA = Schema.from_dict(CONTENT).without("who")
 BUDGETS = [PrivacyBudget.from_risk(advantage=one) for one in (0.01, 0.1, 0.5)]
 
 
@@ -50,8 +50,8 @@ def test_a_surrogate_is_of_the_schema_and_no_two_are_alike() -> None:
     one, same, other = (_surrogate(SCHEMA, 500, key) for key in ((0, 1), (0, 1), (0, 2)))
     assert one.equals(same)
     assert not one.equals(other)
-    assert list(one) == ["age", "sex", "job"]  # no identifiers
-    assert SCHEMA.without("who").check(one) == []
+    assert list(one) == ["age", "sex", "job"]
+    assert SCHEMA.check(one) == []
     assert one["job"].value_counts(normalize=True).max() > 0.25  # uneven
 
 
@@ -88,7 +88,9 @@ def schema_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_the_command_prints_draws_and_writes_that_no_record_was_read(
     schema_file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = "--rows 200 --repeats 2 --risk advantage=0.1 --risk tpr=.3,fpr=.1 --plot c.png"
+    more = (
+        "--drop who --rows 200 --repeats 2 --risk advantage=0.1 --risk tpr=.3,fpr=.1 --plot c.png"
+    )
     assert main(["choose", schema_file, *more.split(), "--json", "c.json"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("no record was read: ")
@@ -107,10 +109,11 @@ def test_the_command_prints_draws_and_writes_that_no_record_was_read(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--rows 100 --risk advantage=0", "which no noise reaches"),
+        ("--drop who --rows 100 --risk advantage=0", "which no noise reaches"),
         ("--rows 100 --risk tpr=.1,fpr=.2", "tpr must be above fpr"),
-        ("--rows 1000000000", "rows must lie between 1 and"),
-        ("--rows 100 --synthesizer mts", "no synthesizer 'mts'"),
+        ("--drop who --rows 1000000000", "rows must lie between 1 and"),
+        ("--rows 100 --synthesizer mts", "no synthesizer named 'mts'"),
+        ("--rows 100", "'who' is an identifier"),
         ("--rows 100 --adjacency replaced", "adjacency must be"),
     ],
 )
