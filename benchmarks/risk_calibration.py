@@ -1,13 +1,14 @@
 """Noise that a risk asks for, beside routes through (epsilon, delta), with mu, regret and time.
 
     python -m benchmarks.risk_calibration [--advantage 0.1] [--riskcal PYTHON]
+    python -m benchmarks.risk_calibration --plot docs/choose.png
 
 Plans over the columns of coded Adult, whose schema is public: nothing here looks at records. A
 route through (epsilon, delta) certifies an advantage by what holds of every mechanism of that
 pair, at most (exp(epsilon) - 1 + 2 delta) / (exp(epsilon) + 1): the noise of the same plan for the
 largest epsilon at each delta. ``--riskcal`` names a Python that has the package of that name, whose
 noise for sampled sums is printed beside ours. CPU seconds are those of a calibration of which
-nothing is known yet.
+nothing is known yet. ``--plot`` draws the figure of the guide to a budget's choice, and no more.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -28,8 +30,11 @@ from dp_synth.accounting.calibration import CACHE_VARIABLE, least_factor, noise_
 from dp_synth.accounting.dominating_gaussian import summarized
 from dp_synth.accounting.events import SampledGaussian
 from dp_synth.domain import Domain
+from dp_synth.figures.choice import choice_of_budget
+from dp_synth.figures.files import save
 from dp_synth.formatting import rounded_up
-from dp_synth.synthesizers import SYNTHESIZERS
+from dp_synth.report.choice import options_for
+from dp_synth.synthesizers import MST, SYNTHESIZERS
 from paper.documents import markdown
 
 Events = list[tuple[Event, int]]
@@ -39,6 +44,8 @@ ASKED = ("mst", "clique_tree", "dpctgan")  # of which less noise is asked for
 DELTAS = (1e-9, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 LEAST = 1e-9  # relative to the advantage, below which no route is tried
 SEARCHED = 60  # routes between the least delta and the advantage itself
+COLUMNS = ("age", "education", "hours-per-week", "sex", "income")  # of the guide
+GUIDE_ROWS = 2000
 RATE, STEPS = 256 / 39_000, 1500  # of the sums that another package calibrates
 THEIRS = """
 import json, time
@@ -117,12 +124,24 @@ def beside_riskcal(python: str, advantage: float) -> list[str]:
     ]
 
 
+def draw(place: Path) -> None:
+    """Draw what risks cost the table of the guide, as `dp-synth choose` does."""
+    schema = datasets.load("adult").schema.select(COLUMNS)
+    found = options_for(MST(), schema, GUIDE_ROWS)
+    note = f"{found.schema}, {found.rows:,} rows, {found.synthesizer}; {found.surrogate}"
+    save(lambda: choice_of_budget(found.points(), found.floor, note), place)
+
+
 def main() -> None:
-    """Print the tables."""
+    """Print the tables, or draw the figure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--advantage", type=float, default=0.1)
     parser.add_argument("--riskcal", help="a Python that has riskcal")
+    parser.add_argument("--plot", type=Path, help="where the figure goes (.png, .pdf)")
     given = parser.parse_args()
+    if given.plot:
+        draw(given.plot)
+        return
     os.environ[CACHE_VARIABLE] = ""  # nothing is kept, nothing is found
     data = datasets.load("adult")
     domain, rows = data.schema.widest().domain, len(data.train)
