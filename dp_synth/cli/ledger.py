@@ -443,8 +443,8 @@ def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer
     mu, regret = (None, None) if math.isinf(summary.mu) else (summary.mu, summary.regret)
     answer = Answer(epsilon, delta, factor, engine, *lowest)
     largest = None if risk is None else risk.largest(curve)
-    told = {"mu": mu, "regret": regret, "advantage": largest_advantage(curve), "risk": largest}
-    return replace(answer, **told), curve
+    advantage = largest_advantage(curve)
+    return replace(answer, mu=mu, regret=regret, advantage=advantage, risk=largest), curve
 
 
 def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list[str]:
