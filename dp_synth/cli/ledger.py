@@ -340,6 +340,7 @@ class Answer:
     delta_lower: float | None = None
     mu: float | None = None
     regret: float | None = None
+    left_out: float | None = None
     advantage: float | None = None
     risk: float | None = None
 
@@ -440,11 +441,11 @@ def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer
     except UnsupportedEvent as error:
         raise InputError(f"--certify: these events {error}") from None
     summary, risk = summarized(curve), question.risk
-    mu, regret = (None, None) if math.isinf(summary.mu) else (summary.mu, summary.regret)
+    found = {} if math.isinf(summary.mu) else asdict(summary)
     answer = Answer(epsilon, delta, factor, engine, *lowest)
     largest = None if risk is None else risk.largest(curve)
     advantage = largest_advantage(curve)
-    return replace(answer, mu=mu, regret=regret, advantage=advantage, risk=largest), curve
+    return replace(answer, **found, advantage=advantage, risk=largest), curve
 
 
 def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list[str]:
@@ -469,7 +470,9 @@ def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list
     if answer.advantage is not None:
         lines.append(f"largest advantage of any attack {rounded_up(answer.advantage, PRECISE)}")
     if answer.mu is not None and answer.regret is not None:
-        lines.append(f"mu {rounded_up(answer.mu, PRECISE)}, regret {rounded_up(answer.regret, 2)}")
+        apart = answer.left_out and f" but for a chance of {rounded_up(answer.left_out)}"
+        regret = rounded_up(answer.regret, 2)
+        lines.append(f"mu {rounded_up(answer.mu, PRECISE)}{apart or ''}, regret {regret}")
     return lines
 
 

@@ -54,8 +54,8 @@ class Promise:
     ``epsilon`` is None where nothing is certified. ``largest_auc``, ``largest_accuracy`` (of a
     guess between two equally likely tables) and ``largest_tpr`` are those of any attack on one
     unit, from the ledger's own curve. ``advantage`` is the largest true less false positive rate,
-    ``mu`` that of the least Gaussian DP and ``regret`` what it overstates
-    (`accounting.dominating_gaussian.GaussianSummary`); None where nothing is certified, and on
+    ``mu`` that of the least Gaussian DP, but for a chance ``left_out``, and ``regret`` what it
+    overstates (`accounting.dominating_gaussian.GaussianSummary`); None where nothing is certified, and on
     cards of before. ``risk`` is what the budget was stated in, empty where it was epsilon.
     """
 
@@ -74,6 +74,7 @@ class Promise:
     advantage: float | None = None
     mu: float | None = None
     regret: float | None = None
+    left_out: float | None = None
     risk: str = ""
 
 
@@ -105,6 +106,7 @@ def promise_of(ledger: Ledger) -> Promise:
         advantage=ledger.advantage if bounded else None,
         mu=summary.mu if has_mu else None,
         regret=summary.regret if has_mu else None,
+        left_out=summary.left_out if has_mu else None,
         risk="" if budget.risk is None else str(budget.risk),
     )
 
