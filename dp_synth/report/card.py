@@ -32,13 +32,8 @@ from dp_synth.report.internal import InternalPart
 from dp_synth.report.publishable import Publishable, publishable_part
 
 FORMAT, VERSION = "dp_synth.card", 1
-LATER = (
-    "advantage",
-    "mu",
-    "regret",
-    "left_out",
-    "risk",
-)  # fields of a promise that cards of before lack
+LATER = ("advantage", "mu", "regret", "left_out", "risk")
+"""Fields of a promise that cards of before lack."""
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,8 @@ class Promise:
     guess between two equally likely tables) and ``largest_tpr`` are those of any attack on one
     unit, from the ledger's own curve. ``advantage`` is the largest true less false positive rate,
     ``mu`` that of the least Gaussian DP, but for a chance ``left_out``, and ``regret`` what it
-    overstates (`accounting.dominating_gaussian.GaussianSummary`); None where nothing is certified, and on
-    cards of before. ``risk`` is what the budget was stated in, empty where it was epsilon.
+    overstates (`accounting.dominating_gaussian.GaussianSummary`); None where nothing is certified,
+    and on cards of before. ``risk`` is what the budget was stated in, empty where it was epsilon.
     """
 
     statement: str
