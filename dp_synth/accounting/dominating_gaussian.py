@@ -132,7 +132,7 @@ def summarized(curve: PrivacyCurve) -> GaussianSummary:
     deltas beyond all use: a chance of `TAIL`, or a hair more than thresholds give away, is
     therefore left out.
 
-    >>> from dp_synth.accounting import Gaussian, SampledGaussian, compose
+    >>> from dp_synth.accounting import Gaussian, compose
     >>> summarized(compose([(Gaussian(2.0, 1.0), 4)]))
     GaussianSummary(mu=1.0, regret=0.0, left_out=0.0)
     """

@@ -127,7 +127,7 @@ class _Filter:
 class Balance:
     """What each part of each recipe has left, entry by entry in the order of a ledger.
 
-    >>> from dp_synth.accounting.ledger import Entry
+    >>> from dp_synth.accounting import Gaussian
     >>> planned = Entry("reservation", "mst", "ones", Gaussian(4.0, 1.0), 3, "plan", "os")
     >>> charge = Entry("charge", "mst", "ones", Gaussian(4.0, 1.0), 2, "marginals", "os")
     >>> [place for place, _ in uncovered([planned, charge, charge])]
