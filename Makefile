@@ -97,6 +97,7 @@ lint: $(VENV)/.dev$(WITH)
 # The other numbers of the README, printed by the scripts that measure them.
 numbers: $(VENV)/.test$(WITH)
 	$(BIN)/python -m benchmarks.calibration
+	$(BIN)/python -m benchmarks.risk_calibration
 	$(BIN)/python -m benchmarks.noise
 	$(BIN)/python -m benchmarks.counting
 	$(BIN)/python -m benchmarks.release_only

@@ -27,6 +27,7 @@ from dp_synth.accounting.plan import (
     Votes,
 )
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
+from dp_synth.accounting.risk_target import RiskTarget
 
 # Names of before: they go with the next version.
 CURRENCIES = FILTER_KINDS
@@ -59,6 +60,7 @@ __all__ = [
     "Randomness",
     "Recipe",
     "Reservation",
+    "RiskTarget",
     "Round",
     "SampledGaussians",
     "Sampler",

@@ -153,18 +153,24 @@ class Accountant:
             self._file.append([])
             return True
 
-    def portion(self, epsilon: float) -> SubAccountant:
-        """Return as much of an adaptive root's filter as a budget of ``epsilon`` would be."""
-        return SubAccountant(self, None, self.amount(epsilon))
+    def portion(self, epsilon: float | None = None, *, risk: float | None = None) -> SubAccountant:
+        """Return as much of an adaptive root's filter as a budget of ``epsilon`` would be.
 
-    def amount(self, epsilon: float) -> float:
-        """Return what a budget of ``epsilon``, at the root's delta, is in the filter's currency."""
+        Of a root whose budget is a risk, as one of the same kind with the value ``risk``.
+        """
+        return SubAccountant(self, None, self.amount(_asked(self.budget, epsilon, risk)))
+
+    def amount(self, target: float) -> float:
+        """Return what a budget of this epsilon or risk is in the filter's currency.
+
+        At the root's delta.
+        """
         if self._filter is None:
             raise BudgetExceeded(
                 "targets are fixed when an accountant is opened; open an adaptive one to decide "
                 "as you go; nothing was released"
             )
-        return self._filter.amount(epsilon)
+        return self._filter.amount(target)
 
     def admit(
         self,
@@ -296,19 +302,19 @@ class Accountant:
         ready: dict[str, Plan] = {}
         before: tuple[tuple[Event, int], ...] = ()
         for name, (recipe, target) in zip(names, self.planned, strict=True):
-            goal = PrivacyBudget(target, self.budget.delta)
+            goal = self.budget.until(target)
             plan = (
                 recipe.charges(domain)
                 .under(self.budget)
-                .with_delta(self.budget.delta / len(self.planned), target)
+                .with_delta(self.budget.delta / len(self.planned), goal.epsilon)
             )
             ready |= calibrate({name: (plan, 1.0)}, goal, before=before)
             before = (*before, *ready[name].events())
-            cost = compose(before).epsilon(goal.delta)
+            cost = goal.cost(compose(before))
             if cost > target:
                 raise BudgetExceeded(
-                    f"{name!r} would bring the total to epsilon={cost:.6g} where its target is "
-                    f"{target:g} at delta={goal.delta:g}; nothing was released"
+                    f"{name!r} would bring the total to {goal.came_to(cost)} where its target is "
+                    f"{goal.allowed}; nothing was released"
                 )
         return ready
 
@@ -331,12 +337,11 @@ class Accountant:
         ready = ready or calibrate(plans, self.budget)
         admitted = [event for part in self._admitted for event in part.plan.events()]
         events = [event for plan in ready.values() for event in plan.events()]
-        cost = compose([*admitted, *events]).epsilon(self.budget.delta)
-        if cost > self.budget.epsilon:
+        cost = self.budget.cost(compose([*admitted, *events]))
+        if cost > self.budget.target:
             raise BudgetExceeded(
-                f"{', '.join(ready)} would bring the total to epsilon={rounded_up(cost, 6)} where "
-                f"the budget allows {self.budget.epsilon:g} at delta={self.budget.delta:g}; "
-                "nothing was released"
+                f"{', '.join(ready)} would bring the total to {self.budget.came_to(cost)} where "
+                f"the budget allows {self.budget.allowed}; nothing was released"
             )
         return ready
 
@@ -357,11 +362,12 @@ class Accountant:
         rule = self._filter
         assert rule is not None
         left = self.left()
-        needed = rounded_up(rule.epsilon_for(self.ledger.spent(rule.currency) + cost), 3)
+        needed = rounded_up(rule.target_for(self.ledger.spent(rule.currency) + cost), 3)
+        named = self.budget.called
         return (
             f"{', '.join(plans)} would cost {cost:.4g} of the {rule.currency} filter, and with all "
-            f"before it take a budget of epsilon {needed}, where {left:.4g} of {rule.limit:.4g}, "
-            f"enough for epsilon {self.ledger.epsilon_left:g}, is left; nothing was released"
+            f"before it take a budget of {named(needed)}, where {left:.4g} of {rule.limit:.4g}, "
+            f"enough for {named(f'{self.ledger.target_left:g}')}, is left; nothing was released"
         )
 
     def _refuse_latecomers(self, names: list[str], *, unless: bool = False) -> None:
@@ -463,10 +469,11 @@ def _checked(
 ) -> tuple[tuple[Recipe, float], ...]:
     targets = [target for _, target in planned]
     rising = all(a < b for a, b in zip([0.0, *targets], targets, strict=False))
-    if targets and not (rising and targets[-1] <= budget.epsilon):
-        raise ValueError(
-            f"targets must rise from above 0 to at most epsilon {budget.epsilon:g}, got {targets}"
-        )
+    if targets and not (rising and targets[-1] <= budget.target):
+        most = budget.called(f"{budget.target:g}")
+        raise ValueError(f"targets must rise from above 0 to at most {most}, got {targets}")
+    for target in targets:
+        budget.until(target)  # InputError for one that no noise reaches
     return planned
 
 
@@ -478,6 +485,15 @@ def _currency(adaptive: bool | FilterKind, planned: Sequence[object]) -> FilterK
     if adaptive not in (True, "zcdp", "gdp"):
         raise ValueError(f"adaptive must be True, 'zcdp' or 'gdp', got {adaptive!r}")
     return "gdp" if adaptive is True else adaptive
+
+
+def _asked(budget: PrivacyBudget, epsilon: float | None, risk: float | None) -> float:
+    """Return the one that a budget is stated in; InputError where the other is given."""
+    asked, other = (epsilon, risk) if budget.risk is None else (risk, epsilon)
+    if asked is None or other is not None:
+        said = "epsilon" if budget.risk is None else "risk"
+        raise InputError(f"the budget is {budget.said}; ask for a portion by its {said}")
+    return asked
 
 
 class SubAccountant:
@@ -494,9 +510,10 @@ class SubAccountant:
         above = self._parent.left() if self._parent else self.root.left()
         return min(self._left, above) if self._left > NEGLIGIBLE * self._amount else 0.0
 
-    def portion(self, epsilon: float) -> SubAccountant:
-        """Return as much of this as a budget of ``epsilon`` would be."""
-        return SubAccountant(self.root, self, self.root.amount(epsilon))
+    def portion(self, epsilon: float | None = None, *, risk: float | None = None) -> SubAccountant:
+        """Return as much of this as a budget of ``epsilon``, or of a ``risk``, would be."""
+        amount = self.root.amount(_asked(self.root.budget, epsilon, risk))
+        return SubAccountant(self.root, self, amount)
 
     def admit_jointly(
         self, plans: Plans, *, randomness: Randomness = "os", why: str = PLANNED
@@ -534,15 +551,17 @@ class SubAccountant:
 def accountant_of(budget: PrivacyBudget, ledger: Path | None) -> Accountant | SubAccountant:
     """Return who pays for a run: an accountant of its own, or a portion of an adaptive one.
 
-    The latter where its ledger is there; epsilon is then the run's portion. InputError where that
-    ledger was opened for another budget.
+    The latter where its ledger is there; the target is then the run's portion. InputError where
+    that ledger was opened for another budget.
     """
     if ledger is None or not is_begun(ledger):
         return Accountant(budget, ledger=ledger)
     kept = read_ledger(ledger)
     if kept.rule == "planned":
         return Accountant(budget, ledger=ledger)
-    asked = replace(kept, budget=replace(budget, epsilon=kept.budget.epsilon))
+    alike = budget.kind == kept.budget.kind
+    asked = replace(kept, budget=budget.until(kept.budget.target) if alike else budget)
     if differing := difference(kept, asked):
         raise InputError(f"{ledger}: was opened for {differing}; give the same, or another file")
-    return Accountant(kept.budget, ledger=ledger, adaptive=kept.rule).portion(budget.epsilon)
+    root, risk = Accountant(kept.budget, ledger=ledger, adaptive=kept.rule), budget.risk
+    return root.portion(budget.epsilon) if risk is None else root.portion(risk=risk.most)

@@ -7,21 +7,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from scipy.special import erfcx, log_ndtr, ndtr
 
+from dp_synth.accounting.risk_target import RiskTarget
+from dp_synth.errors import InputError
+from dp_synth.formatting import as_given, rounded_up
 from dp_synth.settings import check_settings
 from dp_synth.types import Floats
+
+if TYPE_CHECKING:
+    from dp_synth.accounting.privacy_profile import PrivacyCurve
 
 Adjacency = Literal["add_remove", "replace_one"]
 ADJACENCIES: tuple[str, ...] = get_args(Adjacency)
 FilterKind = Literal["zcdp", "gdp"]  # what a privacy filter counts in
 FILTER_KINDS: tuple[str, ...] = get_args(FilterKind)
 CHANGES: dict[str, str] = {"add_remove": "added or removed", "replace_one": "replaced"}
+REPORTED = 1e-9  # the delta at which the epsilon of a risk is told
+AGREE = 1e-6  # relative, to which an epsilon is that of its risk, on any machine
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,9 @@ class PrivacyBudget:
     most are used: the rest are dropped at random before anything is measured, and every
     sensitivity is ``max_rows`` times as large.
 
+    With a ``risk`` the budget is that, see `from_risk`: ``epsilon`` tells what one Gaussian
+    mechanism of this risk has at ``delta``, and binds nothing.
+
     >>> PrivacyBudget(epsilon=1, delta=1e-9)
     PrivacyBudget(epsilon=1, delta=1e-09, adjacency='add_remove', unit=None, max_rows=1)
     """
@@ -46,6 +57,102 @@ class PrivacyBudget:
     adjacency: Adjacency = "add_remove"
     unit: str | None = None
     max_rows: int = 1
+    risk: RiskTarget | None = None
+
+    @classmethod
+    def from_risk(
+        cls,
+        *,
+        advantage: float | None = None,
+        tpr: float | None = None,
+        fpr: float | None = None,
+        reidentification: float | None = None,
+        baseline: float | None = None,
+        delta: float | None = None,
+    ) -> PrivacyBudget:
+        """Return the budget of the least noise by which every attack on one unit stays below.
+
+        The risk is an ``advantage``, or a ``tpr`` at an ``fpr``, or a ``reidentification`` at a
+        ``baseline`` (`RiskTarget`), and is certified by the curve of all that is released, with
+        no epsilon on the way. ``delta``, 1e-9 unless it is given, is that at which an epsilon is
+        told; open columns share it for their thresholds, and adaptive accountants set a part of
+        it apart. `of_risk` takes an adjacency and a unit as well. InputError for a risk that no
+        noise reaches.
+
+        >>> budget = PrivacyBudget.from_risk(advantage=0.1)
+        >>> budget.said, round(budget.epsilon, 3)
+        ('advantage 0.1', 1.403)
+        """
+        return cls.of_risk(RiskTarget(advantage, tpr, fpr, reidentification, baseline), delta)
+
+    @classmethod
+    def of_risk(
+        cls,
+        risk: RiskTarget,
+        delta: float | None = None,
+        adjacency: Adjacency = "add_remove",
+        unit: str | None = None,
+        max_rows: int = 1,
+    ) -> PrivacyBudget:
+        """Return what `from_risk` does, of a target that is one already."""
+        at = REPORTED if delta is None else delta
+        return cls(_reported(risk, at), at, adjacency, unit, max_rows, risk)
+
+    def __repr__(self) -> str:
+        named = [f"{k}={v!r}" for k, v in self.__dict__.items() if k != "risk" or v is not None]
+        return f"PrivacyBudget({', '.join(named)})"
+
+    @property
+    def target(self) -> float:
+        """What all that is released may come to: an epsilon, or the value of a risk."""
+        return self.epsilon if self.risk is None else self.risk.most
+
+    @property
+    def kind(self) -> str:
+        """What the target is: "epsilon", or the kind of a risk."""
+        return "epsilon" if self.risk is None else self.risk.kind
+
+    @property
+    def said(self) -> str:
+        """The target in words."""
+        if self.risk is not None:
+            return str(self.risk)
+        return f"epsilon {as_given(self.epsilon)} at delta {as_given(self.delta)}"
+
+    def called(self, number: str) -> str:
+        """Return another target of this kind in words.
+
+        >>> PrivacyBudget(1, 1e-9).called("0.5"), PrivacyBudget.from_risk(advantage=0.1).called("1")
+        ('epsilon 0.5', 'advantage 1')
+        """
+        return f"epsilon {number}" if self.risk is None else self.risk.said(number)
+
+    def came_to(self, cost: float) -> str:
+        """Return what something comes to in terms of the target, for a refusal."""
+        number = rounded_up(cost, 6)
+        return f"epsilon={number}" if self.risk is None else self.risk.said(number)
+
+    @property
+    def allowed(self) -> str:
+        """The target as a refusal has it."""
+        if self.risk is not None:
+            return str(self.risk)
+        return f"{as_given(self.epsilon)} at delta={as_given(self.delta)}"
+
+    def cost(self, curve: PrivacyCurve) -> float:
+        """Return what a curve comes to, in terms of the target, rounded up."""
+        return curve.epsilon(self.delta) if self.risk is None else self.risk.largest(curve)
+
+    def until(self, target: float) -> PrivacyBudget:
+        """Return the budget of this kind with another target.
+
+        >>> PrivacyBudget(3.0, 1e-9).until(1.0).said
+        'epsilon 1 at delta 1e-09'
+        """
+        if self.risk is None:
+            return replace(self, epsilon=target)
+        risk = self.risk.until(target)
+        return replace(self, risk=risk, epsilon=_reported(risk, self.delta))
 
     @property
     def protects(self) -> str:
@@ -85,6 +192,26 @@ class PrivacyBudget:
             raise ValueError(f"max_rows must be a whole number above 0, got {self.max_rows}")
         if self.unit is None and self.max_rows != 1:
             raise ValueError("max_rows above 1 needs the column that names the unit; give unit")
+        if self.risk is not None:
+            epsilon = _reported(self.risk, self.delta)
+            if not math.isclose(self.epsilon, epsilon, rel_tol=AGREE):
+                raise ValueError(
+                    f"epsilon {as_given(self.epsilon)} is not that of {self.risk}: give one of "
+                    "them alone, as PrivacyBudget(epsilon, delta) or PrivacyBudget.from_risk"
+                )
+
+
+def _reported(risk: RiskTarget, delta: float) -> float:
+    """Return the epsilon at ``delta`` of one Gaussian mechanism that has just this risk."""
+    if not 0 < delta < 1:
+        raise InputError(f"delta beside a risk must lie in (0, 1), got {delta}")
+    epsilon = gaussian_epsilon(risk.mu, delta)
+    if not epsilon or math.isinf(epsilon):
+        raise InputError(
+            f"{risk} is {'below' if not epsilon else 'beyond'} what delta {as_given(delta)} can "
+            f"tell; give a {'larger' if not epsilon else 'smaller'} risk"
+        )
+    return epsilon
 
 
 FAR = 1e3  # standard deviations, beyond which all is 0

@@ -33,6 +33,7 @@ RELATIVE_TOLERANCE = 1e-9  # of the zCDP cost; at large delta epsilon is far mor
 COMPOSITION = 2  # of losses: another one finds other noise, by a hair, for the same budget
 USED = 1e-6  # relative, of an amount of a filter that may be left by calibration
 MOST_TRIES = 40  # of a cost
+NEAR_GAUSSIAN = 0.95  # of the cost of one Gaussian, where the search for that of a risk begins
 MANY = 16  # steps of a search, from which on they are long
 WELL_USED = 1 - 1e-4  # a cached scale that uses less of the budget is searched anew
 
@@ -76,14 +77,15 @@ def calibrate(
     }
     frozen = tuple((tuple(plan.parts.values()), weight) for plan, weight in plans.values())
     floor = min_feasible_rho(tuple(plans.values()), budget) * (1 + RELATIVE_TOLERANCE)
-    ready = _shared(_total_rho(frozen, before, budget.epsilon, budget.delta, floor), plans)
+    alone = PrivacyBudget(budget.epsilon, budget.delta, risk=budget.risk)  # all that it depends on
+    ready = _shared(_total_rho(frozen, before, alone, floor), plans)
 
     def least(rho: float) -> float:
         events = [event for plan in _shared(rho, plans).values() for event in plan.events()]
-        return compose([*before, *events]).epsilon(budget.delta)
+        return budget.cost(compose([*before, *events]))
 
     if infeasible_part(ready, budget):
-        if (found := least(floor)) <= budget.epsilon:  # an engine gave up below, and misled
+        if (found := least(floor)) <= budget.target:  # an engine gave up below, and misled
             return _shared(floor, plans)
         _refuse_infeasible(ready, budget, found)
     return ready
@@ -124,10 +126,10 @@ def at_cost(
         keep(key, kept)
     ready = _shared(kept, plans)
     if infeasible_part(ready, budget) and (amount or not rule.limit):
-        least = rule.epsilon_for(floor)
-        for _ in range(3):  # what may be left out depends on the epsilon
-            rule = replace(rule, budget=replace(budget, epsilon=least))
-            least, before = rule.epsilon_for(cost(floor, rule)), least
+        least = rule.target_for(floor)
+        for _ in range(3):  # what may be left out depends on the target
+            rule = replace(rule, budget=budget.until(least))
+            least, before = rule.target_for(cost(floor, rule)), least
             if abs(least - before) < 1e-3 * least:
                 break
         _refuse_infeasible(ready, budget, least)
@@ -184,10 +186,11 @@ def _refuse_infeasible(ready: Mapping[str, Plan], budget: PrivacyBudget, least: 
     found = infeasible_part(ready, budget)
     assert found is not None
     name, part, noise = found
+    at_delta = "" if budget.risk else " at this delta"
     raise InputError(
-        f"epsilon {budget.epsilon:g} at delta {budget.delta:g} is too small for {name!r}: its part "
-        f"{part!r} would have noise of {noise:.3g} and say nothing; the least epsilon that works "
-        f"at this delta is {rounded_up(least * 1.002, 3)}"  # calibration is not exact
+        f"{budget.said} is too small for {name!r}: its part {part!r} would have noise of "
+        f"{noise:.3g} and say nothing; the least {budget.kind} that works{at_delta} is "
+        f"{rounded_up(least * 1.002, 3)}"  # calibration is not exact
     )
 
 
@@ -233,9 +236,7 @@ def shares(rho: float, plans: list[tuple[Plan, float]]) -> list[float]:
 
 
 @lru_cache(maxsize=256)
-def _total_rho(
-    plans: Weighted, before: Events, epsilon: float, delta: float, floor: float
-) -> float:
+def _total_rho(plans: Weighted, before: Events, budget: PrivacyBudget, floor: float) -> float:
     """Return the largest total zCDP cost whose composed curve stays at or below the target.
 
     ``floor`` is the least at which no part has too much noise. Where it is too much already, what
@@ -246,56 +247,72 @@ def _total_rho(
     weighted = [(Plan({part.name: part for part in parts}), weight) for parts, weight in plans]
 
     def spent(rho: float) -> float:
-        """Epsilon of all plans at a total cost, after what came before."""
+        """Epsilon, or risk, of all plans at a total cost, after what came before."""
         events = [
             event
             for (plan, _), share in zip(weighted, shares(rho, weighted), strict=True)
             if share
             for event in plan.at(share).events()
         ]
-        return compose([*before, *events]).epsilon(delta)
+        return budget.cost(compose([*before, *events]))
 
-    key = repr((COMPOSITION, plans, before, epsilon, delta))
+    target = budget.target
+    key = repr((COMPOSITION, plans, before, budget))
     kept = read_kept(key)
-    if kept is not None and kept >= floor and WELL_USED * epsilon <= spent(kept) <= epsilon:
+    if kept is not None and kept >= floor and WELL_USED * target <= spent(kept) <= target:
         return kept
-    found = _search(spent, epsilon, delta, floor, alone=not before)
+    found = _search(spent, budget, floor, alone=not before)
     if found >= floor:
         keep(key, found)
     return found
 
 
 def _search(
-    spent: Callable[[float], float], epsilon: float, delta: float, floor: float, *, alone: bool
+    spent: Callable[[float], float], budget: PrivacyBudget, floor: float, *, alone: bool
 ) -> float:
-    """Find the largest cost that keeps ``spent`` at or below ``epsilon``."""
+    """Find the largest cost that keeps ``spent`` at or below the target."""
     from scipy import optimize
 
-    # Certified by zCDP where it converts at all, since the least of the bounds is taken.
-    likely = zcdp_rho(epsilon, delta) if delta and alone else 0.0
+    delta, most = budget.delta, budget.target
+    likely = _likely_rho(budget) if delta and alone else 0.0
     least = max(floor, LEAST_RHO) if delta and alone else LEAST_RHO
     low = max(likely, least)
     growth = 1.3 if low > LEAST_RHO else 1e4
-    while spent(low) > epsilon and low > least:  # zCDP bounds no cost of sampled sums
+    while spent(low) > most and low > least:  # zCDP bounds no cost of sampled sums
         low = max(low / 4, least)
-    if spent(low) > epsilon:
+    if spent(low) > most:
         if delta and alone:
             return min(likely or least, least / 2)  # with more noise than is drawn: refused
         raise InputError(
-            f"no amount of noise meets epsilon {epsilon} at delta {delta}; raise "
+            f"no amount of noise meets {_asked(budget)}; raise "
             + ("delta" if alone else "the target above what came before")
         )
     high, tries = low, 0
-    while spent(high) <= epsilon:
+    while spent(high) <= most:
         low, high, tries = high, high * growth, tries + 1
         growth = growth if tries < MANY else max(growth, 10.0)
     found = optimize.brentq(
-        lambda rho: spent(rho) - epsilon, low, high, rtol=RELATIVE_TOLERANCE, xtol=1e-300
+        lambda rho: spent(rho) - most, low, high, rtol=RELATIVE_TOLERANCE, xtol=1e-300
     )
     rho, back = float(found), RELATIVE_TOLERANCE
-    while rho > low and spent(rho) > epsilon:  # the root may lie a hair on the wrong side
+    while rho > low and spent(rho) > most:  # the root may lie a hair on the wrong side
         rho, back = rho * (1 - back), back * 4
     return max(rho, low)
+
+
+def _likely_rho(budget: PrivacyBudget) -> float:
+    """Return a cost from which to search.
+
+    Of an epsilon it is certified by zCDP where that converts at all, since the least of the bounds
+    is taken; of a risk it is a little below that of one Gaussian.
+    """
+    if budget.risk is None:
+        return zcdp_rho(budget.epsilon, budget.delta)
+    return NEAR_GAUSSIAN * budget.risk.mu**2 / 2
+
+
+def _asked(budget: PrivacyBudget) -> str:
+    return str(budget.risk or f"epsilon {budget.epsilon} at delta {budget.delta}")
 
 
 def infeasible_part(
@@ -332,21 +349,33 @@ def noise_factor(events: Iterable[tuple[Event, int]], epsilon: float, delta: flo
     >>> round(noise_factor([(Pure(2.0), 10)], 1.0, 0.0), 6)
     20.0
     """
-    PrivacyBudget(epsilon, delta)
-    if math.isinf(epsilon):
+    return least_factor(events, PrivacyBudget(epsilon, delta))
+
+
+def least_factor(events: Iterable[tuple[Event, int]], budget: PrivacyBudget) -> float:
+    """Return the least factor of all noise at which the events meet a budget, or its risk.
+
+    As `noise_factor`, and with the same errors.
+
+    >>> from dp_synth.accounting.events import Gaussian
+    >>> budget = PrivacyBudget.from_risk(advantage=0.1)
+    >>> round(least_factor([(Gaussian(2.0, 1.0), 1)], budget) * 2.0 * budget.risk.mu, 6)
+    1.0
+    """
+    if math.isinf(budget.epsilon):
         raise InputError("epsilon must be a finite number above 0, got inf")
     given = scaled(events, 1.0)
     if all(isinstance(event, NoOp) for event, _ in given):
         raise InputError("the events cost nothing, so that there is no noise to scale")
-    if not delta and math.isinf(compose(given).epsilon(delta)):
+    if not budget.delta and math.isinf(compose(given).epsilon(0.0)):
         raise InputError(
-            f"no amount of noise meets epsilon {epsilon:g} at delta 0; give a delta above 0"
+            f"no amount of noise meets epsilon {budget.epsilon:g} at delta 0; give a delta above 0"
         )
 
     @cache
     def excess(log_factor: float) -> float:
         try:
-            cost = compose(scaled(given, math.exp(log_factor))).epsilon(delta) / epsilon
+            cost = budget.cost(compose(scaled(given, math.exp(log_factor)))) / budget.target
         except OverflowError:  # so little noise that its cost is no floating-point number
             cost = math.inf
         return math.log(min(max(cost, LEAST_SHARE), MOST_SHARE))

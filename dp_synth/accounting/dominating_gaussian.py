@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from dp_synth.accounting.budget import ROUNDING, bisect, gaussian_bounds, gaussian_deltas
+from dp_synth.formatting import rounded_up
 from dp_synth.types import Floats
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ CLOSE = 1e-7  # relative, to which an amount is found
 BESIDE = 1e-3  # relative, by which more is left out than thresholds give away
 MOST_TRIES = 24  # each 1.5 times as far, in logarithms, as the last
 MOST_EPSILON = 600.0  # whose exp() is far from overflow
+TAIL = 1e-12  # of a curve that a mu summarizes, which is left out
 LEAST_DELTA = 1e-250  # to which curves are followed
 NARROW = 1e-4  # relative width at which a search for mu ends
 
@@ -78,15 +81,108 @@ def least_amount(curve: PrivacyCurve, allowance: float) -> float:
     least = max(least, floor / allowance)
     if not last:
         return least
-    epsilons = last * np.linspace(0.0, 1.0, POINTS + 1)
-    deltas = curve.deltas(epsilons)
-    deltas[-1] = min(deltas[-1], floor)  # and what is left out is no less than that
+    epsilons, deltas = _followed(curve, last, floor)
 
     def enough(amount: float) -> bool:
         left_out = allowance * amount
         return left_out < 1 and is_below(epsilons, deltas, math.sqrt(amount), left_out)
 
     return _least(enough, least)
+
+
+def _followed(curve: PrivacyCurve, last: float, floor: float) -> tuple[Floats, Floats]:
+    """Return points of a curve up to an epsilon from which on it is no more than ``floor``."""
+    epsilons = last * np.linspace(0.0, 1.0, POINTS + 1)
+    deltas = curve.deltas(epsilons)
+    deltas[-1] = min(deltas[-1], floor)  # and what is left out is no less than that
+    return epsilons, deltas
+
+
+@dataclass(frozen=True)
+class GaussianSummary:
+    """A privacy curve in one number, its ``mu``, and what that number overstates.
+
+    No attack does better than against one Gaussian mechanism of ``mu``, but for a chance of
+    ``left_out`` in which all is told: 0 where everything is Gaussian. The ``regret`` is how far
+    the trade-off curve of that Gaussian lies below the certified one: for each prior and each
+    cost of errors a guess fares at most so much worse than the number says (Gomez et al. 2025,
+    arXiv:2503.10945). Where no Gaussian is known to be enough ``mu`` is infinite, and the regret
+    1. Both are rounded up.
+    """
+
+    mu: float
+    regret: float
+    left_out: float = 0.0
+
+    def __str__(self) -> str:
+        if math.isinf(self.mu):
+            return "Gaussian DP: no mu is known"
+        apart = f" but for a chance of {rounded_up(self.left_out)}" if self.left_out else ""
+        return f"Gaussian DP: mu {rounded_up(self.mu)}{apart}, regret {rounded_up(self.regret, 2)}"
+
+
+NOTHING_SAID = GaussianSummary(math.inf, 1.0, 1.0)
+
+
+@lru_cache(maxsize=64)
+def summarized(curve: PrivacyCurve) -> GaussianSummary:
+    """Return the least mu whose Gaussian is nowhere below a curve, and its regret.
+
+    Sampled sums and thresholds have tails that are heavier than those of any such Gaussian, at
+    deltas beyond all use: a chance of `TAIL`, or a hair more than thresholds give away, is
+    therefore left out.
+
+    >>> from dp_synth.accounting import Gaussian, compose
+    >>> summarized(compose([(Gaussian(2.0, 1.0), 4)]))
+    GaussianSummary(mu=1.0, regret=0.0, left_out=0.0)
+    """
+    if curve.told == 1:
+        return NOTHING_SAID
+    if curve.is_gaussian and not curve.told:
+        return GaussianSummary(curve.mu, 0.0)
+    at_zero = curve.delta(0.0)
+    if not at_zero:
+        return GaussianSummary(0.0, 0.0)
+    left_out = max(TAIL, curve.told * (1 + BESIDE))
+    last = curve.epsilon(left_out)
+    if not math.isfinite(last) or left_out >= 1:
+        return NOTHING_SAID
+    if not last:
+        return GaussianSummary(0.0, 0.0, left_out)
+    epsilons, deltas = _followed(curve, last, left_out)
+    least = 2 * float(ndtri((1 + min(at_zero, 1 - SLACK)) / 2)) ** 2
+    amount = _least(lambda amount: is_below(epsilons, deltas, math.sqrt(amount), left_out), least)
+    if math.isinf(amount):
+        return NOTHING_SAID
+    mu = math.sqrt(amount)
+    return GaussianSummary(mu, regret(epsilons, deltas, mu, left_out), left_out)
+
+
+def regret(epsilons: Floats, deltas: Floats, mu: float, left_out: float = 0.0) -> float:
+    """Return how far a Gaussian's trade-off curve lies below another's, rounded up.
+
+    The least k with f(a + k) - k <= g(a) for all a. In terms of privacy curves that is the
+    largest (G(e) - D(e)) / (1 + exp(e)) over e >= 0: f is the supremum of the lines 1 - D(e) -
+    exp(e) a, and moving it so takes k (1 + exp(e)) from each. ``deltas`` are those of D at rising
+    ``epsilons`` from 0. Between two points G is below its chord, and D above the chords beside it,
+    as both are convex in exp(epsilon); their quotient is the largest where pieces meet.
+    """
+    upper = left_out + (1 - left_out) * gaussian_deltas(mu, epsilons, up=True)
+    gains = np.exp(epsilons)
+    largest = float(np.max((upper - deltas) / (1 + gains)))
+    slopes = np.diff(deltas) / np.diff(gains)
+    mirrored = 1 - (1 - deltas[1]) / gains[1]  # the curve at -epsilons[1], by symmetry
+    steep = np.concatenate([[(deltas[0] - mirrored) / (1 - 1 / gains[1])], slopes[:-1]])
+    flat = np.concatenate([slopes[1:], [0.0]])
+    width = np.diff(gains)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        meet = (deltas[1:] - flat * width - deltas[:-1]) / (steep - flat)
+    meet = np.clip(np.nan_to_num(meet, nan=0.0), 0.0, width)
+    lower = np.maximum(deltas[:-1] + steep * meet, deltas[1:] - flat * (width - meet))
+    chords = upper[:-1] + np.diff(upper) / width * meet
+    between = (chords - np.maximum(lower, 0.0)) / (1 + gains[:-1] + meet)
+    beyond = float(upper[-1] / (1 + gains[-1]))  # where nothing is known of D
+    return max(largest, float(np.max(between)), beyond, 0.0) * (1 + SLACK)
 
 
 @lru_cache(maxsize=1024)

@@ -40,6 +40,7 @@ from dp_synth.accounting.events import (
     ZeroConcentrated,
 )
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
+from dp_synth.accounting.risk_target import RiskTarget
 from dp_synth.errors import InputError, UnsupportedEvent
 
 APART_SHARE = 0.02
@@ -48,6 +49,8 @@ APART_SHARE = 0.02
 THRESHOLDS = 0.5  # of what a plan may leave out, that its thresholds may take
 LOOSE = 1.5  # times what zCDP would say, from where a composed curve lost something on its way
 CHEAP_ALONE = {Gaussian, Selection, Pure, NoOp}  # events whose own amounts are known in GDP
+BESIDE_RISK = 1e-9  # relative, above the amount of one Gaussian, where a search begins
+FOUND = {"gdp": 1e-9, "zcdp": 1e-5}  # relative, to which the amount of a risk is found
 STEPS = 20  # of an odometer, equal ones of mu
 NOTHING_APART = (
     "its ledger has no part of delta set apart, as one that an earlier version opened; open a new "
@@ -79,9 +82,9 @@ class Filter:
         """The chance that a plan may leave out for each unit of its amount."""
         return self.apart / self.limit if self.limit else 0.0
 
-    def amount(self, epsilon: float) -> float:
-        """Return what a budget of ``epsilon``, at the same delta, is in the currency."""
-        return limit(PrivacyBudget(epsilon, self.budget.delta), self.currency, self.apart)
+    def amount(self, target: float) -> float:
+        """Return what a budget of this epsilon, at the same delta, or risk is in the currency."""
+        return limit(self.budget.until(target), self.currency, self.apart)
 
     def left_out(self, amount: float) -> float:
         """Return what the thresholds of a plan of this amount may take of delta together."""
@@ -93,26 +96,39 @@ class Filter:
 
     def curve(self, amount: float) -> PrivacyCurve:
         """Return the curve of all that costs ``amount`` together, with all that is left out."""
-        event = ZeroConcentrated(amount) if self.currency == "zcdp" else Gaussian(amount**-0.5, 1.0)
-        return replace(compose([(event, 1)]), beside=self.apart)
+        return curve_of(amount, self.currency, self.apart)
 
-    def epsilon_within(self, amount: float) -> float:
-        """Return the largest epsilon, but for 1e-5, that a budget of this amount may ask for.
+    def target_within(self, amount: float) -> float:
+        """Return the largest target, but for 1e-5, that a budget of this amount may ask for.
+
+        That is an epsilon, or the value of a risk.
 
         >>> rule = Filter(PrivacyBudget(1.0, 1e-6), "zcdp")
-        >>> round(rule.epsilon_within(rule.limit), 4)
+        >>> round(rule.target_within(rule.limit), 4)
         1.0
         """
-        whole, back = self.epsilon_for(amount), 1e-6
-        while (found := whole * (1 - back)) and self.amount(found) > amount:
+        whole, back = self.target_for(amount), 1e-6
+        while (found := whole * (1 - back)) and self._exceeds(found, amount):
             back *= 2
         return found
 
-    def epsilon_for(self, amount: float) -> float:
-        """Return about the least epsilon whose filter has room for ``amount``.
+    def _exceeds(self, target: float, amount: float) -> bool:
+        """Return whether a budget of this target is more than an amount; not where it is none."""
+        try:
+            return self.amount(target) > amount
+        except InputError:  # a risk that no noise reaches
+            return False
+
+    def target_for(self, amount: float) -> float:
+        """Return about the least epsilon, or risk, whose filter has room for ``amount``.
 
         Of plans that leave something out it is an estimate: their amounts depend on it a little.
         """
+        if self.budget.risk is not None:
+            return self.budget.cost(self.curve(amount))
+        return self._epsilon_for(amount)
+
+    def _epsilon_for(self, amount: float) -> float:
         left = _without(self.apart, self.budget.delta)
         if self.currency == "zcdp":
             return zcdp_epsilon(amount, left)
@@ -133,7 +149,7 @@ class Filter:
             return math.inf
         delta = (self.budget.delta - self.apart) / STEPS
         most = self.limit * (step / STEPS) ** 2 * (1 + 1e-8)  # above what rounds to that step
-        return Filter(replace(self.budget, delta=delta), self.currency).epsilon_for(most)
+        return Filter(replace(self.budget, delta=delta, risk=None), self.currency).target_for(most)
 
 
 @lru_cache(maxsize=1024)
@@ -216,13 +232,16 @@ def paid_for(event: Event, count: int, due: Sequence[float]) -> int:
 def limit(budget: PrivacyBudget, currency: FilterKind, apart: float = 0.0) -> float:
     """Return the largest amount that keeps the budget, rounded down.
 
-    A part ``apart`` of its delta is for what is left out beside the amount. InputError at delta
-    0, to which neither currency converts, and at an infinite epsilon.
+    A part ``apart`` of its delta is for what is left out beside the amount. That of a risk is the
+    largest whose curve, as the filter certifies it, has no larger risk. InputError at delta 0, to
+    which neither currency converts, and at an infinite epsilon.
     """
     if math.isinf(budget.epsilon):
         raise InputError("epsilon must be a finite number above 0 for a filter, got inf")
     if not budget.delta:
         raise InputError("an adaptive accountant needs a delta above 0, got 0")
+    if budget.risk is not None:
+        return _limit_of_risk(budget.risk, currency, apart)
     delta = _without(apart, budget.delta)
     if currency == "zcdp":
         return zcdp_rho(budget.epsilon, delta)
@@ -231,6 +250,22 @@ def limit(budget: PrivacyBudget, currency: FilterKind, apart: float = 0.0) -> fl
         high *= 2
     low = bisect(lambda mu: gaussian_delta(mu, budget.epsilon) <= delta, 0.0, high)
     return (low * (1 - 1e-9)) ** 2  # clear of rounding on the way back to epsilon
+
+
+def _limit_of_risk(risk: RiskTarget, currency: FilterKind, apart: float) -> float:
+    """Return the largest amount whose curve keeps a risk, rounded down."""
+
+    def keeps(amount: float) -> bool:
+        return not amount or risk.largest(curve_of(amount, currency, apart)) <= risk.most
+
+    own = risk.mu**2 / (2 if currency == "zcdp" else 1)  # of one Gaussian of this risk
+    return bisect(keeps, 0.0, own * (1 + BESIDE_RISK), FOUND[currency])
+
+
+def curve_of(amount: float, currency: FilterKind, apart: float = 0.0) -> PrivacyCurve:
+    """Return the curve of what an amount of a filter certifies beside a part of delta."""
+    event = ZeroConcentrated(amount) if currency == "zcdp" else Gaussian(amount**-0.5, 1.0)
+    return replace(compose([(event, 1)]), beside=apart)
 
 
 def _without(apart: float, delta: float) -> float:

@@ -1,33 +1,30 @@
 """Ledger: what was reserved and charged, and what it certifies; safe to publish.
 
-Nothing is certified of what nobody reserved. A reservation pays for as many answers as it says,
-each of its kind and no dearer. One that stands for a filter pays for whatever its amount allows
-instead (`filters`): a Gaussian event counts squares of mu, a zero-concentrated one rho.
+Nothing is certified of what nobody reserved (`entries`).
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal
 
 from dp_synth._version import __version__
 from dp_synth.accounting.budget import FILTER_KINDS, FilterKind, PrivacyBudget
-from dp_synth.accounting.events import (
-    Event,
-    Gaussian,
-    NonPrivate,
-    Round,
-    Selection,
-    event_from_fields,
-    event_to_fields,
-)
-from dp_synth.accounting.filters import Filter, cost, paid_for
+from dp_synth.accounting.dominating_gaussian import GaussianSummary, summarized
+from dp_synth.accounting.entries import Balance as Balance
+from dp_synth.accounting.entries import Entry as Entry
+from dp_synth.accounting.entries import Randomness as Randomness
+from dp_synth.accounting.entries import Sampler as Sampler
+from dp_synth.accounting.entries import filter_of
+from dp_synth.accounting.entries import uncovered as uncovered
+from dp_synth.accounting.events import Event, Gaussian, NonPrivate, Round, Selection
+from dp_synth.accounting.filters import Filter, cost
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
-from dp_synth.errors import InputError, LedgerError, UnsupportedEvent
+from dp_synth.accounting.risk_target import RiskTarget, largest_advantage
+from dp_synth.errors import LedgerError
 from dp_synth.formatting import ROWS, html_table, one_line, rounded_down
 from dp_synth.formatting import rounded_up as rounded_up  # for whoever prints a total
 
@@ -41,61 +38,12 @@ FLOATING = "noise in floating point: its low bits are not certified"
 
 FORMAT, VERSION = "dp_synth.ledger", 2
 APART_VERSION = 3  # of an adaptive ledger that charges plans, and sets a part of delta apart
+RISK_VERSION = 5  # of one whose budget is a risk
 INFINITE = "inf"  # how an infinite epsilon is written: JSON has no number for it
 
-Randomness = Literal["os", "seeded"]  # a seeded run can be repeated by whoever knows the seed
-Sampler = Literal["exact", "float"]  # exact in law, or as floating point allows
+_WRITTEN = tuple(name for name in PrivacyBudget.__dataclass_fields__ if name != "risk")
+
 Rule = Literal["planned", "zcdp", "gdp"]  # composed curves, or a filter in this currency
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line: who paid for what, how often, and how the noise was drawn.
-
-    ``kind`` is "reservation" for what a plan may charge, written before anything is read, and
-    "charge" for an answer that was paid for. Reservations are what counts: what a plan left
-    unspent may have been left because of an output.
-    """
-
-    kind: Literal["reservation", "charge"]
-    recipe: str
-    part: str
-    event: Event
-    count: int
-    why: str
-    randomness: Randomness
-    sampler: Sampler = "exact"
-
-    def to_fields(self) -> dict[str, object]:
-        """Return the entry as a JSON object."""
-        return {**self.__dict__, "event": event_to_fields(self.event)}
-
-    @classmethod
-    def from_fields(cls, fields: Mapping[str, object]) -> Entry:
-        """Return the entry that ``to_fields`` wrote; LedgerError for anything else."""
-        try:
-            known = {name: fields[name] for name in cls.__dataclass_fields__}
-            event = event_from_fields(known.pop("event"))
-        except KeyError as error:
-            raise LedgerError(f"not a ledger entry: it has no {error}") from error
-        except (TypeError, ValueError, UnsupportedEvent) as error:
-            raise LedgerError(f"not a ledger entry: {error}") from error
-        count, words = known["count"], [known[name] for name in ("recipe", "part", "why")]
-        if type(count) is not int or count < 1:
-            raise LedgerError(f"count of an entry must be a whole number above 0, got {count!r}")
-        for name, allowed in _WORDS.items():
-            if known[name] not in allowed:
-                raise LedgerError(f"unknown {name} {known[name]!r} of an entry")
-        if not all(isinstance(word, str) for word in words):
-            raise LedgerError(f"recipe, part and why of an entry must be text, got {words}")
-        return cls(event=event, **known)  # type: ignore[arg-type]
-
-
-_WORDS: dict[str, tuple[str, ...]] = {
-    "kind": ("reservation", "charge"),
-    "randomness": get_args(Randomness),
-    "sampler": get_args(Sampler),
-}
 
 
 @dataclass(frozen=True)
@@ -156,9 +104,19 @@ class Ledger:
         """
         if self.uncovered:
             return math.inf
-        if self.rule != "planned" and self._within_limit:
+        if self.rule != "planned" and self._within_limit and self.budget.risk is None:
             return self.budget.epsilon if self.reservations else 0.0
         return self.curve.epsilon(self.budget.delta)
+
+    @property
+    def gaussian(self) -> GaussianSummary:
+        """The least mu whose Gaussian DP the releases keep, and its regret."""
+        return summarized(self.curve)
+
+    @property
+    def advantage(self) -> float:
+        """Largest true less false positive rate of any attack on one unit, an upper bound."""
+        return largest_advantage(self.curve)
 
     @cached_property
     def uncovered(self) -> str:
@@ -213,20 +171,38 @@ class Ledger:
         return min(rule.odometer(self.spent(rule.currency)), self.epsilon)
 
     @property
-    def epsilon_left(self) -> float:
-        """The largest epsilon that one more run on a filter's ledger may ask for; 0 for none.
+    def cost(self) -> float:
+        """Certified upper bound on what was reserved in terms of the budget: epsilon, or a risk."""
+        return self.epsilon if self.budget.risk is None else self.budget.cost(self.curve)
 
-        A planned ledger has no room for later runs. Rounded down to four digits.
+    @property
+    def is_within(self) -> bool:
+        """Whether what was reserved keeps the budget, but for rounding."""
+        if self.rule == "planned":
+            return self.cost <= self.budget.target * (1 + 1e-9)
+        return not self.uncovered and self._within_limit
+
+    @property
+    def target_left(self) -> float:
+        """The largest epsilon, or risk, that one more run on a filter's ledger may ask for.
+
+        0 for none. A planned ledger has no room for later runs. Rounded down to four digits.
         """
         rule = self.filter
         if rule is None:
             return 0.0
         if not self.reservations:
-            return self.budget.epsilon
+            return self.budget.target
         left = rule.limit - self.spent(rule.currency)
         if left <= NEGLIGIBLE * rule.limit:
             return 0.0
-        return float(rounded_down(rule.epsilon_within(left)))
+        return float(rounded_down(rule.target_within(left)))
+
+    @property
+    def epsilon_left(self) -> float:
+        """The largest epsilon that one more run may ask for; of a risk, what is told beside it."""
+        left = self.target_left
+        return left if self.budget.risk is None or not left else self.budget.until(left).epsilon
 
     @property
     def _within_limit(self) -> bool:
@@ -252,13 +228,15 @@ class Ledger:
 
     def header(self) -> dict[str, object]:
         """Return what opens a ledger file, as a JSON object."""
-        budget = {name: getattr(self.budget, name) for name in PrivacyBudget.__dataclass_fields__}
+        budget = {name: getattr(self.budget, name) for name in _WRITTEN}
         if math.isinf(self.budget.epsilon):
             budget["epsilon"] = INFINITE
         rule: dict[str, object] = {"rule": self.rule, "simulation": self.simulation}
         version = VERSION
-        if self.delta_apart:
+        if self.delta_apart or self.budget.risk is not None:
             version, rule["delta_apart"] = APART_VERSION, self.delta_apart
+        if self.budget.risk is not None:
+            version, budget["risk"] = RISK_VERSION, self.budget.risk.to_fields()
         return {"format": FORMAT, "version": version, "dp_synth": __version__, **budget, **rule}
 
     def to_fields(self) -> dict[str, object]:
@@ -284,19 +262,24 @@ class Ledger:
     def opened(cls, header: Mapping[str, object], entries: tuple[Entry, ...] = ()) -> Ledger:
         """Return the ledger with this header; LedgerError when it is not one."""
         version = header.get("version")
-        if header.get("format") != FORMAT or version not in (VERSION, APART_VERSION):
-            raise LedgerError(f"not a {FORMAT} of version {VERSION} or {APART_VERSION}")
+        known = (VERSION, APART_VERSION, RISK_VERSION)
+        if header.get("format") != FORMAT or version not in known:
+            raise LedgerError(
+                f"not a {FORMAT} of version {VERSION} or {APART_VERSION}, or {RISK_VERSION}"
+            )
         rule, simulation = header.get("rule"), header.get("simulation")
         if rule not in ("planned", *FILTER_KINDS) or not isinstance(simulation, bool):
             raise LedgerError(f"unknown rule {rule!r} or simulation {simulation!r} in its head")
         try:
-            given = {name: header[name] for name in PrivacyBudget.__dataclass_fields__}
+            given = {name: header[name] for name in _WRITTEN}
             if given["epsilon"] == INFINITE:
                 given["epsilon"] = math.inf
+            if version == RISK_VERSION:
+                given["risk"] = RiskTarget.from_fields(header["risk"])  # type: ignore[arg-type]
             budget = PrivacyBudget(**given)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
             raise LedgerError(f"the budget in its head is not one: {error}") from error
-        apart = header.get("delta_apart") if version == APART_VERSION else 0.0
+        apart = header.get("delta_apart") if version != VERSION else 0.0
         if not isinstance(apart, float) or not 0 <= apart <= budget.delta / 2:
             raise LedgerError(f"delta_apart must be at most half of its delta, got {apart!r}")
         head = header.get("head", "")
@@ -372,13 +355,20 @@ class Ledger:
             f"{rounded_up(budget.delta)})-differentially private with respect to {change} {unit}, "
             f"certified {how} with dp_synth {__version__}."
         )
+        if budget.risk is not None:
+            said += f" Any attack on {unit} has at most {budget.called(rounded_up(self.cost))}."
         head = [f"The ledger's last line has the SHA-256 {self.head}."] if self.head else []
         return " ".join([said, *(warning + "." for warning in self._warnings()), *head])
 
     def _total(self) -> str:
         budget = self.budget
-        at = f"at delta {rounded_up(budget.delta)} ({budget.neighbours})"
-        if self.rule == "planned" or not self.reservations:
+        at = f"at delta {rounded_up(budget.delta)} ({budget.neighbours}){self._in_one_number()}"
+        planned = self.rule == "planned" or not self.reservations
+        if budget.risk is not None:
+            found = budget.called(f"{rounded_up(self.cost)} of {rounded_up(budget.target)}")
+            told = f"{found}, epsilon {rounded_up(self.epsilon)} {at}{self._room()}"
+            return told if planned else f"all runs on this ledger together cost at most {told}"
+        if planned:
             whole = rounded_up(budget.epsilon)
             return f"epsilon {rounded_up(self.epsilon)} of {whole} {at}{self._room()}"
         return (
@@ -392,8 +382,8 @@ class Ledger:
         if rule is None:
             return ""
         used = self.spent(rule.currency) / rule.limit
-        left = self.epsilon_left
-        most = f"a further run may ask for at most epsilon {rounded_down(left)}"
+        left = self.target_left
+        most = f"a further run may ask for at most {self.budget.called(rounded_down(left))}"
         fits = most if left else "no run fits"
         return f"; {rounded_up(100 * used, 3)} % of the {self.rule} filter is used: {fits}"
 
@@ -407,6 +397,12 @@ class Ledger:
                 "(odometer)"
             ]
         return ["so far: the odometer says no less than the whole filter"]
+
+    def _in_one_number(self) -> str:
+        """Return mu, its regret and the largest advantage; nothing where they have no bound."""
+        if not self.reservations or self._reasons:
+            return ""
+        return f"; {self.gaussian}, largest advantage of any attack {rounded_up(self.advantage)}"
 
     @property
     def _chosen_on_the_way(self) -> tuple[tuple[str, str], ...]:
@@ -476,146 +472,3 @@ def _align(lines: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-
-
-ROUNDING = 1e-9  # relative, by which the sum of a filter's amounts may be off
-
-
-@dataclass
-class _Granted:
-    """One reservation of answers, and how many of them are left."""
-
-    event: Event
-    left: int
-
-
-@dataclass
-class _Filter:
-    """The amounts that filters of one part have in one currency, and how much is left.
-
-    ``due`` are the noise multipliers of answers that rounds have paid for.
-    """
-
-    currency: FilterKind
-    whole: float = 0.0
-    left: float = 0.0
-    due: list[float] = field(default_factory=list)
-
-    def price(self, charge: Entry) -> float:
-        """Return what a charge takes of it; infinite where its currency knows no cost."""
-        return 0.0 if self._answer(charge) >= 0 else self._cost(charge)
-
-    def grant(self, reservation: Entry) -> None:
-        """Add the amount of one more filter."""
-        self.whole += self._cost(reservation)
-        self.left += self._cost(reservation)
-
-    def take(self, charge: Entry) -> None:
-        """Take what a charge costs; a round's pays for the answer that comes next."""
-        if (place := self._answer(charge)) >= 0:
-            self.due.pop(place)
-            return
-        self.left -= self._cost(charge)
-        if isinstance(charge.event, Round):
-            self.due += [charge.event.noise_multiplier] * charge.count
-
-    def _answer(self, charge: Entry) -> int:
-        """Return which answer that a round has paid for a charge is of; -1 for none."""
-        return paid_for(charge.event, charge.count, self.due)
-
-    def _cost(self, entry: Entry) -> float:
-        try:
-            return cost(entry.event, self.currency) * entry.count
-        except (UnsupportedEvent, InputError, OverflowError):
-            return math.inf
-
-
-class Balance:
-    """What each part of each recipe has left, entry by entry in the order of a ledger.
-
-    >>> from dp_synth.accounting.ledger import Entry
-    >>> planned = Entry("reservation", "mst", "ones", Gaussian(4.0, 1.0), 3, "plan", "os")
-    >>> charge = Entry("charge", "mst", "ones", Gaussian(4.0, 1.0), 2, "marginals", "os")
-    >>> [place for place, _ in uncovered([planned, charge, charge])]
-    [2]
-    """
-
-    def __init__(self) -> None:
-        self._granted: dict[tuple[str, str], list[_Granted]] = defaultdict(list)
-        self._filters: dict[tuple[str, str], dict[FilterKind, _Filter]] = defaultdict(dict)
-        self._counted = 0
-
-    def follow(self, entries: Sequence[Entry]) -> None:
-        """Count in the entries of a ledger that came since the last call."""
-        for entry in entries[self._counted :]:
-            self.add(entry)
-        self._counted = len(entries)
-
-    def add(self, entry: Entry) -> None:
-        """Count in one entry; a charge that is not covered takes nothing."""
-        key = (entry.recipe, entry.part)
-        if entry.kind == "charge":
-            self._take(key, entry)
-        elif (currency := filter_of(entry)) is not None:
-            self._filters[key].setdefault(currency, _Filter(currency)).grant(entry)
-        else:
-            self._granted[key].append(_Granted(entry.event.once, entry.count * entry.event.answers))
-
-    def lacks(self, charge: Entry) -> str:
-        """Return why what is reserved does not pay for a charge, in words; empty where it does."""
-        key = (charge.recipe, charge.part)
-        if self._filter_for(key, charge) is not None:
-            return ""
-        lines = self._granted.get(key, [])
-        if not lines and key not in self._filters:
-            return f"nothing is reserved for part {charge.part!r} of {charge.recipe!r}"
-        covering = [line for line in lines if line.event.covers(charge.event)]
-        left, wanted = sum(line.left for line in covering), charge.count * charge.event.answers
-        if covering and left >= wanted:
-            return ""
-        if covering:
-            found = f"pays for {left} more, not for {wanted}"
-        elif key in self._filters:
-            found = "has less left"
-        else:
-            found = f"is for {lines[0].event}, not for {charge.event}"
-        return f"what is reserved for part {charge.part!r} of {charge.recipe!r} {found}"
-
-    def _take(self, key: tuple[str, str], charge: Entry) -> None:
-        if (found := self._filter_for(key, charge)) is not None:
-            found.take(charge)
-            return
-        wanted = charge.count * charge.event.answers
-        covering = [line for line in self._granted[key] if line.event.covers(charge.event)]
-        if sum(line.left for line in covering) < wanted:
-            return
-        for line in sorted(covering, key=lambda line: _substitutes(line, covering), reverse=True):
-            taken = min(wanted, line.left)
-            line.left -= taken
-            wanted -= taken
-
-    def _filter_for(self, key: tuple[str, str], charge: Entry) -> _Filter | None:
-        """Return the part's filter that has enough left for a charge."""
-        for found in self._filters.get(key, {}).values():
-            if found.price(charge) <= found.left + ROUNDING * found.whole:
-                return found
-        return None
-
-
-def uncovered(entries: Iterable[Entry]) -> Iterable[tuple[int, str]]:
-    """Yield the place of each charge that the reservations before it do not pay for, and why."""
-    balance = Balance()
-    for place, entry in enumerate(entries):
-        if entry.kind == "charge" and (why := balance.lacks(entry)):
-            yield place, why
-        balance.add(entry)
-
-
-def filter_of(reservation: Entry) -> FilterKind | None:
-    """Return what the filter counts in that a reservation stands for; None where it is none."""
-    return reservation.event.filter_kind if reservation.count == 1 else None
-
-
-def _substitutes(line: _Granted, others: Sequence[_Granted]) -> int:
-    """Return how many reservations pay for all that this one pays for: most for the cheapest."""
-    return sum(other.event.covers(line.event) for other in others)

@@ -154,6 +154,10 @@ def difference(found: Ledger, asked: Ledger) -> str:
     "delta 1e-09, not 1e-06, and rule 'planned', not 'gdp'"
     """
     first, second = ({**ledger.header(), "dp_synth": None} for ledger in (found, asked))
+    if found.budget.kind != asked.budget.kind:
+        return f"{found.budget.said}, not {asked.budget.said}"
+    if found.budget.risk != asked.budget.risk:
+        del first["epsilon"]  # which comes of the risk
     return ", and ".join(
         f"{name} {first[name]!r}, not {second[name]!r}"
         for name in first

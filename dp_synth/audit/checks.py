@@ -22,6 +22,7 @@ for the data holder's eyes, and no finding repeats it.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -237,7 +238,12 @@ def ledger_adds_up(ledger: Ledger, *, epsilon: float | None = None) -> CheckResu
     """
     if ledger.uncovered:
         return CheckResult("ledger arithmetic", False, ledger.uncovered)
-    found, most = ledger.epsilon, ledger.budget.epsilon
+    risk = ledger.budget.risk
+    if risk is not None and epsilon is None:
+        told = f"the entries have {risk.said(rounded_up(ledger.cost))}, stated is {risk}"
+        return CheckResult("ledger arithmetic", ledger.is_within, told)
+    found = ledger.epsilon
+    most = ledger.budget.epsilon if risk is None else math.inf
     stated = most if epsilon is None else min(epsilon, most)
     sentence = f"the entries cost epsilon {rounded_up(found)}, stated are {rounded_up(stated)}"
     return CheckResult("ledger arithmetic", found <= stated * (1 + ROUNDING), sentence)

@@ -15,6 +15,7 @@ from dp_synth.cli import (
     audit,
     benchmark,
     card,
+    choose,
     estimate,
     evaluate,
     ledger,
@@ -74,6 +75,7 @@ app.command("gate")(card.gate)
 app.command("life")(life.life)
 app.command("monitor")(monitor.monitor)
 app.command("account", cls=ledger.InOrder, no_args_is_help=True)(ledger.account)
+app.command("choose")(choose.choose)
 app.command("list")(listing.listing)
 
 GROUPS: dict[str, tuple[str, tuple[Callable[..., None], ...]]] = {

@@ -21,6 +21,7 @@ from dp_synth.faults import first_fault
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dp_synth.accounting import PrivacyBudget
     from dp_synth.schema import Schema
 
 Neighbours = Annotated[
@@ -31,6 +32,19 @@ Neighbours = Annotated[
     ),
 ]
 
+
+Epsilon = Annotated[float | None, typer.Option(help="Privacy budget: epsilon.")]
+Delta = Annotated[
+    float | None, typer.Option(help="Privacy budget: delta; beside --risk where epsilon is told.")
+]
+RiskText = Annotated[
+    str | None,
+    typer.Option(
+        "--risk",
+        help="In place of --epsilon, what no attack may exceed: advantage=0.1, or tpr=0.2,fpr=0.1, "
+        "or reidentification=0.2,baseline=0.05.",
+    ),
+]
 
 Reference = Annotated[
     Path | None, typer.Option(help="Other rows of the same people, for the attacker.")
@@ -57,6 +71,34 @@ def reading_arguments() -> Iterator[None]:
         raise InputError(str(error.args[0]) if error.args else "unknown name") from None
     except (ValueError, TypeError) as error:
         raise InputError(str(error)) from None
+
+
+def budget_of(
+    target: tuple[float | None, float | None, str | None],
+    adjacency: str,
+    unit: str | None = None,
+    max_rows: int = 1,
+) -> PrivacyBudget:
+    """Return the budget that --epsilon and --delta, or --risk, ask for.
+
+    ``target`` are the three of them. InputError where both are given, or neither.
+    """
+    from dp_synth.accounting import PrivacyBudget, RiskTarget
+
+    epsilon, delta, risk = target
+    if risk is not None and epsilon is not None:
+        raise InputError("--risk and --epsilon each say how much noise there is; give one of them")
+    if risk is None and (epsilon is None or delta is None):
+        lacking = "--epsilon" if epsilon is None else "--delta"
+        raise InputError(
+            f"{lacking} is missing: give --epsilon and --delta, or --risk such as advantage=0.1"
+        )
+    with reading_arguments():
+        promise = (adjacency, unit, max_rows)
+        if risk is None:
+            return PrivacyBudget(epsilon, delta, *promise)  # type: ignore[arg-type]
+        asked = RiskTarget.parse(risk)
+        return PrivacyBudget.of_risk(asked, delta, *promise)  # type: ignore[arg-type]
 
 
 def find_modules_here() -> None:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dp_synth.cli.arguments import Neighbours, reading_arguments, takes_dialect
+from dp_synth.cli.arguments import (
+    Delta,
+    Epsilon,
+    Neighbours,
+    RiskText,
+    budget_of,
+    reading_arguments,
+    takes_dialect,
+)
 from dp_synth.cli.evaluate import JsonFile
 from dp_synth.cli.outputs import delivered, write_each
 from dp_synth.cli.synthesize import Settings, recipe_of
@@ -32,9 +40,10 @@ MOST_NEIGHBOURS = 10_000
 
 @takes_dialect
 def audit(
-    epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
-    delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
     dialect: Dialect,
+    epsilon: Epsilon = None,
+    delta: Delta = None,
+    risk: RiskText = None,
     synthesizer: Annotated[str, typer.Option(help="Its name, or module:Class.")] = "mst",
     settings: Settings = None,
     adjacency: Neighbours = "add_remove",
@@ -66,12 +75,11 @@ def audit(
     """
     import numpy as np
 
-    from dp_synth.accounting import PrivacyBudget
     from dp_synth.audit import audit as audited
 
     check_writable(json_file)
+    budget = budget_of((epsilon, delta, risk), adjacency)
     with reading_arguments():
-        budget = PrivacyBudget(epsilon, delta, adjacency)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
     if by_replay and (design, runs, level) != (DESIGNS[0], RUNS, LEVEL):
         raise InputError("--design, --runs and --level are of runs; leave them out of a replay")

@@ -8,14 +8,21 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from typer.core import TyperCommand
 
-from dp_synth.cli.arguments import Neighbours, reading_arguments
+from dp_synth.cli.arguments import (
+    Delta,
+    Epsilon,
+    Neighbours,
+    RiskText,
+    budget_of,
+    reading_arguments,
+)
 from dp_synth.cli.outputs import write_text
 from dp_synth.errors import InputError, LedgerError, UnsupportedEvent
 from dp_synth.files import check_writable
@@ -25,15 +32,23 @@ if TYPE_CHECKING:
     import pandas as pd
     from typer._click.core import Context as Invocation
 
-    from dp_synth.accounting import Adjacency, Event, Ledger, PrivacyBudget, PrivacyCurve
+    from dp_synth.accounting import (
+        Adjacency,
+        Event,
+        Ledger,
+        PrivacyBudget,
+        PrivacyCurve,
+        RiskTarget,
+    )
 
 LedgerPath = Annotated[Path, typer.Argument(help="A ledger file (JSON lines).")]
 
 
 def new(
     file: Annotated[Path, typer.Argument(help="Where the new ledger goes.")],
-    epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
-    delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
+    epsilon: Epsilon = None,
+    delta: Delta = None,
+    risk: RiskText = None,
     adjacency: Neighbours = "add_remove",
     unit: Annotated[
         str | None, typer.Option(help="Column that names whose records they are.")
@@ -48,13 +63,12 @@ def new(
     synthesizer. The budget is a filter: a little looser than one plan for all runs, and valid
     whatever comes next. `ledger show` says what was spent so far.
     """
-    from dp_synth.accounting import Accountant, PrivacyBudget
+    from dp_synth.accounting import Accountant
     from dp_synth.accounting.ledger_file import is_begun
 
-    with reading_arguments():
-        budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
-        if not delta:
-            raise ValueError("a ledger that is continued needs a delta above 0")
+    budget = budget_of((epsilon, delta, risk), adjacency, unit, max_rows)
+    if not budget.delta:
+        raise InputError("a ledger that is continued needs a delta above 0")
     check_writable(file)
     if is_begun(file) or not Accountant(budget, ledger=file, adaptive=True).open():
         raise InputError(f"{file}: is there already, and a ledger is never overwritten")
@@ -136,7 +150,7 @@ def export(
         if rows.empty:
             raise InputError("the ledger holds no charge yet, so that there is nothing to draw")
         points, auc = tradeoff_points(curve), curve.largest_auc()
-        save(lambda: waterfall(rows, points, auc=auc), plot)
+        save(lambda: waterfall(rows, points, auc=auc, told=_told(curve)), plot)
     if out is None:
         return
     certified = {**ledger.to_fields(), "certified_epsilon": ledger.epsilon}
@@ -164,22 +178,18 @@ def repair(file: LedgerPath) -> None:
 def _verified(file: Path) -> Ledger:
     """Return the ledger in a file whose entries stay within the budget in its head."""
     from dp_synth.accounting import read_ledger
-    from dp_synth.accounting.filters import limit
 
     ledger = read_ledger(file)
-    budget, rule = ledger.budget, ledger.rule
-    if rule == "planned":
-        within = ledger.epsilon <= budget.epsilon * (1 + 1e-9)
-    else:
-        within = ledger.spent(rule) <= limit(budget, rule) * (1 + 1e-9)
-    if not within:
+    if not ledger.is_within:
         raise LedgerError(
-            f"{file}: its entries cost more than the budget in its head, {_limit(budget)}"
+            f"{file}: its entries cost more than the budget in its head, {_limit(ledger.budget)}"
         )
     return ledger
 
 
 def _limit(budget: PrivacyBudget) -> str:
+    if budget.risk is not None:
+        return f"{budget.risk}, epsilon told at delta {rounded_up(budget.delta)}"
     return f"epsilon {rounded_up(budget.epsilon)} at delta {rounded_up(budget.delta)}"
 
 
@@ -223,6 +233,13 @@ Selections = Annotated[
     list[float] | None,
     typer.Option(help="A selection whose privacy loss has this range; repeatable."),
 ]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Print the factor by which all noise must be multiplied to meet both, or a risk.",
+    ),
+]
 Counts = Annotated[
     list[int] | None,
     typer.Option(help="How often the event before it happens; 1 when it is left out."),
@@ -236,13 +253,8 @@ def account(
     ] = None,
     delta: Annotated[float | None, typer.Option(help="Print epsilon at this delta.")] = None,
     epsilon: Annotated[float | None, typer.Option(help="Print delta at this epsilon.")] = None,
-    calibrate: Annotated[
-        bool,
-        typer.Option(
-            "--calibrate",
-            help="Print the factor by which all noise must be multiplied to meet both.",
-        ),
-    ] = False,
+    calibrate: Calibrate = False,
+    risk: RiskText = None,
     certify: Annotated[
         bool, typer.Option("--certify", help="Print a proven lower bound as well.")
     ] = False,
@@ -262,9 +274,15 @@ def account(
     """Print what a fixed sequence of events costs, or how much more noise it needs.
 
     Example: dp-synth account --gaussian 2.0 --count 10 --selection 0.4 --count 14 --delta 1e-9
+
+    Beside it stand mu, its regret, and the largest advantage of any attack; with --calibrate and
+    --risk the events' noise is scaled until no attack exceeds that.
     """
+    from dp_synth.accounting import RiskTarget
+
     with reading_arguments():
-        question = Question(delta, epsilon, calibrate, certify, draws=plot is not None)
+        asked = None if risk is None else RiskTarget.parse(risk)
+        question = Question(delta, epsilon, calibrate, certify, asked, draws=plot is not None)
         values: Values = {"gaussian": gaussian or (), "selection": selection or ()}
         values = {**values, "count": count or ()}
         held, events = _events(file, adjacency, context.meta[ORDER], values)
@@ -292,15 +310,20 @@ class Question:
     epsilon: float | None
     calibrate: bool
     certify: bool = False
+    risk: RiskTarget | None = None
     draws: bool = False
 
     def __post_init__(self) -> None:
+        if self.risk is not None and (self.epsilon is not None or not self.calibrate):
+            raise ValueError("--risk goes with --calibrate, in place of --epsilon")
         if self.delta is not None and not 0 <= self.delta < 1:
             raise ValueError(f"--delta must lie in [0, 1), got {self.delta}")
         if self.epsilon is not None and not (math.isfinite(self.epsilon) and self.epsilon >= 0):
             raise ValueError(f"--epsilon must be a finite number, 0 or above, got {self.epsilon}")
+        if self.risk is not None:
+            return
         if self.calibrate and (not self.epsilon or self.delta is None):
-            raise ValueError("--calibrate needs --delta and an --epsilon above 0")
+            raise ValueError("--calibrate needs --delta and an --epsilon above 0, or --risk")
         if self.delta is None and self.epsilon is None and not self.draws:
             raise ValueError("give --delta for epsilon, --epsilon for delta, or --plot")
 
@@ -315,6 +338,11 @@ class Answer:
     engine: str | None = None
     epsilon_lower: float | None = None
     delta_lower: float | None = None
+    mu: float | None = None
+    regret: float | None = None
+    left_out: float | None = None
+    advantage: float | None = None
+    risk: float | None = None
 
     @property
     def unbounded(self) -> bool:
@@ -385,15 +413,19 @@ def _inline_events(order: list[str], values: Values) -> list[tuple[Event, int]]:
 
 def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer, PrivacyCurve]:
     """Return the answer, and the curve of the events: of the scaled ones when that is asked."""
-    from dp_synth.accounting import compose
-    from dp_synth.accounting.calibration import noise_factor, scaled
+    from dp_synth.accounting import PrivacyBudget, compose
+    from dp_synth.accounting.calibration import least_factor, scaled
+    from dp_synth.accounting.dominating_gaussian import summarized
+    from dp_synth.accounting.risk_target import largest_advantage
 
     curve, factor, engine = compose(events), None, None
     at_delta, at_epsilon = question.delta, question.epsilon
     if question.calibrate:
-        assert at_epsilon is not None
-        assert at_delta is not None
-        factor = noise_factor(events, at_epsilon, at_delta)
+        if question.risk is not None:
+            budget = PrivacyBudget.of_risk(question.risk)
+        else:
+            budget = PrivacyBudget(cast("float", at_epsilon), cast("float", at_delta))
+        factor = least_factor(events, budget)
         curve, at_epsilon = compose(scaled(events, factor)), None
     epsilon = None if at_delta is None else curve.epsilon(at_delta)
     delta = None if at_epsilon is None else curve.delta(at_epsilon)
@@ -408,7 +440,12 @@ def _answer(question: Question, events: list[tuple[Event, int]]) -> tuple[Answer
             lowest[1] = curve.delta_bounds(at_epsilon)[0]
     except UnsupportedEvent as error:
         raise InputError(f"--certify: these events {error}") from None
-    return Answer(epsilon, delta, factor, engine, *lowest), curve
+    summary, risk = summarized(curve), question.risk
+    found = {} if math.isinf(summary.mu) else asdict(summary)
+    answer = Answer(epsilon, delta, factor, engine, *lowest)
+    largest = None if risk is None else risk.largest(curve)
+    advantage = largest_advantage(curve)
+    return replace(answer, **found, advantage=advantage, risk=largest), curve
 
 
 def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list[str]:
@@ -428,6 +465,14 @@ def _sentences(question: Question, answer: Answer, adjacency: Adjacency) -> list
     if answer.delta is not None:
         bound = _bound(answer.delta, answer.delta_lower)
         lines.append(f"delta {bound} at epsilon {epsilon} ({how})")
+    if question.risk is not None and answer.risk is not None:
+        lines.append(f"{question.risk.said(rounded_up(answer.risk, PRECISE))}, at most ({change})")
+    if answer.advantage is not None:
+        lines.append(f"largest advantage of any attack {rounded_up(answer.advantage, PRECISE)}")
+    if answer.mu is not None and answer.regret is not None:
+        apart = answer.left_out and f" but for a chance of {rounded_up(answer.left_out)}"
+        regret = rounded_up(answer.regret, 2)
+        lines.append(f"mu {rounded_up(answer.mu, PRECISE)}{apart or ''}, regret {regret}")
     return lines
 
 
@@ -453,7 +498,16 @@ def _draw(curve: PrivacyCurve, plot: Path) -> None:
 
     points = pd.concat([profile_points(curve), tradeoff_points(curve)], ignore_index=True)
     auc = curve.largest_auc()
-    save(lambda: privacy_curve(points, auc=auc), plot)
+    save(lambda: privacy_curve(points, auc=auc, told=_told(curve)), plot)
+
+
+def _told(curve: PrivacyCurve) -> str:
+    """Return mu, its regret and the largest advantage, in words for a figure."""
+    from dp_synth.accounting.dominating_gaussian import summarized
+    from dp_synth.accounting.risk_target import largest_advantage
+
+    largest = rounded_up(largest_advantage(curve))
+    return f"{summarized(curve)}; largest advantage of any attack {largest}"
 
 
 def _check_plot(plot: Path | None) -> None:

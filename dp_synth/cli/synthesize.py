@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dp_synth import extensions
-from dp_synth.cli.arguments import Neighbours, find_modules_here, reading_arguments, takes_dialect
+from dp_synth.cli.arguments import (
+    Delta,
+    Epsilon,
+    Neighbours,
+    RiskText,
+    budget_of,
+    find_modules_here,
+    reading_arguments,
+    takes_dialect,
+)
 from dp_synth.cli.outputs import (
     Outputs,
     charged_for,
@@ -107,10 +116,11 @@ CheckpointFile = Annotated[
 def synthesize(
     data: Annotated[str, typer.Option(help="The private table: CSV or Parquet, - for stdin.")],
     schema: Annotated[Path, typer.Option(help="Its public schema, a .meta.json file.")],
-    epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
-    delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],
     out: Out,
     dialect: Dialect,
+    epsilon: Epsilon = None,
+    delta: Delta = None,
+    risk: RiskText = None,
     synthesizer: Method = "mst",
     settings: Settings = None,
     adjacency: Neighbours = "add_remove",
@@ -132,17 +142,17 @@ def synthesize(
 ) -> None:
     """Fit a synthesizer to a private table within a budget, and write synthetic rows.
 
-    A ledger that `ledger new` made is continued: epsilon is then this run's portion of it.
+    The budget is --epsilon and --delta, or --risk: the least noise at which every attack stays
+    below it. A ledger that `ledger new` made is continued: either is then this run's portion.
     """
-    from dp_synth.accounting import PrivacyBudget
     from dp_synth.accounting.accountant import accountant_of
     from dp_synth.schema import Schema
 
+    budget = budget_of((epsilon, delta, risk), adjacency, unit, max_rows)
     public = Schema.load(schema).read_as(dialect)
     with reading_arguments():
-        budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
-        chosen = _writable(_chosen(public, columns, drop, unit), out, rows)
+        chosen = _writable(chosen_columns(public, columns, drop, unit), out, rows)
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, card=card)
     _check_together(data, checkpoint, ledger, card, holdout, internal=internal, validate=validate)
     asked = _validation(validate, holdout)
@@ -300,7 +310,9 @@ def _name_and_value(schema: Schema, option: str) -> tuple[str, str]:
     return pairs[0] if pairs else (name, value)
 
 
-def _chosen(schema: Schema, columns: str | None, drop: str | None, unit: str | None) -> Schema:
+def chosen_columns(
+    schema: Schema, columns: str | None, drop: str | None, unit: str | None
+) -> Schema:
     """Return the columns to synthesize: those asked for, else all but the one of the unit."""
     if columns and drop:
         raise InputError("--columns names what is kept, --drop what is not; give one of them")

@@ -151,12 +151,13 @@ BAR_HEIGHT = 0.26  # inches
 LABELLED = 0.12  # a bar of at least this share has room for its number inside
 
 
-def privacy_curve(points: pd.DataFrame, *, auc: float) -> tuple[Axes, Axes]:
+def privacy_curve(points: pd.DataFrame, *, auc: float, told: str = "") -> tuple[Axes, Axes]:
     """Return two panels: delta against epsilon, and the largest TPR against FPR.
 
     ``points`` has columns ``curve`` ("delta" or "tpr"), ``x`` and ``y``: certified upper bounds
     on delta at each epsilon, and on an attack's true-positive rate at each false-positive rate.
-    ``auc`` bounds the area under the second.
+    ``auc`` bounds the area under the second; ``told``, mu and the largest advantage in words,
+    stands over both.
     """
     figure = new_figure(FULL_WIDTH, 2.9)
     left, right = figure.subplots(1, 2)
@@ -165,14 +166,18 @@ def privacy_curve(points: pd.DataFrame, *, auc: float) -> tuple[Axes, Axes]:
     left.set(yscale="log", xlabel="ε", ylabel="δ (upper bound)", title="privacy curve")
     left.set_xlim(left=0)
     _draw_tradeoff(right, points, auc)
+    note_over(figure, told)
     return left, right
 
 
-def waterfall(rows: pd.DataFrame, points: pd.DataFrame, *, auc: float) -> tuple[Axes, Axes]:
+def waterfall(
+    rows: pd.DataFrame, points: pd.DataFrame, *, auc: float, told: str = ""
+) -> tuple[Axes, Axes]:
     """Return two panels: the share of the cost that each part of a recipe has, and the trade-off.
 
     ``rows`` has columns ``recipe``, ``part`` and ``share`` (of 1), in the order of the charges:
-    each bar begins where the last one ended. ``points`` and ``auc`` as for ``privacy_curve``.
+    each bar begins where the last one ended. ``points``, ``auc`` and ``told`` as for
+    ``privacy_curve``.
     """
     figure = new_figure(FULL_WIDTH, max(2.9, 1.0 + BAR_HEIGHT * len(rows)))
     left, right = figure.subplots(1, 2)
@@ -190,6 +195,7 @@ def waterfall(rows: pd.DataFrame, points: pd.DataFrame, *, auc: float) -> tuple[
     name_rows(left, [f"{named(str(row.recipe))}: {row.part}" for row in rows.itertuples()])
     left.set(xlim=(0, 1.1), xlabel="share of the zCDP cost, added up", title="who spent what")
     _draw_tradeoff(right, points, auc)
+    note_over(figure, told)
     return left, right
 
 

@@ -77,7 +77,9 @@ def not_shown(records: pd.DataFrame) -> list[str]:
         found.append(f"no figure shows {_listed(leakage)} of leakage without an attack's values")
     elif attacks and not set(ATTACKS).intersection(attacks):
         takes_one = " or ".join(ATTACKS)
-        found.append(f"no trade-off is drawn of {_listed(attacks)}: it takes the attack {takes_one}")
+        found.append(
+            f"no trade-off is drawn of {_listed(attacks)}: it takes the attack {takes_one}"
+        )
     return found
 
 

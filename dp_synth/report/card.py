@@ -32,6 +32,8 @@ from dp_synth.report.internal import InternalPart
 from dp_synth.report.publishable import Publishable, publishable_part
 
 FORMAT, VERSION = "dp_synth.card", 1
+LATER = ("advantage", "mu", "regret", "left_out", "risk")
+"""Fields of a promise that cards of before lack."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +164,15 @@ def places(path: str | Path) -> tuple[Path, Path]:
 
 
 def _fields(part: Publishable) -> dict[str, object]:
-    """Return a publishable part as JSON has it: what it lacks, validation or scope, is left out."""
+    """Return a publishable part as JSON has it: what it lacks, validation or scope, is left out.
+
+    And of its promise what cards of before lack.
+    """
     given = {"validation": bool(part.validation), "scope": part.scope is not None}
-    return {name: field for name, field in asdict(part).items() if given.get(name, True)}
+    fields = {name: field for name, field in asdict(part).items() if given.get(name, True)}
+    promise = fields["promise"]
+    fields["promise"] = {k: v for k, v in promise.items() if k not in LATER or v not in (None, "")}
+    return fields
 
 
 def _first_difference(ours: object, given: object, where: str = "card") -> str | None:

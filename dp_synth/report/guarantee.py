@@ -53,7 +53,10 @@ class Promise:
 
     ``epsilon`` is None where nothing is certified. ``largest_auc``, ``largest_accuracy`` (of a
     guess between two equally likely tables) and ``largest_tpr`` are those of any attack on one
-    unit, from the ledger's own curve.
+    unit, from the ledger's own curve. ``advantage`` is the largest true less false positive rate,
+    ``mu`` that of the least Gaussian DP, but for a chance ``left_out``, and ``regret`` what it
+    overstates (`accounting.dominating_gaussian.GaussianSummary`); None where nothing is certified,
+    and on cards of before. ``risk`` is what the budget was stated in, empty where it was epsilon.
     """
 
     statement: str
@@ -68,6 +71,11 @@ class Promise:
     largest_accuracy: float
     largest_tpr: tuple[Catch, ...]
     in_words: tuple[str, ...]
+    advantage: float | None = None
+    mu: float | None = None
+    regret: float | None = None
+    left_out: float | None = None
+    risk: str = ""
 
 
 def promise_of(ledger: Ledger) -> Promise:
@@ -80,6 +88,8 @@ def promise_of(ledger: Ledger) -> Promise:
     certified = epsilon if math.isfinite(epsilon) else None
     planned = ledger.rule == "planned"
     engine = curve.engine(budget.delta) if planned else f"a filter in {CURRENCIES[ledger.rule]}"
+    summary, bounded = ledger.gaussian, certified is not None
+    has_mu = bounded and math.isfinite(summary.mu)
     return Promise(
         statement=ledger.statement(),
         epsilon=certified,
@@ -93,6 +103,11 @@ def promise_of(ledger: Ledger) -> Promise:
         largest_accuracy=accuracy,
         largest_tpr=catches,
         in_words=_words(ledger, certified, area, accuracy, catches),
+        advantage=ledger.advantage if bounded else None,
+        mu=summary.mu if has_mu else None,
+        regret=summary.regret if has_mu else None,
+        left_out=summary.left_out if has_mu else None,
+        risk="" if budget.risk is None else str(budget.risk),
     )
 
 
@@ -139,6 +154,9 @@ def _words(
         "whatever they like. How well can they tell which of the two it was?",
         f"Guessing between the two, they are right in at most {upward(accuracy)} of cases; a coin "
         "is right in 50 %.",
+        f"Of those who took part they accuse at most {rounded_up(100 * ledger.advantage)} "
+        "percentage points more than of those who did not: their advantage.",
+        *_risk_in_words(ledger),
         f"The area under the ROC curve of their attack is at most {rounded_up(area)}; a coin has "
         "0.5.",
         *(
@@ -156,6 +174,21 @@ def _words(
         f"Whoever is in several releases adds up what each of them costs: {unit} is promised this "
         "for the steps below, and for them alone.",
     )
+
+
+def _risk_in_words(ledger: Ledger) -> Iterator[str]:
+    """Yield what the budget was stated in, where that is no epsilon and no advantage."""
+    risk = ledger.budget.risk
+    if risk is not None and risk.kind == "tpr":
+        yield (
+            f"The noise was chosen so that, wrongly accusing {100 * risk.at:g} % of those who took "
+            f"no part, they find at most {upward(ledger.cost)} of those who did."
+        )
+    elif risk is not None and risk.kind == "reidentification":
+        yield (
+            f"The noise was chosen so that whoever is right about {100 * risk.at:g} % of records "
+            f"that were not fitted is right about at most {upward(ledger.cost)} of those that were."
+        )
 
 
 WIDE = 100

@@ -162,9 +162,9 @@ def check_first_look(part: Filtered, domain: Domain, budget: PrivacyBudget) -> N
     noise = sensitivity / math.sqrt(each) if each else math.inf
     if noise > LARGEST_SCALE:
         raise InputError(
-            f"epsilon {budget.epsilon:g} at delta {budget.delta:g} is too small for "
-            f"{len(domain)} columns: a first look at them would have noise of {noise:.3g} and "
-            "say nothing; raise epsilon, or choose fewer columns"
+            f"{budget.said} is too small for {len(domain)} columns: a first look at them would "
+            f"have noise of {noise:.3g} and say nothing; raise {budget.kind}, or choose fewer "
+            "columns"
         )
 
 

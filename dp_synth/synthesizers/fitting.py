@@ -450,7 +450,7 @@ def _remarks(schema: Schema, budget: PrivacyBudget) -> Iterator[str]:
             "record is protected; where a unit has several records, name the column that tells "
             "units apart as the unit"
         )
-    if LARGE_EPSILON < budget.epsilon < math.inf:
+    if budget.risk is None and LARGE_EPSILON < budget.epsilon < math.inf:
         yield (
             f"epsilon {rounded_up(budget.epsilon, 6)} is unusually large: above {LARGE_EPSILON:g} "
             "an attacker may be nearly certain"

@@ -35,6 +35,14 @@ def test_the_curve_is_drawn_on_a_log_scale_where_delta_is_above_0():
     assert "0.6500" in right.get_title(loc="left") + right.get_title()
 
 
+def test_what_is_told_of_mu_and_advantage_stands_over_both_panels():
+    for left, _ in (
+        privacy_curve(POINTS, auc=0.65, told="mu 0.5"),
+        waterfall(ROWS, POINTS, auc=0.65, told="mu 0.5"),
+    ):
+        assert left.get_figure().get_suptitle() == "mu 0.5"
+
+
 def test_each_bar_of_the_waterfall_begins_where_the_last_one_ended():
     left, right = waterfall(ROWS, POINTS, auc=0.65)
     bars = [(bar.get_x(), bar.get_width()) for bar in left.patches]
