@@ -7,10 +7,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.text import Text
 from made_records import EPSILONS, SEEDS, made_records, metrics_of, record
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from scipy import stats
 
 from dp_synth.figures import SETTINGS, draw_all, leakage_curves, look, tradeoff, utility_curves
