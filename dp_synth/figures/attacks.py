@@ -135,7 +135,8 @@ def _draw_guesses(axes: Axes, rows: pd.DataFrame) -> None:
     axes.plot(control, places, "|", color=INK, ms=11, mew=1.6, label=CONTROL_LABEL)
     axes.plot(rows["baseline"], places, "o", color=GREY, ms=5, mfc="white", label=BASELINE_LABEL)
     if "bound" in rows and rows["bound"].notna().any():
-        axes.plot(rows["bound"], places, "D", color=INK, ms=4, mfc="white", label=BOUND_LABEL)
+        (bounds,) = axes.plot(rows["bound"], places, "D", color=INK, ms=4, mfc="white")
+        bounds.set(label=BOUND_LABEL, clip_on=False)  # whole where all success is permitted
     axes.set(xlim=(0, 1), xlabel="share of guesses that are right")
     axes.set_title("what is told about a record?")
 
