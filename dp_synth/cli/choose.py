@@ -27,7 +27,7 @@ REPEATS = 3
 def choose(
     schema: Annotated[Path, typer.Argument(help="A public schema, a .meta.json file.")],
     rows: Annotated[int, typer.Option(min=1, help="About how many records the table has.")],
-    synthesizer: Method = "mst",
+    synthesizer: Method = "clique_tree",
     settings: Settings = None,
     columns: Columns = None,
     drop: Drop = None,

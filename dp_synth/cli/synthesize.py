@@ -121,7 +121,7 @@ def synthesize(
     epsilon: Epsilon = None,
     delta: Delta = None,
     risk: RiskText = None,
-    synthesizer: Method = "mst",
+    synthesizer: Method = "clique_tree",
     settings: Settings = None,
     adjacency: Neighbours = "add_remove",
     unit: Unit = None,

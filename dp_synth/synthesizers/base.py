@@ -346,7 +346,7 @@ def synthesize(
     *,
     epsilon: float,
     delta: float,
-    synthesizer: str | Synthesizer = "mst",
+    synthesizer: str | Synthesizer = "clique_tree",
     seed: int | None = None,
 ) -> Frame:
     """Return synthetic records of a table in one line: a fit, and one sample of it.

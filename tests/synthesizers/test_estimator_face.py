@@ -94,7 +94,7 @@ def test_a_wrong_name_or_setting_is_refused_in_one_line(
 
 def test_one_line_is_a_fit_with_the_whole_budget_and_a_sample() -> None:
     found = dps.synthesize(pairs(), SCHEMA, epsilon=1, delta=1e-6, seed=3)
-    release = MST().fit(pairs(), SCHEMA, dps.PrivacyBudget(1, 1e-6), seed=3)
+    release = dps.CliqueTree().fit(pairs(), SCHEMA, dps.PrivacyBudget(1, 1e-6), seed=3)
     pd.testing.assert_frame_equal(found, release.sample(seed=3))
     assert abs(len(found) - 3000) < 300  # the noisy total, some ten standard deviations
 
