@@ -55,8 +55,8 @@ from dp_synth.estimates.estimate import LEVEL, check_level
 from dp_synth.estimates.intervals import Answerer
 from dp_synth.extensions import listed
 from dp_synth.files import written_whole
-from dp_synth.formatting import ROWS, html_table
 from dp_synth.formats import ARROW, SHEETS, WRITTEN, kind_of
+from dp_synth.formatting import ROWS, html_table
 from dp_synth.frames import ArrowTable, as_frame
 from dp_synth.inference import MixtureModel, Model, RefinedModel
 from dp_synth.inference.bootstrap import (

@@ -317,8 +317,8 @@ def _chosen(schema: Schema, columns: str | None, drop: str | None, unit: str | N
     if columns and drop:
         raise InputError("--columns names what is kept, --drop what is not; give one of them")
     if columns:
-        return schema.select(_split(columns))
-    dropped = _split(drop) if drop else []
+        return schema.select(split_names(columns))
+    dropped = split_names(drop) if drop else []
     return schema.without([*dropped, *([unit] if unit in schema.names else [])])
 
 
@@ -435,7 +435,7 @@ def recipe_of(name: str, settings: list[str]) -> Synthesizer:
     return kind(**values)
 
 
-def _split(columns: str) -> list[str]:
+def split_names(columns: str) -> list[str]:
     """Return the names of a list by comma, in which quotes are as in a CSV file."""
     try:
         return [name for name in next(csv.reader([columns], skipinitialspace=True), []) if name]

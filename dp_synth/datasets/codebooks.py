@@ -123,7 +123,7 @@ class _Codebook:
     ) -> pd.Series:
         """Return numbers by cell, letters of Stata's missing values among them."""
         marks = numbers_of(column.missing).tolist()
-        known = {mark: number for mark, number in zip(column.missing, marks, strict=True)}
+        known = dict(zip(column.missing, marks, strict=True))
         self._label(column, {**_codes(column), **{m: n for m, n in known.items() if n == n}})
         declared = [number for number in marks if number == number]
         if self.kind in MOST_CODES and 0 < len(declared) <= MOST_CODES[self.kind]:

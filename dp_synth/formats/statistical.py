@@ -100,9 +100,8 @@ class Codebook:
     def is_whole(self, name: str) -> bool:
         """Tell whether a column of numbers is declared to hold whole ones alone."""
         stored = str(self.metadata.readstat_variable_types.get(name))
-        return (
-            stored.startswith("int")
-            or self.format(name).startswith("F")
+        return stored.startswith("int") or (
+            self.format(name).startswith("F")
             and (self.format(name).endswith(".0") or "." not in self.format(name))
         )
 
