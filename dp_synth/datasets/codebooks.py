@@ -29,6 +29,7 @@ LONGEST = {"sav": 255, "zsav": 255, "dta": 80, "xpt": 40}
 """Characters of the label of a variable."""
 MOST_CODES = {"sav": 3, "zsav": 3}
 """Single codes that can be declared missing; more are values with a label."""
+MOMENTS = "datetime64[us]"  # pyreadstat writes those of whole seconds as the year 1970
 INT32 = 2**31 - 101  # Stata's largest whole number
 
 _WRITERS = {"sav": "write_sav", "zsav": "write_sav", "dta": "write_dta", "xpt": "write_xport"}
@@ -198,10 +199,12 @@ def _moments(column: DatetimeColumn, cells: pd.Series) -> pd.Series:
     if column.zone is not None:
         moments = moments.dt.tz_localize(None)
     if column.step in ("D", "M", "Y"):
-        return moments.dt.date.astype(object).where(moments.notna(), None)
+        days: pd.Series = moments.dt.date.astype(object).where(moments.notna(), None)
+        return days
     if column.format is not None and not _has_date(column.format):
-        return moments.dt.time.astype(object).where(moments.notna(), None)
-    return moments
+        times: pd.Series = moments.dt.time.astype(object).where(moments.notna(), None)
+        return times
+    return moments.astype(MOMENTS)
 
 
 def _has_date(pattern: str) -> bool:
@@ -212,5 +215,5 @@ def _plain(cells: pd.Series) -> pd.Series:
     """Return the cells of a frame without a schema: numbers and moments as such, all else text."""
     kind = cells.dtype
     if isinstance(kind, np.dtype) and kind.kind in "iufM":
-        return cells
+        return cells.astype(MOMENTS) if kind.kind == "M" else cells
     return cells.astype(object).map(str, na_action="ignore").where(cells.notna(), "").astype(object)

@@ -43,7 +43,7 @@ def kind_of(path: str | PathLike[str], kinds: tuple[str, ...] = READ) -> str:
         if name.endswith(f".{ending}"):
             return ending
     if kinds is not READ and any(name.endswith(f".{ending}") for ending in READ):
-        raise InputError(f"{path}: such files are read, not written; {_endings(kinds)}")
+        raise InputError(f"{path}: such files are read, not written; give {_endings(kinds)}")
     raise InputError(f"{path}: the name of a table file must end in {_endings(kinds)}")
 
 

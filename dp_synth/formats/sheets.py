@@ -29,7 +29,7 @@ TIMES = 2  # how much longer a sheet's XML is than the text of its cells, at lea
 
 def _openpyxl(path: str | PathLike[str], what: str) -> Any:
     try:
-        import openpyxl
+        import openpyxl  # type: ignore[import-untyped]
     except ImportError:
         raise missing_extra(f"{path}: {what} .xlsx", "openpyxl", "files") from None
     return openpyxl
@@ -129,7 +129,7 @@ def write_sheet(blocks: Iterable[pd.DataFrame], path: Path) -> None:
     Texts are texts, also where they begin as a formula does. InputError beyond `MOST_ROWS`.
     """
     openpyxl = _openpyxl(path, "writing")
-    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell import WriteOnlyCell  # type: ignore[import-untyped]
 
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("rows")

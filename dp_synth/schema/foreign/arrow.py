@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dp_synth.errors import InputError
 from dp_synth.formats.arrow import opened
@@ -68,7 +68,7 @@ def _known(field: pa.Field, values: list[str] | None) -> Known:
     kind, types = field.type, pa.types
     missing = ("",) if field.nullable else ()
     said = (field.metadata or {}).get(b"description", b"").decode("utf-8", "replace")
-    base = {"missing": missing, "title": said}
+    base: dict[str, Any] = {"missing": missing, "title": said}
     if values is not None:
         if not values or len(values) > MOST_CATEGORIES:
             return Known(field.name, "categorical", **base)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from dp_synth.errors import SchemaError
 from dp_synth.schema.foreign.described import Described, Known, Part, cell_text, column_part
@@ -67,26 +68,26 @@ def _known(content: object, source: str, key: str, sets: Mapping[str, Part]) -> 
     part = column_part(content, source, name)
     title = (part.text("description") or "").strip()
     kinds = [str(kind) for kind in _listed(part.content.get("dataType"))]
-    base: dict[str, object] = {"title": title, "missing": ("",)}
+    base: dict[str, Any] = {"title": title, "missing": ("",)}
     if part.content.get("repeated") or part.content.get("isArray") or "subField" in part.content:
         return Known(name, "id", title=title, notes=("holds several values: left out",))
     codes, labels = _codes(part, sets)
     if codes is not None:
-        return Known(name, "categorical", categories=codes, labels=labels, **base)  # type: ignore[arg-type]
+        return Known(name, "categorical", categories=codes, labels=labels, **base)
     for kind in kinds:
         short = kind.removeprefix("https://schema.org/").removeprefix("sc:")
         if _INTEGER.fullmatch(kind) or short == "Integer":
-            return Known(name, "integer", **base)  # type: ignore[arg-type]
+            return Known(name, "integer", **base)
         if _REAL.fullmatch(kind) or short in ("Float", "Number"):
-            return Known(name, "real", **base)  # type: ignore[arg-type]
+            return Known(name, "real", **base)
         if short in ("Boolean",) or kind == "cr:Bool":
             logical = ("false", "true")
-            return Known(name, "categorical", categories=logical, **base)  # type: ignore[arg-type]
+            return Known(name, "categorical", categories=logical, **base)
         if short in ("Date", "DateTime", "Time"):
-            return Known(name, "datetime", **base)  # type: ignore[arg-type]
+            return Known(name, "datetime", **base)
         if short in ("URL", "ImageObject", "AudioObject", "VideoObject"):
             return Known(name, "id", title=title, notes=(f"of type {short}: left out",))
-    return Known(name, "categorical" if "sc:Text" in kinds else None, **base)  # type: ignore[arg-type]
+    return Known(name, "categorical" if "sc:Text" in kinds else None, **base)
 
 
 def _column_of(part: Part) -> str | None:

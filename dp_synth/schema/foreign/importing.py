@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from os import PathLike
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -187,7 +188,7 @@ def _complete(content: dict[str, object], frame: pd.DataFrame, source: str) -> N
 def _fill(column: dict[str, object], cells: pd.Series, source: str) -> None:
     """Draft the null fields of a column from its cells."""
     name, kind = str(column["name"]), column["type"]
-    marks = set(column.get("missing", ()))  # type: ignore[call-overload]
+    marks = set(_marks(column))
     drafted = draft_column(name, cells[~cells.isin(marks)])
     note = [str(one["note"]) for one in (column, drafted) if "note" in one]
     column["note"] = "; ".join([*note, READ])
@@ -200,18 +201,14 @@ def _fill(column: dict[str, object], cells: pd.Series, source: str) -> None:
         elif len(numbers):
             ends = float(numbers.min()), float(numbers.max())
         else:
-            raise SchemaError(
-                f"{source}: column {name!r}: field 'type': is {kind}, and the table has no numbers"
-            )
+            _refuse_type(source, name, f"{kind}, and the table has no numbers")
         if kind == "integer":
             column.pop("decimals", None)
         _set_ends(column, ends)
         return
     if kind == "datetime":
         if drafted["type"] != "datetime":
-            raise SchemaError(
-                f"{source}: column {name!r}: field 'type': is datetime, and the table has no dates"
-            )
+            _refuse_type(source, name, "datetime, and the table has no dates")
         _set_ends(column, (drafted["lower"], drafted["upper"]))
         if column.get("format") is None and "format" in drafted:
             column["format"] = drafted["format"]
@@ -219,13 +216,23 @@ def _fill(column: dict[str, object], cells: pd.Series, source: str) -> None:
     if kind == "categorical" and drafted["type"] in ("integer", "real"):
         texts = [text for text in Cells.of(cells).texts()[:-1] if text not in marks and text]
         drafted = {"type": "categorical", "categories": sorted(set(texts))}
-    missing = [*column.get("missing", ()), *drafted.get("missing", ())]  # type: ignore[call-overload]
+    missing = [*_marks(column), *_marks(drafted)]
     for key in ("categories", "lower", "upper"):
         if column.get(key, "") is None:
             del column[key]
     column |= {key: value for key, value in drafted.items() if key not in ("name", "note")}
     if missing and column["type"] != "id":
         column["missing"] = list(dict.fromkeys(missing))
+
+
+def _marks(column: Mapping[str, object]) -> list[str]:
+    marks = column.get("missing", [])
+    assert isinstance(marks, list)
+    return marks
+
+
+def _refuse_type(source: str, name: str, why: str) -> NoReturn:
+    raise SchemaError(f"{source}: column {name!r}: field 'type': is {why}")
 
 
 def _set_ends(column: dict[str, object], ends: tuple[object, object]) -> None:
@@ -236,14 +243,15 @@ def _set_ends(column: dict[str, object], ends: tuple[object, object]) -> None:
 
 def _compare(schema: Schema, frame: pd.DataFrame, source: str) -> None:
     """Raise SchemaError where a table has codes or values that its metadata exclude."""
-    fields = {UNSEEN: "categories", OUTSIDE: "lower"}
     for column in schema.columns:
         if isinstance(column, IdColumn):
             continue
         cells = Cells.of(column_of(frame, column.name))
+        finite = ~np.isinf(cells.numbers())  # infinite ones count as the nearer bound
         for what, chosen in faults_of(column, cells).items():
-            if what in fields and bool(chosen[:-1].any()):
+            if what in (UNSEEN, OUTSIDE) and bool((chosen & finite)[:-1].any()):
+                field = "categories" if what == UNSEEN else "lower, upper"
                 raise SchemaError(
-                    f"{source}: column {column.name!r}: field {fields[what]!r}: the table has "
+                    f"{source}: column {column.name!r}: field {field!r}: the table has "
                     "cells that it excludes; `schema check` shows them"
                 )

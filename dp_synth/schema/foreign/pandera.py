@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from dp_synth.errors import SchemaError
 from dp_synth.schema.foreign.dates import iso_text
@@ -47,28 +48,28 @@ def _known(part: Part, name: str) -> Known:
     missing = ("",) if part.truth("nullable") else ()
     title = part.text("title") or part.text("description") or ""
     notes = tuple(f"its check {one} is not read" for one in unread)
-    base = {"missing": missing, "title": title, "notes": notes}
+    base: dict[str, Any] = {"missing": missing, "title": title, "notes": notes}
     dtype = (part.text("dtype") or "").lower()
     values = _values(part, checks)
     if values is not None:
         if set(values) <= {"false", "true"}:
             values = ("false", "true")
-        return Known(name, "categorical", categories=values, **base)  # type: ignore[arg-type]
+        return Known(name, "categorical", categories=values, **base)
     if part.truth("unique"):
         return Known(name, "id", title=title)
     if dtype.startswith("bool"):
-        return Known(name, "categorical", categories=("false", "true"), **base)  # type: ignore[arg-type]
+        return Known(name, "categorical", categories=("false", "true"), **base)
     if dtype.startswith(("datetime", "timestamp", "date")):
-        lower, upper = (_date(part, *end) for end in _ends(part, checks))
-        _check_order(part, lower, upper)
-        return Known(name, "datetime", lower, upper, **base)  # type: ignore[arg-type]
+        first, last = (_date(part, *end) for end in _ends(part, checks))
+        _check_order(part, first, last)
+        return Known(name, "datetime", first, last, **base)
     whole = re.match(r"u?int", dtype) is not None
     if whole or dtype.startswith(("float", "double", "decimal")):
         lower, upper = (_number(part, *end, whole=whole) for end in _ends(part, checks))
         _check_order(part, lower, upper)
-        return Known(name, "integer" if whole else "real", lower, upper, **base)  # type: ignore[arg-type]
+        return Known(name, "integer" if whole else "real", lower, upper, **base)
     is_text = dtype.startswith(("str", "object", "category", "large_string"))
-    return Known(name, "categorical" if is_text else None, **base)  # type: ignore[arg-type]
+    return Known(name, "categorical" if is_text else None, **base)
 
 
 def _checks(part: Part) -> tuple[dict[str, object], list[str]]:

@@ -115,7 +115,8 @@ def _numerical(part: Part, name: str, version: str, missing: tuple[str, ...]) ->
     return Known(
         name,
         "integer" if whole and ends else "real",
-        *(None if end is None else float(end) for end in (lower, upper)),
+        None if lower is None else float(lower),
+        None if upper is None else float(upper),
         missing=missing,
         decimals=decimals,
         detected=("range",) if lower is not None or upper is not None else (),
@@ -133,11 +134,12 @@ def _datetime(part: Part, name: str, missing: tuple[str, ...]) -> Known:
         if said is not None and text is None:
             part.refuse(key, f"must be a date of the format {pattern!r}, got {said!r}")
         ends.append(text)
-    if None not in ends and ends[0] > ends[1]:  # type: ignore[operator]
-        part.refuse("range_max", f"must be at least range_min ({ends[0]}), got {ends[1]}")
+    lower, upper = ends
+    if lower is not None and upper is not None and lower > upper:
+        part.refuse("range_max", f"must be at least range_min ({lower}), got {upper}")
     detected = ("range",) if any(ends) else ()
     return Known(
-        name, "datetime", *ends, missing=missing, format=form, detected=detected, notes=notes
+        name, "datetime", lower, upper, missing=missing, format=form, detected=detected, notes=notes
     )
 
 

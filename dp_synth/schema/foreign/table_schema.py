@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from dp_synth.errors import SchemaError
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
@@ -60,19 +61,16 @@ def read(content: object, source: str, table: str | None, name: str) -> Describe
     if not fields:
         raise SchemaError(f"{source}: field 'fields': must name at least one column")
     keys = part.content.get("primaryKey")
-    key = keys if isinstance(keys, str) else keys[0] if _is_single(keys) else None
+    listed = keys if isinstance(keys, list) else [keys]
+    primary = listed[0] if len(listed) == 1 else None
     marks, labels = _marks(part) if "missingValues" in part.content else (("",), {})
     columns = []
     for place, said in enumerate(fields, 1):
         unnamed = Part(said, source, f"field {place}")
         column = unnamed.text("name") or unnamed.refuse("name", "is required")
         one = column_part(said, source, column)
-        columns.append(_known(one, column, marks, labels, is_key=column == key))
+        columns.append(_known(one, column, marks, labels, is_key=column == primary))
     return Described(name, f"Table Schema of {name}", columns, dialect or None)
-
-
-def _is_single(keys: object) -> bool:
-    return isinstance(keys, list) and len(keys) == 1 and isinstance(keys[0], str)
 
 
 def _dialect(part: Part) -> dict[str, object]:
@@ -95,7 +93,7 @@ def _marks(part: Part) -> tuple[tuple[str, ...], dict[str, str]]:
     for one in part.items("missingValues") or []:
         if isinstance(one, Mapping):
             mark = part.cell("missingValues", one.get("value"))
-            if isinstance(one.get("label"), str):
+            if isinstance(one.get("label"), str) and one["label"]:
                 labels[mark] = one["label"]
         else:
             mark = part.cell("missingValues", one)
@@ -114,7 +112,7 @@ def _known(
     kind = part.text("type") or "any"
     title = part.text("title") or ""
     codes, code_labels, ordered = _categories(part, rules)
-    base = {"missing": marks, "title": title, "labels": {**code_labels, **labels}}
+    base: dict[str, Any] = {"missing": marks, "title": title, "labels": {**code_labels, **labels}}
     unique = is_key or bool(rules.truth("unique"))
     if unique and kind in ("string", "integer", "any", "number") and codes is None:
         return Known(name, "id", title=title)
@@ -155,7 +153,7 @@ def _categories(part: Part, rules: Part) -> tuple[tuple[str, ...] | None, dict[s
     return rules.texts("enum"), labels, False
 
 
-def _number(part: Part, rules: Part, name: str, kind: str, base: Mapping[str, object]) -> Known:
+def _number(part: Part, rules: Part, name: str, kind: str, base: Mapping[str, Any]) -> Known:
     ends: list[float | None] = []
     for key, step in (("minimum", 1), ("maximum", -1)):
         end = _bound(rules, key)
@@ -171,7 +169,7 @@ def _number(part: Part, rules: Part, name: str, kind: str, base: Mapping[str, ob
     form = {key: sign for key, sign in signs.items() if sign and (key, sign) != ("decimal", ".")}
     whole = "real" if kind == "number" else "integer"
     notes = () if part.truth("bareNumber") is not False else ("say its prefix and suffix",)
-    return Known(name, whole, lower, upper, format=form or None, notes=notes, **base)  # type: ignore[arg-type]
+    return Known(name, whole, lower, upper, format=form or None, notes=notes, **base)
 
 
 def _bound(rules: Part, key: str) -> float | None:
@@ -187,7 +185,7 @@ def _bound(rules: Part, key: str) -> float | None:
     return number
 
 
-def _date(part: Part, rules: Part, name: str, kind: str, base: Mapping[str, object]) -> Known:
+def _date(part: Part, rules: Part, name: str, kind: str, base: Mapping[str, Any]) -> Known:
     pattern = part.text("format")
     pattern = _DATES[kind] if pattern in (None, "default", "any") else pattern
     notes = ("any format of dates is allowed: say which",) if part.text("format") == "any" else ()
@@ -202,7 +200,7 @@ def _date(part: Part, rules: Part, name: str, kind: str, base: Mapping[str, obje
     lower, upper = ends
     if lower is not None and upper is not None and lower > upper:
         rules.refuse("maximum", f"must be at least minimum ({lower}), got {upper}")
-    return Known(name, "datetime", lower, upper, format=form, notes=(*notes, *more), **base)  # type: ignore[arg-type]
+    return Known(name, "datetime", lower, upper, format=form, notes=(*notes, *more), **base)
 
 
 def written(schema: Schema) -> tuple[dict[str, object], list[str]]:
