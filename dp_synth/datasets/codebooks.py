@@ -29,7 +29,6 @@ LONGEST = {"sav": 255, "zsav": 255, "dta": 80, "xpt": 40}
 """Characters of the label of a variable."""
 MOST_CODES = {"sav": 3, "zsav": 3}
 """Single codes that can be declared missing; more are values with a label."""
-MOMENTS = "datetime64[us]"  # pyreadstat writes those of whole seconds as the year 1970
 INT32 = 2**31 - 101  # Stata's largest whole number
 
 _WRITERS = {"sav": "write_sav", "zsav": "write_sav", "dta": "write_dta", "xpt": "write_xport"}
@@ -204,7 +203,13 @@ def _moments(column: DatetimeColumn, cells: pd.Series) -> pd.Series:
     if column.format is not None and not _has_date(column.format):
         times: pd.Series = moments.dt.time.astype(object).where(moments.notna(), None)
         return times
-    return moments.astype(MOMENTS)
+    return _microseconds(moments)
+
+
+def _microseconds(moments: pd.Series) -> pd.Series:
+    """Return moments counted in microseconds: pyreadstat writes whole seconds as the year 1970."""
+    kept: pd.Series = moments.astype("datetime64[us]")
+    return kept
 
 
 def _has_date(pattern: str) -> bool:
@@ -215,5 +220,5 @@ def _plain(cells: pd.Series) -> pd.Series:
     """Return the cells of a frame without a schema: numbers and moments as such, all else text."""
     kind = cells.dtype
     if isinstance(kind, np.dtype) and kind.kind in "iufM":
-        return cells.astype(MOMENTS) if kind.kind == "M" else cells
+        return _microseconds(cells) if kind.kind == "M" else cells
     return cells.astype(object).map(str, na_action="ignore").where(cells.notna(), "").astype(object)

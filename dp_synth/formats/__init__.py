@@ -19,7 +19,7 @@ STATISTICAL = ("sav", "zsav", "por", "dta", "xpt", "sas7bdat")
 """Endings of files of statistical programs: SPSS, Stata, SAS."""
 ARROW = ("feather", "arrow")
 SHEETS = ("xlsx",)
-STREAMED = ("csv.gz", "csv", "parquet")
+STREAMED = ("csv", "csv.gz", "parquet")
 READ = (*STREAMED, *ARROW, *SHEETS, *STATISTICAL)
 WRITTEN = (*STREAMED, *ARROW, *SHEETS, "sav", "zsav", "dta", "xpt")
 

@@ -27,7 +27,7 @@ FAULTS = [
     (
         schema_of({**AGE, "uper": 3}),
         "column 'age': field 'uper': unknown key; did you mean 'upper'? "
-        "there are: name, missing, note, density, type, lower, upper, scale, bins, decimals, "
+        "there are: name, missing, title, labels, note, density, type, lower, upper, scale, bins, decimals, "
         "format",
     ),
     (

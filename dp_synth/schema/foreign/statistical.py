@@ -17,6 +17,9 @@ from dp_synth.schema.foreign.described import Described, Known
 MOST_IN_RANGE = 100
 """Whole numbers of a range that is declared missing, which become marks one by one."""
 
+MOST_TEXT = 2**31
+"""Bytes of the cells of columns with labels: a file with more is not looked at."""
+
 LETTER = re.compile(r"\.[a-z_]")
 _TIME = re.compile(r"(?:E8601)?(?:TIME|TOD|HHMM|%TCHH:MM)", re.IGNORECASE)
 _MOMENT = re.compile(r"DATETIME|YMDHMS|DTIME|E8601DT|MDYAMPM|%TC", re.IGNORECASE)
@@ -50,9 +53,7 @@ def _uncovered(path: Path, book: Codebook, names: list[str]) -> dict[str, bool]:
     """Return for each column whether its records have codes that nothing declares."""
     if not names:
         return {}
-    from dp_synth.counting.size import most_text
-
-    table = read_statistical(path, most_text(), names)
+    table = read_statistical(path, MOST_TEXT, names)
     found = {}
     for name in names:
         known = {*book.labels[name], *_marks(book, name)[0], ""}
