@@ -112,9 +112,7 @@ CheckpointFile = Annotated[
 
 @takes_dialect
 def synthesize(
-    data: Annotated[
-        str, typer.Option(help="The private table, a file of any kind that is read; - for stdin.")
-    ],
+    data: Annotated[str, typer.Option(help="The private table; - reads CSV from stdin.")],
     schema: Annotated[Path, typer.Option(help="Its public schema, a .meta.json file.")],
     epsilon: Annotated[float, typer.Option(help="Privacy budget: epsilon.")],
     delta: Annotated[float, typer.Option(help="Privacy budget: delta.")],

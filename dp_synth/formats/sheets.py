@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dp_synth.dialect import check_names
 from dp_synth.errors import InputError, LeftOut, missing_extra, warn
 from dp_synth.formats import FileSize, check_readable, needs_more_memory
-from dp_synth.frames import text_of
+from dp_synth.frames import FOREIGN, text_of
 from dp_synth.readers import ArchiveFault, size_unpacked
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _opened(path: str | PathLike[str]) -> Iterator[Any]:
     check_readable(path)
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Exception:  # what openpyxl raises of a damaged file is of many kinds, and may quote it
+    except FOREIGN:  # what openpyxl raises of a damaged file is of many kinds, and may quote it
         raise InputError(f"{path}: {NO_SHEET}") from None
     try:
         if not book.worksheets:
@@ -81,7 +81,7 @@ def read_sheet(path: str | PathLike[str], most: int) -> pd.DataFrame:
                     raise needs_more_memory(path)
         except InputError:
             raise
-        except Exception:  # as above
+        except FOREIGN:  # as above
             raise InputError(f"{path}: {NO_SHEET}") from None
     return pd.DataFrame(dict(zip(names, cells, strict=True)), dtype="str")
 

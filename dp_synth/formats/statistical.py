@@ -18,7 +18,7 @@ import numpy as np
 from dp_synth.dialect import check_names
 from dp_synth.errors import InputError, missing_extra
 from dp_synth.formats import FileSize, check_readable, kind_of, needs_more_memory
-from dp_synth.frames import text_of
+from dp_synth.frames import FOREIGN, text_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +128,7 @@ def _plain(code: object) -> str:
 def read_codebook(path: str | PathLike[str]) -> Codebook:
     """Return what the file at ``path`` declares; no record is read where its kind allows that."""
     kind = kind_of(path)
-    return Codebook(kind, _parsed(path, kind, metadataonly=kind != "por")[1])
+    return Codebook(kind, _parsed(path, kind, {} if kind == "por" else {"metadataonly": True})[1])
 
 
 def read_statistical(
@@ -141,7 +141,7 @@ def read_statistical(
     columns = max(size_of_statistical(path).columns, 1)
     rows = min(max(most // columns, 1) + 1, MOST_ROWS)
     kept = {"usecols": list(names)} if names is not None else {}
-    frame, metadata = _parsed(path, kind, row_limit=rows, **kept)
+    frame, metadata = _parsed(path, kind, {"row_limit": rows, **kept})
     if len(frame) >= rows:
         raise needs_more_memory(path)
     check_names(list(map(str, frame.columns)), str(path))
@@ -178,7 +178,9 @@ def _texts(cells: pd.Series, book: Codebook, name: str) -> tuple[pd.Series, int]
     return made, length
 
 
-def _parsed(path: str | PathLike[str], kind: str, **options: Any) -> tuple[pd.DataFrame, Any]:
+def _parsed(
+    path: str | PathLike[str], kind: str, options: Mapping[str, object]
+) -> tuple[pd.DataFrame, Any]:
     """Return what pyreadstat reads; InputError in one line for what it cannot."""
     try:
         import pyreadstat
@@ -186,13 +188,12 @@ def _parsed(path: str | PathLike[str], kind: str, **options: Any) -> tuple[pd.Da
         raise missing_extra(f"{path}: reading .{kind}", "pyreadstat", "files") from None
     check_readable(path)
     if kind in _KEEP_MISSING:
-        options["user_missing"] = True
-    options = {key: value for key, value in options.items() if value is not False}
+        options = {**options, "user_missing": True}
     try:
         frame, metadata = getattr(pyreadstat, _READERS[kind])(str(path), **options)
     except OverflowError:
         raise InputError(f"{path}: {NOT_A_YEAR}") from None
-    except Exception:  # whatever it raises may quote the file, whose cells are private
+    except FOREIGN:  # whatever it raises may quote the file, whose cells are private
         raise InputError(
             f"{path}: is not a file of {PROGRAM[kind]}, or a damaged one, or of an unknown version"
         ) from None
@@ -205,7 +206,7 @@ def size_of_statistical(path: str | PathLike[str]) -> FileSize:
     if kind == "por":  # which is read whole in any case
         length = Path(path).stat().st_size if Path(path).exists() else 0
         return FileSize(length // CELL, 1, length)
-    metadata = _parsed(path, kind, metadataonly=True)[1]
+    metadata = _parsed(path, kind, {"metadataonly": True})[1]
     widths = [max(int(width or 0), CELL) for width in metadata.variable_storage_width.values()]
     a_row = max(sum(widths), 1)
     rows = metadata.number_rows

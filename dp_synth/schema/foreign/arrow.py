@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dp_synth.errors import InputError
 from dp_synth.formats.arrow import opened
-from dp_synth.frames import parquet_batches, texts_of, without_index
+from dp_synth.frames import FOREIGN, parquet_batches, texts_of, without_index
 from dp_synth.schema.draft import MOST_CATEGORIES
 from dp_synth.schema.foreign.described import Described, Known
 
@@ -30,7 +30,7 @@ def read(path: Path, name: str) -> Described:
 
         try:
             schema = parquet.read_schema(path)
-        except Exception:  # of a damaged file; Arrow has many kinds
+        except FOREIGN:  # of a damaged file; Arrow has many kinds
             raise InputError(f"{path}: is not a Parquet file, or a damaged one") from None
         listed = [field.name for field in schema if _is_listed(field.type)]
         batches: Iterable[pa.RecordBatch] = parquet_batches(path, listed, RECORDS) if listed else ()
