@@ -22,7 +22,7 @@ from dp_synth.datasets import read_table, write_table
 from dp_synth.datasets.codebooks import unwritable
 from dp_synth.errors import InputError, LeftOut
 from dp_synth.formats import STATISTICAL, kind_of
-from dp_synth.formats.sheets import MOST_ROWS
+from dp_synth.formats.sheets import MOST_ROWS, read_sheet
 from dp_synth.formats.statistical import read_codebook
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import Independent
@@ -234,6 +234,10 @@ def test_a_sheet_that_unpacks_to_more_than_memory_is_refused(
 ) -> None:
     write_table(pd.DataFrame({"a": ["x" * 30_000] * 1000}), tmp_path / "t.xlsx")
     assert (tmp_path / "t.xlsx").stat().st_size < 400_000
+    with monkeypatch.context() as unopened:
+        unopened.setattr(openpyxl, "load_workbook", None)  # it is not opened at all
+        with pytest.raises(InputError, match="memory"):
+            read_sheet(tmp_path / "t.xlsx", 2**20)
     monkeypatch.setenv("DP_SYNTH_MEMORY", "5MB")
     with pytest.raises(InputError, match="memory"):
         read_table(tmp_path / "t.xlsx")
