@@ -18,14 +18,17 @@ from experiments.many_tables import run as many_tables
 from experiments.pate_protocol import tables as pate_tables
 from experiments.what_leaks_buy import run as what_leaks_buy
 
-from benchmarks import deep_tables, rows_alone
+from benchmarks import deep_tables, foreign_formats, rows_alone
 from benchmarks.measured import RESULTS, Results, read
 from dp_synth.records import Spread
 from experiments.coverage import run as coverage
 from paper.documents import filled, markdown
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("docs/synthesizers.md", "docs/auditing.md", "docs/estimates.md", "README.md")
+DOCUMENTS = (
+    *("docs/synthesizers.md", "docs/auditing.md", "docs/estimates.md", "README.md"),
+    "docs/reference/metadata.md",
+)
 NOISELESS = 1e4  # an epsilon at which noise no longer shows
 K_MARGINAL = 1000.0  # the score of a perfect match
 METHODS = (
@@ -186,6 +189,7 @@ def draw(name: str, folder: Path) -> str:
         **what_leaks_buy.DRAWN,
         "coverage": lambda _: coverage.texts()["known"],
         "coverage of declared questions": lambda _: coverage.texts()["declared"],
+        "formats": lambda _: foreign_formats.table(),
         "never worse": lambda _: many_tables.difference_table(many_tables.records()),
     }
     if name in elsewhere:

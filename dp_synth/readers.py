@@ -206,6 +206,15 @@ def read_arrays(
             raise ArchiveFault("it is damaged, or no archive of arrays") from error
 
 
+def size_unpacked(path: str | PathLike[str]) -> int:
+    """Return the bytes of all members of a zip file, as it says; ArchiveFault where it is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    except _DAMAGES as error:
+        raise ArchiveFault("it is damaged, or no archive") from error
+
+
 def _whole_number(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
         raise JsonFault(f"a whole number must have at most {MOST_DIGITS} digits")

@@ -48,6 +48,7 @@ from numpy.typing import NDArray
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
 from dp_synth.backends import OF_PANDAS, Frame, Output, require
+from dp_synth.datasets.codebooks import unwritable
 from dp_synth.datasets.tables import BLOCK, lacking_signs, write_blocks
 from dp_synth.errors import InputError, ReleaseError, warn
 from dp_synth.estimates import Estimate, Question, Regression, read_question
@@ -56,6 +57,7 @@ from dp_synth.estimates.estimate import LEVEL, check_level
 from dp_synth.estimates.intervals import Answerer
 from dp_synth.extensions import listed
 from dp_synth.files import written_whole
+from dp_synth.formats import ARROW, SHEETS, WRITTEN, kind_of
 from dp_synth.formatting import ROWS, html_table
 from dp_synth.frames import ArrowTable, as_frame
 from dp_synth.inference import MixtureModel, Model, RefinedModel
@@ -355,13 +357,16 @@ class Release:
         given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None = None,
         balance: str | None = None,
     ) -> None:
-        """Write the records of `sample_blocks` to a CSV or Parquet file, whole or not at all.
+        """Write the records of `sample_blocks` to a table file, whole or not at all.
 
         CSV holds texts in the dialect of the schema, missing marks as they are written, and ``-``
-        is standard output; Parquet holds values of the kinds of the schema. Of texts that only
-        the fit has found, signs that the encoding lacks are written as "?". InputError, before
-        anything is drawn, where it lacks signs of others.
+        is standard output; Parquet, Arrow and spreadsheets hold values of the kinds of the schema,
+        files of SPSS, Stata and SAS its codes, labels and titles. Of texts that only the fit has
+        found, signs that the encoding lacks are written as "?". InputError, before anything is
+        drawn, where it lacks signs of others, or the file cannot hold such columns.
         """
+        if reason := unwritable(self.schema, path):
+            raise InputError(f"{path}: {reason}")
         lacking = [
             name for name in lacking_signs(self.schema, path) if name not in self.schema.open
         ]
@@ -369,9 +374,10 @@ class Release:
             raise InputError(
                 f"{path}: its encoding has no sign for a text of column {lacking[0]!r}"
             )
-        style: Style = "schema" if str(path).lower().endswith(".parquet") else "listed"
+        typed = str(path) != "-" and kind_of(path, WRITTEN) in ("parquet", *ARROW, *SHEETS)
+        style: Style = "schema" if typed else "listed"
         rows = self._frames(n, seed, BLOCK, given=given, balance=balance, kinds=style)
-        write_blocks(rows, path, self.schema.dialect, lossy=True)
+        write_blocks(rows, path, self.schema.dialect, lossy=True, schema=self.schema)
 
     def _made(
         self,

@@ -18,7 +18,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"readers"},
     {"dialect", "extensions", "files", "formatting", "progress", "settings"},
     {"faults", "frames", "records"},
-    {"accounting", "domain"},
+    {"accounting", "domain", "formats"},
     {"schema", "transcript"},
     {"backends", "counting", "validation_bounds"},
     {"datasets", "inference"},

@@ -80,8 +80,8 @@ app.command("list")(listing.listing)
 
 GROUPS: dict[str, tuple[str, tuple[Callable[..., None], ...]]] = {
     "schema": (
-        "Draft a table's schema, and check a table against one.",
-        (schema.draft, schema.check),
+        "Draft a table's schema, import and export it, and check a table against one.",
+        (schema.draft, schema.check, schema.import_schema, schema.export_schema),
     ),
     "benchmark": (
         "Run a grid of synthesizers, tables and budgets.",

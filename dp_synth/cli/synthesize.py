@@ -39,6 +39,7 @@ from dp_synth.cli.outputs import (
 from dp_synth.dialect import Dialect
 from dp_synth.errors import InputError
 from dp_synth.files import check_writable
+from dp_synth.formats import WRITTEN, kind_of
 from dp_synth.formatting import one_line, rounded_down, rounded_up
 
 if TYPE_CHECKING:
@@ -51,7 +52,13 @@ if TYPE_CHECKING:
 
 MISFITS = "private, for the data holder only: cells that do not fit (schema check shows them)"
 
-Out = Annotated[str, typer.Option(help="Where synthetic rows go: CSV or Parquet, - for stdout.")]
+Out = Annotated[
+    str,
+    typer.Option(
+        help="Where synthetic rows go, - for stdout; the ending says how: .csv, .csv.gz, .parquet, "
+        ".feather, .arrow, .xlsx, .sav, .zsav, .dta or .xpt."
+    ),
+]
 Rows = Annotated[
     int | None,
     typer.Option(min=0, help="How many rows; default: the noisy total, up to a million."),
@@ -114,7 +121,7 @@ CheckpointFile = Annotated[
 
 @takes_dialect
 def synthesize(
-    data: Annotated[str, typer.Option(help="The private table: CSV or Parquet, - for stdin.")],
+    data: Annotated[str, typer.Option(help="The private table; - reads CSV from stdin.")],
     schema: Annotated[Path, typer.Option(help="Its public schema, a .meta.json file.")],
     out: Out,
     dialect: Dialect,
@@ -262,9 +269,12 @@ def _write_card(release: Release, card: Path) -> None:
 
 def _writable(schema: Schema, out: str, rows: int | None) -> Schema:
     """Return the schema; InputError where the file cannot hold a text of it, or so many rows."""
+    from dp_synth.datasets.codebooks import unwritable
     from dp_synth.datasets.tables import lacking_signs
 
     check_room(schema, rows, out)
+    if reason := unwritable(schema, out):
+        raise InputError(f"{out}: {reason}")
     for name in lacking_signs(schema, out):
         encoding = schema.dialect and schema.dialect.encoding
         raise InputError(
@@ -317,8 +327,8 @@ def chosen_columns(
     if columns and drop:
         raise InputError("--columns names what is kept, --drop what is not; give one of them")
     if columns:
-        return schema.select(_split(columns))
-    dropped = _split(drop) if drop else []
+        return schema.select(split_names(columns))
+    dropped = split_names(drop) if drop else []
     return schema.without([*dropped, *([unit] if unit in schema.names else [])])
 
 
@@ -435,7 +445,7 @@ def recipe_of(name: str, settings: list[str]) -> Synthesizer:
     return kind(**values)
 
 
-def _split(columns: str) -> list[str]:
+def split_names(columns: str) -> list[str]:
     """Return the names of a list by comma, in which quotes are as in a CSV file."""
     try:
         return [name for name in next(csv.reader([columns], skipinitialspace=True), []) if name]
@@ -488,6 +498,6 @@ def _check_places(
         from dp_synth.report.card import places
 
         kept += places(card)
-    if out != "-" and not out.lower().endswith((".csv", ".csv.gz", ".parquet")):
-        raise InputError(f"{out}: --out must end in .csv, .csv.gz or .parquet, or be -")
+    if out != "-":
+        kind_of(out, WRITTEN)
     check_writable(Path(out), *kept, read=read)

@@ -17,6 +17,7 @@ from dp_synth.counting.marginals import CodeCounts, DiskColumns, MemoryColumns
 from dp_synth.counting.size import FITTED, PROBE, asked_memory, memory_limit, most_text, size_of
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
+from dp_synth.formats import is_read_whole
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema import DiscreteColumn, IdColumn, Misfits, Schema
 from dp_synth.types import Codes
@@ -176,8 +177,10 @@ def is_larger_than_memory(path: str | PathLike[str], most: int | None = None) ->
     That is `LARGEST_IN_MEMORY` by default; where nothing is installed that streams the file, all
     that tables may take (`memory_limit`). How long a compressed file is, it says itself
     (Parquet), or its text is counted (CSV) until it is too long. One that cannot be looked at is
-    not: reading it says why.
+    not: reading it says why. Nor is one of a kind that nothing streams.
     """
+    if is_read_whole(path):
+        return False
     if most is None:
         streams = os.fspath(path).lower().endswith(".parquet") or find_spec("duckdb") is not None
         most = asked_memory() or (LARGEST_IN_MEMORY if streams else memory_limit())

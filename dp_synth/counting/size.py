@@ -14,6 +14,8 @@ from typing import IO
 
 from dp_synth.dialect import COMMON, Dialect
 from dp_synth.errors import InputError
+from dp_synth.formats import is_read_whole
+from dp_synth.formats import size_of as size_of_whole
 from dp_synth.frames import parquet_batches, parquet_shape, texts_of
 
 MEMORY_VARIABLE = "DP_SYNTH_MEMORY"
@@ -60,6 +62,8 @@ def size_of(
     """
     if Path(path).name.lower().endswith(".parquet"):
         return _of_parquet(path)
+    if is_read_whole(path):
+        return TableSize(*size_of_whole(path))
     separator = (dialect or COMMON).delimiter.encode()
     with Path(path).open("rb") as file:
         sample, length = file.read(SAMPLE), os.fstat(file.fileno()).st_size

@@ -1,4 +1,4 @@
-"""Table files: CSV and Parquet, every cell read as text, and written in blocks as pandas does."""
+"""Table files: every cell is read as text, and they are written in blocks, as pandas does."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from dp_synth.counting.size import check_room, most_text, too_long
 from dp_synth.dialect import COMMON, Dialect, check_names
 from dp_synth.errors import InputError
 from dp_synth.files import named_in_errors, written_whole
+from dp_synth.formats import ARROW, SHEETS, STREAMED, WRITTEN, is_read_whole, kind_of
+from dp_synth.formats import read as read_whole
 from dp_synth.frames import parquet_batches, parquet_names, without_index
 from dp_synth.schema import Column, DiscreteColumn, IdColumn, Schema
 from dp_synth.schema.parsing import NumberFormat
@@ -35,7 +37,6 @@ Content = bytes | memoryview
 
 PARSED_BYTES, MAX_PARSED_BYTES = 2**20, 2**31 - 1  # bytes of a CSV file that are parsed at one time
 RECORDS = 2**16  # of a Parquet file that are read at one time
-_ENDINGS = ".csv, .csv.gz or .parquet"
 
 BLOCK = 2**17
 """Records that are written at one time."""
@@ -47,7 +48,9 @@ PLAIN_FROM, PLAIN_BELOW = 1e-4, 1e10  # here Arrow and Python write the same dig
 def read_table(path: str | PathLike[str], dialect: Dialect | None = None) -> pd.DataFrame:
     """Return the table at ``path``, each cell as the text that the file holds.
 
-    The ending tells CSV (``.csv``, ``.csv.gz``) from Parquet; ``-`` reads CSV from standard input.
+    The ending tells the kind: CSV (``.csv``, ``.csv.gz``), Parquet, Arrow (``.feather``,
+    ``.arrow``), ``.xlsx``, SPSS (``.sav``, ``.zsav``, ``.por``), Stata (``.dta``) or SAS (``.xpt``,
+    ``.sas7bdat``); ``-`` reads CSV from standard input. Codes of value labels stay codes.
     ``dialect`` says how a CSV file is written, where not in the common way: a schema may hold it.
     No text means "missing" here: ``NA`` and the empty cell stay as they are, and a null of a
     Parquet file becomes an empty text; its other cells are written as `frames.text_of` does.
@@ -59,6 +62,8 @@ def read_table(path: str | PathLike[str], dialect: Dialect | None = None) -> pd.
     if os.fspath(path) == "-":
         return parse_csv(_limited(sys.stdin.buffer, "standard input"), "standard input", dialect)
     check_room(path, dialect=dialect)
+    if is_read_whole(path):
+        return read_whole(path, most_text())
     if kind_of(path) == "parquet":
         return _parse_parquet(path)
     return parse_csv(content_of(path), str(path), dialect)
@@ -129,15 +134,6 @@ def _first_record(text: str, source: str, dialect: Dialect) -> list[str]:
     return found
 
 
-def kind_of(path: str | PathLike[str]) -> str:
-    """Return the kind of a table file by its ending: csv, csv.gz or parquet; else InputError."""
-    name = Path(path).name.lower()
-    for ending in ("csv", "csv.gz", "parquet"):
-        if name.endswith(f".{ending}"):
-            return ending
-    raise InputError(f"{path}: the name of a table file must end in {_ENDINGS}")
-
-
 def content_of(path: str | PathLike[str], error: type[InputError] = InputError) -> bytes:
     """Return the bytes of a file; an ``error`` in one line that names it, else."""
     try:
@@ -192,7 +188,7 @@ def write_table(
     The ending and ``dialect`` are as in `read_table`, an index is not written; ``-`` writes CSV to
     standard output, as UTF-8.
     """
-    if os.fspath(path) != "-" and kind_of(path) == "parquet":
+    if os.fspath(path) != "-" and not kind_of(path).startswith("csv"):
         write_blocks([frame], path)
         return
     # What pandas writes of dates depends on all that stand in a column.
@@ -210,18 +206,24 @@ def write_blocks(
     dialect: Dialect | None = None,
     *,
     lossy: bool = False,
+    schema: Schema | None = None,
 ) -> None:
     """Write frames of the same columns, one or more, below one another, as `write_table` does.
 
-    No more than one of them is held. The columns of a Parquet file have the kinds that they have
-    in the first frame. In a ``lossy`` file signs that its encoding lacks stand as "?".
+    No more than one of them is held, but all for SPSS, Stata and SAS, whose files tell the labels
+    and missing marks of ``schema``. The columns of a Parquet or Arrow file have the kinds that they
+    have in the first frame. In a ``lossy`` file signs that its encoding lacks stand as "?".
     """
     dialect = dialect or COMMON
     if os.fspath(path) == "-":
         with named_in_errors("standard output"):
             _print(_csv(blocks, dialect))
         return
-    kind = kind_of(path)
+    kind = kind_of(path, WRITTEN)
+    if kind not in STREAMED:
+        with written_whole(path) as passing:
+            _write_other(blocks, passing, kind, schema)
+        return
     with written_whole(path) as passing, passing.open("wb") as file:
         if kind == "parquet":
             _write_parquet(blocks, file)
@@ -231,10 +233,28 @@ def write_blocks(
             file.write(part)
 
 
+def _write_other(
+    blocks: Iterable[pd.DataFrame], path: Path, kind: str, schema: Schema | None
+) -> None:
+    """Write a file of Arrow, a spreadsheet, or one of a statistical program."""
+    if kind in ARROW:
+        from dp_synth.formats.arrow import write_arrow
+
+        write_arrow(_arrow_tables(blocks), path, compressed=kind == "feather")
+    elif kind in SHEETS:
+        from dp_synth.formats.sheets import write_sheet
+
+        write_sheet(blocks, path)
+    else:
+        from dp_synth.datasets.codebooks import write_statistical
+
+        write_statistical(blocks, path, kind, schema)
+
+
 def lacking_signs(schema: Schema, path: str | PathLike[str]) -> list[str]:
     """Return the names of columns with a text that the encoding of a table file cannot write."""
     said = None if schema.dialect is None else schema.dialect.encoding
-    if os.fspath(path) == "-" or kind_of(path) == "parquet" or said is None:
+    if os.fspath(path) == "-" or not kind_of(path).startswith("csv") or said is None:
         return []
     return [column.name for column in schema.columns if not _can_write(column, said)]
 
@@ -284,16 +304,25 @@ def _zipped(content: Iterable[Content]) -> Iterator[Content]:
 
 
 def _write_parquet(blocks: Iterable[pd.DataFrame], file: IO[bytes]) -> None:
-    import pyarrow as pa
     from pyarrow import parquet
 
-    rest = iter(blocks)
-    first = pa.Table.from_pandas(_plain(next(rest)), preserve_index=False)
+    rest = _arrow_tables(blocks)
+    first = next(rest)
     with parquet.ParquetWriter(file, first.schema) as writer:
         writer.write_table(first)
-        for frame in map(_plain, rest):
-            like = {"schema": first.schema, "preserve_index": False}
-            writer.write_table(pa.Table.from_pandas(frame, **like))
+        for table in rest:
+            writer.write_table(table)
+
+
+def _arrow_tables(blocks: Iterable[pd.DataFrame]) -> Iterator[pa.Table]:
+    """Give frames as tables of Arrow, all of the kinds of the first."""
+    import pyarrow as pa
+
+    schema = None
+    for frame in blocks:
+        table = pa.Table.from_pandas(_plain(frame), schema=schema, preserve_index=False)
+        schema = schema or table.schema
+        yield table
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

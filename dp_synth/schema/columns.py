@@ -14,7 +14,16 @@ from typing import Annotated, Literal, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from dp_synth.schema.parsing import Cells, Text, narrowed, numbers_of, truth_of
 from dp_synth.types import Codes, Flags, Floats
@@ -32,16 +41,29 @@ MAX_OPEN = 1_000
 """At most so many categories are added to an open column."""
 
 
+def _pairs(given: object) -> object:
+    if not isinstance(given, (Mapping, tuple)):
+        raise ValueError("must be an object from cells to their labels")
+    return tuple(given.items()) if isinstance(given, Mapping) else given
+
+
+Labels = Annotated[tuple[tuple[Text, Text], ...], BeforeValidator(_pairs)]
+
+
 class BaseColumn(BaseModel):
     """The fields that all columns share. Codes of missing marks follow those of the values.
 
-    ``note`` is for people who read the schema, such as what a draft asks; nothing else reads it.
+    ``title`` says in words what the column holds, and ``labels`` what some of its cells mean, such
+    as ``{"1": "female"}``: a public codebook, which files of SPSS, Stata and SAS carry. ``note``
+    is for people who read the schema, such as what a draft asks; nothing else reads it.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid", populate_by_name=True)
 
     name: Annotated[Text, Field(min_length=1)]
     missing: tuple[Text, ...] = ()
+    title: Text | None = None
+    labels: Labels = ()
     note: Text | None = None
 
     @field_validator("missing")
@@ -49,6 +71,17 @@ class BaseColumn(BaseModel):
     def _marks_are_distinct(cls, marks: tuple[str, ...]) -> tuple[str, ...]:
         _check_count(len(marks), "missing marks")
         return _distinct(marks)
+
+    @field_validator("labels")
+    @classmethod
+    def _each_cell_has_one_label(cls, labels: Labels) -> Labels:
+        _check_count(len(labels), "labels")
+        _distinct(tuple(cell for cell, _ in labels))
+        return labels
+
+    @field_serializer("labels")
+    def _labels_as_an_object(self, labels: Labels) -> dict[str, str]:
+        return dict(labels)
 
     def _with(self, update: Mapping[str, object]) -> Self:
         """Return the column with some of its fields changed."""
@@ -109,6 +142,9 @@ class DiscreteColumn(BaseColumn):
             raise ValueError("field 'categories': must be given, or else 'size', but not both")
         if self.open and (self.type != "categorical" or self.categories is None):
             raise ValueError("field 'open': must stand in a categorical column of 'categories'")
+        known = {*self.texts, *self.missing} if self.labels and not self.open else set()
+        if known and (unknown := [cell for cell, _ in self.labels if cell not in known]):
+            raise ValueError(f"field 'labels': {unknown[0]!r} is neither a category nor a mark")
         return self
 
     @property

@@ -56,7 +56,7 @@ def test_a_draft_reads_standard_input(monkeypatch, capsys):
     ("arguments", "line"),
     [
         (["schema", "draft", "absent.csv"], "dp-synth: absent.csv: cannot be read: No such file"),
-        (["schema", "draft", "table.xlsx"], "dp-synth: table.xlsx: the name of a table file must"),
+        (["schema", "draft", "table.ods"], "dp-synth: table.ods: the name of a table file must"),
     ],
 )
 def test_wrong_input_is_one_line_on_stderr_and_two(arguments, line, capsys):

@@ -175,7 +175,7 @@ def test_what_a_ledger_cannot_pay_is_refused_before_the_table_or_the_holdout_is_
         ({"columns": ","}, "no column was chosen"),
         ({"columns": "age,age"}, "chosen twice"),
         ({"data": "absent.csv"}, "absent.csv: cannot be read"),
-        ({"data": "table.xlsx"}, "table.xlsx: the name of a table file must end"),
+        ({"data": "table.ods"}, "table.ods: the name of a table file must end"),
         ({"schema": "absent.json"}, "absent.json: cannot be read"),
     ],
 )
@@ -195,7 +195,7 @@ def test_wrong_arguments_are_one_line_and_spend_nothing(files, tmp_path, capsys,
         ({"release": "{}/absent/adult.npz"}, "its folder does not exist"),
         ({"ledger": "{}/absent/ledger.jsonl"}, "its folder does not exist"),
         ({"release": "{}"}, "cannot be written"),
-        ({"out": "{}/synth.xlsx"}, "must end in .csv, .csv.gz or .parquet"),
+        ({"out": "{}/synth.ods"}, "must end in .csv, .csv.gz, .parquet"),
         ({"release": "{}/ledger.jsonl"}, "is named twice"),
         ({"out": "{}/private.csv", "data": "{}/private.csv"}, "is named twice"),
     ],
@@ -281,7 +281,7 @@ def test_a_damaged_release_and_a_wrong_place_for_rows_are_one_line(files, tmp_pa
     assert "absent.npz: No such file" in one_line(capsys)
     assert sample(kept, "--out", tmp_path / "absent" / "more.csv") == 2
     assert "its folder does not exist" in one_line(capsys)
-    assert sample(kept, "--out", tmp_path / "more.xlsx") == 2
+    assert sample(kept, "--out", tmp_path / "more.ods") == 2
     assert "must end in" in one_line(capsys)
     assert os.listdir(tmp_path) == ["adult.npz"]
 

@@ -83,10 +83,10 @@ def test_a_file_that_is_no_table_is_refused_without_showing_a_cell(tmp_path, con
 def test_absent_files_and_unknown_endings_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"t\.csv: cannot be read: No such file"):
         read_table(tmp_path / "t.csv")
-    with pytest.raises(InputError, match=r"must end in \.csv, \.csv\.gz or \.parquet"):
-        read_table(tmp_path / "t.xlsx")
+    with pytest.raises(InputError, match=r"must end in \.csv, \.csv\.gz, \.parquet"):
+        read_table(tmp_path / "t.ods")
     with pytest.raises(InputError, match="must end in"):
-        write_table(AWKWARD, tmp_path / "t.xlsx")
+        write_table(AWKWARD, tmp_path / "t.ods")
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
     with pytest.raises(InputError, match="is not a Parquet file"):
         read_table(tmp_path / "t.parquet")

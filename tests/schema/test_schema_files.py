@@ -27,8 +27,8 @@ FAULTS = [
     (
         schema_of({**AGE, "uper": 3}),
         "column 'age': field 'uper': unknown key; did you mean 'upper'? "
-        "there are: name, missing, note, density, type, lower, upper, scale, bins, decimals, "
-        "format",
+        "there are: name, missing, title, labels, note, density, type, lower, upper, scale, bins, "
+        "decimals, format",
     ),
     (
         schema_of({"name": "age", "type": "integer", "lowr": 17, "upper": 90}),
