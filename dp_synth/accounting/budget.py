@@ -19,7 +19,7 @@ from dp_synth.types import Floats
 
 Adjacency = Literal["add_remove", "replace_one"]
 ADJACENCIES: tuple[str, ...] = get_args(Adjacency)
-FilterKind = Literal["zcdp", "gdp"]  # what a privacy filter counts in
+FilterKind = Literal["zcdp", "gdp", "pure"]  # what a privacy filter counts in
 FILTER_KINDS: tuple[str, ...] = get_args(FilterKind)
 CHANGES: dict[str, str] = {"add_remove": "added or removed", "replace_one": "replaced"}
 

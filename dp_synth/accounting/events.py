@@ -352,6 +352,105 @@ class DiscreteLaplace(Mechanism):
         return 1 / self.scale
 
 
+def _is_multiple(number: int, unit: int) -> bool:
+    return number % unit == 0
+
+
+@dataclass(frozen=True)
+class LaplaceCounts(Mechanism):
+    """Discrete Laplace noise on each of the whole numbers of one answer, such as a marginal's.
+
+    Neighbouring tables move them by ``sensitivity`` in one direction, at most, all of them
+    together, and where a unit is ``replaced`` by as much in the other direction too. Their sum is
+    the L1 sensitivity, of which ``noise_multiplier`` is the noise's scale: one answer is
+    (1 / noise_multiplier)-DP.
+
+    Its curve is that of one number that moves by all of ``sensitivity``, or of two where a unit
+    is replaced, each a `DiscreteLaplace`: no way of spreading a move over more numbers tells more
+    (proof in `docs/accounting.md`).
+    """
+
+    compared: ClassVar[Compared] = {
+        "noise_multiplier": ge,
+        "sensitivity": _is_multiple,  # a finer lattice of losses has chords of the same curve
+        "replaced": ge,  # two moves of half the loss each tell less than one
+    }
+
+    noise_multiplier: float
+    sensitivity: int = 1
+    replaced: bool = False
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers move in the worst case."""
+        return 2 if self.replaced else 1
+
+    @property
+    def scale(self) -> float:
+        """Scale of the noise, in the units of the answer, rounded up."""
+        moved = self.numbers * self.sensitivity
+        scale = self.noise_multiplier * moved
+        exact = Fraction(self.noise_multiplier) * moved
+        return scale if Fraction(scale) >= exact else math.nextafter(scale, math.inf)
+
+    @property
+    def stddev(self) -> float:
+        """Standard deviation of the noise on each number, in the units of the answer."""
+        return laplace_stddev(self.scale)
+
+    @property
+    def number(self) -> DiscreteLaplace:
+        """What one of the numbers that move in the worst case is."""
+        return DiscreteLaplace(self.scale, self.sensitivity)
+
+    @property
+    def rho(self) -> float:
+        """Cost in zCDP: that of the numbers that move."""
+        return self.numbers * self.number.rho
+
+    @property
+    def squared_mu(self) -> float:
+        """Cost in Gaussian DP, rounded up: that of the numbers that move."""
+        return self.numbers * pure_mu(float(self.number.pure_epsilon) * (1 + 1e-15)) ** 2
+
+    @property
+    def pure_epsilon(self) -> Fraction:
+        """One over the noise multiplier."""
+        return 1 / Fraction(self.noise_multiplier)
+
+    @property
+    def label(self) -> str:
+        """Its scale and L1 sensitivity."""
+        scale, moved = rounded_down(self.scale), rounded_up(self.numbers * self.sensitivity)
+        return f"discrete laplace, scale {scale}, L1 sensitivity {moved}"
+
+    def unfit(self, budget: PrivacyBudget) -> str:
+        """Return why it is not for units of a budget."""
+        moved = budget.max_rows * (1 if budget.adjacency == "add_remove" else 2)
+        if self.numbers * self.sensitivity >= moved:
+            return ""
+        return "discrete Laplace noise must say how many rows of a unit move its counts"
+
+
+def laplace_stddev(scale: float) -> float:
+    """Return the standard deviation of discrete Laplace noise, P(k) ~ exp(-abs(k) / scale).
+
+    >>> laplace_stddev(100.0) / 100.0 < 2**0.5
+    True
+    """
+    half = 1 / scale / 2
+    return math.exp(-half) * math.sqrt(2.0) if half > 300 else 1 / (math.sqrt(2.0) * math.sinh(half))
+
+
+def laplace_scale(stddev: float) -> float:
+    """Return the scale of discrete Laplace noise of this standard deviation.
+
+    >>> round(laplace_scale(laplace_stddev(3.0)), 9)
+    3.0
+    """
+    return 1 / (2 * math.asinh(1 / (math.sqrt(2.0) * stddev)))
+
+
 @dataclass(frozen=True)
 class SampledGaussian(Mechanism):
     """``steps`` noisy sums, each over records drawn independently with chance ``rate``.
@@ -582,6 +681,11 @@ class NoisyVote(Mechanism):
         """
         return (0.5 if self.noise == "gumbel" else 1.0) / self.scale**2
 
+    @property
+    def pure_epsilon(self) -> Fraction | None:
+        """Of laplace and gumbel noise 2 / scale: both counts move by one (Papernot et al. 2017)."""
+        return None if self.noise == "gaussian" else 2 / Fraction(self.scale)
+
     def unfit(self, budget: PrivacyBudget) -> str:
         """Return why it is not for units of a budget."""
         several = budget.max_rows > 1
@@ -590,7 +694,12 @@ class NoisyVote(Mechanism):
 
 @dataclass(frozen=True)
 class Pure(Mechanism):
-    """Any mechanism known to be ``epsilon``-DP, and nothing more of it."""
+    """Any mechanism known to be ``epsilon``-DP, and nothing more of it.
+
+    Such as a filter that adds up epsilons, and stops before ``epsilon``.
+    """
+
+    filter_kind: ClassVar[FilterKind | None] = "pure"
 
     epsilon: float
 
@@ -686,6 +795,7 @@ Event = (
     | Laplace
     | DiscreteGaussian
     | DiscreteLaplace
+    | LaplaceCounts
     | SampledGaussian
     | TruncatedGaussian
     | ThresholdedGaussian
@@ -704,6 +814,7 @@ EVENTS: dict[str, type[Event]] = {
     "laplace": Laplace,
     "discrete_gaussian": DiscreteGaussian,
     "discrete_laplace": DiscreteLaplace,
+    "laplace_counts": LaplaceCounts,
     "sampled_gaussian": SampledGaussian,
     "truncated_gaussian": TruncatedGaussian,
     "thresholded_gaussian": ThresholdedGaussian,

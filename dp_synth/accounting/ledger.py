@@ -2,7 +2,8 @@
 
 Nothing is certified of what nobody reserved. A reservation pays for as many answers as it says,
 each of its kind and no dearer. One that stands for a filter pays for whatever its amount allows
-instead (`filters`): a Gaussian event counts squares of mu, a zero-concentrated one rho.
+instead (`filters`): a Gaussian event counts squares of mu, a zero-concentrated one rho, a pure
+one epsilon.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ INFINITE = "inf"  # how an infinite epsilon is written: JSON has no number for i
 
 Randomness = Literal["os", "seeded"]  # a seeded run can be repeated by whoever knows the seed
 Sampler = Literal["exact", "float"]  # exact in law, or as floating point allows
-Rule = Literal["planned", "zcdp", "gdp"]  # composed curves, or a filter in this currency
+Rule = Literal["planned", "zcdp", "gdp", "pure"]  # composed curves, or a filter in this currency
 
 
 @dataclass(frozen=True)
@@ -361,6 +362,7 @@ class Ledger:
             "planned": planned,
             "zcdp": "by a filter in zero-concentrated differential privacy",
             "gdp": "by a filter in Gaussian differential privacy",
+            "pure": "by a filter that adds up epsilons",
         }[self.rule]
         if self._reasons:
             said = f"The releases ({recipes}) are not differentially private"
