@@ -20,6 +20,7 @@ from dp_synth.accounting.budget import FILTER_KINDS, FilterKind, PrivacyBudget
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
+    LaplaceCounts,
     NonPrivate,
     Round,
     Selection,
@@ -463,6 +464,9 @@ def describe_all(events: Iterable[Event]) -> str:
     stddevs = [event.stddev for event in texts.values() if isinstance(event, Gaussian)]
     if stddevs:
         return f"gaussian, stddev {rounded_down(min(stddevs))} to {rounded_down(max(stddevs))}"
+    scales = [event.scale for event in texts.values() if isinstance(event, LaplaceCounts)]
+    if scales:
+        return f"discrete laplace, scale {rounded_down(min(scales))} to {rounded_down(max(scales))}"
     losses = [e.epsilon for e in texts.values() if isinstance(e, Selection | Round)]
     if losses:
         rounds = any(isinstance(event, Round) for event in texts.values())

@@ -246,7 +246,8 @@ def _score_pairs(
     Values are the noisy L1 distances, less what a sample of independent columns would show,
     shrunk by the part of their spread that is noise. They are not asked for where no pair could
     be worth what it takes from columns. Where those of all pairs would drown, likely pairs are
-    chosen first, if choices would be heard, and they alone are scored.
+    chosen first, if choices would be heard, and they alone are scored; so at delta 0 always, where
+    the noise of all scores is as their number, not its root.
     """
     domain = table.domain
     every: list[Clique] = list(combinations(domain, 2))
@@ -257,10 +258,12 @@ def _score_pairs(
     if not pairs:
         return Scores({}, {}, stddev)
     choices = None
-    if stddev > min(BLIND_SCORES * total, LARGEST_SCALE):
+    drown = stddev > min(BLIND_SCORES * total, LARGEST_SCALE)
+    if drown or (budget.is_pure and len(pairs) > len(domain)):
         choices = _Choices.of(errors, pairs, budget)
-        if choices is None:
+        if choices is None and drown:
             return Scores({}, {}, stddev)
+    if choices is not None:
         part = choices.part + _score_part(choices.count, total, budget)
     heard = choices is None and stddev <= HEARD_SCORES * total
     unsure = UNSURE if choices is not None or stddev <= FAINT_SCORES * total else 1.0

@@ -154,6 +154,10 @@ class Request:
                     "a checkpoint needs a ledger on disk, planned for this one fit: "
                     "Accountant(budget, ledger=path)"
                 )
+        if self.questions is not None and not self.root.budget.delta:
+            raise InputError(
+                "questions need a delta above 0: their answers have Gaussian noise; leave them out"
+            )
         for what, asked in (("a validation", self.validation), ("questions", self.questions)):
             if asked and isinstance(self.payer, Accountant) and self.payer.planned:
                 raise InputError(
