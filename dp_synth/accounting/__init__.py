@@ -21,11 +21,9 @@ from dp_synth.accounting.events import (
 from dp_synth.accounting.filters import cost
 from dp_synth.accounting.ledger import Entry, Ledger, Randomness, Sampler
 from dp_synth.accounting.ledger_file import read_ledger
+from dp_synth.accounting.payments import FilteredGaussian, FilteredLaplace, FilteredSelection
 from dp_synth.accounting.plan import (
     Filtered,
-    FilteredGaussian,
-    FilteredLaplace,
-    FilteredSelection,
     Gaussians,
     Laplaces,
     Plan,

@@ -478,10 +478,10 @@ def _currency(
         return None
     if planned:
         raise ValueError("an accountant is either adaptive or has planned recipes, not both")
-    if adaptive not in (True, *FILTER_KINDS):
-        raise ValueError(f"adaptive must be True, 'zcdp', 'gdp' or 'pure', got {adaptive!r}")
     if adaptive is True:
         return "gdp" if budget.delta else "pure"
+    if adaptive not in FILTER_KINDS:
+        raise ValueError(f"adaptive must be True, 'zcdp' or 'gdp', got {adaptive!r}")
     return adaptive
 
 

@@ -245,6 +245,8 @@ def limit(budget: PrivacyBudget, currency: FilterKind, apart: float = 0.0) -> fl
     if math.isinf(budget.epsilon):
         raise InputError("epsilon must be a finite number above 0 for a filter, got inf")
     if currency == "pure":
+        if budget.delta:
+            raise InputError(f"a filter in pure DP is for delta 0, got {budget.delta:g}")
         return budget.epsilon
     if not budget.delta:
         raise InputError(

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from dp_synth._version import __version__
-from dp_synth.accounting.budget import FILTER_KINDS, FilterKind, PrivacyBudget
+from dp_synth.accounting.budget import FilterKind, PrivacyBudget
 from dp_synth.accounting.events import (
     Event,
     Gaussian,
@@ -289,7 +289,7 @@ class Ledger:
         if header.get("format") != FORMAT or version not in (VERSION, APART_VERSION):
             raise LedgerError(f"not a {FORMAT} of version {VERSION} or {APART_VERSION}")
         rule, simulation = header.get("rule"), header.get("simulation")
-        if rule not in ("planned", *FILTER_KINDS) or not isinstance(simulation, bool):
+        if rule not in get_args(Rule) or not isinstance(simulation, bool):
             raise LedgerError(f"unknown rule {rule!r} or simulation {simulation!r} in its head")
         try:
             given = {name: header[name] for name in PrivacyBudget.__dataclass_fields__}

@@ -37,6 +37,7 @@ from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
 
 if TYPE_CHECKING:
     from dp_synth.accounting.accountant import Accountant
+    from dp_synth.accounting.payments import FilteredGaussian, FilteredLaplace, FilteredSelection
 
 P = TypeVar("P", bound="Part")
 
@@ -177,9 +178,7 @@ class Gaussians(Part):
             return replace(self, count=count)
         replaced = budget.adjacency != "add_remove"
         moved = budget.max_rows * (2 if replaced and self.distances else 1)
-        return Laplaces(
-            count, self.share, None, self.name, moved, replaced and not self.distances
-        )
+        return Laplaces(count, self.share, None, self.name, moved, replaced and not self.distances)
 
     def _found_at(self, rho: float) -> float:
         return math.sqrt(self.count / (2 * rho))
@@ -443,69 +442,6 @@ class Unbounded(Part):
 
 
 @dataclass(frozen=True)
-class FilteredGaussian:
-    """Gaussian answers paid from a filtered part, with noise chosen while running."""
-
-    part: Filtered
-    noise_multiplier: float
-
-    @property
-    def name(self) -> str:
-        """The name of the part that pays."""
-        return self.part.name
-
-    def event(self, sensitivity: float = 1.0) -> Gaussian:
-        """Return what one answer will be charged as."""
-        return Gaussian(self.noise_multiplier, sensitivity)
-
-
-@dataclass(frozen=True)
-class FilteredLaplace:
-    """Answers with discrete Laplace noise paid from a filtered part, with noise chosen on the way.
-
-    ``noise_multiplier`` as in `Laplaces`, and ``moved`` and ``replaced``.
-    """
-
-    part: Filtered
-    noise_multiplier: float
-    moved: int = 1
-    replaced: bool = False
-
-    @property
-    def name(self) -> str:
-        """The name of the part that pays."""
-        return self.part.name
-
-    def event(self, fineness: int = 1) -> LaplaceCounts:
-        """Return what one answer, in multiples of 1 / ``fineness``, will be charged as."""
-        return LaplaceCounts(self.noise_multiplier, self.moved * fineness, self.replaced)
-
-
-@dataclass(frozen=True)
-class FilteredSelection:
-    """Choices paid from a filtered part, with a range chosen while running.
-
-    With ``answer``, the noise multiplier of a Gaussian answer that comes next, fixed before the
-    choice, both are charged as one `Round` when the choice is, and the answer is then free.
-    """
-
-    part: Filtered
-    epsilon: float
-    answer: float | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of the part that pays."""
-        return self.part.name
-
-    def event(self) -> Selection | Round:
-        """Return what one choice will be charged as."""
-        if self.answer is not None:
-            return Round(self.epsilon, self.answer)
-        return Selection(self.epsilon)
-
-
-@dataclass(frozen=True)
 class Plan:
     """The parts of a recipe by name. Its events are fixed before the first of them is released.
 
@@ -546,7 +482,7 @@ class Plan:
 
     @property
     def is_pure(self) -> bool:
-        """Whether its noise is such as delta 0 needs, so that it shares epsilon and no zCDP cost."""
+        """Whether its noise is such as delta 0 needs: an epsilon is shared, no zCDP cost."""
         return any(
             isinstance(part, Laplaces) or (isinstance(part, Filtered) and part.currency == "pure")
             for part in self._active()

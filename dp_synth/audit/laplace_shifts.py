@@ -23,7 +23,7 @@ from dp_synth.types import Floats
 
 @dataclass(frozen=True, eq=False)
 class LaplaceComparison:
-    """Numbers with discrete Laplace noise of ``scale``: exact ones of both tables, and noisy ones."""
+    """Numbers with Laplace noise of ``scale``: exact ones of both tables, and noisy ones."""
 
     part: str
     why: str
@@ -106,9 +106,7 @@ def laplace_shift(law: LaplaceLaw, paid: Paid, tables: NeighbourTables) -> Lapla
     kept[:] = moves
     scale = law.scale * law.fineness
     found = np.array(most), np.array(losses)
-    return LaplaceShift(
-        law.part, law.why, paid.event, paid.count, paid.entry, *found, kept, scale
-    )
+    return LaplaceShift(law.part, law.why, paid.event, paid.count, paid.entry, *found, kept, scale)
 
 
 def relative_move(law: LaplaceLaw, there: Sequence[Floats], paid: Paid) -> float:

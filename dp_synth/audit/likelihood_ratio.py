@@ -161,7 +161,9 @@ class SampledComparison:
         return ratio if self.here_has_it else -ratio
 
 
-Comparison = GaussianComparison | LaplaceComparison | ChoiceComparison | VoteComparison | SampledComparison
+Comparison = (
+    GaussianComparison | LaplaceComparison | ChoiceComparison | VoteComparison | SampledComparison
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -417,9 +417,7 @@ def _law(
     fineness: int = 1,
 ) -> GaussianLaw | LaplaceLaw:
     """Read what was charged for, and return it with noise, and by what law that was drawn."""
-    noise = partial(
-        _with_noise, event=event, bits=random_bits(table.payer, rng), fineness=fineness
-    )
+    noise = partial(_with_noise, event=event, bits=random_bits(table.payer, rng), fineness=fineness)
     here, values = table.answered(exact, noise)
     if isinstance(event, LaplaceCounts):
         scale = event.scale / fineness

@@ -58,7 +58,9 @@ from dp_synth.transcript import MarginalAnswer, Measurement
 from dp_synth.types import Clique, Codes
 
 FIRST_LOOK = 0.1  # of the budget: one-way marginals, before anything is decided
-PURE_FIRST_LOOK = 1.5  # times that at delta 0, where noise is as the inverse of a part, not its root
+PURE_FIRST_LOOK = (
+    1.5  # times that at delta 0, where noise is as the inverse of a part, not its root
+)
 LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all pairs
 FINE_SCORES = 0.01  # of the records: scores need no less noise than this
 HEARD_SCORES = 0.12  # of the records: scores of no more noise are always asked for
