@@ -63,6 +63,11 @@ NO_DELTA = (
     "their categories, or use a planned budget; nothing was released"
 )
 
+NO_PURE_SUMS = (
+    "delta must be above 0 for training by DP-SGD, got 0: noisy sums of sampled gradients keep no "
+    "pure epsilon; give a delta, or use a marginal method, pategan or patectgan"
+)
+
 
 @dataclass(frozen=True)
 class Filter:

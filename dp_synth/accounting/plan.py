@@ -30,7 +30,7 @@ from dp_synth.accounting.events import (
     VoteNoise,
     ZeroConcentrated,
 )
-from dp_synth.accounting.filters import NO_DELTA, cost, limit, paid_for, whole_event
+from dp_synth.accounting.filters import NO_DELTA, NO_PURE_SUMS, cost, limit, paid_for, whole_event
 from dp_synth.accounting.ledger import PLANNED, Entry, Randomness, Sampler
 from dp_synth.accounting.partition_selection import MOST_BITS
 from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
@@ -42,10 +42,6 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound="Part")
 
 LARGEST_NOISE = 2.0**32  # in units of an answer: more is never drawn
-NO_PURE_SUMS = (
-    "delta must be above 0 for training by DP-SGD, got 0: noisy sums of sampled gradients keep no "
-    "pure epsilon; give a delta, or use a marginal method, pategan or patectgan"
-)
 NOISES = ("noise_multiplier", "scale")  # what is found of parts that add noise
 MIN_SIGNAL = 0.01  # standard deviations by which all answers of a part must be able to move
 BITS_GAIN = 1.5
@@ -503,10 +499,9 @@ class Plan:
     def least_rho(self, budget: PrivacyBudget, times: float = 1.0) -> float:
         """Return the least zCDP cost at which no part has too much noise, ``times`` that many."""
         active = self._active()
-        if self.is_pure:
-            once = self.at(1 / 2)._active()  # an epsilon of 1: noise is as its inverse
-            epsilon = max((p.noise_scale / p.max_noise(budget) for p in once), default=0.0)
-            return epsilon**2 / 2 * times
+        if self.is_pure:  # of an epsilon of 1: noise is as its inverse
+            noises = [p.noise_scale / p.max_noise(budget) for p in self.at(1 / 2)._active()]
+            return max(noises, default=0.0) ** 2 / 2 * times
         shares = math.fsum(part.share for part in active)
         costs = [(part.rho_at(part.max_noise(budget)), part.share) for part in active]
         return max((cost * shares / own * times for cost, own in costs if cost), default=0.0)
