@@ -82,7 +82,7 @@ class LaplaceShift(Shift):
     def charges(self, number: int) -> Iterator[tuple[Event, int]]:
         """Yield one `DiscreteLaplace` for each number that moved."""
         for size, count in self.moves[number]:
-            yield DiscreteLaplace(self.scale, size), count
+            yield from [(DiscreteLaplace(self.scale, size), 1)] * count
 
 
 def laplace_shift(law: LaplaceLaw, paid: Paid, tables: NeighbourTables) -> LaplaceShift:
