@@ -294,7 +294,15 @@ def fit_jointly(
 def _released(request: Request, fitted: Sequence[Fitted]) -> list[Release]:
     ledger = request.root.ledger_so_far
     return [
-        Release(recipe.name, asdict(recipe), one.schema, one.model, ledger, one.transcript)
+        Release(
+            recipe.name,
+            asdict(recipe),
+            one.schema,
+            one.model,
+            ledger,
+            one.transcript,
+            request.keys,
+        )
         for recipe, one in zip(request.recipes, fitted, strict=True)
     ]
 
