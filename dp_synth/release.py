@@ -389,7 +389,7 @@ class Release:
             dtypes = {str(name): dtype for name, dtype in every.items() if str(name) in names}
             own = {str(k): dtype for k, dtype in every.items() if str(k) in self.schema.names}
             if isinstance(kinds, Mapping):
-                own |= {k: d for k, d in every.items() if str(k) not in dtypes}
+                own |= {str(k): d for k, d in every.items() if str(k) not in dtypes}
         n = None if isinstance(given, pd.DataFrame) else n
         rows = self._without_keys(n, seed, size, given=given, balance=balance, kinds=own)
         return self._keyed(rows, np.random.SeedSequence(seed), dtypes)

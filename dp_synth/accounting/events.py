@@ -19,7 +19,8 @@ from dp_synth.accounting.budget import FilterKind, PrivacyBudget
 from dp_synth.accounting.dominating_gaussian import amount_of_round, pure_mu, selection_mu
 from dp_synth.accounting.mechanism import MOST_COUNTED as MOST_COUNTED
 from dp_synth.accounting.mechanism import SCALED as SCALED
-from dp_synth.accounting.mechanism import Compared, Fields, Mechanism, counted, positive
+from dp_synth.accounting.mechanism import Compared, Fields, counted, positive
+from dp_synth.accounting.mechanism import Mechanism as Mechanism
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.formatting import rounded_down, rounded_up
 from dp_synth.settings import check_settings

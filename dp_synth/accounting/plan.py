@@ -168,8 +168,7 @@ class Gaussians(Part):
 
         With Laplace noise at delta 0, unless the noise is given.
         """
-        public = self.count_records and budget.records_are_public
-        count = 0 if public else self.count
+        count = 0 if self.count_records and budget.records_are_public else self.count
         if budget.delta or self.is_fixed:
             return replace(self, count=count)
         replaced = budget.adjacency != "add_remove"

@@ -372,7 +372,7 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
         kept += count * math.log1p(-event.told)
         event = event.untold
         if isinstance(event, LaplaceCounts):
-            event, count = event.number, count * event.numbers
+            count, event = count * event.numbers, event.number
         if isinstance(event, SampledGaussian):  # grids are made for all steps at once
             event, count = replace(event, steps=event.steps * count), 1
         if sequence and sequence[-1][0] == event:

@@ -143,7 +143,6 @@ def synthesize(
         budget = PrivacyBudget(epsilon, delta, adjacency, unit, max_rows)  # type: ignore[arg-type]
         recipe = recipe_of(synthesizer, settings or [])
         chosen = _writable(_chosen(public, columns, drop, unit), out, rows)
-        _check_keys(chosen, rows)
     _check_places((data, schema, holdout), out, release, ledger, checkpoint, card=card)
     _check_together(data, checkpoint, ledger, card, holdout, internal=internal, validate=validate)
     asked = _validation(validate, holdout)
@@ -259,6 +258,7 @@ def _writable(schema: Schema, out: str, rows: int | None) -> Schema:
     from dp_synth.datasets.tables import lacking_signs
 
     check_room(schema, rows, out)
+    _check_keys(schema, rows)
     for name in lacking_signs(schema, out):
         encoding = schema.dialect and schema.dialect.encoding
         raise InputError(

@@ -103,7 +103,9 @@ def measure(
     event = _count_event(gaussians, table)
     table.shapes(cliques)
     table.payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
-    law = _law(table, event, lambda one: one.exact_marginals(cliques), gaussians.name, rng, why=why)
+    law = _law(
+        table, (event, rng), lambda one: one.exact_marginals(cliques), gaussians.name, why=why
+    )
     noisy = [Measurement(c, v, event.stddev) for c, v in zip(cliques, law.values, strict=True)]
     answers = [
         MarginalAnswer(
@@ -170,7 +172,7 @@ def measure_distances(
     def exact(any_table: PrivateTable) -> list[Floats]:
         return [distances._about(any_table)._qualities(cliques)]
 
-    law = _law(table, event, exact, gaussians.name, rng, why=why, fineness=fineness)
+    law = _law(table, (event, rng), exact, gaussians.name, why=why, fineness=fineness)
     (scores,) = law.values
     stddev = event.stddev if isinstance(event, Gaussian) else event.stddev / fineness
     kind = noise_of(law)
@@ -205,7 +207,7 @@ def measure_histogram(
     def exact(any_table: PrivateTable) -> list[Floats]:
         return [_counted(any_table, cells_of, size)]
 
-    law = _law(table, event, exact, gaussians.name, rng, why=why)
+    law = _law(table, (event, rng), exact, gaussians.name, why=why)
     (noisy,) = law.values
     kind = noise_of(law)
     answer = HistogramAnswer(law.part, why, noisy, event.stddev, table.groups, kind)
@@ -242,7 +244,7 @@ def measure_parities(
     def exact(any_table: PrivateTable) -> list[Floats]:
         return [any_table.exact_parities(asked)]
 
-    law = _law(table, event, exact, gaussians.name, rng, why=why)
+    law = _law(table, (event, rng), exact, gaussians.name, why=why)
     (noisy,) = law.values
     table.record_answers(
         law, [ParityAnswer(law.part, why, asked, noisy, event.stddev, table.groups)]
@@ -304,7 +306,7 @@ def measure_sums(
     def exact(any_table: PrivateTable) -> list[Floats]:
         return [_summed(any_table, vectors)]
 
-    law = _law(table, event, exact, gaussians.name, rng, why=why)
+    law = _law(table, (event, rng), exact, gaussians.name, why=why)
     (noisy,) = law.values
     asked, bound = vectors.asked, int(vectors.bound)
     answer = SumsAnswer(law.part, why, asked, noisy, bound, event.stddev, table.groups)
@@ -408,16 +410,20 @@ def _check_moved(event: Gaussian | LaplaceCounts, moved: float) -> None:
 
 def _law(
     table: PrivateTable,
-    event: Gaussian | LaplaceCounts,
+    drawn: tuple[Gaussian | LaplaceCounts, np.random.Generator],
     exact: Callable[[PrivateTable], list[Floats]],
     part: str,
-    rng: np.random.Generator,
     *,
     why: str,
     fineness: int = 1,
 ) -> GaussianLaw | LaplaceLaw:
-    """Read what was charged for, and return it with noise, and by what law that was drawn."""
-    noise = partial(_with_noise, event=event, bits=random_bits(table.payer, rng), fineness=fineness)
+    """Read what was charged for, and return it with noise, and by what law that was drawn.
+
+    ``drawn`` are what was charged for, and where the noise comes from in a seeded fit.
+    """
+    event, rng = drawn
+    bits = random_bits(table.payer, rng)
+    noise = partial(_with_noise, event=event, bits=bits, fineness=fineness)
     here, values = table.answered(exact, noise)
     if isinstance(event, LaplaceCounts):
         scale = event.scale / fineness

@@ -109,15 +109,15 @@ class KeyPattern:
         Rogaway 2002, sect. 5), so that blocks drawn one after another share no key.
         """
         entropy = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-        rounds = entropy.generate_state(2 * ROUNDS, np.uint64)
-        numbers = _permuted(np.arange(start, start + count, dtype=np.uint64), self.ordered, rounds)
+        rounds = entropy.generate_state(2 * ROUNDS, np.uint64).astype(np.uint64)
+        every: Words = np.arange(start, start + count, dtype=np.uint64)
+        numbers = _permuted(every, self.ordered, rounds)
         places: list[NDArray[np.str_]] = []
         for choices in reversed(self.signs[self._first :]):
             base = np.uint64(len(choices))
             places.append(np.array(list(choices))[(numbers % base).astype(np.int64)])
             numbers = numbers // base
         further = entropy.generate_state(2 * ROUNDS + 2 * self._first, np.uint64)[2 * ROUNDS :]
-        every = np.arange(start, start + count, dtype=np.uint64)
         for place in reversed(range(self._first)):
             choices = self.signs[place]
             drawn = _mixed(every, further[2 * place], further[2 * place + 1])

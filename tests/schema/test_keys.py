@@ -63,7 +63,7 @@ def test_coincidences_with_old_keys_are_as_many_as_is_said():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a*", r"got 'a\*', which is not understood from '\*' on"),
+        ("a*", r".*got 'a\*', which is not understood from '\*' on"),
         ("[^a]", "a class must list its signs"),
         ("[z-a]", "a range of a class must rise"),
         ("[aa]", "a class must list distinct signs"),
@@ -134,7 +134,8 @@ def test_identifiers_without_a_pattern_are_refused_and_told_of_one():
 
 def test_a_draft_proposes_a_pattern_that_a_person_has_to_confirm():
     keys = [f"AB-{number:05d}" for number in range(0, 60_000, 300)]
-    column = draft(pd.DataFrame({"code": keys, "x": ["a", "b"] * 100})).column("code")
+    found = draft(pd.DataFrame({"code": keys, "x": ["a", "b"] * 100}), "t")
+    column = dps.Schema.from_dict(found).column("code")
     assert column.type == "id"
     assert column.pattern is None
     assert "confirm and give pattern: AB-[0-9]{5}" in column.note
