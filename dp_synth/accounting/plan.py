@@ -391,12 +391,13 @@ class Filtered(Part):
 
     def event(self) -> ZeroConcentrated | Gaussian | Pure:
         """Return the one event that stands for all that is spent within."""
+        if self.currency == "gdp":
+            return Gaussian(1 / math.sqrt(self._known()), 1.0)
         return whole_event(self._known(), self.currency)
 
     def under(self, budget: PrivacyBudget) -> Filtered:
         """Return the part in pure DP, at delta 0."""
-        pure = not budget.delta and not self.is_fixed
-        return replace(self, currency="pure") if pure else self
+        return self if budget.delta or self.is_fixed else replace(self, currency="pure")
 
     def at_epsilon(self, epsilon: float) -> Self:
         """Return this part with all of ``epsilon``."""

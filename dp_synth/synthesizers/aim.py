@@ -228,9 +228,10 @@ class AIM(Synthesizer):
     def _noise_for(self, part: Filtered, amount: float, near: float) -> float:
         """Return the noise multiplier at which a round costs ``amount``, never more."""
         noise, more = near, LEAST_MORE
-        power = 1.0 if part.currency == "pure" else 0.5
+        if part.currency == "pure":
+            noise *= self._cost(part, noise) / amount
         for _ in range(TRIES):
-            noise *= (self._cost(part, noise) / amount) ** power
+            noise *= math.sqrt(self._cost(part, noise) / amount)
         while self._cost(part, noise) > amount:
             noise, more = noise * (1 + more), 2 * more
         return noise
