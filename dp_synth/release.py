@@ -70,7 +70,7 @@ from dp_synth.inference.bootstrap import (
 from dp_synth.inference.junction_tree import MAX_CELLS
 from dp_synth.readers import LARGEST_ARRAYS, parse_json, read_arrays
 from dp_synth.sampling import Given, Sampler, attribute_of, completed
-from dp_synth.schema import Kinds, Schema
+from dp_synth.schema import IdColumn, Kinds, Schema
 from dp_synth.schema.kinds import Style
 from dp_synth.settings import checked
 from dp_synth.transcript import Answer, from_fields, names_of, to_fields
@@ -80,7 +80,11 @@ MOST_BY_DEFAULT = 1_000_000
 """Records that `Release.sample` draws at most where nobody says how many."""
 
 FORMAT, VERSION = "dp_synth.release", 4
-READABLE = (1, 2, 3, VERSION)
+KEYED_VERSION = 5  # of a release whose rows have new keys
+READABLE = (1, 2, 3, VERSION, KEYED_VERSION)
+
+Keys = tuple[tuple[int, IdColumn], ...]
+"""Columns that get new keys in synthetic rows, each with its place among all columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +92,7 @@ class Release:
     """A fitted model with the public facts needed to sample it and to judge its promise.
 
     Nothing in it was computed from records except through a mechanism that the ledger lists.
+    ``keys`` are columns that no model knows of: rows get new ones, drawn by their public patterns.
     """
 
     synthesizer: str
@@ -97,6 +102,7 @@ class Release:
     ledger: Ledger
     transcript: tuple[Answer, ...] = ()
     output: Output = OF_PANDAS
+    keys: Keys = ()
 
     def __repr__(self) -> str:
         return f"<Release: {'; '.join(f'{name} {value}' for name, value in self._facts())}>"
@@ -240,6 +246,9 @@ class Release:
         cells as a CSV file has them, missing marks as text; a frame, or its ``dtypes``, for those
         of the table that was fitted, which are thereby declared public. Left out, they are those
         that `with_output` has declared, and else those of the schema.
+
+        Columns of ``keys`` are new in every row, and in all rows of one call distinct; nothing is
+        given of them. InputError where their pattern has fewer keys than there are rows.
         """
         return next(self._made(n, seed, None, given=given, balance=balance, kinds=kinds))
 
@@ -411,6 +420,73 @@ class Release:
         kinds: Kinds | Style,
     ) -> Iterator[pd.DataFrame]:
         """Return what is asked for in frames of at most ``size`` records, or all in one."""
+        if self.keys:
+            return self._with_keys(n, seed, size, given=given, balance=balance, kinds=kinds)
+        return self._without_keys(n, seed, size, given=given, balance=balance, kinds=kinds)
+
+    def _with_keys(
+        self,
+        n: int | None,
+        seed: int | None,
+        size: int | None,
+        *,
+        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None,
+        balance: str | None,
+        kinds: Kinds | Style,
+    ) -> Iterator[pd.DataFrame]:
+        """Return the same with new keys, of a stream of their own: other cells stay as they are."""
+        names = [column.name for _, column in self.keys]
+        if isinstance(given, Mapping) and (asked := [name for name in names if name in given]):
+            raise InputError(f"column {asked[0]!r} holds new keys, of which nothing can be given")
+        if given is not None and not isinstance(given, Mapping):
+            given = as_frame(given, "given is no mapping of columns to values, so it")
+            given = given.drop(columns=[name for name in given.columns if str(name) in names])
+            n_rows = len(given)
+        else:
+            n_rows = _default_rows(self.model.total) if n is None else _whole("the number", n) or 0
+            n = n_rows
+        for _, column in self.keys:
+            column.keys.check_room(column.name, n_rows)
+        own, dtypes = kinds, dict[str, Any]()
+        if isinstance(kinds, pd.DataFrame | pd.Series | Mapping):
+            every = kinds.dtypes if isinstance(kinds, pd.DataFrame) else kinds
+            dtypes = {str(name): dtype for name, dtype in every.items() if str(name) in names}
+            own = {str(k): dtype for k, dtype in every.items() if str(k) in self.schema.names}
+            if isinstance(kinds, Mapping):
+                own |= {str(k): d for k, d in every.items() if str(k) not in dtypes}
+        n = None if isinstance(given, pd.DataFrame) else n
+        rows = self._without_keys(n, seed, size, given=given, balance=balance, kinds=own)
+        return self._keyed(rows, np.random.SeedSequence(seed), dtypes)
+
+    def _keyed(
+        self, rows: Iterator[pd.DataFrame], entropy: np.random.SeedSequence, dtypes: dict[str, Any]
+    ) -> Iterator[pd.DataFrame]:
+        """Give the frames with their keys at their places."""
+        streams, start = entropy.spawn(len(self.keys)), 0
+        for frame in rows:
+            for (place, column), stream in zip(self.keys, streams, strict=True):
+                keys = column.keys.draw(len(frame), stream, start)
+                cells = column.keys.column(column.name, keys)
+                if column.name in dtypes:
+                    cells = _as_kind(cells, dtypes[column.name])
+                frame.insert(
+                    min(place, frame.shape[1]),
+                    column.name,
+                    cells.to_numpy() if column.name not in dtypes else cells,
+                )
+            start += len(frame)
+            yield frame
+
+    def _without_keys(
+        self,
+        n: int | None,
+        seed: int | None,
+        size: int | None,
+        *,
+        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None,
+        balance: str | None,
+        kinds: Kinds | Style,
+    ) -> Iterator[pd.DataFrame]:
         rng = np.random.default_rng(_whole("the seed", seed))
         n = _whole("the number of records", n)
         if given is None or isinstance(given, Mapping):
@@ -439,7 +515,7 @@ class Release:
             shape = {"kind": "tree", "cliques": self.model.tree.cliques}
         header = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": KEYED_VERSION if self.keys else VERSION,
             "dp_synth": __version__,
             "synthesizer": self.synthesizer,
             "settings": dict(self.settings),
@@ -451,6 +527,10 @@ class Release:
         }
         if self.output != OF_PANDAS:
             header["output"] = self.output.to_fields()
+        if self.keys:
+            header["keys"] = [
+                [place, one.model_dump(mode="json", exclude_unset=True)] for place, one in self.keys
+            ]
         text = json.dumps(header)
         tables: dict[str, Any] = {**self.model.to_arrays(), **answered}
         try:
@@ -489,8 +569,25 @@ class Release:
         fields = header["transcript"] if header["version"] > 1 else []
         transcript = from_fields(fields, arrays)
         output = Output.from_fields(header.get("output", {}), schema)
-        name, settings = header["synthesizer"], header["settings"]
-        return cls(name, settings, schema, model, ledger, transcript, output)
+        made = header["synthesizer"], header["settings"], schema, model, ledger, transcript
+        return cls(*made, output, _keys_of(header.get("keys", ())))
+
+
+def _keys_of(fields: object) -> Keys:
+    """Return the columns of keys that a header names; ValueError or TypeError for others."""
+    found = checked({"keys": fields}, {"keys": tuple[Any, ...]})["keys"]
+    keys = tuple((place, IdColumn.model_validate(column)) for place, column in found)
+    if not all(type(place) is int and place >= 0 and one.pattern for place, one in keys):
+        raise ValueError("keys must be columns with a place and a pattern")
+    return keys
+
+
+def _as_kind(cells: pd.Series, dtype: object) -> pd.Series:
+    """Return keys as a dtype; InputError where it cannot hold them."""
+    try:
+        return cells.astype(dtype)  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"column {cells.name!r} cannot be of kind {dtype}") from None
 
 
 def _default_rows(total: float) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from dp_synth.types import Clique, Codes, Flags, Floats
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
+NoiseKind = Literal["gaussian", "laplace"]
 HIDDEN = -1  # code of an attribute that is no part of a question
 
 
@@ -50,13 +51,16 @@ class MarginalAnswer(Answered):
     """Noisy counts of one marginal, in the shape of ``clique`` after ``groups``.
 
     ``groups[attribute][code]`` is the new code of each attribute that was coarsened. Answers of
-    the part "bins" are over fine cells, which are no codes of the release's schema.
+    the part "bins" are over fine cells, which are no codes of the release's schema. ``noise`` is
+    the law of the noise, here and in other answers: rounded Gaussian, or at delta 0 discrete
+    Laplace.
     """
 
     clique: Clique
     values: Floats = field(repr=False)
     stddev: float
     groups: Mapping[str, Codes] = field(repr=False)
+    noise: NoiseKind = "gaussian"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,7 @@ class ScoresAnswer(Answered):
     values: Floats = field(repr=False)
     stddev: float
     groups: Mapping[str, Codes] = field(repr=False)
+    noise: NoiseKind = "gaussian"
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +115,7 @@ class HistogramAnswer(Answered):
     values: Floats = field(repr=False)
     stddev: float
     groups: Mapping[str, Codes] = field(repr=False)
+    noise: NoiseKind = "gaussian"
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +228,8 @@ def to_fields(answers: Sequence[Answer]) -> tuple[list[dict[str, object]], dict[
             for attribute, group in answer.groups.items()
         }
         arrays |= {names[id(group)]: group for group in answer.groups.values()}
+        if kept.get("noise") == "gaussian" and not isinstance(answer, VoteAnswer):
+            del kept["noise"]  # answers are written as before they had another
         fields.append({"kind": _KINDS[type(answer)], **kept})
     return fields, arrays
 
@@ -244,7 +252,8 @@ def _read(number: int, fields: Mapping[str, Any], arrays: Arrays) -> Answer:
     kind = checked(fields, {"kind": str})["kind"]
     if kind not in _WRITTEN:
         raise ValueError(f"no kind of answer {kind!r}")
-    made = checked(fields, {**_OF_ALL, **_WRITTEN[kind]})
+    noise_too = {"noise": NoiseKind} if kind in NOISY and "noise" in fields else {}
+    made = checked(fields, {**_OF_ALL, **_WRITTEN[kind], **noise_too})
     made["groups"] = {
         attribute: _group(attribute, arrays[name]) for attribute, name in made["groups"].items()
     }
@@ -332,6 +341,7 @@ _WRITTEN: dict[str, dict[str, Any]] = {  # of each kind, what its object holds b
         "stddev": float,
     },
 }
+NOISY = ("marginal", "scores", "histogram")  # whose noise may be that of Laplace
 VOTED = ("records", "attributes", "others", "winners")  # arrays of an answer of votes
 ASKED = ("halves", "sets")  # and of one of parities
 SUMMED = ("logs", "models", "units", "means", "variances")  # and of one of sums

@@ -13,6 +13,7 @@ at the true ``n`` and ``d``, and an interval for both gives one for TV.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -20,6 +21,7 @@ from typing import TypeVar
 import numpy as np
 from scipy.special import betaincinv, ndtri
 
+from dp_synth.accounting.events import laplace_scale
 from dp_synth.domain import Domain
 from dp_synth.transcript import Answer, HistogramAnswer, MarginalAnswer, ScoresAnswer
 from dp_synth.types import Clique, Floats
@@ -89,7 +91,7 @@ def bounds_of(transcript: Sequence[Answer], domain: Domain) -> ValidationBounds 
     others = _one(transcript, HOLDOUT, HistogramAnswer)
     attacked = members is not None and others is not None
     chance = (1 - LEVEL) / (6 if attacked else 3)
-    value, wide = float(count.values), _quantile(chance, 1) * count.stddev + ROUNDED
+    value, wide = float(count.values), _reach(count, chance) + ROUNDED
     records = Interval(max(value, 0.0), max(value - wide, 0.0), max(value + wide, 0.0))
     pairs, mean = _variations(distances, domain, records, chance)
     advantage = None
@@ -115,6 +117,33 @@ def _quantile(chance: float, numbers: int) -> float:
     return float(-ndtri(-np.expm1(np.log1p(-chance) / numbers) / 2))
 
 
+def _reach(
+    answer: MarginalAnswer | ScoresAnswer | HistogramAnswer,
+    chance: float,
+    *,
+    numbers: int = 1,
+    added: int = 1,
+    fineness: int = 1,
+) -> float:
+    """Return what noise of none of so many numbers exceeds in size, but for ``chance``.
+
+    Each is a sum of ``added`` noisy ones, which are whole multiples of 1 / ``fineness``, and what
+    rounding adds is beside. The size of one discrete Laplace number of scale b exceeds x + 1/2
+    with a chance of exp(-x / b) at most; sums of them are bounded by their moments (Chernoff),
+    of log -log(1 - variance * (cosh(t) - 1)) each.
+    """
+    if answer.noise == "gaussian":
+        return _quantile(chance, numbers) * answer.stddev * math.sqrt(added)
+    each, stddev = -math.expm1(math.log1p(-chance) / numbers), answer.stddev * fineness
+    scale = laplace_scale(stddev)
+    if added == 1:
+        return -scale * math.log(each) / fineness
+    largest = math.acosh(1 + stddev**-2)
+    orders = largest * np.linspace(0.001, 0.999, 999)
+    moments = -added * np.log1p(-(stddev**2) * (np.cosh(orders) - 1))
+    return float(np.min((moments - math.log(each / 2)) / orders)) / fineness
+
+
 def _variations(
     answer: ScoresAnswer, domain: Domain, records: Interval, chance: float
 ) -> tuple[dict[Clique, Interval], Interval]:
@@ -123,7 +152,7 @@ def _variations(
     cells = np.array([_cells(clique, answer, domain) for clique in answer.cliques], dtype=float)
     off = (ROUNDED + cells * ROUNDED) / fineness  # of noise, and of each expected count
     number = len(answer.cliques)
-    wide = _quantile(chance, number) * answer.stddev
+    wide = _reach(answer, chance, numbers=number, fineness=fineness)
     low, high = _per_record(answer.values, wide + off, records, total)
     value = _at(answer.values, total, total)
     pairs = {
@@ -131,7 +160,7 @@ def _variations(
         for i, clique in enumerate(answer.cliques)
     }
     mean = np.array([answer.values.mean()])
-    of_mean = _quantile(chance, 1) * answer.stddev / np.sqrt(number) + off.mean()
+    of_mean = _reach(answer, chance, added=number, fineness=fineness) / number + off.mean()
     ends = (float(end[0]) for end in _per_record(mean, of_mean, records, total))
     return pairs, Interval(float(_at(mean, total, total)[0]), *ends)
 
@@ -191,7 +220,8 @@ def _above(answer: HistogramAnswer, chance: float) -> tuple[Floats, Floats, Floa
     """Return the records from each cell on upwards: their noisy number and its two ends."""
     sums = np.cumsum(answer.values[::-1])[::-1]
     added = np.arange(len(sums), 0, -1)
-    wide = _quantile(chance / len(sums), 1) * answer.stddev * np.sqrt(added) + ROUNDED * added
+    each = [_reach(answer, chance / len(sums), added=int(count)) for count in added]
+    wide = np.array(each) + ROUNDED * added
     return sums, sums - wide, sums + wide
 
 

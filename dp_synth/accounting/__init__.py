@@ -9,15 +9,23 @@ from dp_synth.accounting.budget import (
     PrivacyBudget,
 )
 from dp_synth.accounting.calibration import calibrate, with_noise
-from dp_synth.accounting.events import Event, Gaussian, NonPrivate, NoOp, Round, Selection
+from dp_synth.accounting.events import (
+    Event,
+    Gaussian,
+    LaplaceCounts,
+    NonPrivate,
+    NoOp,
+    Round,
+    Selection,
+)
 from dp_synth.accounting.filters import cost
 from dp_synth.accounting.ledger import Entry, Ledger, Randomness, Sampler
 from dp_synth.accounting.ledger_file import read_ledger
+from dp_synth.accounting.payments import FilteredGaussian, FilteredLaplace, FilteredSelection
 from dp_synth.accounting.plan import (
     Filtered,
-    FilteredGaussian,
-    FilteredSelection,
     Gaussians,
+    Laplaces,
     Plan,
     Reservation,
     SampledGaussians,
@@ -47,9 +55,12 @@ __all__ = [
     "FilterKind",
     "Filtered",
     "FilteredGaussian",
+    "FilteredLaplace",
     "FilteredSelection",
     "Gaussian",
     "Gaussians",
+    "LaplaceCounts",
+    "Laplaces",
     "Ledger",
     "NoOp",
     "NonPrivate",

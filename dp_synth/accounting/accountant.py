@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from dp_synth.accounting.budget import FilterKind, PrivacyBudget
+from dp_synth.accounting.budget import FILTER_KINDS, FilterKind, PrivacyBudget
 from dp_synth.accounting.calibration import at_cost, calibrate
 from dp_synth.accounting.events import Event
 from dp_synth.accounting.filters import APART_SHARE, Filter
@@ -50,8 +50,9 @@ class Accountant:
     composes their curves: one plan, or several together, or, with ``planned`` recipes and
     targets, one after another, each until the total reaches its epsilon. What is chosen after
     seeing an output may not be composed so. An *adaptive* one (``adaptive=True``, or the
-    currency "gdp", which that means, or "zcdp") is a filter: anything may come next, each plan
-    charged by its composed curve, at the price of a bound that is looser by a little.
+    currency "gdp", which that means, or "zcdp"; at delta 0 "pure") is a filter: anything may come
+    next, each plan charged by its composed curve, at the price of a bound that is looser by a
+    little; in pure DP by its epsilon, at no such price.
 
     With ``ledger`` every reservation and charge is on disk before the answers that it pays for;
     what a crash leaves reserved counts as spent. Processes may share the file of an adaptive
@@ -69,7 +70,7 @@ class Accountant:
     ) -> None:
         self.budget = budget
         self.planned = _checked(tuple(planned), budget)
-        self.currency: FilterKind | None = _currency(adaptive, planned)
+        self.currency: FilterKind | None = _currency(adaptive, planned, budget)
         self._turns: list[Reservation] = []
         self._domain: object = None
         apart = APART_SHARE * budget.delta if self.currency else 0.0
@@ -477,14 +478,18 @@ def _checked(
     return planned
 
 
-def _currency(adaptive: bool | FilterKind, planned: Sequence[object]) -> FilterKind | None:
+def _currency(
+    adaptive: bool | FilterKind, planned: Sequence[object], budget: PrivacyBudget
+) -> FilterKind | None:
     if adaptive is False:
         return None
     if planned:
         raise ValueError("an accountant is either adaptive or has planned recipes, not both")
-    if adaptive not in (True, "zcdp", "gdp"):
+    if adaptive is True:
+        return "gdp" if budget.delta else "pure"
+    if adaptive not in FILTER_KINDS:
         raise ValueError(f"adaptive must be True, 'zcdp' or 'gdp', got {adaptive!r}")
-    return "gdp" if adaptive is True else adaptive
+    return adaptive
 
 
 def _asked(budget: PrivacyBudget, epsilon: float | None, risk: float | None) -> float:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Adjacency = Literal["add_remove", "replace_one"]
 ADJACENCIES: tuple[str, ...] = get_args(Adjacency)
-FilterKind = Literal["zcdp", "gdp"]  # what a privacy filter counts in
-FILTER_KINDS: tuple[str, ...] = get_args(FilterKind)
+FilterKind = Literal["zcdp", "gdp", "pure"]  # what a privacy filter counts in
+FILTER_KINDS: tuple[str, ...] = ("zcdp", "gdp")  # to choose from; at delta 0 it is pure
 CHANGES: dict[str, str] = {"add_remove": "added or removed", "replace_one": "replaced"}
 REPORTED = 1e-9  # the delta at which the epsilon of a risk is told
 AGREE = 1e-6  # relative, to which an epsilon is that of its risk, on any machine

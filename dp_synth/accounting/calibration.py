@@ -329,14 +329,7 @@ def infeasible_part(
 def min_feasible_rho(plans: Sequence[tuple[Plan, float]], budget: PrivacyBudget) -> float:
     """Return the least zCDP cost, shared by weight, at which no part has too much noise."""
     whole = math.fsum(weight for _, weight in plans)
-    least = 0.0
-    for plan, weight in plans:
-        active = [part for part in plan.parts.values() if part.count]
-        shares = math.fsum(part.share for part in active)
-        for part in active:
-            cost = part.rho_at(part.max_noise(budget))
-            least = max(least, cost * shares / part.share * whole / weight if cost else 0.0)
-    return least
+    return max((plan.least_rho(budget, whole / weight) for plan, weight in plans), default=0.0)
 
 
 def noise_factor(events: Iterable[tuple[Event, int]], epsilon: float, delta: float) -> float:

@@ -2,7 +2,7 @@
 
 A reservation pays for as many answers as it says, each of its kind and no dearer. One that stands
 for a filter pays for whatever its amount allows instead (`filters`): a Gaussian event counts
-squares of mu, a zero-concentrated one rho.
+squares of mu, a zero-concentrated one rho, a pure one epsilon.
 """
 
 from __future__ import annotations

@@ -9,150 +9,25 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from fractions import Fraction
-from numbers import Real
-from operator import eq, ge, le, mul, truediv
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from operator import ge, le
+from typing import ClassVar, Literal
 
 from dp_synth.accounting.budget import FilterKind, PrivacyBudget
 from dp_synth.accounting.dominating_gaussian import amount_of_round, pure_mu, selection_mu
+from dp_synth.accounting.mechanism import MOST_COUNTED as MOST_COUNTED
+from dp_synth.accounting.mechanism import SCALED as SCALED
+from dp_synth.accounting.mechanism import Compared, Fields, counted, positive
+from dp_synth.accounting.mechanism import Mechanism as Mechanism
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.formatting import rounded_down, rounded_up
 from dp_synth.settings import check_settings
 
-Fields = dict[str, str | float]
 VoteNoise = Literal["gaussian", "laplace", "gumbel"]
 
 MOST_ROWS = 200  # of one unit, that may each be drawn
-Compared = dict[str, Callable[[Any, Any], bool]]
-
-SCALED: dict[str, Callable[[float, float], float]] = {
-    **dict.fromkeys(("noise_multiplier", "scale", "stddev"), mul),
-    "epsilon": truediv,
-    "rho": lambda rho, factor: rho / factor / factor,
-}
-"""What becomes of each number of an event whose noise is multiplied by a factor."""
-
-MOST_COUNTED = 10_000_000  # steps, teachers, or the whole numbers by which an answer moves
-
-
-class Mechanism:
-    """What is asked of every event; a kind says where it is more than here."""
-
-    by_curve: ClassVar[bool] = False  # whether its losses are known by a privacy curve alone
-    filter_kind: ClassVar[FilterKind | None] = None  # of the filter that a single one may stand for
-    compared: ClassVar[Compared] = {}  # how fields of an answer that costs no more are: else equal
-    ignored: ClassVar[set[str]] = {"steps"}  # fields that say nothing of the cost of one answer
-
-    if TYPE_CHECKING:
-
-        @property
-        def rho(self) -> float | None:
-            """Cost in zCDP; None where no useful one is known."""
-
-    else:
-        rho = None  # sampling does not amplify it, and with a chance of delta all may be told
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that are not above 0, or not whole where they count something."""
-        for each in fields(self._itself):
-            if each.type == "float":
-                _positive(each.name, getattr(self, each.name))
-            elif each.type == "int":
-                _counted(each.name, getattr(self, each.name))
-
-    @property
-    def rho_at_most(self) -> float | None:
-        """Upper bound on the cost in zCDP, however loose; None where there is none."""
-        return self.rho
-
-    @property
-    def squared_mu(self) -> float | None:
-        """Cost in Gaussian DP, of a mu that dominates it; None where none is known of it alone."""
-        return None
-
-    @property
-    def pure_epsilon(self) -> Fraction | None:
-        """The epsilon that it keeps, but for a delta that it names; None where it keeps none."""
-        return None
-
-    @property
-    def told(self) -> float:
-        """Chance that all is told, whatever its losses are."""
-        return 0.0
-
-    @property
-    def untold(self) -> Event:
-        """What it is but for that chance."""
-        return self._itself
-
-    @property
-    def attained(self) -> Event:
-        """A mechanism of a known law that is one of those described, none of them dearer."""
-        return self.untold
-
-    @property
-    def outputs(self) -> tuple[Event, ...]:
-        """What it tells, one after the other."""
-        return (self._itself,)
-
-    @property
-    def answers(self) -> int:
-        """How many answers it is: each step of a training is one."""
-        return 1
-
-    @property
-    def once(self) -> Event:
-        """A single answer of it."""
-        return self._itself
-
-    @property
-    def spread(self) -> float:
-        """About half the variance of its loss."""
-        return math.inf if self.untold.rho is None else self.untold.rho
-
-    @property
-    def loss_unit(self) -> float:
-        """What its likely losses are multiples of, where they are few; else 0."""
-        return 0.0
-
-    @property
-    def label(self) -> str:
-        """The event in a few words, with four digits that promise no more than it keeps."""
-        kind, *numbers = event_to_fields(self._itself).items()
-        return ", ".join([str(kind[1]), *(f"{name} {value}" for name, value in numbers)])
-
-    def covers(self, event: Event) -> bool:
-        """Return whether one answer of an event is of this kind and costs no more than one here."""
-        if type(event) is not type(self):
-            return False
-        for name in {each.name for each in fields(event)} - self.ignored:
-            holds: Callable[[Any, Any], bool] = self.compared.get(name, eq)
-            if not holds(getattr(event, name), getattr(self, name)):
-                return False
-        return True
-
-    def scaled(self, factor: float) -> Self:
-        """Return the event with all noise multiplied by ``factor``; InputError where it has none.
-
-        What has nothing to hide, or hides nothing, stays as it is.
-        """
-        more = {
-            each.name: SCALED[each.name](getattr(self, each.name), factor)
-            for each in fields(self._itself)
-            if each.name in SCALED
-        }
-        return replace(self, **more)  # type: ignore[type-var]
-
-    def unfit(self, budget: PrivacyBudget) -> str:
-        """Return why it does not hold for neighbours of this budget; empty where it does."""
-        return ""
-
-    @property
-    def _itself(self) -> Event:
-        return self  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -352,6 +227,107 @@ class DiscreteLaplace(Mechanism):
         return 1 / self.scale
 
 
+def _is_multiple(number: int, unit: int) -> bool:
+    return number % unit == 0
+
+
+@dataclass(frozen=True)
+class LaplaceCounts(Mechanism):
+    """Discrete Laplace noise on each of the whole numbers of one answer, such as a marginal's.
+
+    Neighbouring tables move them by ``sensitivity`` in one direction, at most, all of them
+    together, and where a unit is ``replaced`` by as much in the other direction too. Their sum is
+    the L1 sensitivity, of which ``noise_multiplier`` is the noise's scale: one answer is
+    (1 / noise_multiplier)-DP.
+
+    Its curve is that of one number that moves by all of ``sensitivity``, or of two where a unit
+    is replaced, each a `DiscreteLaplace`: no way of spreading a move over more numbers tells more
+    (proof in `docs/accounting.md`).
+    """
+
+    compared: ClassVar[Compared] = {
+        "noise_multiplier": ge,
+        "sensitivity": _is_multiple,  # a finer lattice of losses has chords of the same curve
+        "replaced": ge,  # two moves of half the loss each tell less than one
+    }
+
+    noise_multiplier: float
+    sensitivity: int = 1
+    replaced: bool = False
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers move in the worst case."""
+        return 2 if self.replaced else 1
+
+    @property
+    def scale(self) -> float:
+        """Scale of the noise, in the units of the answer, rounded up."""
+        moved = self.numbers * self.sensitivity
+        scale = self.noise_multiplier * moved
+        exact = Fraction(self.noise_multiplier) * moved
+        return scale if Fraction(scale) >= exact else math.nextafter(scale, math.inf)
+
+    @property
+    def stddev(self) -> float:
+        """Standard deviation of the noise on each number, in the units of the answer."""
+        return laplace_stddev(self.scale)
+
+    @property
+    def number(self) -> DiscreteLaplace:
+        """What one of the numbers that move in the worst case is."""
+        return DiscreteLaplace(self.scale, self.sensitivity)
+
+    @property
+    def rho(self) -> float:
+        """Cost in zCDP: that of the numbers that move."""
+        return self.numbers * self.number.rho
+
+    @property
+    def squared_mu(self) -> float:
+        """Cost in Gaussian DP, rounded up: that of the numbers that move."""
+        return self.numbers * pure_mu(float(self.number.pure_epsilon) * (1 + 1e-15)) ** 2
+
+    @property
+    def pure_epsilon(self) -> Fraction:
+        """One over the noise multiplier."""
+        return 1 / Fraction(self.noise_multiplier)
+
+    @property
+    def label(self) -> str:
+        """Its scale and L1 sensitivity."""
+        scale, moved = rounded_down(self.scale), rounded_up(self.numbers * self.sensitivity)
+        return f"discrete laplace, scale {scale}, L1 sensitivity {moved}"
+
+    def unfit(self, budget: PrivacyBudget) -> str:
+        """Return why it is not for units of a budget."""
+        moved = budget.max_rows * (1 if budget.adjacency == "add_remove" else 2)
+        if self.numbers * self.sensitivity >= moved:
+            return ""
+        return "discrete Laplace noise must say how many rows of a unit move its counts"
+
+
+def laplace_stddev(scale: float) -> float:
+    """Return the standard deviation of discrete Laplace noise, P(k) ~ exp(-abs(k) / scale).
+
+    >>> laplace_stddev(100.0) / 100.0 < 2**0.5
+    True
+    """
+    half = 1 / scale / 2
+    return (
+        math.exp(-half) * math.sqrt(2.0) if half > 300 else 1 / (math.sqrt(2.0) * math.sinh(half))
+    )
+
+
+def laplace_scale(stddev: float) -> float:
+    """Return the scale of discrete Laplace noise of this standard deviation.
+
+    >>> round(laplace_scale(laplace_stddev(3.0)), 9)
+    3.0
+    """
+    return 1 / (2 * math.asinh(1 / (math.sqrt(2.0) * stddev)))
+
+
 @dataclass(frozen=True)
 class SampledGaussian(Mechanism):
     """``steps`` noisy sums, each over records drawn independently with chance ``rate``.
@@ -372,10 +348,10 @@ class SampledGaussian(Mechanism):
 
     def __post_init__(self) -> None:
         check_settings(self)
-        _positive("noise_multiplier", self.noise_multiplier)
+        positive("noise_multiplier", self.noise_multiplier)
         if not 0 < self.rate <= 1:
             raise ValueError(f"rate must lie in (0, 1], got {self.rate}")
-        _counted("steps", self.steps)
+        counted("steps", self.steps)
         if type(self.rows) is not int or not 1 <= self.rows <= MOST_ROWS:
             raise ValueError(f"rows must be a whole number from 1 to {MOST_ROWS}, got {self.rows}")
 
@@ -582,6 +558,11 @@ class NoisyVote(Mechanism):
         """
         return (0.5 if self.noise == "gumbel" else 1.0) / self.scale**2
 
+    @property
+    def pure_epsilon(self) -> Fraction | None:
+        """Of laplace and gumbel noise 2 / scale: both counts move by one (Papernot et al. 2017)."""
+        return None if self.noise == "gaussian" else 2 / Fraction(self.scale)
+
     def unfit(self, budget: PrivacyBudget) -> str:
         """Return why it is not for units of a budget."""
         several = budget.max_rows > 1
@@ -590,7 +571,12 @@ class NoisyVote(Mechanism):
 
 @dataclass(frozen=True)
 class Pure(Mechanism):
-    """Any mechanism known to be ``epsilon``-DP, and nothing more of it."""
+    """Any mechanism known to be ``epsilon``-DP, and nothing more of it.
+
+    Such as a filter that adds up epsilons, and stops before ``epsilon``.
+    """
+
+    filter_kind: ClassVar[FilterKind | None] = "pure"
 
     epsilon: float
 
@@ -686,6 +672,7 @@ Event = (
     | Laplace
     | DiscreteGaussian
     | DiscreteLaplace
+    | LaplaceCounts
     | SampledGaussian
     | TruncatedGaussian
     | ThresholdedGaussian
@@ -704,6 +691,7 @@ EVENTS: dict[str, type[Event]] = {
     "laplace": Laplace,
     "discrete_gaussian": DiscreteGaussian,
     "discrete_laplace": DiscreteLaplace,
+    "laplace_counts": LaplaceCounts,
     "sampled_gaussian": SampledGaussian,
     "truncated_gaussian": TruncatedGaussian,
     "thresholded_gaussian": ThresholdedGaussian,
@@ -760,13 +748,3 @@ def event_from_fields(values: object) -> Event:
         if each.type == "float" and each.name in given:
             given[each.name] = float(given[each.name])
     return kind(**given)
-
-
-def _positive(name: str, value: object) -> None:
-    if not (isinstance(value, Real) and math.isfinite(value) and float(value) > 0):
-        raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
-
-
-def _counted(name: str, value: int) -> None:
-    if type(value) is not int or not 1 <= value <= MOST_COUNTED:
-        raise ValueError(f"{name} must be a whole number from 1 to {MOST_COUNTED}, got {value!r}")

@@ -1,10 +1,11 @@
-"""Privacy filters, in zero-concentrated or Gaussian DP: what may be spent, and what plans cost.
+"""Privacy filters, in zero-concentrated, Gaussian or pure DP: what may be spent, what plans cost.
 
 A filter stops when the amounts of all that was released, each chosen with knowledge of what came
 before, would exceed a limit fixed at the start; the whole then keeps the guarantee of the limit.
 That holds for zero-concentrated DP (Feldman & Zrnic 2021, arXiv:2008.11193; Whitehouse, Ramdas,
 Rogers & Wu 2023, arXiv:2203.05481) and for Gaussian DP, where it counts squares of mu (Smith &
-Thakurta 2022, arXiv:2210.17520). It does not hold for composed loss distributions.
+Thakurta 2022, arXiv:2210.17520). It does not hold for composed loss distributions. In pure DP
+epsilons add up, however they are chosen (Rogers et al. 2016, arXiv:1605.08294, Thm 3.6).
 
 A plan is one mechanism, whose parameters are fixed when it is admitted, so that it is charged by
 its composed curve: the least rho, or square of mu, of which it is. A part of delta is set apart
@@ -17,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 
 from dp_synth.accounting.budget import (
@@ -31,6 +33,7 @@ from dp_synth.accounting.budget import (
 )
 from dp_synth.accounting.dominating_gaussian import least_amount
 from dp_synth.accounting.events import (
+    Approximate,
     Event,
     Gaussian,
     NonPrivate,
@@ -61,6 +64,11 @@ Events = tuple[tuple[Event, int], ...]
 NO_DELTA = (
     "releasing categories of open columns has a delta of its own, which a filter cannot pay; list "
     "their categories, or use a planned budget; nothing was released"
+)
+
+NO_PURE_SUMS = (
+    "delta must be above 0 for training by DP-SGD, got 0: noisy sums of sampled gradients keep no "
+    "pure epsilon; give a delta, or use a marginal method, pategan or patectgan"
 )
 
 
@@ -130,6 +138,8 @@ class Filter:
 
     def _epsilon_for(self, amount: float) -> float:
         left = _without(self.apart, self.budget.delta)
+        if self.currency == "pure":
+            return amount
         if self.currency == "zcdp":
             return zcdp_epsilon(amount, left)
         return gaussian_epsilon(math.sqrt(amount), left)
@@ -142,8 +152,8 @@ class Filter:
         some epsilon keeps (epsilon, delta). Delta is shared by ``STEPS`` filters, nested in one
         another, of which the reading is the epsilon of the smallest that was not exceeded.
         """
-        if not amount:
-            return 0.0
+        if not amount or self.currency == "pure":
+            return amount
         step = math.ceil(STEPS * math.sqrt(amount / self.limit) * (1 - 1e-9))
         if step > STEPS:
             return math.inf
@@ -163,7 +173,7 @@ def plan_cost(events: Events, currency: FilterKind, allowance: float) -> float:
     if NonPrivate in kinds:
         cost(next(event for event, _ in events if isinstance(event, NonPrivate)), currency)
     summed = (Gaussian, NoOp, *((Selection, ZeroConcentrated) if currency == "zcdp" else ()))
-    if all(issubclass(kind, summed) for kind in kinds):
+    if currency == "pure" or all(issubclass(kind, summed) for kind in kinds):
         return math.fsum(cost(event, currency) * count for event, count in events)
     if not allowance:
         return _summed(events, currency)
@@ -199,8 +209,15 @@ def _summed(events: Events, currency: FilterKind) -> float:
         raise UnsupportedEvent(f"{error}: {NOTHING_APART}") from None
 
 
+def whole_event(amount: float, currency: FilterKind) -> ZeroConcentrated | Gaussian | Pure:
+    """Return the one event that stands for all that a filter of this amount pays for."""
+    if currency == "zcdp":
+        return ZeroConcentrated(amount)
+    return Pure(amount) if currency == "pure" else Gaussian(amount**-0.5, 1.0)
+
+
 def cost(event: Event, currency: FilterKind) -> float:
-    """Return the amount that one event costs: rho, or the square of mu.
+    """Return the amount that one event costs: rho, the square of mu, or epsilon.
 
     UnsupportedEvent when none is known.
     """
@@ -211,10 +228,22 @@ def cost(event: Event, currency: FilterKind) -> float:
         )
     if event.told:
         raise UnsupportedEvent(NO_DELTA)
-    amount = event.rho if currency == "zcdp" else event.squared_mu
+    if currency == "pure":
+        amount = _pure_cost(event)
+    else:
+        amount = event.rho if currency == "zcdp" else event.squared_mu
     if amount is None:
         raise UnsupportedEvent(f"no {currency} cost is known of {event!r}")
     return amount
+
+
+def _pure_cost(event: Event) -> float | None:
+    """Return the epsilon of an event, rounded up; None where it keeps none at delta 0."""
+    exact = Fraction(0) if isinstance(event, NoOp) else event.pure_epsilon
+    if exact is None or isinstance(event, Approximate):
+        return None
+    found = float(exact)
+    return found if found >= exact else math.nextafter(found, math.inf)
 
 
 def paid_for(event: Event, count: int, due: Sequence[float]) -> int:
@@ -234,12 +263,19 @@ def limit(budget: PrivacyBudget, currency: FilterKind, apart: float = 0.0) -> fl
 
     A part ``apart`` of its delta is for what is left out beside the amount. That of a risk is the
     largest whose curve, as the filter certifies it, has no larger risk. InputError at delta 0, to
-    which neither currency converts, and at an infinite epsilon.
+    which only pure DP converts, and at an infinite epsilon.
     """
     if math.isinf(budget.epsilon):
         raise InputError("epsilon must be a finite number above 0 for a filter, got inf")
+    if currency == "pure":
+        if budget.delta:
+            raise InputError(f"a filter in pure DP is for delta 0, got {budget.delta:g}")
+        return budget.epsilon
     if not budget.delta:
-        raise InputError("an adaptive accountant needs a delta above 0, got 0")
+        raise InputError(
+            f"an adaptive accountant in {currency} needs a delta above 0, got 0; at delta 0 open "
+            "one in pure DP (adaptive=True)"
+        )
     if budget.risk is not None:
         return _limit_of_risk(budget.risk, currency, apart)
     delta = _without(apart, budget.delta)
@@ -264,8 +300,7 @@ def _limit_of_risk(risk: RiskTarget, currency: FilterKind, apart: float) -> floa
 
 def curve_of(amount: float, currency: FilterKind, apart: float = 0.0) -> PrivacyCurve:
     """Return the curve of what an amount of a filter certifies beside a part of delta."""
-    event = ZeroConcentrated(amount) if currency == "zcdp" else Gaussian(amount**-0.5, 1.0)
-    return replace(compose([(event, 1)]), beside=apart)
+    return replace(compose([(whole_event(amount, currency), 1)]), beside=apart)
 
 
 def _without(apart: float, delta: float) -> float:

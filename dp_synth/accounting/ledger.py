@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 from dp_synth._version import __version__
-from dp_synth.accounting.budget import FILTER_KINDS, FilterKind, PrivacyBudget
+from dp_synth.accounting.budget import FilterKind, PrivacyBudget
 from dp_synth.accounting.dominating_gaussian import GaussianSummary, summarized
 from dp_synth.accounting.entries import Balance as Balance
 from dp_synth.accounting.entries import Entry as Entry
@@ -20,7 +20,7 @@ from dp_synth.accounting.entries import Randomness as Randomness
 from dp_synth.accounting.entries import Sampler as Sampler
 from dp_synth.accounting.entries import filter_of
 from dp_synth.accounting.entries import uncovered as uncovered
-from dp_synth.accounting.events import Event, Gaussian, NonPrivate, Round, Selection
+from dp_synth.accounting.events import Event, Gaussian, LaplaceCounts, NonPrivate, Round, Selection
 from dp_synth.accounting.filters import Filter, cost
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
 from dp_synth.accounting.risk_target import RiskTarget, largest_advantage
@@ -43,7 +43,7 @@ INFINITE = "inf"  # how an infinite epsilon is written: JSON has no number for i
 
 _WRITTEN = tuple(name for name in PrivacyBudget.__dataclass_fields__ if name != "risk")
 
-Rule = Literal["planned", "zcdp", "gdp"]  # composed curves, or a filter in this currency
+Rule = Literal["planned", "zcdp", "gdp", "pure"]  # composed curves, or a filter in this currency
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ class Ledger:
                 f"not a {FORMAT} of version {VERSION} or {APART_VERSION}, or {RISK_VERSION}"
             )
         rule, simulation = header.get("rule"), header.get("simulation")
-        if rule not in ("planned", *FILTER_KINDS) or not isinstance(simulation, bool):
+        if rule not in get_args(Rule) or not isinstance(simulation, bool):
             raise LedgerError(f"unknown rule {rule!r} or simulation {simulation!r} in its head")
         try:
             given = {name: header[name] for name in _WRITTEN}
@@ -344,6 +344,7 @@ class Ledger:
             "planned": planned,
             "zcdp": "by a filter in zero-concentrated differential privacy",
             "gdp": "by a filter in Gaussian differential privacy",
+            "pure": "by a filter that adds up epsilons",
         }[self.rule]
         if self._reasons:
             said = f"The releases ({recipes}) are not differentially private"
@@ -457,6 +458,9 @@ def describe_all(events: Iterable[Event]) -> str:
     stddevs = [event.stddev for event in texts.values() if isinstance(event, Gaussian)]
     if stddevs:
         return f"gaussian, stddev {rounded_down(min(stddevs))} to {rounded_down(max(stddevs))}"
+    scales = [event.scale for event in texts.values() if isinstance(event, LaplaceCounts)]
+    if scales:
+        return f"discrete laplace, scale {rounded_down(min(scales))} to {rounded_down(max(scales))}"
     losses = [e.epsilon for e in texts.values() if isinstance(e, Selection | Round)]
     if losses:
         rounds = any(isinstance(event, Round) for event in texts.values())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
@@ -18,9 +18,11 @@ from dp_synth.accounting.events import (
     MOST_ROWS,
     Event,
     Gaussian,
+    LaplaceCounts,
     NoisyVote,
     NonPrivate,
     PartitionSelection,
+    Pure,
     Round,
     SampledGaussian,
     Selection,
@@ -28,13 +30,14 @@ from dp_synth.accounting.events import (
     VoteNoise,
     ZeroConcentrated,
 )
-from dp_synth.accounting.filters import NO_DELTA, cost, limit, paid_for
+from dp_synth.accounting.filters import NO_DELTA, NO_PURE_SUMS, cost, limit, paid_for, whole_event
 from dp_synth.accounting.ledger import PLANNED, Entry, Randomness, Sampler
 from dp_synth.accounting.partition_selection import MOST_BITS
 from dp_synth.errors import BudgetExceeded, InputError, UnsupportedEvent
 
 if TYPE_CHECKING:
     from dp_synth.accounting.accountant import Accountant
+    from dp_synth.accounting.payments import FilteredGaussian, FilteredLaplace, FilteredSelection
 
 P = TypeVar("P", bound="Part")
 
@@ -99,12 +102,16 @@ class Part:
         """Return this part with the noise at which all of it costs ``rho`` in zCDP."""
         return replace(self, **{self.found: self._found_at(rho)})
 
+    def at_epsilon(self, epsilon: float) -> Self:
+        """Return this part with the noise at which all of it is ``epsilon``-DP, at delta 0."""
+        raise NotImplementedError
+
     def event(self) -> Event:
         """Return what one answer of this part will be charged as; ValueError before it is known."""
         raise NotImplementedError
 
     def under(self, budget: PrivacyBudget) -> Part:
-        """Return the part as it is for neighbours of this budget."""
+        """Return the part as it is for neighbours of this budget, and for its delta."""
         return self
 
     def max_noise(self, budget: PrivacyBudget) -> float:
@@ -141,7 +148,8 @@ class Gaussians(Part):
     """``count`` Gaussian answers with one noise multiplier, found by calibration when None.
 
     Where they ``count_records`` and no more, they cost nothing under a budget that makes that
-    public.
+    public. At delta 0 they are `Laplaces`, of numbers that may all move in one direction where
+    they are ``distances``, and else are counts.
     """
 
     count: int
@@ -149,18 +157,58 @@ class Gaussians(Part):
     noise_multiplier: float | None = None
     name: str = ""
     count_records: bool = False
+    distances: bool = False
 
     def event(self, sensitivity: float = 1.0) -> Gaussian:
         """Return what one answer of this part will be charged as."""
         return Gaussian(self._known(), sensitivity)
 
-    def under(self, budget: PrivacyBudget) -> Gaussians:
-        """Return the part without answers that the budget makes public: numbers of records."""
-        public = self.count_records and budget.records_are_public
-        return replace(self, count=0) if public else self
+    def under(self, budget: PrivacyBudget) -> Gaussians | Laplaces:
+        """Return the part without answers that the budget makes public: numbers of records.
+
+        With Laplace noise at delta 0, unless the noise is given.
+        """
+        count = 0 if self.count_records and budget.records_are_public else self.count
+        if budget.delta or self.is_fixed:
+            return replace(self, count=count)
+        replaced = budget.adjacency != "add_remove"
+        moved = budget.max_rows * (2 if replaced and self.distances else 1)
+        return Laplaces(count, self.share, None, self.name, moved, replaced and not self.distances)
 
     def _found_at(self, rho: float) -> float:
         return math.sqrt(self.count / (2 * rho))
+
+
+@dataclass(frozen=True)
+class Laplaces(Part):
+    """``count`` answers with discrete Laplace noise: what `Gaussians` are at delta 0.
+
+    ``noise_multiplier`` is the noise's scale over the L1 sensitivity of one answer, found by
+    calibration when None. ``moved`` and ``replaced`` say how far neighbours move one answer, as
+    in `LaplaceCounts`.
+    """
+
+    count: int
+    share: float = 1.0
+    noise_multiplier: float | None = None
+    name: str = ""
+    moved: int = 1
+    replaced: bool = False
+
+    def event(self, fineness: int = 1) -> LaplaceCounts:
+        """Return what one answer, in multiples of 1 / ``fineness``, will be charged as."""
+        return LaplaceCounts(self._known(), self.moved * fineness, self.replaced)
+
+    def at_epsilon(self, epsilon: float) -> Self:
+        """Return this part with noise of which all answers together are ``epsilon``-DP."""
+        return replace(self, noise_multiplier=self.count / epsilon)
+
+    def max_noise(self, budget: PrivacyBudget) -> float:
+        """Return the noise, over the L1 sensitivity, from which on it is not drawn."""
+        return LARGEST_NOISE / (2 * self.moved * (2 if self.replaced else 1))
+
+    def _found_at(self, rho: float) -> float:
+        return self.count / math.sqrt(2 * rho)
 
 
 @dataclass(frozen=True)
@@ -177,6 +225,10 @@ class Selections(Part):
     def event(self) -> Selection:
         """Return what one choice of this part will be charged as."""
         return Selection(self._known())
+
+    def at_epsilon(self, epsilon: float) -> Self:
+        """Return this part with choices that are ``epsilon``-DP together."""
+        return replace(self, epsilon=epsilon / self.count)
 
     def _found_at(self, rho: float) -> float:
         return math.sqrt(8 * rho / self.count)
@@ -246,6 +298,8 @@ class SampledGaussians(Part):
 
     def under(self, budget: PrivacyBudget) -> SampledGaussians:
         """Return the part whose sums are moved by all rows of a unit; UnsupportedEvent for many."""
+        if not budget.delta:
+            raise InputError(NO_PURE_SUMS)
         if budget.max_rows > MOST_ROWS:
             raise UnsupportedEvent(
                 f"sampled sums are certified for units of at most {MOST_ROWS} records, "
@@ -274,7 +328,8 @@ class SampledGaussians(Part):
 class Votes(Part):
     """``count`` noisy votes of ``teachers`` between two classes, calibrated when ``scale`` is None.
 
-    Which conditions the teachers must meet is said in ``dp_synth.accounting.pate``.
+    Which conditions the teachers must meet is said in ``dp_synth.accounting.pate``. At delta 0
+    Gaussian noise becomes that of Laplace.
     """
 
     found: ClassVar[str] = "scale"
@@ -294,6 +349,15 @@ class Votes(Part):
         """Return what one vote of this part will be charged as."""
         return NoisyVote(self.noise, self._known(), self.teachers)
 
+    def under(self, budget: PrivacyBudget) -> Votes:
+        """Return the part with noise that keeps a pure epsilon, at delta 0."""
+        pure = not budget.delta and self.noise == "gaussian" and not self.is_fixed
+        return replace(self, noise="laplace") if pure else self
+
+    def at_epsilon(self, epsilon: float) -> Self:
+        """Return this part with votes that are ``epsilon``-DP together."""
+        return replace(self, scale=2 * self.count / epsilon)
+
     def max_noise(self, budget: PrivacyBudget) -> float:
         """Return the noise that hides votes which all teachers cast alike."""
         return min(LARGEST_NOISE, self.teachers * self._alike)
@@ -307,8 +371,9 @@ class Filtered(Part):
     """An amount that is spent while running, on events chosen with knowledge of earlier ones.
 
     Outside it counts as one event with a fixed curve, whether all of it is spent or not: an
-    amount of zero-concentrated DP, or one Gaussian mechanism. ``amount`` is in the currency
-    (rho, or the square of mu) and found by calibration when None.
+    amount of zero-concentrated DP, one Gaussian mechanism, or a pure epsilon, which is what it is
+    at delta 0. ``amount`` is in the currency (rho, the square of mu, or epsilon) and found by
+    calibration when None.
     """
 
     found: ClassVar[str] = "amount"
@@ -324,13 +389,23 @@ class Filtered(Part):
         if self.count != 1:
             raise ValueError(f"a filtered part is one event, got count {self.count}")
 
-    def event(self) -> ZeroConcentrated | Gaussian:
+    def event(self) -> ZeroConcentrated | Gaussian | Pure:
         """Return the one event that stands for all that is spent within."""
-        if self.currency == "zcdp":
-            return ZeroConcentrated(self._known())
-        return Gaussian(1 / math.sqrt(self._known()), 1.0)
+        if self.currency == "gdp":
+            return Gaussian(1 / math.sqrt(self._known()), 1.0)
+        return whole_event(self._known(), self.currency)
+
+    def under(self, budget: PrivacyBudget) -> Filtered:
+        """Return the part in pure DP, at delta 0."""
+        return self if budget.delta or self.is_fixed else replace(self, currency="pure")
+
+    def at_epsilon(self, epsilon: float) -> Self:
+        """Return this part with all of ``epsilon``."""
+        return replace(self, amount=epsilon)
 
     def _found_at(self, rho: float) -> float:
+        if self.currency == "pure":
+            return math.sqrt(2 * rho)
         return rho if self.currency == "zcdp" else 2 * rho
 
 
@@ -360,47 +435,6 @@ class Unbounded(Part):
     def event(self) -> NonPrivate:
         """Return what its reservation makes of the ledger: that nothing is certified."""
         return NonPrivate(self.reason)
-
-
-@dataclass(frozen=True)
-class FilteredGaussian:
-    """Gaussian answers paid from a filtered part, with noise chosen while running."""
-
-    part: Filtered
-    noise_multiplier: float
-
-    @property
-    def name(self) -> str:
-        """The name of the part that pays."""
-        return self.part.name
-
-    def event(self, sensitivity: float = 1.0) -> Gaussian:
-        """Return what one answer will be charged as."""
-        return Gaussian(self.noise_multiplier, sensitivity)
-
-
-@dataclass(frozen=True)
-class FilteredSelection:
-    """Choices paid from a filtered part, with a range chosen while running.
-
-    With ``answer``, the noise multiplier of a Gaussian answer that comes next, fixed before the
-    choice, both are charged as one `Round` when the choice is, and the answer is then free.
-    """
-
-    part: Filtered
-    epsilon: float
-    answer: float | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of the part that pays."""
-        return self.part.name
-
-    def event(self) -> Selection | Round:
-        """Return what one choice will be charged as."""
-        if self.answer is not None:
-            return Round(self.epsilon, self.answer)
-        return Selection(self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -442,21 +476,48 @@ class Plan:
             raise UnsupportedEvent(NO_DELTA)
         return math.fsum(cost(event, currency) * count for event, count in self.events())
 
+    @property
+    def is_pure(self) -> bool:
+        """Whether its noise is such as delta 0 needs: an epsilon is shared, no zCDP cost."""
+        return any(
+            isinstance(part, Laplaces) or (isinstance(part, Filtered) and part.currency == "pure")
+            for part in self._active()
+        )
+
     def at(self, rho: float) -> Plan:
-        """Return the plan whose parts share a zCDP cost of ``rho``."""
+        """Return the plan whose parts share a zCDP cost of ``rho``.
+
+        Of a plan for delta 0 they share an epsilon of sqrt(2 * rho), which implies that cost: parts
+        whose shares are as their counts have the same noise either way.
+        """
         total = math.fsum(part.share for part in self._active())
+        if self.is_pure:
+            epsilon = math.sqrt(2 * rho)
+            return self._with(lambda part: part.at_epsilon(epsilon * part.share / total))
+        return self._with(lambda part: part.at(rho * part.share / total))
+
+    def least_rho(self, budget: PrivacyBudget, times: float = 1.0) -> float:
+        """Return the least zCDP cost at which no part has too much noise, ``times`` that many."""
+        active = self._active()
+        if self.is_pure:  # of an epsilon of 1: noise is as its inverse
+            noises = [p.noise_scale / p.max_noise(budget) for p in self.at(1 / 2)._active()]
+            return max(noises, default=0.0) ** 2 / 2 * times
+        shares = math.fsum(part.share for part in active)
+        costs = [(part.rho_at(part.max_noise(budget)), part.share) for part in active]
+        return max((cost * shares / own * times for cost, own in costs if cost), default=0.0)
+
+    def _with(self, found: Callable[[Part], Part]) -> Plan:
         return Plan(
-            {
-                name: part.at(rho * part.share / total) if part.count else part
-                for name, part in self.parts.items()
-            }
+            {name: found(part) if part.count else part for name, part in self.parts.items()}
         )
 
     def under(self, budget: PrivacyBudget) -> Plan:
         """Return the plan without answers that the budget makes public: numbers of records.
 
         Its thresholds tell one bit where a unit moves one count, and its sampled sums are moved
-        by all rows of one. UnsupportedEvent for more rows than their curve is for.
+        by all rows of one. At delta 0 its Gaussian answers and votes have Laplace noise, and its
+        filters add up epsilons. UnsupportedEvent for more rows than their curve is for, InputError
+        where no noise of a part keeps a pure epsilon.
         """
         return Plan({name: part.under(budget) for name, part in self.parts.items()})
 
@@ -471,7 +532,10 @@ class Plan:
         if all(part.delta is not None for part in parts):
             return self
         if not delta:
-            raise InputError("releasing categories of open columns needs a delta above 0, got 0")
+            raise InputError(
+                "releasing categories of open columns needs a delta above 0, got 0: what no schema "
+                "lists cannot be told at delta 0; list the categories"
+            )
         if epsilon is not None:
             share = math.fsum(part.share for part in parts)
             others = max(0.0, 1 - share / math.fsum(part.share for part in self._active()))
@@ -487,9 +551,10 @@ class Plan:
         for part in self._active():
             yield part.event(), part.count
 
-    def gaussians(self, name: str) -> Gaussians:
-        """Return the Gaussian part of this name."""
-        return self._part(name, Gaussians)
+    def gaussians(self, name: str) -> Gaussians | Laplaces:
+        """Return the Gaussian part of this name, which has Laplace noise at delta 0."""
+        part = self.parts.get(name)
+        return part if isinstance(part, Laplaces) else self._part(name, Gaussians)
 
     def thresholded(self, name: str) -> ThresholdedGaussians:
         """Return the part of thresholded counts of this name."""
@@ -577,7 +642,7 @@ class Reservation:
 
     def charge(
         self,
-        payment: Part | FilteredGaussian | FilteredSelection,
+        payment: Part | FilteredGaussian | FilteredLaplace | FilteredSelection,
         event: Event,
         count: int,
         *,
@@ -591,9 +656,7 @@ class Reservation:
         """
         if count < 0:
             raise ValueError(f"a charge must be for 0 answers or more, got {count}")
-        part = (
-            payment.part if isinstance(payment, FilteredGaussian | FilteredSelection) else payment
-        )
+        part = payment if isinstance(payment, Part) else payment.part
         with self._lock:
             planned = self._planned(part, why)
             if count:

@@ -25,6 +25,7 @@ from dp_synth.accounting.events import (
     Event,
     Gaussian,
     Laplace,
+    LaplaceCounts,
     NoisyVote,
     NoOp,
     Pure,
@@ -98,6 +99,9 @@ def loss_distribution(event: Event, step: float) -> LossDistribution | None:
             return _discrete_gaussian(event, step)
         case DiscreteLaplace():
             return _atoms(*discrete_laplace_losses(event), 0.0, step)
+        case LaplaceCounts():
+            once = _atoms(*discrete_laplace_losses(event.number), 0.0, step)
+            return once.self_compose(event.numbers)
         case Pure():
             return _approximate(event.epsilon, 0.0, step)
         case Approximate():

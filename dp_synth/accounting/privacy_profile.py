@@ -34,6 +34,7 @@ from dp_synth.accounting.events import (
     Approximate,
     Event,
     Gaussian,
+    LaplaceCounts,
     NoOp,
     PartitionSelection,
     Pure,
@@ -370,6 +371,8 @@ def compose(events: Iterable[tuple[Event, int]]) -> PrivacyCurve:
             event = event.thresholded
         kept += count * math.log1p(-event.told)
         event = event.untold
+        if isinstance(event, LaplaceCounts):
+            count, event = count * event.numbers, event.number
         if isinstance(event, SampledGaussian):  # grids are made for all steps at once
             event, count = replace(event, steps=event.steps * count), 1
         if sequence and sequence[-1][0] == event:

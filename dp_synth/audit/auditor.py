@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
@@ -19,6 +19,7 @@ from dp_synth.accounting import (
     Filtered,
     Gaussian,
     Gaussians,
+    LaplaceCounts,
     PrivacyBudget,
     PrivacyCurve,
     Round,
@@ -340,6 +341,8 @@ def dearest(charges: Iterable[Charges]) -> PrivacyCurve:
       too where Ri >= ri for every i, and none is a choice of any range: their curve, certified
       for all mechanisms of these ranges, holds for runs with smaller and with fewer ranges. Ri
       is the largest i-th range of all runs.
+    - Laplace answers of less noise dominate those of more, so that the i-th least noise of all runs
+      is as good as choices' largest range; those of one kind apart.
     - Gaussian answers are one of mu = sqrt(sum of mu_i ** 2) (Dong, Roth & Su 2022, Cor. 3.3), and
       a larger mu dominates a smaller.
     - What dominates part by part dominates the product (Zhu, Dong & Wang 2022): given the
@@ -358,10 +361,25 @@ def dearest(charges: Iterable[Charges]) -> PrivacyCurve:
     for run in runs:
         own: Counter[Event] = Counter()
         for event, count in run:
-            if not isinstance(event, Gaussian | Selection):
+            if not isinstance(event, Gaussian | Selection | LaplaceCounts):
                 own[event] += count
         others |= own  # the larger of both counts
-    return compose([*gaussians, *choices, *others.items()])
+    return compose([*gaussians, *choices, *_least_laplaces(runs), *others.items()])
+
+
+def _least_laplaces(runs: Sequence[Charges]) -> Iterator[tuple[Event, int]]:
+    """Yield Laplace answers that dominate those of each run."""
+    kinds: dict[tuple[int, bool], list[list[float]]] = {}
+    for number, run in enumerate(runs):
+        for event, count in run:
+            if isinstance(event, LaplaceCounts):
+                key = event.sensitivity, event.replaced
+                of = kinds.setdefault(key, [[] for _ in runs])
+                of[number] += [event.noise_multiplier] * count
+    for (sensitivity, replaced), each in kinds.items():
+        ranks = zip_longest(*map(sorted, each), fillvalue=math.inf)
+        for least, count in Counter(map(min, ranks)).items():
+            yield LaplaceCounts(least, sensitivity, replaced), count
 
 
 def _ranges(run: Charges) -> list[float]:

@@ -33,7 +33,16 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import bdtr, bdtrc, gammainc, gammaincc
 
-from dp_synth.accounting import Event, Gaussian, Ledger, Round, Selection, compose
+from dp_synth.accounting import (
+    Event,
+    Gaussian,
+    LaplaceCounts,
+    Ledger,
+    PrivacyBudget,
+    Round,
+    Selection,
+    compose,
+)
 from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.accounting.events import Laplace, NoisyVote, SampledGaussian
 from dp_synth.errors import InputError, UnsupportedEvent
@@ -216,7 +225,7 @@ def answers_are_charged(ledger: Ledger, transcript: Iterable[Answer]) -> CheckRe
     for answer in transcript:
         answered[answer.part, answer.why] += _noise_of_answer(answer)
     for entry in ledger.charges:
-        if (noise := _noise_of(entry.event)) is not None:
+        if (noise := _noise_of(entry.event, ledger.budget)) is not None:
             charged[entry.part, entry.why] += [noise] * entry.count
     for (part, why), noises in answered.items():
         paid = charged[part, why]
@@ -308,9 +317,12 @@ def least_epsilon(event: Event, count: int, delta: float) -> float:
     return float(once.self_compose(count).get_epsilon_for_delta(delta))
 
 
-def _noise_of(event: Event) -> float | None:
+def _noise_of(event: Event, budget: PrivacyBudget) -> float | None:
     """Return a number that is larger with more noise; None for events that leave no answer."""
     match event:
+        case LaplaceCounts():  # in units of counts, of which a unit of the budget moves so many
+            moved = budget.max_rows * (1 if budget.adjacency == "add_remove" else 2)
+            return event.stddev * moved / (event.numbers * event.sensitivity)
         case Gaussian():
             return event.stddev
         case Selection() | Round():

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting import Event, Gaussian, Reservation, Round, Selection
+from dp_synth.accounting import Event, Gaussian, LaplaceCounts, Reservation, Round, Selection
 from dp_synth.accounting.events import MOST_COUNTED, NoisyVote, SampledGaussian
 from dp_synth.accounting.ledger import Entry
 from dp_synth.audit.neighbour_counts import Change, NeighbourTables
@@ -30,6 +30,7 @@ from dp_synth.mechanisms import simulation
 from dp_synth.mechanisms import table as private
 from dp_synth.mechanisms.exponential import ChoiceLaw
 from dp_synth.mechanisms.gaussian import GaussianLaw
+from dp_synth.mechanisms.laplace import LaplaceLaw
 from dp_synth.mechanisms.noise import Bits
 from dp_synth.mechanisms.pate import VoteLaw
 from dp_synth.mechanisms.table import Auditor, Law, PrivateTable, X, Y
@@ -230,7 +231,7 @@ def _module_of(read: Callable[..., object]) -> str:
 
 def _events_in(law: Law) -> Sequence[int]:
     """Return how many events an answer may be: of arrays, each of them, or each number in them."""
-    if isinstance(law, GaussianLaw):
+    if isinstance(law, GaussianLaw | LaplaceLaw):
         return len(law.here), sum(one.size for one in law.here)
     if isinstance(law, VoteLaw):
         return range(len(law.won), MOST_COUNTED + 1)  # votes may end early
@@ -238,7 +239,12 @@ def _events_in(law: Law) -> Sequence[int]:
 
 
 def _is_for(event: Event, law: Law) -> bool:
-    kinds = {GaussianLaw: Gaussian, ChoiceLaw: Selection | Round, VoteLaw: NoisyVote}
+    kinds = {
+        GaussianLaw: Gaussian,
+        LaplaceLaw: LaplaceCounts,
+        ChoiceLaw: Selection | Round,
+        VoteLaw: NoisyVote,
+    }
     return isinstance(event, kinds.get(type(law), SampledGaussian))
 
 

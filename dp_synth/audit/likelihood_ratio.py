@@ -19,10 +19,12 @@ from scipy.special import log_softmax
 
 from dp_synth.accounting import Ledger, PrivacyBudget, Reservation
 from dp_synth.accounting.pate import log_chances
+from dp_synth.audit.laplace_shifts import LaplaceComparison
 from dp_synth.counting import CachedCounts, Data
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.mechanisms.exponential import ChoiceLaw
 from dp_synth.mechanisms.gaussian import GaussianLaw
+from dp_synth.mechanisms.laplace import LaplaceLaw
 from dp_synth.mechanisms.pate import VoteLaw
 from dp_synth.mechanisms.table import Law, PrivateTable, X, Y
 from dp_synth.schema import Schema
@@ -159,7 +161,9 @@ class SampledComparison:
         return ratio if self.here_has_it else -ratio
 
 
-Comparison = GaussianComparison | ChoiceComparison | VoteComparison | SampledComparison
+Comparison = (
+    GaussianComparison | LaplaceComparison | ChoiceComparison | VoteComparison | SampledComparison
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,6 +248,11 @@ class LikelihoodRatios:
             arrays = zip(law.here, there, law.values, law.draw(there), strict=True)
             for own, other, values, fresh in arrays:
                 yield GaussianComparison(law.part, law.why, own, other, values, fresh, law.stddev)
+        elif isinstance(law, LaplaceLaw):
+            there = law.exact(self._neighbour)
+            arrays = zip(law.here, there, law.values, law.draw(there), strict=True)
+            for own, other, values, fresh in arrays:
+                yield LaplaceComparison(law.part, law.why, own, other, values, fresh, law.scale)
         elif isinstance(law, ChoiceLaw):
             odds = law.log_odds(self._neighbour)
             again, other_choice = law.draw(law.here), law.draw(odds)

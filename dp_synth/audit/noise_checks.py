@@ -10,6 +10,7 @@ from scipy.special import ndtr
 
 from dp_synth.audit.door import Fault
 from dp_synth.mechanisms.gaussian import GaussianLaw
+from dp_synth.mechanisms.laplace import LaplaceLaw
 from dp_synth.mechanisms.table import Law
 from dp_synth.types import Floats
 
@@ -20,12 +21,12 @@ GRID = 2.0**-30  # of whose multiples noise is that has no low bits
 
 
 def noise_faults(laws: Sequence[Law]) -> Iterator[Fault]:
-    """Yield what is wrong with the noise of Gaussian answers, drawn a few times more.
+    """Yield what is wrong with the noise of Gaussian and Laplace answers, drawn a few times more.
 
     Right noise is called wrong with a chance of `FALSE_ALARM` an answer.
     """
     for law in laws:
-        if not isinstance(law, GaussianLaw) or not law.here:
+        if not isinstance(law, GaussianLaw | LaplaceLaw) or not law.here:
             continue
         said = f"part {law.part!r} ({law.why})"
         noise = _joined(law.values) - _joined(law.here)
@@ -38,7 +39,7 @@ def noise_faults(laws: Sequence[Law]) -> Iterator[Fault]:
             yield Fault("noise", f"{said} has the same noise on several numbers")
 
 
-def _drawn(law: GaussianLaw) -> Floats:
+def _drawn(law: GaussianLaw | LaplaceLaw) -> Floats:
     """Return draws of an answer's noise, so many that right numbers surely tell themselves apart.
 
     Rounded noise is most likely 0, with the chance p, and no two draws agree with a larger one:
@@ -46,7 +47,10 @@ def _drawn(law: GaussianLaw) -> Floats:
     None where noise is so small that this takes more than `MOST_DRAWS`.
     """
     cells = min(sum(one.size for one in law.here), MOST_CELLS)
-    likeliest = float(2 * ndtr(0.5 / law.stddev) - 1)
+    if isinstance(law, LaplaceLaw):
+        likeliest = math.tanh(0.5 / (law.scale * law.fineness))
+    else:
+        likeliest = float(2 * ndtr(0.5 / law.stddev) - 1)
     draws = MOST_DRAWS + 1
     if cells and likeliest < 1:
         pairs = 2 * math.log(cells) - math.log(FALSE_ALARM)

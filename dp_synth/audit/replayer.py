@@ -29,7 +29,7 @@ from dp_synth.accounting import (
     compose,
     cost,
 )
-from dp_synth.accounting.events import SampledGaussian
+from dp_synth.accounting.events import DiscreteLaplace, SampledGaussian
 from dp_synth.audit.door import ROUNDING, Door, Fault, Heard
 from dp_synth.audit.neighbour_counts import Neighbours, NeighbourTables
 from dp_synth.audit.noise_checks import noise_faults
@@ -389,7 +389,7 @@ def epsilon_of(shifts: Sequence[Shift], number: int, budget: PrivacyBudget, plan
             filtered.setdefault(name, []).extend(run)
             continue
         own = [pair for shift in run for pair in shift.charges(number)]
-        if own and not isinstance(own[0][0], Gaussian):
+        if own and not isinstance(own[0][0], Gaussian | DiscreteLaplace):
             dearest = max((event for event, _ in own), key=lambda event: event.rho_at_most or 0.0)
             count = sum(count for _, count in own)
             if isinstance(dearest, SampledGaussian):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import log_softmax
 
-from dp_synth.accounting import Event, Gaussian, Round, Selection
+from dp_synth.accounting import Event, Gaussian, LaplaceCounts, Round, Selection
 from dp_synth.accounting.events import NoisyVote, SampledGaussian
 from dp_synth.accounting.pate import log_chances
 from dp_synth.audit.neighbour_counts import NONE, NeighbourTables
@@ -22,6 +22,7 @@ from dp_synth.errors import UnsupportedEvent
 from dp_synth.formatting import rounded_up
 from dp_synth.mechanisms.exponential import ChoiceLaw
 from dp_synth.mechanisms.gaussian import GaussianLaw
+from dp_synth.mechanisms.laplace import LaplaceLaw
 from dp_synth.mechanisms.pate import VoteLaw
 from dp_synth.mechanisms.table import Law
 from dp_synth.types import Codes, Flags, Floats, Integers
@@ -189,6 +190,10 @@ def shift_of(law: Law, paid: Paid, tables: NeighbourTables) -> Shift:
     """Return how far each neighbour moves an answer; UnsupportedEvent for a law not known here."""
     if isinstance(law, GaussianLaw):
         return _of_gaussian(law, paid, tables)
+    if isinstance(law, LaplaceLaw):
+        from dp_synth.audit.laplace_shifts import laplace_shift
+
+        return laplace_shift(law, paid, tables)
     if isinstance(law, ChoiceLaw):
         return _of_choice(law, paid, tables)
     if isinstance(law, VoteLaw):
@@ -205,6 +210,10 @@ def relative_shift(law: Law, there: object, paid: Paid) -> float | None:
         assert isinstance(paid.event, Gaussian)
         moved = [a - b for a, b in zip(law.here, there, strict=True)]
         return _largest(moved, _by_number(law, paid)) / paid.event.sensitivity
+    if isinstance(law, LaplaceLaw) and isinstance(there, list):
+        from dp_synth.audit.laplace_shifts import relative_move
+
+        return relative_move(law, there, paid)
     if isinstance(law, ChoiceLaw) and isinstance(there, np.ndarray):
         assert isinstance(paid.event, Selection | Round)
         return float(np.ptp(law.here - there)) / paid.event.epsilon
@@ -383,6 +392,8 @@ def charged_noise(law: Law, event: Event) -> tuple[float, float]:
     """Return the noise of an answer, and the least that was charged for; ranges of choices as 0."""
     if isinstance(law, GaussianLaw) and isinstance(event, Gaussian):
         return law.stddev, event.stddev
+    if isinstance(law, LaplaceLaw) and isinstance(event, LaplaceCounts):
+        return law.scale * law.fineness, event.scale
     if isinstance(law, VoteLaw) and isinstance(event, NoisyVote):
         return law.event.scale, event.scale
     if isinstance(event, SampledGaussian):

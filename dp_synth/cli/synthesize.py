@@ -165,11 +165,14 @@ def synthesize(
     asked = _validation(validate, holdout)
     with reading_arguments():
         payer = accountant_of(budget, ledger)
-        told = _told(seed, checkpoint, question, chosen)
+        told = _told(seed, checkpoint, question, chosen.without_keys)
         recipe.check_budget(chosen, payer, validation=asked, **told)
     with stopped_gently():  # from here on files are private
         with shown_training(synthesizer), _remarks(check=check), charged_for(payer):
-            fresh, table = _fresh(chosen, holdout), _table(data, chosen, whole=internal)
+            fresh, table = (
+                _fresh(chosen.without_keys, holdout),
+                _table(data, chosen, whole=internal),
+            )
             how = asked if asked is None or fresh is None else asked.against(fresh)
             fitted = _told_of(recipe.fit(table, chosen, payer, validation=how, **told))
         real = (table, fresh) if internal else None
@@ -275,6 +278,7 @@ def _writable(schema: Schema, out: str, rows: int | None) -> Schema:
     check_room(schema, rows, out)
     if reason := unwritable(schema, out):
         raise InputError(f"{out}: {reason}")
+    _check_keys(schema, rows)
     for name in lacking_signs(schema, out):
         encoding = schema.dialect and schema.dialect.encoding
         raise InputError(
@@ -282,6 +286,20 @@ def _writable(schema: Schema, out: str, rows: int | None) -> Schema:
             "write Parquet, or let the dialect be UTF-8"
         )
     return schema
+
+
+def _check_keys(schema: Schema, rows: int | None) -> None:
+    """Refuse patterns of fewer keys than there will be rows, before anything is spent."""
+    from dp_synth.release import MOST_BY_DEFAULT
+
+    for _, column in schema.keys:
+        if rows is None and column.keys.ordered < MOST_BY_DEFAULT:
+            raise InputError(
+                f"column {column.name!r}: its pattern {column.pattern!r} has "
+                f"{column.keys.ordered:,} keys, and without --rows there may be "
+                f"{MOST_BY_DEFAULT:,} rows; give --rows, or the pattern more signs"
+            )
+        column.keys.check_room(column.name, rows or 0)
 
 
 def _given(schema: Schema, options: list[str]) -> dict[str, list[str] | tuple[str, str]]:
@@ -323,13 +341,19 @@ def _name_and_value(schema: Schema, option: str) -> tuple[str, str]:
 def chosen_columns(
     schema: Schema, columns: str | None, drop: str | None, unit: str | None
 ) -> Schema:
-    """Return the columns to synthesize: those asked for, else all but the one of the unit."""
+    """Return the columns to synthesize: those asked for, else all but the one of the unit.
+
+    That of the unit stays where it gets new keys.
+    """
     if columns and drop:
         raise InputError("--columns names what is kept, --drop what is not; give one of them")
     if columns:
         return schema.select(split_names(columns))
     dropped = split_names(drop) if drop else []
-    return schema.without([*dropped, *([unit] if unit in schema.names else [])])
+    kept = [column.name for _, column in schema.keys if column.name not in dropped]
+    return schema.without(
+        [*dropped, *([unit] if unit in schema.names and unit not in kept else [])]
+    )
 
 
 def _check_together(

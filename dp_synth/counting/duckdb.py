@@ -147,6 +147,7 @@ def read_records(
     Files, cells, ``folder`` and errors are as for `read_counts`; fine codes of columns whose
     cells a fit chooses are kept as well. ``unit`` is the column that names the unit of each record.
     """
+    schema = schema.without_keys
     names = list(schema.domain.attributes)
     if schema.open:
         raise SchemaError(

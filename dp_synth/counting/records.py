@@ -60,7 +60,7 @@ class PrivateRecords:
     @classmethod
     def of(cls, frame: pd.DataFrame | ArrowTable, schema: Schema) -> PrivateRecords:
         """Return the records of a table; SchemaError when it lacks a column of the schema."""
-        frame, misfits = as_frame(frame), Misfits()
+        frame, misfits, schema = as_frame(frame), Misfits(), schema.without_keys
         codes = encode_finest(schema, frame, misfits)
         unlisted: dict[str, tuple[str, ...]] = {}
         for name in schema.open:

@@ -298,7 +298,8 @@ def _squares(model: Model, answer: ScoresAnswer, noise: Floats) -> dict[Clique, 
     cells = np.array([_cells(model, clique, answer.groups) for clique in answer.cliques])
     found = np.square(np.maximum(answer.values, 0.0)) - chances**2 - noise - answer.stddev**2
     deviation = answer.stddev**2 + (chances**2 + noise) / cells  # in squares, of a distance
-    spread = 4 * np.square(answer.values) * deviation + 2 * deviation**2
+    fourth = 5 if answer.noise == "laplace" else 2  # variance of a square, of noise of variance 1
+    spread = 4 * np.square(answer.values) * deviation + fourth * deviation**2
     middle = max(float(np.mean(found)), 0.0)
     signal = max(float(np.var(found) - np.mean(spread)), 0.0)
     kept = signal / (signal + spread) if signal else np.zeros_like(spread)

@@ -89,7 +89,7 @@ def replicas(
         with controller.limit(limits=1):
             codes, truth = _redrawn(model, asked, expected, rng) if redraw else (None, expected)
             noisy = [
-                exact + rng.normal(0.0, answer.stddev, exact.shape)
+                exact + _noise(answer, exact.shape, rng)
                 for answer, exact in zip(asked, truth, strict=True)
             ]
             replica = Replica(refitting.model_of(noisy), codes)
@@ -123,6 +123,13 @@ def standard_errors(
 
 def _coarse(model: JunctionTreeModel | RefinedModel) -> JunctionTreeModel:
     return model.coarse if isinstance(model, RefinedModel) else model
+
+
+def _noise(answer: MarginalAnswer, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    """Return noise of an answer's law, drawn anew."""
+    if answer.noise == "laplace":
+        return rng.laplace(0.0, answer.stddev / math.sqrt(2), shape)
+    return rng.normal(0.0, answer.stddev, shape)
 
 
 def _folded(counts: Floats, answer: MarginalAnswer) -> Floats:

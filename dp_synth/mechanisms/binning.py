@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting import Gaussians
+from dp_synth.accounting import Gaussians, Laplaces
 from dp_synth.inference.histograms import project_to_simplex, smooth_ordered
 from dp_synth.mechanisms.gaussian import measure
 from dp_synth.mechanisms.table import PrivateTable
@@ -34,7 +34,7 @@ SPIKE_HEIGHT, SPIKE_PART = 3.0, 0.5
 def bin_columns(
     table: PrivateTable,
     fine: Mapping[str, FineBins],
-    gaussians: Gaussians,
+    gaussians: Gaussians | Laplaces,
     rng: np.random.Generator,
 ) -> dict[str, Codes]:
     """Return the group of each fine code of the table's columns: neighbours that are one cell.
@@ -45,8 +45,9 @@ def bin_columns(
     Privacy
     -------
     Each level is one Gaussian measurement of the column's histogram over cells that earlier
-    noisy answers alone have chosen: adaptive composition of Gaussian mechanisms with noise fixed
-    in advance. Splitting and merging are post-processing.
+    noisy answers alone have chosen: adaptive composition of Gaussian mechanisms (at delta 0
+    Laplace ones, whose epsilons add up) with noise fixed in advance. Splitting and merging are
+    post-processing.
     """
     partitions = {name: _Partition.whole(len(grid.grid)) for name, grid in fine.items()}
     for level in range(max(grid.depth for grid in fine.values())):

@@ -1,4 +1,7 @@
-"""Gaussian mechanism: on marginals, histograms, parities, distances, and sums of vectors."""
+"""Gaussian mechanism: on marginals, histograms, parities, distances, and sums of vectors.
+
+At delta 0 what is counted has Laplace noise instead, and goes the same way.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,17 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.accounting import FilteredGaussian, Gaussian, Gaussians
+from dp_synth.accounting import (
+    FilteredGaussian,
+    FilteredLaplace,
+    Gaussian,
+    Gaussians,
+    LaplaceCounts,
+    Laplaces,
+)
 from dp_synth.domain import ParitySets
-from dp_synth.errors import InputError
+from dp_synth.errors import InputError, UnsupportedEvent
+from dp_synth.mechanisms.laplace import LaplaceLaw, laplace_noise
 from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
 from dp_synth.mechanisms.table import (
     Distances,
@@ -26,6 +37,7 @@ from dp_synth.transcript import (
     HistogramAnswer,
     MarginalAnswer,
     Measurement,
+    NoiseKind,
     ParityAnswer,
     ScoresAnswer,
     SumsAnswer,
@@ -34,6 +46,7 @@ from dp_synth.types import Clique, Codes, Floats, Integers
 
 CellsOf = Callable[[Codes], NDArray[np.integer]]
 Noise = Callable[[Sequence[Floats]], list[Floats]]
+NumberPayment = Gaussians | FilteredGaussian | Laplaces | FilteredLaplace
 
 VectorsOf = Callable[[Codes], Integers]
 
@@ -63,12 +76,14 @@ class GaussianLaw:
 def measure(
     table: PrivateTable,
     cliques: Sequence[Clique],
-    gaussians: Gaussians | FilteredGaussian,
+    gaussians: NumberPayment,
     rng: np.random.Generator,
     *,
     why: str = "marginals",
 ) -> list[Measurement]:
     """Return the marginals over ``cliques`` with Gaussian noise, charged before they are read.
+
+    With discrete Laplace noise where a part with such noise pays, as at delta 0.
 
     BudgetExceeded when the table's reservation cannot pay, KeyError for an unknown attribute,
     ValueError for too many cells: nothing is then charged, read or drawn. Noise comes from the
@@ -80,18 +95,22 @@ def measure(
     of ``noise_multiplier`` times that on every cell is one Gaussian mechanism (Dwork & Roth
     2014, App. A), charged as one Gaussian event a clique. Counts are whole numbers and so is
     the noise: a count plus a rounded Gaussian is the rounding of the count plus that Gaussian,
-    post-processing of the continuous mechanism, drawn exactly in law. Where the budget makes the
-    number of records public, each table is moved onto it, which reads nothing else.
+    post-processing of the continuous mechanism, drawn exactly in law. Laplace noise is whole as
+    well: a unit of r records moves one cell by r or several by r together, a replaced one as many
+    the other way, which is what `LaplaceCounts` charges for. Where the budget makes the number of
+    records public, each table is moved onto it, which reads nothing else.
     """
-    event = gaussians.event(marginal_sensitivity(table.adjacency, table.payer.budget.max_rows))
-    _refuse_drowned(event)
+    event = _count_event(gaussians, table)
     table.shapes(cliques)
     table.payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
-    noise, name = _noise(table, event, rng), gaussians.name
-    law = _law(table, lambda one: one.exact_marginals(cliques), name, event.stddev, noise, why=why)
+    law = _law(
+        table, (event, rng), lambda one: one.exact_marginals(cliques), gaussians.name, why=why
+    )
     noisy = [Measurement(c, v, event.stddev) for c, v in zip(cliques, law.values, strict=True)]
     answers = [
-        MarginalAnswer(law.part, why, one.clique, one.values, event.stddev, table.groups)
+        MarginalAnswer(
+            law.part, why, one.clique, one.values, event.stddev, table.groups, noise_of(law)
+        )
         for one in noisy
     ]
     table.record_answers(law, answers)
@@ -100,7 +119,7 @@ def measure(
 
 
 def count_records(
-    table: PrivateTable, gaussians: Gaussians, rng: np.random.Generator
+    table: PrivateTable, gaussians: Gaussians | Laplaces, rng: np.random.Generator
 ) -> list[Measurement]:
     """Return the number of records as a measurement of no attribute, charged before it is read.
 
@@ -121,12 +140,14 @@ def _of_total(measurement: Measurement, records: float) -> Measurement:
 def measure_distances(
     distances: Distances,
     cliques: Sequence[Clique],
-    gaussians: Gaussians | FilteredGaussian,
+    gaussians: NumberPayment,
     rng: np.random.Generator,
     *,
     why: str = "scores",
 ) -> Floats:
     """Return the distance of each marginal from its expectation, with Gaussian noise.
+
+    With discrete Laplace noise where a part with such noise pays, as at delta 0.
 
     The standard deviation is ``noise_multiplier`` times the sensitivity of one distance.
     BudgetExceeded when the table's reservation cannot pay, KeyError for an unknown attribute,
@@ -138,22 +159,24 @@ def measure_distances(
     Gaussian mechanism of its own and charged as one event. Expectations are rounded to multiples
     of 1 / ``distances.fineness``, so that distances are whole multiples of it, and noise that is
     rounded to such multiples is post-processing of the continuous mechanism
-    (``rounded_gaussian``).
+    (``rounded_gaussian``). Laplace noise is of such multiples, exactly.
     """
     if distances._weights is not None:  # fractions would show through noise on whole numbers
         raise ValueError("weighted distances are not whole numbers; measure them without weights")
-    event, table = gaussians.event(distances.sensitivity), distances.table
-    _refuse_drowned(event, distances.fineness)
+    table, fineness = distances.table, distances.fineness
+    event = _event(gaussians, distances.sensitivity, fineness)
+    _check_moved(event, distances.sensitivity * fineness)
     distances.refuse_foreign(cliques)
     table.payer.charge(gaussians, event, len(cliques), why=why, sampler="exact")
 
     def exact(any_table: PrivateTable) -> list[Floats]:
         return [distances._about(any_table)._qualities(cliques)]
 
-    noise = _noise(table, event, rng, distances.fineness)
-    law = _law(table, exact, gaussians.name, event.stddev, noise, why=why)
+    law = _law(table, (event, rng), exact, gaussians.name, why=why, fineness=fineness)
     (scores,) = law.values
-    answer = ScoresAnswer(law.part, why, tuple(cliques), scores, event.stddev, table.groups)
+    stddev = event.stddev if isinstance(event, Gaussian) else event.stddev / fineness
+    kind = noise_of(law)
+    answer = ScoresAnswer(law.part, why, tuple(cliques), scores, stddev, table.groups, kind)
     table.record_answers(law, [answer])
     return scores.copy()
 
@@ -162,7 +185,7 @@ def measure_histogram(
     table: PrivateTable,
     cells_of: CellsOf,
     size: int,
-    gaussians: Gaussians,
+    gaussians: Gaussians | Laplaces,
     rng: np.random.Generator,
     *,
     why: str = "scores of records",
@@ -178,23 +201,24 @@ def measure_histogram(
     one derived attribute: its L2 sensitivity is ``marginal_sensitivity``, and it is charged as
     one Gaussian event, noised and rounded as in `measure`.
     """
-    event = gaussians.event(marginal_sensitivity(table.adjacency, table.payer.budget.max_rows))
-    _refuse_drowned(event)
+    event = _count_event(gaussians, table)
     table.payer.charge(gaussians, event, 1, why=why, sampler="exact")
 
     def exact(any_table: PrivateTable) -> list[Floats]:
         return [_counted(any_table, cells_of, size)]
 
-    law = _law(table, exact, gaussians.name, event.stddev, _noise(table, event, rng), why=why)
+    law = _law(table, (event, rng), exact, gaussians.name, why=why)
     (noisy,) = law.values
-    table.record_answers(law, [HistogramAnswer(law.part, why, noisy, event.stddev, table.groups)])
+    kind = noise_of(law)
+    answer = HistogramAnswer(law.part, why, noisy, event.stddev, table.groups, kind)
+    table.record_answers(law, [answer])
     return noisy.copy()
 
 
 def measure_parities(
     table: PrivateTable,
     asked: ParitySets,
-    gaussians: Gaussians | FilteredGaussian,
+    gaussians: NumberPayment,
     rng: np.random.Generator,
     *,
     why: str = "parities",
@@ -214,14 +238,13 @@ def measure_parities(
     if not len(asked):
         raise ValueError("there must be a set of bits, at least, to ask the parity of")
     rows = table.payer.budget.max_rows
-    event = gaussians.event(parity_sensitivity(len(asked), table.adjacency, rows))
-    _refuse_drowned(event)
+    event = _gaussian_event(gaussians, parity_sensitivity(len(asked), table.adjacency, rows))
     table.payer.charge(gaussians, event, 1, why=why, sampler="exact")
 
     def exact(any_table: PrivateTable) -> list[Floats]:
         return [any_table.exact_parities(asked)]
 
-    law = _law(table, exact, gaussians.name, event.stddev, _noise(table, event, rng), why=why)
+    law = _law(table, (event, rng), exact, gaussians.name, why=why)
     (noisy,) = law.values
     table.record_answers(
         law, [ParityAnswer(law.part, why, asked, noisy, event.stddev, table.groups)]
@@ -258,7 +281,7 @@ class RecordVectors:
 def measure_sums(
     table: PrivateTable,
     vectors: RecordVectors,
-    gaussians: Gaussians | FilteredGaussian,
+    gaussians: NumberPayment,
     rng: np.random.Generator,
     *,
     why: str = "sums",
@@ -276,14 +299,14 @@ def measure_sums(
     """
     table.domain.shape(vectors.attributes)
     budget = table.payer.budget
-    event = gaussians.event(sum_sensitivity(vectors.bound, table.adjacency, budget.max_rows))
-    _refuse_drowned(event)
+    moved = sum_sensitivity(vectors.bound, table.adjacency, budget.max_rows)
+    event = _gaussian_event(gaussians, moved)
     table.payer.charge(gaussians, event, 1, why=why, sampler="exact")
 
     def exact(any_table: PrivateTable) -> list[Floats]:
         return [_summed(any_table, vectors)]
 
-    law = _law(table, exact, gaussians.name, event.stddev, _noise(table, event, rng), why=why)
+    law = _law(table, (event, rng), exact, gaussians.name, why=why)
     (noisy,) = law.values
     asked, bound = vectors.asked, int(vectors.bound)
     answer = SumsAnswer(law.part, why, asked, noisy, bound, event.stddev, table.groups)
@@ -326,40 +349,100 @@ def _counted(table: PrivateTable, cells_of: CellsOf, size: int) -> Floats:
     return np.bincount(cells, weights=counts, minlength=size).astype(np.float64)
 
 
-def _refuse_drowned(event: Gaussian, fineness: int = 1) -> None:
-    if event.stddev * fineness > LARGEST_SCALE:
+def noise_of(law: GaussianLaw | LaplaceLaw) -> NoiseKind:
+    """Return what a transcript calls the noise of a law."""
+    return "gaussian" if isinstance(law, GaussianLaw) else "laplace"
+
+
+def stddev_of(gaussians: NumberPayment, sensitivity: float) -> float:
+    """Return the standard deviation of the noise of whole numbers, of this L2 sensitivity."""
+    return _event(gaussians, sensitivity).stddev
+
+
+def noise_of_counts(gaussians: NumberPayment, table: PrivateTable) -> float:
+    """Return the standard deviation of the noise that counts of a marginal will have."""
+    return stddev_of(gaussians, _sensitivity(table))
+
+
+def _sensitivity(table: PrivateTable) -> float:
+    return marginal_sensitivity(table.adjacency, table.payer.budget.max_rows)
+
+
+def _count_event(gaussians: NumberPayment, table: PrivateTable) -> Gaussian | LaplaceCounts:
+    """Return what one table of counts is charged as."""
+    event = _event(gaussians, _sensitivity(table))
+    each = table.payer.budget.max_rows
+    _check_moved(event, each * (1 if table.adjacency == "add_remove" else 2))
+    return event
+
+
+def _gaussian_event(gaussians: NumberPayment, sensitivity: float) -> Gaussian:
+    """Return what an answer is charged as that is only asked for with Gaussian noise."""
+    event = _event(gaussians, sensitivity)
+    if not isinstance(event, Gaussian):
+        raise UnsupportedEvent("parities and sums have Gaussian noise, which needs a delta above 0")
+    return event
+
+
+def _event(
+    gaussians: NumberPayment, sensitivity: float, fineness: int = 1
+) -> Gaussian | LaplaceCounts:
+    """Return what one answer is charged as; InputError for noise that is too large to draw.
+
+    Of Gaussian noise in its own units, of Laplace noise in multiples of 1 / ``fineness``.
+    """
+    if isinstance(gaussians, Laplaces | FilteredLaplace):
+        event: Gaussian | LaplaceCounts = gaussians.event(fineness)
+        stddev = event.stddev
+    else:
+        event = gaussians.event(sensitivity)
+        stddev = event.stddev * fineness
+    if stddev > LARGEST_SCALE:
         raise InputError(f"noise of stddev {event.stddev:.3g} says nothing; raise epsilon")
+    return event
+
+
+def _check_moved(event: Gaussian | LaplaceCounts, moved: float) -> None:
+    """Raise ValueError for Laplace noise of a smaller L1 sensitivity than the numbers move by."""
+    if isinstance(event, LaplaceCounts) and event.numbers * event.sensitivity < moved:
+        raise ValueError(f"{event} is for numbers that move by less than {moved:g} together")
 
 
 def _law(
     table: PrivateTable,
+    drawn: tuple[Gaussian | LaplaceCounts, np.random.Generator],
     exact: Callable[[PrivateTable], list[Floats]],
     part: str,
-    stddev: float,
-    noise: Noise,
     *,
     why: str,
-) -> GaussianLaw:
-    """Read what was charged for, and return it with noise, and by what law that was drawn."""
-    here, values = table.answered(exact, noise)
-    return GaussianLaw(part, why, exact, noise, stddev, here, values)
+    fineness: int = 1,
+) -> GaussianLaw | LaplaceLaw:
+    """Read what was charged for, and return it with noise, and by what law that was drawn.
 
-
-def _noise(
-    table: PrivateTable, event: Gaussian, rng: np.random.Generator, fineness: int = 1
-) -> Noise:
+    ``drawn`` are what was charged for, and where the noise comes from in a seeded fit.
+    """
+    event, rng = drawn
     bits = random_bits(table.payer, rng)
-    return partial(_with_noise, stddev=event.stddev, bits=bits, fineness=fineness)
+    noise = partial(_with_noise, event=event, bits=bits, fineness=fineness)
+    here, values = table.answered(exact, noise)
+    if isinstance(event, LaplaceCounts):
+        scale = event.scale / fineness
+        return LaplaceLaw(part, why, exact, noise, scale, fineness, here, values)
+    return GaussianLaw(part, why, exact, noise, event.stddev, here, values)
 
 
 def _with_noise(
-    exact: Sequence[Floats], *, stddev: float, bits: Bits, fineness: int
+    exact: Sequence[Floats], *, event: Gaussian | LaplaceCounts, bits: Bits, fineness: int
 ) -> list[Floats]:
     """Return the numbers with noise, all of it drawn at once, in multiples of 1 / ``fineness``.
 
     That is a power of two, so that quotients and sums are exact.
     """
     sizes = [counts.size for counts in exact]
-    noise = rounded_gaussian(stddev * fineness, (sum(sizes),), bits) / fineness
+    shape = (sum(sizes),)
+    if isinstance(event, LaplaceCounts):
+        noise = laplace_noise(event, shape, bits) / fineness
+    else:
+        noise = rounded_gaussian(event.stddev * fineness, shape, bits) / fineness
     parts = np.split(noise, list(accumulate(sizes))[:-1]) if sizes else []
     return [counts + part.reshape(counts.shape) for counts, part in zip(exact, parts, strict=True)]

@@ -35,6 +35,7 @@ Words = NDArray[np.uint64]
 
 LARGEST_SCALE = 2.0**32
 
+_LAST = 2**64 - 1  # the largest word
 _GUARD = 40  # digits beyond those drawn to which a threshold is computed
 _BLOCK = 1 << 17  # cells at a time: the arrays of one block stay in the processor's cache
 
@@ -132,6 +133,32 @@ class LazyUniform:
         """Draw 64 more digits."""
         self.digits = self.digits << 64 | int.from_bytes(self.bits(8), "little")
         self.length += 64
+
+
+def exact_coins(
+    threshold: Callable[[int, int], int], kinds: Integers, bits: Bits = os.urandom
+) -> NDArray[np.bool_]:
+    """Return coins, each of which falls with exactly the chance of its kind, in their order.
+
+    ``threshold(kind, precision)`` is the chance times 2^precision, wrong by less than two.
+    ``bits(n)`` gives n random bytes. A number of 64 digits is compared for each, and those that
+    are not decided by them draw further ones.
+
+    Privacy
+    -------
+    The law is exact if the bits are uniform; time is outside the threat model.
+    """
+    flat = np.ravel(kinds)
+    words = _words(len(flat), bits)
+    every, place = np.unique(flat, return_inverse=True)
+    near = [threshold(int(kind), 64) for kind in every.tolist()]
+    low = np.array([min(max(n - 2, 0), _LAST) for n in near], dtype=np.uint64)
+    high = np.array([min(max(n + 2, 0), _LAST) for n in near], dtype=np.uint64)
+    fell = words < low[place]
+    for cell in np.flatnonzero(~fell & (words <= high[place])):
+        chance = partial(threshold, int(flat[cell]))
+        fell[cell] = LazyUniform(int(words[cell]), 64, bits).is_below(chance)
+    return np.asarray(fell).reshape(np.shape(kinds))
 
 
 @lru_cache(maxsize=16)

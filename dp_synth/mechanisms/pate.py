@@ -15,7 +15,14 @@ from dp_synth.accounting.events import NoisyVote
 from dp_synth.accounting.pate import ORDERS, estimates, vote_moments
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
-from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
+from dp_synth.mechanisms.noise import (
+    LARGEST_SCALE,
+    Bits,
+    exact_coins,
+    make_context,
+    random_bits,
+    rounded_gaussian,
+)
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.transcript import HIDDEN, VoteAnswer
 from dp_synth.types import Codes, Floats, Integers
@@ -125,8 +132,8 @@ class Teachers:
     teacher without records, or without a preference, votes by a coin that was tossed for it
     before, and the medians that it has to pass are those of made-up records. Winners alone
     leave; each is charged before its votes are counted, as one `NoisyVote`, whose curve is exact
-    (`dp_synth.accounting.pate`). Gaussian noise is drawn exactly; other noise in floating point,
-    and the ledger says so.
+    (`dp_synth.accounting.pate`). Winners under Gaussian and Laplace noise are drawn exactly; under
+    Gumbel's in floating point, and the ledger says so.
     """
 
     def __init__(
@@ -165,8 +172,7 @@ class Teachers:
         event = self._part.event()
         if event.scale > LARGEST_SCALE:
             raise InputError(f"noise of scale {event.scale:.3g} says nothing; raise epsilon")
-        exact = event.noise == "gaussian"
-        sampler: Sampler = "exact" if exact else "float"
+        sampler: Sampler = "float" if event.noise == "gumbel" else "exact"
         self._table.payer.charge(self._part, event, len(questions), why=why, sampler=sampler)
         coins = self._coins.random((event.teachers, len(questions)))
         draw = partial(winners, event=event, bits=self._bits)
@@ -265,15 +271,27 @@ def winners(gaps: Integers, event: NoisyVote, bits: Bits) -> Ballots:
     """Return whether the first class wins, given by how many votes it leads, after noise.
 
     The difference of two Gaussians of stddev ``scale`` has sqrt(2) times that. Half of it, to
-    the nearest integer, is above minus half an odd gap exactly where it itself is.
+    the nearest integer, is above minus half an odd gap exactly where it itself is. That of two
+    Laplace variables is above minus a gap of g scales with the chance 1 - (2 + g) exp(-g) / 4, and
+    exactly so often a coin falls here.
     """
     if event.noise == "gaussian":
         noise = rounded_gaussian(event.scale * ABOVE_HALF, gaps.shape, bits)
         return np.asarray(2 * noise + gaps > 0)
-    drawn = _generator(bits)
-    draw = drawn.laplace if event.noise == "laplace" else drawn.gumbel
-    first, second = draw(0.0, event.scale, (2, *gaps.shape))
+    if event.noise == "laplace":
+        behind = exact_coins(partial(_chance_to_turn, event.scale), np.abs(gaps), bits)
+        return np.asarray((gaps > 0) != behind)
+    first, second = _generator(bits).gumbel(0.0, event.scale, (2, *gaps.shape))
     return np.asarray(gaps + first - second > 0)
+
+
+def _chance_to_turn(scale: float, gap: int, precision: int) -> int:
+    """Return 2^precision times the chance that Laplace noise turns a vote, wrong by less than 2."""
+    context = make_context(precision + 64)
+    size = context.mpf(gap) / context.mpf(scale)
+    if size > precision + 64:  # exp(-size) * (2 + size) is below one unit
+        return 0
+    return int(context.ldexp(context.exp(-size) * (2 + size) / 4, precision))
 
 
 def leanings(

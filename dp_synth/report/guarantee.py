@@ -36,7 +36,11 @@ ENGINES = {  # what they are called by `PrivacyCurve.engine`: in words
     "loss distributions": "composed loss distributions",
 }
 
-CURRENCIES = {"zcdp": "zero-concentrated differential privacy", "gdp": "Gaussian DP"}
+CURRENCIES = {
+    "zcdp": "zero-concentrated differential privacy",
+    "gdp": "Gaussian DP",
+    "pure": "pure differential privacy",
+}
 
 
 @dataclass(frozen=True)

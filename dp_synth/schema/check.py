@@ -35,7 +35,8 @@ def check(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
     """
     findings, frame = [], as_frame(frame)
     present, named = Counter(map(str, frame.columns)), set(schema.names)
-    for name in schema.names:
+    new = {column.name for _, column in schema.keys}  # never read, and so need not be there
+    for name in [one for one in schema.names if one not in new]:
         if name not in present:
             findings.append(f"column {name!r}: is in the schema but not in the table")
         elif present[name] > 1:
@@ -70,6 +71,12 @@ def remarks(frame: pd.DataFrame | ArrowTable, schema: Schema) -> list[str]:
     present = Counter(map(str, frame.columns))
     said = record_like(frame) if schema.dialect is None or schema.dialect.has_header else []
     for column in schema.columns:
+        if isinstance(column, IdColumn) and column.pattern is not None:
+            said.append(
+                f"column {column.name!r}: is never read; synthetic rows have new keys of the "
+                f"pattern {column.pattern!r}, of which there are {column.keys.size:,}"
+            )
+            continue
         if isinstance(column, IdColumn):
             said.append(
                 f"column {column.name!r}: is an identifier, which is never synthesized; name it by "

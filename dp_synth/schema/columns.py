@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from dp_synth.schema.keys import KeyPattern
 from dp_synth.schema.parsing import Cells, Text, narrowed, numbers_of, truth_of
 from dp_synth.types import Codes, Flags, Floats
 
@@ -267,9 +268,29 @@ class DiscreteColumn(BaseColumn):
 
 
 class IdColumn(BaseColumn):
-    """An identifier: known to the schema so that it can be left out, never synthesized."""
+    """An identifier: never read, nor synthesized from what it holds.
+
+    With a ``pattern`` synthetic rows have new keys of it (`keys.KeyPattern`); without one the
+    column is known to the schema so that it can be left out.
+
+    >>> IdColumn(name="patient", type="id", pattern="P-[0-9]{6}").keys.size
+    1000000
+    """
 
     type: Literal["id"]
+    pattern: Text | None = None
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_is_understood(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            KeyPattern.of(pattern)
+        return pattern
+
+    @cached_property
+    def keys(self) -> KeyPattern:
+        """The keys of its pattern; ValueError where it has none."""
+        return KeyPattern.of(self.pattern or "")
 
     @property
     def is_numeric(self) -> bool:

@@ -22,6 +22,7 @@ from dp_synth.schema.draft_values import (
     numbers,
     with_marks,
 )
+from dp_synth.schema.keys import proposed_pattern
 from dp_synth.schema.parsing import Cells, numbers_of
 from dp_synth.schema.schema import BOUNDS_FROM
 
@@ -161,6 +162,9 @@ def _words(seen: Texts) -> Drafted:
     once = len(written) == records > MIN_ONCE and sum(seen.counts.values()) > MIN_ID_VALUES
     if once or (len(written) > MIN_ID_VALUES and share * len(written) > records):
         column: Drafted = {"type": "id", **({} if seen.is_called_id else _unread(written))}
+        pattern = proposed_pattern(written)
+        if pattern is not None and "note" not in column:
+            column["note"] = f"for new keys in synthetic rows, confirm and give pattern: {pattern}"
     elif len(written) > MOST_CATEGORIES:
         note = "so many texts may name people: read as an identifier; if they are public, list them"
         column = {"type": "id", "note": note}

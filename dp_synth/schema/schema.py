@@ -317,6 +317,20 @@ class Schema(BaseModel):
         )
         return self._with({"columns": columns})
 
+    @cached_property
+    def keys(self) -> tuple[tuple[int, IdColumn], ...]:
+        """The columns that get new keys in synthetic rows, each with its place among all."""
+        return tuple(
+            (place, column)
+            for place, column in enumerate(self.columns)
+            if isinstance(column, IdColumn) and column.pattern is not None
+        )
+
+    @cached_property
+    def without_keys(self) -> Schema:
+        """The schema of the columns that a fit reads: all but those that get new keys."""
+        return self.without(column.name for _, column in self.keys) if self.keys else self
+
     def read_as(self, dialect: Dialect) -> Schema:
         """Return the schema for files in ``dialect``; what that leaves open stays as it was."""
         whole = dialect.or_else(self.dialect).model_dump(exclude_none=True)
@@ -446,7 +460,7 @@ class Schema(BaseModel):
             raise SchemaError(
                 f"column {identifiers[0]!r} is an identifier, and identifiers are never "
                 f"synthesized; leave it out with --drop {','.join(identifiers)!r}, in Python by "
-                "schema.without(...)"
+                "schema.without(...), or give it a pattern of new keys in the schema"
             )
         return kept
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dp_synth.accounting import (
     Filtered,
     FilteredGaussian,
+    FilteredLaplace,
     FilteredSelection,
     PrivacyBudget,
     Selection,
@@ -57,6 +58,9 @@ from dp_synth.transcript import MarginalAnswer, Measurement
 from dp_synth.types import Clique, Codes
 
 FIRST_LOOK = 0.1  # of the budget: one-way marginals, before anything is decided
+PURE_FIRST_LOOK = (
+    1.5  # times that at delta 0, where noise is as the inverse of a part, not its root
+)
 LEAST_SCORES, MOST_SCORES = 0.01, 0.08  # of the budget, for the scores of all pairs
 FINE_SCORES = 0.01  # of the records: scores need no less noise than this
 HEARD_SCORES = 0.12  # of the records: scores of no more noise are always asked for
@@ -115,6 +119,8 @@ def select_pairs(
     """
     columns: list[Clique] = [(attribute,) for attribute in table.domain]
     first = _first_look(table.domain)
+    if budget.is_pure and len(columns) > 1:
+        first *= PURE_FIRST_LOOK
     ones = budget.measure(table, dict.fromkeys(columns, first / len(columns)), "a first look")
     compression = _compression(table.domain, ones, coarseness)
     coarse = table.coarsen(compression.groups)
@@ -157,9 +163,12 @@ def _compression(domain: Domain, ones: Sequence[Measurement], coarseness: float)
 
 def check_first_look(part: Filtered, domain: Domain, budget: PrivacyBudget) -> None:
     """Raise InputError where noise of the first answers of `select_pairs` could not be drawn."""
-    sensitivity = marginal_sensitivity(budget.adjacency, budget.max_rows)
     each = _first_look(domain) / len(domain) * (part.amount or 0.0)
-    noise = sensitivity / math.sqrt(each) if each else math.inf
+    if part.currency == "pure":
+        noise = math.sqrt(2) * l1_distance_sensitivity(budget.adjacency, budget.max_rows) / each
+    else:
+        sensitivity = marginal_sensitivity(budget.adjacency, budget.max_rows)
+        noise = sensitivity / math.sqrt(each) if each else math.inf
     if noise > LARGEST_SCALE:
         raise InputError(
             f"{budget.said} is too small for {len(domain)} columns: a first look at them would "
@@ -193,6 +202,7 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
     parts = {clique: allocation.of_clique(clique) for clique in (*columns, *seen.pairs)}
     if not seen.pairs:
         parts = shares_of_columns(table.domain, seen.ones, budget)
+    parts = budget.parts_like(parts)
     again = {column: parts[column] for column in columns}
     ones = combine([*seen.ones, *budget.measure(table, again, "one-way marginals")])
     larger = {clique: parts[clique] for clique in seen.pairs if len(clique) > 2}
@@ -238,7 +248,8 @@ def _score_pairs(
     Values are the noisy L1 distances, less what a sample of independent columns would show,
     shrunk by the part of their spread that is noise. They are not asked for where no pair could
     be worth what it takes from columns. Where those of all pairs would drown, likely pairs are
-    chosen first, if choices would be heard, and they alone are scored.
+    chosen first, if choices would be heard, and they alone are scored; so at delta 0 always, where
+    the noise of all scores is as their number, not its root.
     """
     domain = table.domain
     every: list[Clique] = list(combinations(domain, 2))
@@ -249,10 +260,12 @@ def _score_pairs(
     if not pairs:
         return Scores({}, {}, stddev)
     choices = None
-    if stddev > min(BLIND_SCORES * total, LARGEST_SCALE):
+    drown = stddev > min(BLIND_SCORES * total, LARGEST_SCALE)
+    if drown or (budget.is_pure and len(pairs) > len(domain)):
         choices = _Choices.of(errors, pairs, budget)
-        if choices is None:
+        if choices is None and drown:
             return Scores({}, {}, stddev)
+    if choices is not None:
         part = choices.part + _score_part(choices.count, total, budget)
     heard = choices is None and stddev <= HEARD_SCORES * total
     unsure = UNSURE if choices is not None or stddev <= FAINT_SCORES * total else 1.0
@@ -398,7 +411,12 @@ def made_records(found: Measured, domain: Domain) -> Codes:
 
 @dataclass(frozen=True)
 class FilterBudget:
-    """A filter of Gaussian DP that pays for answers about one table, in parts of the whole."""
+    """A filter of Gaussian DP that pays for answers about one table, in parts of the whole.
+
+    At delta 0 one of pure DP, whose answers have Laplace noise: of a part p of epsilon the noise
+    is as 1 / p. What is decided by precisions takes it for one of Gaussian DP that gives as many
+    answers as there are columns, and pairs of a tree, the same noise.
+    """
 
     table: PrivateTable
     part: Filtered
@@ -411,14 +429,35 @@ class FilterBudget:
         return left * CLEAR_OF_ROUNDING
 
     @property
+    def is_pure(self) -> bool:
+        """Whether it adds up epsilons, for a budget of delta 0."""
+        return self.part.currency == "pure"
+
+    @property
     def whole(self) -> float:
         """The precision, 1 / stddev^2, of one marginal that costs the whole."""
+        if self.is_pure:
+            return (self._stddev_of(1, 1.0)) ** -2 / max(1, 2 * len(self.table.domain) - 1)
         return self._amount / self._sensitivity**2
 
     @property
     def precision_left(self) -> float:
         """The precision, 1 / stddev^2, of one marginal that costs all that is left."""
+        if self.is_pure:
+            return self.left**2 * self.whole
         return self.left * self._amount / self._sensitivity**2
+
+    def parts_like(self, parts: dict[Clique, float]) -> dict[Clique, float]:
+        """Return parts of the same sum by which the same weighted error is least.
+
+        Where errors are sums of w * noise, parts are as w^(2/3) of a filter of Gaussian DP, which
+        is what they are thought for, and as w^(1/2) of one of pure DP.
+        """
+        if not self.is_pure:
+            return parts
+        weights = {clique: part**0.75 for clique, part in parts.items()}
+        unit = math.fsum(parts.values()) / (math.fsum(weights.values()) or 1.0)
+        return {clique: weight * unit * CLEAR_OF_ROUNDING for clique, weight in weights.items()}
 
     def measure(
         self, table: PrivateTable, parts: dict[Clique, float], why: str
@@ -429,19 +468,24 @@ class FilterBudget:
         """
         alike: dict[float, list[Clique]] = {}
         for clique, part in parts.items():
-            if self._sensitivity * math.sqrt(1 / (part * self._amount)) <= LARGEST_SCALE:
+            if self._stddev_of(1, part) <= LARGEST_SCALE:
                 alike.setdefault(part, []).append(clique)
         return [
             measurement
             for part, cliques in alike.items()
-            for measurement in measure(table, cliques, self._answers(1, part), self.rng, why=why)
+            for measurement in measure(table, cliques, self._counts(part), self.rng, why=why)
         ]
 
     def score(
         self, distances: Distances, pairs: list[Clique], part: float, why: str
     ) -> NDArray[np.float64]:
         """Score all these pairs at the cost of a part of the whole."""
-        answers = self._answers(len(pairs), part)
+        answers: FilteredGaussian | FilteredLaplace
+        if self.is_pure:
+            moved = round(self._score_sensitivity)
+            answers = FilteredLaplace(self.part, len(pairs) / (part * self._amount), moved)
+        else:
+            answers = self._answers(len(pairs), part)
         return measure_distances(distances, pairs, answers, self.rng, why=why)
 
     def choose(self, distances: Distances, pairs: list[Clique], bound: float) -> Clique:
@@ -459,11 +503,27 @@ class FilterBudget:
 
     def score_stddev(self, count: int, part: float) -> float:
         """Return the noise of so many scores that cost a part of the whole together."""
+        if self.is_pure:
+            return self._stddev_of(count, part)
         return math.sqrt(count / (part * self._amount)) * self._score_sensitivity
 
     def part_for(self, count: int, stddev: float) -> float:
         """Return the part of the whole at which so many scores have this noise."""
+        if self.is_pure:
+            return self._stddev_of(count, 1.0) / stddev
         return count * (self._score_sensitivity / stddev) ** 2 / self._amount
+
+    def _counts(self, part: float) -> FilteredGaussian | FilteredLaplace:
+        """Return what pays for a marginal at the cost of a part of the whole."""
+        if not self.is_pure:
+            return self._answers(1, part)
+        return laplace_counts(self.table, self.part, 1 / (part * self._amount))
+
+    def _stddev_of(self, count: int, part: float) -> float:
+        """Return about the noise of so many marginals that cost a part of the whole together."""
+        if self.is_pure:  # the L1 sensitivity of a marginal is that of a score
+            return math.sqrt(2) * self._score_sensitivity * count / (part * self._amount)
+        return self._sensitivity * math.sqrt(count / (part * self._amount))
 
     def _answers(self, count: int, part: float) -> FilteredGaussian:
         return FilteredGaussian(self.part, math.sqrt(count / (part * self._amount)))
@@ -480,6 +540,12 @@ class FilterBudget:
     @property
     def _score_sensitivity(self) -> float:
         return l1_distance_sensitivity(self.table.adjacency, self.table.payer.budget.max_rows)
+
+
+def laplace_counts(table: PrivateTable, part: Filtered, multiplier: float) -> FilteredLaplace:
+    """Return what pays for a marginal with Laplace noise of this scale over its L1 sensitivity."""
+    rows, replaced = table.payer.budget.max_rows, table.adjacency != "add_remove"
+    return FilteredLaplace(part, multiplier, rows, replaced)
 
 
 def settled_columns(domain: Domain, ones: Sequence[Measurement]) -> list[Measurement]:

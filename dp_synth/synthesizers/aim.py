@@ -15,10 +15,12 @@ import numpy as np
 from dp_synth.accounting import (
     Filtered,
     FilteredGaussian,
+    FilteredLaplace,
     FilteredSelection,
     Gaussian,
     Gaussians,
     Plan,
+    PrivacyBudget,
     Round,
     cost,
 )
@@ -42,10 +44,16 @@ from dp_synth.mechanisms import (
     measure_distances,
     select,
 )
+from dp_synth.mechanisms.gaussian import noise_of_counts
 from dp_synth.mechanisms.noise import LARGEST_SCALE
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers._interactions import search_interactions
-from dp_synth.synthesizers._one_shot import FilterBudget, settled_columns, shares_of_columns
+from dp_synth.synthesizers._one_shot import (
+    FilterBudget,
+    laplace_counts,
+    settled_columns,
+    shares_of_columns,
+)
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.transcript import Measurement
 from dp_synth.types import Clique
@@ -139,6 +147,12 @@ class AIM(Synthesizer):
         rounds = Filtered("gdp" if in_gdp else "zcdp", share=1 - ones)
         return Plan({"ones": Gaussians(len(domain), share=ones), "rounds": rounds})
 
+    def check_noise(self, plan: Plan, domain: Domain, budget: PrivacyBudget) -> None:
+        """Raise InputError at delta 0 for settings that need Gaussian noise."""
+        for name in ("all_gaussian", "interactions"):
+            if not budget.delta and getattr(self, name):
+                raise InputError(f"{name} needs Gaussian noise, which delta 0 does not allow")
+
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> JunctionTreeModel:
         return self._release(table, plan, rng).model(table.domain, self.max_cells)
 
@@ -164,7 +178,7 @@ class AIM(Synthesizer):
             noise = self._noise_for(part, left * CLEAR_OF_ROUNDING, noise) if last else noise
             whole = (part.amount or 0.0) / (1 - self.alpha / self.rounds)
             limit = self.max_cells * (1 - (left - self._cost(part, noise)) / whole)
-            answers = FilteredGaussian(part, noise)
+            answers = _answers(table, part, noise)
             candidates = self._small_enough(completion, found, limit, larger)
             clique = self._choose(table, model, candidates, answers, rng)
             found += measure(table, [clique], answers, rng, why="the marginal that fitted worst")
@@ -192,18 +206,23 @@ class AIM(Synthesizer):
         """Say whether there are records enough for marginals that columns do not tell."""
         compression = Compression.identity(table.domain)
         errors = PairErrors.of(table.domain, compression, ones, estimate_total(ones))
-        sensitivity = marginal_sensitivity(table.adjacency, table.payer.budget.max_rows)
-        precision = table.payer.left(part) / cost(Gaussian(1.0, sensitivity), part.currency)
+        if part.currency == "pure":
+            precision = FilterBudget(table, part, np.random.default_rng(0)).precision_left
+        else:
+            sensitivity = marginal_sensitivity(table.adjacency, table.payer.budget.max_rows)
+            precision = table.payer.left(part) / cost(Gaussian(1.0, sensitivity), part.currency)
         return errors.could_pay(precision, cost=1 - self.alpha, in_rounds=True)
 
     def _columns_alone(self, budget: FilterBudget, ones: list[Measurement]) -> Adapted:
         """Return columns alone, on which all is spent that rounds would cost."""
         shares = shares_of_columns(budget.table.domain, ones, budget)
-        again = budget.measure(budget.table, shares, "one-way marginals")
+        again = budget.measure(budget.table, budget.parts_like(shares), "one-way marginals")
         return Adapted(combine([*ones, *again]), None, ())
 
     def _cost(self, part: Filtered, noise: float) -> float:
         """Return what a round costs whose measurement has this noise multiplier."""
+        if part.currency == "pure":
+            return self._range(noise) + 1 / noise
         event: Gaussian | Round = Round(self._range(noise), noise)
         if self.all_gaussian:  # noisy scores of all candidates take the share of the choice
             event = Gaussian(noise * math.sqrt(self.alpha), 1.0)
@@ -212,6 +231,8 @@ class AIM(Synthesizer):
     def _noise_for(self, part: Filtered, amount: float, near: float) -> float:
         """Return the noise multiplier at which a round costs ``amount``, never more."""
         noise, more = near, LEAST_MORE
+        if part.currency == "pure":
+            noise *= self._cost(part, noise) / amount
         for _ in range(TRIES):
             noise *= math.sqrt(self._cost(part, noise) / amount)
         while self._cost(part, noise) > amount:
@@ -219,7 +240,10 @@ class AIM(Synthesizer):
         return noise
 
     def _range(self, noise: float) -> float:
-        """Return the range of a choice whose zCDP cost is its share of a round's."""
+        """Return the range of a choice whose zCDP cost is its share of a round's.
+
+        In pure DP as well, where it is two fifths of a round's cost for an alpha of .9.
+        """
         return 2 * math.sqrt((1 - self.alpha) / self.alpha) / noise
 
     def _interacting(
@@ -260,7 +284,7 @@ class AIM(Synthesizer):
         table: PrivateTable,
         model: JunctionTreeModel,
         candidates: Sequence[Clique],
-        noise: FilteredGaussian,
+        noise: FilteredGaussian | FilteredLaplace,
         rng: np.random.Generator,
     ) -> Clique:
         """Choose by the scores w_r (|M_r(D) - M_r(p)| - sqrt(2 / pi) sigma n_r) in L1 norm.
@@ -279,7 +303,7 @@ class AIM(Synthesizer):
             each = noise.noise_multiplier * math.sqrt(len(candidates) / share)
             if each * distances.sensitivity > LARGEST_SCALE:  # scores would say nothing
                 return candidates[int(rng.integers(len(candidates)))]
-            votes = FilteredGaussian(noise.part, each)
+            votes = FilteredGaussian(noise.part, each)  # never at delta 0
             found = measure_distances(distances, candidates, votes, rng, why=why)
             scores = {
                 c: weights[c] * (x - penalties[c]) for c, x in zip(candidates, found, strict=True)
@@ -287,11 +311,20 @@ class AIM(Synthesizer):
             return max(candidates, key=scores.__getitem__)
         distances = Distances(table, expected, weights=weights, penalties=penalties)
         multiplier = noise.noise_multiplier
-        choice = FilteredSelection(noise.part, self._range(multiplier), answer=multiplier)
+        answer = None if isinstance(noise, FilteredLaplace) else multiplier
+        choice = FilteredSelection(noise.part, self._range(multiplier), answer=answer)
         return select(distances, candidates, choice, rng, why=why)
 
 
-def _expected_noise(table: PrivateTable, noise: FilteredGaussian) -> float:
-    """Return the mean size of a cell's noise, sqrt(2 / pi) sigma."""
-    sensitivity = marginal_sensitivity(table.adjacency, table.payer.budget.max_rows)
-    return MEAN_NOISE * noise.event(sensitivity).stddev
+def _answers(
+    table: PrivateTable, part: Filtered, noise: float
+) -> FilteredGaussian | FilteredLaplace:
+    """Return what pays for the measurement of a round whose noise multiplier this is."""
+    if part.currency == "pure":
+        return laplace_counts(table, part, noise)
+    return FilteredGaussian(part, noise)
+
+
+def _expected_noise(table: PrivateTable, noise: FilteredGaussian | FilteredLaplace) -> float:
+    """Return the mean size of a cell's noise, sqrt(2 / pi) sigma; a little less of Laplace's."""
+    return MEAN_NOISE * noise_of_counts(noise, table)

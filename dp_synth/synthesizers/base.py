@@ -391,7 +391,16 @@ def _refuse_unknown(kind: type[Synthesizer], settings: Mapping[str, object]) -> 
 def _released(request: Request, fitted: Sequence[Fitted], data: Data) -> list[Release]:
     ledger, output = request.root.ledger_so_far, Output.of(data)
     return [
-        Release(recipe.name, asdict(recipe), one.schema, one.model, ledger, one.transcript, output)
+        Release(
+            recipe.name,
+            asdict(recipe),
+            one.schema,
+            one.model,
+            ledger,
+            one.transcript,
+            output,
+            request.keys,
+        )
         for recipe, one in zip(request.recipes, fitted, strict=True)
     ]
 

@@ -46,7 +46,7 @@ class CliqueTree(Synthesizer):
     What no pair shows, such as an exclusive or of several columns, is looked for before pairs are
     measured: one answer has noisy parities of halves of many columns, of up to seven and the
     label. Those that stand out of the noise, and are not what smaller parts imply, become cliques
-    of the tree.
+    of the tree. Not at delta 0: so many parities have no useful Laplace noise.
 
     Privacy
     -------
@@ -103,6 +103,6 @@ class CliqueTree(Synthesizer):
     def _select_pairs(self, table: PrivateTable, budget: FilterBudget) -> Selected:
         choose = partial(choose_pairs, max_cells=self.max_cells)
         seen = select_pairs(table, budget, choose, coarseness=self.coarseness)
-        if not self.interactions:
+        if not self.interactions or budget.is_pure:
             return seen
         return add_interactions(table, seen, budget, max_cells=self.max_cells)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import Field, asdict, dataclass
+from dataclasses import Field, asdict, dataclass, field
 from os import PathLike
 from typing import Any, ClassVar, Protocol
 
@@ -47,6 +47,7 @@ from dp_synth.inference.triangulation import total_cells
 from dp_synth.mechanisms.binning import bin_columns
 from dp_synth.mechanisms.partition_selection import release_texts
 from dp_synth.mechanisms.table import Auditor, PrivateTable
+from dp_synth.release import Keys
 from dp_synth.schema import Misfits, Schema
 from dp_synth.schema.numeric import LineColumn
 from dp_synth.schema.parsing import Cells
@@ -121,7 +122,7 @@ class Request:
 
     ``checkpoint`` is where the fit of a single resumable recipe keeps its state; InputError where
     that cannot be. With a ``validation`` each recipe pays for its own, and for its own answers to
-    ``questions``.
+    ``questions``. Columns that get new keys are taken out of the schema, and are ``keys``.
     """
 
     recipes: Mapping[Any, float]
@@ -131,6 +132,7 @@ class Request:
     checkpoint: Checkpoint | None = None
     validation: Validation | None = None
     questions: Questions | None = None
+    keys: Keys = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.payer, (Accountant, SubAccountant)):
@@ -154,6 +156,13 @@ class Request:
                     "a checkpoint needs a ledger on disk, planned for this one fit: "
                     "Accountant(budget, ledger=path)"
                 )
+        if isinstance(self.schema, Schema):
+            object.__setattr__(self, "keys", self.schema.keys)
+            object.__setattr__(self, "schema", self.schema.without_keys)
+        if self.questions is not None and not self.root.budget.delta:
+            raise InputError(
+                "questions need a delta above 0: their answers have Gaussian noise; leave them out"
+            )
         for what, asked in (("a validation", self.validation), ("questions", self.questions)):
             if asked and isinstance(self.payer, Accountant) and self.payer.planned:
                 raise InputError(

@@ -18,10 +18,10 @@ from dp_synth.inference.chordal_completion import Completion
 from dp_synth.mechanisms import (
     Dependences,
     count_records,
-    marginal_sensitivity,
     measure,
     select,
 )
+from dp_synth.mechanisms.gaussian import noise_of_counts
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.transcript import Measurement
@@ -116,8 +116,7 @@ class PrivBayes(Synthesizer):
         total = count_records(table, plan.gaussians("total"), rng)
         records = estimate_total(total)
         gaussians = plan.gaussians("tables")
-        sensitivity = marginal_sensitivity(table.adjacency, table.payer.budget.max_rows)
-        noise = MEAN_NOISE * gaussians.event(sensitivity).stddev
+        noise = MEAN_NOISE * noise_of_counts(gaussians, table)
         useful = records / (noise * self.theta)  # cells of a table: tau of GreedyBayes
         completion = Completion(table.domain)
         network = self._greedy_bayes(table, completion, useful, plan.selections("network"), rng)

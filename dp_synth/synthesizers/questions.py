@@ -146,6 +146,7 @@ def answer_questions(
     record is read, and `measure_sums` clips and charges.
     """
     part = table.payer.plan.gaussians(PART)
+    assert isinstance(part, Gaussians)  # at delta 0 questions are refused
     if table.payer.left(part) < part.count:
         warn(
             "the questions were charged before the fit was stopped, and cannot be asked again: "

@@ -24,6 +24,7 @@ from dp_synth.mechanisms import (
     measure_distances,
     measure_histogram,
 )
+from dp_synth.mechanisms.gaussian import stddev_of
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.settings import check_settings
 from dp_synth.types import Clique, Codes, Floats
@@ -111,7 +112,8 @@ class Validation:
         others = math.fsum(part.share for part in plan.parts.values() if part.count) or 1.0
         each = others * self.share / (1 - self.share) / sum(RELATIVE[name] for name in counts)
         added: dict[str, Part] = {
-            name: Gaussians(count, each * RELATIVE[name]) for name, count in counts.items()
+            name: Gaussians(count, each * RELATIVE[name], distances=name == DISTANCES)
+            for name, count in counts.items()
         }
         return Plan({**plan.parts, **added})
 
@@ -167,7 +169,7 @@ def validate(
     distances = Distances(
         coarse,
         lambda clique: chances[clique] * total,
-        fineness=fineness_of(parts[DISTANCES].event(sensitivity).stddev),
+        fineness=fineness_of(stddev_of(parts[DISTANCES], sensitivity)),
     )
     measure_distances(distances, cliques, parts[DISTANCES], rng, why="distances from the model")
     if others is None:

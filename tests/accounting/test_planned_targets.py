@@ -13,6 +13,7 @@ from dp_synth.accounting import (
     Plan,
     PrivacyBudget,
     Reservation,
+    SampledGaussians,
     Selections,
     compose,
     read_ledger,
@@ -148,10 +149,25 @@ def test_a_root_is_not_both_planned_and_adaptive() -> None:
 
 
 def test_targets_that_no_noise_can_meet_are_refused_without_a_trace() -> None:
-    accountant = Accountant(PrivacyBudget(1.0, 0.0), planned=[(FIRST, 1.0)])
-    with pytest.raises(InputError, match="no amount of noise meets epsilon"):
-        accountant.turn(FIRST, 4)
+    @dataclass(frozen=True)
+    class Trained:
+        name: str = "trained"
+
+        def charges(self, domain: int, /) -> Plan:
+            return Plan({"steps": SampledGaussians(domain, 0.1)})
+
+    accountant = Accountant(PrivacyBudget(1.0, 0.0), planned=[(Trained(), 1.0)])
+    with pytest.raises(InputError, match="delta must be above 0 for training by DP-SGD"):
+        accountant.turn(Trained(), 4)
     assert accountant.ledger.entries == ()
+
+
+def test_targets_without_delta_are_met_one_after_another() -> None:
+    accountant = Accountant(PrivacyBudget(1.0, 0.0), planned=[(FIRST, 0.4), (SECOND, 1.0)])
+    first, second = accountant.turn(FIRST, 4), accountant.turn(SECOND, 4)
+    for found, target in (([first], 0.4), ([first, second], 1.0)):
+        total = compose(event for one in found for event in one.plan.events()).epsilon(0.0)
+        assert (1 - 1e-6) * target <= total <= target
 
 
 def test_a_turn_whose_total_exceeds_its_target_is_refused_whatever_was_calibrated(

@@ -72,6 +72,25 @@ def test_a_private_table_becomes_synthetic_rows_a_release_and_more_rows(files, t
     assert sorted(os.listdir(tmp_path)) == ["adult.npz", "more.parquet", "synth.csv"]
 
 
+def test_a_budget_without_delta_and_new_keys_need_a_word_each(files, tmp_path, capsys):
+    content = json.loads((files / "adult.meta.json").read_text())
+    content["columns"].insert(0, {"name": "key", "type": "id", "pattern": "K[0-9]{3}"})
+    schema, out = tmp_path / "keyed.meta.json", tmp_path / "rows.csv"
+    schema.write_text(json.dumps(content))
+    asked = {"schema": schema, "columns": "key,age,sex,income", "delta": 0, "out": out}
+    assert synthesize(files, **asked, rows=300) == 0
+    assert "epsilon 1 of 1 at delta 0" in capsys.readouterr().err
+    rows = read_table(out)
+    assert tuple(rows.columns) == ("key", "age", "sex", "income")
+    assert rows["key"].str.fullmatch(r"K[0-9]{3}").all()
+    assert rows["key"].is_unique
+    out.unlink()
+    for more, said in (({"rows": 1001}, "fewer than the 1,001 rows"), ({}, "give --rows, or")):
+        assert synthesize(files, **asked, **more, ledger=tmp_path / "l.jsonl") == 2
+        assert said in one_line(capsys)
+    assert os.listdir(tmp_path) == ["keyed.meta.json"]
+
+
 def test_the_same_seed_gives_the_same_files_and_another_seed_others(files, tmp_path):
     out = [tmp_path / f"{i}.csv" for i in range(4)]
     for path, seed in zip(out[:3], (1, 1, 2), strict=True):
@@ -162,7 +181,7 @@ def test_what_a_ledger_cannot_pay_is_refused_before_the_table_or_the_holdout_is_
         ({"epsilon": "inf"}, "epsilon must be a finite number above 0"),
         ({"delta": 1}, "delta must lie in [0, 1)"),
         ({"delta": -0.1}, "delta must lie in [0, 1)"),
-        ({"delta": 0}, "raise delta"),
+        ({"delta": 0, "question": "mean age"}, "questions need a delta above 0"),
         ({"adjacency": "bounded"}, "add_remove, replace_one"),
         ({"synthesizer": "gan"}, "there are: independent, mst"),
         ({"set": "depth=3"}, "'mst' has no setting 'depth'; there are: coarseness"),

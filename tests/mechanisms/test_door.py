@@ -199,12 +199,21 @@ PRIVATE = {  # for mechanisms alone
     "exact_parities",
     "exact_records",
 }
-LAWS = {"ChoiceLaw", "GaussianLaw", "Law", "SampledSumLaw", "VoteLaw"}  # with exact values
+LAWS = {
+    "ChoiceLaw",
+    "GaussianLaw",
+    "LaplaceLaw",
+    "Law",
+    "SampledSumLaw",
+    "VoteLaw",
+}  # with exact values
 RECORDED = {"answered", "record_answers"}  # what was paid for: for mechanisms alone
 AUDITORS = {  # who hold neighbours in a simulation, and faults that are planted for them to find
     "audit/door.py",
+    "audit/laplace_shifts.py",
     "audit/neighbour_counts.py",
     "audit/noise_checks.py",
+    "audit/planted/laplace_leaks.py",
     "audit/planted/leaking.py",
     "audit/shifts.py",
 }

@@ -115,6 +115,13 @@ def columns(table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
     return independent_model(table.domain, measure(table, ones, plan.gaussians("ones"), rng))
 
 
+def gaussians(plan: Plan, name: str) -> Gaussians:
+    """Return the Gaussian part of this name, of a plan for a delta above 0."""
+    part = plan.gaussians(name)
+    assert isinstance(part, Gaussians)
+    return part
+
+
 def pairs_of(table: PrivateTable) -> list[Clique]:
     """Return all pairs of attributes."""
     return list(combinations(table.domain, 2))
@@ -163,7 +170,7 @@ def own_noise(
     told: float = 1.0,
 ) -> Model:
     """Release columns with noise of ``told`` times what is charged, drawn as ``drawn`` has it."""
-    part = plan.gaussians("ones")
+    part = gaussians(plan, "ones")
     event = charged(table, part, 1.0, len(table.domain))
     less = replace(event, noise_multiplier=event.noise_multiplier * told)
     values = answer(table, part, less, one_way, drawn(table, less, rng))
@@ -209,7 +216,7 @@ def own_question(
     table: PrivateTable, plan: Plan, rng: np.random.Generator, *, read: Read, sensitivity: float
 ) -> Model:
     """Release columns, and what an own mechanism reads, with noise for a ``sensitivity``."""
-    part = plan.gaussians("ones")
+    part = gaussians(plan, "ones")
     event = charged(table, part, sensitivity, 1)
     answer(table, part, event, read, rounded(table, event, rng))
     kept: Sequence[Clique] = [(attribute,) for attribute in table.domain][1:]
@@ -293,7 +300,7 @@ def second_pass(
     table: PrivateTable, plan: Plan, rng: np.random.Generator, *, late: bool = False
 ) -> Model:
     """Answer once more than is charged, or charge after the answer (``late``)."""
-    model, part = columns(table, plan, rng), plan.gaussians("pairs")
+    model, part = columns(table, plan, rng), gaussians(plan, "pairs")
     event = part.event(1.0)
     answer(table, part, event, lambda one: [one.exact_marginal(())], rounded(table, event, rng))
     if late:
@@ -303,7 +310,7 @@ def second_pass(
 
 def second_answer(table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
     """Answer twice what is charged once."""
-    model, part = columns(table, plan, rng), plan.gaussians("pairs")
+    model, part = columns(table, plan, rng), gaussians(plan, "pairs")
     event = charged(table, part, 1.0, 1)
     for _ in range(2):
         answer(table, part, event, lambda one: [one.exact_marginal(())], rounded(table, event, rng))
@@ -312,7 +319,7 @@ def second_answer(table: PrivateTable, plan: Plan, rng: np.random.Generator) -> 
 
 def early_stopping(table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
     """Measure column after column, until the exact loss is small enough."""
-    part, found = plan.gaussians("ones"), list[Measurement]()
+    part, found = gaussians(plan, "ones"), list[Measurement]()
     for attribute in table.domain:
         found += measure(table, [(attribute,)], part, rng)
         exact = table.exact_marginal((attribute,))

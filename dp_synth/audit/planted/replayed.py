@@ -14,6 +14,7 @@ import pandas as pd
 
 from dp_synth.accounting import Adjacency, PrivacyBudget
 from dp_synth.audit.planted import leaking
+from dp_synth.audit.planted.laplace_leaks import own_laplace
 from dp_synth.audit.planted.leaking import KEPT, RECORDS, SHARED, Planted, PlantedBefore
 from dp_synth.audit.replayer import ReplayReport, replay
 from dp_synth.schema import Schema
@@ -32,6 +33,7 @@ class ReplayedBug:
     synthesizer: Synthesizer
     found: str
     adjacency: Adjacency = "add_remove"
+    delta: float = BUDGET.delta
 
     @property
     def is_correct(self) -> bool:
@@ -303,6 +305,31 @@ _BUGS = (
         Planted(partial(leaking.own_noise, drawn=leaking.in_floats)),
         _NOISE,
     ),
+    ReplayedBug("P0 Laplace noise", "", "", Planted(own_laplace), "", delta=0.0),
+    ReplayedBug(
+        "P2 scale / 2",
+        "Laplace noise of half the scale that is charged",
+        "an L1 sensitivity of 1 that is 2",
+        Planted(partial(own_laplace, told=0.5)),
+        _NOISE,
+        delta=0.0,
+    ),
+    ReplayedBug(
+        "P12 another norm at delta 0",
+        "the sensitivity is the largest change of a number, not the L1 norm of all",
+        "an L2 or maximum norm for Laplace noise",
+        Planted(partial(own_laplace, read=leaking.all_at_once)),
+        _MOVED,
+        delta=0.0,
+    ),
+    ReplayedBug(
+        "P18 floating-point Laplace noise",
+        "the last bits of a float tell which value the noise was added to",
+        "noise of np.random",
+        Planted(partial(own_laplace, floating=True)),
+        _NOISE,
+        delta=0.0,
+    ),
 )
 
 REPLAYED: Mapping[str, ReplayedBug] = MappingProxyType({bug.name: bug for bug in _BUGS})
@@ -312,5 +339,5 @@ REPLAYED: Mapping[str, ReplayedBug] = MappingProxyType({bug.name: bug for bug in
 def replay_planted(bug: ReplayedBug, *, seed: int = 0) -> ReplayReport:
     """Return what a replay about all neighbours of `planted_table` finds."""
     frame, schema = planted_table()
-    budget = replace(BUDGET, adjacency=bug.adjacency)
+    budget = replace(BUDGET, adjacency=bug.adjacency, delta=bug.delta)
     return replay(bug.synthesizer, budget, frame, schema, seed=seed)
