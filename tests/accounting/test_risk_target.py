@@ -260,6 +260,15 @@ def test_a_run_on_a_ledger_of_another_kind_of_budget_is_refused(tmp_path: Path) 
     assert portion.check({"fit": (PLAN, 1.0)})
 
 
+def test_what_is_left_of_a_filter_is_never_a_risk_that_no_noise_reaches() -> None:
+    accountant = Accountant(PrivacyBudget.from_risk(tpr=0.11, fpr=0.1), adaptive=True)
+    plan = Plan({"ones": Gaussians(1)})
+    accountant.admit("most", plan, amount=0.99995 * accountant.left())
+    assert accountant.left() > 0
+    assert (accountant.ledger.target_left, accountant.ledger.epsilon_left) == (0, 0)
+    assert "no run fits" in accountant.ledger.summary()[0]
+
+
 @pytest.mark.parametrize("adaptive", [False, True], ids=["planned", "adaptive"])
 def test_a_ledger_goes_on_where_an_epsilon_is_rounded_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adaptive: bool

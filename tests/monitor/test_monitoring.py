@@ -155,6 +155,7 @@ def test_exact_counts_are_for_the_holder_alone():
 def test_a_table_of_almost_nothing_goes_the_same_way(rows):
     report = monitor(RELEASE, people(rows, 1), BUDGET, seed=1)
     assert [(one.low, one.high) for one in report.drifts] == [(0.0, 1.0)] * len(report.drifts)
+    assert report.summary.startswith("nothing can be told of a drift")
     assert report.found == ()
 
 
