@@ -83,6 +83,20 @@ def test_a_life_is_not_overwritten_by_the_report(files, tmp_path, capsys):
     assert not life_file(card).exists()
 
 
+def test_the_gate_neither_overwrites_a_life_nor_signs_where_it_is_broken(files, tmp_path, capsys):
+    card, _ = DataCard.load(files / "card.json").write(tmp_path / "card.json")
+    policy, life = tmp_path / "policy.yaml", life_file(card)
+    policy.write_text("signatures: [{role: lead, statement: fine}]")
+    life.write_text("{}\n")
+    gate = ["gate", str(card), f"--policy={policy}"]
+    assert main([*gate, f"--json={life}"]) == 2
+    assert "is named twice" in one_line(capsys)
+    assert main([*gate, "--sign=lead=Ada"]) == 2
+    assert "line 1" in one_line(capsys)
+    assert life.read_text() == "{}\n"
+    assert not (tmp_path / "card.signatures.json").exists()
+
+
 def test_a_drift_ends_with_code_four(files, capsys):
     assert monitor(files, "moved.csv", *BUDGET) == 4
     assert "drift in" in capsys.readouterr().out
