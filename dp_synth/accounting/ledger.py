@@ -24,7 +24,7 @@ from dp_synth.accounting.events import Event, Gaussian, LaplaceCounts, NonPrivat
 from dp_synth.accounting.filters import Filter, cost
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
 from dp_synth.accounting.risk_target import RiskTarget, largest_advantage
-from dp_synth.errors import LedgerError
+from dp_synth.errors import InputError, LedgerError
 from dp_synth.formatting import ROWS, html_table, one_line, rounded_down
 from dp_synth.formatting import rounded_up as rounded_up  # for whoever prints a total
 
@@ -196,7 +196,12 @@ class Ledger:
         left = rule.limit - self.spent(rule.currency)
         if left <= NEGLIGIBLE * rule.limit:
             return 0.0
-        return float(rounded_down(rule.target_within(left)))
+        found = float(rounded_down(rule.target_within(left)))
+        try:
+            self.budget.until(found)
+        except InputError:  # a risk that no noise reaches
+            return 0.0
+        return found
 
     @property
     def epsilon_left(self) -> float:

@@ -111,10 +111,9 @@ class LedgerFile:
         """Take over what the file says; LedgerError where it was opened for something else."""
         if found.rule == self.ledger.rule:  # what was set apart was fixed when it was opened
             self.ledger = replace(self.ledger, delta_apart=found.delta_apart)
-        if found.header() != {**self.ledger.header(), "dp_synth": found.header()["dp_synth"]}:
+        if differing := difference(found, self.ledger):
             raise LedgerError(
-                f"{self.path}: was opened for {difference(found, self.ledger)}; give the same, or "
-                "another file"
+                f"{self.path}: was opened for {differing}; give the same, or another file"
             )
         self.ledger = found
 
@@ -156,8 +155,8 @@ def difference(found: Ledger, asked: Ledger) -> str:
     first, second = ({**ledger.header(), "dp_synth": None} for ledger in (found, asked))
     if found.budget.kind != asked.budget.kind:
         return f"{found.budget.said}, not {asked.budget.said}"
-    if found.budget.risk != asked.budget.risk:
-        del first["epsilon"]  # which comes of the risk
+    if found.budget.risk is not None:
+        del first["epsilon"]  # which comes of the risk, on each machine by its own rounding
     return ", and ".join(
         f"{name} {first[name]!r}, not {second[name]!r}"
         for name in first

@@ -148,9 +148,10 @@ def gate(
         return
     if card_file is None or policy is None:
         raise InputError("a card and --policy must be given; --show-policy prints a first one")
-    place = gates.signature_file(card_file)
-    check_writable(json_out, read=(card_file, policy, release, place))
+    place, lived = gates.signature_file(card_file), life_file(card_file)
+    check_writable(json_out, read=(card_file, policy, release, place, lived))
     asked, judged = gates.Policy.load(policy), DataCard.load(card_file)
+    life = read_life(lived, judged)
     kept = None if release is None else Release.load(release)
     digest = gates.digest_of(card_file)
     for missing in (path for path in signatures or () if not path.exists()):
@@ -159,7 +160,6 @@ def gate(
         gates.add_signatures(place, [_signature(one, asked, judged, digest) for one in sign])
     signed = gates.read_signatures(place)
     signed += tuple(one for path in signatures or () for one in gates.read_signatures(path))
-    life = read_life(life_file(card_file), judged)
     verdict = gates.judge(judged, asked, card_sha256=digest, signed=signed, release=kept, life=life)
     private = bool(verdict.private)
     write_each(delivered(partial(_show, verdict), verdict.to_json(), json_out, private=private))

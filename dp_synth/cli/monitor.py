@@ -11,7 +11,6 @@ import typer
 
 from dp_synth.cli.arguments import reading_arguments, takes_dialect
 from dp_synth.cli.outputs import (
-    Outputs,
     aligned,
     charged_for,
     delivered,
@@ -89,7 +88,7 @@ def monitor(
     from dp_synth.release import Release
 
     _check_together(epsilon, delta, ledger, card, by, seed, internal=internal)
-    check_writable(json_out, ledger, read=(release, data, card))
+    check_writable(json_out, ledger, _life_of(card), read=(release, data, card))
     kept = Release.load(release)
     with reading_arguments():
         settings = Monitoring(alarm_rate, tolerance, _names(columns), pairs)
@@ -101,7 +100,14 @@ def monitor(
         assert epsilon is not None
         assert delta is not None
         report = _charged(kept, (data, dialect), (epsilon, delta, ledger), settings, seed)
-    write_each(_outputs(report, json_out, card, by, release))
+    left_out = len(kept.schema.domain) - sum(len(one.columns) == 1 for one in report.drifts)
+    outputs = delivered(
+        partial(_show, report), report.to_json(), json_out, private=report.is_internal
+    )
+    if card is not None:
+        note = partial(_note, report, card, by.strip(), release, left_out)
+        outputs.insert(0, (f"the life of {card}", note))
+    write_each(outputs)
     if report.found:
         raise typer.Exit(EXIT_DRIFT)
 
@@ -195,17 +201,6 @@ def _names(columns: str | None) -> tuple[str, ...] | None:
     return None if columns is None else tuple(next(csv.reader([columns])))
 
 
-def _outputs(
-    report: DriftReport, json_out: Path | None, card: Path | None, by: str, release: Path
-) -> Outputs:
-    """Return what shows the report, writes it, and notes it in a card's life."""
-    private = report.is_internal
-    outputs = delivered(partial(_show, report), report.to_json(), json_out, private=private)
-    if card is not None:
-        outputs.insert(0, (f"the life of {card}", partial(_note, report, card, by, release)))
-    return outputs
-
-
 def _show(report: DriftReport) -> None:
     for line in aligned(report.rows()):
         typer.echo(line)
@@ -215,8 +210,14 @@ def _show(report: DriftReport) -> None:
         remark(report.statement)
 
 
-def _note(report: DriftReport, card: Path, by: str, release: Path) -> None:
-    """Add the check to the life of a card."""
+def _life_of(card: Path | None) -> Path | None:
+    from dp_synth.report.life import life_file
+
+    return None if card is None else life_file(card)
+
+
+def _note(report: DriftReport, card: Path, by: str, release: Path, left_out: int) -> None:
+    """Add the check to the life of a card; ``left_out`` is of how many columns it says nothing."""
     from dp_synth.report.card import DataCard
     from dp_synth.report.life import Event, add_event, life_file
 
@@ -224,6 +225,7 @@ def _note(report: DriftReport, card: Path, by: str, release: Path) -> None:
     found = {
         "drift": bool(report.found),
         "drift_up_to": report.worst.high,
+        "columns_left_out": left_out,
         "tolerance": report.tolerance,
         "alarm_rate": report.alarm_rate,
         "epsilon": report.epsilon,

@@ -157,7 +157,7 @@ def monitor_exactly(
 
 def monitoring_budget(release: Release, epsilon: float, delta: float) -> PrivacyBudget:
     """Return a budget for today's records, of the adjacency and unit of a release."""
-    return replace(release.ledger.budget, epsilon=epsilon, delta=delta)
+    return replace(release.ledger.budget, epsilon=epsilon, delta=delta, risk=None)
 
 
 def closed(schema: Schema) -> Schema:
@@ -278,7 +278,8 @@ def _drift(
     how: tuple[int, float, Monitoring],
 ) -> Drift:
     (values, variance), (alike, chance, asked) = found, how
-    then = Counts(one.counts, one.variances, references.total, alike, references.sampled)
+    values_then, noise_then = one.counts - one.apart, one.variances * one.widened
+    then = Counts(values_then, noise_then, references.total, alike, references.sampled, one.widened)
     today = Counts(values, np.full(values.shape, variance), total, alike)
     interval = drift_interval(then, today, one.ordered, chance)
     return drift_of(one.clique, one.counts.size, interval, asked.tolerance)

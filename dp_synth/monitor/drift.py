@@ -44,7 +44,8 @@ class Counts:
     """Noisy counts of one table over cells, variances of the noise, and its number of records.
 
     ``alike`` is how many records may be copies of one another: those of a unit. ``sampled`` is
-    False of counts that are no sample: they have no error but noise.
+    False of counts that are no sample: they have no error but noise. ``widened`` is by how much
+    the variance of sampling is larger than a sample's: that of counts which were split.
     """
 
     values: Floats
@@ -52,6 +53,7 @@ class Counts:
     total: Total
     alike: int = 1
     sampled: bool = True
+    widened: float = 1.0
 
     @property
     def tells(self) -> bool:
@@ -62,7 +64,7 @@ class Counts:
     @property
     def rate(self) -> float:
         """The variance of a share of one half, times four."""
-        return self.alike / self.total.value if self.sampled else 0.0
+        return self.alike * self.widened / self.total.value if self.sampled else 0.0
 
     @property
     def shares(self) -> Floats:

@@ -6,6 +6,11 @@ model's counts instead, as if they were known without error.
 
 Cells are groups of codes, merged by the release alone: ordered codes to about equal counts, others
 until none of them drowns in the noise of the release. They are public before a record is read.
+
+Cells that are chosen by the counts which they are compared with look larger, or smaller, than they
+are: the largest of many alike had luck. So the counts are split in two that have independent
+errors (Rasines & Young 2023; Leiner et al. 2025, of normal ones): with noise W as large as the
+error of the counts x, cells are chosen by x + `SPLIT` W, and compared is x - W / `SPLIT`.
 """
 
 from __future__ import annotations
@@ -28,6 +33,8 @@ from dp_synth.types import Clique, Codes, Floats
 CELLS = {1: 20, 2: 5}  # of a column by itself, and in a pair: more would each hold little
 ABOVE_NOISE = 4.0  # standard deviations of the noise of a cell, below which it is merged
 LEAST_RECORDS = 30.0  # expected in a cell by itself
+SPLIT = 2.0  # the larger, the less is lost for the comparison, and the rougher cells are chosen
+DRAWN = 1_938  # seeds what counts are split by: a release is split alike whenever it is looked at
 LARGEST_TABLE = 1_000_000  # cells of a pair of the model: larger ones are not looked at
 
 Groups = Mapping[str, Codes]
@@ -47,7 +54,9 @@ class Reference:
 
     ``counts`` and the variances of their noise have the shape of ``groups``, which give the cell
     of each code of each attribute; ``ordered`` says of how many cells, from the first on, the
-    order means something (of a column by itself).
+    order means something (of a column by itself). ``apart`` is to be taken from the counts before
+    they are compared: their error is then independent of the choice of the cells, and its
+    variance, of sampling too, ``widened`` times as large.
     """
 
     clique: Clique
@@ -55,6 +64,8 @@ class Reference:
     counts: Floats
     variances: Floats
     ordered: int
+    apart: Floats
+    widened: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,15 +157,33 @@ class _Making:
         if fine is None:
             return None
         groups, counts, variances = fine
+        apart = self._as_error(clique, counts, variances) / SPLIT
+        looked_at = counts + SPLIT**2 * apart
         merged = {
-            name: self._merged(name, groups[name], counts, variances, axis)
+            name: self._merged(name, groups[name], looked_at, variances, axis)
             for axis, name in enumerate(clique)
         }
+        known = [counts, variances, apart]
         for axis, name in enumerate(clique):
-            counts, variances = (_folded(one, merged[name], axis) for one in (counts, variances))
+            known = [_folded(one, merged[name], axis) for one in known]
+        counts, variances, apart = known
         cells = {name: merged[name][groups[name]] for name in clique}
         ordered = self._ordered_cells(clique[0], cells[clique[0]]) if len(clique) == 1 else 0
-        return Reference(clique, cells, counts, variances, ordered)
+        widened = 1.0 if self.answers is None else 1 + SPLIT**-2
+        return Reference(clique, cells, counts, variances, ordered, apart, widened)
+
+    def _as_error(self, clique: Clique, counts: Floats, variances: Floats) -> Floats:
+        """Return noise with the law of the counts' error: a sample's, and what they carry.
+
+        0 of a model's, which are without error.
+        """
+        if self.answers is None:
+            return np.zeros_like(counts)
+        rng = np.random.default_rng([DRAWN, *map(self.domain.axis, clique)])
+        masses = np.maximum(counts, 0.0)
+        sampled = np.sqrt(masses) * rng.normal(size=counts.shape)
+        sampled -= masses / max(float(masses.sum()), 1.0) * sampled.sum()
+        return np.asarray(sampled + np.sqrt(variances) * rng.normal(size=counts.shape))
 
     def _known(self, clique: Clique) -> tuple[dict[str, Codes], Floats, Floats] | None:
         """Return the groups, counts and variances of the best answers that tell of a clique.

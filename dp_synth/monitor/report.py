@@ -98,6 +98,8 @@ class DriftReport:
         worst = f"no column or pair has moved by more than {rounded_up(self.worst.high)}"
         if names:
             return f"drift{beyond} in {len(names)} of {len(self.drifts)}: {', '.join(names)}"
+        if all((one.low, one.high) == (0, 1) for one in self.drifts):
+            return "nothing can be told of a drift: too few records, then or now, for the noise"
         return f"no drift{beyond} found in {len(self.drifts)} columns and pairs; {worst}"
 
     def rows(self) -> list[tuple[str, ...]]:

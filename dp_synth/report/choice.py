@@ -39,9 +39,10 @@ class Option:
     """A budget, what it lets attacks do, and what it costs.
 
     ``advantage``, ``epsilon``, ``tpr`` (at `FPR`) and ``mu`` are certified upper bounds for the
-    plan of the synthesizer; ``noise`` is the standard deviation on one count of records, were it
-    the only question. ``errors`` are the mean total variations of pairs of columns, one a fit to
-    a surrogate, between its rows and those of the release.
+    plan of the synthesizer, mu but for a chance that `summarized` leaves out; ``noise`` is the
+    standard deviation on one count of records, were it the only question. ``errors`` are the mean
+    total variations of pairs of columns, one a fit to a surrogate, between its rows and those of
+    the release.
     """
 
     risk: str

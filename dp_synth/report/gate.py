@@ -431,11 +431,18 @@ def _life_checks(life: Sequence[LifeEntry], policy: Policy) -> Iterator[Check]:
             ago = (datetime.now(UTC) - last.time).total_seconds() / DAY
             yield Check("checked", threshold, f"on {last.at[:10]}", -ALLOWED <= ago <= days)
     if (most := policy.drift_at_most) is not None:
-        high = None if last is None else last.found.get("drift_up_to")
-        if not isinstance(high, float | int):
-            yield Check("drift", _most(most), "no paid check in its life", False)
-        else:
-            yield Check("drift", _most(most), f"up to {rounded_up(high)}", high <= most)
+        yield _drift_check(checks, most)
+
+
+def _drift_check(checks: Sequence[LifeEntry], most: float) -> Check:
+    """Return the check of the last look at all columns, and of those at some that came after it."""
+    whole = [i for i, one in enumerate(checks) if not one.found.get("columns_left_out")]
+    ends = [one.found.get("drift_up_to") for one in (checks[whole[-1] :] if whole else ())]
+    highs = [end for end in ends if isinstance(end, float | int)]
+    if not ends or len(highs) < len(ends):
+        said = "no paid check of all columns" if checks and not whole else "no paid check"
+        return Check("drift", _most(most), f"{said} in its life", False)
+    return Check("drift", _most(most), f"up to {rounded_up(max(highs))}", max(highs) <= most)
 
 
 def _measured_checks(card: DataCard, policy: Policy) -> Iterator[Check]:

@@ -20,10 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
+from dp_synth.accounting.ledger_file import all_of, append_synced
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
 from dp_synth.faults import first_fault
-from dp_synth.files import locked
+from dp_synth.files import APPENDING, locked
 from dp_synth.readers import read_json_lines
 from dp_synth.report.card import DataCard
 
@@ -52,6 +53,18 @@ class Event:
             raise InputError(f"no event is called {self.kind!r}; {nearest(self.kind, KINDS)}")
         if not self.by.strip():
             raise InputError("an event must say by whom")
+        for name, text in (("by", self.by), ("note", self.note)):
+            if not _is_text(text):
+                raise InputError(f"{name} of an event must be text in UTF-8, got {text!r}")
+
+
+def _is_text(text: str) -> bool:
+    """Tell whether a file can hold it: not the half of a pair that bytes of no UTF-8 become."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -142,11 +155,19 @@ def _append(entries: list[LifeEntry], card: DataCard, event: Event) -> None:
 
 
 def _write(path: Path, handle: int | None, content: bytes) -> None:
-    """Append to the file that is held, and have the disk keep it."""
-    own = os.open(path, os.O_WRONLY | os.O_APPEND) if handle is None else handle
+    """Append to the file that is held, and have the disk keep it: all of it or nothing.
+
+    A newline that its last line lacks is added.
+    """
+    own = os.open(path, APPENDING) if handle is None else handle
+    size = os.fstat(own).st_size
     try:
-        os.write(own, content)
-        os.fsync(own)
+        if size and all_of(own, size - 1) != b"\n":
+            content = b"\n" + content
+        append_synced(own, content)
+    except OSError:
+        os.truncate(own, size)
+        raise
     finally:
         if handle is None:
             os.close(own)

@@ -30,7 +30,9 @@ from dp_synth.accounting import (
     read_ledger,
     with_noise,
 )
+from dp_synth.accounting import budget as budgets
 from dp_synth.accounting.accountant import accountant_of
+from dp_synth.accounting.budget import gaussian_epsilon
 from dp_synth.accounting.calibration import CACHE_VARIABLE, least_factor, noise_factor
 from dp_synth.accounting.events import Laplace, Pure, SampledGaussian, ThresholdedGaussian
 from dp_synth.accounting.filters import curve_of, limit
@@ -256,6 +258,30 @@ def test_a_run_on_a_ledger_of_another_kind_of_budget_is_refused(tmp_path: Path) 
             accountant_of(other, path)
     portion = accountant_of(PrivacyBudget.from_risk(advantage=0.1), path)
     assert portion.check({"fit": (PLAN, 1.0)})
+
+
+def test_what_is_left_of_a_filter_is_never_a_risk_that_no_noise_reaches() -> None:
+    accountant = Accountant(PrivacyBudget.from_risk(tpr=0.11, fpr=0.1), adaptive=True)
+    plan = Plan({"ones": Gaussians(1)})
+    accountant.admit("most", plan, amount=0.99995 * accountant.left())
+    assert accountant.left() > 0
+    assert (accountant.ledger.target_left, accountant.ledger.epsilon_left) == (0, 0)
+    assert "no run fits" in accountant.ledger.summary()[0]
+
+
+@pytest.mark.parametrize("adaptive", [False, True], ids=["planned", "adaptive"])
+def test_a_ledger_goes_on_where_an_epsilon_is_rounded_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adaptive: bool
+) -> None:
+    """As on another machine: the epsilon that is told beside a risk binds nothing."""
+    path = tmp_path / "l.jsonl"
+    Accountant(PrivacyBudget.from_risk(advantage=0.2), ledger=path, adaptive=adaptive).open()
+    monkeypatch.setattr(
+        budgets, "gaussian_epsilon", lambda *of: gaussian_epsilon(*of) * (1 + 1e-12)
+    )
+    again = PrivacyBudget.from_risk(advantage=0.2)
+    assert accountant_of(again, path).check({"fit": (PLAN, 1.0)})
+    assert Accountant(again, ledger=path, adaptive=adaptive).check({"fit": (PLAN, 1.0)})
 
 
 WRONG: dict[str, tuple[Callable[[], object], str]] = {

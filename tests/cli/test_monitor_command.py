@@ -65,6 +65,38 @@ def test_a_check_is_charged_to_its_own_ledger_and_noted_in_the_life(files, tmp_p
     assert main(["gate", str(card), f"--policy={policy}"]) == 4
 
 
+def test_a_look_at_some_columns_says_so_in_the_life(files, tmp_path):
+    card, _ = DataCard.load(files / "card.json").write(tmp_path / "card.json")
+    for options, left_out in (((), 0), (("--columns=sex",), 2)):
+        assert (
+            monitor(files, "now.csv", *BUDGET, LENIENT, f"--card={card}", "--by=A", *options) == 0
+        )
+        last = read_life(life_file(card), DataCard.load(card))[-1]
+        assert last.found["columns_left_out"] == left_out
+
+
+def test_a_life_is_not_overwritten_by_the_report(files, tmp_path, capsys):
+    card, _ = DataCard.load(files / "card.json").write(tmp_path / "card.json")
+    options = (f"--card={card}", "--by=A", f"--json={life_file(card)}")
+    assert monitor(files, "now.csv", *BUDGET, LENIENT, *options) == 2
+    assert "is named twice" in one_line(capsys)
+    assert not life_file(card).exists()
+
+
+def test_the_gate_neither_overwrites_a_life_nor_signs_where_it_is_broken(files, tmp_path, capsys):
+    card, _ = DataCard.load(files / "card.json").write(tmp_path / "card.json")
+    policy, life = tmp_path / "policy.yaml", life_file(card)
+    policy.write_text("signatures: [{role: lead, statement: fine}]")
+    life.write_text("{}\n")
+    gate = ["gate", str(card), f"--policy={policy}"]
+    assert main([*gate, f"--json={life}"]) == 2
+    assert "is named twice" in one_line(capsys)
+    assert main([*gate, "--sign=lead=Ada"]) == 2
+    assert "line 1" in one_line(capsys)
+    assert life.read_text() == "{}\n"
+    assert not (tmp_path / "card.signatures.json").exists()
+
+
 def test_a_drift_ends_with_code_four(files, capsys):
     assert monitor(files, "moved.csv", *BUDGET) == 4
     assert "drift in" in capsys.readouterr().out

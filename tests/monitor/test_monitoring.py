@@ -11,7 +11,7 @@ import dp_synth as dps
 from dp_synth.inference import MixtureModel
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.monitor import Monitoring, monitor, monitor_exactly, monitoring_budget
-from dp_synth.monitor.reference import References
+from dp_synth.monitor.reference import SPLIT, References
 from dp_synth.monitor.report import NOT_TO_PUBLISH, NULLS
 
 SCHEMA = dps.Schema.from_dict(
@@ -72,6 +72,49 @@ def test_false_alarms_are_no_more_often_than_they_say():
     assert alarms <= 11  # of 40 at .05: more has a chance below 1e-6
 
 
+@pytest.mark.parametrize("method", [dps.Independent(), dps.MST()], ids=["independent", "mst"])
+def test_the_choice_of_cells_by_their_own_counts_raises_no_alarms(method):
+    """The largest of many categories that are alike had luck, which today's have not."""
+    names = [f"z{i:03d}" for i in range(100)]
+    columns = [{"name": name, "type": "categorical", "categories": names} for name in "ab"]
+    schema, alarms = dps.Schema.from_dict({"name": "places", "columns": columns}), 0
+    budget = dps.PrivacyBudget(3.0, 1e-6)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        then, now = (pd.DataFrame(rng.choice(names, (5_000, 2)), columns=["a", "b"]) for _ in "12")
+        release = method.fit(then, schema, budget, seed=seed)
+        alarms += bool(monitor(release, now, budget, seed=seed + 1_000).found)
+    assert alarms <= 8  # of 20 at .05: more has a chance below 1e-6
+
+
+def test_counts_are_split_into_two_of_independent_errors():
+    """What chooses cells and what is compared, over many samples of one population."""
+    schema = SCHEMA.select(["job"])
+    chosen, compared = [], []
+    for seed in range(400):
+        release = dps.Independent().fit(
+            people(2_000, seed), schema, dps.PrivacyBudget(1.0, 1e-6), seed=seed
+        )
+        rng = np.random.default_rng([seed, 1])  # stands for the one seed of all releases
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(np.random, "default_rng", lambda _, rng=rng: rng)
+            (one,) = References.of(release, ("job",), 0).columns
+        chosen.append((one.counts + SPLIT**2 * one.apart)[0])
+        compared.append((one.counts - one.apart)[0])
+        variance = 2_000 / 6 * 5 / 6 + one.variances[0]
+    assert abs(np.corrcoef(chosen, compared)[0, 1]) < 5.1 / np.sqrt(400)
+    assert np.var(compared) / (variance * one.widened) == pytest.approx(
+        1, abs=5.1 * np.sqrt(2 / 400)
+    )
+
+
+def test_a_release_of_a_risk_is_monitored_by_an_epsilon():
+    release = released(dps.PrivacyBudget.from_risk(advantage=0.3))
+    budget = monitoring_budget(release, 0.5, 1e-6)
+    assert (budget.epsilon, budget.delta, budget.risk) == (0.5, 1e-6, None)
+    assert monitor(release, people(8_000, 1), budget, seed=0).epsilon <= 0.5
+
+
 def test_the_whole_budget_is_charged_and_no_more():
     account = dps.Accountant(BUDGET)
     report = monitor(RELEASE, people(8_000, 1), account)
@@ -112,6 +155,7 @@ def test_exact_counts_are_for_the_holder_alone():
 def test_a_table_of_almost_nothing_goes_the_same_way(rows):
     report = monitor(RELEASE, people(rows, 1), BUDGET, seed=1)
     assert [(one.low, one.high) for one in report.drifts] == [(0.0, 1.0)] * len(report.drifts)
+    assert report.summary.startswith("nothing can be told of a drift")
     assert report.found == ()
 
 

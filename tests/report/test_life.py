@@ -1,6 +1,8 @@
 """The life of a card: entries are added, and one that was changed or taken out is seen."""
 
+import errno
 import json
+import os
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -122,6 +124,42 @@ def test_an_event_is_of_a_known_kind_and_by_somebody():
         Event("checked", " ")
 
 
+def test_text_that_no_file_can_hold_is_told_by_name(path):
+    before = path.read_bytes()
+    for event in ({"by": "\udcff"}, {"by": "Ada", "note": "\udcff"}):
+        with pytest.raises(
+            InputError, match=f"{list(event)[-1]} of an event must be text in UTF-8"
+        ):
+            add_event(path, CARD, Event("checked", **event))
+    assert path.read_bytes() == before
+
+
+def test_a_newline_that_an_editor_took_away_is_added(path):
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    add_event(path, CARD, Event("retired", "Ada"))
+    assert [one.kind for one in read_life(path, CARD)][-2:] == ["deployed", "retired"]
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["in-pieces", "disk-full"])
+def test_an_entry_is_written_whole_or_not_at_all(path, monkeypatch, full):
+    before, write, done = path.read_bytes(), os.write, []
+
+    def slowly(handle, data):
+        if full and done:
+            raise OSError(errno.ENOSPC, "no space left")
+        done.append(write(handle, data[:10]))
+        return done[-1]
+
+    monkeypatch.setattr(os, "write", slowly)
+    if full:
+        with pytest.raises(OSError, match="no space"):
+            add_event(path, CARD, Event("retired", "Ada"))
+        assert path.read_bytes() == before
+    else:
+        add_event(path, CARD, Event("retired", "Ada"))
+        assert read_life(path, CARD)[-1].kind == "retired"
+
+
 def test_a_card_is_created_once(tmp_path):
     place = tmp_path / "c.life.jsonl"
     add_event(place, CARD, Event("created", "Ada", "at last"))
@@ -153,6 +191,7 @@ GOOD = [
     (Policy(checked_within_days=3), (checked(2),)),
     (Policy(checked_within_days=3), (checked(9), checked(1), checked(0, seeded=True))),
     (Policy(drift_at_most=0.1), (checked(),)),
+    (Policy(drift_at_most=0.1), (checked(2), checked(columns_left_out=3))),
     (Policy(), ()),
 ]
 BAD = [
@@ -164,6 +203,12 @@ BAD = [
     (Policy(drift_at_most=0.05), (checked(9, drift_up_to=0.01), checked()), "up to 0.1"),
     (Policy(drift_at_most=0.05), (), "no paid check"),
     (Policy(drift_at_most=0.05), (checked(drift_up_to="low"),), "no paid check"),
+    (Policy(drift_at_most=0.5), (checked(columns_left_out=3),), "no paid check of all columns"),
+    (
+        Policy(drift_at_most=0.5),
+        (checked(drift_up_to=0.1), checked(drift_up_to=0.6, columns_left_out=3)),
+        "up to 0.6",
+    ),
     (Policy(), (checked(kind="retired"),), "retired on"),
 ]
 
