@@ -289,7 +289,7 @@ def test_texts_of_no_rows_are_of_the_kind_of_others(release: Release) -> None:
 
 
 def test_unknown_kinds_are_refused_before_a_block_is_asked_for(release: Release) -> None:
-    with pytest.raises(InputError, match="kinds must be 'schema', 'written', .* got 'wirtten'"):
+    with pytest.raises(InputError, match=r"kinds must be 'schema', 'written', .* got 'wirtten'"):
         release.sample_blocks(10, kinds="wirtten")  # type: ignore[arg-type]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,7 +78,18 @@ def card(
     Without --internal it is made from the release alone and may be published with it.
     """
     if passport is not None:
-        _check_of_card(source, licence, intended, not_intended, internal=internal)
+        _check_of_card(
+            {
+                "--internal": internal,
+                "--source": source,
+                "--licence": licence,
+                "--intended": intended,
+                "--not-intended": not_intended,
+            },
+            {"--real": real, "--holdout": holdout, "--reference": reference},
+        )
+        if dialect != Dialect():
+            raise InputError("with --as, rows are read as the schema of the release says")
         _write_passport(release, passport, out, person, synthetic, title)
         return
     if person is not None:
@@ -167,24 +179,12 @@ def gate(
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _check_of_card(
-    source: str | None,
-    licence: str | None,
-    intended: list[str] | None,
-    not_intended: list[str] | None,
-    *,
-    internal: bool,
-) -> None:
-    """Refuse with --as what is of the card itself: a person's file says it there."""
-    given = {
-        "--internal": internal,
-        "--source": source,
-        "--licence": licence,
-        "--intended": intended,
-        "--not-intended": not_intended,
-    }
-    for name in (name for name, value in given.items() if value):
+def _check_of_card(words: Mapping[str, object], tables: Mapping[str, Path | None]) -> None:
+    """Refuse with --as what is of the card itself: what people say, and tables of real rows."""
+    for name in (name for name, value in words.items() if value):
         raise InputError(f"{name} is of the card; with --as, what people say is in --person")
+    for name in (name for name, path in tables.items() if path):
+        raise InputError(f"{name} is of the card; with --as, no real rows are read")
 
 
 def _write_passport(
@@ -208,13 +208,16 @@ def _write_passport(
     said = None if person is None else Person.load(person)
     kept = Release.load(release)
     rows = None if synthetic is None else RowsFile.of(synthetic, kept.schema)
-    made = kind.make(Inputs.of(kept, person=said, title=title, rows=rows))
+    given = Inputs.of(kept, person=said, title=title, rows=rows)
+    made = kind.make(given)
     if out is None or str(out) == "-":
         typer.echo(made.text, nl=False)
     else:
         write_text(out, made.text)
     if made.absent:
         remark(f"for a person to say, in --person FILE.yaml: {', '.join(made.absent)}")
+    for finding in given.part.blocking:
+        remark(f"warning: not to be released: {finding.text}")
 
 
 def _check_internal(internal: bool, tables: dict[str, Path | None], reference: Path | None) -> None:
