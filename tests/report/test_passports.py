@@ -164,6 +164,13 @@ def test_croissant_says_that_the_data_are_synthetic_and_from_what(tmp_path):
     assert said["rai:dataUseCases"] == ["Teaching statistics."]
 
 
+def test_croissant_writes_whole_bounds_whole(tmp_path):
+    (said,) = json.loads(written(RELEASES["mixed"], tmp_path, "croissant").read_text())["recordSet"]
+    words = {field["name"]: field["description"] for field in said["field"]}
+    assert words["whole"].startswith("integer, from -5 to 90; missing is written")
+    assert words["real"] == "real, from 0.0 to 1.5"
+
+
 def test_datapackage_is_valid_down_to_every_cell(release, tmp_path):
     frictionless = pytest.importorskip("frictionless")
     place = written(release, tmp_path, "datapackage")
@@ -358,6 +365,15 @@ def test_the_record_tells_in_which_cost_shares_are():
     assert "of the cost in zCDP" in registered(RELEASE)["accounting"]["composition"]
 
 
+def test_categories_that_a_fit_has_found_are_not_called_unprotected():
+    fields = {"name": "a", "type": "categorical", "categories": ["x"], "open": True}
+    schema = dps.Schema.from_dict({"name": "t", "columns": [fields]})
+    rows = pd.DataFrame({"a": ["x", "y"] * 200})
+    said = registered(dps.Independent().fit(rows, schema, dps.PrivacyBudget(5.0, 1e-5)))
+    declared = said["dp_variant"]["unprotected_quantities"]
+    assert "- but of a the declared categories alone" in declared
+
+
 def test_names_stay_in_their_lines_of_the_record():
     said = registered(RELEASES["odd"])["dp_variant"]["unprotected_quantities"]
     assert not any(line.startswith("- list") for line in said.splitlines())
@@ -396,11 +412,25 @@ def test_rows_of_another_table_are_refused(tmp_path):
         ("curators: []", "line 1: curators: must not be empty"),
         ("sector: Farming", "line 1: sector: must be 'Technology'"),
         ("publication_date: soon", "line 1: publication_date: "),
+        ("publication_date: 0", "line 1: publication_date: must be a date such as .*, got 0"),
+        ("licence: All rights reserved", "line 1: licence: must be an SPDX identifier, such as"),
         ("url: example.org", "line 1: url: "),
         ("- region", "must be a mapping with the keys curators"),
         ("region: [", "line "),
     ],
-    ids=["unknown", "number", "text", "none", "sector", "date", "url", "list", "syntax"],
+    ids=[
+        "unknown",
+        "number",
+        "text",
+        "none",
+        "sector",
+        "date",
+        "seconds",
+        "licence",
+        "url",
+        "list",
+        "syntax",
+    ],
 )
 def test_a_persons_file_is_refused_in_one_line(text, said):
     with pytest.raises(dps.InputError, match=f"^person: .*{said}") as raised:

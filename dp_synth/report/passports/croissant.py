@@ -170,7 +170,9 @@ def _words(column: DiscreteColumn | NumericColumn | DatetimeColumn, *, parquet: 
         more = f" and {len(column.texts) - 10} more" if len(column.texts) > 10 else ""
         said.append(f"{column.type}: {shown}{more}")
     else:
-        said.append(f"{column.type}, from {column.lower} to {column.upper}")
+        whole = isinstance(column, NumericColumn) and column.type == "integer"
+        lower, upper = (int(b) if whole else b for b in (column.lower, column.upper))
+        said.append(f"{column.type}, from {lower} to {upper}")
     if column.missing and parquet:
         said.append("missing cells are absent")
     elif column.missing:

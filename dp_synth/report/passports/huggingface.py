@@ -47,7 +47,7 @@ def _head(inputs: Inputs) -> dict[str, object]:
     if person.language is not None:
         found["language"] = [person.language]
     if person.licence is not None:
-        short = person.licence.lower().replace(" ", "-")
+        short = person.licence.lower()
         found["license"] = short if short in LICENCES else "other"
         if short not in LICENCES:
             is_address = person.licence == person.licence_url

@@ -102,6 +102,10 @@ def _variant(inputs: Inputs) -> Mapping[str, object]:
         f"{one_line(part.public_inputs.bounds_from or 'not said')})",
         *(f"- the rule: {one_line(rule)}" for rule in part.public_inputs.constraints),
     ]
+    if opened := [one_line(c.name) for c in columns if c.open]:
+        public.append(
+            f"- but of {', '.join(opened)} the declared categories alone: others were found"
+        )
     if inputs.release.ledger.budget.records_are_public:
         public.append("- the number of records")
     return {
