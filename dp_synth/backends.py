@@ -21,6 +21,7 @@ from pandas.api import types
 
 from dp_synth.errors import InputError, SchemaError, warn
 from dp_synth.extensions import nearest
+from dp_synth.frames import FOREIGN
 from dp_synth.schema import DatetimeColumn, IdColumn, NumericColumn, Schema
 from dp_synth.schema.columns import DiscreteColumn
 from dp_synth.schema.constraints import Column
@@ -66,9 +67,13 @@ class Output:
     def of(cls, data: object) -> Output:
         """Return what rows of a table come back as: its library's frames, of the schema's kinds.
 
-        Of a file, and of a library that narwhals does not know, those of pandas.
+        Of a file, and of a table that narwhals does not know or refuses, those of pandas: this is
+        asked when a fit is paid, so that nothing may be raised.
         """
-        return cls(_backend_of(data))
+        try:
+            return cls(_backend_of(data))
+        except FOREIGN:
+            return cls()
 
     def declared(self, kinds: object, schema: Schema) -> Output:
         """Return the output with the dtypes of ``kinds``: a frame, its dtypes, or a mapping.

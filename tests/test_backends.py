@@ -344,3 +344,20 @@ def test_a_lazy_table_that_fails_says_nothing_of_its_cells_and_spends_nothing() 
 def test_backends_are_all_known_to_narwhals() -> None:
     libraries = {backend.partition("_")[0] for backend in BACKENDS}
     assert libraries <= {one.value for one in nw.Implementation}
+
+
+def test_a_kind_that_arrow_has_not_is_told_with_its_column() -> None:
+    accountant = Accountant(BUDGET)
+    wide = visits().with_columns(pl.col("age").cast(pl.Int128))
+    with pytest.raises(InputError) as caught:
+        Independent().fit(wide, SCHEMA, accountant)
+    said = "the table: column 'age' is of kind Int128, which Arrow has not; cast it"
+    assert str(caught.value) == said
+    assert not list(accountant.ledger)
+
+
+def test_what_narwhals_refuses_to_name_cannot_lose_a_release_that_was_paid() -> None:
+    twice = pa.table([pa.array(["a"]), pa.array(["b"])], names=["ward", "ward"])
+    with pytest.raises(Exception, match="unique"):
+        nw.from_native(twice)
+    assert Output.of(twice) == OF_PANDAS

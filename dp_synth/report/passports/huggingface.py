@@ -100,8 +100,8 @@ def _kind_in_parquet(column: DiscreteColumn | NumericColumn | DatetimeColumn) ->
 def _page(inputs: Inputs) -> Iterator[str]:
     """Yield the lines of the text."""
     part, person = inputs.part, inputs.person
-    told = person.description or _plain(inputs.description)  # a person may write Markdown
-    yield f"# {_plain(part.title)}\n\n{told}\n"
+    about = person.description or _plain(inputs.description)  # a person may write Markdown
+    yield f"# {_plain(part.title)}\n\n{about}\n"
     yield "## What is promised\n"
     yield from (f"- {_plain(line)}" for line in (part.promise.statement, *part.promise.in_words))
     yield f"\n## How it was made\n\n{_plain(inputs.method)}: {_plain(part.method.reference)}\n"
