@@ -168,7 +168,7 @@ def _odd_kind(table: object, source: str) -> str:
     """Return what is wrong with a frame that has a column of a kind that Arrow has not."""
     import pyarrow as pa
 
-    known = nw.from_native(table, pass_through=True)
+    known: Any = nw.from_native(table, pass_through=True)
     for name in known.columns if isinstance(known, nw.DataFrame) else ():
         try:
             pa.table(known.select(name).to_native())
