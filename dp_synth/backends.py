@@ -21,6 +21,7 @@ from pandas.api import types
 
 from dp_synth.errors import InputError, SchemaError, warn
 from dp_synth.extensions import nearest
+from dp_synth.frames import FOREIGN
 from dp_synth.schema import DatetimeColumn, IdColumn, NumericColumn, Schema
 from dp_synth.schema.columns import DiscreteColumn
 from dp_synth.schema.constraints import Column
@@ -66,9 +67,13 @@ class Output:
     def of(cls, data: object) -> Output:
         """Return what rows of a table come back as: its library's frames, of the schema's kinds.
 
-        Of a file, and of a library that narwhals does not know, those of pandas.
+        Of a file, and of a table that narwhals does not know or refuses, those of pandas: this is
+        asked when a fit is paid, so that nothing may be raised.
         """
-        return cls(_backend_of(data))
+        try:
+            return cls(_backend_of(data))
+        except FOREIGN:
+            return cls()
 
     def declared(self, kinds: object, schema: Schema) -> Output:
         """Return the output with the dtypes of ``kinds``: a frame, its dtypes, or a mapping.
@@ -94,6 +99,10 @@ class Output:
                 column = schema.column(name)
             except SchemaError as error:
                 raise InputError(f"dtypes: {error}") from None
+            if self.dtypes[name] == ENUM and not isinstance(column, DiscreteColumn):
+                raise InputError(
+                    f"column {name!r} cannot be of kind enum: the schema lists no categories of it"
+                )
             if not isinstance(column, IdColumn):
                 in_kinds([column], pd.DataFrame({name: _ends(column)}), {name: kind})
 
@@ -194,8 +203,18 @@ def _backend_of_pandas(frame: pd.DataFrame) -> str:
     kinds = list(frame.dtypes)
     if any(isinstance(kind, pd.ArrowDtype) for kind in kinds):
         return ARROW
-    masked = any(hasattr(kind, "numpy_dtype") for kind in kinds)  # Int64, Float64, boolean
-    return NULLABLE if masked else PLAIN
+    return NULLABLE if any(map(_is_nullable, kinds)) else PLAIN
+
+
+def _is_nullable(kind: object) -> bool:
+    """Tell whether a dtype is Int64, Float64, boolean, or a text beside them.
+
+    Texts count: were it the numbers alone, one odd cell, which makes a text of the only column of
+    numbers, would change what a release remembers.
+    """
+    if isinstance(kind, pd.StringDtype):
+        return kind.na_value is pd.NA
+    return hasattr(kind, "numpy_dtype")
 
 
 def _dtypes_of(kinds: object) -> dict[str, object]:
@@ -233,6 +252,8 @@ def _arrow_schema_of(table: object) -> Mapping[str, object] | None:
 
 def _named(name: str, dtype: object) -> str:
     """Return the name by which a column's dtype is kept; InputError for one that has none."""
+    if dtype is None:  # of which numpy makes a float
+        raise InputError(f"column {name!r} cannot be of kind None; leave it out instead")
     text = dtype if isinstance(dtype, str) else _text(_pandas_dtype(name, dtype))
     found = _dtype(name, text)
     return ENUM if text == ENUM else _text(found)
@@ -281,13 +302,17 @@ def _dtype(name: str, dtype: Any) -> object:
 
 
 def _ends(column: Column) -> pd.Series:
-    """Return the least and greatest cells that a column may have, or all of its categories."""
+    """Return the least and greatest cells that a column may have, or all of its categories.
+
+    Of real numbers also one between them, which is no truth.
+    """
     if isinstance(column, DiscreteColumn):
         return pd.Series([*column.texts, *column.missing], dtype=object)
     if isinstance(column, DatetimeColumn):
         return column.moments(np.array([column.grid.lower, column.grid.upper]))
     assert isinstance(column, NumericColumn)
-    return pd.Series([column.lower, column.upper])
+    between = [] if column.grid.whole else [(column.lower + column.upper) / 2]
+    return pd.Series([column.lower, *between, column.upper])
 
 
 def _arrow_table(rows: pd.DataFrame) -> pa.Table:
@@ -296,4 +321,8 @@ def _arrow_table(rows: pd.DataFrame) -> pa.Table:
 
     cells = {n: c.map(str, na_action="ignore") if c.dtype == object else c for n, c in rows.items()}
     table = pa.Table.from_pandas(pd.DataFrame(cells, index=rows.index), preserve_index=False)
-    return table.replace_schema_metadata(None)
+    kinds = [
+        field.with_type(pa.large_string()) if pa.types.is_null(field.type) else field
+        for field in table.schema
+    ]  # columns of objects without a cell have no type
+    return table.cast(pa.schema(kinds)).replace_schema_metadata(None)

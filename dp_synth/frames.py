@@ -161,7 +161,21 @@ def _arrow_of(table: object, source: str) -> pa.Table:
     try:
         return table.read_all() if isinstance(table, pa.RecordBatchReader) else pa.table(table)
     except (pa.ArrowException, TypeError, ValueError):  # a single column speaks Arrow too
-        raise InputError(_taken(source, table)) from None
+        raise InputError(_odd_kind(table, source) or _taken(source, table)) from None
+
+
+def _odd_kind(table: object, source: str) -> str:
+    """Return what is wrong with a frame that has a column of a kind that Arrow has not."""
+    import pyarrow as pa
+
+    known: Any = nw.from_native(table, pass_through=True)
+    for name in known.columns if isinstance(known, nw.DataFrame) else ():
+        try:
+            pa.table(known.select(name).to_native())
+        except (pa.ArrowException, TypeError, ValueError):
+            kind = known.schema[name]
+            return f"{source}: column {name!r} is of kind {kind}, which Arrow has not; cast it"
+    return ""
 
 
 def _computed(lazy: nw.LazyFrame[Any], source: str) -> object:

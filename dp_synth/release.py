@@ -400,6 +400,8 @@ class Release:
     ) -> Iterator[Frame]:
         """Return what `_frames` does as frames of the output's library."""
         output, plain = self.output, isinstance(kinds, str)
+        if plain and kinds not in get_args(Style):
+            raise InputError(f"kinds must be 'schema', 'written', a frame or dtypes, got {kinds!r}")
         if not (kinds is None or plain):
             output = output.declared(kinds, self.schema)
         asked: Kinds = cast(Kinds, kinds) if plain else output.kinds or "schema"

@@ -248,6 +248,9 @@ WRONG: list[tuple[object, str]] = [
     ({"ward": pl.List(pl.Int8)}, "column 'ward' cannot be of kind large_list<item: int8>"),
     ({"seen": pl.Time}, "column 'seen' cannot be of kind time64[ns][pyarrow]: there is no way"),
     ({"ward": "timedelta64[s]"}, "column 'ward' cannot be of kind timedelta64[s]: its categor"),
+    ({"age": "enum"}, "column 'age' cannot be of kind enum: the schema lists no categories of it"),
+    ({"born": pl.Enum(["a"])}, "column 'born' cannot be of kind enum: the schema lists no cat"),
+    ({"fee": None}, "column 'fee' cannot be of kind None; leave it out instead"),
     ({"fee": "U50"}, "column 'fee' cannot be of kind U50: there is no way to it"),
     ({"fee": "complex128"}, "column 'fee' cannot be of kind complex128: there is no way to it"),
     ("polars", "dtypes must be a frame, its dtypes or a mapping, got 'polars'"),
@@ -263,6 +266,31 @@ def test_a_dtype_that_cannot_be_is_refused_before_a_row_is_drawn(
         release.with_output(dtypes=dtypes)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_no_truths_are_made_of_real_numbers_between_0_and_1() -> None:
+    share = {"name": "s", "type": "real", "lower": 0, "upper": 1}
+    with pytest.raises(InputError, match="'s' cannot be of kind bool: it has values that are nei"):
+        Output().declared({"s": "bool"}, Schema.from_dict({"name": "t", "columns": [share]}))
+
+
+@pytest.mark.parametrize("last", ["45", "about 45"], ids=["numbers", "an odd cell"])
+def test_one_odd_cell_does_not_change_the_backend(last: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"age,ward\n30,a\n{last},b\n")
+    frame = pd.read_csv(tmp_path / "t.csv", dtype_backend="numpy_nullable")
+    assert Output.of(frame) == Output("pandas_nullable")
+
+
+def test_texts_of_no_rows_are_of_the_kind_of_others(release: Release) -> None:
+    for backend in ("polars", "pyarrow"):
+        one = release.with_output(backend)
+        some, none = (one.sample(records, seed=1, kinds="written") for records in (50, 0))
+        assert none.schema == some.schema
+
+
+def test_unknown_kinds_are_refused_before_a_block_is_asked_for(release: Release) -> None:
+    with pytest.raises(InputError, match=r"kinds must be 'schema', 'written', .* got 'wirtten'"):
+        release.sample_blocks(10, kinds="wirtten")  # type: ignore[arg-type]
 
 
 def test_an_unknown_backend_is_refused_with_the_nearest(release: Release) -> None:
@@ -316,3 +344,20 @@ def test_a_lazy_table_that_fails_says_nothing_of_its_cells_and_spends_nothing() 
 def test_backends_are_all_known_to_narwhals() -> None:
     libraries = {backend.partition("_")[0] for backend in BACKENDS}
     assert libraries <= {one.value for one in nw.Implementation}
+
+
+def test_a_kind_that_arrow_has_not_is_told_with_its_column() -> None:
+    accountant = Accountant(BUDGET)
+    wide = visits().with_columns(pl.col("age").cast(pl.Int128))
+    with pytest.raises(InputError) as caught:
+        Independent().fit(wide, SCHEMA, accountant)
+    said = "the table: column 'age' is of kind Int128, which Arrow has not; cast it"
+    assert str(caught.value) == said
+    assert not list(accountant.ledger)
+
+
+def test_what_narwhals_refuses_to_name_cannot_lose_a_release_that_was_paid() -> None:
+    twice = pa.table([pa.array(["a"]), pa.array(["b"])], names=["ward", "ward"])
+    with pytest.raises(Exception, match="unique"):
+        nw.from_native(twice)
+    assert Output.of(twice) == OF_PANDAS

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 EXIT_REFUSED = 4
 NOT_STATED = "not stated"
 
+SAID, READ = "what people say is in --person", "no real rows are read"
+OF_CARD = {
+    **dict.fromkeys(("--internal", "--source", "--licence", "--intended", "--not-intended"), SAID),
+    **dict.fromkeys(("--real", "--holdout", "--reference"), READ),
+    "a dialect": "rows are read as the schema of the release says",
+}
+
 
 Out = Annotated[
     Path | None,
@@ -77,13 +84,11 @@ def card(
     Without --internal it is made from the release alone and may be published with it.
     """
     if passport is not None:
-        _check_of_card(source, licence, intended, not_intended, internal=internal)
+        unread = (internal, source, licence, intended, not_intended, real, holdout, reference)
+        _check_of_card(*unread, dialect != Dialect())
         _write_passport(release, passport, out, person, synthetic, title)
         return
-    if person is not None:
-        raise InputError("--person is for --as; give the format too")
-    if out is None:
-        raise InputError("--out must say where the card goes, a .json file")
+    place = _place_of_card(out, person)
     from dp_synth.counting.size import COMPARED, check_room
     from dp_synth.datasets import read_table
     from dp_synth.release import Release
@@ -91,7 +96,7 @@ def card(
     from dp_synth.report.internal import internal_part
 
     tables = {"--real": real, "--holdout": holdout, "--synthetic": synthetic}
-    check_writable(*places(out), read=(release, *tables.values(), reference))
+    check_writable(*places(place), read=(release, *tables.values(), reference))
     _check_internal(internal, tables, reference)
     kept = Release.load(release)
     of = _source(source, licence)
@@ -105,7 +110,7 @@ def card(
         fitted, fresh, rows = (read_table(path, how) for path in tables.values() if path)
         part = internal_part(fitted, fresh, rows, kept, reference=others, seed=seed)
         made = made.with_internal(part)
-    made.write(out)
+    made.write(place)
 
 
 def gate(
@@ -167,24 +172,20 @@ def gate(
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _check_of_card(
-    source: str | None,
-    licence: str | None,
-    intended: list[str] | None,
-    not_intended: list[str] | None,
-    *,
-    internal: bool,
-) -> None:
-    """Refuse with --as what is of the card itself: a person's file says it there."""
-    given = {
-        "--internal": internal,
-        "--source": source,
-        "--licence": licence,
-        "--intended": intended,
-        "--not-intended": not_intended,
-    }
-    for name in (name for name, value in given.items() if value):
-        raise InputError(f"{name} is of the card; with --as, what people say is in --person")
+def _place_of_card(out: Path | None, person: Path | None) -> Path:
+    """Return where a card goes; InputError where nobody says it, or says what is for --as."""
+    if person is not None:
+        raise InputError("--person is for --as; give the format too")
+    if out is None:
+        raise InputError("--out must say where the card goes, a .json file")
+    return out
+
+
+def _check_of_card(*given: object) -> None:
+    """Refuse with --as options that are of the card itself; each with what is there instead."""
+    for (name, instead), value in zip(OF_CARD.items(), given, strict=True):
+        if value:
+            raise InputError(f"{name} is of the card; with --as, {instead}")
 
 
 def _write_passport(
@@ -208,13 +209,16 @@ def _write_passport(
     said = None if person is None else Person.load(person)
     kept = Release.load(release)
     rows = None if synthetic is None else RowsFile.of(synthetic, kept.schema)
-    made = kind.make(Inputs.of(kept, person=said, title=title, rows=rows))
+    given = Inputs.of(kept, person=said, title=title, rows=rows)
+    made = kind.make(given)
     if out is None or str(out) == "-":
         typer.echo(made.text, nl=False)
     else:
         write_text(out, made.text)
     if made.absent:
         remark(f"for a person to say, in --person FILE.yaml: {', '.join(made.absent)}")
+    for finding in given.part.blocking:
+        remark(f"warning: not to be released: {finding.text}")
 
 
 def _check_internal(internal: bool, tables: dict[str, Path | None], reference: Path | None) -> None:

@@ -39,6 +39,8 @@ def synthesizer_named(name: str) -> type[Synthesizer]:
 
     InputError, with the nearest name, where there is none, or it is no synthesizer.
     """
+    if not isinstance(name, str):
+        raise InputError(f"a synthesizer's name must be text, got {name!r}")
     known: dict[str, object] = dict(SYNTHESIZERS)
     kind = extensions.find("synthesizers", name, known)
     if isinstance(kind, type) and issubclass(kind, Synthesizer):

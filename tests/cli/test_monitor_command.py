@@ -180,6 +180,21 @@ def test_a_passport_is_written_and_what_is_absent_is_listed(files, tmp_path, cap
     assert capsys.readouterr().out == out.read_text("utf-8")
 
 
+def test_a_passport_of_what_must_not_be_released_says_so(files, tmp_path, capsys):
+    schema = json.loads((files / "schema.json").read_text("utf-8"))
+    schema["bounds_from"] = "read from the data: replace by what the documentation says"
+    (tmp_path / "s.json").write_text(json.dumps(schema))
+    command = ["synthesize", f"--data={files / 'then.csv'}", f"--schema={tmp_path / 's.json'}"]
+    command += ["--epsilon=1", "--delta=1e-6", "--seed=0", f"--release={tmp_path / 'r.npz'}"]
+    assert main([*command, f"--out={tmp_path / 'rows.csv'}"]) == 0
+    capsys.readouterr()
+    assert main(["card", str(tmp_path / "r.npz"), "--as=sdv"]) == 0
+    printed = capsys.readouterr()
+    json.loads(printed.out)
+    assert "warning: not to be released: seeded: not for release" in printed.err
+    assert printed.err.count("warning: not to be released") == 2  # and bounds read from the data
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -190,10 +205,18 @@ def test_a_passport_is_written_and_what_is_absent_is_listed(files, tmp_path, cap
         (("--as=registry", "--person=absent.yaml"), "absent.yaml"),
         (("--as=registry", "--internal"), "--internal"),
         (("--as=registry", "--licence=MIT"), "--licence"),
+        (("--as=registry", "--real=absent.csv"), "--real is of the card; with --as, no real rows"),
+        (("--as=registry", "--holdout=absent.csv"), "--holdout"),
+        (("--as=registry", "--reference=absent.csv"), "--reference"),
+        (("--as=registry", "--separator=;"), "rows are read as the schema of the release says"),
+        (("--as=registry", "--title= "), "a title must not be empty"),
         (("--person=p.yaml", "--out=c.json"), "--as"),
         ((), "--out"),
     ],
-    ids=["name", "ending", "rows", "key", "absent", "internal", "licence", "person", "out"],
+    ids=[
+        *("name", "ending", "rows", "key", "absent", "internal", "licence", "real", "holdout"),
+        *("reference", "dialect", "title", "person", "out"),
+    ],
 )
 def test_wrong_passports_are_told_in_a_line_and_nothing_is_written(
     files, tmp_path, monkeypatch, capsys, options, named

@@ -1,12 +1,16 @@
 """Passports: each is valid by its official validator, and says what ledger, schema, card say."""
 
 import json
+import re
 import warnings
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
-from made_card import LABELLED, RELEASE
+from made_card import HOLDOUT, LABELLED, RELEASE, TRAIN
+from pyarrow import parquet
 
 import dp_synth as dps
 from dp_synth.report.card import data_card
@@ -77,18 +81,41 @@ def mixed():
         "minute": ["2020-01-02T03:04:05", "2020-01-03T00:00:00"] * 100,
         "spelt": ["31.01.2020", "01.02.2020"] * 100,
     }
-    import pandas as pd
-
     frame = pd.DataFrame(rows)
     return dps.Independent().fit(frame, MIXED, dps.PrivacyBudget(5.0, 1e-5))
 
 
-RELEASES = {"people": RELEASE, "mixed": mixed()}
+def odd():
+    """Return a release over columns of odd names, marks, signs and moments."""
+    marked = {"missing": ["NA"]}
+    time = {"type": "datetime", "lower": "2020-01-01 00:00", "upper": "2020-01-31 09:30"}
+    zoned = {k: v.replace(" ", "T") + "+01:00" if k != "type" else v for k, v in time.items()}
+    grouped = {"format": {"thousands": " "}}
+    columns = [
+        {"name": "home town", "type": "categorical", "categories": ["a", "b"], **marked},
+        {"name": "<b>", "type": "categorical", "categories": ["true", "false"], **marked},
+        {"name": "![c](https://x.org)", "type": "categorical", "size": 2},
+        {"name": "column-2", "type": "integer", "lower": 0, "upper": 2000, **marked},
+        {"name": "a\\|b", "type": "integer", "lower": 0, "upper": 2000, **grouped},
+        {"name": "time", **time},
+        {"name": "zoned", **zoned},
+        {"name": "day", "type": "datetime", "lower": "2020-01-01", "upper": "2020-12-31", **marked},
+    ]
+    title = "An <img src=x>\n---\nlicense: mit"
+    schema = dps.Schema.from_dict({"name": title, "bounds_from": "a\n- list", "columns": columns})
+    cells = (["a", "NA"], ["true", "NA"], ["0", "1"], ["7", "NA"], ["1 007", "8"])
+    moments = (["2020-01-02 03:04:05"], ["2020-01-02T03:04:05+01:00"], ["2020-03-01", "NA"])
+    names = [column["name"] for column in columns]
+    rows = {n: c * (200 // len(c)) for n, c in zip(names, (*cells, *moments), strict=True)}
+    return dps.Independent().fit(pd.DataFrame(rows), schema, dps.PrivacyBudget(5.0, 1e-5))
+
+
+RELEASES = {"people": RELEASE, "mixed": mixed(), "odd": odd()}
 
 
 @pytest.fixture(params=list(RELEASES))
 def release(request):
-    """A release of a usual table, and one of a column of each kind."""
+    """A release of a usual table, one of a column of each kind, and one of odd names and cells."""
     return RELEASES[request.param]
 
 
@@ -120,8 +147,11 @@ def test_croissant_is_valid_and_gives_the_rows(release, tmp_path, words, name):
         assert bool(issues.warnings) == (not words)  # licence and date are wanted
         records = list(dataset.records("rows"))
     assert len(records) == 60
-    fields = {f"rows/{column.name}" for column in release.schema.synthesized()}
-    assert set(records[0]) == fields
+    fields = json.loads(place.read_text("utf-8"))["recordSet"][0]["field"]
+    assert {field["@id"] for field in fields} == set(records[0])
+    assert [field["name"] for field in fields] == list(release.schema.domain.attributes)
+    if release is RELEASE:
+        assert set(records[0]) == {f"rows/{name}" for name in release.schema.domain.attributes}
 
 
 def test_croissant_says_that_the_data_are_synthetic_and_from_what(tmp_path):
@@ -132,6 +162,13 @@ def test_croissant_says_that_the_data_are_synthetic_and_from_what(tmp_path):
     assert said["conformsTo"][0] == "http://mlcommons.org/croissant/1.1"
     assert RELEASE.ledger.statement() in said["rai:personalSensitiveInformation"]
     assert said["rai:dataUseCases"] == ["Teaching statistics."]
+
+
+def test_croissant_writes_whole_bounds_whole(tmp_path):
+    (said,) = json.loads(written(RELEASES["mixed"], tmp_path, "croissant").read_text())["recordSet"]
+    words = {field["name"]: field["description"] for field in said["field"]}
+    assert words["whole"].startswith("integer, from -5 to 90; missing is written")
+    assert words["real"] == "real, from 0.0 to 1.5"
 
 
 def test_datapackage_is_valid_down_to_every_cell(release, tmp_path):
@@ -215,6 +252,16 @@ def test_sdv_metadata_have_the_ranges_of_the_schema():
     assert not any(key.startswith("range") for column in old.values() for key in column)
 
 
+def test_bounds_of_moments_are_written_as_cells_are():
+    schema = RELEASES["odd"].schema
+    ends = {"minimum": "2020-01-01 00:00:00", "maximum": "2020-01-31 09:30:00"}
+    time = sdv_columns(schema, "V2")["time"]
+    assert [time["range_min"], time["range_max"]] == list(ends.values())
+    assert time["datetime_format"] == "%Y-%m-%d %H:%M:%S"
+    (field,) = (one for one in table_fields(schema) if one["name"] == "time")
+    assert field["constraints"] == {"required": True, **ends}
+
+
 @pytest.mark.parametrize("version", ["sdv", "sdv-v1"])
 def test_sdv_metadata_are_valid(release, tmp_path, version):
     sdv = pytest.importorskip("sdv.metadata")
@@ -242,13 +289,94 @@ def test_a_hub_card_has_a_head_that_its_search_reads(tmp_path):
 def test_a_hub_card_is_read_by_its_own_library(release, tmp_path):
     hub = pytest.importorskip("huggingface_hub")
     card = hub.DatasetCard.load(str(written(release, tmp_path, "huggingface")))
-    assert card.data.pretty_name == release.schema.name
+    assert card.data.pretty_name == " ".join(release.schema.name.split())
 
 
 def test_pages_take_texts_as_texts(tmp_path):
     page = written(RELEASES["mixed"], tmp_path, "huggingface").read_text("utf-8")
     assert "<f>" not in page.split("---\n", 2)[2]
     assert "\\|e\\|" in page
+
+
+def test_a_hub_card_is_no_markup_of_names(tmp_path):
+    head, page = read_hub_card(written(RELEASES["odd"], tmp_path, "huggingface", ""))
+    assert head["pretty_name"] == "An <img src=x> --- license: mit"
+    assert "license" not in head
+    assert "<img" not in page
+    assert "<b>" not in page
+    assert "![c](" not in page
+    cells = next(line for line in page.splitlines() if "a\\" in line).replace("\\\\", "")
+    assert re.findall(r"(?<!\\)\|", cells) == ["|"] * 4  # three cells, whatever the name is
+
+
+def read_hub_card(place):
+    """Return head and page of a card, cut as the Hub's library does."""
+    text = place.read_text("utf-8")
+    found = re.match(r"^(\s*---[\r\n]+)([\S\s]*?)([\r\n]+---(\r\n|\r|\n|$))", text)
+    return yaml.safe_load(found[2]), text[found.end() :]
+
+
+def test_kinds_of_a_parquet_file_are_those_that_it_has(release, tmp_path):
+    head, _ = read_hub_card(written(release, tmp_path, "huggingface", name="rows.parquet"))
+    kinds = {one["name"]: one["dtype"] for one in head["dataset_info"]["features"]}
+    spelt = {"double": "float64", "bool": "bool", "int64": "int64"}
+    for field in parquet.read_schema(tmp_path / "rows.parquet"):
+        kind = "string" if pa.types.is_dictionary(field.type) else str(field.type)
+        assert kinds[field.name] == spelt.get(kind, kind)
+    place = written(release, tmp_path, "croissant", name="rows.parquet")
+    assert "is written" not in place.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["croissant", "huggingface"])
+@pytest.mark.parametrize("dialect", [{"separator": ";"}, {"encoding": "latin-1"}, {"names": ["a"]}])
+def test_csv_in_a_dialect_that_a_format_cannot_tell_is_refused(name, dialect, tmp_path):
+    fields = {"name": "a", "type": "categorical", "categories": ["x", "y"]}
+    schema = dps.Schema.from_dict({"name": "t", "columns": [fields], "dialect": dialect})
+    rows = pd.DataFrame({"a": ["x", "y"] * 50})
+    one = dps.Independent().fit(rows, schema, dps.PrivacyBudget(5.0, 1e-5))
+    with pytest.raises(dps.InputError, match=f"{name} has no words for the dialect .*[.]parquet"):
+        written(one, tmp_path, name)
+    assert written(one, tmp_path, name, name="rows.parquet").exists()
+
+
+def registered(one, words=""):
+    made = PASSPORTS["registry"].make(Inputs.of(one, person=Person.from_text(words)))
+    return yaml.safe_load(made.text)["deployment"]
+
+
+def test_the_record_says_when_nobody_has_stated_a_date():
+    assert "nobody has stated one" in registered(RELEASE)["administrative"]["notes"]
+    assert "publication_date" not in registered(RELEASE, WORDS)["administrative"]["notes"]
+
+
+def test_the_record_names_both_tables_of_a_validation_with_a_hold_out():
+    asked = dps.Validation(0.1).against(HOLDOUT)
+    both = dps.Independent().fit(TRAIN, LABELLED, dps.PrivacyBudget(5.0, 1e-5), validation=asked)
+    model = registered(both)["deployment_model"]
+    assert model["data_source_type_details"].startswith("Two tables, the fitted one and a hold-out")
+    assert registered(RELEASE)["deployment_model"]["data_source_type_details"].startswith("One tab")
+
+
+def test_the_record_tells_in_which_cost_shares_are():
+    accountant = dps.Accountant(dps.PrivacyBudget(5.0, 1e-5), adaptive="gdp")
+    one = dps.Independent().fit(TRAIN, LABELLED, accountant)
+    assert one.ledger.rule == "gdp"
+    assert "of the cost in Gaussian DP" in registered(one)["accounting"]["composition"]
+    assert "of the cost in zCDP" in registered(RELEASE)["accounting"]["composition"]
+
+
+def test_categories_that_a_fit_has_found_are_not_called_unprotected():
+    fields = {"name": "a", "type": "categorical", "categories": ["x"], "open": True}
+    schema = dps.Schema.from_dict({"name": "t", "columns": [fields]})
+    rows = pd.DataFrame({"a": ["x", "y"] * 200})
+    said = registered(dps.Independent().fit(rows, schema, dps.PrivacyBudget(5.0, 1e-5)))
+    declared = said["dp_variant"]["unprotected_quantities"]
+    assert "- but of a the declared categories alone" in declared
+
+
+def test_names_stay_in_their_lines_of_the_record():
+    said = registered(RELEASES["odd"])["dp_variant"]["unprotected_quantities"]
+    assert not any(line.startswith("- list") for line in said.splitlines())
 
 
 @pytest.mark.parametrize("name", list(PASSPORTS))
@@ -284,11 +412,25 @@ def test_rows_of_another_table_are_refused(tmp_path):
         ("curators: []", "line 1: curators: must not be empty"),
         ("sector: Farming", "line 1: sector: must be 'Technology'"),
         ("publication_date: soon", "line 1: publication_date: "),
+        ("publication_date: 0", "line 1: publication_date: must be a date such as .*, got 0"),
+        ("licence: All rights reserved", "line 1: licence: must be an SPDX identifier, such as"),
         ("url: example.org", "line 1: url: "),
         ("- region", "must be a mapping with the keys curators"),
         ("region: [", "line "),
     ],
-    ids=["unknown", "number", "text", "none", "sector", "date", "url", "list", "syntax"],
+    ids=[
+        "unknown",
+        "number",
+        "text",
+        "none",
+        "sector",
+        "date",
+        "seconds",
+        "licence",
+        "url",
+        "list",
+        "syntax",
+    ],
 )
 def test_a_persons_file_is_refused_in_one_line(text, said):
     with pytest.raises(dps.InputError, match=f"^person: .*{said}") as raised:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,10 +82,11 @@ def test_a_name_takes_settings_and_is_also_that_of_strangers(
         ("mst", {"epsilon": 1.0}, "mst has no setting 'epsilon'; fit takes a PrivacyBudget"),
         ("mst", {"coarseness": "thick"}, "coarseness must be a number"),
         ("math:sqrt", {}, "must be a dataclass that is a Synthesizer"),
+        (3, {}, "a synthesizer's name must be text, got 3"),
     ],
 )
 def test_a_wrong_name_or_setting_is_refused_in_one_line(
-    name: str, settings: dict[str, object], said: str
+    name: Any, settings: dict[str, object], said: str
 ) -> None:
     with pytest.raises(InputError) as caught:
         Synthesizer.create(name, **settings)

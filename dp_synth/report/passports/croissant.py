@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from dp_synth._version import __version__
 from dp_synth.report.passports.inputs import NOT_STATED, Inputs, Passport
@@ -43,8 +44,11 @@ WANTED = ("curators", "intended_use", "licence", "publication_date", "url")
 
 
 def croissant(inputs: Inputs) -> Passport:
-    """Return the description, a JSON-LD text; InputError without a file of rows."""
-    person, rows = inputs.person, inputs.rows_file("croissant")
+    """Return the description, a JSON-LD text.
+
+    InputError without a file of rows, and for a CSV file that needs a dialect.
+    """
+    person, rows = inputs.person, inputs.plain_rows("croissant")
     file = {
         "@type": "cr:FileObject",
         "@id": FILE,
@@ -104,20 +108,38 @@ def _citation(inputs: Inputs) -> str:
 def _fields(inputs: Inputs) -> Iterator[dict[str, object]]:
     """Yield a field for each column; of whole kinds those whose cells always are of that kind."""
     parquet = inputs.rows is not None and inputs.rows.is_parquet
-    for column in inputs.schema.synthesized():
+    columns = inputs.schema.synthesized()
+    for column, own in zip(columns, _ids([c.name for c in columns]), strict=True):
         yield {
             "@type": "cr:Field",
-            "@id": f"{ROWS}/{column.name}",
+            "@id": f"{ROWS}/{own}",
             "name": column.name,
-            "description": _words(column),
+            "description": _words(column, parquet=parquet),
             "dataType": _kind(column, parquet=parquet),
             "source": {"fileObject": {"@id": FILE}, "extract": {"column": column.name}},
         }
 
 
+def _ids(names: Sequence[str]) -> list[str]:
+    """Return what stands for each column in an ``@id``: its name where that is fit, or its place.
+
+    The standard's readers refuse spaces there, and signs that no address has.
+
+    >>> _ids(["age", "home town", "column-2"])
+    ['age', 'column-2-', 'column-2']
+    """
+    found = []
+    for place, name in enumerate(names, 1):
+        own = name if re.fullmatch(r"[\w.~-]+", name) else f"column-{place}"
+        while own != name and own in names:
+            own += "-"
+        found.append(own)
+    return found
+
+
 def _kind(column: DiscreteColumn | NumericColumn | DatetimeColumn, *, parquet: bool) -> str:
-    if parquet and isinstance(column, DatetimeColumn):  # moments there, whatever their text is
-        return "sc:DateTime"
+    if parquet:
+        return _kind_in_parquet(column)
     if any(column.missing):  # marks that are words stand among the values
         return "sc:Text"
     if isinstance(column, DiscreteColumn):
@@ -131,7 +153,16 @@ def _kind(column: DiscreteColumn | NumericColumn | DatetimeColumn, *, parquet: b
     return "sc:Date" if column.step == "D" and column.format is None else "sc:Text"
 
 
-def _words(column: DiscreteColumn | NumericColumn | DatetimeColumn) -> str:
+def _kind_in_parquet(column: DiscreteColumn | NumericColumn | DatetimeColumn) -> str:
+    """Return the kind of cells that are values, not texts; missing ones are absent there."""
+    if isinstance(column, DatetimeColumn):
+        return "sc:DateTime"
+    if isinstance(column, DiscreteColumn):
+        return "sc:Boolean" if is_logical(column) else "sc:Text"
+    return "sc:Integer" if column.type == "integer" else "sc:Float"
+
+
+def _words(column: DiscreteColumn | NumericColumn | DatetimeColumn, *, parquet: bool) -> str:
     """Return what is public of a column, in words."""
     said = [column.note] if column.note else []
     if isinstance(column, DiscreteColumn):
@@ -139,8 +170,12 @@ def _words(column: DiscreteColumn | NumericColumn | DatetimeColumn) -> str:
         more = f" and {len(column.texts) - 10} more" if len(column.texts) > 10 else ""
         said.append(f"{column.type}: {shown}{more}")
     else:
-        said.append(f"{column.type}, from {column.lower} to {column.upper}")
-    if column.missing:
+        whole = isinstance(column, NumericColumn) and column.type == "integer"
+        lower, upper = (int(b) if whole else b for b in (column.lower, column.upper))
+        said.append(f"{column.type}, from {lower} to {upper}")
+    if column.missing and parquet:
+        said.append("missing cells are absent")
+    elif column.missing:
         said.append(f"missing is written {', '.join(map(repr, column.missing))}")
     return "; ".join(said)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from dp_synth.report.passports.inputs import Inputs, Passport
 from dp_synth.schema import DiscreteColumn, NumericColumn
 from dp_synth.schema.kinds import is_logical
+from dp_synth.schema.numeric import DatetimeColumn
 
 SIZES = (  # of the Hub: from how many rows on
     (0, "n<1K"),
@@ -27,7 +29,10 @@ WANTED = ("curators", "contact", "intended_use", "language", "licence", "url")
 
 
 def huggingface(inputs: Inputs) -> Passport:
-    """Return the card, Markdown with a YAML head; InputError without a file of rows."""
+    """Return the card, Markdown with a YAML head.
+
+    InputError without a file of rows, and for a CSV file that needs a dialect.
+    """
     import yaml
 
     head = yaml.safe_dump(_head(inputs), sort_keys=False, allow_unicode=True)
@@ -36,13 +41,13 @@ def huggingface(inputs: Inputs) -> Passport:
 
 
 def _head(inputs: Inputs) -> dict[str, object]:
-    rows, person = inputs.rows_file("huggingface"), inputs.person
+    rows, person = inputs.plain_rows("huggingface"), inputs.person
     size = [name for least, name in SIZES if rows.rows >= least][-1]
-    found: dict[str, object] = {"pretty_name": inputs.part.title}
+    found: dict[str, object] = {"pretty_name": " ".join(inputs.part.title.split())}
     if person.language is not None:
         found["language"] = [person.language]
     if person.licence is not None:
-        short = person.licence.lower().replace(" ", "-")
+        short = person.licence.lower()
         found["license"] = short if short in LICENCES else "other"
         if short not in LICENCES:
             is_address = person.licence == person.licence_url
@@ -65,7 +70,11 @@ def _head(inputs: Inputs) -> dict[str, object]:
 
 def _features(inputs: Inputs) -> Iterator[tuple[str, str]]:
     """Yield the name and the kind of each column; text where missing marks are words."""
+    parquet = inputs.rows is not None and inputs.rows.is_parquet
     for column in inputs.schema.synthesized():
+        if parquet:
+            yield column.name, _kind_in_parquet(column)
+            continue
         kind = "string"
         words = [mark for mark in column.missing if mark]
         if isinstance(column, DiscreteColumn):
@@ -76,18 +85,31 @@ def _features(inputs: Inputs) -> Iterator[tuple[str, str]]:
         yield column.name, kind
 
 
+def _kind_in_parquet(column: DiscreteColumn | NumericColumn | DatetimeColumn) -> str:
+    """Return the kind of cells that are values, not texts; missing ones are absent there."""
+    if isinstance(column, DatetimeColumn):
+        zone = (
+            "" if column.zone is None else f", tz={str(column.zone).removeprefix('UTC') or 'UTC'}"
+        )
+        return f"timestamp[ms{zone}]"
+    if isinstance(column, DiscreteColumn):
+        return "bool" if is_logical(column) else "string"
+    return "int64" if column.type == "integer" else "float64"
+
+
 def _page(inputs: Inputs) -> Iterator[str]:
     """Yield the lines of the text."""
     part, person = inputs.part, inputs.person
-    yield f"# {_plain(part.title)}\n\n{inputs.description}\n"
+    about = person.description or _plain(inputs.description)  # a person may write Markdown
+    yield f"# {_plain(part.title)}\n\n{about}\n"
     yield "## What is promised\n"
     yield from (f"- {_plain(line)}" for line in (part.promise.statement, *part.promise.in_words))
-    yield f"\n## How it was made\n\n{inputs.method}: {_plain(part.method.reference)}\n"
+    yield f"\n## How it was made\n\n{_plain(inputs.method)}: {_plain(part.method.reference)}\n"
     yield "| step | answers | share of the cost |\n|---|---|---|"
     for step in part.steps:
         answers = "; ".join(f"{one.count} {one.why}: {one.event}" for one in step.granted)
         share = "" if step.share is None else f"{step.share:.1%}"
-        yield f"| {step.recipe}: {step.part} | {_cell(answers)} | {share} |"
+        yield f"| {_cell(f'{step.recipe}: {step.part}')} | {_cell(answers)} | {share} |"
     yield "\n## Columns\n\n| column | type | values |\n|---|---|---|"
     for column in part.public_inputs.columns:
         values = ", ".join((column.categories or ())[:10])
@@ -113,8 +135,13 @@ def _page(inputs: Inputs) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Return a text as one line that is no markup of HTML."""
-    return " ".join(text.split()).replace("<", "&lt;")
+    """Return a text as one line that is no markup of HTML or Markdown: no picture, no link.
+
+    >>> _plain("a & b <i> ![c](https://example.org)")
+    'a &amp; b &lt;i> !\\\\[c\\\\](https://example.org)'
+    """
+    shown = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*\[\]])", r"\\\1", shown)
 
 
 def _cell(text: str) -> str:

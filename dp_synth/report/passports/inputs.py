@@ -79,6 +79,8 @@ class Inputs:
         rows: RowsFile | None = None,
     ) -> Inputs:
         """Return the inputs for a release."""
+        if title is not None and not title.strip():
+            raise InputError("a title must not be empty")
         said = person or Person()
         intended = () if said.intended_use is None else (said.intended_use,)
         part = data_card(release, title=title, intended=intended).publishable
@@ -137,6 +139,19 @@ class Inputs:
         if self.rows is None:
             raise InputError(f"{format_name} describes a file of rows; give it by --synthetic")
         return self.rows
+
+    def plain_rows(self, format_name: str) -> RowsFile:
+        """Return the rows; InputError where a reader that is told no dialect would misread them."""
+        rows, dialect = self.rows_file(format_name), self.schema.dialect
+        plain = dialect is None or (
+            dialect.delimiter == "," and dialect.codec == "utf-8-sig" and dialect.has_header
+        )
+        if plain or rows.is_parquet:
+            return rows
+        raise InputError(
+            f"{format_name} has no words for the dialect of this schema's CSV files (separator, "
+            "encoding, header); give rows as a .parquet file by --synthetic"
+        )
 
 
 @dataclass(frozen=True)

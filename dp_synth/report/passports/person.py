@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from dp_synth.errors import InputError
 from dp_synth.faults import first_fault
@@ -43,6 +51,23 @@ class Person(BaseModel):
     justification: Text | None = None
     sources: Text | None = None
 
+    @field_validator("licence")
+    @classmethod
+    def _licence_has_an_address(cls, given: str | None) -> str | None:
+        if given is not None and not re.fullmatch(r"https?://\S+|[A-Za-z0-9.+-]+", given):
+            raise ValueError(
+                "must be an SPDX identifier, such as CC-BY-4.0, or the address of a text, "
+                f"got {given!r}"
+            )
+        return given
+
+    @field_validator("publication_date", mode="before")
+    @classmethod
+    def _date_is_no_number(cls, given: object) -> object:
+        if isinstance(given, (int, float)):  # which would be taken for seconds since 1970
+            raise ValueError(f"must be a date such as 2026-05-01, got {given!r}")
+        return given
+
     @classmethod
     def load(cls, path: str | Path) -> Person:
         """Return what a YAML file says; InputError names the line and the key that is wrong."""
@@ -77,7 +102,7 @@ class Person(BaseModel):
         """The address of the licence; None where none is said."""
         if self.licence is None or self.licence.startswith(("http://", "https://")):
             return self.licence
-        return f"https://spdx.org/licenses/{self.licence.replace(' ', '-')}.html"
+        return f"https://spdx.org/licenses/{self.licence}.html"
 
 
 KEYS = tuple(Person.model_fields)

@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from dp_synth._version import __version__
 from dp_synth.accounting.filters import cost
 from dp_synth.errors import InputError, UnsupportedEvent
+from dp_synth.formatting import one_line
 from dp_synth.report.guarantee import ENGINES
 from dp_synth.report.passports.inputs import NOT_STATED, Inputs, Passport
+from dp_synth.validation_bounds import HOLDOUT
 
 PEOPLES = (
     *("deployment.basic.name", "deployment.basic.data_curators", "deployment.basic.description"),
@@ -92,12 +94,18 @@ def _variant(inputs: Inputs) -> Mapping[str, object]:
     part = inputs.part
     pure = part.promise.delta == 0
     columns = [c for c in part.public_inputs.columns if c.cells is not None]
-    listed = "\n".join(f"- {c.name}: {c.type}, {c.cells:,} cells {c.cells_from}" for c in columns)
+    listed = "\n".join(
+        f"- {one_line(c.name)}: {c.type}, {c.cells:,} cells {c.cells_from}" for c in columns
+    )
     public = [
         "- the names, types, categories and bounds of all columns (bounds come from: "
-        f"{part.public_inputs.bounds_from or 'not said'})",
-        *(f"- the rule: {rule}" for rule in part.public_inputs.constraints),
+        f"{one_line(part.public_inputs.bounds_from or 'not said')})",
+        *(f"- the rule: {one_line(rule)}" for rule in part.public_inputs.constraints),
     ]
+    if opened := [one_line(c.name) for c in columns if c.open]:
+        public.append(
+            f"- but of {', '.join(opened)} the declared categories alone: others were found"
+        )
     if inputs.release.ledger.budget.records_are_public:
         public.append("- the number of records")
     return {
@@ -141,6 +149,9 @@ def _model(inputs: Inputs) -> Mapping[str, object]:
     recipes = list(dict.fromkeys(entry.recipe for entry in ledger.reservations))
     several = len(recipes) > 1
     rule = "fixed before the first release" if ledger.rule == "planned" else "kept by a filter"
+    read = "One table, read once"
+    if any(answer.part == HOLDOUT for answer in inputs.release.transcript):
+        read = "Two tables, the fitted one and a hold-out, under one budget, each read once"
     found: dict[str, object] = {
         "model_name": "Central",
         "model_name_details": "The data holder runs the synthesizer on the records as they were "
@@ -148,8 +159,7 @@ def _model(inputs: Inputs) -> Mapping[str, object]:
         "release_type": "Many releases" if several else "One release",
         "release_type_details": f"One budget for {', '.join(recipes) or 'nothing'}, {rule}.",
         "data_source_type": "Static",
-        "data_source_type_details": "One table, read once; its later states have budgets of their "
-        "own.",
+        "data_source_type_details": f"{read}; later states have budgets of their own.",
         "access_type": "Non-interactive",
         "access_type_details": "Synthetic records, and the model that they are drawn from; nobody "
         "asks anything of the records themselves.",
@@ -173,9 +183,10 @@ def _accounting(inputs: Inputs) -> Mapping[str, object]:
 def _steps(inputs: Inputs) -> list[str]:
     """Return each step of the ledger in words, with its share of the cost."""
     found = []
+    currency = "Gaussian DP" if inputs.release.ledger.rule == "gdp" else "zCDP"
     for step in inputs.part.steps:
         answers = "; ".join(f"{one.count} x {one.event}" for one in step.granted)
-        share = "" if step.share is None else f", {step.share:.1%} of the cost in zCDP"
+        share = "" if step.share is None else f", {step.share:.1%} of the cost in {currency}"
         found.append(f"{step.recipe}, {step.part}: {answers}{share}")
     return found
 
@@ -212,6 +223,9 @@ def _administrative(inputs: Inputs) -> Mapping[str, object]:
     found: dict[str, object] = {}
     if any(sources):
         found["sources"] = "\n".join(f"- {one}" for one in sources if one) + "\n"
-    found["notes"] = f"Written by dp_synth {__version__} from the ledger of the release."
+    notes = f"Written by dp_synth {__version__} from the ledger of the release."
+    if person.publication_date is None:
+        notes += " publication_date is the day of this draft: nobody has stated one."
+    found["notes"] = notes
     found["registry_authors"] = list(person.authors or person.curators or (NOT_STATED,))
     return found

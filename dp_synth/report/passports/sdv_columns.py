@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dp_synth.report.passports.table_fields import iso_pattern, written_bounds
 from dp_synth.schema import DiscreteColumn, NumericColumn, Schema
 from dp_synth.schema.kinds import is_logical
 from dp_synth.schema.numeric import DatetimeColumn
@@ -56,11 +57,11 @@ def _numbers(column: NumericColumn, *, new: bool) -> Column:
 
 
 def _dates(column: DatetimeColumn, *, new: bool) -> Column:
-    pattern = column.format or {"D": "%Y-%m-%d", "s": "%Y-%m-%dT%H:%M:%S"}.get(column.step)
+    pattern = column.format or iso_pattern(column)
     found: Column = {"sdtype": "datetime"}
     if pattern is None or column.zone is not None:
         return found
     found["datetime_format"] = pattern
     if new and column.format is None:
-        found |= {"range_min": column.lower, "range_max": column.upper}
+        found["range_min"], found["range_max"] = written_bounds(column)
     return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from dp_synth.schema import DiscreteColumn, NumericColumn, Schema
 from dp_synth.schema.numeric import DatetimeColumn
 
 Field = dict[str, object]
-
-DATES = {"s": "datetime", "m": "datetime", "h": "datetime", "D": "date", "M": "yearmonth"}
 
 
 def table_fields(schema: Schema) -> list[Field]:
@@ -57,13 +57,14 @@ def _numbers(column: NumericColumn, schema: Schema) -> Field:
     if written is not None and (written.prefix or written.suffix):
         return {"type": "string"}  # such as a currency: no number by the standard
     whole = column.type == "integer"
+    grouped = None if written is None else written.thousands
     lower, upper = (int(b) if whole else b for b in (column.lower, column.upper))
     found: Field = {
-        "type": "integer" if whole else "number",
+        "type": "integer" if whole and not grouped else "number",  # readers group numbers alone
         "constraints": {"minimum": lower, "maximum": upper},
     }
-    if written is not None and written.thousands:
-        found["groupChar"] = written.thousands
+    if grouped:
+        found["groupChar"] = grouped
     decimal = written.decimal if written is not None else None
     decimal = decimal or (schema.dialect.decimal if schema.dialect else None)
     if not whole and decimal == ",":
@@ -72,9 +73,26 @@ def _numbers(column: NumericColumn, schema: Schema) -> Field:
 
 
 def _dates(column: DatetimeColumn) -> Field:
-    if column.format is None:
-        kind = DATES.get(column.step, "any")
-        limits: Field = {"minimum": column.lower, "maximum": column.upper}
-        zoned = column.zone is not None
-        return {"type": "any"} if zoned else {"type": kind, "constraints": limits}
-    return {"type": "any"}  # written as a pattern says, which programs read in different ways
+    pattern = iso_pattern(column)
+    if pattern is None:  # written as a format says, which programs read in different ways
+        return {"type": "any"}
+    lower, upper = written_bounds(column)
+    return {
+        "type": "date" if column.step == "D" else "datetime",
+        "format": pattern if " " in pattern else "default",
+        "constraints": {"minimum": lower, "maximum": upper},
+    }
+
+
+def iso_pattern(column: DatetimeColumn) -> str | None:
+    """Return the pattern of ISO cells; None where they have a format of their own, or an offset."""
+    if column.format is not None or column.zone is not None:
+        return None
+    between = " " if " " in column.lower.strip() else "T"
+    return "%Y-%m-%d" if column.step == "D" else f"%Y-%m-%d{between}%H:%M:%S"
+
+
+def written_bounds(column: DatetimeColumn) -> tuple[str, str]:
+    """Return the bounds as cells are written, down to the second where those are."""
+    lower, upper = column.written(np.array([column.grid.lower, column.grid.upper]))
+    return str(lower), str(upper)
