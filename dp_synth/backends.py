@@ -8,7 +8,7 @@ categories never.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import MappingProxyType
@@ -75,26 +75,28 @@ class Output:
         except FOREIGN:
             return cls()
 
-    def declared(self, kinds: object, schema: Schema) -> Output:
+    def declared(self, kinds: object, schema: Schema, keys: Sequence[IdColumn] = ()) -> Output:
         """Return the output with the dtypes of ``kinds``: a frame, its dtypes, or a mapping.
 
         A frame's library is taken with them. InputError for a dtype that cannot hold its column,
-        whose bounds and categories are those of ``schema``, and for an unknown column.
+        whose bounds and categories are those of ``schema``, and for a column that is neither in it
+        nor one of the new ``keys``.
         """
-        given = _dtypes_of(kinds)
-        if isinstance(kinds, Mapping) and (foreign := [n for n in given if n not in schema.names]):
-            raise InputError(
-                f"dtypes: no column {foreign[0]!r}; {nearest(foreign[0], schema.names)}"
-            )
-        names = {name: _named(name, given[name]) for name in schema.names if name in given}
+        given, known = _dtypes_of(kinds), [*schema.names, *(column.name for column in keys)]
+        if isinstance(kinds, Mapping) and (foreign := [n for n in given if n not in known]):
+            raise InputError(f"dtypes: no column {foreign[0]!r}; {nearest(foreign[0], known)}")
+        names = {name: _named(name, given[name]) for name in known if name in given}
         backend = _backend_of(kinds) if _is_frame(kinds) else self.backend
         output = replace(self, backend=backend, dtypes=MappingProxyType(names))
-        output.check(schema)
+        output.check(schema, keys)
         return output
 
-    def check(self, schema: Schema) -> None:
+    def check(self, schema: Schema, keys: Sequence[IdColumn] = ()) -> None:
         """Raise InputError for a dtype that cannot hold its column, by public facts alone."""
+        new = {column.name for column in keys}
         for name, kind in self.kinds.items():
+            if name in new:
+                continue
             try:
                 column = schema.column(name)
             except SchemaError as error:
@@ -157,13 +159,15 @@ class Output:
         return {"backend": self.backend, "dtypes": dict(self.dtypes)}
 
     @classmethod
-    def from_fields(cls, fields: Mapping[str, Any], schema: Schema) -> Output:
+    def from_fields(
+        cls, fields: Mapping[str, Any], schema: Schema, keys: Sequence[IdColumn] = ()
+    ) -> Output:
         """Return the output that `to_fields` wrote; InputError where it does not fit the schema."""
         texts = fields.get("dtypes", {})
         if not isinstance(texts, Mapping) or not all(isinstance(t, str) for t in texts.values()):
             raise InputError("its dtypes must be texts by column")
         output = cls(str(fields.get("backend", PLAIN)), MappingProxyType(dict(texts)))
-        output.check(schema)
+        output.check(schema, keys)
         return output
 
 

@@ -351,7 +351,7 @@ class Release:
         """
         output = self.output
         if dtypes is not None:
-            output = output.declared(dtypes, self.schema)
+            output = output.declared(dtypes, self.schema, self._key_columns)
         if backend is not None:
             output = replace(output, backend=backend)
         require(output.backend)
@@ -388,6 +388,10 @@ class Release:
         rows = self._frames(n, seed, BLOCK, given=given, balance=balance, kinds=style)
         write_blocks(rows, path, self.schema.dialect, lossy=True, schema=self.schema)
 
+    @property
+    def _key_columns(self) -> list[IdColumn]:
+        return [column for _, column in self.keys]
+
     def _made(
         self,
         n: int | None,
@@ -403,7 +407,7 @@ class Release:
         if plain and kinds not in get_args(Style):
             raise InputError(f"kinds must be 'schema', 'written', a frame or dtypes, got {kinds!r}")
         if not (kinds is None or plain):
-            output = output.declared(kinds, self.schema)
+            output = output.declared(kinds, self.schema, self._key_columns)
         asked: Kinds = cast(Kinds, kinds) if plain else output.kinds or "schema"
         if plain:
             output = replace(output, dtypes={})
@@ -570,9 +574,10 @@ class Release:
         model = _model_of(schema, header, arrays)
         fields = header["transcript"] if header["version"] > 1 else []
         transcript = from_fields(fields, arrays)
-        output = Output.from_fields(header.get("output", {}), schema)
+        keys = _keys_of(header.get("keys", ()))
+        output = Output.from_fields(header.get("output", {}), schema, [one for _, one in keys])
         made = header["synthesizer"], header["settings"], schema, model, ledger, transcript
-        return cls(*made, output, _keys_of(header.get("keys", ())))
+        return cls(*made, output, keys)
 
 
 def _keys_of(fields: object) -> Keys:
