@@ -59,6 +59,25 @@ def slow_terms(target):
     }
 
 
+def slow_joint(target, *answers):
+    """The normal law's ratio of all counts at once, as the reference shows it."""
+    records, people = 55, len(REFERENCE)
+    codes = pd.concat([REFERENCE, target.to_frame().T], ignore_index=True).astype(int)
+    codes["b"] = MERGED[codes["b"]] if any("b" in a.clique for a in answers) else codes["b"]
+    marks = []
+    for one in answers:
+        cells = np.ravel_multi_index([codes[name] for name in one.clique], one.values.shape)
+        marks.append(np.eye(one.values.size)[cells])
+    marks = np.hstack(marks)
+    covariance, shares = np.cov(marks[:-1].T, bias=True), marks[:-1].mean(axis=0)
+    covariance = 0.9 * covariance + np.diag(0.1 * np.diag(covariance) + 0.5 / people)
+    noise = np.concatenate([np.full(one.values.size, one.stddev**2) for one in answers])
+    law = records * (1 + records / people) * covariance + np.diag(noise)
+    shift = np.linalg.solve(law, marks[-1] - shares)
+    counts = np.concatenate([one.values.ravel() for one in answers])
+    return (counts - records * shares) @ shift - (marks[-1] - shares) @ shift / 2
+
+
 TARGETS = pd.DataFrame({"a": [0, 1, 2, 0], "b": [0, 1, 2, 3], "c": [1, 0, 1, 0]})
 
 
@@ -67,6 +86,15 @@ def test_measured_counts_are_compared_with_the_reference_under_their_own_noise()
     for score, (_, target) in zip(scores, TARGETS.iterrows(), strict=True):
         odds = slow_terms(target)
         # One table holds a and b: what it says of each alone is not taken off.
+        cell_by_cell = odds["ab"] + odds["c"]
+        assert score == pytest.approx((cell_by_cell + slow_joint(target, PAIR, SINGLE)) / 2)
+
+
+def test_many_cells_are_compared_cell_by_cell_alone(monkeypatch):
+    monkeypatch.setattr("dp_synth.attacks.transcript_ratio.MOST_CELLS", 7)  # of 8
+    scores = TranscriptRatio().scores(TARGETS, view_of(PAIR, SINGLE))
+    for score, (_, target) in zip(scores, TARGETS.iterrows(), strict=True):
+        odds = slow_terms(target)
         assert score == pytest.approx(odds["ab"] + odds["c"])
 
 
@@ -77,14 +105,16 @@ def test_a_column_of_two_tables_counts_once():
         odds = slow_terms(target)
         of_other = slow_odds(target, "ac", other.values[target["a"], target["c"]], 0.25)
         again = slow_odds(target, "a", other.values[target["a"]].sum(), 2 * 0.25)
-        assert score == pytest.approx(odds["ab"] + of_other - (odds["a"] + again) / 2)
+        cell_by_cell = odds["ab"] + of_other - (odds["a"] + again) / 2
+        assert score == pytest.approx((cell_by_cell + slow_joint(target, PAIR, other, SINGLE)) / 2)
 
 
 def test_a_network_is_scored_by_each_attribute_given_its_parents():
     scores = TranscriptRatio().scores(TARGETS, view_of(PAIR, SINGLE, algorithm="privbayes"))
     for score, (_, target) in zip(scores, TARGETS.iterrows(), strict=True):
         odds = slow_terms(target)
-        assert score == pytest.approx(odds["ab"] - odds["b"] + odds["c"])
+        cell_by_cell = odds["ab"] - odds["b"] + odds["c"]
+        assert score == pytest.approx((cell_by_cell + slow_joint(target, PAIR, SINGLE)) / 2)
 
 
 def test_answers_to_the_same_question_are_combined_by_precision():
