@@ -672,8 +672,7 @@ class Reservation:
                 entry = Entry(
                     "charge", self.name, part.name, event, count, why, self.randomness, sampler
                 )
-                position = (self._position, self._order[part.name])
-                self.accountant._record(entry, position)
+                self.accountant._record(entry, (self._position, self._order[part.name]))
             self._used[part.name] += price
             self._latest = max(self._latest, self._order[part.name] if count else 0)
             if answer >= 0:

@@ -119,6 +119,15 @@ CheckpointFile = Annotated[
 ]
 
 
+def _schema_of(path: Path) -> Schema:
+    from dp_synth.schema import Schema
+
+    return Schema.load(path)
+
+
+MaxRows = Annotated[int, typer.Option(help="Use at most so many records of a unit.")]
+
+
 @takes_dialect
 def synthesize(
     data: Annotated[str, typer.Option(help="The private table; - reads CSV from stdin.")],
@@ -132,7 +141,7 @@ def synthesize(
     settings: Settings = None,
     adjacency: Neighbours = "add_remove",
     unit: Unit = None,
-    max_rows: Annotated[int, typer.Option(help="Use at most so many records of a unit.")] = 1,
+    max_rows: MaxRows = 1,
     columns: Columns = None,
     drop: Drop = None,
     rows: Rows = None,
@@ -153,10 +162,9 @@ def synthesize(
     below it. A ledger that `ledger new` made is continued: either is then this run's portion.
     """
     from dp_synth.accounting.accountant import accountant_of
-    from dp_synth.schema import Schema
 
     budget = budget_of((epsilon, delta, risk), adjacency, unit, max_rows)
-    public = Schema.load(schema).read_as(dialect)
+    public = _schema_of(schema).read_as(dialect)
     with reading_arguments():
         recipe = recipe_of(synthesizer, settings or [])
         chosen = _writable(chosen_columns(public, columns, drop, unit), out, rows)
@@ -169,10 +177,8 @@ def synthesize(
         recipe.check_budget(chosen, payer, validation=asked, **told)
     with stopped_gently():  # from here on files are private
         with shown_training(synthesizer), _remarks(check=check), charged_for(payer):
-            fresh, table = (
-                _fresh(chosen.without_keys, holdout),
-                _table(data, chosen, whole=internal),
-            )
+            fresh = _fresh(chosen.without_keys, holdout)
+            table = _table(data, chosen, whole=internal)
             how = asked if asked is None or fresh is None else asked.against(fresh)
             fitted = _told_of(recipe.fit(table, chosen, payer, validation=how, **told))
         real = (table, fresh) if internal else None
