@@ -326,7 +326,7 @@ class Schema(BaseModel):
             if isinstance(column, IdColumn) and column.pattern is not None
         )
 
-    @cached_property
+    @property  # not kept: a schema that held itself could not be compared
     def without_keys(self) -> Schema:
         """The schema of the columns that a fit reads: all but those that get new keys."""
         return self.without(column.name for _, column in self.keys) if self.keys else self

@@ -142,3 +142,12 @@ def test_a_draft_proposes_a_pattern_that_a_person_has_to_confirm():
     assert proposed_pattern(["a1", "b22"]) is None
     assert proposed_pattern(["a-1", "b.2"]) is None
     assert KeyPattern.of(proposed_pattern(["x.1", "y.2"])).size == 260
+
+
+def test_schemas_are_equal_whatever_was_asked_of_them():
+    _, schema = keyed()
+    plain = schema.without_keys
+    assert plain.without_keys == plain
+    again = dps.Schema.from_dict(plain.to_dict())
+    assert again.without_keys == plain
+    assert again == plain
