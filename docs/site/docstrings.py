@@ -23,7 +23,16 @@ def prepare(
     lines[:] = made
 
 
+def forget_unread(app: Sphinx) -> list[tuple[str, dict[str, object], str]]:
+    """Forget modules whose source was looked for in vain: the index would link to no page."""
+    modules = getattr(app.env, "_viewcode_modules", {})
+    for name in [name for name, entry in modules.items() if not entry]:
+        del modules[name]
+    return []
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Have every docstring prepared before it is read."""
+    app.connect("html-collect-pages", forget_unread, priority=100)  # before they are listed
     app.connect("autodoc-process-docstring", prepare)
     return {"parallel_read_safe": True}
