@@ -63,7 +63,7 @@ LEAKAGE_MESSAGE = "What attacks reach; the ledger rules out what is shaded"
 TPR_LIMITS = (0.001, 1.0)
 CEILING = "auc_ceiling"
 CEILING_LABEL = "largest AUC the ledger permits"
-LONG_TITLE = 34  # letters: as many as stand over one of three panels
+LONG_TITLE = 26  # letters: as many as stand over one of four panels
 LONE_CEILING = 18  # points that the mark of a ceiling at one epsilon is wide
 # Of attacks on rows the ones whose scores estimate the likelihood ratio, the stronger one first: it
 # rehearses the method, and is for methods of marginals. All targets are what a reader takes an
