@@ -66,11 +66,12 @@ class TranscriptRatio(Attack):
     are taken, and the score is their mean. One goes cell by cell (``density.log_odds``): what a
     table of several columns says is taken given what its own columns say, as in
     ``MarginalRatio``, so that no column counts twice. The other is that of all counts at once
-    (``joint_ratio``), which knows what tables say together, as far as the reference shows it, and
-    is left out beyond 4,000 cells.
+    (``joint_ratio``), which knows what tables say together, as far as the reference shows it. It
+    is left out beyond 4,000 cells, and where ``together`` is false.
     """
 
     smoothing: float = 0.5
+    together: bool = True
     name = "transcript_ratio"
     figure_label = "ratio of the transcript"
     question = "Do the released noisy counts tell who was fitted?"
@@ -92,7 +93,9 @@ class TranscriptRatio(Attack):
         records = count_records(transcript) if view.records is None else float(view.records)
         tables = tables_of(transcript, view.schema)
         compared = Compared.of(targets, self._reference(view), view.schema, self.smoothing)
-        return compared.log_ratios(tables, records, directed=view.is_directed)
+        return compared.log_ratios(
+            tables, records, directed=view.is_directed, together=self.together
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +118,19 @@ class Compared:
         return cls(schema.encode(targets), schema.encode(reference), schema, smoothing)
 
     def log_ratios(
-        self, tables: Sequence[Table], records: float, *, directed: bool, drawn: float = 0.0
+        self,
+        tables: Sequence[Table],
+        records: float,
+        *,
+        directed: bool,
+        drawn: float = 0.0,
+        together: bool = True,
     ) -> Floats:
         """Return the targets' log likelihood ratios of counts among ``records`` fitted ones.
 
         ``drawn`` is what sampling adds to the variance of a count, as a part of what is expected
-        of it; 0 of counts as they were released.
+        of it; 0 of counts as they were released. All counts are compared at once as well where
+        ``together`` says so, if they are not too many.
         """
         scores = np.zeros(len(self.targets))
         if not (len(self.targets) and len(self.reference) and records):
@@ -132,7 +142,7 @@ class Compared:
             counts = table.values.ravel()[cells]
             variance = unsure + table.variance + drawn * expected
             scores += weight * log_odds(counts, expected, variance)
-        if sum(table.values.size for table in tables) > MOST_CELLS:
+        if not together or sum(table.values.size for table in tables) > MOST_CELLS:
             return scores
         return (scores + self._joint(tables, records, drawn)) / 2
 

@@ -90,9 +90,10 @@ def test_measured_counts_are_compared_with_the_reference_under_their_own_noise()
         assert score == pytest.approx((cell_by_cell + slow_joint(target, PAIR, SINGLE)) / 2)
 
 
-def test_many_cells_are_compared_cell_by_cell_alone(monkeypatch):
-    monkeypatch.setattr("dp_synth.attacks.transcript_ratio.MOST_CELLS", 7)  # of 8
-    scores = TranscriptRatio().scores(TARGETS, view_of(PAIR, SINGLE))
+@pytest.mark.parametrize(("most", "together"), [(7, True), (4000, False)])
+def test_many_cells_are_compared_cell_by_cell_alone(monkeypatch, most, together):
+    monkeypatch.setattr("dp_synth.attacks.transcript_ratio.MOST_CELLS", most)  # there are 8
+    scores = TranscriptRatio(together=together).scores(TARGETS, view_of(PAIR, SINGLE))
     for score, (_, target) in zip(scores, TARGETS.iterrows(), strict=True):
         odds = slow_terms(target)
         assert score == pytest.approx(odds["ab"] + odds["c"])
