@@ -10,9 +10,9 @@ reference. What is printed is the AUC less 0.5 as a part of the transcript's own
 
 Beside it stands what the best test of the noisy counts finds on average: one that knows the
 population (all records of the dataset) and not who else was fitted, under the normal law of counts
-(``dp_synth.attacks.joint_ratio``). No attack on the rows does better, whose makers had no more.
-What was released beside the counts, such as scores of pairs and choices, is not in it; in a second
-figure it is, as if each moved for every record by all that was charged for it.
+(``dp_synth.attacks.joint_ratio``). What was released beside the counts, such as scores of pairs
+and choices, is not in it; in a second figure it is, as if each moved for every record by all that
+was charged for it. No attack on the rows, which are made of both, does better than that one.
 
 ``cell by cell`` is the transcript's attack without the ratio of all counts at once.
 
