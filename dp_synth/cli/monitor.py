@@ -137,19 +137,11 @@ def _check_together(
 
 def _check_card(card: Path, release: Release) -> None:
     """Raise InputError where a card is of another release, or its life does not hold."""
-    from dp_synth.report.card import DataCard, data_card
+    from dp_synth.report.card import DataCard
     from dp_synth.report.life import life_file, read_life
 
     kept = DataCard.load(card)
-    part = kept.publishable
-    again = data_card(
-        release,
-        title=part.title,
-        source=part.source,
-        intended=part.intended,
-        not_intended=part.not_intended,
-    )
-    if again.differs_from(kept) is not None:
+    if kept.differs_from_release(release) is not None:
         raise InputError(f"{card}: is not the card of this release; write it with `dp-synth card`")
     read_life(life_file(card), kept)
 

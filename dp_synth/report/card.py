@@ -69,6 +69,21 @@ class DataCard:
         )
         return _first_difference(mine, its, "publishable")
 
+    def differs_from_release(self, release: Release) -> str | None:
+        """Return the first field that the release would make otherwise; None where it does not.
+
+        What people declared is taken as it stands here.
+        """
+        part = self.publishable
+        again = data_card(
+            release,
+            title=part.title,
+            source=part.source,
+            intended=part.intended,
+            not_intended=part.not_intended,
+        )
+        return again.differs_from(self)
+
     def to_dict(self) -> dict[str, object]:
         """Return the card as a JSON object, its internal part left out where there is none."""
         head = {"format": FORMAT, "version": VERSION, "dp_synth": self.dp_synth}

@@ -44,7 +44,7 @@ from dp_synth.files import locked, written_whole
 from dp_synth.formatting import as_given, rounded_up
 from dp_synth.readers import JsonFault, YamlFault, line_of, parse_json, parse_yaml, read_text
 from dp_synth.release import Release
-from dp_synth.report.card import DataCard, data_card
+from dp_synth.report.card import DataCard
 from dp_synth.report.guarantee import ColumnKind
 from dp_synth.report.internal import AUC_GAP, InternalPart
 from dp_synth.report.life import LifeEntry, last_of
@@ -374,15 +374,7 @@ def judge(
 
 def _release_check(card: DataCard, release: Release) -> Check:
     """Return the check that the release makes the very card, but for what people declared."""
-    part = card.publishable
-    again = data_card(
-        release,
-        title=part.title,
-        source=part.source,
-        intended=part.intended,
-        not_intended=part.not_intended,
-    )
-    other = again.differs_from(card)
+    other = card.differs_from_release(release)
     found = "does" if other is None else f"other {other}: write the card again"
     return Check("release", "makes this card", found, other is None)
 
