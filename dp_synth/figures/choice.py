@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FLOOR = "fresh rows of the surrogate, without noise"
 COUNT = "noise on one count, were it the only question"
-ERROR = "error of a fit to the surrogate, 95 %"
+ERROR = "error of a fit to the surrogate"
 
 
 def choice_of_budget(points: pd.DataFrame, floor: Sequence[float], note: str) -> tuple[Axes, Axes]:
@@ -37,7 +37,7 @@ def choice_of_budget(points: pd.DataFrame, floor: Sequence[float], note: str) ->
         marker="o",
         color=PALETTE[1],
         elinewidth=1.2,
-        label=ERROR,
+        label=f"{ERROR}, 95 %" if points["half"].notna().any() else ERROR,
     )
     if floor:
         right.axhline(float(np.mean(floor)), color=GREY, linestyle=":", label=FLOOR)

@@ -72,6 +72,14 @@ def test_the_figure_says_that_nothing_is_data() -> None:
     assert FLOOR in right.get_legend_handles_labels()[1]
 
 
+def test_an_interval_is_named_where_there_is_one() -> None:
+    for repeats, said in ((1, "error of a fit to the surrogate"), (2, "surrogate, 95 %")):
+        found = options_for(MST(), SCHEMA, 100, BUDGETS[:1], repeats=repeats)
+        _, right = choice_of_budget(found.points(), found.floor, found.surrogate)
+        (label,) = [text for text in right.get_legend_handles_labels()[1] if "error" in text]
+        assert label.endswith(said)
+
+
 def test_rows_for_which_there_is_no_surrogate_are_refused() -> None:
     for rows in (0, 10**9):
         with pytest.raises(InputError, match="rows must lie between 1 and"):
