@@ -20,7 +20,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cholesky, solve_triangular
 from scipy.sparse import csr_array
 
 from dp_synth.types import Floats
@@ -56,7 +56,8 @@ class NormalCounts:
         return shares
 
     @cached_property
-    def _factor(self) -> tuple[Floats, bool]:
+    def _factor(self) -> Floats:
+        """The lower triangle L of S = L L', shape (cells, cells)."""
         marks = self._marks(self.known)
         covariance = (marks.T @ marks).toarray() / len(self.known)
         covariance -= np.outer(self.mean, self.mean)
@@ -65,8 +66,8 @@ class NormalCounts:
         covariance[np.diag_indices_from(covariance)] += own
         covariance *= self.records * self.spread
         covariance[np.diag_indices_from(covariance)] += self.noise
-        factor, lower = cho_factor(covariance, lower=True, overwrite_a=True, check_finite=False)
-        return factor, lower
+        factor: Floats = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        return factor
 
     def log_ratios(self, cells: NDArray[np.intp], counts: Floats) -> tuple[Floats, Floats]:
         """Return the log ratio of each person and its d^2, both of shape (people,).
@@ -74,10 +75,14 @@ class NormalCounts:
         ``cells`` are the places of the persons' cells, shape (people, tables); ``counts`` the
         noisy counts of all tables, shape (cells,).
         """
-        shifts = self._marks(cells).toarray() - self.mean
-        solved = cho_solve(self._factor, shifts.T, check_finite=False)
-        squared: Floats = np.einsum("ij,ji->i", shifts, solved)
-        return (counts - self.records * self.mean) @ solved - squared / 2, squared
+        shifts = self._whitened((self._marks(cells).toarray() - self.mean).T)
+        squared: Floats = np.einsum("ij,ij->j", shifts, shifts)
+        excess = self._whitened(counts - self.records * self.mean)
+        return excess @ shifts - squared / 2, squared
+
+    def _whitened(self, values: Floats) -> Floats:
+        found: Floats = solve_triangular(self._factor, values, lower=True, check_finite=False)
+        return found
 
     def _marks(self, cells: NDArray[np.intp]) -> csr_array:
         people, tables = cells.shape
