@@ -155,6 +155,11 @@ class Compression:
         }
         return Compression(self.domain, self.groups, shares)
 
+    def shared_as(self, columns: Sequence[Measurement]) -> Compression:
+        """Return the same groups, shared out as the histograms of all columns are."""
+        shares = {one.clique[0]: _shares(self.groups[one.clique[0]], one.values) for one in columns}
+        return Compression(self.domain, self.groups, shares)
+
     def refine(self, model: JunctionTreeModel, domain: Domain) -> RefinedModel:
         """Return the model over ``domain``, whose codes share out the groups of ``model``."""
         changed = [a for a, g in self.groups.items() if not np.array_equal(g, np.arange(len(g)))]

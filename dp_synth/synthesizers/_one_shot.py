@@ -7,6 +7,7 @@ of a table so wide that scores of all of them would drown.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -35,6 +36,7 @@ from dp_synth.inference import (
     independent_model,
 )
 from dp_synth.inference.empirical_bayes import averaged_histogram
+from dp_synth.inference.label_pairs import label_groups, label_model, label_pairs
 from dp_synth.inference.one_way import widening_of
 from dp_synth.inference.pair_errors import UNSURE, PairErrors, column_shares, column_weight
 from dp_synth.inference.pair_selection import (
@@ -71,6 +73,9 @@ MISSED = 0.4  # of the largest dependence: that much less, at most, a choice is 
 RARE_GROUPS = 12  # runs of rare categories of one column, at most
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
 MADE, MADE_SEED = 40_000, 0  # records that a model makes for a training, and what draws them
+LABEL_SHARE = 0.15  # of what is left, for pairs of the label where no others pay
+LABEL_NOISE = 0.35  # of the records, on average: pairs of the label of more noise say nothing
+WITH_LABEL = "pairs of the label"
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last answer must not ask for a hair more than is left
 
 Chooser = Callable[[Domain, Mapping[Clique, float], float, Mapping[str, float]], list[Clique]]
@@ -93,16 +98,24 @@ class Selected:
 
 @dataclass(frozen=True)
 class Measured:
-    """Measurements of a one-shot fit: of columns as they are, of pairs over groups of codes."""
+    """Measurements of a one-shot fit: of columns as they are, of pairs over groups of codes.
+
+    Pairs that hold the label, whatever they show, are ``unchosen``: they are believed as far as
+    they stand out of their noise.
+    """
 
     compression: Compression
     ones: Sequence[Measurement]
     pairs: Sequence[Measurement]
+    unchosen: bool = False
 
     def model(self, domain: Domain) -> Model:
         """Return the model of highest entropy that fits; without pairs, independent columns."""
         if not self.pairs:
             return independent_model(domain, settled_columns(domain, self.ones))
+        if self.unchosen:
+            columns = settled_columns(domain, self.ones)
+            return label_model(domain, self.compression, columns, self.pairs)
         compression = self.compression.shared_by(domain, self.ones)
         ones = [compression.compress(one) for one in self.ones]
         return compression.refine(estimate(compression.domain, [*ones, *self.pairs]), domain)
@@ -182,15 +195,17 @@ def _first_look(domain: Domain) -> float:
     return FIRST_LOOK if len(domain) > 1 else CLEAR_OF_ROUNDING
 
 
-def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> Measured:
-    """Spend what is left on the chosen pairs and on columns; on columns alone without pairs.
+def measure_pairs(
+    table: PrivateTable, seen: Selected, budget: FilterBudget, *, max_cells: int = sys.maxsize
+) -> Measured:
+    """Spend what is left on the chosen pairs and on columns; see `measure_columns` without pairs.
 
     What would get more noise than can be drawn is not measured: it would say nothing. One-way
     marginals are measured again, and combined with the first look by inverse variance.
     """
     columns = [one.clique for one in seen.ones]
-    if not seen.pairs and len(columns) == 1:
-        return Measured(seen.compression, seen.ones, [])
+    if not seen.pairs:
+        return measure_columns(table, seen.compression, seen.ones, budget, max_cells=max_cells)
     coarse = table.coarsen(seen.compression.groups)
     merged = {
         a: table.domain.size(a) - coarse.domain.size(a)
@@ -200,8 +215,6 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
     allocation = Allocation.of(coarse.domain, seen.pairs, budget.left, merged=merged)
     allocation = allocation.favouring(seen.favour)
     parts = {clique: allocation.of_clique(clique) for clique in (*columns, *seen.pairs)}
-    if not seen.pairs:
-        parts = shares_of_columns(table.domain, seen.ones, budget)
     parts = budget.parts_like(parts)
     again = {column: parts[column] for column in columns}
     ones = combine([*seen.ones, *budget.measure(table, again, "one-way marginals")])
@@ -210,6 +223,46 @@ def measure_pairs(table: PrivateTable, seen: Selected, budget: FilterBudget) -> 
     pairs = budget.measure(coarse, larger, "interactions") if larger else []
     pairs += budget.measure(coarse, chosen, "chosen pairs")
     return Measured(seen.compression, ones, pairs)
+
+
+def measure_columns(
+    table: PrivateTable,
+    compression: Compression,
+    ones: Sequence[Measurement],
+    budget: FilterBudget,
+    *,
+    max_cells: int = sys.maxsize,
+) -> Measured:
+    """Spend what is left on columns where no pair pays, but for a part on pairs of the label.
+
+    Whoever names a label will predict it, and columns alone tell nothing of it. Its pairs with all
+    others, over a few groups of codes each, cost `LABEL_SHARE` of what is left, and are left out
+    where that noise would drown them, or their tree have more than ``max_cells``.
+    """
+    if len(ones) == 1:
+        return Measured(compression, ones, [])
+    groups = label_groups(table.domain, ones)
+    parts = _label_parts(groups.domain, estimate_total(ones), budget)
+    pairs: list[Measurement] = []
+    if parts and sum(map(groups.domain.cells, parts)) <= max_cells:
+        pairs = budget.measure(table.coarsen(groups.groups), parts, WITH_LABEL)
+        compression = groups
+    shares = budget.parts_like(shares_of_columns(table.domain, ones, budget))
+    again = budget.measure(table, shares, "one-way marginals")
+    return Measured(compression, combine([*ones, *again]), pairs, unchosen=bool(pairs))
+
+
+def _label_parts(domain: Domain, total: float, budget: FilterBudget) -> dict[Clique, float]:
+    """Return the part of the whole for each pair of the label; none where all would drown."""
+    pairs = label_pairs(domain)
+    cells = np.array([domain.cells(pair) for pair in pairs], dtype=float)
+    weights = cells ** (2 / 3)  # least summed error
+    parts = LABEL_SHARE * budget.left * weights / (weights.sum() or 1.0)
+    shared = budget.parts_like(dict(zip(pairs, parts.tolist(), strict=True)))
+    if not pairs:
+        return {}
+    noise = cells * [budget.stddev_of(1, shared[pair]) for pair in pairs]
+    return shared if MEAN_NOISE * noise.mean() <= LABEL_NOISE * total else {}
 
 
 @dataclass(frozen=True)
@@ -395,8 +448,10 @@ def measured_before(table: PrivateTable, part: Filtered, *, coarseness: float) -
     ones = [one for one in found if len(one.clique) == 1]
     if not ones:
         return None
-    compression = _compression(table.domain, ones[: len(table.domain)], coarseness)
-    return Measured(compression, combine(ones), [one for one in found if len(one.clique) > 1])
+    first, pairs = ones[: len(table.domain)], [one for one in found if len(one.clique) > 1]
+    if any(answer.why == WITH_LABEL for answer in answers):
+        return Measured(label_groups(table.domain, first), combine(ones), pairs, unchosen=True)
+    return Measured(_compression(table.domain, first, coarseness), combine(ones), pairs)
 
 
 def made_records(found: Measured, domain: Domain) -> Codes:
@@ -437,7 +492,7 @@ class FilterBudget:
     def whole(self) -> float:
         """The precision, 1 / stddev^2, of one marginal that costs the whole."""
         if self.is_pure:
-            return (self._stddev_of(1, 1.0)) ** -2 / max(1, 2 * len(self.table.domain) - 1)
+            return (self.stddev_of(1, 1.0)) ** -2 / max(1, 2 * len(self.table.domain) - 1)
         return self._amount / self._sensitivity**2
 
     @property
@@ -468,7 +523,7 @@ class FilterBudget:
         """
         alike: dict[float, list[Clique]] = {}
         for clique, part in parts.items():
-            if self._stddev_of(1, part) <= LARGEST_SCALE:
+            if self.stddev_of(1, part) <= LARGEST_SCALE:
                 alike.setdefault(part, []).append(clique)
         return [
             measurement
@@ -504,13 +559,13 @@ class FilterBudget:
     def score_stddev(self, count: int, part: float) -> float:
         """Return the noise of so many scores that cost a part of the whole together."""
         if self.is_pure:
-            return self._stddev_of(count, part)
+            return self.stddev_of(count, part)
         return math.sqrt(count / (part * self._amount)) * self._score_sensitivity
 
     def part_for(self, count: int, stddev: float) -> float:
         """Return the part of the whole at which so many scores have this noise."""
         if self.is_pure:
-            return self._stddev_of(count, 1.0) / stddev
+            return self.stddev_of(count, 1.0) / stddev
         return count * (self._score_sensitivity / stddev) ** 2 / self._amount
 
     def _counts(self, part: float) -> FilteredGaussian | FilteredLaplace:
@@ -519,7 +574,7 @@ class FilterBudget:
             return self._answers(1, part)
         return laplace_counts(self.table, self.part, 1 / (part * self._amount))
 
-    def _stddev_of(self, count: int, part: float) -> float:
+    def stddev_of(self, count: int, part: float) -> float:
         """Return about the noise of so many marginals that cost a part of the whole together."""
         if self.is_pure:  # the L1 sensitivity of a marginal is that of a score
             return math.sqrt(2) * self._score_sensitivity * count / (part * self._amount)

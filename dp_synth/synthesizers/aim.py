@@ -30,10 +30,9 @@ from dp_synth.inference import (
     Compression,
     JunctionTree,
     JunctionTreeModel,
-    combine,
+    Model,
     estimate,
     estimate_total,
-    independent_model,
 )
 from dp_synth.inference.chordal_completion import Completion
 from dp_synth.inference.pair_errors import PairErrors
@@ -50,9 +49,9 @@ from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.synthesizers._interactions import search_interactions
 from dp_synth.synthesizers._one_shot import (
     FilterBudget,
+    Measured,
     laplace_counts,
-    settled_columns,
-    shares_of_columns,
+    measure_columns,
 )
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.transcript import Measurement
@@ -69,21 +68,21 @@ LEAST_ALPHA_IN_GDP = 0.7  # from here on its filter buys more rounds than one of
 
 @dataclass(frozen=True, eq=False)
 class Adapted:
-    """Measurements of all rounds, the model before the last, and the cliques of its completion.
-
-    Without a model there were no rounds, and columns alone were measured.
-    """
+    """Measurements of all rounds, the model before the last, and the cliques of its completion."""
 
     found: list[Measurement]
-    start: JunctionTreeModel | None
+    start: JunctionTreeModel
     cliques: tuple[Clique, ...]
+    max_cells: int
 
-    def model(self, domain: Domain, max_cells: int) -> JunctionTreeModel:
+    def model(self, domain: Domain) -> JunctionTreeModel:
         """Return the model that fits all that was measured."""
-        if self.start is None:
-            return independent_model(domain, settled_columns(domain, self.found))
         return estimate(
-            domain, self.found, start=self.start, max_cells=max_cells, cliques=self.cliques
+            domain,
+            self.found,
+            start=self.start,
+            max_cells=self.max_cells,
+            cliques=self.cliques,
         )
 
 
@@ -97,8 +96,8 @@ class AIM(Synthesizer):
     in cells, not megabytes; ``all_gaussian`` chooses the largest of noisy scores instead of by the
     exponential mechanism, so that the curve of the whole run is that of one Gaussian. Fits between
     rounds are short, the last one is whole. Where a first look says that records are too few for
-    any pair to be worth what it takes from columns, there are no rounds, and columns alone are
-    measured.
+    any pair to be worth what it takes from columns, there are no rounds: columns are measured, and
+    with a small part of the budget their pairs with the label.
 
     Privacy
     -------
@@ -153,21 +152,26 @@ class AIM(Synthesizer):
             if not budget.delta and getattr(self, name):
                 raise InputError(f"{name} needs Gaussian noise, which delta 0 does not allow")
 
-    def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> JunctionTreeModel:
-        return self._release(table, plan, rng).model(table.domain, self.max_cells)
+    def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
+        return self._release(table, plan, rng).model(table.domain)
 
     def _decide(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> list[Clique]:
-        found = self._release(table, plan, rng).found
-        return [measurement.clique for measurement in found[len(table.domain) :]]
+        seen = self._release(table, plan, rng)
+        if isinstance(seen, Measured):
+            return []
+        return [measurement.clique for measurement in seen.found[len(table.domain) :]]
 
-    def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Adapted:
-        """Return what all rounds measured, and the model before the last one."""
+    def _release(
+        self, table: PrivateTable, plan: Plan, rng: np.random.Generator
+    ) -> Adapted | Measured:
+        """Return what all rounds measured, and the model before the last one; else no rounds."""
         table = table.remembering()  # rounds ask for the same marginals again and again
         cliques: list[Clique] = [(attribute,) for attribute in table.domain]  # Algorithm 3
         found = measure(table, cliques, plan.gaussians("ones"), rng, why="one-way marginals")
         part = plan.filtered("rounds")
         if not self._pairs_could_pay(table, found, part):
-            return self._columns_alone(FilterBudget(table, part, rng), found)
+            budget, unmerged = FilterBudget(table, part, rng), Compression.identity(table.domain)
+            return measure_columns(table, unmerged, found, budget, max_cells=self.max_cells)
         model = estimate(table.domain, found, max_cells=self.max_cells)
         completion = Completion(table.domain, model.tree.cliques)
         larger = self._interacting(table, found, FilterBudget(table, part, rng))
@@ -198,7 +202,7 @@ class AIM(Synthesizer):
             moved = float(np.abs(model.marginal(clique) - before).sum())
             if moved <= _expected_noise(table, answers) * before.size:
                 noise /= 2  # Algorithm 4, its first half: twice epsilon, half sigma
-        return Adapted(found, model, completion.cliques)
+        return Adapted(found, model, completion.cliques, self.max_cells)
 
     def _pairs_could_pay(
         self, table: PrivateTable, ones: Sequence[Measurement], part: Filtered
@@ -212,12 +216,6 @@ class AIM(Synthesizer):
             sensitivity = marginal_sensitivity(table.adjacency, table.payer.budget.max_rows)
             precision = table.payer.left(part) / cost(Gaussian(1.0, sensitivity), part.currency)
         return errors.could_pay(precision, cost=1 - self.alpha, in_rounds=True)
-
-    def _columns_alone(self, budget: FilterBudget, ones: list[Measurement]) -> Adapted:
-        """Return columns alone, on which all is spent that rounds would cost."""
-        shares = shares_of_columns(budget.table.domain, ones, budget)
-        again = budget.measure(budget.table, budget.parts_like(shares), "one-way marginals")
-        return Adapted(combine([*ones, *again]), None, ())
 
     def _cost(self, part: Filtered, noise: float) -> float:
         """Return what a round costs whose measurement has this noise multiplier."""

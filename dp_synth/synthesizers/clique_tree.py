@@ -40,8 +40,9 @@ class CliqueTree(Synthesizer):
     less the error that their own noise adds, while the junction tree stays small; the rest of
     the budget is shared so that the summed error is small, and one model of high entropy is
     fitted to everything that is known (``estimate``). Where the scores would drown, each column
-    chooses a likely partner by the exponential mechanism, and these pairs alone are scored; where
-    such choices would drown too, nothing but columns is measured.
+    chooses a likely partner by the exponential mechanism, and these pairs alone are scored. Where
+    no pair is worth its noise, columns are measured, and with a small part of the budget their
+    pairs with the label, believed as far as they stand out of their noise.
 
     What no pair shows, such as an exclusive or of several columns, is looked for before pairs are
     measured: one answer has noisy parities of halves of many columns, of up to seven and the
@@ -93,7 +94,8 @@ class CliqueTree(Synthesizer):
 
     def _release(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Measured:
         budget = FilterBudget(table, plan.filtered("answers"), rng)
-        return measure_pairs(table, self._select_pairs(table, budget), budget)
+        seen = self._select_pairs(table, budget)
+        return measure_pairs(table, seen, budget, max_cells=self.max_cells)
 
     def _decide(
         self, table: PrivateTable, plan: Plan, rng: np.random.Generator

@@ -39,8 +39,9 @@ class MST(Synthesizer):
       asks for the tree's edges alone, and the tree is the maximum spanning tree of the scores;
     - where scores of all pairs would drown, each column chooses a likely partner by the
       exponential mechanism, and these pairs alone are scored;
-    - an edge whose score is not worth the noise of its pair is left out, and where choices would
-      drown too no pair is measured at all: what they would have cost goes to the others;
+    - an edge whose score is not worth the noise of its pair is left out: what it would have cost
+      goes to the others; where none is worth it, the label is paired with every other attribute
+      for a small part of the budget, and believed as far as it stands out of the noise;
     - the budget is shared by what each answer adds to the error, not in thirds, and everything
       known about a column is combined by inverse variance;
     - neighbouring codes of ordered attributes are merged, not only rare categories.
