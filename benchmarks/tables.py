@@ -18,7 +18,7 @@ from experiments.many_tables import run as many_tables
 from experiments.pate_protocol import tables as pate_tables
 from experiments.what_leaks_buy import run as what_leaks_buy
 
-from benchmarks import deep_tables, foreign_formats, rows_alone
+from benchmarks import deep_tables, foreign_formats, reconstruction, rows_alone
 from benchmarks.measured import RESULTS, Results, read
 from dp_synth.records import Spread
 from experiments.coverage import run as coverage
@@ -175,6 +175,7 @@ DRAWN: Mapping[str, tuple[str, Callable[[Results], str]]] = {  # file of results
     "nist": ("nist", nist),
     "scaling": ("scaling", scaling),
     "rows alone": ("rows_alone", rows_alone.rows_table),
+    "reconstruction": ("reconstruction", reconstruction.reconstruction_table),
 }
 OF_FILE = {file: [n for n, (f, _) in DRAWN.items() if f == file] for file, _ in DRAWN.values()}
 OF_FILE["deep_adult"] = ["networks coded", "networks step"]
