@@ -7,10 +7,11 @@ import io
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,8 @@ from dp_synth.release import Release
 from dp_synth.schema import Misfits, Schema
 from dp_synth.synthesizers.base import Synthesizer
 from dp_synth.synthesizers.fitting import telling
+from dp_synth.synthesizers.questions import Declared
+from dp_synth.synthesizers.validation import Asked
 from dp_synth.transcript import to_fields
 from dp_synth.types import Codes
 
@@ -48,6 +51,19 @@ COMPARED = {  # what runs have in common when nothing leaks, and how a differenc
 }
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What a fit is asked for beside its model, as in `Synthesizer.fit`; nothing by default."""
+
+    validation: Asked | None = None
+    questions: Declared | None = None
+
+    def fit_of(self, synthesizer: Synthesizer) -> Callable[..., object]:
+        """Return the fit of a synthesizer that is asked for this, and for nothing it has not."""
+        asked = {name: one for name, one in self.__dict__.items() if one is not None}
+        return partial(synthesizer.fit, **asked)
+
+
 @dataclass(eq=False)
 class Run:
     """One run of a fit: its door, its ledger, and what came of it, by the names of `COMPARED`."""
@@ -64,7 +80,7 @@ class Run:
 
 
 def play(
-    synthesizer: Synthesizer,
+    fit: Callable[..., object],
     frame: pd.DataFrame,
     schema: Schema,
     budget: PrivacyBudget,
@@ -77,7 +93,7 @@ def play(
     run = Run(door, accountant.ledger)
     seen = _Surroundings()
     with watched(door), telling(lambda _: None), seen:
-        release = synthesizer.fit(frame, schema, accountant, seed=seed)
+        release = fit(frame, schema, accountant, seed=seed)
         run.found |= _outputs(release)
     run.error = seen.error
     if run.error is None:

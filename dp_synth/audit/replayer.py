@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from os import PathLike
 
@@ -33,7 +34,7 @@ from dp_synth.accounting.events import DiscreteLaplace, SampledGaussian
 from dp_synth.audit.door import ROUNDING, Door, Fault, Heard
 from dp_synth.audit.neighbour_counts import Neighbours, NeighbourTables
 from dp_synth.audit.noise_checks import noise_faults
-from dp_synth.audit.replayed_runs import Run, differences, neighbours_of_frame, play
+from dp_synth.audit.replayed_runs import Beside, Run, differences, neighbours_of_frame, play
 from dp_synth.audit.shifts import SampledShift, Shift, shift_of
 from dp_synth.counting import Counts
 from dp_synth.datasets import read_table
@@ -42,6 +43,7 @@ from dp_synth.formatting import at_most, rounded_up
 from dp_synth.frames import as_frame
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
+from dp_synth.synthesizers.validation import Against, Validation
 from dp_synth.types import Floats
 
 MOST_NEIGHBOURS = 10_000  # that are compared; of more so many are drawn, and worse ones looked for
@@ -171,6 +173,7 @@ def replay(
     schema: Schema | None = None,
     *,
     neighbours: int = MOST_NEIGHBOURS,
+    beside: Beside | None = None,
     seed: int | None = None,
 ) -> ReplayReport:
     """Return how far each neighbour of a table moves what a fit asks, and what else it changes.
@@ -183,16 +186,19 @@ def replay(
     answers in place of their own, must give the same in all else; about many of them where a
     record was read outside the door, or by a mechanism or a ``fit`` of the synthesizer's own.
 
-    InputError for a budget of units or of an infinite epsilon, open columns, and a table without
-    neighbours.
+    ``beside`` has what else the fit measures: a validation, declared questions. InputError for a
+    budget of units or of an infinite epsilon, open columns, a validation against a hold-out, and
+    a table without neighbours.
     """
     frame, public = _table(data, schema)
-    _check(budget, public, neighbours)
+    beside = beside or Beside()
+    _check(budget, public, neighbours, beside)
+    played = partial(play, beside.fit_of(synthesizer), schema=public, budget=budget)
     public_coins, drawing, noise = np.random.SeedSequence(seed).spawn(3)
     fitted, rng = int(public_coins.generate_state(1)[0]), np.random.default_rng(drawing)
     recorder = _Recorder(budget, neighbours, rng)
     door = Door(np.random.default_rng(noise), recorder.begin, recorder.hear)
-    first = play(synthesizer, frame, public, budget, door, seed=fitted)
+    first = played(frame=frame, door=door, seed=fitted)
     if first.error is not None:
         raise first.error
     shifts = recorder.finished()
@@ -201,15 +207,12 @@ def replay(
     sealed = not own and not first.reads_outside
     most = EXECUTED if sealed else MOST_EXECUTED
     others = neighbours_of_frame(frame, public, budget.adjacency, most, rng)
-    found, executed = _differing(first, synthesizer, [frame, *others], public, budget, seed=fitted)
+    found, executed = _differing(first, played, [frame, *others], fitted), len(others)
     worst, claimed = worst_of(shifts), first.ledger.epsilon
     plan = Plan({}) if door.payer is None else door.payer.plan
     epsilon = epsilon_of(shifts, worst, budget, plan)
-    if epsilon > claimed * (1 + ABOVE):
-        cost_of_one, said_at_most = at_most(epsilon, 6), at_most(claimed, 6)
-        said = f"the shifts of one neighbour cost {cost_of_one}, claimed is {said_at_most}"
-        found.append(Fault("above the ledger", said, 1))
-    else:
+    found += _above(epsilon, claimed)
+    if epsilon <= claimed * (1 + ABOVE):
         epsilon = min(epsilon, claimed)  # above it by a rounding error at most
     return ReplayReport(
         synthesizer.name,
@@ -225,6 +228,14 @@ def replay(
         recorder.label(worst),
         tuple(dict.fromkeys([*faults, *found])),
     )
+
+
+def _above(epsilon: float, claimed: float) -> Iterator[Fault]:
+    """Yield the fault of shifts that cost more than the ledger says."""
+    if epsilon > claimed * (1 + ABOVE):
+        cost_of_one, said_at_most = at_most(epsilon, 6), at_most(claimed, 6)
+        said = f"the shifts of one neighbour cost {cost_of_one}, claimed is {said_at_most}"
+        yield Fault("above the ledger", said, 1)
 
 
 def _table(data: object, schema: Schema | None) -> tuple[pd.DataFrame, Schema]:
@@ -257,13 +268,16 @@ def made_table(records: int = 200) -> tuple[pd.DataFrame, Schema]:
     return frame, Schema.from_dict({"name": "made", "columns": fields})
 
 
-def _check(budget: PrivacyBudget, schema: Schema, neighbours: int) -> None:
+def _check(budget: PrivacyBudget, schema: Schema, neighbours: int, beside: Beside) -> None:
     if budget.unit is not None:
         raise InputError("a replay is of tables that differ in one record; give no unit")
     if math.isinf(budget.epsilon):
         raise InputError("a replay needs a finite epsilon: at inf nothing is claimed")
     if schema.open:
         raise InputError(f"a replay needs listed categories: column {schema.open[0]!r} is open")
+    asked = beside.validation
+    if isinstance(asked, Against) or (isinstance(asked, Validation) and asked.attack):
+        raise InputError("a replay is of one table: its validation has no hold-out, and no attack")
     if not 1 <= neighbours <= LARGEST:
         raise InputError(f"neighbours must be from 1 to {LARGEST:,}, got {neighbours:,}")
 
@@ -433,25 +447,18 @@ def _answer(shift: Shift, worst: int) -> ReplayedAnswer:
 
 
 def _differing(
-    first: Run,
-    synthesizer: Synthesizer,
-    frames: Sequence[pd.DataFrame],
-    schema: Schema,
-    budget: PrivacyBudget,
-    *,
-    seed: int,
-) -> tuple[list[Fault], int]:
+    first: Run, played: Callable[..., Run], frames: Sequence[pd.DataFrame], seed: int
+) -> list[Fault]:
     """Return what runs with the same answers differ in, the first of which is of the same table."""
     shown: Counter[Fault] = Counter()
-    again: set[str] = set()
+    always: set[str] = set()
     for number, frame in enumerate(frames):
         door = Door(np.random.default_rng(seed), frozen=first.door.answers)
-        other = play(synthesizer, frame, schema, budget, door, seed=seed)
+        other = played(frame=frame, door=door, seed=seed)
         found = list(differences(first, other))
         if not number:
-            again = {fault.sentence for fault in found}
+            always = {fault.sentence for fault in found}
             continue
-        shown.update(fault for fault in found if fault.sentence not in again)
-    faults = [Fault("not repeatable", f"{said}, about the same table") for said in sorted(again)]
-    faults += [replace(fault, neighbours=count) for fault, count in shown.items()]
-    return faults, len(frames) - 1
+        shown.update(fault for fault in found if fault.sentence not in always)
+    faults = [Fault("not repeatable", f"{said}, about the same table") for said in sorted(always)]
+    return faults + [replace(fault, neighbours=count) for fault, count in shown.items()]

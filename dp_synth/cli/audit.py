@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from dp_synth.audit import AuditReport, NeighbouringTables, ReplayReport
     from dp_synth.synthesizers import Synthesizer
 
+Share = Annotated[
+    float | None, typer.Option(help="Replay a validation of this part of the budget too.")
+]
+Declared = Annotated[
+    list[str] | None, typer.Option(help="Replay this declared question too; may be repeated.")
+]
 EXIT_VIOLATED = 4
 NOT_PUBLISHABLE = "for the data holder: not to be published"
 DESIGNS = ("worst_case", "search")
@@ -63,6 +70,8 @@ def audit(
     neighbours: Annotated[
         int, typer.Option(help="Most neighbours that a replay compares.", min=1)
     ] = MOST_NEIGHBOURS,
+    validate: Share = None,
+    question: Declared = None,
     json_file: JsonFile = None,
 ) -> None:
     """Release about two neighbouring tables, many times, and test what can be told apart.
@@ -76,24 +85,34 @@ def audit(
     import numpy as np
 
     from dp_synth.audit import audit as audited
+    from dp_synth.audit import replay
 
     check_writable(json_file)
     budget = budget_of((epsilon, delta, risk), adjacency)
     with reading_arguments():
         recipe = recipe_of(synthesizer, settings or [])
-    if by_replay and (design, runs, level) != (DESIGNS[0], RUNS, LEVEL):
-        raise InputError("--design, --runs and --level are of runs; leave them out of a replay")
-    if by_replay:
-        own = _replayed(recipe, budget, (data, schema), dialect, neighbours=neighbours, seed=seed)
+    own_runs = (design, runs, level) != (DESIGNS[0], RUNS, LEVEL)
+    if _is_replay(by_replay, own_runs=own_runs, beside=validate is not None or bool(question)):
+        played = partial(replay, recipe, budget, neighbours=neighbours, seed=seed)
+        own = _replayed(played, (data, schema), dialect, (validate, question or ()))
         _tell(own, json_file, private=data is not None)
         return
-    searching, proving = (int(own) for own in np.random.SeedSequence(seed).generate_state(2))
+    searching, proving = np.random.SeedSequence(seed).generate_state(2).tolist()
     if data is not None or schema is not None:
         tables = _own(data, schema, dialect, design, budget.adjacency, seed=searching)
     else:
         tables = _made(recipe, budget, design, seed=searching)
     report = audited(recipe, budget, design=tables, runs=runs, level=level, seed=proving)
     _tell(report, json_file, private=data is not None)
+
+
+def _is_replay(by_replay: bool, *, own_runs: bool, beside: bool) -> bool:
+    """Return it; InputError for settings of runs in a replay, and the other way round."""
+    if by_replay and own_runs:
+        raise InputError("--design, --runs and --level are of runs; leave them out of a replay")
+    if beside and not by_replay:
+        raise InputError("--validate and --question are of a replay; add --replay")
+    return by_replay
 
 
 def _tell(report: AuditReport | ReplayReport, json_file: Path | None, *, private: bool) -> None:
@@ -110,23 +129,25 @@ def _tell(report: AuditReport | ReplayReport, json_file: Path | None, *, private
 
 
 def _replayed(
-    recipe: Synthesizer,
-    budget: PrivacyBudget,
+    replay: Callable[..., ReplayReport],
     table: tuple[Path | None, Path | None],
     dialect: Dialect,
-    *,
-    neighbours: int,
-    seed: int,
+    asked: tuple[float | None, Sequence[str]],
 ) -> ReplayReport:
     """Return a replay about a made table, or about an own one and its schema."""
-    from dp_synth.audit import replay
+    from dp_synth.audit import Beside
+    from dp_synth.audit.replayer import made_table
+    from dp_synth.estimates import read_question
     from dp_synth.schema import Schema
 
     data, schema = table
     if (data is None) != (schema is None):
         raise InputError("an own table needs both --data and --schema")
     public = None if schema is None else Schema.load(schema).read_as(dialect)
-    return replay(recipe, budget, data, public, neighbours=neighbours, seed=seed)
+    share, texts = asked
+    named = made_table()[1] if public is None else public
+    questions = [read_question(text, named) for text in texts]
+    return replay(data, public, beside=Beside(share, questions or None))
 
 
 def _made(

@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.replay import quick, replayed
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
-from dp_synth.audit import ReplayReport, replay
+from dp_synth.audit import Beside, ReplayReport, replay
 from dp_synth.audit.door import Door
 from dp_synth.audit.neighbour_counts import NONE, Neighbours, NeighbourTables
 from dp_synth.audit.planted import leaking
@@ -25,11 +25,13 @@ from dp_synth.audit.replayer import made_table
 from dp_synth.counting import CodeCounts
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
+from dp_synth.estimates import read_question
 from dp_synth.mechanisms import gaussian, measure
 from dp_synth.mechanisms.simulation import watched
 from dp_synth.mechanisms.table import Dependences, Distances, PrivateTable
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import SYNTHESIZERS, Independent, PublishedMST, Synthesizer
+from dp_synth.synthesizers.validation import Validation
 
 BUDGET = PrivacyBudget(1.0, 1e-5)
 REPLACED = PrivacyBudget(1.0, 1e-5, "replace_one")
@@ -190,6 +192,58 @@ def test_choices_by_scores_that_move_further_are_found(
     assert "sensitivity" in {fault.kind for fault in report.faults}
 
 
+NUMBERED = Schema.from_dict(
+    {
+        "name": "numbered",
+        "columns": [
+            {"name": "a", "type": "categorical", "categories": list("xyz")},
+            {"name": "n", "type": "integer", "lower": 0, "upper": 5},
+        ],
+    }
+)
+ASKED = ("share a=x", "mean n where a=x", "linear n ~ a")
+BESIDE = Beside(0.1, [read_question(text, NUMBERED) for text in ASKED])
+
+
+def numbered_table(records: int = 60) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    letters = rng.choice(list("xyz"), records)
+    return pd.DataFrame({"a": letters, "n": rng.integers(0, 6, records)})
+
+
+@pytest.mark.parametrize("budget", [BUDGET, REPLACED], ids=["add_remove", "replace_one"])
+@pytest.mark.parametrize("name", ["independent", "clique_tree", "aim", "dpgan"])
+def test_what_is_measured_beside_a_model_is_replayed_too(name: str, budget: PrivacyBudget) -> None:
+    if name in NETWORKS:
+        pytest.importorskip("torch")
+        budget = BUDGET
+    report = replay(quick(name), budget, numbered_table(), NUMBERED, beside=BESIDE, seed=0)
+    assert report.passed, report
+    assert report.is_sealed
+    assert report.audited_epsilon <= report.claimed_epsilon
+    if budget == BUDGET and name in GAUSSIAN:
+        assert report.audited_epsilon >= 0.99 * report.claimed_epsilon
+    parts = {answer.part for answer in report.answers}
+    assert {"validation_count", "validation_distances", "questions"} <= parts, parts
+
+
+@pytest.mark.parametrize("broken", ["clip_vectors", "sum_sensitivity", "Distances"])
+def test_faults_in_what_is_measured_beside_a_model_are_found(
+    monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    why = "corrections of answers"
+    if broken == "Distances":
+        charged, why = Distances.sensitivity.fget, "distances from the model"
+        monkeypatch.setattr(Distances, "sensitivity", property(lambda self: charged(self) / 2))
+    else:
+        exact, times = getattr(gaussian, broken), 2 if broken == "clip_vectors" else 1 / 2
+        monkeypatch.setattr(gaussian, broken, lambda *given: times * exact(*given))
+    asked = Beside(0.1, [read_question("mean n where a=x", NUMBERED)])
+    report = replay(Independent(), BUDGET, numbered_table(), NUMBERED, beside=asked, seed=0)
+    assert any(f"({why})" in fault.sentence for fault in report.faults), report
+    assert {fault.kind for fault in report.faults} <= {"sensitivity", "above the ledger"}
+
+
 def test_gradients_that_are_not_clipped_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     dp_sgd = import_module("dp_synth.mechanisms.dp_sgd")
@@ -312,6 +366,10 @@ def small_schema(**more: object) -> Schema:
         ),
         (partial(replay, Independent(), BUDGET, made_table()[0]), "needs both data and its schema"),
         (partial(replay, Independent(), BUDGET, schema=small_schema()), "needs both data"),
+        (
+            partial(replay, Independent(), BUDGET, beside=Beside(Validation(0.1, attack=True))),
+            "its validation has no hold-out",
+        ),
         (partial(replay, Independent(), BUDGET, neighbours=0), "neighbours must be from 1 to"),
         (partial(replay, Independent(), BUDGET, neighbours=10**9), "got 1,000,000,000"),
         (
@@ -336,6 +394,7 @@ def small_schema(**more: object) -> Schema:
         "unit",
         "data",
         "schema",
+        "hold-out",
         "none",
         "giant",
         "open",

@@ -145,6 +145,17 @@ def test_a_replay_compares_every_neighbour_and_needs_no_runs(tmp_path, capsys):
     assert "not to be published" in told.err
 
 
+def test_a_replay_has_what_is_measured_beside_the_model_and_runs_have_not(capsys):
+    command = ["audit", "--synthesizer", "independent", "--epsilon", "1", "--delta", "1e-5"]
+    beside = ["--validate", "0.1", "--question", "share a=x"]
+    assert main([*command, "--replay", *beside]) == 0
+    out = capsys.readouterr().out
+    assert "validation_distances: distances from the model" in out
+    assert "questions: corrections of answers" in out
+    assert main([*command, *beside]) == 2
+    assert "add --replay" in capsys.readouterr().err
+
+
 def test_a_replay_compares_as_many_neighbours_as_its_function_does():
     from dp_synth.audit import replayer
     from dp_synth.cli import audit as command
@@ -170,6 +181,8 @@ def test_a_replay_that_finds_a_fault_is_exit_code_4(monkeypatch, capsys):
         (["--schema", "s.json"], "an own table needs both --data and --schema"),
         (["--neighbours", "0"], "--neighbours"),
         (["--synthesizer", "nobody"], "no synthesizer named 'nobody'"),
+        (["--question", "mean q"], "no column 'q'; there are: a, b, c, d, e"),
+        (["--validate", "0.9"], "share"),
     ],
 )
 def test_what_a_replay_cannot_take_is_one_line(more, said, capsys):
