@@ -15,7 +15,7 @@ from dp_synth.inference.one_way import FEWEST_GROUPS, Compression, independent_m
 from dp_synth.transcript import Measurement
 from dp_synth.types import Clique, Floats
 
-FEW_CODES = 2
+FEW_CODES = 2  # of an attribute, which are left as they are
 
 
 def label_groups(domain: Domain, ones: Sequence[Measurement]) -> Compression:
@@ -54,6 +54,31 @@ def label_pairs(domain: Domain) -> list[Clique]:
     ]
 
 
+def told_by_pairs(
+    columns: Sequence[Measurement], pairs: Sequence[Measurement], compression: Compression
+) -> list[Measurement]:
+    """Return measurements of columns, each moved by what pairs over groups tell of its groups.
+
+    The sum of a group is known twice: from the column, and from each pair that holds it. Both are
+    combined by inverse variance, and the change is shared out by the variances of codes: least
+    squares, one pair after another.
+    """
+    known = {one.clique[0]: one for one in columns}
+    for pair in pairs:
+        for axis, attribute in enumerate(pair.clique):
+            one, groups = known[attribute], compression.groups[attribute]
+            told = pair.values.sum(axis=1 - axis)
+            noise = float(np.mean(np.square(pair.stddev))) * pair.values.shape[1 - axis]
+            variances = np.broadcast_to(np.square(one.stddev), one.values.shape)
+            whole = np.bincount(groups, weights=variances)
+            gain = 1 / (whole + noise)
+            missed = told - np.bincount(groups, weights=one.values)
+            values = one.values + variances * (gain * missed)[groups]
+            left = variances * (1 - variances * gain[groups])
+            known[attribute] = Measurement(one.clique, values, np.sqrt(left))
+    return [known[one.clique[0]] for one in columns]
+
+
 def label_model(
     domain: Domain,
     compression: Compression,
@@ -62,9 +87,9 @@ def label_model(
 ) -> RefinedModel:
     """Return the tree in which all attributes depend on the label alone, as far as noise allows.
 
-    ``columns`` are settled histograms of attributes as they are, ``pairs`` noisy ones over the
-    groups of ``compression``; these are pulled towards independence by `standing_out`, so that
-    what is only noise changes no row.
+    ``columns`` are histograms of attributes as they are, without noise that can be told from
+    counts; ``pairs`` are noisy ones over the groups of ``compression``. These are pulled towards
+    independence by `standing_out`, so that what is only noise changes no row.
     """
     compression = compression.shared_as(columns)
     grouped = [compression.compress(one) for one in columns]

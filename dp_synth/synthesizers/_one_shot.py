@@ -36,7 +36,7 @@ from dp_synth.inference import (
     independent_model,
 )
 from dp_synth.inference.empirical_bayes import averaged_histogram
-from dp_synth.inference.label_pairs import label_groups, label_model, label_pairs
+from dp_synth.inference.label_pairs import label_groups, label_model, label_pairs, told_by_pairs
 from dp_synth.inference.one_way import widening_of
 from dp_synth.inference.pair_errors import UNSURE, PairErrors, column_shares, column_weight
 from dp_synth.inference.pair_selection import (
@@ -73,8 +73,8 @@ MISSED = 0.4  # of the largest dependence: that much less, at most, a choice is 
 RARE_GROUPS = 12  # runs of rare categories of one column, at most
 LARGEST_PAIR = 5_000_000  # cells; larger ones are neither scored nor measured
 MADE, MADE_SEED = 40_000, 0  # records that a model makes for a training, and what draws them
-LABEL_SHARE = 0.15  # of what is left, for pairs of the label where no others pay
-LABEL_NOISE = 0.35  # of the records, on average: pairs of the label of more noise say nothing
+LABEL_SHARE = 0.1  # of what is left, for pairs of the label where no others pay
+LABEL_NOISE = 0.43  # of the records, on average: pairs of the label of more noise say nothing
 WITH_LABEL = "pairs of the label"
 CLEAR_OF_ROUNDING = 1 - 1e-9  # the last answer must not ask for a hair more than is left
 
@@ -114,7 +114,8 @@ class Measured:
         if not self.pairs:
             return independent_model(domain, settled_columns(domain, self.ones))
         if self.unchosen:
-            columns = settled_columns(domain, self.ones)
+            told = told_by_pairs(self.ones, self.pairs, self.compression)
+            columns = settled_columns(domain, told)
             return label_model(domain, self.compression, columns, self.pairs)
         compression = self.compression.shared_by(domain, self.ones)
         ones = [compression.compress(one) for one in self.ones]
@@ -236,8 +237,9 @@ def measure_columns(
     """Spend what is left on columns where no pair pays, but for a part on pairs of the label.
 
     Whoever names a label will predict it, and columns alone tell nothing of it. Its pairs with all
-    others, over a few groups of codes each, cost `LABEL_SHARE` of what is left, and are left out
-    where that noise would drown them, or their tree have more than ``max_cells``.
+    others, over a few groups of codes each, cost `LABEL_SHARE` of what is left, of which columns
+    get much back: a pair tells of both. They are left out where that noise would drown them, or
+    their tree have more than ``max_cells``.
     """
     if len(ones) == 1:
         return Measured(compression, ones, [])

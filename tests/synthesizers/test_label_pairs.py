@@ -8,15 +8,16 @@ import pytest
 
 from dp_synth.accounting import PrivacyBudget
 from dp_synth.accounting.filters import cost
+from dp_synth.domain import Domain
 from dp_synth.inference import Compression, JunctionTreeModel, RefinedModel
-from dp_synth.inference.label_pairs import standing_out
+from dp_synth.inference.label_pairs import standing_out, told_by_pairs
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import AIM, MST, CliqueTree, Synthesizer
 from dp_synth.synthesizers import _one_shot as one_shot
 from dp_synth.synthesizers._one_shot import FilterBudget
-from dp_synth.transcript import MarginalAnswer
+from dp_synth.transcript import MarginalAnswer, Measurement
 
 TOLD = [f"x{number}" for number in range(10)]
 LABELLED: tuple[Synthesizer, ...] = (CliqueTree(), MST(), AIM())
@@ -108,6 +109,40 @@ def test_a_tree_of_the_label_is_no_larger_than_the_user_allows(max_cells: int) -
     assert isinstance(release.model, JunctionTreeModel | RefinedModel)
     assert release.model.tree.cells <= max_cells
     assert len(_measured(release)) == (len(TOLD) if max_cells == 40 else 0)
+
+
+def test_what_pairs_tell_of_columns_is_least_squares() -> None:
+    rng = np.random.default_rng(0)
+    domain = Domain(("x0", "y"), (8, 2))
+    groups = {
+        "x0": np.array([0, 0, 0, 1, 1, 1, 1, 2], dtype=np.int32),
+        "y": np.arange(2, dtype=np.int32),
+    }
+    shares = {"x0": np.ones(8), "y": np.ones(2)}
+    compression = Compression(domain.coarsened(groups), groups, shares)
+    columns = [
+        Measurement(("x0",), rng.normal(50, 9, 8), 2.0),
+        Measurement(("y",), rng.normal(9, 9, 2), 3.0),
+    ]
+    pair = Measurement(("x0", "y"), rng.normal(20, 9, (3, 2)), 5.0)
+    for one, axis in zip(columns, (0, 1), strict=True):
+        (name,) = one.clique
+        sums = np.equal.outer(np.arange(groups[name].max() + 1), groups[name]).astype(float)
+        design = np.concatenate(
+            [np.eye(len(one.values)) / one.stddev, sums / np.sqrt(25 * pair.values.shape[1 - axis])]
+        )
+        seen = np.concatenate(
+            [
+                one.values / one.stddev,
+                pair.values.sum(axis=1 - axis) / np.sqrt(25 * pair.values.shape[1 - axis]),
+            ]
+        )
+        expected = np.linalg.lstsq(design, seen, rcond=None)[0]
+        found = {m.clique: m for m in told_by_pairs(columns, [pair], compression)}[one.clique]
+        np.testing.assert_allclose(found.values, expected, rtol=1e-9)
+        np.testing.assert_allclose(
+            np.square(found.stddev), np.diag(np.linalg.inv(design.T @ design)), rtol=1e-9
+        )
 
 
 def test_noise_without_a_signal_is_shrunk_and_a_signal_is_kept() -> None:
