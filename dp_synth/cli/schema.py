@@ -112,6 +112,7 @@ def import_schema(
     from dp_synth.schema import notes_of
     from dp_synth.schema.foreign import import_schema as read_metadata
     from dp_synth.schema.foreign import questions
+    from dp_synth.schema.schema import is_draft as is_drafted
 
     if out is not None and out.exists():
         raise SchemaError(f"{out}: is there already, and a schema is never overwritten")
@@ -122,7 +123,7 @@ def import_schema(
     if said and data is not None:
         content["dialect"] = said
     asked = questions(content)
-    is_draft = bool(asked) or str(content["bounds_from"]).startswith(HINT.partition(":")[0])
+    is_draft = bool(asked) or is_drafted(str(content["bounds_from"]))
     if out is None:
         print(_text(content))
     else:
@@ -158,3 +159,5 @@ def export_schema(
         write_text(out, f"{text}\n", private=public.is_draft)
     for line in lost:
         print(line, file=sys.stderr)
+    if public.is_draft:
+        print(f"the schema is a draft, and so is this: {public.bounds_from}", file=sys.stderr)

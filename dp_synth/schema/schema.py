@@ -49,6 +49,16 @@ from dp_synth.types import Codes, Floats
 BOUNDS_FROM = "read from the data: confirm each bound and category"
 """What a draft says of its bounds, until a person has confirmed them."""
 
+
+def is_draft(bounds_from: str | None) -> bool:
+    """Tell whether ``bounds_from`` says that bounds were read from the records.
+
+    >>> is_draft("read from the data of 'age'; else the census"), is_draft("the census")
+    (True, False)
+    """
+    return (bounds_from or "").startswith(BOUNDS_FROM.partition(":")[0])
+
+
 RECORD_WORDS = ("row", "record", "line")  # for a unit that is one record
 
 _PARTS: Parts = {
@@ -216,7 +226,7 @@ class Schema(BaseModel):
     @property
     def is_draft(self) -> bool:
         """Whether its bounds were read from the records, and nobody has confirmed them."""
-        return (self.bounds_from or "").startswith(BOUNDS_FROM.partition(":")[0])
+        return is_draft(self.bounds_from)
 
     @property
     def has_units(self) -> bool:

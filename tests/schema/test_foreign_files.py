@@ -146,7 +146,7 @@ def test_the_official_reader_finds_the_same_columns(path: Path) -> None:
 def test_what_sdv_may_have_read_from_the_records_is_a_draft_by_column() -> None:
     content = imported(FOREIGN / "sdv_2.0.0_visits.json")
     drafted = {c["name"] for c in columns_of(content) if "records" in str(c.get("note", ""))}
-    assert drafted == {"admitted", "ward", "nights", "fee", "pain"}
+    assert drafted == {"admitted", "ward", "nights", "fee", "pain", "insured"}
     schema = Schema.from_dict(content)
     assert schema.is_draft
     assert "'fee'" in (schema.bounds_from or "")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil, floor
 from typing import Any, NoReturn
 
 from dp_synth.errors import SchemaError
@@ -175,12 +176,16 @@ def content_of(described: Described, source: str) -> dict[str, object]:
     return content
 
 
-def bounds_from(described: Described) -> str:
-    """Return where bounds come from: a draft's words for those that the records may have told."""
-    drafted = [repr(one.name) for one in described.columns if one.detected]
+def bounds_from(described: Described, filled: Collection[str] = ()) -> str:
+    """Return where bounds come from: a draft's words for those that the records may have told.
+
+    Columns that were ``filled`` from a table are among these.
+    """
+    told = [one.name for one in described.columns if one.detected or one.name in filled]
+    drafted = list(map(repr, told))
     if not drafted:
         return described.what
-    if len(drafted) == len(described.columns):
+    if len(drafted) == len(described.columns) and not filled:
         return f"{BOUNDS_FROM}, of {described.what}"
     return f"{BOUNDS_FROM} of {', '.join(drafted)}; else {described.what}"
 
@@ -208,6 +213,20 @@ def _column(known: Known) -> dict[str, object]:
     if notes:
         column["note"] = "; ".join(notes)
     return column
+
+
+def whole_end(bound: float, inwards: int, *, is_open: bool) -> int:
+    """Return the whole number that ends a range at a bound, which an open one leaves out.
+
+    ``inwards`` is 1 for a lower bound and -1 for an upper one.
+
+    >>> whole_end(17.5, 1, is_open=True), whole_end(17, 1, is_open=True)
+    (18, 18)
+    >>> whole_end(9.5, -1, is_open=False), whole_end(9, -1, is_open=True)
+    (9, 8)
+    """
+    nearest = ceil(bound) if inwards > 0 else floor(bound)
+    return nearest + inwards if is_open and nearest == bound else nearest
 
 
 def _number(bound: Bound | None) -> Bound | None:

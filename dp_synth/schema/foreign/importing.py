@@ -20,6 +20,7 @@ from dp_synth.schema.draft import draft_column
 from dp_synth.schema.foreign import croissant, pandera, sdv, table_schema
 from dp_synth.schema.foreign.described import (
     Described,
+    bounds_from,
     check_content,
     columns_of,
     content_of,
@@ -27,7 +28,7 @@ from dp_synth.schema.foreign.described import (
     questions,
 )
 from dp_synth.schema.parsing import Cells, numbers_of
-from dp_synth.schema.schema import BOUNDS_FROM, Schema
+from dp_synth.schema.schema import Schema
 
 FORMATS = (
     *("sdv", "table-schema", "croissant", "pandera"),
@@ -159,11 +160,13 @@ def import_schema(
     described = describe(path, kind, table=table, numeric=numeric)
     content = content_of(described, str(path))
     if data is not None:
-        _complete(content, as_frame(data), str(path))
+        _complete(content, described, as_frame(data), str(path))
     return content
 
 
-def _complete(content: dict[str, object], frame: pd.DataFrame, source: str) -> None:
+def _complete(
+    content: dict[str, object], described: Described, frame: pd.DataFrame, source: str
+) -> None:
     """Draft what is null from a table, and compare all else with it."""
     present = set(map(str, frame.columns))
     filled = []
@@ -175,14 +178,23 @@ def _complete(content: dict[str, object], frame: pd.DataFrame, source: str) -> N
             raise SchemaError(f"{source}: column {name!r}: field 'name': is not in the table")
         if open_fields(column):
             _fill(column, column_of(frame, name), source)
+            _check_filled({**content, "columns": [column]}, name, source)
             filled.append(name)
-    if filled:
-        said = str(content["bounds_from"])
-        also = f" of {', '.join(map(repr, filled))}; else {said}"
-        content["bounds_from"] = said if said.startswith(BOUNDS_FROM) else BOUNDS_FROM + also
+    content["bounds_from"] = bounds_from(described, filled)
     check_content(content, source)
     if not questions(content):
         _compare(Schema.from_dict(content, source), frame, source)
+
+
+def _check_filled(content: Mapping[str, object], name: str, source: str) -> None:
+    """Raise SchemaError, whose line has nothing of the cells, where a draft is no column."""
+    try:
+        check_content(content, source)
+    except SchemaError:
+        raise SchemaError(
+            f"{source}: column {name!r}: the cells of the table contradict what is said of it; "
+            "say there what is missing, or mend what is said"
+        ) from None
 
 
 def _fill(column: dict[str, object], cells: pd.Series, source: str) -> None:

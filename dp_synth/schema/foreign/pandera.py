@@ -1,14 +1,27 @@
-"""Schemas of pandera, as its ``to_yaml`` and ``to_json`` write them: checks that people wrote."""
+"""Schemas of pandera, as its ``to_yaml`` and ``to_json`` write them.
+
+``infer_schema`` reads the ranges and values of checks, and whether cells are missing, from a table,
+and its files do not say whether a person wrote them: all of them are drafts.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 from dp_synth.errors import SchemaError
 from dp_synth.schema.foreign.dates import iso_text
-from dp_synth.schema.foreign.described import Described, Known, Part, cell_text, column_part
+from dp_synth.schema.foreign.described import (
+    Described,
+    Known,
+    Part,
+    cell_text,
+    column_part,
+    whole_end,
+)
 
 _LEAST = {"greater_than_or_equal_to": False, "ge": False, "greater_than": True, "gt": True}
 _MOST = {"less_than_or_equal_to": False, "le": False, "less_than": True, "lt": True}
@@ -42,6 +55,18 @@ def read(content: object, source: str, name: str) -> Described:
 
 
 def _known(part: Part, name: str) -> Known:
+    known = _typed(part, name)
+    told = []
+    if known.lower is not None or known.upper is not None:
+        told.append("range")
+    if "isin" in _checks(part)[0]:
+        told.append("values")
+    if not known.missing and known.type != "id":
+        told.append("that no cell is missing")
+    return replace(known, detected=tuple(told))
+
+
+def _typed(part: Part, name: str) -> Known:
     if part.truth("regex"):
         part.refuse("regex", "names many columns; name each of them")
     checks, unread = _checks(part)
@@ -65,7 +90,8 @@ def _known(part: Part, name: str) -> Known:
         return Known(name, "datetime", first, last, **base)
     whole = re.match(r"u?int", dtype) is not None
     if whole or dtype.startswith(("float", "double", "decimal")):
-        lower, upper = (_number(part, *end, whole=whole) for end in _ends(part, checks))
+        ends = zip(_ends(part, checks), (1, -1), strict=True)
+        lower, upper = (_number(part, end, inwards, whole=whole) for end, inwards in ends)
         _check_order(part, lower, upper)
         return Known(name, "integer" if whole else "real", lower, upper, **base)
     is_text = dtype.startswith(("str", "object", "category", "large_string"))
@@ -127,12 +153,17 @@ def _ends(part: Part, checks: Mapping[str, object]) -> list[tuple[str, object, i
     return ends
 
 
-def _number(part: Part, key: str, value: object, step: int, *, whole: bool) -> float | None:
+def _number(part: Part, end: tuple[str, object, int], inwards: int, *, whole: bool) -> float | None:
+    key, value, step = end
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         part.refuse(key, f"must be a number, got {str(value)[:60]!r}")
-    return float(value) + (step if whole else 0)
+    if not isfinite(value):
+        part.refuse(key, "must be a finite number")
+    if not whole:
+        return float(value)
+    return whole_end(value, inwards, is_open=bool(step))
 
 
 def _date(part: Part, key: str, value: object, step: int) -> str | None:

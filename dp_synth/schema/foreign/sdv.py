@@ -7,6 +7,7 @@ say whether a person wrote them: all of them are drafts. Keys: docs.sdv.dev, "Me
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from dp_synth.errors import SchemaError
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
@@ -84,7 +85,21 @@ def _known(part: Part, name: str, version: str, keys: Mapping[str, str]) -> Know
     sdtype = part.text("sdtype")
     if sdtype is None:
         part.refuse("sdtype", "is required")
-    missing = () if part.truth("range_is_nullable") is False else ("",)
+    never = part.truth("range_is_nullable") is False
+    known = _typed(part, name, sdtype, version, keys, () if never else ("",))
+    if never and known.type != "id":
+        known = replace(known, detected=(*known.detected, "that no cell is missing"))
+    return known
+
+
+def _typed(
+    part: Part,
+    name: str,
+    sdtype: str,
+    version: str,
+    keys: Mapping[str, str],
+    missing: tuple[str, ...],
+) -> Known:
     if name in keys and sdtype in ("id", "unknown", "numerical", "categorical"):
         notes = () if keys[name] == "a key" else (keys[name],)
         return Known(name, "id", notes=notes)

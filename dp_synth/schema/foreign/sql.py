@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from dp_synth.errors import InputError, SchemaError, missing_extra
 from dp_synth.schema.foreign.dates import iso_text
-from dp_synth.schema.foreign.described import Described, Known, cell_text, value_of
+from dp_synth.schema.foreign.described import Described, Known, cell_text, value_of, whole_end
 from dp_synth.schema.foreign.sdv import chosen
 
 WHOLE = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?\b|U?INTEGER", re.IGNORECASE)
@@ -43,7 +43,9 @@ def read(path: Path, name: str, table: str | None) -> Described:
         raise InputError(f"{path}: is not a DuckDB database, or one in use, or damaged") from None
     with database:
         names = _rows(database, "SELECT table_name FROM duckdb_tables() WHERE NOT internal")
-        chosen_name = chosen([row[0] for row in names], table, str(path))
+        chosen_name = chosen(list(dict.fromkeys(row[0] for row in names)), table, str(path))
+        if sum(row[0] == chosen_name for row in names) > 1:
+            raise SchemaError(f"{path}: table {chosen_name!r} stands in several of its schemas")
         columns = _rows(
             database,
             "SELECT column_name, data_type, is_nullable, comment FROM duckdb_columns() "
@@ -62,12 +64,14 @@ def read(path: Path, name: str, table: str | None) -> Described:
         for row in declared
         if row[0] in ("PRIMARY KEY", "UNIQUE", "FOREIGN KEY") and len(row[2]) == 1
     }
-    known = [
-        known_column(column, [rule for rule in rules if rule.column == column[0]], keys, str(path))
-        for column in columns
-    ]
+    known = [known_column(column, _about(column[0], rules), keys, str(path)) for column in columns]
     known = [_noted(one, unread) for one in known]
     return Described(chosen_name, f"the constraints of table {chosen_name} in DuckDB", known)
+
+
+def _about(name: str, rules: Sequence[Rule]) -> list[Rule]:
+    """Return the rules of a column, which SQL finds in any case."""
+    return [rule for rule in rules if rule.column.lower() == name.lower()]
 
 
 def _rows(database: Any, query: str, *given: str) -> list[tuple[Any, ...]]:
@@ -76,7 +80,9 @@ def _rows(database: Any, query: str, *given: str) -> list[tuple[Any, ...]]:
 
 
 def _noted(known: Known, unread: Sequence[str]) -> Known:
-    about = [text for text in unread if re.search(rf"\b{re.escape(known.name)}\b", text)]
+    about = [
+        text for text in unread if re.search(rf"\b{re.escape(known.name)}\b", text, re.IGNORECASE)
+    ]
     notes = tuple(f"CHECK ({text}) is not read" for text in about)
     return Known(**{**known.__dict__, "notes": (*known.notes, *notes)})
 
@@ -90,6 +96,8 @@ def known_column(
     if name in keys:
         notes = (f"refers to table {keys[name]!r}",) if keys[name] else ()
         return Known(name, "id", title=title, notes=notes)
+    if str(kind).endswith("]"):
+        return Known(name, "id", title=title, notes=("holds several values: left out",))
     missing = ("",) if nullable else ()
     listed = _listed(kind, rules)
     if listed is not None:
@@ -101,7 +109,8 @@ def known_column(
     decimal = _DECIMAL.match(upper_kind)
     is_whole = bool(WHOLE.match(upper_kind)) or bool(decimal and decimal[2] == "0")
     if is_whole or decimal or upper_kind in ("DOUBLE", "FLOAT", "REAL"):
-        lower, upper = (_number(end, whole=is_whole) for end in _ends(rules))
+        pairs = zip(_ends(rules), (1, -1), strict=True)
+        lower, upper = (_number(end, inwards, whole=is_whole) for end, inwards in pairs)
         _check_order(source, name, lower, upper)
         places = int(decimal[2]) if decimal and not is_whole and int(decimal[2]) <= 12 else None
         whole = "integer" if is_whole else "real"
@@ -158,13 +167,14 @@ def _tightness(end: _End, inwards: int) -> tuple[float, str]:
         return 0.0, end.value
 
 
-def _number(end: _End | None, *, whole: bool) -> float | None:
+def _number(end: _End | None, inwards: int, *, whole: bool) -> float | None:
     if end is None:
         return None
     try:
-        return float(end.value) + (end.step if whole else 0)
+        number = float(end.value)
     except ValueError:
         return None
+    return whole_end(number, inwards, is_open=bool(end.step)) if whole else number
 
 
 def rules_of(checks: Sequence[str]) -> tuple[list[Rule], list[str]]:

@@ -1,23 +1,25 @@
 """Table Schema, and Data Packages and Resources that hold one: versions 1 and 2.0.
 
-All of it is written by people, so nothing of it is a draft. Keys: datapackage.org/standard.
+It is written by people, but for two kinds of drafts: pandas lists the categories that a frame has,
+and an export of a draft says so in ``bounds_from``. Keys: datapackage.org/standard.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from dp_synth.errors import SchemaError
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import Column
 from dp_synth.schema.foreign.dates import bound_text, iso_text, plain_format
-from dp_synth.schema.foreign.described import Described, Known, Part, column_part
+from dp_synth.schema.foreign.described import Described, Known, Part, column_part, whole_end
 from dp_synth.schema.foreign.sdv import chosen
 from dp_synth.schema.numeric import NumericColumn
 from dp_synth.schema.parsing import NumberFormat
-from dp_synth.schema.schema import Schema
+from dp_synth.schema.schema import Schema, is_draft
 
 PROFILE = "https://datapackage.org/profiles/2.0/tableschema.json"
 _PROFILE = re.compile(r"/profiles/(\d+)\.")
@@ -70,7 +72,22 @@ def read(content: object, source: str, table: str | None, name: str) -> Describe
         column = unnamed.text("name") or unnamed.refuse("name", "is required")
         one = column_part(said, source, column)
         columns.append(_known(one, column, marks, labels, is_key=column == primary))
+    if is_draft(part.text("bounds_from")):
+        columns = [replace(one, detected=_said(one)) for one in columns]
+    elif "pandas_version" in part.content:
+        columns = [replace(one, detected=_listed(one)) for one in columns]
     return Described(name, f"Table Schema of {name}", columns, dialect or None)
+
+
+def _said(known: Known) -> tuple[str, ...]:
+    """Return the words for what a draft says of a column."""
+    has_bounds = known.lower is not None or known.upper is not None
+    return () if known.type == "id" else ("bounds",) if has_bounds else ("categories",)
+
+
+def _listed(known: Known) -> tuple[str, ...]:
+    """Return the words for categories, which pandas takes from a frame; its truths are a type."""
+    return ("categories",) if known.categories not in (None, ("false", "true")) else ()
 
 
 def _dialect(part: Part) -> dict[str, object]:
@@ -158,8 +175,10 @@ def _number(part: Part, rules: Part, name: str, kind: str, base: Mapping[str, An
     for key, step in (("minimum", 1), ("maximum", -1)):
         end = _bound(rules, key)
         open_end = _bound(rules, f"exclusive{key.title()}")
+        if kind != "number":
+            end = None if end is None else whole_end(end, step, is_open=False)
         if open_end is not None:
-            open_end = open_end + step if kind != "number" else open_end
+            open_end = whole_end(open_end, step, is_open=True) if kind != "number" else open_end
             end = open_end if end is None else max(end * step, open_end * step) * step
         ends.append(end)
     lower, upper = ends
@@ -216,7 +235,10 @@ def written(schema: Schema) -> tuple[dict[str, object], list[str]]:
     if schema.constraints:
         lost.append("constraints: Table Schema has none over several columns")
     fields = [_field(column) for column in schema.columns]
-    return {"$schema": PROFILE, "name": schema.name, "fields": fields, "missingValues": []}, lost
+    made: dict[str, object] = {"$schema": PROFILE, "name": schema.name}
+    if schema.is_draft:
+        made["bounds_from"] = schema.bounds_from
+    return {**made, "fields": fields, "missingValues": []}, lost
 
 
 def _field(column: Column) -> dict[str, object]:
