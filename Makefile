@@ -31,8 +31,8 @@ export PYTHONDONTWRITEBYTECODE :=
 # How much pytest says in the targets beside `make test`.
 PYTEST := $(BIN)/python -m pytest $(QUIET)
 
-.PHONY: benchmark benchmark-deep test test-core test-browser test-peers notebooks floors fuzz lint numbers review synthesizers runner docs \
-	paper reproduce package chromium peers proofs coq everything clean
+.PHONY: benchmark benchmark-deep test test-core test-browser test-postgres test-peers notebooks floors fuzz lint \
+	numbers review synthesizers runner docs paper reproduce package chromium peers proofs coq everything clean
 
 benchmark: $(VENV)/.core$(WITH)
 	$(BIN)/dp-synth benchmark run benchmarks/tradeoff.yaml --store $(STORE)
@@ -70,6 +70,12 @@ test-browser: $(VENV)/.browser$(WITH) docs chromium
 # Debian's browser, where there is none.
 chromium:
 	{ command -v chromium && command -v chromedriver; } >/dev/null || { apt-get update -qq && apt-get install -qq --yes chromium chromium-driver; }
+
+# With a PostgreSQL server of the tests' own; without its programs they skip.
+test-postgres: $(VENV)/.test$(WITH)
+	{ command -v pg_ctl || ls -d /usr/lib/postgresql/*/bin/pg_ctl; } >/dev/null 2>&1 || \
+		{ apt-get update -qq && apt-get install -qq --yes --no-install-recommends postgresql; }
+	$(PYTEST) tests/schema/test_foreign_postgres.py
 
 # Another public library for real: smartnoise-synth in an environment of its own.
 test-peers: $(VENV)/.test$(WITH) peers

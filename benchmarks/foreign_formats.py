@@ -25,6 +25,11 @@ METADATA: Mapping[str, tuple[str, tuple[str, ...], str]] = {  # its title, its f
     "arrow": ("Arrow, Feather: types, dictionaries", (), "pyarrow and polars, in the tests"),
     "parquet": ("Parquet: types, dictionaries", (), "pyarrow, in the tests"),
     "duckdb": ("DuckDB: CHECK, ENUM, NOT NULL, keys", (), "DuckDB, in the tests"),
+    "postgresql": (
+        "PostgreSQL: CHECK, ENUM, domains, NOT NULL, keys",
+        (),
+        "a PostgreSQL server, in the tests",
+    ),
 }
 ENDINGS: Mapping[str, tuple[str, ...]] = {
     "spss": ("sav", "zsav", "por"),

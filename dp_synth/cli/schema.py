@@ -74,6 +74,12 @@ def check(
 
 ASKED = "is null in the schema: say it there, or give --data, whose cells then draft it"
 
+Metadata = Annotated[
+    str,
+    typer.Argument(
+        help="Metadata: SDV, Table Schema, Croissant, ...; or postgresql://HOST/DB?table=NAME."
+    ),
+]
 Numeric = Annotated[
     str | None,
     typer.Option(help="Columns whose value labels are not all of their codes: A,B are numbers."),
@@ -82,14 +88,14 @@ Numeric = Annotated[
 
 @takes_dialect
 def import_schema(
-    file: Annotated[Path, typer.Argument(help="Metadata: SDV, Table Schema, Croissant, ...")],
+    file: Metadata,
     dialect: Dialect,
     format_: Annotated[
         str | None,
         typer.Option(
             "--format",
-            help="sdv, table-schema, croissant, pandera, spss, stata, sas, arrow, parquet or "
-            "duckdb; told from the content by default.",
+            help="sdv, table-schema, croissant, pandera, spss, stata, sas, arrow, parquet, duckdb "
+            "or postgresql; told from the content by default.",
         ),
     ] = None,
     table: Annotated[str | None, typer.Option(help="Which table, where FILE has several.")] = None,

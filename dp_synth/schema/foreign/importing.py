@@ -17,7 +17,7 @@ from dp_synth.readers import read_json, read_yaml
 from dp_synth.schema.check import OUTSIDE, UNSEEN, faults_of
 from dp_synth.schema.columns import IdColumn
 from dp_synth.schema.draft import draft_column
-from dp_synth.schema.foreign import croissant, pandera, sdv, table_schema
+from dp_synth.schema.foreign import croissant, pandera, postgres, sdv, table_schema
 from dp_synth.schema.foreign.described import (
     Described,
     bounds_from,
@@ -32,7 +32,7 @@ from dp_synth.schema.schema import Schema
 
 FORMATS = (
     *("sdv", "table-schema", "croissant", "pandera"),
-    *("spss", "stata", "sas", "arrow", "parquet", "duckdb"),
+    *("spss", "stata", "sas", "arrow", "parquet", "duckdb", "postgresql"),
 )
 """What is read; `detect` tells which a file is."""
 
@@ -56,6 +56,8 @@ _TESTS: tuple[tuple[str, Callable[[object], bool]], ...] = (
 
 def detect(path: str | PathLike[str]) -> str:
     """Return which of `FORMATS` a file is, told from its content; InputError for none of them."""
+    if postgres.is_address(str(path)):
+        return "postgresql"
     begins = _first_bytes(path)
     magic = {
         "parquet": begins[:4] == b"PAR1",
@@ -107,12 +109,17 @@ def describe(
     table: str | None = None,
     numeric: Collection[str] = (),
 ) -> Described:
-    """Return what the file at ``path`` says of a table.
+    """Return what the file at ``path``, or the database at an address, says of a table.
 
     ``kind`` is one of `FORMATS`, told from the content by default; ``table`` chooses among several;
     columns ``numeric`` of a codebook are numbers, whatever labels they have. SchemaError in one
     line that names column and field where metadata contradict themselves.
     """
+    if postgres.is_address(str(path)):
+        if numeric or kind not in (None, "postgresql"):
+            said = postgres.address_of(str(path)).said
+            raise InputError(f"{said}: a database has no --numeric, and the --format postgresql")
+        return postgres.read(str(path), table)
     place = Path(path)
     begins = _first_bytes(path)
     if kind is not None and kind not in FORMATS:
@@ -150,7 +157,7 @@ def import_schema(
     numeric: Collection[str] = (),
     data: pd.DataFrame | ArrowTable | None = None,
 ) -> dict[str, object]:
-    """Return the content of a schema file made of the metadata in the file at ``path``.
+    """Return the content of a schema file made of the metadata at ``path``, a file or an address.
 
     Arguments are those of `describe`. What nobody has said yet is null, and `questions` lists it:
     `Schema.from_dict` refuses it by name. From ``data``, a table of text cells, what is null is
@@ -158,9 +165,11 @@ def import_schema(
     ``data`` contradict each other; its line names no cell.
     """
     described = describe(path, kind, table=table, numeric=numeric)
-    content = content_of(described, str(path))
+    is_database = postgres.is_address(str(path))
+    source = postgres.address_of(str(path)).said if is_database else str(path)
+    content = content_of(described, source)
     if data is not None:
-        _complete(content, described, as_frame(data), str(path))
+        _complete(content, described, as_frame(data), source)
     return content
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +17,9 @@ WHOLE = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?\b|U?INTEGER", re.IGN
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC)\((\d+),\s*(\d+)\)", re.IGNORECASE)
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^']|'')*')|(?P<name>"(?:[^"]|"")*"|[A-Za-z_]\w*)"""
-    r"""|(?P<number>[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)|(?P<sign><=|>=|<>|!=|::|[<>=(),]))"""
+    r"""|(?P<number>[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)|(?P<sign><=|>=|<>|!=|::|[][<>=(),]))"""
 )
+Tokens = list[tuple[str, str]]
 _FLIPPED = {"<=": ">=", ">=": "<=", "<": ">", ">": "<", "=": "="}
 
 
@@ -64,12 +65,12 @@ def read(path: Path, name: str, table: str | None) -> Described:
         for row in declared
         if row[0] in ("PRIMARY KEY", "UNIQUE", "FOREIGN KEY") and len(row[2]) == 1
     }
-    known = [known_column(column, _about(column[0], rules), keys, str(path)) for column in columns]
-    known = [_noted(one, unread) for one in known]
+    known = [known_column(column, about(column[0], rules), keys, str(path)) for column in columns]
+    known = [noted(one, unread) for one in known]
     return Described(chosen_name, f"the constraints of table {chosen_name} in DuckDB", known)
 
 
-def _about(name: str, rules: Sequence[Rule]) -> list[Rule]:
+def about(name: str, rules: Sequence[Rule]) -> list[Rule]:
     """Return the rules of a column, which SQL finds in any case."""
     return [rule for rule in rules if rule.column.lower() == name.lower()]
 
@@ -79,7 +80,8 @@ def _rows(database: Any, query: str, *given: str) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _noted(known: Known, unread: Sequence[str]) -> Known:
+def noted(known: Known, unread: Sequence[str]) -> Known:
+    """Return what is known of a column, and a note of each expression about it that is not read."""
     about = [
         text for text in unread if re.search(rf"\b{re.escape(known.name)}\b", text, re.IGNORECASE)
     ]
@@ -177,10 +179,13 @@ def _number(end: _End | None, inwards: int, *, whole: bool) -> float | None:
     return whole_end(number, inwards, is_open=bool(end.step)) if whole else number
 
 
-def rules_of(checks: Sequence[str]) -> tuple[list[Rule], list[str]]:
+def rules_of(
+    checks: Sequence[str], plain: Callable[[Tokens], Tokens] = list
+) -> tuple[list[Rule], list[str]]:
     """Return the rules that CHECK expressions say, and the expressions that are not read.
 
-    Read are comparisons of a column with a number, a text or a date, BETWEEN and IN, joined by AND.
+    Read are comparisons of a column with a number, a text or a date, BETWEEN and IN, joined by
+    AND, once ``plain`` has made the words of a database those of the standard.
 
     >>> rules_of(["((age >= 0) AND (age <= 120))"])[0]
     [Rule(column='age', sign='>=', values=('0',)), Rule(column='age', sign='<=', values=('120',))]
@@ -190,13 +195,13 @@ def rules_of(checks: Sequence[str]) -> tuple[list[Rule], list[str]]:
     rules, unread = [], []
     for check in checks:
         try:
-            rules += list(_conjunction(list(_tokens(check))))
-        except _Unread:
+            rules += list(_conjunction(plain(list(_tokens(check)))))
+        except Unread:
             unread.append(check)
     return rules, unread
 
 
-class _Unread(Exception):
+class Unread(Exception):
     """An expression is of a kind that is not read here."""
 
 
@@ -206,16 +211,13 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     while place < len(text):
         found = _TOKEN.match(text, place)
         if found is None or found.lastgroup is None:
-            raise _Unread
+            raise Unread
         place, kind, token = found.end(), found.lastgroup, found[found.lastgroup]
         if kind == "text":
             token = token[1:-1].replace("''", "'")
         if kind == "name" and token.startswith('"'):
             kind, token = "quoted", token[1:-1].replace('""', '"')
         yield kind, token
-
-
-Tokens = list[tuple[str, str]]
 
 
 def _conjunction(tokens: Tokens) -> Iterator[Rule]:
@@ -263,7 +265,7 @@ def _comparison(tokens: Tokens) -> Iterator[Rule]:
             values = [one for one in _bare(tokens[place + 1 :]) if one != ("sign", ",")]
             listed = tuple(_literal([one]) or "" for one in values)
             if any(_literal([one]) is None for one in values) or not values:
-                raise _Unread
+                raise Unread
             yield Rule(_column(left), "IN", listed)
             return
         if words[place] == "BETWEEN" and kind == "name":
@@ -271,7 +273,7 @@ def _comparison(tokens: Tokens) -> Iterator[Rule]:
             yield _compared(left, ">=", tokens[place + 1 : middle])
             yield _compared(left, "<=", tokens[middle + 1 :])
             return
-    raise _Unread
+    raise Unread
 
 
 def _compared(left: Tokens, sign: str, right: Tokens) -> Rule:
@@ -280,14 +282,14 @@ def _compared(left: Tokens, sign: str, right: Tokens) -> Rule:
         return Rule(_column(left), sign, (value,))
     value = _literal(left)
     if value is None:
-        raise _Unread
+        raise Unread
     return Rule(_column(right), _FLIPPED[sign], (value,))
 
 
 def _column(tokens: Tokens) -> str:
     tokens = _bare(tokens)
     if len(tokens) != 1 or tokens[0][0] not in ("name", "quoted"):
-        raise _Unread
+        raise Unread
     return tokens[0][1]
 
 
