@@ -41,7 +41,7 @@ NETWORKS = ("dpctgan", "dpgan", "marginal_generator", "patectgan", "pategan")
 # At epsilon 1 these leave so small a table to its columns, and would say nothing of their pairs.
 CHOOSERS = ("aim", "clique_tree", "marginal_generator", "mst")
 # Of methods by marginals at delta 0; networks have the same answers there, and training on top.
-PURE = "aim clique_tree independent mst mwem privbayes published_mst".split()
+PURE = ["aim", "clique_tree", "independent", "mst", "mwem", "privbayes", "published_mst"]
 KEYS = (
     (0, {"name": "visit", "type": "id", "pattern": "integer"}),
     (3, {"name": "person", "type": "id", "pattern": "P-[0-9]{6}"}),
