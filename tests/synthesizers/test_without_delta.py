@@ -109,6 +109,8 @@ def test_nothing_on_the_way_is_gaussian_and_epsilons_add_up(name, adjacency, wit
     kinds = {one.noise for one in release.transcript if hasattr(one, "noise")}
     assert kinds == {"laplace"}
     assert {"bins", "validation_count"} <= {one.part for one in release.transcript}
+    for one in release.ledger.charges:  # one number that moves twice, not two that move once
+        assert one.part != "validation_distances" or not one.event.replaced
     assert release.ledger.rule == "planned"
     assert release.ledger.statement().startswith(f"The releases ({name}) are (30, 0)-")
 
