@@ -12,6 +12,7 @@ from scipy.stats import chisquare
 
 import dp_synth as dps
 from dp_synth.audit.replayer import made_table
+from dp_synth.datasets import read_table
 from dp_synth.errors import InputError, ReleaseError, SchemaError
 from dp_synth.schema.draft import draft
 from dp_synth.schema.keys import UUID, KeyPattern, proposed_pattern
@@ -123,6 +124,21 @@ def test_blocks_given_rows_and_kinds_have_keys(tmp_path):
         release.sample(3, given={"key": "P-000001"})
     with pytest.raises(InputError, match="has 1,000,000 keys, fewer than the 1,000,001 rows"):
         release.sample(1_000_001)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "feather", "xlsx", "sav", "dta", "xpt"])
+def test_files_of_every_format_have_the_keys(ending, tmp_path):
+    for needed in {"xlsx": ["openpyxl"], "feather": []}.get(ending, ["pyreadstat"]):
+        pytest.importorskip(needed)
+    frame, schema = keyed()
+    fields = schema.to_dict()
+    fields["columns"].append({"name": "number", "type": "id", "pattern": "integer"})
+    release = dps.Independent().fit(frame, dps.Schema.from_dict(fields), BUDGET, seed=0)
+    release.write_rows(tmp_path / f"rows.{ending}", 9, seed=1)
+    rows, expected = read_table(tmp_path / f"rows.{ending}"), release.sample(9, seed=1)
+    assert list(rows.columns) == list(release.row_schema.names)
+    for name in ("key", "number"):
+        assert rows[name].astype(str).tolist() == expected[name].astype(str).tolist()
 
 
 def test_several_tables_have_keys_of_their_own_or_are_refused_before_the_first():
