@@ -61,6 +61,30 @@ def test_sampling_that_is_not_counted_would_be_seen():
     assert low > most(CHANCE)
 
 
+@pytest.mark.parametrize("laplace", [False, True])
+def test_sets_of_cells_have_the_error_that_is_said_of_them(laplace):
+    """Noise of unlike cells, and of the number of records, which is large here."""
+    shares, spread = np.array([0.5, 0.3, 0.1, 0.1]), np.array([10.0, 60.0, 20.0, 90.0])
+    draws, rng, off = 4_000, np.random.default_rng(4), 200.0
+    sets = [np.array(one) for one in ([1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1])]
+    found = np.empty((draws, len(sets)))
+
+    def table():
+        noise = rng.laplace(0, spread / np.sqrt(2)) if laplace else rng.normal(0, spread)
+        values = rng.multinomial(2_000, shares) + noise
+        return Counts(values, spread**2, Total(2_000 + rng.normal(0, off), off), laplace=laplace)
+
+    for place in range(draws):
+        one = drift.Comparison(table(), table(), 0)
+        moved = one.now.balanced - one.then.balanced
+        assert moved.sum() == pytest.approx(0, abs=1e-12)
+        found[place] = [moved[cells == 1].sum() for cells in sets]
+    exact = drift.Counts(2_000 * shares, spread**2, Total(2_000.0, off), laplace=laplace)
+    errors = drift.Comparison(exact, exact, 0).errors
+    for cells, seen in zip(sets, found.var(axis=0), strict=True):  # known to 2.3 %, six times
+        assert seen == pytest.approx(errors.variance(cells == 1, shares), rel=0.15)
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_laplace_noise_raises_no_more_alarms_where_it_is_told(told):
     """Its tails are long: taken as normal, it raises several times as many as stated."""
