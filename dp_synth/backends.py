@@ -93,10 +93,13 @@ class Output:
 
     def check(self, schema: Schema, keys: Sequence[IdColumn] = ()) -> None:
         """Raise InputError for a dtype that cannot hold its column, by public facts alone."""
-        new = {column.name for column in keys}
+        new = {column.name: column for column in keys}
         for name, kind in self.kinds.items():
             if name in new:
-                continue
+                if self.dtypes[name] != ENUM:
+                    new[name].check_kind(kind)
+                    continue
+                raise InputError(f"column {name!r} cannot be of kind enum: its keys are new")
             try:
                 column = schema.column(name)
             except SchemaError as error:

@@ -14,6 +14,7 @@ from itertools import combinations
 from math import log
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 import narwhals as nw
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet
 
+_READ: WeakSet[object] = WeakSet()  # streams that were read to their end
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -43,8 +45,8 @@ def as_frame(table: object, source: str = "the table") -> pd.DataFrame:
     Taken are tables that speak Arrow's C stream (pyarrow, polars, DuckDB), all others that narwhals
     knows, lazy ones after their computation, and those with the dataframe interchange protocol or
     a ``to_pandas``. A table of Arrow becomes the frame that `datasets.read_table` reads from its
-    Parquet file. InputError for anything else, and for columns without a name of their own;
-    ``source`` opens its line.
+    Parquet file. InputError for anything else, for columns without a name of their own, and for a
+    stream of record batches that was read before; ``source`` opens its line.
     """
     if isinstance(table, pd.DataFrame):
         return table
@@ -158,6 +160,13 @@ def column_of(frame: pd.DataFrame, name: str, schema: str | None = None) -> pd.S
 def _arrow_of(table: object, source: str) -> pa.Table:
     import pyarrow as pa
 
+    if isinstance(table, pa.RecordBatchReader):
+        if table in _READ:  # of which nothing is left, as if nobody were in the table
+            raise InputError(
+                f"{source} is a stream of record batches, which can be read once, and was; give "
+                "the table that its read_all() returns"
+            )
+        _READ.add(table)
     try:
         return table.read_all() if isinstance(table, pa.RecordBatchReader) else pa.table(table)
     except (pa.ArrowException, TypeError, ValueError):  # a single column speaks Arrow too

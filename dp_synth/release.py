@@ -87,6 +87,25 @@ Keys = tuple[tuple[int, IdColumn], ...]
 """Columns that get new keys in synthetic rows, each with its place among all columns."""
 
 
+Wanted = Mapping[str, Given] | pd.DataFrame | ArrowTable | None
+PARTIAL = "given is no mapping of columns to values, so it"
+
+
+@dataclass(frozen=True, eq=False)
+class _Wish:
+    """What is asked of `Release.sample` and its like: rows, their seed, what of them is given.
+
+    Frames have at most ``size`` records; all come in one if None.
+    """
+
+    n: int | None
+    seed: int | None
+    given: Wanted
+    balance: str | None
+    kinds: Kinds | Style | ArrowTable | None
+    size: int | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Release:
     """A fitted model with the public facts needed to sample it and to judge its promise.
@@ -112,10 +131,12 @@ class Release:
 
     def _facts(self) -> list[tuple[str, str]]:
         """Return what is to be known at a glance, all of it public."""
+        keys = [("new keys", listed([one.name for _, one in self.keys], ROWS))]
         return [
             ("method", self.synthesizer),
             ("table", self.schema.name),
             ("columns", f"{len(self.schema.names)}: {listed(self.schema.names, ROWS)}"),
+            *(keys if self.keys else ()),
             ("records", self._records()),
             ("promise", "; ".join(self.ledger.summary())),
         ]
@@ -124,6 +145,11 @@ class Release:
         if self.ledger.budget.records_are_public:
             return f"{self.model.total:,.0f}, a public number"
         return f"about {self.model.total:,.0f}, a noisy number"
+
+    @cached_property
+    def row_schema(self) -> Schema:
+        """The schema of rows: ``schema`` with the columns of new keys at their places."""
+        return self.schema.with_keys(self.keys) if self.keys else self.schema
 
     @property
     def epsilon(self) -> float:
@@ -221,7 +247,7 @@ class Release:
         n: int | None = None,
         seed: int | None = None,
         *,
-        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None = None,
+        given: Wanted = None,
         balance: str | None = None,
         kinds: Kinds | ArrowTable | None = None,
     ) -> Frame:
@@ -250,7 +276,7 @@ class Release:
         Columns of ``keys`` are new in every row, and in all rows of one call distinct; nothing is
         given of them. InputError where their pattern has fewer keys than there are rows.
         """
-        return next(self._made(n, seed, None, given=given, balance=balance, kinds=kinds))
+        return next(self._made(_Wish(n, seed, given, balance, kinds)))
 
     def sample_blocks(
         self,
@@ -258,7 +284,7 @@ class Release:
         seed: int | None = None,
         *,
         block: int = BLOCK,
-        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None = None,
+        given: Wanted = None,
         balance: str | None = None,
         kinds: Kinds | ArrowTable | None = None,
     ) -> Iterator[Frame]:
@@ -280,7 +306,7 @@ class Release:
         size = _whole("the number of records of a block", block)
         if not size:
             raise InputError("the number of records of a block must be 1 or more")
-        return self._made(n, seed, size, given=given, balance=balance, kinds=kinds)
+        return self._made(_Wish(n, seed, given, balance, kinds, size))
 
     def sample_many(
         self,
@@ -322,8 +348,8 @@ class Release:
                 "draw one with sample"
             )
         rng = np.random.default_rng(_whole("the seed", seed))
-        records = _whole("the number of records", n)
-        records = _default_rows(self.model.total) if records is None else records
+        records = self._records_asked(n)
+        self._check_room(records)
         first, *seeds = rng.integers(2**63, size=tables + 1).tolist()
         redrawn = replicas(self.model, self.transcript, redraw=True, count=tables, seed=first)
         return (
@@ -363,7 +389,7 @@ class Release:
         n: int | None = None,
         seed: int | None = None,
         *,
-        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None = None,
+        given: Wanted = None,
         balance: str | None = None,
     ) -> None:
         """Write the records of `sample_blocks` to a table file, whole or not at all.
@@ -385,87 +411,69 @@ class Release:
             )
         typed = str(path) != "-" and kind_of(path, WRITTEN) in ("parquet", *ARROW, *SHEETS)
         style: Style = "schema" if typed else "listed"
-        rows = self._frames(n, seed, BLOCK, given=given, balance=balance, kinds=style)
+        rows = self._frames(_Wish(n, seed, given, balance, style, BLOCK))
         write_blocks(rows, path, self.schema.dialect, lossy=True, schema=self.schema)
 
     @property
     def _key_columns(self) -> list[IdColumn]:
         return [column for _, column in self.keys]
 
-    def _made(
-        self,
-        n: int | None,
-        seed: int | None,
-        size: int | None,
-        *,
-        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None,
-        balance: str | None,
-        kinds: Kinds | ArrowTable | None,
-    ) -> Iterator[Frame]:
+    def _made(self, asked: _Wish) -> Iterator[Frame]:
         """Return what `_frames` does as frames of the output's library."""
-        output, plain = self.output, isinstance(kinds, str)
+        output, kinds = self.output, asked.kinds
+        plain = isinstance(kinds, str)
         if plain and kinds not in get_args(Style):
             raise InputError(f"kinds must be 'schema', 'written', a frame or dtypes, got {kinds!r}")
         if not (kinds is None or plain):
             output = output.declared(kinds, self.schema, self._key_columns)
-        asked: Kinds = cast(Kinds, kinds) if plain else output.kinds or "schema"
+        chosen: Kinds = cast(Kinds, kinds) if plain else output.kinds or "schema"
         if plain:
             output = replace(output, dtypes={})
-        rows = self._frames(n, seed, size, given=given, balance=balance, kinds=asked)
+        rows = self._frames(replace(asked, kinds=chosen))
         as_written = isinstance(kinds, str) and kinds == "written"
         return (output.made(frame, as_written=as_written) for frame in rows)
 
-    def _frames(
-        self,
-        n: int | None,
-        seed: int | None,
-        size: int | None,
-        *,
-        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None,
-        balance: str | None,
-        kinds: Kinds | Style,
-    ) -> Iterator[pd.DataFrame]:
-        """Return what is asked for in frames of at most ``size`` records, or all in one."""
-        if self.keys:
-            return self._with_keys(n, seed, size, given=given, balance=balance, kinds=kinds)
-        return self._without_keys(n, seed, size, given=given, balance=balance, kinds=kinds)
+    def _frames(self, asked: _Wish) -> Iterator[pd.DataFrame]:
+        """Return what is asked for in frames of at most ``asked.size`` records, or all in one."""
+        return self._with_keys(asked) if self.keys else self._without_keys(asked)
 
-    def _with_keys(
-        self,
-        n: int | None,
-        seed: int | None,
-        size: int | None,
-        *,
-        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None,
-        balance: str | None,
-        kinds: Kinds | Style,
-    ) -> Iterator[pd.DataFrame]:
+    def _with_keys(self, asked: _Wish) -> Iterator[pd.DataFrame]:
         """Return the same with new keys, of a stream of their own: other cells stay as they are."""
         names = [column.name for _, column in self.keys]
-        if isinstance(given, Mapping) and (asked := [name for name in names if name in given]):
-            raise InputError(f"column {asked[0]!r} holds new keys, of which nothing can be given")
+        given, n = asked.given, asked.n
+        if isinstance(given, Mapping) and (stated := [name for name in names if name in given]):
+            raise InputError(f"column {stated[0]!r} holds new keys, of which nothing can be given")
+        if asked.balance in names:
+            raise InputError(f"column {asked.balance!r} holds new keys, a row each: no balance")
         if given is not None and not isinstance(given, Mapping):
-            given = as_frame(given, "given is no mapping of columns to values, so it")
+            given = as_frame(given, PARTIAL)
             given = given.drop(columns=[name for name in given.columns if str(name) in names])
-            n_rows = len(given)
+            records = len(given)
         else:
-            n_rows = _default_rows(self.model.total) if n is None else _whole("the number", n) or 0
-            n = n_rows
+            n = records = self._records_asked(n)
+        self._check_room(records)
+        kinds, dtypes = asked.kinds, dict[str, object]()
+        if isinstance(kinds, Mapping):
+            dtypes = {name: kind for name, kind in kinds.items() if name in names}
+            kinds = {name: kind for name, kind in kinds.items() if name not in names}
+        rows = self._without_keys(replace(asked, n=n, given=given, kinds=kinds))
+        return self._keyed(rows, np.random.SeedSequence(asked.seed), dtypes)
+
+    def _records_asked(self, n: object) -> int:
+        """Return how many records are asked for, the noisy total where nobody says."""
+        records = _whole("the number of records", n)
+        return _default_rows(self.model.total) if records is None else records
+
+    def _check_room(self, records: int) -> None:
+        """Raise InputError where a pattern has fewer keys than so many records."""
         for _, column in self.keys:
-            column.keys.check_room(column.name, n_rows)
-        own, dtypes = kinds, dict[str, Any]()
-        if isinstance(kinds, pd.DataFrame | pd.Series | Mapping):
-            every = kinds.dtypes if isinstance(kinds, pd.DataFrame) else kinds
-            dtypes = {str(name): dtype for name, dtype in every.items() if str(name) in names}
-            own = {str(k): dtype for k, dtype in every.items() if str(k) in self.schema.names}
-            if isinstance(kinds, Mapping):
-                own |= {str(k): d for k, d in every.items() if str(k) not in dtypes}
-        n = None if isinstance(given, pd.DataFrame) else n
-        rows = self._without_keys(n, seed, size, given=given, balance=balance, kinds=own)
-        return self._keyed(rows, np.random.SeedSequence(seed), dtypes)
+            column.keys.check_room(column.name, records)
 
     def _keyed(
-        self, rows: Iterator[pd.DataFrame], entropy: np.random.SeedSequence, dtypes: dict[str, Any]
+        self,
+        rows: Iterator[pd.DataFrame],
+        entropy: np.random.SeedSequence,
+        dtypes: dict[str, object],
     ) -> Iterator[pd.DataFrame]:
         """Give the frames with their keys at their places."""
         streams, start = entropy.spawn(len(self.keys)), 0
@@ -474,38 +482,30 @@ class Release:
                 keys = column.keys.draw(len(frame), stream, start)
                 cells = column.keys.column(column.name, keys)
                 if column.name in dtypes:
-                    cells = _as_kind(cells, dtypes[column.name])
+                    cells = column.as_kind(cells, dtypes[column.name])
                 frame.insert(
-                    min(place, frame.shape[1]),
+                    place,
                     column.name,
                     cells.to_numpy() if column.name not in dtypes else cells,
                 )
             start += len(frame)
             yield frame
 
-    def _without_keys(
-        self,
-        n: int | None,
-        seed: int | None,
-        size: int | None,
-        *,
-        given: Mapping[str, Given] | pd.DataFrame | ArrowTable | None,
-        balance: str | None,
-        kinds: Kinds | Style,
-    ) -> Iterator[pd.DataFrame]:
-        rng = np.random.default_rng(_whole("the seed", seed))
-        n = _whole("the number of records", n)
+    def _without_keys(self, asked: _Wish) -> Iterator[pd.DataFrame]:
+        rng = np.random.default_rng(_whole("the seed", asked.seed))
+        given, kinds = asked.given, asked.kinds
+        n = _whole("the number of records", asked.n)
         if given is None or isinstance(given, Mapping):
-            sampler = Sampler.of(self.schema, self.model, given or {}, balance)
+            sampler = Sampler.of(self.schema, self.model, given or {}, asked.balance)
             records = _default_rows(sampler.model.total) if n is None else n
             if isinstance(kinds, str) and kinds in get_args(Style):
-                return sampler.frames(records, rng, size, kinds)
-            rows = sampler.frames(records, rng, size, "written")
+                return sampler.frames(records, rng, asked.size, kinds)
+            rows = sampler.frames(records, rng, asked.size, "written")
         else:
-            partial = as_frame(given, "given is no mapping of columns to values, so it")
-            if n is not None or balance is not None:
+            partial = as_frame(given, PARTIAL)
+            if n is not None or asked.balance is not None:
                 raise InputError("partial rows are completed once each; give no n and no balance")
-            rows = _cut(completed(self.schema, self.model, partial, rng), size)
+            rows = _cut(completed(self.schema, self.model, partial, rng), asked.size)
         if isinstance(kinds, str) and kinds in ("written", "listed"):
             return rows
         return (self.schema.in_kinds(frame, cast(Kinds, kinds)) for frame in rows)
@@ -574,27 +574,20 @@ class Release:
         model = _model_of(schema, header, arrays)
         fields = header["transcript"] if header["version"] > 1 else []
         transcript = from_fields(fields, arrays)
-        keys = _keys_of(header.get("keys", ()))
+        keys = _keys_of(header.get("keys", ()), schema)
         output = Output.from_fields(header.get("output", {}), schema, [one for _, one in keys])
         made = header["synthesizer"], header["settings"], schema, model, ledger, transcript
         return cls(*made, output, keys)
 
 
-def _keys_of(fields: object) -> Keys:
-    """Return the columns of keys that a header names; ValueError or TypeError for others."""
-    found = checked({"keys": fields}, {"keys": tuple[Any, ...]})["keys"]
-    keys = tuple((place, IdColumn.model_validate(column)) for place, column in found)
-    if not all(type(place) is int and place >= 0 and one.pattern for place, one in keys):
+def _keys_of(fields: object, schema: Schema) -> Keys:
+    """Return the columns of keys that a header names; ValueError for others than rows can have."""
+    found = checked({"keys": fields}, {"keys": tuple[tuple[Any, ...], ...]})["keys"]
+    pairs = [(one[0], IdColumn.model_validate(one[1])) for one in found if len(one) == 2]
+    keys = tuple((place, one) for place, one in pairs if type(place) is int and one.pattern)
+    if len(keys) < len(found) or (keys and schema.with_keys(keys).keys != keys):
         raise ValueError("keys must be columns with a place and a pattern")
     return keys
-
-
-def _as_kind(cells: pd.Series, dtype: object) -> pd.Series:
-    """Return keys as a dtype; InputError where it cannot hold them."""
-    try:
-        return cells.astype(dtype)  # type: ignore[call-overload, no-any-return]
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"column {cells.name!r} cannot be of kind {dtype}") from None
 
 
 def _default_rows(total: float) -> int:

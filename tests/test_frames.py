@@ -99,6 +99,17 @@ def test_a_table_of_another_library_gives_the_release_of_its_parquet_file(
     assert found.equals(expected)
 
 
+def test_a_stream_that_was_read_is_refused_and_spends_nothing() -> None:
+    """It would be an empty table, and its release one of noise alone."""
+    stream, account = visits().to_reader(), Accountant(BUDGET, adaptive=True)
+    MST().fit(stream, SCHEMA, account.portion(0.5), seed=0)
+    spent = account.ledger.entries
+    with pytest.raises(InputError, match=r"^the table is a stream .* which can be read once, and"):
+        MST().fit(stream, SCHEMA, account, seed=0)
+    assert account.ledger.entries == spent
+    MST().fit(visits().to_reader(), SCHEMA, account, seed=0)  # another one is as good as any
+
+
 def test_a_table_is_drafted_checked_and_encoded_as_its_parquet_file(tmp_path: Path) -> None:
     table = visits()
     parquet.write_table(table, tmp_path / "t.parquet")

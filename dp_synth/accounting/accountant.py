@@ -487,7 +487,7 @@ def _currency(
         raise ValueError("an accountant is either adaptive or has planned recipes, not both")
     if adaptive is True:
         return "gdp" if budget.delta else "pure"
-    if adaptive not in FILTER_KINDS:
+    if adaptive not in FILTER_KINDS and (budget.delta or adaptive != "pure"):
         raise ValueError(f"adaptive must be True, 'zcdp' or 'gdp', got {adaptive!r}")
     return adaptive
 

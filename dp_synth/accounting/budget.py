@@ -188,6 +188,8 @@ class PrivacyBudget:
             )
         if not 0 <= self.delta < 1:
             raise ValueError(f"delta must lie in [0, 1), got {self.delta}")
+        if self.delta == 0:
+            object.__setattr__(self, "delta", 0.0)  # not the negative 0 that numbers have as well
         if self.max_rows < 1:
             raise ValueError(f"max_rows must be a whole number above 0, got {self.max_rows}")
         if self.unit is None and self.max_rows != 1:
@@ -240,11 +242,16 @@ def gaussian_delta(mu: float, epsilon: float) -> float:
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
-    """Return the smallest epsilon of one Gaussian mechanism at ``delta``, rounded up."""
+    """Return the smallest epsilon of one Gaussian mechanism at ``delta``, rounded up.
+
+    Infinite at delta 0, unless ``mu`` is 0 as well.
+    """
     from scipy import optimize
 
     if gaussian_delta(mu, 0.0) <= delta:
         return 0.0
+    if not delta:
+        return math.inf
     high = zcdp_epsilon(mu**2 / 2, delta)
     if math.isinf(high) or gaussian_delta(mu, high) > delta:  # beyond what doubles can tell
         return math.inf

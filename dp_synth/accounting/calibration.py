@@ -24,6 +24,7 @@ from dp_synth.accounting.plan import (
     Plan,
 )
 from dp_synth.accounting.privacy_profile import PrivacyCurve, compose
+from dp_synth.accounting.risk_target import RiskTarget
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.files import written_whole
 from dp_synth.formatting import rounded_up
@@ -122,7 +123,7 @@ def at_cost(
     floor = min_feasible_rho(tuple(plans.values()), budget)
     kept = read_kept(key)
     if kept is None or kept < floor or not WELL_USED * amount <= cost(kept) <= amount:
-        kept = _rho_at(cost, amount, floor)
+        kept = _rho_at(cost, amount, floor, amount / 2)
         keep(key, kept)
     ready = _shared(kept, plans)
     if infeasible_part(ready, budget) and (amount or not rule.limit):
@@ -136,15 +137,16 @@ def at_cost(
     return ready
 
 
-def _rho_at(cost: Callable[[float], float], amount: float, floor: float) -> float:
-    """Return a zCDP cost to share, at which plans cost ``amount`` of a filter, never more.
+def _rho_at(cost: Callable[[float], float], amount: float, floor: float, likely: float) -> float:
+    """Return a zCDP cost to share, at which plans cost ``amount``, never more.
 
-    An amount is nearly in proportion to what is shared, so that a few secants in logarithms find
-    it; where one leaves what is known to hold it, the middle is tried. Nothing is tried below
-    ``floor``, where it is too much already what is returned lies there.
+    Of a filter, or a square of mu; ``likely`` is tried first. An amount is nearly in proportion to
+    what is shared, so that a few secants in logarithms find it; where one leaves what is known to
+    hold it, the middle is tried. Nothing is tried below ``floor``, where it is too much already
+    what is returned lies there.
     """
     low, high, slope = 0.0, math.inf, 1.0
-    rho, before = amount / 2, (0.0, 0.0)
+    rho, before = likely, (0.0, 0.0)
     for _ in range(MOST_TRIES):
         if rho < floor and not low:
             if not amount or cost(floor) > amount:
@@ -275,6 +277,8 @@ def _search(
 
     delta, most = budget.delta, budget.target
     likely = _likely_rho(budget) if delta and alone else 0.0
+    if budget.risk is not None and alone:
+        return _rho_of_risk(spent, budget.risk, floor, likely)
     least = max(floor, LEAST_RHO) if delta and alone else LEAST_RHO
     low = max(likely, least)
     growth = 1.3 if low > LEAST_RHO else 1e4
@@ -298,6 +302,20 @@ def _search(
     while rho > low and spent(rho) > most:  # the root may lie a hair on the wrong side
         rho, back = rho * (1 - back), back * 4
     return max(rho, low)
+
+
+def _rho_of_risk(
+    spent: Callable[[float], float], risk: RiskTarget, floor: float, likely: float
+) -> float:
+    """Find the largest cost that keeps a risk: in squares of mu, to which it is in proportion."""
+    amount = risk.mu**2
+
+    def squared_mu(rho: float) -> float:
+        found = spent(rho)
+        least = math.nextafter(amount, math.inf) if found > risk.most else 0.0
+        return max(risk.gaussian(found) ** 2, least)
+
+    return _rho_at(squared_mu, amount, floor, likely)
 
 
 def _likely_rho(budget: PrivacyBudget) -> float:

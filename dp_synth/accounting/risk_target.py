@@ -138,9 +138,13 @@ class RiskTarget:
     @property
     def mu(self) -> float:
         """Distance of the means of the one Gaussian that has just this risk."""
+        return self.gaussian(self.most)
+
+    def gaussian(self, value: float) -> float:
+        """Return the mu of the one Gaussian that has another value of this risk."""
         if self.kind == "advantage":
-            return 2 * float(ndtri((1 + self.most) / 2))
-        return float(ndtri(self.most) - ndtri(self.at))
+            return 2 * float(ndtri((1 + value) / 2))
+        return float(ndtri(value) - ndtri(self.at))
 
     def until(self, most: float) -> RiskTarget:
         """Return the same kind of target at another value."""

@@ -175,9 +175,10 @@ def audit(
         chosen.name,
         runs,
         level,
-        bounds=(
-            clopper_pearson_bound(worlds, delta, level=part, rng=rng),
-            gaussian_bound(worlds, delta, level=part, rng=rng),
+        bounds=tuple(
+            bound(worlds, delta, level=part, rng=rng)
+            for bound in (clopper_pearson_bound, gaussian_bound)
+            if delta or bound is not gaussian_bound  # no Gaussian has an epsilon at delta 0
         ),
         total=area_test(worlds, claim, delta, level=part, rng=rng),
         stages={

@@ -208,7 +208,7 @@ def _write_passport(
     check_writable(out, read=(release, person, synthetic))
     said = None if person is None else Person.load(person)
     kept = Release.load(release)
-    rows = None if synthetic is None else RowsFile.of(synthetic, kept.schema)
+    rows = None if synthetic is None else RowsFile.of(synthetic, kept.row_schema)
     given = Inputs.of(kept, person=said, title=title, rows=rows)
     made = kind.make(given)
     if out is None or str(out) == "-":

@@ -67,8 +67,6 @@ def new(
     from dp_synth.accounting.ledger_file import is_begun
 
     budget = budget_of((epsilon, delta, risk), adjacency, unit, max_rows)
-    if not budget.delta:
-        raise InputError("a ledger that is continued needs a delta above 0")
     check_writable(file)
     if is_begun(file) or not Accountant(budget, ledger=file, adaptive=True).open():
         raise InputError(f"{file}: is there already, and a ledger is never overwritten")

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dp_synth.cli.arguments import reading_arguments, takes_dialect
+from dp_synth.cli.arguments import (
+    Delta,
+    RiskText,
+    budget_of,
+    reading_arguments,
+    takes_dialect,
+)
 from dp_synth.cli.outputs import (
     aligned,
     charged_for,
@@ -24,7 +30,7 @@ from dp_synth.errors import InputError
 from dp_synth.files import check_writable
 
 if TYPE_CHECKING:
-    from dp_synth.accounting import Accountant, Ledger, SubAccountant
+    from dp_synth.accounting import Accountant, Ledger, PrivacyBudget, SubAccountant
     from dp_synth.monitor import DriftReport, Monitoring
     from dp_synth.release import Release
 
@@ -67,7 +73,8 @@ def monitor(
     data: Today,
     dialect: Dialect,
     epsilon: Epsilon = None,
-    delta: Annotated[float | None, typer.Option(help="Privacy budget: delta.")] = None,
+    delta: Delta = None,
+    risk: RiskText = None,
     ledger: LedgerFile = None,
     alarm_rate: AlarmRate = 0.05,
     tolerance: Tolerance = 0.0,
@@ -87,7 +94,8 @@ def monitor(
     from dp_synth.monitor import Monitoring
     from dp_synth.release import Release
 
-    _check_together(epsilon, delta, ledger, card, by, seed, internal=internal)
+    target = epsilon, delta, risk
+    _check_together(target, ledger, card, by, seed, internal=internal)
     check_writable(json_out, ledger, _life_of(card), read=(release, data, card))
     kept = Release.load(release)
     with reading_arguments():
@@ -97,9 +105,9 @@ def monitor(
     if internal:
         report = _exactly(kept, data, settings, dialect)
     else:
-        assert epsilon is not None
-        assert delta is not None
-        report = _charged(kept, (data, dialect), (epsilon, delta, ledger), settings, seed)
+        promise = kept.ledger.budget
+        budget = budget_of(target, promise.adjacency, promise.unit, promise.max_rows)
+        report = _charged(kept, (data, dialect), (budget, ledger), settings, seed)
     left_out = len(kept.schema.domain) - sum(len(one.columns) == 1 for one in report.drifts)
     outputs = delivered(
         partial(_show, report), report.to_json(), json_out, private=report.is_internal
@@ -113,8 +121,7 @@ def monitor(
 
 
 def _check_together(
-    epsilon: float | None,
-    delta: float | None,
+    target: tuple[float | None, float | None, str | None],
     ledger: Path | None,
     card: Path | None,
     by: str,
@@ -123,14 +130,17 @@ def _check_together(
     internal: bool,
 ) -> None:
     """Raise InputError where an option lacks what it goes together with."""
-    spends = {"--epsilon": epsilon, "--delta": delta, "--ledger": ledger, "--seed": seed}
+    budget = dict(zip(("--epsilon", "--delta", "--risk"), target, strict=True))
+    spends = {**budget, "--ledger": ledger, "--seed": seed}
     if internal and (given := [name for name, value in spends.items() if value is not None]):
         raise InputError(f"--internal spends nothing; leave {given[0]} out")
     if internal and card is not None:
         raise InputError("a card's life is published; what --internal finds may not stand in it")
     for name in ("--epsilon", "--delta"):
-        if not internal and spends[name] is None:
-            raise InputError(f"give {name}, the budget of today's records, or --internal")
+        if not internal and budget["--risk"] is None and budget[name] is None:
+            raise InputError(
+                f"give {name}, the budget of today's records, or --risk, or --internal"
+            )
     if card is not None and not by.strip():
         raise InputError("--card needs --by: who checks")
 
@@ -157,7 +167,7 @@ def _exactly(release: Release, data: str, settings: Monitoring, dialect: Dialect
 def _charged(
     release: Release,
     table: tuple[str, Dialect],
-    budget: tuple[float, float, Path | None],
+    paid: tuple[PrivacyBudget, Path | None],
     settings: Monitoring,
     seed: int | None,
 ) -> DriftReport:
@@ -166,12 +176,11 @@ def _charged(
 
     from dp_synth.accounting.accountant import accountant_of
     from dp_synth.datasets import read_table
-    from dp_synth.monitor import monitor, monitoring_budget
+    from dp_synth.monitor import monitor
 
     data, dialect = table
-    epsilon, delta, ledger = budget
     with reading_arguments():
-        payer = accountant_of(monitoring_budget(release, epsilon, delta), ledger)
+        payer = accountant_of(*paid)
     kept = replace(release, schema=release.schema.read_as(dialect))
     with stopped_gently(), charged_for(payer):
         rows: Any = read_table(data, kept.schema.dialect) if data == "-" else data

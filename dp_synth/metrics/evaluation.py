@@ -11,7 +11,7 @@ import pandas as pd
 
 from dp_synth.errors import InputError
 from dp_synth.extensions import unknown
-from dp_synth.frames import Table, as_frame, refuse_shared
+from dp_synth.frames import Table, as_frame, refuse_shared, text_of
 from dp_synth.metrics.cell_metrics import EQUIVALENT_SAMPLE, RANGE_QUERIES, RARE_COMBINATIONS
 from dp_synth.metrics.comparison import LABEL_NEEDED, Compared, Metric, Part, RealTables
 from dp_synth.metrics.consistency import CONSISTENCY
@@ -27,7 +27,7 @@ from dp_synth.metrics.prediction import (
     utility,
 )
 from dp_synth.metrics.subgroups import SUBGROUPS
-from dp_synth.schema import Schema
+from dp_synth.schema import IdColumn, Schema
 
 NUMBER_NEEDED = "a numeric label of two values or more, and a column beside it"
 PARTS: tuple[tuple[Part, str], ...] = (("train", ""), ("holdout", "_holdout"))
@@ -205,7 +205,7 @@ def evaluation_of(compared: Compared, *, more: Collection[str] = ()) -> Evaluati
     there = {key.partition(":")[0] for key in result if result[key]}
     asked = [name for name in more if name not in there]
     absent = {name: f"left out, it needs {METRICS[name].needs}" for name in asked}
-    result["remarks"] = absent | _of_models(compared) | result["remarks"]
+    result["remarks"] = absent | _of_models(compared) | _of_keys(compared) | result["remarks"]
     return result
 
 
@@ -287,6 +287,24 @@ def _of_models(compared: Compared) -> dict[str, str]:
             f"the rows have fewer than two classes of {name}: a model learns nothing from them"
         )
     return found
+
+
+def _of_keys(compared: Compared) -> dict[str, str]:
+    """Return how the new keys of rows stand to those of fitted records, by ``column NAME``."""
+    found = {}
+    for _, column in compared.real.schema.keys:
+        new, old = (_keys_in(frame, column) for frame in (compared.synthetic, compared.real.train))
+        said = "new keys, which the rows have not" if new is None else ""
+        if new is not None:
+            said = f"new keys: {column.keys.compared(new, old or [])}"
+        found[f"column {column.name!r}"] = said
+    return found
+
+
+def _keys_in(frame: pd.DataFrame, column: IdColumn) -> list[str] | None:
+    """Return the texts of a column of keys; None where a frame has none of its name."""
+    places = [place for place, name in enumerate(frame.columns) if str(name) == column.name]
+    return list(map(text_of, frame.iloc[:, places[0]])) if places else None
 
 
 def _flat(name: str, estimate: Estimate) -> Evaluation:

@@ -18,9 +18,11 @@ import pandas as pd
 from dp_synth.accounting import (
     Accountant,
     Gaussians,
+    Laplaces,
     Plan,
     PrivacyBudget,
     Randomness,
+    RiskTarget,
     SubAccountant,
 )
 from dp_synth.accounting.ledger import Ledger
@@ -30,12 +32,11 @@ from dp_synth.extensions import unknown
 from dp_synth.frames import ArrowTable, as_frame
 from dp_synth.mechanisms import measure
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.monitor.drift import Counts, drift_interval
+from dp_synth.monitor.drift import Comparison, Counts, drift_intervals
 from dp_synth.monitor.reference import Reference, References, Total, combined_total
 from dp_synth.monitor.report import (
     NOT_TO_PUBLISH,
     NULLS,
-    Drift,
     DriftReport,
     drift_of,
     now,
@@ -155,9 +156,25 @@ def monitor_exactly(
     return _report(release, references, found, asked, None, budget.max_rows)
 
 
-def monitoring_budget(release: Release, epsilon: float, delta: float) -> PrivacyBudget:
-    """Return a budget for today's records, of the adjacency and unit of a release."""
-    return replace(release.ledger.budget, epsilon=epsilon, delta=delta, risk=None)
+def monitoring_budget(
+    release: Release,
+    epsilon: float | None = None,
+    delta: float | None = None,
+    *,
+    risk: RiskTarget | None = None,
+) -> PrivacyBudget:
+    """Return a budget for today's records, of the adjacency and unit of a release.
+
+    Of an epsilon and a delta, or of a ``risk`` that no attack on them may exceed, as
+    `PrivacyBudget.of_risk` has it. InputError for both, or neither.
+    """
+    known = release.ledger.budget
+    if risk is not None and epsilon is None:
+        promise = known.adjacency, known.unit, known.max_rows
+        return PrivacyBudget.of_risk(risk, delta, *promise)
+    if risk is not None or epsilon is None or delta is None:
+        raise InputError("a budget of today's records is an epsilon and a delta, or a risk")
+    return replace(known, epsilon=epsilon, delta=delta, risk=None)
 
 
 def closed(schema: Schema) -> Schema:
@@ -171,10 +188,14 @@ def closed(schema: Schema) -> Schema:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """What was found of today's records: their number, and counts with noise of some variance."""
+    """What was found of today's records: their number, and counts with noise of some variance.
+
+    Of Laplace's law, at delta 0, or normal.
+    """
 
     total: Total
     counts: tuple[tuple[Floats, float], ...]  # in the order of the references
+    laplace: bool = False
 
     WITHOUT_NOISE: ClassVar[float] = 0.0
 
@@ -211,11 +232,11 @@ def _measured(table: PrivateTable, references: References, rng: np.random.Genera
             coarse = table.coarsen(groups)
             answers = measure(coarse, cliques, gaussians, rng, why="drift")
             found += [(one.values, float(np.max(one.stddev)) ** 2) for one in answers]
-    records = table.public_records
+    records, laplace = table.public_records, isinstance(plan.gaussians(COLUMNS), Laplaces)
     if records is not None:
-        return _Found(Total(records, 0.0), tuple(found))
+        return _Found(Total(records, 0.0), tuple(found), laplace)
     sums = [(float(values.sum()), values.size * variance) for values, variance in found]
-    return _Found(combined_total(sums), tuple(found))
+    return _Found(combined_total(sums), tuple(found), laplace)
 
 
 def _alike(references: Sequence[Reference]) -> Iterator[list[Reference]]:
@@ -245,15 +266,19 @@ def _report(
     ledger: Ledger | None,
     max_rows: int,
 ) -> DriftReport:
-    rate = asked.alarm_rate
-    many = len(release.schema.domain)
-    # A fit may have chosen its pairs by the records: what holds, holds for all that there are.
-    shares = {1: rate * (HALF if references.pairs else 1.0) / len(references.columns)}
-    shares[2] = rate * HALF / max(many * (many - 1) // 2, 1)
+    rate, many = asked.alarm_rate, len(release.schema.domain)
     everything = (*references.columns, *references.pairs)
+    compared = [
+        _comparison(one, references, found, place, max_rows) for place, one in enumerate(everything)
+    ]
+    ones, twos = compared[: len(references.columns)], compared[len(references.columns) :]
+    intervals = drift_intervals(ones, rate * (HALF if twos else 1.0))
+    # A fit may have chosen its pairs by the records: what holds, holds for all that there are.
+    of_pair = rate * HALF / max(many * (many - 1) // 2, 1)
+    intervals += [drift_intervals([one], of_pair)[0] for one in twos]
     drifts = [
-        _drift(one, references, now_, found.total, (max_rows, shares[len(one.clique)], asked))
-        for one, now_ in zip(everything, found.counts, strict=True)
+        drift_of(one.clique, one.counts.size, interval, asked.tolerance)
+        for one, interval in zip(everything, intervals, strict=True)
     ]
     return DriftReport(
         null=NULLS[references.sampled],
@@ -270,16 +295,20 @@ def _report(
     )
 
 
-def _drift(
-    one: Reference,
-    references: References,
-    found: tuple[Floats, float],
-    total: Total,
-    how: tuple[int, float, Monitoring],
-) -> Drift:
-    (values, variance), (alike, chance, asked) = found, how
-    values_then, noise_then = one.counts - one.apart, one.variances * one.widened
-    then = Counts(values_then, noise_then, references.total, alike, references.sampled, one.widened)
-    today = Counts(values, np.full(values.shape, variance), total, alike)
-    interval = drift_interval(then, today, one.ordered, chance)
-    return drift_of(one.clique, one.counts.size, interval, asked.tolerance)
+def _comparison(
+    one: Reference, references: References, found: _Found, place: int, alike: int
+) -> Comparison:
+    """Return what is compared of a column or pair, of which today's counts stand at a place."""
+    values, variance = found.counts[place]
+    then = Counts(
+        one.counts - one.apart,
+        one.variances * one.widened,
+        references.total,
+        alike,
+        references.sampled,
+        one.widened,
+        references.laplace,
+    )
+    noise = np.full(values.shape, variance)
+    today = Counts(values, noise, found.total, alike, laplace=found.laplace)
+    return Comparison(then, today, one.ordered, one.likely)

@@ -10,7 +10,8 @@ until none of them drowns in the noise of the release. They are public before a 
 Cells that are chosen by the counts which they are compared with look larger, or smaller, than they
 are: the largest of many alike had luck. So the counts are split in two that have independent
 errors (Rasines & Young 2023; Leiner et al. 2025, of normal ones): with noise W as large as the
-error of the counts x, cells are chosen by x + `SPLIT` W, and compared is x - W / `SPLIT`.
+error of the counts x, cells are chosen by x + `SPLIT` W, and compared is x - W / `SPLIT`. Of counts
+with Laplace noise, at delta 0, the two are uncorrelated, and nearly independent.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from dp_synth.types import Clique, Codes, Floats
 CELLS = {1: 20, 2: 5}  # of a column by itself, and in a pair: more would each hold little
 ABOVE_NOISE = 4.0  # standard deviations of the noise of a cell, below which it is merged
 LEAST_RECORDS = 30.0  # expected in a cell by itself
-SPLIT = 2.0  # the larger, the less is lost for the comparison, and the rougher cells are chosen
+SPLIT = 3.0  # the larger, the less is lost for the comparison, and the rougher cells are chosen
 DRAWN = 1_938  # seeds what counts are split by: a release is split alike whenever it is looked at
 LARGEST_TABLE = 1_000_000  # cells of a pair of the model: larger ones are not looked at
 
@@ -56,7 +57,8 @@ class Reference:
     of each code of each attribute; ``ordered`` says of how many cells, from the first on, the
     order means something (of a column by itself). ``apart`` is to be taken from the counts before
     they are compared: their error is then independent of the choice of the cells, and its
-    variance, of sampling too, ``widened`` times as large.
+    variance, of sampling too, ``widened`` times as large. `likely` are the shares of the cells by
+    what has chosen these, which tells nothing of the counts without what is ``apart``.
     """
 
     clique: Clique
@@ -67,19 +69,26 @@ class Reference:
     apart: Floats
     widened: float
 
+    @property
+    def likely(self) -> Floats:
+        """The shares of the cells, by what has chosen them."""
+        masses = np.maximum(self.counts + SPLIT**2 * self.apart, 0.0)
+        return np.asarray(masses / max(float(masses.sum()), 1e-300))
+
 
 @dataclass(frozen=True, eq=False)
 class References:
     """All that is compared: columns, pairs, and the number of records.
 
     ``sampled`` tells whether counts are those of a sample, the records that were fitted, rather
-    than of the model.
+    than of the model, and ``laplace`` whether their noise is of that law, at delta 0.
     """
 
     columns: tuple[Reference, ...]
     pairs: tuple[Reference, ...]
     total: Total
     sampled: bool
+    laplace: bool = False
 
     @classmethod
     def of(cls, release: Release, columns: Sequence[str], most_pairs: int) -> References:
@@ -97,7 +106,8 @@ class References:
             raise InputError("the release has no counts of any of these columns to compare with")
         pairs = sorted(made.pairs(columns), key=made.dependence, reverse=True)
         twos = (found for pair in pairs[:most_pairs] if (found := made.reference(pair)) is not None)
-        return cls(tuple(ones), tuple(twos), total, sampled)
+        laplace = sampled and any(answer.noise == "laplace" for answer in answers)
+        return cls(tuple(ones), tuple(twos), total, sampled, laplace)
 
 
 def _marginals(release: Release) -> list[MarginalAnswer]:

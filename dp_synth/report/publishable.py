@@ -202,7 +202,7 @@ def publishable_part(
         limits=LIMITS,
         promise=promise_of(release.ledger),
         steps=steps_of(release),
-        public_inputs=_inputs(release.schema, release.transcript),
+        public_inputs=_inputs(release.row_schema, release.transcript),
         method=_method(release),
         findings=findings_of(release),
         validation=validation_of(release),
@@ -243,6 +243,8 @@ def _column(schema: Schema, fields: Mapping[str, object], *, found: bool) -> Pub
         origin = "found by the fit from noisy counts that it paid for"
     elif fields.get("open"):
         origin = "declared, and more found by the fit with a threshold that it paid for"
+    elif isinstance(column, IdColumn):
+        origin = column.keys.said
     return PublicColumn(
         name=column.name,
         type=column.type,

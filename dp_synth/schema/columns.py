@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from dp_synth.errors import InputError
 from dp_synth.schema.keys import KeyPattern
 from dp_synth.schema.parsing import Cells, Text, narrowed, numbers_of, truth_of
 from dp_synth.types import Codes, Flags, Floats
@@ -292,10 +293,32 @@ class IdColumn(BaseColumn):
         """The keys of its pattern; ValueError where it has none."""
         return KeyPattern.of(self.pattern or "")
 
+    def as_kind(self, cells: pd.Series, kind: object) -> pd.Series:
+        """Return keys of its pattern as a dtype; InputError where that cannot hold each of them."""
+        try:
+            converted: pd.Series = cells.astype(kind)  # type: ignore[call-overload]
+            same = all(map(_is_same_key, cells.tolist(), converted.tolist()))
+        except (TypeError, ValueError, ArithmeticError):
+            same = False
+        if not same:
+            raise InputError(f"column {self.name!r} cannot be of kind {kind}")
+        return converted
+
+    def check_kind(self, kind: object) -> None:
+        """Raise InputError for a dtype that cannot hold the first and the last of its keys."""
+        self.as_kind(self.keys.column(self.name, self.keys.ends), kind)
+
     @property
     def is_numeric(self) -> bool:
         """False: identifiers have no distance."""
         return False
+
+
+def _is_same_key(key: object, held: object) -> bool:
+    """Tell whether a cell still is a key: the same text, or the number that it spells."""
+    if isinstance(held, (int, float)) and not isinstance(held, bool):
+        return int(held) == int(str(key))
+    return str(held) == str(key)
 
 
 def _check_count(count: int, noun: str) -> None:

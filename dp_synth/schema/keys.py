@@ -26,6 +26,7 @@ NAMED = {"integer": "[1-9][0-9]{11}", "uuid": UUID}
 MOST_SIGNS = 64  # of one key
 LARGEST_ORDERED = 2**60  # keys that are put into a random order; further signs are drawn apart
 ROUNDS = 6  # of the network that orders them
+SURPRISE = math.log(1e6)  # a chance below one in a million is none
 
 _PIECE = re.compile(r"(\\d|\\.|\[[^\]]*\]|[^\\\[\]{}()*+?.|^$])(?:\{(\d{1,3})\})?", re.DOTALL)
 Words = NDArray[np.uint64]
@@ -84,6 +85,26 @@ class KeyPattern:
             size *= len(self.signs[place])
         return place
 
+    @property
+    def expression(self) -> str:
+        """The regular expression of its keys."""
+        return NAMED.get(self.text, self.text)
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The keys of the lowest, and of the highest sign at each place."""
+        return "".join(map(min, self.signs)), "".join(map(max, self.signs))
+
+    @property
+    def said(self) -> str:
+        """What is public of them, in words.
+
+        >>> KeyPattern.of("P-[0-9]{6}").said
+        'new keys of the pattern P-[0-9]{6}, one of 1,000,000 a row, whoever is in the table'
+        """
+        there = f"{self.size:,}" if self.size < 10**12 else f"{self.size:.1e}"
+        return f"new keys of the pattern {self.text}, one of {there} a row, whoever is in the table"
+
     def coincidences(self, new: int, old: int) -> float:
         """Return how many of ``new`` keys are among ``old`` ones of the pattern, on average.
 
@@ -93,6 +114,27 @@ class KeyPattern:
         0.5
         """
         return new * old / self.size
+
+    def compared(self, new: Sequence[str], old: Sequence[str]) -> str:
+        """Return how keys of rows stand to those of records, in words: private, as the latter are.
+
+        Of n new ones, drawn evenly, more than k are among m old ones with no more chance than
+        ``exp(k - k log(k / e) - e)`` for k above their mean e (Chernoff's bound of Hoeffding 1963,
+        sect. 6: without replacement as with it).
+        """
+        there, matches = set(new), re.compile(self.expression).fullmatch
+        met = len(there.intersection(old))
+        expected = self.coincidences(len(new), sum(matches(key) is not None for key in set(old)))
+        said = [f"{met:,} of {len(new):,} are keys of fitted records, {expected:.2g} by chance"]
+        if met > expected and (
+            not expected or met * math.log(met / expected) - met + expected > SURPRISE
+        ):
+            said.append("too many for chance: they are no new keys")
+        if twice := len(new) - len(there):
+            said.append(f"{twice:,} stand there again")
+        if foreign := sum(matches(key) is None for key in new):
+            said.append(f"{foreign:,} are not of the pattern {self.text}")
+        return "; ".join(said)
 
     def check_room(self, name: str, rows: int) -> None:
         """Raise InputError where there are fewer keys than rows."""

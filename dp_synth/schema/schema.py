@@ -341,6 +341,13 @@ class Schema(BaseModel):
         """The schema of the columns that a fit reads: all but those that get new keys."""
         return self.without(column.name for _, column in self.keys) if self.keys else self
 
+    def with_keys(self, keys: Iterable[tuple[int, IdColumn]]) -> Schema:
+        """Return the schema with columns of new keys put in, each at its place: of `keys`."""
+        columns = list(self.columns)
+        for place, column in keys:
+            columns.insert(place, column)
+        return self._with({"columns": tuple(columns)})
+
     def read_as(self, dialect: Dialect) -> Schema:
         """Return the schema for files in ``dialect``; what that leaves open stays as it was."""
         whole = dialect.or_else(self.dialect).model_dump(exclude_none=True)
@@ -461,6 +468,11 @@ class Schema(BaseModel):
             cells = column_of(frame, column.name, self.name).reset_index(drop=True)
             series[column.name] = cells if isinstance(column, IdColumn) else column.typed(cells)
         return pd.DataFrame(series)
+
+    def in_rows(self) -> tuple[Column, ...]:
+        """Return the columns of synthetic rows; SchemaError for an identifier without new keys."""
+        self.without_keys.synthesized()
+        return self.columns
 
     def synthesized(self) -> tuple[DiscreteColumn | NumericColumn | DatetimeColumn, ...]:
         """Return the columns; SchemaError where one is an identifier."""

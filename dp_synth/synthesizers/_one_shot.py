@@ -303,8 +303,8 @@ def _score_pairs(
     Values are the noisy L1 distances, less what a sample of independent columns would show,
     shrunk by the part of their spread that is noise. They are not asked for where no pair could
     be worth what it takes from columns. Where those of all pairs would drown, likely pairs are
-    chosen first, if choices would be heard, and they alone are scored; so at delta 0 always, where
-    the noise of all scores is as their number, not its root.
+    chosen first, if choices would be heard, and they alone are scored; so at delta 0 also where all
+    would be faint, as their noise is as their number there, not its root.
     """
     domain = table.domain
     every: list[Clique] = list(combinations(domain, 2))
@@ -316,7 +316,8 @@ def _score_pairs(
         return Scores({}, {}, stddev)
     choices = None
     drown = stddev > min(BLIND_SCORES * total, LARGEST_SCALE)
-    if drown or (budget.is_pure and len(pairs) > len(domain)):
+    faint = budget.is_pure and stddev > HEARD_SCORES * total
+    if drown or (faint and len(pairs) > len(domain)):
         choices = _Choices.of(errors, pairs, budget)
         if choices is None and drown:
             return Scores({}, {}, stddev)

@@ -6,15 +6,18 @@ import math
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from dp_synth.accounting import Gaussian, Round, Selection, compose, cost
 from dp_synth.accounting.budget import gaussian_delta
 from dp_synth.accounting.dominating_gaussian import (
+    TAIL,
     amount_of_round,
     gaussian_deltas,
     is_below,
     least_amount,
+    summarized,
 )
 from dp_synth.accounting.events import (
     Event,
@@ -181,3 +184,14 @@ def test_a_round_of_zcdp_costs_the_sum() -> None:
         compose([(one, 2)]).events
         == compose([(one.choice, 1), (one.answer, 1), (one.choice, 1), (one.answer, 1)]).events
     )
+
+
+def test_the_regret_of_sampled_sums_is_a_fact_of_theirs() -> None:
+    """Of DPCTGAN's plan at advantage .4: bounds from below leave no room for a smaller mu."""
+    curve = compose([(Gaussian(9.356, 1.0), 15), (SampledGaussian(1.2201, 0.026, 1500), 1)])
+    found = summarized(curve)
+    low, _ = curve.delta_bounds(8.0)  # where mu is decided
+    least = brentq(lambda mu: gaussian_delta(mu, 8.0) - (low - TAIL) / (1 - TAIL), 0.5, 2.0)
+    assert 0.999 * found.mu < least <= found.mu
+    regret = (gaussian_delta(least, 0.0) - curve.delta(0.0)) / 2
+    assert 0.0155 < regret <= found.regret < 0.0165

@@ -93,6 +93,22 @@ def test_noise_much_smaller_than_charged_is_caught_by_its_stage_and_by_the_total
     assert report.total.low > report.total.permitted
 
 
+def test_a_claim_without_delta_is_audited(monkeypatch):
+    budget, exact = PrivacyBudget(6.0, 0.0), gaussian.laplace_noise
+    report = audit(MST(), budget, design=SMALL, runs=40, level=NULL_LEVEL, seed=0)
+    assert report.passed
+    assert [bound.method for bound in report.bounds] == ["clopper_pearson"]
+    monkeypatch.setattr(
+        gaussian,
+        "laplace_noise",
+        lambda event, shape, bits: exact(
+            replace(event, noise_multiplier=event.noise_multiplier / 3), shape, bits
+        ),
+    )
+    report = audit(MST(), budget, design=SMALL, runs=150, level=0.2, seed=1)
+    assert "answers: a first look" in report.violations
+
+
 def choices(inside, runs):
     """Return runs of one choice whose two candidates the target moves apart as far as can be."""
     domain, rng = Domain(("a", "b"), (2, 2)), np.random.default_rng(int(inside))
@@ -148,7 +164,7 @@ def test_noise_for_the_wrong_adjacency_is_caught(monkeypatch):
     monkeypatch.setattr(gaussian, "marginal_sensitivity", lambda adjacency, max_rows: 1.0)
     budget = PrivacyBudget(10.0, 1e-5, adjacency="replace_one")
     report = audit(Independent(), budget, runs=300, level=0.2, seed=0)
-    assert "total" in report.violations
+    assert "answers: a first look" in report.violations
     assert report.total.noise_factor < 1
     assert report.total.epsilon_if_curve > report.claimed_epsilon
     assert "VIOLATED: total" in str(report)

@@ -17,6 +17,7 @@ from dp_synth.accounting import (
 from dp_synth.accounting.events import Approximate, SampledGaussian
 from dp_synth.accounting.ledger import Entry, Ledger
 from dp_synth.accounting.ledger_file import LedgerFile
+from dp_synth.audit.replayer import made_table
 from dp_synth.cli import main
 from dp_synth.report.publishable import costs_of
 
@@ -77,7 +78,7 @@ def test_of_two_who_open_one_ledger_at_once_the_second_is_refused(tmp_path, caps
     [
         (["--epsilon", "0", "--delta", "1e-6"], "epsilon must be a finite number above 0"),
         (["--epsilon", "1", "--delta", "1"], "delta must lie in"),
-        (["--epsilon", "1", "--delta", "0"], "needs a delta above 0"),
+        (["--epsilon", "1", "--delta", "-0.1"], "delta must lie in"),
         (["--epsilon", "1", "--delta", "1e-6", "--adjacency", "swap"], "adjacency must be one"),
     ],
 )
@@ -86,6 +87,29 @@ def test_a_ledger_that_cannot_be_opened_is_not_made(arguments, message, tmp_path
     assert code == 2
     assert message in printed.err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_ledger_without_delta_is_shared_by_adding_up_epsilons(tmp_path, capsys):
+    (frame, schema), file = made_table(60), tmp_path / "ledger.jsonl"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "t.json").write_text(json.dumps(schema.to_dict()))
+    assert run(capsys, "new", file, "--epsilon", "1", "--delta", "0")[0] == 0
+    places = [f"--data={tmp_path / 't.csv'}", f"--schema={tmp_path / 't.json'}", "--rows=5"]
+    asked = [
+        *places,
+        f"--ledger={file}",
+        "--epsilon=.5",
+        "--delta=-0",
+        f"--out={tmp_path / 'o.csv'}",
+    ]
+    for method in ("independent", "privbayes"):
+        assert main(["synthesize", *asked, f"--synthesizer={method}"]) == 0
+    kept = read_ledger(file)
+    assert (kept.rule, kept.budget.delta) == ("pure", 0.0)
+    assert 0.999 < kept.epsilon <= 1.0
+    assert main(["synthesize", *asked, "--synthesizer=mst"]) == 3
+    assert read_ledger(file).entries == kept.entries
+    assert " at delta 0 (" in run(capsys, "verify", file)[1].out
 
 
 def test_a_sound_ledger_verifies_with_its_certified_epsilon(ledger, capsys):

@@ -65,6 +65,21 @@ def test_a_check_is_charged_to_its_own_ledger_and_noted_in_the_life(files, tmp_p
     assert main(["gate", str(card), f"--policy={policy}"]) == 4
 
 
+def test_a_risk_is_a_budget_too(files, tmp_path, capsys):
+    ledger = tmp_path / "today.jsonl"
+    assert monitor(files, "now.csv", "--risk=advantage=0.1", LENIENT, f"--ledger={ledger}") == 0
+    assert read_ledger(ledger).budget.risk.advantage == 0.1
+    capsys.readouterr()
+    for options, said in (
+        (("--risk=advantage=0.1", "--epsilon=1"), "give one of them"),
+        (("--risk=advantage=2",), "advantage must lie above 0"),
+        (("--risk=advantage=0.1", "--internal"), "--internal spends nothing; leave --risk out"),
+        (("--delta=1e-6",), "give --epsilon, the budget of today's records, or --risk, or"),
+    ):
+        assert monitor(files, "now.csv", *options) == 2
+        assert said in one_line(capsys)
+
+
 def test_a_look_at_some_columns_says_so_in_the_life(files, tmp_path):
     card, _ = DataCard.load(files / "card.json").write(tmp_path / "card.json")
     for options, left_out in (((), 0), (("--columns=sex",), 2)):

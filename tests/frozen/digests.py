@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -39,6 +40,12 @@ STILL = {
 NETWORKS = ("dpctgan", "dpgan", "marginal_generator", "patectgan", "pategan")
 # At epsilon 1 these leave so small a table to its columns, and would say nothing of their pairs.
 CHOOSERS = ("aim", "clique_tree", "marginal_generator", "mst")
+# Of methods by marginals at delta 0; networks have the same answers there, and training on top.
+PURE = ["aim", "clique_tree", "independent", "mst", "mwem", "privbayes", "published_mst"]
+KEYS = (
+    (0, {"name": "visit", "type": "id", "pattern": "integer"}),
+    (3, {"name": "person", "type": "id", "pattern": "P-[0-9]{6}"}),
+)
 LIBRARIES = ("numpy", "pandas", "scipy", "torch")
 
 
@@ -48,7 +55,7 @@ def numerics() -> dict[str, str]:
     return {**found, "system": platform.system(), "processor": platform.machine()}
 
 
-def digests() -> dict[str, str]:
+def digests(delta: float = 1e-5, names: Sequence[str] = ()) -> dict[str, str]:
     """Return the SHA-256 of what a release file would hold and of drawn rows, by method."""
     from made_files import SCHEMA, visits
     from small_settings import SMALL
@@ -58,13 +65,33 @@ def digests() -> dict[str, str]:
     schema = dps.Schema.from_dict(SCHEMA)
     found = {}
     for name, kind in sorted(dps.synthesizers.SYNTHESIZERS.items()):
-        budget = dps.PrivacyBudget(5.0 if name in CHOOSERS else 1.0, 1e-5)
+        if names and name not in names:
+            continue
+        budget = dps.PrivacyBudget(5.0 if name in CHOOSERS else 1.0, delta)
         release = SMALL.get(name, kind()).fit(visits(), schema, budget, seed=0)
-        digest = hashlib.sha256(release.sample(200, seed=1).to_csv(index=False).encode())
-        for key, array in sorted(_arrays(release).items()):
-            digest.update(key.encode() + array.tobytes())
-        found[name] = digest.hexdigest()
+        found[name] = _digest(release)
     return found
+
+
+def keys() -> str:
+    """Return the same of a release whose rows have new keys."""
+    from made_files import SCHEMA, visits
+
+    import dp_synth as dps
+
+    columns = list(SCHEMA["columns"])
+    for place, column in KEYS:
+        columns.insert(place, column)
+    schema = dps.Schema.from_dict({**SCHEMA, "columns": columns})
+    budget = dps.PrivacyBudget(1.0, 1e-5)
+    return _digest(dps.Independent().fit(visits(), schema, budget, seed=0))
+
+
+def _digest(release: Release) -> str:
+    digest = hashlib.sha256(release.sample(200, seed=1).to_csv(index=False).encode())
+    for key, array in sorted(_arrays(release).items()):
+        digest.update(key.encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def kernels() -> str:
@@ -89,7 +116,13 @@ def found_here() -> dict[str, dict[str, str]]:
     """Return digests of this processor: of ``releases``, and of ``networks``."""
     every = digests()
     networks = {name: every.pop(name) for name in NETWORKS}
-    return {"releases": every, "networks": networks, "kernels": {"torch": kernels()}}
+    return {
+        "releases": every,
+        "pure": digests(0.0, PURE),
+        "keys": {"independent": keys()},
+        "networks": networks,
+        "kernels": {"torch": kernels()},
+    }
 
 
 def _arrays(release: Release) -> dict[str, NDArray[np.generic]]:
@@ -111,7 +144,7 @@ if __name__ == "__main__":
     kept = known["networks"] if known["numerics"] == numerics() else {}
     whole = {
         "numerics": numerics(),
-        "releases": found["releases"],
+        **{kind: found[kind] for kind in ("releases", "pure", "keys")},
         "networks": kept | here_alone,
     }
     if sys.argv[1:] == ["--write"]:

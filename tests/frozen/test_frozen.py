@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from digests import NETWORKS, STILL, numerics
+from digests import NETWORKS, PURE, STILL, numerics
 from made_files import facts
 from surface import names, options, registries, settings
 
@@ -118,8 +118,20 @@ def test_seeded_releases_are_equal_bit_for_bit(seeded, method):
     assert now["networks"][method] == committed["networks"][kernels][method]
 
 
+@pytest.mark.parametrize("method", PURE)
+def test_seeded_releases_at_delta_0_are_equal_bit_for_bit(seeded, method):
+    now, committed = seeded
+    assert now["pure"][method] == committed["pure"][method]
+
+
+def test_seeded_keys_are_equal_bit_for_bit(seeded):
+    now, committed = seeded
+    assert now["keys"] == committed["keys"]
+
+
 def test_digests_are_of_every_synthesizer_on_one_kernel():
     committed = json.loads((HERE / "digests.json").read_text())
+    assert sorted(committed["pure"]) == sorted(set(committed["releases"]) & set(PURE)) == PURE
     for networks in committed["networks"].values():
         assert sorted([*committed["releases"], *networks]) == registries()["synthesizers"]
         assert sorted(networks) == sorted(NETWORKS)

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import ndtr, ndtri
 from scipy.stats import binom
 
 from dp_synth.monitor import drift
-from dp_synth.monitor.drift import UNKNOWN, Counts, drift_interval
+from dp_synth.monitor.drift import UNKNOWN, Counts, drift_interval, quantile, shared_chance
 from dp_synth.monitor.reference import Total
 
 ALIKE = np.array([0.3, 0.2, 0.2, 0.15, 0.1, 0.05])
@@ -35,9 +36,9 @@ def wrong_ends(before, after, *, change=lambda one: one, runs=RUNS):
     return low, high
 
 
-def most(chance):
+def most(chance, runs=RUNS):
     """Return how often it happens in all runs at most, but for a chance of 1e-7."""
-    return binom.ppf(1 - 1e-7, RUNS, chance)
+    return binom.ppf(1 - 1e-7, runs, chance)
 
 
 @pytest.mark.parametrize("after", [ALIKE, MOVED], ids=["alike", "moved"])
@@ -58,6 +59,88 @@ def test_noise_that_is_not_counted_would_be_seen():
 def test_sampling_that_is_not_counted_would_be_seen():
     low, _ = wrong_ends(ALIKE, ALIKE, change=lambda one: replace(one, sampled=False))
     assert low > most(CHANCE)
+
+
+@pytest.mark.parametrize("laplace", [False, True])
+def test_sets_of_cells_have_the_error_that_is_said_of_them(laplace):
+    """Noise of unlike cells, and of the number of records, which is large here."""
+    shares, spread = np.array([0.5, 0.3, 0.1, 0.1]), np.array([10.0, 60.0, 20.0, 90.0])
+    draws, rng, off = 4_000, np.random.default_rng(4), 200.0
+    sets = [np.array(one) for one in ([1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1])]
+    found = np.empty((draws, len(sets)))
+
+    def table():
+        noise = rng.laplace(0, spread / np.sqrt(2)) if laplace else rng.normal(0, spread)
+        values = rng.multinomial(2_000, shares) + noise
+        return Counts(values, spread**2, Total(2_000 + rng.normal(0, off), off), laplace=laplace)
+
+    for place in range(draws):
+        one = drift.Comparison(table(), table(), 0)
+        moved = one.now.balanced - one.then.balanced
+        assert moved.sum() == pytest.approx(0, abs=1e-12)
+        found[place] = [moved[cells == 1].sum() for cells in sets]
+    exact = drift.Counts(2_000 * shares, spread**2, Total(2_000.0, off), laplace=laplace)
+    errors = drift.Comparison(exact, exact, 0).errors
+    for cells, seen in zip(sets, found.var(axis=0), strict=True):  # known to 2.3 %, six times
+        assert seen == pytest.approx(errors.variance(cells == 1, shares), rel=0.15)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_laplace_noise_raises_no_more_alarms_where_it_is_told(told):
+    """Its tails are long: taken as normal, it raises several times as many as stated."""
+    shares, rng, wrong = np.full(10, 0.1), np.random.default_rng(3), 0
+    chance, total = 0.01, Total(2_000, 5.0)
+    for _ in range(1_000):
+        then, now = (
+            Counts(
+                rng.multinomial(2_000, shares) + rng.laplace(0, 60 / np.sqrt(2), 10),
+                np.full(10, 60.0**2),
+                total,
+                laplace=told,
+            )
+            for _ in range(2)
+        )
+        wrong += drift_interval(then, now, 0, chance).low > 0
+    assert bool(wrong <= most(chance, 1_000)) is told
+
+
+def test_the_saddlepoint_is_above_the_exact_quantile_and_hardly_so():
+    """Of one Laplace number beside a normal one, and of two alike: both have closed forms."""
+
+    def with_normal(sigma, t):
+        far, near = t / sigma + sigma, t / sigma - sigma
+        tilted = np.exp(sigma**2 / 2) * (np.exp(-t) * ndtr(near) - np.exp(t) * ndtr(-far))
+        return ndtr(-t / sigma) + tilted / 2
+
+    for chance in (0.05, 1e-3, 1e-5):
+        for sigma in (0.3, 1.0, 3.0):
+            exact = with_normal(sigma, quantile(sigma**2, np.array([2.0]), chance))
+            assert 0.8 * chance <= exact <= chance
+        t = quantile(0.0, np.array([2.0, 2.0]), chance)
+        assert 0.8 * chance <= (2 + t) * np.exp(-t) / 4 <= chance
+
+
+def test_the_chance_is_shared_out_whole_and_most_where_it_decides():
+    first, second = shared_chance([[1.0, 0.04, 2.0, 100.0], [1.0]], 0.01)
+    assert 0.999 * 0.01 <= 2 * (first.sum() + second.sum()) <= 0.01 * (1 + 1e-9)
+    assert first[2] > 1.5 * first[0] > 3 * max(first[1], first[3])  # of sure and hopeless sets
+    assert first.min() >= first[4] == pytest.approx(0.01 / 2 / 4 / 2 / 5)
+    assert second[1] == pytest.approx(0.01 / 2 / 4 / 2 / 2)
+    assert shared_chance([], 0.01) == []
+
+
+def test_no_other_sharing_sees_more_of_a_drift():
+    """Shares that are moved a little, at the drift for which they were made."""
+    deviations, rng = np.array([0.3, 0.5, 0.8, 1.0, 1.0]), np.random.default_rng(0)
+    own = drift._aimed(deviations, 0.005)
+
+    def seen(shares, size):
+        return ndtr(size / deviations + ndtri(shares)).mean()
+
+    size = drift._just_seen(deviations, 0.005)
+    for _ in range(50):
+        other = own * rng.uniform(0.8, 1.25, 5)
+        assert seen(other * own.sum() / other.sum(), size) < seen(own, size)
 
 
 def test_few_records_in_a_cell_raise_no_more_alarms():

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 import dp_synth as dps
+from dp_synth.accounting import RiskTarget
+from dp_synth.errors import InputError
 from dp_synth.inference import MixtureModel
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.monitor import Monitoring, monitor, monitor_exactly, monitoring_budget
+from dp_synth.monitor import Monitoring, check, monitor, monitor_exactly, monitoring_budget
 from dp_synth.monitor.reference import SPLIT, References
 from dp_synth.monitor.report import NOT_TO_PUBLISH, NULLS
 
@@ -113,6 +115,39 @@ def test_a_release_of_a_risk_is_monitored_by_an_epsilon():
     budget = monitoring_budget(release, 0.5, 1e-6)
     assert (budget.epsilon, budget.delta, budget.risk) == (0.5, 1e-6, None)
     assert monitor(release, people(8_000, 1), budget, seed=0).epsilon <= 0.5
+
+
+def test_a_risk_is_a_budget_of_todays_records_as_well():
+    release = released(dps.PrivacyBudget(1.0, 1e-6, "replace_one"))
+    risk = RiskTarget(advantage=0.1)
+    budget = monitoring_budget(release, risk=risk)
+    assert (budget.risk, budget.adjacency) == (risk, "replace_one")
+    account = dps.Accountant(budget)
+    monitor(release, people(8_000, 1), account)
+    assert 0.099 < risk.largest(account.ledger.curve) <= 0.1
+    for wrong in ({"epsilon": 1.0, "delta": 1e-6, "risk": risk}, {"epsilon": 1.0}, {}):
+        with pytest.raises(InputError, match="is an epsilon and a delta, or a risk"):
+            monitoring_budget(release, **wrong)
+
+
+@pytest.mark.parametrize("fitted", [1e-6, 0.0])
+@pytest.mark.parametrize("delta", [1e-6, 0.0])
+def test_noise_is_taken_for_what_it_is_without_delta(fitted, delta, monkeypatch):
+    release, laws = released(dps.PrivacyBudget(1.0, fitted)), []
+    known = check.drift_intervals
+
+    def told(compared, chance):
+        laws.extend((one.then.laplace, one.now.laplace) for one in compared)
+        return known(compared, chance)
+
+    monkeypatch.setattr(check, "drift_intervals", told)
+    budget = monitoring_budget(release, 0.5, delta)
+    report = monitor(release, people(8_000, 1), budget, seed=0)
+    assert set(laws) == {(not fitted, not delta)}
+    assert (report.delta, report.found) == (delta, ())
+    assert report.epsilon <= 0.5
+    monitor_exactly(release, people(8_000, 1))
+    assert set(laws) == {(not fitted, not delta), (not fitted, False)}
 
 
 def test_the_whole_budget_is_charged_and_no_more():

@@ -13,6 +13,7 @@ from made_card import HOLDOUT, LABELLED, RELEASE, TRAIN
 from pyarrow import parquet
 
 import dp_synth as dps
+from dp_synth.errors import InputError
 from dp_synth.report.card import data_card
 from dp_synth.report.passports import PASSPORTS, Inputs, Person, RowsFile
 from dp_synth.report.passports.person import KEYS
@@ -110,19 +111,29 @@ def odd():
     return dps.Independent().fit(pd.DataFrame(rows), schema, dps.PrivacyBudget(5.0, 1e-5))
 
 
-RELEASES = {"people": RELEASE, "mixed": mixed(), "odd": odd()}
+def keyed():
+    """Return a release whose rows have new keys: a text, a whole number, an UUID."""
+    patterns = {"key": r"P\.[A-F-]{6}", "number": "integer", "id": "uuid"}.items()
+    columns = [{"name": name, "type": "id", "pattern": text} for name, text in patterns]
+    columns.insert(1, {"name": "sex", "type": "categorical", "categories": ["f", "m"]})
+    schema = dps.Schema.from_dict({"name": "people with keys", "columns": columns})
+    rows = pd.DataFrame({"sex": ["f", "m"] * 50})
+    return dps.Independent().fit(rows, schema, dps.PrivacyBudget(5.0, 1e-5))
+
+
+RELEASES = {"people": RELEASE, "mixed": mixed(), "odd": odd(), "keyed": keyed()}
 
 
 @pytest.fixture(params=list(RELEASES))
 def release(request):
-    """A release of a usual table, one of a column of each kind, and one of odd names and cells."""
+    """A release of a usual table, of a column of each kind, of odd names and cells, and of keys."""
     return RELEASES[request.param]
 
 
 def inputs(release, folder, words=WORDS, name="rows.csv"):
     """Return what a passport is made of, its rows in a folder."""
     release.write_rows(folder / name, 60, 0)
-    rows = RowsFile.of(folder / name, release.schema)
+    rows = RowsFile.of(folder / name, release.row_schema)
     return Inputs.of(release, person=Person.from_text(words), rows=rows)
 
 
@@ -149,7 +160,7 @@ def test_croissant_is_valid_and_gives_the_rows(release, tmp_path, words, name):
     assert len(records) == 60
     fields = json.loads(place.read_text("utf-8"))["recordSet"][0]["field"]
     assert {field["@id"] for field in fields} == set(records[0])
-    assert [field["name"] for field in fields] == list(release.schema.domain.attributes)
+    assert [field["name"] for field in fields] == list(release.row_schema.names)
     if release is RELEASE:
         assert set(records[0]) == {f"rows/{name}" for name in release.schema.domain.attributes}
 
@@ -260,6 +271,32 @@ def test_bounds_of_moments_are_written_as_cells_are():
     assert time["datetime_format"] == "%Y-%m-%d %H:%M:%S"
     (field,) = (one for one in table_fields(schema) if one["name"] == "time")
     assert field["constraints"] == {"required": True, **ends}
+
+
+def test_new_keys_are_described_as_what_they_are(tmp_path):
+    schema = RELEASES["keyed"].row_schema
+    expression = {"unique": True, "pattern": r"P\.[A-F-]{6}"}
+    key, _, number, _ = table_fields(schema)
+    assert key == {
+        "name": "key",
+        "type": "string",
+        "constraints": {"required": True, **expression},
+    }
+    assert number["constraints"]["minimum"] == 10**11
+    assert sdv_columns(schema, "V2")["key"] == {
+        "sdtype": "id",
+        "regex_format": expression["pattern"],
+    }
+    said = RELEASES["keyed"].row_schema.column("key").keys.said
+    for name in ("croissant", "huggingface"):
+        page = written(RELEASES["keyed"], tmp_path, name).read_text("utf-8")
+        assert "new keys of the pattern" in page
+    assert data_card(RELEASES["keyed"]).publishable.public_inputs.columns[0].cells_from == said
+    record = yaml.safe_load(written(RELEASES["keyed"], tmp_path, "registry").read_text("utf-8"))
+    assert "cells found by the fit itself, within its budget: none" in str(record)
+    (tmp_path / "old.csv").write_text("sex\nf\n")
+    with pytest.raises(InputError, match="lacks column 'key'"):
+        RowsFile.of(tmp_path / "old.csv", schema)
 
 
 @pytest.mark.parametrize("version", ["sdv", "sdv-v1"])

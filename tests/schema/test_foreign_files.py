@@ -11,7 +11,15 @@ import mlcroissant
 import pytest
 
 from dp_synth.schema import Schema
-from dp_synth.schema.foreign import EXPORTS, describe, detect, import_schema, questions
+from dp_synth.schema.foreign import (
+    EXPORTS,
+    describe,
+    detect,
+    import_schema,
+    questions,
+    sdv,
+    table_schema,
+)
 from dp_synth.schema.foreign.described import columns_of
 
 FOREIGN = Path(__file__).parents[1] / "data" / "foreign"
@@ -183,3 +191,22 @@ def test_checks_of_pandera_are_bounds_and_categories() -> None:
         assert by_name["born"]["upper"] == "2030-01-01"
         assert by_name["name"]["type"] == "id"
         assert questions(content) == ["column 'band': categories are missing"]
+
+
+@pytest.mark.parametrize("written", [sdv.written, table_schema.written], ids=["sdv", "table"])
+def test_patterns_of_new_keys_are_written_and_read(written, tmp_path: Path) -> None:
+    patterns = {"key": "P-[0-9]{6}", "number": "integer", "id": "uuid", "old": None}
+    columns: list[dict[str, object]] = [
+        {"name": name, "type": "id", **({"pattern": text} if text else {})}
+        for name, text in patterns.items()
+    ]
+    columns.append({"name": "sex", "type": "categorical", "categories": ["f", "m"]})
+    content, lost = written(Schema.from_dict({"name": "people", "columns": columns}))
+    place = tmp_path / "people.json"
+    place.write_text(json.dumps(content))
+    again = Schema.from_dict(import_schema(place))
+    assert {name: again.column(name).pattern for name in patterns} == patterns
+    assert not lost
+    place.write_text(json.dumps(content).replace("P-[0-9]{6}", "P-[0-9]+"))
+    column = Schema.from_dict(import_schema(place)).column("key")
+    assert (column.pattern, column.note) == (None, "'P-[0-9]+' is no pattern of new keys: left out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -11,7 +12,8 @@ from scipy.stats import chisquare
 
 import dp_synth as dps
 from dp_synth.audit.replayer import made_table
-from dp_synth.errors import InputError, SchemaError
+from dp_synth.datasets import read_table
+from dp_synth.errors import InputError, ReleaseError, SchemaError
 from dp_synth.schema.draft import draft
 from dp_synth.schema.keys import UUID, KeyPattern, proposed_pattern
 
@@ -43,7 +45,7 @@ def test_all_keys_of_a_pattern_are_drawn_before_any_comes_twice(text):
 
 def test_every_key_is_as_likely_as_any_other_at_every_place():
     pattern = KeyPattern.of("[0-9]{2}")
-    drawn = np.array([[int(key) for key in pattern.draw(3, seed)] for seed in range(20_000)])
+    drawn = np.array([[int(key) for key in pattern.draw(3, seed)] for seed in range(8_000)])
     for place in range(3):
         seen = np.bincount(drawn[:, place], minlength=100)
         assert chisquare(seen).pvalue > 1e-7
@@ -122,6 +124,113 @@ def test_blocks_given_rows_and_kinds_have_keys(tmp_path):
         release.sample(3, given={"key": "P-000001"})
     with pytest.raises(InputError, match="has 1,000,000 keys, fewer than the 1,000,001 rows"):
         release.sample(1_000_001)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "feather", "xlsx", "sav", "dta", "xpt"])
+def test_files_of_every_format_have_the_keys(ending, tmp_path):
+    for needed in {"xlsx": ["openpyxl"], "feather": []}.get(ending, ["pyreadstat"]):
+        pytest.importorskip(needed)
+    frame, schema = keyed()
+    fields = schema.to_dict()
+    fields["columns"].append({"name": "number", "type": "id", "pattern": "integer"})
+    release = dps.Independent().fit(frame, dps.Schema.from_dict(fields), BUDGET, seed=0)
+    release.write_rows(tmp_path / f"rows.{ending}", 9, seed=1)
+    rows, expected = read_table(tmp_path / f"rows.{ending}"), release.sample(9, seed=1)
+    assert list(rows.columns) == list(release.row_schema.names)
+    for name in ("key", "number"):
+        assert rows[name].astype(str).tolist() == expected[name].astype(str).tolist()
+
+
+def test_several_tables_have_keys_of_their_own_or_are_refused_before_the_first():
+    frame, schema = keyed()
+    release = dps.Independent().fit(frame, schema, BUDGET, seed=0)
+    first, second = release.sample_many(2, 40, seed=1)
+    assert first["key"].is_unique
+    assert second["key"].is_unique
+    assert first["key"].tolist() != second["key"].tolist()
+    with pytest.raises(InputError, match="has 1,000,000 keys, fewer than the 1,000,001 rows"):
+        release.sample_many(2, 1_000_001)
+    with pytest.raises(InputError, match="partial rows are completed once each; give no n"):
+        release.sample(5, given=frame.head(3))
+    with pytest.raises(InputError, match="column 'key' holds new keys, a row each: no balance"):
+        release.sample(5, balance="key")
+
+
+@pytest.mark.parametrize("kind", ["int32", "float32", "bool", "datetime64[ns]", "enum"])
+def test_a_kind_that_cannot_hold_each_key_is_refused_when_it_is_declared(kind):
+    """Whole numbers of 12 digits would wrap, round or become others."""
+    frame, schema = made_table(20)
+    fields = schema.to_dict()
+    fields["columns"].append({"name": "key", "type": "id", "pattern": "integer"})
+    release = dps.Independent().fit(frame, dps.Schema.from_dict(fields), BUDGET, seed=0)
+    plain = release.sample(5, seed=1)["key"].tolist()
+    with pytest.raises(InputError, match="column 'key' cannot be of kind"):
+        release.with_output(dtypes={"key": kind})
+    for other in ("int64", "Int64", "float64", "str", "int64[pyarrow]", "category"):
+        rows = release.with_output(dtypes={"key": other}).sample(5, seed=1)
+        assert [int(key) for key in rows["key"]] == plain
+        assert str(rows["key"].dtype) == other
+
+
+@pytest.mark.parametrize("backend", ["pandas", "pandas_nullable", "pandas_pyarrow", "polars"])
+def test_rows_of_every_library_have_the_same_keys(backend):
+    if backend == "polars":
+        pytest.importorskip("polars")
+    frame, schema = keyed()
+    release = dps.Independent().fit(frame, schema, BUDGET, seed=0)
+    rows = release.with_output(backend).sample(9, seed=1)
+    assert list(rows["key"]) == release.sample(9, seed=1)["key"].tolist()
+    assert list(rows.columns) == list(release.row_schema.names) == list(schema.names)
+    assert "new keys key" in repr(release)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [5],
+        [[0, 5]],
+        [[0, {"name": "key", "type": "id"}]],
+        [[9, {"name": "key", "type": "id", "pattern": "uuid"}]],
+        [[0, {"name": "a", "type": "id", "pattern": "uuid"}]],
+        [[0, {"name": "key", "type": "id", "pattern": "uuid"}]] * 2,
+    ],
+)
+def test_a_release_file_of_keys_that_no_rows_can_have_is_refused(keys, tmp_path):
+    frame, schema = keyed()
+    dps.Independent().fit(frame, schema, BUDGET, seed=0).save(tmp_path / "r.npz")
+    arrays = dict(np.load(tmp_path / "r.npz"))
+    header = json.loads(str(arrays.pop("header")))
+    np.savez(tmp_path / "r.npz", header=np.array(json.dumps({**header, "keys": keys})), **arrays)
+    with pytest.raises(ReleaseError, match="cannot be read as a release"):
+        dps.Release.load(tmp_path / "r.npz")
+
+
+def test_an_evaluation_tells_new_keys_from_old_ones():
+    frame, schema = keyed(400)
+    frame = frame.assign(key=[f"P-{number:06d}" for number in range(400)])
+    fitted, fresh = frame[:200], frame[200:]
+    rows = dps.Independent().fit(fitted, schema, BUDGET, seed=0).sample(100, seed=1)
+    said = {
+        name: dps.metrics.evaluate(fitted, fresh, table, schema)["remarks"]["column 'key'"]
+        for name, table in {
+            "new": rows,
+            "old": rows.assign(key=fitted["key"].to_numpy()[:100]),
+            "twice": rows.assign(key="P-X"),
+            "none": rows.drop(columns="key"),
+        }.items()
+    }
+    assert said["new"] == "new keys: 0 of 100 are keys of fitted records, 0.02 by chance"
+    assert "100 of 100 are keys of fitted records, 0.02 by chance; too many" in said["old"]
+    assert "99 stand there again; 100 are not of the pattern P-[0-9]{6}" in said["twice"]
+    assert said["none"] == "new keys, which the rows have not"
+
+
+def test_as_many_coincidences_as_chance_has_are_told_as_chance():
+    pattern = KeyPattern.of("[0-9]{4}")
+    old = [f"{number:04d}" for number in range(500)]
+    for seed in range(50):
+        assert "too many" not in pattern.compared(pattern.draw(200, seed), old)
+    assert "too many" in pattern.compared([*pattern.draw(170, 0), *old[:30]], old)
 
 
 def test_identifiers_without_a_pattern_are_refused_and_told_of_one():

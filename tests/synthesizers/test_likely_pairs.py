@@ -144,6 +144,23 @@ def test_scores_of_all_pairs_are_taken_where_they_do_not_drown() -> None:
     assert len(scores.cliques) == math.comb(COLUMNS, 2)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("epsilon", "all_are_scored"), [(2.0, False), (20.0, True)])
+def test_without_delta_all_pairs_are_scored_where_that_is_heard(
+    method: CliqueTree | MST, epsilon: float, all_are_scored: bool
+) -> None:
+    """One choice a column misses pairs, however large the budget is."""
+    schema = SCHEMA.select(SCHEMA.names[:12])
+    release = method.fit(wide_table(RECORDS), schema, PrivacyBudget(epsilon, 0.0), seed=0)
+    [scores] = [answer for answer in release.transcript if isinstance(answer, ScoresAnswer)]
+    assert scores.noise == "laplace"
+    assert bool(choices(release)) is not all_are_scored
+    assert (len(scores.cliques) == math.comb(12, 2)) is all_are_scored
+    if all_are_scored:
+        assert sum(map(in_block, measured_pairs(release))) >= 8  # a tree of each block
+    assert release.epsilon <= epsilon
+
+
 def test_pairs_are_favoured_as_long_as_the_summed_error_falls() -> None:
     domain = SCHEMA.domain
     half = np.full(2, RECORDS / 2)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import dp_synth as dps
@@ -14,6 +16,7 @@ from dp_synth.audit.likelihood_ratio import compare
 from dp_synth.audit.replayer import made_table
 from dp_synth.errors import InputError
 from dp_synth.estimates import Share
+from dp_synth.mechanisms import gaussian
 from dp_synth.synthesizers import SYNTHESIZERS
 from dp_synth.synthesizers.aim import AIM
 from dp_synth.synthesizers.validation import Validation
@@ -45,6 +48,107 @@ def test_no_neighbour_moves_more_than_the_ledger_says(name, budget):
     assert 1 < report.audited_epsilon <= report.claimed_epsilon <= 2.0
     if name in EXACT:
         assert report.audited_epsilon >= 0.99 * report.claimed_epsilon
+
+
+def related(records):
+    """Return a table of numbers, dates and related categories, of people with several rows."""
+    rng = np.random.default_rng(0)
+    first = rng.integers(2, size=records)
+    other = np.where(rng.random(records) < 0.1, 1 - first, first)
+    frame = pd.DataFrame(
+        {
+            "who": rng.integers(0, records // 2, records).astype(str),
+            "a": np.array(["x", "y"])[first],
+            "b": np.array(["x", "y"])[other],
+            "age": np.clip(rng.normal(30 + 20 * first, 9), 0, 99).round(),
+            "day": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 90, records), "D"),
+        }
+    )
+    frame["day"] = frame["day"].dt.strftime("%Y-%m-%d")
+    days = {"lower": "2020-01-01", "upper": "2020-03-31"}
+    columns = [
+        {"name": "a", "type": "categorical", "categories": ["x", "y"]},
+        {"name": "b", "type": "categorical", "categories": ["x", "y"]},
+        {"name": "age", "type": "real", "lower": 0, "upper": 99, "missing": [""]},
+        {"name": "day", "type": "datetime", **days},
+    ]
+    return frame, dps.Schema.from_dict({"name": "people", "columns": columns})
+
+
+def is_pure(ledger):
+    """Tell whether a ledger's reservations and charges add up to its budget, as fractions."""
+    for entries in (ledger.reservations, ledger.charges):
+        spent = sum(one.event.pure_epsilon * one.count for one in entries)
+        if not 0.98 * ledger.budget.epsilon < spent <= Fraction(ledger.budget.epsilon):
+            return False
+    return True
+
+
+@pytest.fixture
+def without_gaussians(monkeypatch):
+    """No Gaussian noise can be drawn, nor charged."""
+
+    def drawn(*_):
+        raise AssertionError("Gaussian noise at delta 0")
+
+    monkeypatch.setattr(gaussian, "rounded_gaussian", drawn)
+
+
+@pytest.mark.parametrize("adjacency", ["add_remove", "replace_one"])
+@pytest.mark.parametrize("name", MARGINALS)
+def test_nothing_on_the_way_is_gaussian_and_epsilons_add_up(name, adjacency, without_gaussians):
+    """First looks, cells of numbers, totals, choices and validation, of units of two rows."""
+    frame, schema = related(600)
+    budget = dps.PrivacyBudget(30.0, 0.0, adjacency, "who", 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        release = SYNTHESIZERS[name]().fit(
+            frame, schema, budget, seed=0, validation=Validation(0.1)
+        )
+    assert is_pure(release.ledger)
+    kinds = {one.noise for one in release.transcript if hasattr(one, "noise")}
+    assert kinds == {"laplace"}
+    assert {"bins", "validation_count"} <= {one.part for one in release.transcript}
+    for one in release.ledger.charges:  # one number that moves twice, not two that move once
+        assert one.part != "validation_distances" or not one.event.replaced
+    assert release.ledger.rule == "planned"
+    assert release.ledger.statement().startswith(f"The releases ({name}) are (30, 0)-")
+
+
+def test_joint_plans_turns_and_portions_are_pure(without_gaussians):
+    frame, schema = related(300)
+    budget, three = dps.PrivacyBudget(6.0, 0.0), (dps.MST(), dps.PrivBayes(), dps.AIM())
+    joint = dps.Accountant(budget)
+    dps.fit_jointly(dict(zip(three, (1, 2, 1), strict=True)), frame, schema, joint, seed=0)
+    turns = dps.Accountant(budget, planned=[(three[0], 1.0), (three[1], 6.0)])
+    adaptive = dps.Accountant(budget, adaptive=True)
+    for method in three[:2]:
+        method.fit(frame, schema, turns, seed=0)
+        method.fit(frame, schema, adaptive.portion(3.0), seed=0)
+    for account in (joint, turns, adaptive):
+        assert is_pure(account.ledger)
+        assert 5.99 < account.epsilon() <= 6.0
+    first = [one for one in turns.ledger.charges if one.recipe == "1-mst"]
+    assert 0.98 < sum(one.event.pure_epsilon * one.count for one in first) <= 1
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "why"), [(4.0, "scores of likely pairs"), (16.0, "scores of all pairs")]
+)
+@pytest.mark.parametrize("name", ["mst", "clique_tree"])
+def test_no_neighbour_moves_scores_of_pairs_further(name, epsilon, why):
+    rng = np.random.default_rng(0)
+    first = rng.integers(2, size=(2, 1, 400)) ^ (rng.random((2, 3, 400)) < 0.1)
+    codes = first.reshape(6, 400)
+    cells = {f"x{place}": np.array(["a", "b"])[line] for place, line in enumerate(codes)}
+    columns = [{"name": n, "type": "categorical", "categories": ["a", "b"]} for n in cells]
+    frame, schema = pd.DataFrame(cells), dps.Schema.from_dict({"name": "t", "columns": columns})
+    method, budget = SYNTHESIZERS[name](), dps.PrivacyBudget(epsilon, 0.0)
+    assert why in {one.why for one in method.fit(frame, schema, budget, seed=0).transcript}
+    report = replay(method, budget, frame, schema, seed=0)
+    assert report.passed
+    assert report.is_complete
+    assert 0.9 * epsilon < report.audited_epsilon <= report.claimed_epsilon <= epsilon
 
 
 def test_losses_between_neighbours_are_those_of_the_exact_law():

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dp_synth._version import __version__
 from dp_synth.report.passports.inputs import NOT_STATED, Inputs, Passport
 from dp_synth.report.passports.person import Person
-from dp_synth.schema import DiscreteColumn, NumericColumn
+from dp_synth.schema import Column, DiscreteColumn, IdColumn, NumericColumn
 from dp_synth.schema.kinds import is_logical
 from dp_synth.schema.numeric import DatetimeColumn
 
@@ -108,7 +108,7 @@ def _citation(inputs: Inputs) -> str:
 def _fields(inputs: Inputs) -> Iterator[dict[str, object]]:
     """Yield a field for each column; of whole kinds those whose cells always are of that kind."""
     parquet = inputs.rows is not None and inputs.rows.is_parquet
-    columns = inputs.schema.synthesized()
+    columns = inputs.schema.in_rows()
     for column, own in zip(columns, _ids([c.name for c in columns]), strict=True):
         yield {
             "@type": "cr:Field",
@@ -137,7 +137,9 @@ def _ids(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _kind(column: DiscreteColumn | NumericColumn | DatetimeColumn, *, parquet: bool) -> str:
+def _kind(column: Column, *, parquet: bool) -> str:
+    if isinstance(column, IdColumn):
+        return "sc:Integer" if column.keys.text == "integer" else "sc:Text"
     if parquet:
         return _kind_in_parquet(column)
     if any(column.missing):  # marks that are words stand among the values
@@ -162,10 +164,12 @@ def _kind_in_parquet(column: DiscreteColumn | NumericColumn | DatetimeColumn) ->
     return "sc:Integer" if column.type == "integer" else "sc:Float"
 
 
-def _words(column: DiscreteColumn | NumericColumn | DatetimeColumn, *, parquet: bool) -> str:
+def _words(column: Column, *, parquet: bool) -> str:
     """Return what is public of a column, in words."""
     said = [column.note] if column.note else []
-    if isinstance(column, DiscreteColumn):
+    if isinstance(column, IdColumn):
+        said.append(column.keys.said)
+    elif isinstance(column, DiscreteColumn):
         shown = ", ".join(column.texts[:10])
         more = f" and {len(column.texts) - 10} more" if len(column.texts) > 10 else ""
         said.append(f"{column.type}: {shown}{more}")

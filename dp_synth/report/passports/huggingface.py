@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from dp_synth.report.passports.inputs import Inputs, Passport
-from dp_synth.schema import DiscreteColumn, NumericColumn
+from dp_synth.schema import Column, DiscreteColumn, IdColumn, NumericColumn
 from dp_synth.schema.kinds import is_logical
 from dp_synth.schema.numeric import DatetimeColumn
 
@@ -71,13 +71,15 @@ def _head(inputs: Inputs) -> dict[str, object]:
 def _features(inputs: Inputs) -> Iterator[tuple[str, str]]:
     """Yield the name and the kind of each column; text where missing marks are words."""
     parquet = inputs.rows is not None and inputs.rows.is_parquet
-    for column in inputs.schema.synthesized():
+    for column in inputs.schema.in_rows():
         if parquet:
             yield column.name, _kind_in_parquet(column)
             continue
         kind = "string"
         words = [mark for mark in column.missing if mark]
-        if isinstance(column, DiscreteColumn):
+        if isinstance(column, IdColumn):
+            kind = "int64" if column.keys.text == "integer" else kind
+        elif isinstance(column, DiscreteColumn):
             kind = "bool" if is_logical(column) and not words else kind
             kind = "int64" if column.categories is None and not words else kind
         elif isinstance(column, NumericColumn) and not words and column.format is None:
@@ -85,8 +87,10 @@ def _features(inputs: Inputs) -> Iterator[tuple[str, str]]:
         yield column.name, kind
 
 
-def _kind_in_parquet(column: DiscreteColumn | NumericColumn | DatetimeColumn) -> str:
+def _kind_in_parquet(column: Column) -> str:
     """Return the kind of cells that are values, not texts; missing ones are absent there."""
+    if isinstance(column, IdColumn):
+        return "int64" if column.keys.text == "integer" else "large_string"
     if isinstance(column, DatetimeColumn):
         zone = (
             "" if column.zone is None else f", tz={str(column.zone).removeprefix('UTC') or 'UTC'}"
@@ -115,6 +119,8 @@ def _page(inputs: Inputs) -> Iterator[str]:
         values = ", ".join((column.categories or ())[:10])
         if column.lower is not None:
             values = f"{column.lower} to {column.upper}"
+        if column.type == "id":
+            values = column.cells_from
         yield f"| {_cell(column.name)} | {column.type} | {_cell(values)} |"
     yield "\n## Uses and limits\n"
     if person.intended_use is not None:

@@ -37,7 +37,7 @@ class RowsFile:
         if place.suffix.lower() not in (".csv", ".parquet"):
             raise InputError(f"{place}: rows must be a .csv or .parquet file")
         frame = read_table(place, schema.dialect)
-        own, wanted = [str(name) for name in frame.columns], list(schema.domain.attributes)
+        own, wanted = [str(name) for name in frame.columns], list(schema.names)
         if own != wanted:
             lacking = next((name for name in wanted if name not in own), None)
             said = f"lacks column {lacking!r}" if lacking else "has other columns, or another order"
@@ -88,8 +88,8 @@ class Inputs:
 
     @property
     def schema(self) -> Schema:
-        """What is public of the columns."""
-        return self.release.schema
+        """What is public of the columns that rows have."""
+        return self.release.row_schema
 
     @property
     def slug(self) -> str:

@@ -193,7 +193,8 @@ def _steps(inputs: Inputs) -> list[str]:
 
 def _implementation(inputs: Inputs) -> Mapping[str, object]:
     part, ledger = inputs.part, inputs.release.ledger
-    found_by_fit = [c.name for c in part.public_inputs.columns if c.cells_from != "declared"]
+    cut = [c for c in part.public_inputs.columns if c.cells is not None]
+    found_by_fit = [c.name for c in cut if c.cells_from != "declared"]
     cells = ", ".join(found_by_fit) or "none"
     settings = ", ".join(f"{name}={value}" for name, value in part.method.settings.items())
     noise = "from the operating system's entropy"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dp_synth.report.passports.table_fields import iso_pattern, written_bounds
-from dp_synth.schema import DiscreteColumn, NumericColumn, Schema
+from dp_synth.schema import Column as SchemaColumn
+from dp_synth.schema import DiscreteColumn, IdColumn, NumericColumn, Schema
 from dp_synth.schema.kinds import is_logical
 from dp_synth.schema.numeric import DatetimeColumn
 
@@ -15,11 +16,13 @@ def sdv_columns(schema: Schema, version: str) -> dict[str, Column]:
 
     Ranges are those of the schema; V1 has none.
     """
-    return {column.name: _column(column, version) for column in schema.synthesized()}
+    return {column.name: _column(column, version) for column in schema.in_rows()}
 
 
-def _column(column: DiscreteColumn | NumericColumn | DatetimeColumn, version: str) -> Column:
+def _column(column: SchemaColumn, version: str) -> Column:
     new = version == "V2"
+    if isinstance(column, IdColumn):
+        return {"sdtype": "id", "regex_format": column.keys.expression}
     if isinstance(column, DiscreteColumn):
         found = _categories(column, new=new)
     elif isinstance(column, NumericColumn):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dp_synth.schema import DiscreteColumn, NumericColumn, Schema
+from dp_synth.schema import Column, DiscreteColumn, IdColumn, NumericColumn, Schema
 from dp_synth.schema.numeric import DatetimeColumn
 
 Field = dict[str, object]
@@ -15,12 +15,14 @@ def table_fields(schema: Schema) -> list[Field]:
 
     Bounds and categories are those of the schema, declared or found by a fit that paid for them.
     """
-    return [_field(column, schema) for column in schema.synthesized()]
+    return [_field(column, schema) for column in schema.in_rows()]
 
 
-def _field(column: DiscreteColumn | NumericColumn | DatetimeColumn, schema: Schema) -> Field:
+def _field(column: Column, schema: Schema) -> Field:
     found: Field = {"name": column.name}
-    if isinstance(column, DiscreteColumn):
+    if isinstance(column, IdColumn):
+        found |= _new_keys(column)
+    elif isinstance(column, DiscreteColumn):
         found |= _categories(column)
     elif isinstance(column, NumericColumn):
         found |= _numbers(column, schema)
@@ -39,6 +41,14 @@ def _limits(found: Field) -> Field:
     limits = found.get("constraints", {})
     assert isinstance(limits, dict)
     return limits
+
+
+def _new_keys(column: IdColumn) -> Field:
+    if column.keys.text == "integer":
+        first, last = (int(key) for key in column.keys.ends)
+        limits: Field = {"minimum": first, "maximum": last}
+        return {"type": "integer", "constraints": {"unique": True, **limits}}
+    return {"type": "string", "constraints": {"unique": True, "pattern": column.keys.expression}}
 
 
 def _categories(column: DiscreteColumn) -> Field:

@@ -8,6 +8,7 @@ from math import ceil, floor
 from typing import Any, NoReturn
 
 from dp_synth.errors import SchemaError
+from dp_synth.schema.keys import NAMED, KeyPattern
 from dp_synth.schema.schema import BOUNDS_FROM, Schema
 
 DETECTED = "may have been read from the records by the program that wrote it: confirm"
@@ -19,7 +20,8 @@ Bound = float | str
 class Known:
     """What a source says of one column; None and empty where it says nothing.
 
-    ``detected`` names what may come from the records, in words such as "range".
+    ``detected`` names what may come from the records, in words such as "range". ``pattern`` is that
+    of new keys, of an identifier.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Known:
     labels: Mapping[str, str] = field(default_factory=dict)
     format: object = None
     decimals: int | None = None
+    pattern: str | None = None
     detected: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -133,6 +136,22 @@ def cell_text(value: object) -> str:
     return str(value)
 
 
+def key_pattern(expression: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Return the pattern of keys that a regular expression is, and a note where it is none.
+
+    >>> key_pattern("^P-[0-9]{6}$"), key_pattern("[a-z]+")
+    (('P-[0-9]{6}', ()), (None, ("'[a-z]+' is no pattern of new keys: left out",)))
+    """
+    if expression is None:
+        return None, ()
+    plain = expression.removeprefix("^").removesuffix("$")
+    named = next((name for name, own in NAMED.items() if own == plain), plain)
+    try:
+        return KeyPattern.of(named).text, ()
+    except ValueError:
+        return None, (f"{expression!r} is no pattern of new keys: left out",)
+
+
 def value_of(text: str) -> object:
     """Return the number or truth that a text of a cell writes plainly; else the text.
 
@@ -206,6 +225,8 @@ def _column(known: Known) -> dict[str, object]:
     if known.type in ("categorical", "ordinal"):
         listed = known.categories
         column["categories"] = None if listed is None else list(listed)
+    if known.type == "id" and known.pattern is not None:
+        column["pattern"] = known.pattern
     if known.missing:
         column["missing"] = list(known.missing)
     if known.labels:

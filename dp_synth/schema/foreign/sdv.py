@@ -13,7 +13,14 @@ from dp_synth.errors import SchemaError
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import Column
 from dp_synth.schema.foreign.dates import bound_text, iso_text, plain_format
-from dp_synth.schema.foreign.described import Described, Known, Part, column_part, values_of
+from dp_synth.schema.foreign.described import (
+    Described,
+    Known,
+    Part,
+    column_part,
+    key_pattern,
+    values_of,
+)
 from dp_synth.schema.numeric import MAX_DECIMALS, NumericColumn
 from dp_synth.schema.schema import Schema
 
@@ -100,9 +107,10 @@ def _typed(
     keys: Mapping[str, str],
     missing: tuple[str, ...],
 ) -> Known:
+    pattern, foreign = key_pattern(part.text("regex_format"))
     if name in keys and sdtype in ("id", "unknown", "numerical", "categorical"):
-        notes = () if keys[name] == "a key" else (keys[name],)
-        return Known(name, "id", notes=notes)
+        notes = foreign if keys[name] == "a key" else (keys[name], *foreign)
+        return Known(name, "id", pattern=pattern, notes=notes)
     if sdtype == "numerical":
         return _numerical(part, name, version, missing)
     if sdtype == "datetime":
@@ -111,8 +119,8 @@ def _typed(
         return Known(name, "categorical", categories=("false", "true"), missing=missing)
     if sdtype in ("categorical", "ordinal"):
         return _categorical(part, name, sdtype, missing)
-    notes = () if sdtype == "id" else (f"{sdtype!r} to SDV: left out as an identifier",)
-    return Known(name, "id", notes=notes)
+    notes = foreign if sdtype == "id" else (f"{sdtype!r} to SDV: left out as an identifier",)
+    return Known(name, "id", pattern=pattern if sdtype == "id" else None, notes=notes)
 
 
 def _numerical(part: Part, name: str, version: str, missing: tuple[str, ...]) -> Known:
@@ -203,7 +211,8 @@ def written(schema: Schema) -> tuple[dict[str, object], list[str]]:
 def _column(column: Column) -> dict[str, object]:
     null = {"range_is_nullable": bool(column.missing)}
     if isinstance(column, IdColumn):
-        return {"sdtype": "id"}
+        new = {"regex_format": column.keys.expression} if column.pattern else {}
+        return {"sdtype": "id", **new}
     if isinstance(column, DiscreteColumn):
         if tuple(sorted(column.texts)) == ("false", "true"):
             return {"sdtype": "boolean", **null}

@@ -15,7 +15,14 @@ from dp_synth.errors import SchemaError
 from dp_synth.schema.columns import DiscreteColumn, IdColumn
 from dp_synth.schema.constraints import Column
 from dp_synth.schema.foreign.dates import bound_text, iso_text, plain_format
-from dp_synth.schema.foreign.described import Described, Known, Part, column_part, whole_end
+from dp_synth.schema.foreign.described import (
+    Described,
+    Known,
+    Part,
+    column_part,
+    key_pattern,
+    whole_end,
+)
 from dp_synth.schema.foreign.sdv import chosen
 from dp_synth.schema.numeric import NumericColumn
 from dp_synth.schema.parsing import NumberFormat
@@ -132,7 +139,8 @@ def _known(
     base: dict[str, Any] = {"missing": marks, "title": title, "labels": {**code_labels, **labels}}
     unique = is_key or bool(rules.truth("unique"))
     if unique and kind in ("string", "integer", "any", "number") and codes is None:
-        return Known(name, "id", title=title)
+        pattern, notes = key_pattern(rules.text("pattern") if kind == "string" else None)
+        return Known(name, "id", title=title, pattern=pattern, notes=notes)
     if codes is not None:
         if both := next((code for code in codes if code in marks), None):
             key = "enum" if rules.content.get("enum") else "categories"
@@ -263,7 +271,8 @@ def _as_object(mark: object) -> object:
 
 def _typed(column: Column, labels: Mapping[str, str]) -> dict[str, object]:
     if isinstance(column, IdColumn):
-        return {"type": "string", "constraints": {"unique": True}}
+        new = {"pattern": column.keys.expression} if column.pattern else {}
+        return {"type": "string", "constraints": {"unique": True, **new}}
     if isinstance(column, DiscreteColumn):
         if column.texts == ("false", "true") and not labels:
             return {"type": "boolean"}
