@@ -115,7 +115,8 @@ class Answerer:
         if exact:
             moves = np.array([_chances(one.model, columns) @ influences for one in self.replicas])
         else:
-            moves = np.array([parts.mean(one.model) for one in self.replicas])
+            own = parts.mean(self.release.model)  # 0 but for the chance of the rows
+            moves = np.array([parts.mean(one.model) - own for one in self.replicas])
         if isinstance(question, Count):  # whose influences are those of its share alone
             totals = np.array([one.model.total for one in self.replicas])
             moves += np.outer(totals / here.total - 1, found.values)
