@@ -5,8 +5,10 @@
 Of random pairs of columns of each table that DP_SYNTH_DATA names: the inertia (chi-square of the
 pair over its records) over the squared L1 distance, less what sampling adds to both, of pairs that
 stand out of it. Printed are the lower quartile, median and upper quartile, of the half of pairs
-that depend less and of the other. Intervals for pairs that a model left out rest on this ratio
-(`dp_synth.estimates.misfit`), whose least value is `UNEVEN_RATIO`. Real records are read.
+that depend less and of the other; then, of pairs of columns of numbers, the mean square of their
+correlation over that of a normal pair of the same distance, and how many they are. Intervals for
+pairs that a model left out rest on both (`dp_synth.estimates.misfit`: `UNEVEN_RATIO` and
+`LINEAR_PART`). Real records are read.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import numpy as np
 
 import dp_synth as dps
 from benchmarks.small_tables import drawn, names, whole
+from dp_synth.estimates.groups import Group, has_numbers
+from dp_synth.schema import Schema
 from dp_synth.types import Codes, Floats
 
 LARGEST = 20_000  # cells of a pair
@@ -28,7 +32,10 @@ FEWEST = 6  # pairs, of which something is said
 
 
 def ratio(codes: Codes, sizes: tuple[int, int]) -> tuple[float, float] | None:
-    """Return the ratio of a pair, and its L1 distance; None where it does not stand out."""
+    """Return the ratio of a pair, and its L1 distance; None where it does not stand out.
+
+    The distance is less what sampling adds.
+    """
     count = len(codes)
     cells = np.ravel_multi_index(tuple(codes.T), sizes)
     joint = np.bincount(cells, minlength=sizes[0] * sizes[1]).reshape(sizes) / count
@@ -42,7 +49,21 @@ def ratio(codes: Codes, sizes: tuple[int, int]) -> tuple[float, float] | None:
     square = distance**2 - chance**2
     if inertia <= CLEAR * np.sqrt(2 * free) / count or square <= chance**2 / 2:
         return None
-    return inertia / square, distance
+    return inertia / square, float(np.sqrt(square))
+
+
+def correlation(schema: Schema, names: tuple[str, str], codes: Codes) -> float | None:
+    """Return the correlation of two columns; None where one is of no numbers, or of one alone."""
+    if not all(has_numbers(schema, name) for name in names):
+        return None
+    numbers = [
+        Group(schema, {}).numbers(name)[0][own] for name, own in zip(names, codes.T, strict=True)
+    ]
+    complete = ~np.isnan(numbers[0]) & ~np.isnan(numbers[1])
+    first, second = (one[complete] for one in numbers)
+    if min(map(len, map(np.unique, (first, second)))) < 2:
+        return None
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def quartiles(found: Floats) -> str:
@@ -63,17 +84,21 @@ def main() -> None:
         codes, domain = data.schema.encode(rows), data.schema.domain
         pairs = list(combinations(range(len(domain)), 2))
         rng.shuffle(pairs)
-        found = []
+        found, parts = [], list[float]()
         for pair in pairs[: given.pairs]:
             sizes = (domain.sizes[pair[0]], domain.sizes[pair[1]])
             if sizes[0] * sizes[1] <= LARGEST:
-                found.append(ratio(codes[:, pair], sizes))
+                found.append(one := ratio(codes[:, pair], sizes))
+                both = (domain.attributes[pair[0]], domain.attributes[pair[1]])
+                if one and (own := correlation(data.schema, both, codes[:, pair])) is not None:
+                    parts.append((own / (np.pi / 2 * one[1])) ** 2)
         known = np.array([one for one in found if one is not None])
         if len(known) < FEWEST:
             continue
         less = known[:, 1] <= np.median(known[:, 1])
         halves = " | ".join(quartiles(known[side, 0]) for side in (less, ~less))
-        print(f"{name:<24}{len(known):>5} pairs  {halves}", flush=True)
+        linear = f"{np.mean(parts):6.2f}{len(parts):>5} pairs" if parts else ""
+        print(f"{name:<24}{len(known):>5} pairs  {halves}  {linear}", flush=True)
 
 
 if __name__ == "__main__":

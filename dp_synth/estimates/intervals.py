@@ -32,6 +32,7 @@ from scipy.special import stdtrit
 from dp_synth.errors import InputError
 from dp_synth.estimates.estimate import LEVEL, Estimate, times_exp, within
 from dp_synth.estimates.functionals import Distribution, Evaluated
+from dp_synth.estimates.groups import Group, has_numbers
 from dp_synth.estimates.misfit import FOUND, Misfit
 from dp_synth.estimates.parts import Parts
 from dp_synth.estimates.questions import Count, Question
@@ -92,7 +93,11 @@ class Answerer:
     @cached_property
     def misfit(self) -> Misfit:
         """What the transcript says of pairs."""
-        return Misfit.of(self.release.model, self.release.transcript)
+        schema, every = self.release.schema, Group(self.release.schema, {})
+        numbers = {
+            name: every.numbers(name)[0] for name in schema.names if has_numbers(schema, name)
+        }
+        return Misfit.of(self.release.model, self.release.transcript, numbers)
 
     @cached_property
     def _rows(self) -> Codes:
@@ -115,7 +120,8 @@ class Answerer:
         if exact:
             moves = np.array([_chances(one.model, columns) @ influences for one in self.replicas])
         else:
-            moves = np.array([parts.mean(one.model) for one in self.replicas])
+            own = parts.mean(self.release.model)  # 0 but for the chance of the rows
+            moves = np.array([parts.mean(one.model) - own for one in self.replicas])
         if isinstance(question, Count):  # whose influences are those of its share alone
             totals = np.array([one.model.total for one in self.replicas])
             moves += np.outer(totals / here.total - 1, found.values)

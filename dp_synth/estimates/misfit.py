@@ -14,7 +14,10 @@ mean square ``inertia = E_I[r^2]`` and by Cauchy and Schwarz
   distance becomes an inertia by the ratio of the two that measured pairs have, and of pairs that
   were not measured, which depend on each other in a few rare cells, by no less than a usual one.
 - **Alignment.** What a direction u(a) v(b) has of the inertia of pairs that were measured, on the
-  side of either column: the structure of a column is much the same beside its partners.
+  side of either column: the structure of a column is much the same beside its partners. Two columns
+  of numbers often depend in one direction that their other pairs do not show, that of large beside
+  large: a normal pair of correlation r has the distance ``2 |r| / pi``, to first order in r. So no
+  less is taken to be left out than a part of the correlation that the distance could be.
 
 Both are estimates, not bounds: intervals that rest on them are called not certified.
 """
@@ -42,6 +45,8 @@ NORMAL_RATIO = np.pi / 2  # of an inertia to the squared mean size, were deviati
 UNEVEN_RATIO = 2.5  # the same of pairs that depend little: a few rare cells have most of it
 LEAST_LEFT = 0.1  # of a pair's inertia: so much is taken to be left, however near the model seems
 LEAST_ALIGNMENT = 0.02
+NORMAL_SQUARE = (np.pi / 2) ** 2  # of a normal pair's correlation to its L1 distance, squared
+LINEAR_PART = 0.1  # of the square of a normal pair's correlation, that columns of numbers have
 OF_MORE = 0.2  # of the mean inertia of their pairs, that more columns may have beyond them
 LARGEST_TABLE = 1_000_000  # cells of a pair, or of a column's directions: larger are not looked at
 MOST_BELOW = 6.0  # deviations below 0, further down than which nothing is told apart
@@ -94,12 +99,15 @@ class Misfit:
     of_model: bool = False  # whether distances are from the model itself, not from its columns
     noise: float | None = None  # of the last marginal that rounds chose, where none was asked
     columns: frozenset[str] | None = None  # that have counts of their own; None for all
+    numbers: Mapping[str, Floats] = field(default_factory=dict)  # by code, NaN where it has none
     _pairs: dict[Clique, Floats] = field(default_factory=dict, repr=False)
     _energies: dict[str, Floats] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, model: Model, answers: Sequence[Answer]) -> Misfit:
-        """Return what the answers of a fit say of its model."""
+    def of(
+        cls, model: Model, answers: Sequence[Answer], numbers: Mapping[str, Floats] | None = None
+    ) -> Misfit:
+        """Return what the answers of a fit say of its model; ``numbers`` are those of columns."""
         measured: dict[Clique, Mapping[str, Codes]] = {}
         columns = set[str]()
         for answer in answers:
@@ -111,11 +119,18 @@ class Misfit:
         pairs = [a for a in scores if all(len(clique) == 2 for clique in a.cliques)]
         if paid := [answer for answer in pairs if answer.part == DISTANCES]:
             squares = _squares(model, paid[-1], np.zeros(len(paid[-1].cliques)))
-            return cls(model, squares, measured, of_model=True, columns=frozenset(columns))
+            return cls(
+                model,
+                squares,
+                measured,
+                of_model=True,
+                columns=frozenset(columns),
+                numbers=numbers or {},
+            )
         if pairs:
             noise = _noise_of(model, answers, pairs[0])
             squares = _squares(model, pairs[0], noise)
-            return cls(model, squares, measured, columns=frozenset(columns))
+            return cls(model, squares, measured, columns=frozenset(columns), numbers=numbers or {})
         last = _last_noise(answers)
         return cls(model, {}, measured, noise=last, columns=frozenset(columns))
 
@@ -165,7 +180,10 @@ class Misfit:
             return None
         variances = parts.weights @ np.square(own)
         aligned = [self._alignment(pair, parts, axes, column) for column in own.T]
-        return np.asarray(np.maximum(aligned, LEAST_ALIGNMENT) * inertia * variances)
+        judged = np.maximum(aligned, LEAST_ALIGNMENT) * inertia * variances
+        if key in self.measured or key not in self.squares:
+            return np.asarray(judged)
+        return np.maximum(judged, self._of_numbers(pair, parts, axes, own))
 
     def inertia(self, pair: Clique) -> float:
         """Return the inertia that a pair is taken to have: the mean of all where it has no own."""
@@ -188,12 +206,40 @@ class Misfit:
             cells = self.model.domain.cells(pair)
             error = MEAN_NOISE * self.noise * cells / max(self.model.total, 1.0)
             return self._ratio * min(error, PLAUSIBLE * 2 * impurity) ** 2
+        return self._left_ratio * self._left_square(pair)
+
+    def _left_square(self, pair: Clique) -> float:
+        """Return the squared L1 distance that the model leaves out of a pair with one of its own.
+
+        ``pair`` is in the order of the domain.
+        """
         known = self.squares[pair]
         if self.of_model:
-            return self._left_ratio * known.mean
+            return known.mean
         of_model = self._of_model(pair)[0] ** 2
-        left = max(known.beyond(of_model), LEAST_LEFT * max(known.mean, of_model))
-        return self._left_ratio * left
+        return max(known.beyond(of_model), LEAST_LEFT * max(known.mean, of_model))
+
+    def _of_numbers(self, pair: Clique, parts: Parts, axes: tuple[int, int], own: Floats) -> Floats:
+        """Return variances that statistics (cells, k) may miss by a correlation of two columns.
+
+        To first order a correlation moves a mean of ``own`` by itself times that of ``own`` with
+        the product of the columns' standard scores. 0 where a column has no numbers.
+        """
+        products = np.ones(len(parts.weights))
+        for name, axis in zip(pair, axes, strict=True):
+            if name not in self.numbers:
+                return np.zeros(own.shape[1])
+            numbers = self.numbers[name][parts.codes[:, axis]]
+            has_one = ~np.isnan(numbers)
+            weights = parts.weights * has_one
+            share = max(float(weights.sum()), 1e-300)
+            off = np.where(has_one, numbers, 0.0)
+            off = (off - weights @ off / share) * has_one
+            deviation = math.sqrt(float(weights @ np.square(off)) / share)
+            products *= off / deviation if deviation > 0 else 0.0
+        slopes = parts.weights @ (products[:, None] * own)
+        square = NORMAL_SQUARE * self._left_square(_ordered(self.model, pair))
+        return np.asarray(LINEAR_PART * square * np.square(slopes))
 
     def _impurity(self, attribute: str) -> float:
         """Return the chance that two records of the model differ in an attribute."""

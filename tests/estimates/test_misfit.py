@@ -179,6 +179,53 @@ def test_the_directions_of_measured_pairs_tell_how_much_a_statistic_is_exposed()
     assert shares[2] < 0.2
 
 
+def test_columns_of_numbers_may_have_a_part_of_a_normal_pairs_correlation():
+    r, numbers = 0.1, np.linspace(-4, 4, 41)
+    domain = Domain(("x", "y", "z"), (41, 41, 2))
+    steps = stats.norm.pdf(numbers) / stats.norm.pdf(numbers).sum()
+    normal = np.outer(steps, steps) * (1 + r * np.outer(numbers, numbers))  # to first order in r
+    distance = float(np.abs(normal - np.outer(steps, steps)).sum())
+    tails = np.outer(steps, [0.5, 0.5])
+    tails[np.abs(numbers) > 2] *= [1.5, 0.5]  # x is measured, but in a direction that is not linear
+    found = [
+        Measurement(("x", "z"), RECORDS * tails, 0.01),
+        Measurement(("y",), RECORDS * steps, 0.01),
+    ]
+    model = estimate(domain, found)
+    codes = np.indices((41, 41), dtype=np.int32).reshape(2, -1).T
+    products = np.outer(numbers, numbers).reshape(-1, 1)
+    parts = Parts.of(domain, ("x", "y"), codes, np.outer(steps, steps).ravel(), products)
+    squares = {("x", "y"): Square(distance**2, 0.0)}
+    plain = Misfit(model, squares, {("x", "z"): {}})
+    told = Misfit(model, squares, {("x", "z"): {}}, numbers={"x": numbers, "y": numbers})
+    assert plain.left(parts).variances[0] < 0.8 * misfit.LINEAR_PART * r**2
+    assert told.left(parts).variances == pytest.approx(misfit.LINEAR_PART * r**2, rel=0.02)
+    turned = Parts.of(domain, ("y", "x"), codes, np.outer(steps, steps).ravel(), products)
+    assert told.left(turned).variances == pytest.approx(told.left(parts).variances)
+    marked = Misfit(model, squares, {("x", "z"): {}}, numbers={"x": numbers, "y": numbers * np.nan})
+    assert marked.left(parts).variances == pytest.approx(plain.left(parts).variances)
+
+
+def test_what_three_columns_have_beyond_their_pairs_gets_an_allowance():
+    signs = [np.array([1.0, -1.0, 0.0]), np.array([1.0, -1.0, 1.0, -1.0]), np.array([1.0, -1.0, 0])]
+    apart, strength = np.full((3, 4, 3), RECORDS / 36), 0.3
+    model = independent_model(
+        DOMAIN,
+        [
+            Measurement((name,), apart.sum(axis=axes), 0.01)
+            for name, axes in (("a", (1, 2)), ("b", (0, 2)), ("c", (0, 1)))
+        ],
+    )
+    product = np.einsum("a,b,c->abc", *signs)
+    pairs = {pair: Square(strength**2, 0.0) for pair in (("a", "b"), ("a", "c"), ("b", "c"))}
+    parts = parts_of(model, ("a", "b", "c"), product.reshape(-1, 1))
+    assert all(np.allclose(table, 0) for table in parts.tables.values())  # of no pair at all
+    missed = float((strength * apart * product / RECORDS * product).sum())
+    left = Misfit(model, pairs, {}).left(parts)
+    assert missed < 1.96 * np.sqrt(left.variances[0])
+    assert "3 columns" in left.not_covered
+
+
 def test_rounds_leave_no_pair_further_off_than_its_noise():
     model = fitted(joint(8), [("a", "b")])
     choice = ChoiceAnswer("rounds", "", (("a", "b"),), ("a", "b"), 1.0, 1.0, {})

@@ -21,6 +21,7 @@ from dp_synth.estimates import (
     Estimate,
     Mean,
     Share,
+    intervals,
     read_question,
 )
 from dp_synth.estimates.estimate import SOURCES, written
@@ -152,6 +153,25 @@ def test_intervals_cover_the_population_and_do_not_without_a_term(
     short = [replace(one, **{term: 0.0}).stderr * quantile for one in found]
     away = [abs(one.value - TRUTH[question]) for one in found]
     left = sum(off <= reach for off, reach in zip(away, short, strict=True))
+    assert binom.cdf(left, fits, 0.95) < 1e-6
+
+
+def test_intervals_from_drawn_rows_cover_and_do_not_without_the_drawing(monkeypatch) -> None:
+    question, truth, fits = "share a=1 where g=2", 0.5, 80
+    monkeypatch.setattr(intervals, "MOST_EXACT", 0)
+    monkeypatch.setattr(intervals, "ROWS", 30)
+    found = []
+    for seed, kept in enumerate(answers(dps.Independent(), 20.0, 300, fits)):
+        monkeypatch.setattr(intervals, "SEED", seed)
+        fresh = Answerer(kept.release, REPLICAS)  # with rows of its own
+        fresh.__dict__["replicas"] = kept.replicas
+        found += fresh.answer(read_question(question, SCHEMA))
+    covered = sum(one.low <= truth <= one.high for one in found)
+    assert binom.cdf(covered, fits, 0.95) > 1e-6
+    reach = student.ppf(0.975, REPLICAS - 1)
+    short = [replace(one, drawing=0.0).stderr * reach for one in found]
+    away = [abs(one.value - truth) for one in found]
+    left = sum(off <= own for off, own in zip(away, short, strict=True))
     assert binom.cdf(left, fits, 0.95) < 1e-6
 
 
