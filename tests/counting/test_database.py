@@ -121,7 +121,8 @@ def table_of(kinds: dict, places: list[list[int]]) -> pa.Table:
 
 def everything(kinds: dict) -> pa.Table:
     """Return a table in which each cell of each column occurs, beside those of others."""
-    return table_of(kinds, [[i * (axis + 1) for axis in range(len(kinds))] for i in range(300)])
+    steps = (31, 37, 41, 43, 47, 53, 59, 61, 67, 71)  # primes, so that each cell has its turn
+    return table_of(kinds, [[i * step for step in steps] for i in range(300)])
 
 
 def write_duckdb(path: object, table: pa.Table) -> str:
