@@ -43,6 +43,10 @@ class CheckpointError(InputError):
     """A checkpoint is damaged, foreign, or of another fit than the one that is to go on."""
 
 
+class RowsNeeded(InputError):
+    """Records were asked for one by one, of a table of which only counts may come."""
+
+
 class TrainingError(InputError, FloatingPointError):
     """A training came to numbers that are not finite, as its settings let it; it cannot go on."""
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -22,6 +23,11 @@ def _program(name: str) -> str | None:
     """Return the newest program of this name, of Debian's folders or of the path."""
     places = sorted(DEBIAN.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     return str(places[-1]) if places else shutil.which(name)
+
+
+def has_postgres() -> bool:
+    """Tell whether the programs of a server are installed."""
+    return _program("initdb") is not None and _program("pg_ctl") is not None
 
 
 @contextmanager
@@ -52,10 +58,10 @@ def postgres_server() -> Iterator[str]:
     data = str(folder / "data")
     settings = f"-k {folder} -c listen_addresses= -c fsync=off -c shared_buffers=4MB"
     try:
-        run(initdb, "-D", data, "-U", "owner", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
+        run(initdb, "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
         run(control, "-D", data, "-w", "-l", str(folder / "log"), "-o", settings, "start")
         try:
-            yield f"postgresql://owner@/postgres?host={folder}"
+            yield f"postgresql://tests@{quote(str(folder), safe='')}/postgres"
         finally:
             run(control, "-D", data, "-w", "-m", "immediate", "stop")
     finally:

@@ -486,9 +486,14 @@ def split_names(columns: str) -> list[str]:
 def _table(data: str, schema: Schema, *, whole: bool) -> pd.DataFrame | str:
     """Return the private table, or its path where it is too large and need not be held whole."""
     from dp_synth.counting import column_names, is_larger_than_memory
+    from dp_synth.counting.database import is_address
     from dp_synth.datasets import read_table
 
     table: pd.DataFrame | str = data
+    if is_address(data):
+        if whole:
+            raise InputError("--internal reads records, which stay in their database; leave it out")
+        return table
     if whole or not is_larger_than_memory(data):
         table = read_table(data, schema.dialect)
     columns = column_names(data, schema.dialect) if isinstance(table, str) else table.columns

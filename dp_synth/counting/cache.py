@@ -62,6 +62,10 @@ class CachedCounts:
         """Return the records with codes of some attributes relabelled; counts here are used."""
         return AggregatedCounts(self, groups)
 
+    def recounted(self, groups: Mapping[str, Codes]) -> Counts:
+        """Return what `coarsened` does, of which nothing is summed from what is kept here."""
+        return self.source.coarsened(groups)
+
 
 class AggregatedCounts:
     """Coarse counts that are sums of cached ones; large marginals are counted anew."""
@@ -118,11 +122,18 @@ class AggregatedCounts:
 
     def coarsened(self, groups: Mapping[str, Codes]) -> AggregatedCounts:
         """Return the records with codes of some attributes relabelled once more."""
+        return AggregatedCounts(self._fine, self._both(groups))
+
+    def recounted(self, groups: Mapping[str, Codes]) -> Counts:
+        """Return what `coarsened` does, of which nothing is summed from finer counts."""
+        return self._fine.recounted(self._both(groups))
+
+    def _both(self, groups: Mapping[str, Codes]) -> dict[str, Codes]:
         both = dict(self._groups)
         for attribute, group in groups.items():
             known = self._groups.get(attribute)
             both[attribute] = group if known is None else group[known]
-        return AggregatedCounts(self._fine, both)
+        return both
 
 
 def _grouping(group: Codes) -> tuple[NDArray[np.intp] | None, NDArray[np.intp]]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dp_synth.counting.marginals import Column, Counts
 from dp_synth.domain import NO_BIT, ParitySets
+from dp_synth.errors import RowsNeeded
 from dp_synth.types import Codes, Floats, Integers
 
 Words = NDArray[np.uint64]
@@ -32,6 +33,14 @@ def count_parities(counts: Counts, asked: ParitySets) -> Floats:
     Whole numbers. KeyError for an unknown attribute, ValueError for bits of another size.
     """
     asked.check(counts.domain)
+    try:
+        return _from_records(counts, asked)
+    except RowsNeeded:
+        return _from_marginals(counts, asked)
+
+
+def _from_records(counts: Counts, asked: ParitySets) -> Floats:
+    """Return the parities in that of both ways that is quicker."""
     bits = len(asked.halves)
     if bits <= MOST_TRANSFORMED:
         transformed = bits * (len(counts) * PER_LINE_AND_BIT + (1 << bits) * PER_TRANSFORMED)
@@ -149,6 +158,29 @@ def _sums(words: Words, parts: Codes) -> Words:
     for column in parts.T[1:]:
         sums ^= words[column]
     return sums
+
+
+def _from_marginals(counts: Counts, asked: ParitySets) -> Floats:
+    """Return the parities from marginals of the bits of few attributes, where no records come."""
+    patterns: dict[str, Codes] = {}  # of an attribute: the bits of each code, as one number
+    for name, half in zip(asked.attributes, asked.halves, strict=True):
+        patterns[name] = 2 * patterns.get(name, np.zeros(len(half), dtype=np.int64)) + half
+    groups = {name: np.unique(one, return_inverse=True)[1] for name, one in patterns.items()}
+    firsts = {name: np.unique(one, return_index=True)[1] for name, one in patterns.items()}
+    signs = [1.0 - 2.0 * h[firsts[a]] for a, h in zip(asked.attributes, asked.halves, strict=True)]
+    sets = [[bit for bit in line if bit != NO_BIT] for line in asked.sets.tolist()]
+    cliques = [tuple(sorted({asked.attributes[bit] for bit in one})) for one in sets]
+    coarse = getattr(counts, "recounted", counts.coarsened)(groups)
+    wanted = list(dict.fromkeys(cliques))
+    tables = dict(zip(wanted, coarse.marginals(wanted), strict=True))
+    found = np.zeros(len(sets))
+    for number, (bits, clique) in enumerate(zip(sets, cliques, strict=True)):
+        table = tables[clique]
+        for name in reversed(clique):
+            own = np.prod([signs[b] for b in bits if asked.attributes[b] == name], axis=0)
+            table = table @ own
+        found[number] = table
+    return found
 
 
 def _ones(sums: tuple[Words, Words], places: tuple[Integers, Integers]) -> Floats:

@@ -19,6 +19,7 @@ from dp_synth.counting.all_pairs import count_all_pairs, first_codes
 from dp_synth.counting.marginals import in_passes
 from dp_synth.counting.parities import count_parities
 from dp_synth.domain import Domain, ParitySets
+from dp_synth.errors import RowsNeeded
 from dp_synth.mechanisms.simulation import door_of
 from dp_synth.transcript import Answer
 from dp_synth.types import Clique, Codes, Floats
@@ -128,7 +129,10 @@ class PrivateTable:
 
         None where these are counted faster one by one; see `count_all_pairs`.
         """
-        found = count_all_pairs(self._private_counts, pairs)
+        try:
+            found = count_all_pairs(self._private_counts, pairs)
+        except RowsNeeded:
+            return None
         self.reads += pairs if found is not None else 0
         return found
 

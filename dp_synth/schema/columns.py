@@ -191,6 +191,16 @@ class DiscreteColumn(BaseColumn):
         found = [(truth, code) for code, truth in enumerate(truths) if truth == truth]
         return dict(found) if len(dict(found)) == len(found) else {}
 
+    @property
+    def by_value(self) -> tuple[dict[float, int], dict[float, int], dict[float, int]]:
+        """The codes of numbers, of what 32-bit floats hold of them, and of true and false."""
+        return self._by_number, self._by_narrow, self._by_truth
+
+    @property
+    def codes_by_text(self) -> dict[str, int]:
+        """The code of each category and missing mark."""
+        return dict(self._by_text)
+
     def encode(self, series: pd.Series) -> Codes:
         """Return the code of each cell, matched by text, else by value.
 

@@ -32,6 +32,7 @@ from dp_synth.counting import (
     kept_of_units,
     read_records,
 )
+from dp_synth.counting.database import is_address, read_database
 from dp_synth.counting.size import memory_limit
 from dp_synth.datasets import read_table
 from dp_synth.domain import Domain
@@ -207,6 +208,17 @@ class Request:
             recipe.check_noise(own_parts(plan), self.schema.domain, self.root.budget)
         return kept
 
+    def check_counts_alone(self) -> None:
+        """Raise InputError where records are read beside counts: of a database none come."""
+        for recipe in self.recipes:
+            if not getattr(recipe, "measures", ""):
+                raise InputError(
+                    f"{recipe.name} reads records, which stay in their database; take one that "
+                    "counts, such as clique_tree, or give a file"
+                )
+        if self.validation is not None or self.questions is not None:
+            raise InputError("a validation, or questions, of a table in a database: give a file")
+
     def reserve(self, kept: Kept | None) -> list[Reservation]:
         """Return what pays for each recipe; what was ``kept`` has its reservation already."""
         if kept is not None:
@@ -272,6 +284,8 @@ def fit_all(request: Request, data: Data, holdout: Data | None = None) -> list[F
     attacks = request.validation is not None and request.validation.attack
     if attacks != (holdout is not None):
         raise InputError("an attack needs a hold-out: give Validation(...).against(holdout)")
+    if is_address(data) or is_address(holdout):
+        request.check_counts_alone()
     kept = request.check()
     if not request.root.ledger.simulation:  # what nobody will publish promises nothing
         warn_of_promise(request.schema, request.root.budget)
@@ -400,6 +414,8 @@ def records_of(
     Cells that do not fit the schema are told to whom `telling` says, else SchemaMismatch warns.
     """
     with ExitStack() as opened:
+        if is_address(data):
+            data = opened.enter_context(read_database(str(data), schema, budget.unit))
         if isinstance(data, (str, PathLike)):
             # Categories that the schema does not list are found in tables in memory only.
             if is_larger_than_memory(data, memory_limit() if schema.open else None):

@@ -91,7 +91,7 @@ def read(text: str, table: str | None) -> Described:
         import psycopg
     except ImportError:
         doing = f"{address.said}: reading a PostgreSQL database"
-        raise missing_extra(doing, "psycopg", "postgres") from None
+        raise missing_extra(doing, "psycopg", "sql") from None
     try:
         with psycopg.connect(address.url, connect_timeout=WAIT) as database:
             database.read_only = True

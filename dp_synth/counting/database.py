@@ -1,0 +1,339 @@
+"""Records that stay in a database: their counts are asked for, and nothing else comes back.
+
+One connection reads one snapshot, where the engine has them. What an engine says of a fault may
+quote a cell, and an address may hold a password: no error here repeats either.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dp_synth.counting.marginals import Column, MemoryColumns, dense_shape
+from dp_synth.counting.records import PrivateRecords, finest_domain
+from dp_synth.counting.sql import (
+    CodeExpression,
+    Kind,
+    counting_statement,
+    marginals_of,
+    quoted,
+    translated,
+    used_in,
+)
+from dp_synth.domain import Domain
+from dp_synth.errors import InputError, RowsNeeded, SchemaError, missing_extra
+from dp_synth.schema import IdColumn, Schema
+from dp_synth.types import Clique, Codes, Floats
+
+ADDRESSES = ("duckdb://", "postgresql://", "postgres://")
+"""What the address of a table in a database begins with."""
+
+FETCHED = 2**16  # rows of counts that are fetched at one time
+MOST_SETS = 400  # marginals of one statement; engines refuse very many
+
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("tinyint", "smallint", "integer", "bigint", "hugeint"), "whole"),
+    **dict.fromkeys(("utinyint", "usmallint", "uinteger", "ubigint"), "whole"),
+    **dict.fromkeys(("int2", "int4", "int8"), "whole"),
+    **dict.fromkeys(("double", "float8"), "double"),
+    **dict.fromkeys(("float", "float4", "decimal", "numeric"), "number"),
+    **dict.fromkeys(("boolean", "bool"), "truth"),
+    **dict.fromkeys(("varchar", "text", "enum"), "text"),
+    "date": "day",
+    "timestamp": "moment",
+}
+
+
+def is_address(data: object) -> bool:
+    """Say whether ``data`` is the address of a table in a database."""
+    return isinstance(data, str) and data.lower().startswith(ADDRESSES)
+
+
+class DatabaseTable:
+    """A table of a database at an address, read in one snapshot.
+
+    ``duckdb:///folder/file.db?table=people`` or ``postgresql://user@host/base?table=people``, the
+    name also as ``schema.people``; all other parts are the engine's own. InputError for an address
+    that names no table, and for a database or a table that cannot be read.
+    """
+
+    def __init__(self, address: str) -> None:
+        parts = urlsplit(address)
+        given = dict(parse_qsl(parts.query))
+        self.name = given.pop("table", "")
+        self.dialect = "duckdb" if parts.scheme.lower() == "duckdb" else "postgres"
+        if not self.name:
+            raise InputError(f"the address of a {self.dialect} table must end in ?table=NAME")
+        self.statements = 0
+        if self.dialect == "duckdb":
+            if given:
+                raise InputError(
+                    f"the address of a duckdb table takes ?table=NAME alone, got {min(given)!r}"
+                )
+            self._open_duckdb(parts.netloc + parts.path)
+        else:
+            rest = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(given), ""))
+            self._open_postgres(rest)
+
+    def _open_duckdb(self, path: str) -> None:
+        try:
+            import duckdb
+        except ImportError:
+            raise missing_extra("a table of DuckDB", "duckdb", "bigdata") from None
+        # An address has a slash before its path: duckdb:///here.db, duckdb:////there/here.db.
+        path = path.removeprefix("/") if not os.path.exists(path) else path
+        if not os.path.isfile(path):
+            raise InputError(f"{path}: there is no such database")
+        settings = {"memory_limit": "2GB", "temp_directory": "", "threads": _threads()}
+        self._faults: type[Exception] = duckdb.Error
+        try:
+            self._connection: Any = duckdb.connect(path, read_only=True, config=settings)
+            self._connection.execute("SET enable_progress_bar = false")
+            self._connection.execute("BEGIN TRANSACTION")
+        except duckdb.Error:
+            raise InputError(f"{path}: cannot be opened as a database of DuckDB") from None
+
+    def _open_postgres(self, address: str) -> None:
+        try:
+            import psycopg
+        except ImportError:
+            raise missing_extra("a table of PostgreSQL", "psycopg", "sql") from None
+        translated("SELECT 1", self.dialect)  # what it needs beside
+        self._faults = psycopg.Error
+        try:
+            self._connection = psycopg.connect(address, connect_timeout=10)
+            self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            self._connection.read_only = True
+        except psycopg.Error:
+            raise InputError(
+                "the PostgreSQL server cannot be reached, or lets this user not in: check the "
+                "address, the server and the password"
+            ) from None
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """The engine's name of each column's type, in small letters; no record is read."""
+        source = ".".join(map(quoted, self.name.split(".")))
+        with self._cursor(f"SELECT * FROM {source} LIMIT 0") as cursor:
+            described = cursor.description or ()
+            if self.dialect == "duckdb":
+                return {one[0]: str(one[1]).lower() for one in described}
+            found = {}
+            for one in described:
+                known = self._connection.adapters.types.get(one.type_code)
+                found[one.name] = "unknown" if known is None else str(known.name).lower()
+            return found
+
+    def kind(self, name: str) -> Kind:
+        """Return what the engine holds in a column; SchemaError where nothing here counts it."""
+        if name not in self.types:
+            raise SchemaError(f"{self.name}: lacks column {name!r}, which the schema names")
+        known = self.types[name].partition("(")[0].strip()
+        if known not in _KINDS:
+            raise SchemaError(
+                f"column {name!r}: is of a type of the database that is not counted there; give a "
+                "view in which it is cast to text, a number, a date or a timestamp"
+            )
+        return _KINDS[known]
+
+    @cached_property
+    def records(self) -> int:
+        """The number of records, private, counted once."""
+        return int(self.counts(counting_statement(self.name, {}, [()], dialect=self.dialect))[0, 0])
+
+    def counts(self, statement: str) -> NDArray[np.int64]:
+        """Return the rows of a statement that gives whole numbers."""
+        rows: list[NDArray[np.int64]] = []
+        with self._cursor(statement) as cursor:
+            width = len(cursor.description)
+            while part := cursor.fetchmany(FETCHED):
+                rows.append(np.array(part, dtype=np.int64))
+        self.statements += 1
+        return np.concatenate(rows) if rows else np.empty((0, width), dtype=np.int64)
+
+    def _cursor(self, statement: str) -> _Cursor:
+        return _Cursor(self, self._connection, self._faults, statement)
+
+    def close(self) -> None:
+        """End the snapshot and the connection."""
+        with suppress(self._faults):
+            self._connection.close()
+
+
+class _Cursor:
+    """The cursor of one statement; a fault of the engine is one line without its words."""
+
+    def __init__(
+        self, table: DatabaseTable, connection: Any, faults: type[Exception], statement: str
+    ) -> None:
+        self._table, self._connection = table, connection
+        self._faults, self._statement = faults, statement
+
+    def __enter__(self) -> Any:
+        try:
+            self._cursor = self._connection.cursor()
+            if self._table.dialect == "duckdb":  # a cursor of DuckDB is another connection
+                self._cursor.close()
+                self._cursor = self._connection
+            self._cursor.execute(self._statement)
+        except self._faults as error:
+            self._refuse(error)
+        return self._cursor
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, self._faults):
+            self._refuse(error)
+
+    def _refuse(self, error: BaseException) -> NoReturn:
+        raise InputError(
+            f"table {self._table.name!r}: the database did not answer ({type(error).__name__}): "
+            "is it there, may this user read it, is the connection up? What a ledger was charged "
+            "stays charged"
+        ) from None
+
+
+def _threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+class SqlCounts:
+    """Exact counts of a table that stays in its database: one statement for all that is asked.
+
+    Cells and codes are those of a fit in memory. A null counts as an empty text, as it does in a
+    CSV or Parquet file of the table.
+    """
+
+    def __init__(
+        self,
+        table: DatabaseTable,
+        expressions: Mapping[str, CodeExpression],
+        domain: Domain,
+        groups: Mapping[str, Codes] | None = None,
+    ) -> None:
+        self.domain = domain
+        self._table = table
+        self._expressions = expressions
+        self._groups = dict(groups or {})
+
+    def __len__(self) -> int:
+        return self._table.records
+
+    def marginal(self, clique: Clique) -> Floats:
+        """Return the counts over ``clique``, axes in its order; errors as `dense_shape`."""
+        return self.marginals([clique])[0]
+
+    def marginals(self, cliques: Sequence[Clique]) -> list[Floats]:
+        """Return the marginal over each clique; errors as `dense_shape`, before any is counted.
+
+        InputError where the database does not answer.
+        """
+        for clique in cliques:
+            dense_shape(self.domain, clique)
+        found: list[Floats] = []
+        for start in range(0, len(cliques), MOST_SETS):
+            found += self._counted(cliques[start : start + MOST_SETS])
+        return found
+
+    def _counted(self, cliques: Sequence[Clique]) -> list[Floats]:
+        used = used_in(self._expressions, cliques)
+        statement = counting_statement(
+            self._table.name,
+            self._expressions,
+            cliques,
+            groups=self._groups,
+            dialect=self._table.dialect,
+        )
+        return marginals_of(self._table.counts(statement), used, self.domain, cliques)
+
+    def sparse_marginal(self, clique: Clique) -> tuple[NDArray[np.int64], Floats]:
+        """Return the numbers of the cells with records, in C order, and their counts.
+
+        RowsNeeded where the cells are too many for a marginal: they would be the records.
+        """
+        self._refuse_rows(clique)
+        table = self.marginal(clique).reshape(-1)
+        numbers = np.flatnonzero(table).astype(np.int64)
+        return numbers, table[numbers]
+
+    def occupied(self, clique: Clique) -> tuple[Codes, Floats]:
+        """Return the codes of the cells with records, and their counts; errors as above."""
+        numbers, counts = self.sparse_marginal(clique)
+        shape = self.domain.shape(clique)
+        codes = np.stack(np.unravel_index(numbers, shape), axis=1) if clique else numbers[:, None]
+        return codes[:, : len(clique)].astype(np.int32), counts
+
+    def blocks(self, clique: Clique) -> Iterator[tuple[list[Column], Floats | None]]:
+        """Yield the codes of the cells with records, and their counts; errors as above."""
+        codes, counts = self.occupied(clique)
+        yield list(codes.T), counts
+
+    def _refuse_rows(self, clique: Clique) -> None:
+        try:
+            dense_shape(self.domain, clique)
+        except ValueError:
+            raise RowsNeeded("records stay in their database: only marginals come") from None
+
+    def coarsened(self, groups: Mapping[str, Codes]) -> SqlCounts:
+        """Return the records with codes of some attributes relabelled: see Domain.coarsened."""
+        both = dict(self._groups)
+        for name, group in groups.items():
+            known = both.get(name)
+            both[name] = group if known is None else group[known]
+        domain = self.domain.coarsened(groups)
+        return SqlCounts(self._table, self._expressions, domain, both)
+
+
+class DatabaseRecords(PrivateRecords):
+    """Private records that stay in a database, which counts them."""
+
+    def __init__(self, schema: Schema, table: DatabaseTable) -> None:
+        super().__init__(schema, MemoryColumns([], 0))
+        self.table = table
+
+    @cached_property
+    def counts(self) -> SqlCounts:  # type: ignore[override]
+        """The records, counted over `finest_domain`."""
+        schema, expressions = self.schema, {}
+        for name in schema.domain:
+            column = schema.column(name)
+            assert not isinstance(column, IdColumn)
+            grid = schema.fine[name].grid if name in schema.fine else None
+            expressions[name] = CodeExpression(column, self.table.kind(name), grid)
+        return SqlCounts(self.table, expressions, finest_domain(schema))
+
+    def close(self) -> None:
+        """End the snapshot and the connection."""
+        self.table.close()
+
+
+def read_database(address: str, schema: Schema, unit: str | None = None) -> DatabaseRecords:
+    """Return the records of a table in a database for a fit over ``schema``; none is read yet.
+
+    SchemaError for a column that is not there or of another type, for open columns, and for units
+    of several records: these take the records themselves. InputError as `DatabaseTable`.
+    """
+    schema = schema.without_keys
+    if schema.open:
+        raise SchemaError(
+            f"column {schema.open[0]!r} is open, and texts that the schema does not list never "
+            "leave a database; list them"
+        )
+    if unit is not None:
+        raise SchemaError(
+            f"unit {unit!r}: records of one unit are told apart where the records are read, and "
+            "these stay in their database; fit a table of one record a unit, or from a file"
+        )
+    records = DatabaseRecords(schema, DatabaseTable(address))
+    try:
+        _ = records.counts
+    except InputError:
+        records.close()
+        raise
+    return records
