@@ -91,7 +91,11 @@ class DatabaseTable:
         path = path.removeprefix("/") if not os.path.exists(path) else path
         if not os.path.isfile(path):
             raise InputError(f"{path}: there is no such database")
-        settings = {"memory_limit": "2GB", "temp_directory": "", "threads": _threads()}
+        settings: dict[str, Any] = {
+            "memory_limit": "2GB",
+            "temp_directory": "",
+            "threads": _threads(),
+        }
         self._faults: type[Exception] = duckdb.Error
         try:
             self._connection: Any = duckdb.connect(path, read_only=True, config=settings)

@@ -165,7 +165,8 @@ def _from_marginals(counts: Counts, asked: ParitySets) -> Floats:
     patterns: dict[str, Codes] = {}  # of an attribute: the bits of each code, as one number
     for name, half in zip(asked.attributes, asked.halves, strict=True):
         patterns[name] = 2 * patterns.get(name, np.zeros(len(half), dtype=np.int64)) + half
-    groups = {name: np.unique(one, return_inverse=True)[1] for name, one in patterns.items()}
+    known = {name: np.unique(one, return_inverse=True)[1] for name, one in patterns.items()}
+    groups = {name: codes.astype(np.int32) for name, codes in known.items()}
     firsts = {name: np.unique(one, return_index=True)[1] for name, one in patterns.items()}
     signs = [1.0 - 2.0 * h[firsts[a]] for a, h in zip(asked.attributes, asked.halves, strict=True)]
     sets = [[bit for bit in line if bit != NO_BIT] for line in asked.sets.tolist()]

@@ -182,7 +182,7 @@ class CodeExpression:
 
     def _at_mark(self, number: str, mark: float) -> list[str]:
         column = self.column
-        if isinstance(column, DatetimeColumn) or column.type == "integer":  # type: ignore[union-attr]
+        if isinstance(column, DatetimeColumn) or column.type == "integer":
             low, beyond = self._least(mark), self._least(mark + 1)
             if low == beyond:
                 return [f"{number} = {_literal(mark)}"]
@@ -191,8 +191,8 @@ class CodeExpression:
         held = narrowed(np.array([mark]))[0]
         if not np.isnan(held):
             assert isinstance(column, NumericColumn)
-            low, high = _literal(column.grid.lower), _literal(column.grid.upper)
-            found.append(f"({number} < {low} OR {number} > {high}) AND {_held(number, held)}")
+            least, most = _literal(column.grid.lower), _literal(column.grid.upper)
+            found.append(f"({number} < {least} OR {number} > {most}) AND {_held(number, held)}")
         return found
 
     def _narrow(self, number: str, narrow: dict[float, int]) -> list[Case]:
@@ -230,7 +230,7 @@ class CodeExpression:
         cells = Cells(distinct, np.zeros(1, dtype=np.intp))
         if isinstance(self.column, DiscreteColumn):
             return int(self.column.codes(cells)[0])
-        return int(self.column.codes(cells, self.grid)[0])  # type: ignore[union-attr,call-arg]
+        return int(self.column.codes(cells, self.grid)[0])  # type: ignore[union-attr]
 
 
 def counting_statement(
