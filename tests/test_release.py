@@ -75,11 +75,12 @@ def test_a_loaded_release_gives_the_same_rows_and_the_same_promise(release, save
 
 
 def test_what_could_not_be_loaded_is_not_saved(release, tmp_path):
-    """Of a tree and of a mixture: no file is left that nobody can read."""
-    tree = replace(release.model, total=float("nan"))
+    """Of trees and of a mixture: no file is left that nobody can read."""
+    tree = replace(release.model.coarse, total=float("nan"))
+    refined = replace(release.model, coarse=tree)
     tables = tuple(np.full((1, size), np.nan) for size in SCHEMA.domain.sizes)
     mixture = MixtureModel(SCHEMA.domain, np.ones(1), tables, 200.0)
-    for model in (tree, mixture):
+    for model in (tree, refined, mixture):
         with pytest.raises(ReleaseError, match="not written, as it could not be read") as told:
             replace(release, model=model).save(tmp_path / "release.npz")
         assert "\n" not in str(told.value)
