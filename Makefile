@@ -75,7 +75,7 @@ chromium:
 test-postgres: $(VENV)/.test$(WITH)
 	{ command -v pg_ctl || ls -d /usr/lib/postgresql/*/bin/pg_ctl; } >/dev/null 2>&1 || \
 		{ apt-get update -qq && apt-get install -qq --yes --no-install-recommends postgresql; }
-	$(PYTEST) tests/schema/test_foreign_postgres.py
+	$(PYTEST) tests/schema/test_foreign_postgres.py tests/counting/test_database.py
 
 # Another public library for real: smartnoise-synth in an environment of its own.
 test-peers: $(VENV)/.test$(WITH) peers

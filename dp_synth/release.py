@@ -92,7 +92,7 @@ PARTIAL = "given is no mapping of columns to values, so it"
 
 
 @dataclass(frozen=True, eq=False)
-class _Wish:
+class _SampleRequest:
     """What is asked of `Release.sample` and its like: rows, their seed, what of them is given.
 
     Frames have at most ``size`` records; all come in one if None.
@@ -276,7 +276,7 @@ class Release:
         Columns of ``keys`` are new in every row, and in all rows of one call distinct; nothing is
         given of them. InputError where their pattern has fewer keys than there are rows.
         """
-        return next(self._made(_Wish(n, seed, given, balance, kinds)))
+        return next(self._made(_SampleRequest(n, seed, given, balance, kinds)))
 
     def sample_blocks(
         self,
@@ -306,7 +306,7 @@ class Release:
         size = _whole("the number of records of a block", block)
         if not size:
             raise InputError("the number of records of a block must be 1 or more")
-        return self._made(_Wish(n, seed, given, balance, kinds, size))
+        return self._made(_SampleRequest(n, seed, given, balance, kinds, size))
 
     def sample_many(
         self,
@@ -411,14 +411,14 @@ class Release:
             )
         typed = str(path) != "-" and kind_of(path, WRITTEN) in ("parquet", *ARROW, *SHEETS)
         style: Style = "schema" if typed else "listed"
-        rows = self._frames(_Wish(n, seed, given, balance, style, BLOCK))
+        rows = self._frames(_SampleRequest(n, seed, given, balance, style, BLOCK))
         write_blocks(rows, path, self.schema.dialect, lossy=True, schema=self.schema)
 
     @property
     def _key_columns(self) -> list[IdColumn]:
         return [column for _, column in self.keys]
 
-    def _made(self, asked: _Wish) -> Iterator[Frame]:
+    def _made(self, asked: _SampleRequest) -> Iterator[Frame]:
         """Return what `_frames` does as frames of the output's library."""
         output, kinds = self.output, asked.kinds
         plain = isinstance(kinds, str)
@@ -433,11 +433,11 @@ class Release:
         as_written = isinstance(kinds, str) and kinds == "written"
         return (output.made(frame, as_written=as_written) for frame in rows)
 
-    def _frames(self, asked: _Wish) -> Iterator[pd.DataFrame]:
+    def _frames(self, asked: _SampleRequest) -> Iterator[pd.DataFrame]:
         """Return what is asked for in frames of at most ``asked.size`` records, or all in one."""
         return self._with_keys(asked) if self.keys else self._without_keys(asked)
 
-    def _with_keys(self, asked: _Wish) -> Iterator[pd.DataFrame]:
+    def _with_keys(self, asked: _SampleRequest) -> Iterator[pd.DataFrame]:
         """Return the same with new keys, of a stream of their own: other cells stay as they are."""
         names = [column.name for _, column in self.keys]
         given, n = asked.given, asked.n
@@ -491,7 +491,7 @@ class Release:
             start += len(frame)
             yield frame
 
-    def _without_keys(self, asked: _Wish) -> Iterator[pd.DataFrame]:
+    def _without_keys(self, asked: _SampleRequest) -> Iterator[pd.DataFrame]:
         rng = np.random.default_rng(_whole("the seed", asked.seed))
         given, kinds = asked.given, asked.kinds
         n = _whole("the number of records", asked.n)

@@ -16,7 +16,7 @@ PACKAGE = Path(dp_synth.__file__).parent
 LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"_version", "errors", "types"},
     {"readers"},
-    {"dialect", "extensions", "files", "formatting", "progress", "settings"},
+    {"databases", "dialect", "extensions", "files", "formatting", "progress", "settings"},
     {"faults", "frames", "records"},
     {"accounting", "domain", "formats"},
     {"schema", "transcript"},

@@ -19,7 +19,7 @@ from dp_synth.datasets import write_table
 from dp_synth.report.card import data_card
 from dp_synth.schema import Misfits, draft
 from dp_synth.schema.schema import BOUNDS_FROM
-from dp_synth.synthesizers.fitting import telling
+from dp_synth.synthesizers.reading import telling
 
 FIELDS = {
     "name": "people",

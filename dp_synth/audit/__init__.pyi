@@ -21,7 +21,7 @@ from .neighbours import NeighbouringTables as NeighbouringTables
 from .neighbours import contrast as contrast
 from .neighbours import of_table as of_table
 from .neighbours import worst_case as worst_case
-from .replayed_runs import Beside as Beside
+from .replayed_runs import FitOptions as FitOptions
 from .replayer import ReplayedAnswer as ReplayedAnswer
 from .replayer import ReplayReport as ReplayReport
 from .replayer import replay as replay

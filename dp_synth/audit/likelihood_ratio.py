@@ -29,7 +29,8 @@ from dp_synth.mechanisms.pate import VoteLaw
 from dp_synth.mechanisms.table import Law, PrivateTable, X, Y
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.synthesizers.fitting import Request, records_of, simulated
+from dp_synth.synthesizers.fitting import Request, simulated
+from dp_synth.synthesizers.reading import records_of
 from dp_synth.types import Codes, Flags, Floats, Integers
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from dp_synth.mechanisms.simulation import watched
 from dp_synth.release import Release
 from dp_synth.schema import Misfits, Schema
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.synthesizers.fitting import telling
 from dp_synth.synthesizers.questions import Declared
+from dp_synth.synthesizers.reading import telling
 from dp_synth.synthesizers.validation import Asked
 from dp_synth.transcript import to_fields
 from dp_synth.types import Codes
@@ -52,7 +52,7 @@ COMPARED = {  # what runs have in common when nothing leaks, and how a differenc
 
 
 @dataclass(frozen=True)
-class Beside:
+class FitOptions:
     """What a fit is asked for beside its model, as in `Synthesizer.fit`; nothing by default."""
 
     validation: Asked | None = None

@@ -34,7 +34,7 @@ from dp_synth.accounting.events import DiscreteLaplace, SampledGaussian
 from dp_synth.audit.door import ROUNDING, Door, Fault, Heard
 from dp_synth.audit.neighbour_counts import Neighbours, NeighbourTables
 from dp_synth.audit.noise_checks import noise_faults
-from dp_synth.audit.replayed_runs import Beside, Run, differences, neighbours_of_frame, play
+from dp_synth.audit.replayed_runs import FitOptions, Run, differences, neighbours_of_frame, play
 from dp_synth.audit.shifts import SampledShift, Shift, shift_of
 from dp_synth.counting import Counts
 from dp_synth.datasets import read_table
@@ -173,7 +173,7 @@ def replay(
     schema: Schema | None = None,
     *,
     neighbours: int = MOST_NEIGHBOURS,
-    beside: Beside | None = None,
+    options: FitOptions | None = None,
     seed: int | None = None,
 ) -> ReplayReport:
     """Return how far each neighbour of a table moves what a fit asks, and what else it changes.
@@ -186,14 +186,14 @@ def replay(
     answers in place of their own, must give the same in all else; about many of them where a
     record was read outside the door, or by a mechanism or a ``fit`` of the synthesizer's own.
 
-    ``beside`` has what else the fit measures: a validation, declared questions. InputError for a
+    ``options`` are what else the fit measures: a validation, declared questions. InputError for a
     budget of units or of an infinite epsilon, open columns, a validation against a hold-out, and
     a table without neighbours.
     """
     frame, public = _table(data, schema)
-    beside = beside or Beside()
-    _check(budget, public, neighbours, beside)
-    played = partial(play, beside.fit_of(synthesizer), schema=public, budget=budget)
+    options = options or FitOptions()
+    _check(budget, public, neighbours, options)
+    played = partial(play, options.fit_of(synthesizer), schema=public, budget=budget)
     public_coins, drawing, noise = np.random.SeedSequence(seed).spawn(3)
     fitted, rng = int(public_coins.generate_state(1)[0]), np.random.default_rng(drawing)
     recorder = _Recorder(budget, neighbours, rng)
@@ -268,14 +268,14 @@ def made_table(records: int = 200) -> tuple[pd.DataFrame, Schema]:
     return frame, Schema.from_dict({"name": "made", "columns": fields})
 
 
-def _check(budget: PrivacyBudget, schema: Schema, neighbours: int, beside: Beside) -> None:
+def _check(budget: PrivacyBudget, schema: Schema, neighbours: int, options: FitOptions) -> None:
     if budget.unit is not None:
         raise InputError("a replay is of tables that differ in one record; give no unit")
     if math.isinf(budget.epsilon):
         raise InputError("a replay needs a finite epsilon: at inf nothing is claimed")
     if schema.open:
         raise InputError(f"a replay needs listed categories: column {schema.open[0]!r} is open")
-    asked = beside.validation
+    asked = options.validation
     if isinstance(asked, Against) or (isinstance(asked, Validation) and asked.attack):
         raise InputError("a replay is of one table: its validation has no hold-out, and no attack")
     if not 1 <= neighbours <= LARGEST:

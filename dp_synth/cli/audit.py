@@ -135,7 +135,7 @@ def _replayed(
     asked: tuple[float | None, Sequence[str]],
 ) -> ReplayReport:
     """Return a replay about a made table, or about an own one and its schema."""
-    from dp_synth.audit import Beside
+    from dp_synth.audit import FitOptions
     from dp_synth.audit.replayer import made_table
     from dp_synth.estimates import read_question
     from dp_synth.schema import Schema
@@ -147,7 +147,7 @@ def _replayed(
     share, texts = asked
     named = made_table()[1] if public is None else public
     questions = [read_question(text, named) for text in texts]
-    return replay(data, public, beside=Beside(share, questions or None))
+    return replay(data, public, options=FitOptions(share, questions or None))
 
 
 def _made(

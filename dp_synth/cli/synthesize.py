@@ -486,7 +486,7 @@ def split_names(columns: str) -> list[str]:
 def _table(data: str, schema: Schema, *, whole: bool) -> pd.DataFrame | str:
     """Return the private table, or its path where it is too large and need not be held whole."""
     from dp_synth.counting import column_names, is_larger_than_memory
-    from dp_synth.counting.database import is_address
+    from dp_synth.databases import is_address
     from dp_synth.datasets import read_table
 
     table: pd.DataFrame | str = data
@@ -508,7 +508,7 @@ def _table(data: str, schema: Schema, *, whole: bool) -> pd.DataFrame | str:
 def _remarks(*, check: bool) -> Iterator[None]:
     """Print on standard error what the fits of the block remark, what is private marked so."""
     from dp_synth.errors import PrivacyWarning, SchemaMismatch
-    from dp_synth.synthesizers.fitting import telling
+    from dp_synth.synthesizers.reading import telling
 
     def tell_misfits(misfits: Misfits) -> None:
         if check:

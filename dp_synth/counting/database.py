@@ -1,17 +1,15 @@
 """Records that stay in a database: their counts are asked for, and nothing else comes back.
 
 One connection reads one snapshot, where the engine has them. What an engine says of a fault may
-quote a cell, and an address may hold a password: no error here repeats either.
+quote a cell: no error here repeats it.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +25,11 @@ from dp_synth.counting.sql import (
     translated,
     used_in,
 )
+from dp_synth.databases import Address, connected
 from dp_synth.domain import Domain
-from dp_synth.errors import InputError, RowsNeeded, SchemaError, missing_extra
+from dp_synth.errors import InputError, RowsNeeded, SchemaError
 from dp_synth.schema import IdColumn, Schema
 from dp_synth.types import Clique, Codes, Floats
-
-ADDRESSES = ("duckdb://", "postgresql://", "postgres://")
-"""What the address of a table in a database begins with."""
 
 FETCHED = 2**16  # rows of counts that are fetched at one time
 MOST_SETS = 400  # marginals of one statement; engines refuse very many
@@ -51,11 +47,6 @@ _KINDS: dict[str, Kind] = {
 }
 
 
-def is_address(data: object) -> bool:
-    """Say whether ``data`` is the address of a table in a database."""
-    return isinstance(data, str) and data.lower().startswith(ADDRESSES)
-
-
 class DatabaseTable:
     """A table of a database at an address, read in one snapshot.
 
@@ -64,62 +55,14 @@ class DatabaseTable:
     that names no table, and for a database or a table that cannot be read.
     """
 
-    def __init__(self, address: str) -> None:
-        parts = urlsplit(address)
-        given = dict(parse_qsl(parts.query))
-        self.name = given.pop("table", "")
-        self.dialect = "duckdb" if parts.scheme.lower() == "duckdb" else "postgres"
-        if not self.name:
-            raise InputError(f"the address of a {self.dialect} table must end in ?table=NAME")
+    def __init__(self, text: str) -> None:
+        address = Address.of(text)
+        if address.table is None:
+            raise InputError(f"{address.said}: must end in ?table=NAME")
+        self.name, self.dialect = address.table, address.dialect
         self.statements = 0
-        if self.dialect == "duckdb":
-            if given:
-                raise InputError(
-                    f"the address of a duckdb table takes ?table=NAME alone, got {min(given)!r}"
-                )
-            self._open_duckdb(parts.netloc + parts.path)
-        else:
-            rest = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(given), ""))
-            self._open_postgres(rest)
-
-    def _open_duckdb(self, path: str) -> None:
-        try:
-            import duckdb
-        except ImportError:
-            raise missing_extra("a table of DuckDB", "duckdb", "bigdata") from None
-        # An address has a slash before its path: duckdb:///here.db, duckdb:////there/here.db.
-        path = path.removeprefix("/") if not os.path.exists(path) else path
-        if not os.path.isfile(path):
-            raise InputError(f"{path}: there is no such database")
-        settings: dict[str, Any] = {
-            "memory_limit": "2GB",
-            "temp_directory": "",
-            "threads": _threads(),
-        }
-        self._faults: type[Exception] = duckdb.Error
-        try:
-            self._connection: Any = duckdb.connect(path, read_only=True, config=settings)
-            self._connection.execute("SET enable_progress_bar = false")
-            self._connection.execute("BEGIN TRANSACTION")
-        except duckdb.Error:
-            raise InputError(f"{path}: cannot be opened as a database of DuckDB") from None
-
-    def _open_postgres(self, address: str) -> None:
-        try:
-            import psycopg
-        except ImportError:
-            raise missing_extra("a table of PostgreSQL", "psycopg", "sql") from None
         translated("SELECT 1", self.dialect)  # what it needs beside
-        self._faults = psycopg.Error
-        try:
-            self._connection = psycopg.connect(address, connect_timeout=10)
-            self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            self._connection.read_only = True
-        except psycopg.Error:
-            raise InputError(
-                "the PostgreSQL server cannot be reached, or lets this user not in: check the "
-                "address, the server and the password"
-            ) from None
+        self._connection, self._faults = connected(address)
 
     @cached_property
     def types(self) -> dict[str, str]:
@@ -201,10 +144,6 @@ class _Cursor:
             "is it there, may this user read it, is the connection up? What a ledger was charged "
             "stays charged"
         ) from None
-
-
-def _threads() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 class SqlCounts:

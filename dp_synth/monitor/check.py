@@ -44,7 +44,7 @@ from dp_synth.monitor.report import (
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings
-from dp_synth.synthesizers.fitting import keep_rows_of_units, records_of
+from dp_synth.synthesizers.reading import keep_rows_of_units, records_of
 from dp_synth.types import Codes, Floats
 
 NAME, COLUMNS, PAIRS = "monitor", "columns", "pairs"

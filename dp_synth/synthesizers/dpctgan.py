@@ -139,7 +139,8 @@ class DPCTGAN(GanSettings, Synthesizer):
         budget = FilterBudget(table, plan.filtered(ANSWERS), rng)
         found = measured_before(table, budget.part, coarseness=COARSENESS)
         if found is None:
-            found = measure_pairs(table, self._select_pairs(table, budget), budget)
+            seen = self._select_pairs(table, budget)
+            found = measure_pairs(table, seen, budget, max_cells=MAX_CELLS)
         compression = found.compression.shared_by(table.domain, found.ones)
         start = Start(compression, found.ones, made_records(found, table.domain))
         return fit_gan(table, plan, self, rng, writer, start=start)

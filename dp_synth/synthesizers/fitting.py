@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
+from contextlib import ExitStack
 from dataclasses import Field, asdict, dataclass, field
-from os import PathLike
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-import pandas as pd
 
 from dp_synth.accounting import (
     Accountant,
@@ -28,19 +25,12 @@ from dp_synth.counting import (
     Counts,
     Data,
     PrivateRecords,
-    is_larger_than_memory,
-    kept_of_units,
-    read_records,
 )
-from dp_synth.counting.database import is_address, read_database
-from dp_synth.counting.size import memory_limit
-from dp_synth.datasets import read_table
+from dp_synth.databases import is_address
 from dp_synth.domain import Domain
-from dp_synth.errors import InputError, PrivacyWarning, SchemaError, SchemaMismatch, warn
+from dp_synth.errors import InputError, PrivacyWarning, SchemaError, warn
 from dp_synth.estimates.corrected import PART as ANSWERS
-from dp_synth.extensions import did_you_mean
 from dp_synth.formatting import rounded_up
-from dp_synth.frames import as_frame, column_of
 from dp_synth.inference import Model
 from dp_synth.inference.histograms import density_slopes
 from dp_synth.inference.junction_tree import MAX_CELLS, check_supports
@@ -49,10 +39,10 @@ from dp_synth.mechanisms.binning import bin_columns
 from dp_synth.mechanisms.partition_selection import release_texts
 from dp_synth.mechanisms.table import Auditor, PrivateTable
 from dp_synth.release import Keys
-from dp_synth.schema import Misfits, Schema
+from dp_synth.schema import Schema
 from dp_synth.schema.numeric import LineColumn
-from dp_synth.schema.parsing import Cells
 from dp_synth.synthesizers.questions import Questions, answer_questions
+from dp_synth.synthesizers.reading import records_of
 from dp_synth.synthesizers.validation import Validation, validate
 from dp_synth.transcript import Answer
 from dp_synth.types import Codes
@@ -62,15 +52,8 @@ Payer = PrivacyBudget | Accountant | SubAccountant
 
 CATEGORIES, BINS = "categories", "bins"  # parts that come before a synthesizer's own
 
-MISMATCH = (
-    "some cells of the table do not fit its schema, and are clipped or taken as missing: "
-    "schema.check(frame) tells the data holder which. That this is said depends on the records: "
-    "keep it private"
-)
 LARGE_EPSILON, LARGE_DELTA = 20.0, 1e-3
 """What the largest known uses of differential privacy stay below."""
-
-_LISTENER: ContextVar[Callable[[Misfits], None] | None] = ContextVar("listener", default=None)
 
 
 class Recipe(Protocol):
@@ -405,58 +388,6 @@ def simulated(
             yield table_of(records, again, rng, counts=counts, auditor=watching)[2], plan, rng
 
 
-@contextmanager
-def records_of(
-    data: Data, schema: Schema, budget: PrivacyBudget, rng: np.random.Generator
-) -> Iterator[PrivateRecords]:
-    """Give the records of which a fit may speak: of each unit at most so many.
-
-    Cells that do not fit the schema are told to whom `telling` says, else SchemaMismatch warns.
-    """
-    with ExitStack() as opened:
-        if is_address(data):
-            data = opened.enter_context(read_database(str(data), schema, budget.unit))
-        if isinstance(data, (str, PathLike)):
-            # Categories that the schema does not list are found in tables in memory only.
-            if is_larger_than_memory(data, memory_limit() if schema.open else None):
-                data = opened.enter_context(read_records(data, schema, unit=budget.unit))
-            else:
-                data = read_table(data, schema.dialect)
-        if not isinstance(data, PrivateRecords):
-            data = PrivateRecords.of(keep_rows_of_units(as_frame(data), budget, rng), schema)
-            _tell(data.misfits)
-            yield data
-            return
-        _refuse_other_reading(data, schema, budget)
-        if budget.unit is not None:
-            data = opened.enter_context(data.at_most(budget.max_rows, rng))
-        _tell(data.misfits)
-        yield data
-
-
-@contextmanager
-def telling(listener: Callable[[Misfits], None]) -> Iterator[None]:
-    """Tell ``listener``, in place of a warning, which cells of the fits in the block do not fit.
-
-    It is told before anything is charged. What it hears is private.
-    """
-    token = _LISTENER.set(listener)
-    try:
-        yield
-    finally:
-        _LISTENER.reset(token)
-
-
-def _tell(misfits: Misfits) -> None:
-    listener = _LISTENER.get()
-    if not misfits:
-        return
-    if listener is None:
-        warn(MISMATCH, SchemaMismatch)
-    else:
-        listener(misfits)
-
-
 def warn_of_promise(schema: Schema, budget: PrivacyBudget) -> None:
     """Give a PrivacyWarning for each public fact by which a fit promises less than it seems to."""
     for text in _remarks(schema, budget):
@@ -490,34 +421,6 @@ def _remarks(schema: Schema, budget: PrivacyBudget) -> Iterator[str]:
 def reason_of(schema: Schema) -> str:
     """Return why a ledger's reservations for a fit over ``schema`` are made."""
     return UNCONFIRMED if schema.is_draft else PLANNED
-
-
-def _refuse_other_reading(records: PrivateRecords, schema: Schema, budget: PrivacyBudget) -> None:
-    if records.schema.to_dict() != schema.to_dict():
-        raise SchemaError(
-            f"the records were read by another schema than {schema.name!r}; read them by this one"
-        )
-    if budget.unit is not None and records.unit != budget.unit:
-        raise SchemaError(f"the records were read without their units; give unit={budget.unit!r}")
-
-
-def keep_rows_of_units(
-    frame: pd.DataFrame, budget: PrivacyBudget, rng: np.random.Generator
-) -> pd.DataFrame:
-    """Return at most ``max_rows`` records of each unit, chosen at random, in their order.
-
-    The choice is that of `counting.kept_of_units`. Records that name no unit are one.
-    SchemaError when the frame lacks the unit's column.
-    """
-    if budget.unit is None:
-        return frame
-    if budget.unit not in map(str, frame.columns):
-        lacks = f"the table lacks column {budget.unit!r}, which names the unit"
-        near = did_you_mean(budget.unit, map(str, frame.columns))
-        raise SchemaError(f"{lacks}; {near}" if near else lacks)
-    named = Cells.of(column_of(frame, budget.unit))  # whatever its cells are, each is a text
-    units = pd.factorize(np.array(named.texts(), dtype=object))[0][named.positions]
-    return frame.iloc[np.flatnonzero(kept_of_units(units, budget.max_rows, rng))]
 
 
 def check_schema(schema: object) -> None:

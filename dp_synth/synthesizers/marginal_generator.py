@@ -100,7 +100,7 @@ class MarginalGenerator(Synthesizer):
 
     def _fit(self, table: PrivateTable, plan: Plan, rng: np.random.Generator) -> Model:
         found = self._release(table, plan, rng)
-        if not found.pairs:
+        if not found.pairs or found.unchosen:  # too few for a network to learn from
             return found.model(table.domain)
         from dp_synth.nn.marginal_network import Training, fit_likely_rows, fit_rows
 

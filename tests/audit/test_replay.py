@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.replay import quick, replayed
 from dp_synth.accounting import Accountant, Gaussians, Plan, PrivacyBudget
-from dp_synth.audit import Beside, ReplayReport, replay
+from dp_synth.audit import FitOptions, ReplayReport, replay
 from dp_synth.audit.door import Door
 from dp_synth.audit.neighbour_counts import NONE, Neighbours, NeighbourTables
 from dp_synth.audit.planted import leaking
@@ -202,7 +202,7 @@ NUMBERED = Schema.from_dict(
     }
 )
 ASKED = ("share a=x", "mean n where a=x", "linear n ~ a")
-BESIDE = Beside(0.1, [read_question(text, NUMBERED) for text in ASKED])
+OPTIONS = FitOptions(0.1, [read_question(text, NUMBERED) for text in ASKED])
 
 
 def numbered_table(records: int = 60) -> pd.DataFrame:
@@ -217,7 +217,7 @@ def test_what_is_measured_beside_a_model_is_replayed_too(name: str, budget: Priv
     if name in NETWORKS:
         pytest.importorskip("torch")
         budget = BUDGET
-    report = replay(quick(name), budget, numbered_table(), NUMBERED, beside=BESIDE, seed=0)
+    report = replay(quick(name), budget, numbered_table(), NUMBERED, options=OPTIONS, seed=0)
     assert report.passed, report
     assert report.is_sealed
     assert report.audited_epsilon <= report.claimed_epsilon
@@ -238,8 +238,8 @@ def test_faults_in_what_is_measured_beside_a_model_are_found(
     else:
         exact, times = getattr(gaussian, broken), 2 if broken == "clip_vectors" else 1 / 2
         monkeypatch.setattr(gaussian, broken, lambda *given: times * exact(*given))
-    asked = Beside(0.1, [read_question("mean n where a=x", NUMBERED)])
-    report = replay(Independent(), BUDGET, numbered_table(), NUMBERED, beside=asked, seed=0)
+    asked = FitOptions(0.1, [read_question("mean n where a=x", NUMBERED)])
+    report = replay(Independent(), BUDGET, numbered_table(), NUMBERED, options=asked, seed=0)
     assert any(f"({why})" in fault.sentence for fault in report.faults), report
     assert {fault.kind for fault in report.faults} <= {"sensitivity", "above the ledger"}
 
@@ -367,7 +367,9 @@ def small_schema(**more: object) -> Schema:
         (partial(replay, Independent(), BUDGET, made_table()[0]), "needs both data and its schema"),
         (partial(replay, Independent(), BUDGET, schema=small_schema()), "needs both data"),
         (
-            partial(replay, Independent(), BUDGET, beside=Beside(Validation(0.1, attack=True))),
+            partial(
+                replay, Independent(), BUDGET, options=FitOptions(Validation(0.1, attack=True))
+            ),
             "its validation has no hold-out",
         ),
         (partial(replay, Independent(), BUDGET, neighbours=0), "neighbours must be from 1 to"),

@@ -23,7 +23,7 @@ from dp_synth.counting.size import asked_memory, check_room, memory_limit, size_
 from dp_synth.datasets import read_table, write_table
 from dp_synth.errors import InputError
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import Independent, fitting
+from dp_synth.synthesizers import Independent, reading
 
 SCHEMA = Schema.from_dict(
     {"name": "t", "columns": [{"name": "a", "type": "categorical", "categories": ["x", "y"]}]}
@@ -129,7 +129,7 @@ def test_a_fit_streams_by_the_number_of_records(
     path = written(tmp_path / f"t.{ending}", 100_000)
     expected = Independent().fit(path, SCHEMA, BUDGET, seed=0).sample(50, seed=0)
     monkeypatch.setenv("DP_SYNTH_MEMORY", "1MB")
-    monkeypatch.setattr(fitting, "read_table", None)
+    monkeypatch.setattr(reading, "read_table", None)
     assert Independent().fit(path, SCHEMA, BUDGET, seed=0).sample(50, seed=0).equals(expected)
 
 

@@ -200,6 +200,9 @@ def test_constraints_of_a_database_are_bounds_categories_and_keys(tmp_path: Path
     assert by_name["born"]["lower"] == "1900-01-01"
     assert "not read" in str(by_name["paid"]["note"])
     assert questions(content) == ["column 'paid': bounds are missing"]
+    assert import_schema(f"duckdb:///{path}?table=people")["columns"] == content["columns"]
+    with pytest.raises(InputError, match="takes no --numeric and no other --format"):
+        import_schema(f"duckdb:///{path}", "sdv")
 
 
 def test_a_check_that_holds_for_nobody_is_refused(tmp_path: Path) -> None:

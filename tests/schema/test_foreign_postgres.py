@@ -10,10 +10,10 @@ import pytest
 from postgres import postgres_server
 
 from dp_synth.cli import main
+from dp_synth.databases import Address, is_address
 from dp_synth.errors import InputError, SchemaError
 from dp_synth.schema.foreign import import_schema, questions
 from dp_synth.schema.foreign.described import columns_of
-from dp_synth.schema.foreign.postgres import address_of, is_address
 
 TABLES = """
 CREATE TYPE answer AS ENUM ('yes', 'no', 'won''t say');
@@ -116,10 +116,10 @@ def test_a_check_that_holds_for_nobody_is_refused_and_a_name_of_two_schemas_is_a
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"table": "homes"}, "is 'people' in the address and 'homes' by --table"),
-        ({"kind": "sdv"}, "has no --numeric, and the --format postgresql"),
-        ({"numeric": ["a"]}, "has no --numeric"),
-        ({}, "cannot be read: "),
+        ({"table": "homes"}, "names table 'people', and not 'homes'"),
+        ({"kind": "sdv"}, "takes no --numeric and no other --format"),
+        ({"numeric": ["a"]}, "takes no --numeric"),
+        ({}, "the server cannot be reached"),
     ],
 )
 def test_a_database_that_cannot_be_read_is_one_line_without_a_password(
@@ -137,6 +137,6 @@ def test_a_database_that_cannot_be_read_is_one_line_without_a_password(
 def test_addresses_are_told_from_files() -> None:
     assert is_address("postgres://h/d")
     assert not is_address("postgres.json")
-    assert address_of("postgres://u@h:5/d?table=t&sslmode=require").url == (
+    assert Address.of("postgres://u@h:5/d?table=t&sslmode=require").place == (
         "postgres://u@h:5/d?sslmode=require"
     )

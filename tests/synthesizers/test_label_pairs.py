@@ -14,7 +14,7 @@ from dp_synth.inference.label_pairs import standing_out, told_by_pairs
 from dp_synth.mechanisms.table import PrivateTable
 from dp_synth.release import Release
 from dp_synth.schema import Schema
-from dp_synth.synthesizers import AIM, MST, CliqueTree, Synthesizer
+from dp_synth.synthesizers import AIM, MST, CliqueTree, MarginalGenerator, Synthesizer
 from dp_synth.synthesizers import _one_shot as one_shot
 from dp_synth.synthesizers._one_shot import FilterBudget
 from dp_synth.transcript import MarginalAnswer, Measurement
@@ -98,6 +98,17 @@ def test_a_label_that_nothing_tells_of_stays_apart_from_all() -> None:
     noise = [a.values.size * a.stddev for a in _measured(release)]
     moved = [np.abs(c - e).sum() for c, e in zip(counts, apart, strict=True)]
     assert np.mean(moved) < 0.1 * np.sqrt(2 / np.pi) * np.mean(noise)  # 0.3 where all is believed
+
+
+def test_no_network_is_trained_on_pairs_that_are_mostly_noise() -> None:
+    pytest.importorskip("torch")
+    tree, generator = (
+        synthesizer.fit(_table(1500), _schema(), BUDGET, seed=0)
+        for synthesizer in (CliqueTree(interactions=False), MarginalGenerator())
+    )
+    assert {answer.why for answer in _measured(generator)} == {one_shot.WITH_LABEL}
+    pair = (TOLD[0], "y")
+    np.testing.assert_array_equal(generator.model.marginal(pair), tree.model.marginal(pair))
 
 
 @pytest.mark.parametrize("max_cells", [30, 40])

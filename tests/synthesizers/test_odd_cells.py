@@ -20,7 +20,7 @@ from dp_synth.datasets import read_table, write_table
 from dp_synth.errors import SchemaMismatch
 from dp_synth.release import Release
 from dp_synth.schema import Schema
-from dp_synth.synthesizers.fitting import keep_rows_of_units
+from dp_synth.synthesizers.reading import keep_rows_of_units
 
 RECORDS = 60
 BASE = {

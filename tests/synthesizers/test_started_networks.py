@@ -181,8 +181,8 @@ def test_answers_of_an_earlier_run_are_taken_from_its_transcript_bit_for_bit(
     found: list[_one_shot.Measured | None] = []
     measure_pairs = dpctgan.measure_pairs
 
-    def remembered(table, seen, budget):  # type: ignore[no-untyped-def]
-        found.append(measure_pairs(table, seen, budget))
+    def remembered(table, seen, budget, **given):  # type: ignore[no-untyped-def]
+        found.append(measure_pairs(table, seen, budget, **given))
         found.append(_one_shot.measured_before(table, budget.part, coarseness=dpctgan.COARSENESS))
         return found[0]
 

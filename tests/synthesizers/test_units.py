@@ -15,7 +15,7 @@ from dp_synth.errors import SchemaError
 from dp_synth.mechanisms import l1_distance_sensitivity, marginal_sensitivity
 from dp_synth.schema import Schema
 from dp_synth.synthesizers import MST, Independent
-from dp_synth.synthesizers.fitting import keep_rows_of_units
+from dp_synth.synthesizers.reading import keep_rows_of_units
 
 SCHEMA = Schema.from_dict(
     {

@@ -10,6 +10,7 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 
+from dp_synth.databases import Address, is_address
 from dp_synth.errors import InputError, SchemaError
 from dp_synth.formats import STATISTICAL
 from dp_synth.frames import ArrowTable, as_frame, column_of
@@ -56,8 +57,8 @@ _TESTS: tuple[tuple[str, Callable[[object], bool]], ...] = (
 
 def detect(path: str | PathLike[str]) -> str:
     """Return which of `FORMATS` a file is, told from its content; InputError for none of them."""
-    if postgres.is_address(str(path)):
-        return "postgresql"
+    if is_address(str(path)):
+        return {"duckdb": "duckdb", "postgres": "postgresql"}[Address.of(str(path)).dialect]
     begins = _first_bytes(path)
     magic = {
         "parquet": begins[:4] == b"PAR1",
@@ -115,11 +116,13 @@ def describe(
     columns ``numeric`` of a codebook are numbers, whatever labels they have. SchemaError in one
     line that names column and field where metadata contradict themselves.
     """
-    if postgres.is_address(str(path)):
-        if numeric or kind not in (None, "postgresql"):
-            said = postgres.address_of(str(path)).said
-            raise InputError(f"{said}: a database has no --numeric, and the --format postgresql")
-        return postgres.read(str(path), table)
+    if is_address(str(path)):
+        address = Address.of(str(path), table)
+        if numeric or kind not in (None, detect(path)):
+            raise InputError(f"{address.said}: a database takes no --numeric and no other --format")
+        if address.dialect == "postgres":
+            return postgres.read(address)
+        path, table = address.place, address.table
     place = Path(path)
     begins = _first_bytes(path)
     if kind is not None and kind not in FORMATS:
@@ -165,8 +168,7 @@ def import_schema(
     ``data`` contradict each other; its line names no cell.
     """
     described = describe(path, kind, table=table, numeric=numeric)
-    is_database = postgres.is_address(str(path))
-    source = postgres.address_of(str(path)).said if is_database else str(path)
+    source = Address.of(str(path)).said if is_address(str(path)) else str(path)
     content = content_of(described, source)
     if data is not None:
         _complete(content, described, as_frame(data), source)

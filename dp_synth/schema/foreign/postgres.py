@@ -6,16 +6,14 @@ All of it is read from the catalogue (pg_catalog) in one read-only transaction; 
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Any
 
-from dp_synth.errors import InputError, missing_extra
+from dp_synth.databases import Address, connected
+from dp_synth.errors import InputError
 from dp_synth.schema.foreign.described import Described
 from dp_synth.schema.foreign.sdv import chosen
 from dp_synth.schema.foreign.sql import Tokens, Unread, about, known_column, noted, rules_of
 
-SCHEMES = ("postgresql://", "postgres://")
-WAIT = 10  # seconds for a connection
 _KINDS = {
     "double precision": "DOUBLE",
     "real": "REAL",
@@ -49,56 +47,15 @@ _LABELS = "SELECT enumlabel FROM pg_enum WHERE enumtypid = %s ORDER BY enumsorto
 _OF_DOMAIN = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contypid = %s"
 
 
-class Address(NamedTuple):
-    """Where a table stands: the URL of its database, its name, and the words for both."""
-
-    url: str
-    table: str | None
-    said: str
-
-
-def is_address(text: str) -> bool:
-    """Tell whether a text is the URL of a PostgreSQL database.
-
-    >>> is_address("postgresql://localhost/census?table=people"), is_address("people.json")
-    (True, False)
-    """
-    return text.startswith(SCHEMES)
-
-
-def address_of(text: str, table: str | None = None) -> Address:
-    """Return where a table stands; InputError where it is named twice.
-
-    Who asks, and the password, are in no message.
-
-    >>> address_of("postgresql://me:secret@localhost/census?table=people")[1:]
-    ('people', 'postgresql://localhost/census')
-    """
-    parts = urlsplit(text)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    named = query.pop("table", None)
-    said = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    if table and named and table != named:
-        raise InputError(f"{said}: the table is {named!r} in the address and {table!r} by --table")
-    url = text.partition("?")[0] + (f"?{urlencode(query)}" if query else "")
-    return Address(url, table or named or None, said)
-
-
-def read(text: str, table: str | None) -> Described:
-    """Return what a PostgreSQL database declares of ``table``, or of its only one."""
-    address = address_of(text, table)
+def read(address: Address) -> Described:
+    """Return what a PostgreSQL database declares of the table at an address, or of its only one."""
+    connection, fault = connected(address)
     try:
-        import psycopg
-    except ImportError:
-        doing = f"{address.said}: reading a PostgreSQL database"
-        raise missing_extra(doing, "psycopg", "sql") from None
-    try:
-        with psycopg.connect(address.url, connect_timeout=WAIT) as database:
-            database.read_only = True
+        with connection as database:
             return _described(_Catalogue(database), address)
-    except psycopg.Error as error:
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{address.said}: cannot be read: {told}") from None
+    except fault as error:
+        kind = type(error).__name__
+        raise InputError(f"{address.said}: its catalogue cannot be read ({kind})") from None
 
 
 def _described(catalogue: _Catalogue, address: Address) -> Described:
