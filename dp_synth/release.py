@@ -1,41 +1,10 @@
-"""What a fit returns: a model, its schema, its ledger and its transcript, all safe to publish.
-
-A release file is a zip archive of .npy arrays (numpy's .npz), none of them pickled:
-
-- ``header``: one text, a JSON object with ``format``, ``version``, ``dp_synth`` (the version that
-  wrote it), ``synthesizer``, ``settings``, ``schema`` (as in a schema file), ``ledger``, ``total``
-  (the noisy number of records), ``transcript`` (a JSON object for each answer, as the classes of
-  `transcript`) and ``kind``: "tree" or "mixture". Of a tree also ``cliques``: a list of attribute
-  names for each table of the model. ``output``, where rows are no plain frames of pandas: their
-  ``backend``, and ``dtypes`` by column that were declared public.
-- ``weights`` and ``attribute_<j>``: of a mixture, the probability of each component, and a row of
-  probabilities of the j-th attribute's codes for each component, in which it is independent.
-- ``clique_<i>``: of a tree, probabilities over the i-th of ``cliques``, one axis an attribute,
-  summing to 1. The cliques form a junction tree; tables that share attributes agree on them.
-- ``group_<j>`` and ``share_<j>``: of the j-th attribute, for each code, the group that stands for
-  it in the tables and its part of that group. Left out where tables are over the codes
-  themselves.
-- ``answer_<k>``: the noisy values of the k-th answer of the transcript; a choice has none.
-- ``answer_<k>_records``, ``_attributes``, ``_others``, ``_winners``: of an answer of votes, the
-  made-up records that were asked about, the number of the attribute in which the twin of each
-  differs, the twin's code there, and whether the record won; codes are bytes where they fit.
-- ``answer_<k>_halves``, ``_sets``: of parities, the bit of each code of each attribute, a line
-  each, and the bits of each set; -1 fills lines up.
-- ``answer_<k>_logs``, ``_models``, ``_units``, ``_means``, ``_variances``: of noisy sums, what each
-  corrects, as in `transcript.AskedSums`.
-- ``answer_groups_<m>``: the new code of each code, named by the answers that were given over it.
-
-Codes count the categories, or the cells of a numeric column, in the order of the schema; missing
-marks come after them. Version 1 had no transcript, and its tables were over the codes; version 2
-had no votes in its transcript, version 3 no histograms. Kinds of answers that came later,
-parities and sums, changed nothing else in version 4, nor did ``output``.
-"""
+"""What a fit returns: a model, its schema, its ledger and its transcript, all safe to publish."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -60,32 +29,38 @@ from dp_synth.files import written_whole
 from dp_synth.formats import ARROW, SHEETS, WRITTEN, kind_of
 from dp_synth.formatting import ROWS, html_table
 from dp_synth.frames import ArrowTable, as_frame
-from dp_synth.inference import MixtureModel, Model, RefinedModel
+from dp_synth.inference import MixtureModel, Model
 from dp_synth.inference.bootstrap import (
+    REPLICAS,
+    SEED,
     MarginalEstimate,
+    Replica,
     has_replicas,
     replicas,
     standard_errors,
 )
 from dp_synth.inference.junction_tree import MAX_CELLS
 from dp_synth.readers import LARGEST_ARRAYS, parse_json, read_arrays
+from dp_synth.release_files import (
+    FORMAT,
+    KEYED_VERSION,
+    VERSION,
+    WEIGHTED_VERSION,
+    Keys,
+    keys_of_file,
+    members_of_file,
+    model_of_file,
+    weights_of_file,
+)
 from dp_synth.sampling import Given, Sampler, attribute_of, completed
 from dp_synth.schema import IdColumn, Kinds, Schema
 from dp_synth.schema.kinds import Style
-from dp_synth.settings import checked
-from dp_synth.transcript import Answer, from_fields, names_of, to_fields
+from dp_synth.transcript import Answer, from_fields, to_fields
+from dp_synth.unit_weights import UnitWeights
 from dp_synth.validation_bounds import ValidationBounds, bounds_of
 
 MOST_BY_DEFAULT = 1_000_000
 """Records that `Release.sample` draws at most where nobody says how many."""
-
-FORMAT, VERSION = "dp_synth.release", 4
-KEYED_VERSION = 5  # of a release whose rows have new keys
-READABLE = (1, 2, 3, VERSION, KEYED_VERSION)
-
-Keys = tuple[tuple[int, IdColumn], ...]
-"""Columns that get new keys in synthetic rows, each with its place among all columns."""
-
 
 Wanted = Mapping[str, Given] | pd.DataFrame | ArrowTable | None
 PARTIAL = "given is no mapping of columns to values, so it"
@@ -112,6 +87,8 @@ class Release:
 
     Nothing in it was computed from records except through a mechanism that the ledger lists.
     ``keys`` are columns that no model knows of: rows get new ones, drawn by their public patterns.
+    With ``unit_weights`` the transcript is of weighted counts, and the model, which is of rows, has
+    the column of their classes behind those of the schema: rows do without it.
     """
 
     synthesizer: str
@@ -122,6 +99,7 @@ class Release:
     transcript: tuple[Answer, ...] = ()
     output: Output = OF_PANDAS
     keys: Keys = ()
+    unit_weights: UnitWeights | None = None
 
     def __repr__(self) -> str:
         return f"<Release: {'; '.join(f'{name} {value}' for name, value in self._facts())}>"
@@ -235,12 +213,52 @@ class Release:
         counts = self.model.marginal(wanted)
         if not self._replicas:
             return MarginalEstimate(counts, np.full(counts.shape, np.nan))
-        errors = standard_errors(counts, wanted, self._replicas, self.transcript)
+        weight = self.counted_model.total / self.model.total if self.model.total else 1.0
+        errors = standard_errors(counts, wanted, self._replicas, self.transcript, weight)
         return MarginalEstimate(counts, errors)
 
     @cached_property
     def _replicas(self) -> list[Model]:
-        return [one.model for one in replicas(self.model, self.transcript, redraw=False)]
+        return [one.model for one in self.replicas(redraw=False)]
+
+    @cached_property
+    def counted_model(self) -> Model:
+        """The model of what the transcript counts: of weighted rows where units have several."""
+        weights = self.unit_weights
+        return self.model if weights is None else weights.of_counts(self.model)
+
+    def replicas(
+        self, *, redraw: bool, count: int = REPLICAS, seed: int = SEED
+    ) -> Iterator[Replica]:
+        """Give models of rows as they might have come out, as in `bootstrap.replicas`.
+
+        Records are drawn anew unit by unit.
+        """
+        weights, cluster = self.unit_weights, self.ledger.budget.max_rows
+        drawn = replicas(
+            self.counted_model,
+            self.transcript,
+            redraw=redraw,
+            count=count,
+            seed=seed,
+            cluster=cluster,
+        )
+        for one in drawn:
+            yield one if weights is None else replace(one, model=weights.of_rows(one.model))
+
+    @cached_property
+    def design_effect(self) -> float:
+        """How many times the variance of a mean may be that of as many rows of units of their own.
+
+        The mean number of rows that the unit of a row has: what it is where rows of a unit are all
+        alike (Kish 1965, sect. 5.4). 1 where the unit is a record.
+        """
+        weights = self.unit_weights
+        if weights is None:
+            return float(self.ledger.budget.max_rows)
+        counts = np.maximum(self.model.marginal((weights.attribute,)), 0.0)
+        total = float(counts.sum())
+        return float(counts @ weights.largest) / total if total else float(weights.max_rows)
 
     def sample(
         self,
@@ -351,7 +369,7 @@ class Release:
         records = self._records_asked(n)
         self._check_room(records)
         first, *seeds = rng.integers(2**63, size=tables + 1).tolist()
-        redrawn = replicas(self.model, self.transcript, redraw=True, count=tables, seed=first)
+        redrawn = self.replicas(redraw=True, count=tables, seed=first)
         return (
             replace(self, model=replica.model).sample(records, own, kinds=kinds)
             for replica, own in zip(redrawn, seeds, strict=True)
@@ -413,6 +431,12 @@ class Release:
         style: Style = "schema" if typed else "listed"
         rows = self._frames(_SampleRequest(n, seed, given, balance, style, BLOCK))
         write_blocks(rows, path, self.schema.dialect, lossy=True, schema=self.schema)
+
+    @property
+    def _version(self) -> int:
+        if self.unit_weights is not None:
+            return WEIGHTED_VERSION
+        return KEYED_VERSION if self.keys else VERSION
 
     @property
     def _key_columns(self) -> list[IdColumn]:
@@ -521,7 +545,7 @@ class Release:
             shape = {"kind": "tree", "cliques": self.model.tree.cliques}
         header = {
             "format": FORMAT,
-            "version": KEYED_VERSION if self.keys else VERSION,
+            "version": self._version,
             "dp_synth": __version__,
             "synthesizer": self.synthesizer,
             "settings": dict(self.settings),
@@ -533,6 +557,8 @@ class Release:
         }
         if self.output != OF_PANDAS:
             header["output"] = self.output.to_fields()
+        if self.unit_weights is not None:
+            header["unit_weights"] = asdict(self.unit_weights)
         if self.keys:
             header["keys"] = [
                 [place, one.model_dump(mode="json", exclude_unset=True)] for place, one in self.keys
@@ -541,7 +567,7 @@ class Release:
         tables: dict[str, Any] = {**self.model.to_arrays(), **answered}
         try:
             header = parse_json(text)
-            _members_of(header)
+            members_of_file(header)
             self._of(header, tables, source=str(path))
         except (KeyError, ValueError) as error:
             reason = str(error) if isinstance(error, ValueError) else "it is damaged"
@@ -555,7 +581,7 @@ class Release:
     def load(cls, path: str | Path) -> Release:
         """Return the release that ``save`` wrote; ReleaseError for anything else."""
         try:
-            header, arrays = read_arrays(path, _members_of)
+            header, arrays = read_arrays(path, members_of_file)
             return cls._of(header, arrays, source=str(path))
         except (KeyError, ValueError) as error:
             reason = str(error) if isinstance(error, InputError) else "it is damaged or no release"
@@ -565,29 +591,20 @@ class Release:
     def _of(
         cls, header: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]], *, source: str
     ) -> Release:
-        """Return the release of a file's header, as `_members_of` accepts it, and its arrays.
+        """Return the release of a file's header, as `members_of_file` accepts it, and its arrays.
 
         KeyError or ValueError where they do not fit together.
         """
         schema = Schema.from_dict(header["schema"], source=source)
         ledger = Ledger.from_fields(header["ledger"])
-        model = _model_of(schema, header, arrays)
+        weights = weights_of_file(header.get("unit_weights"), schema, ledger)
+        model = model_of_file(schema, weights, header, arrays)
         fields = header["transcript"] if header["version"] > 1 else []
         transcript = from_fields(fields, arrays)
-        keys = _keys_of(header.get("keys", ()), schema)
+        keys = keys_of_file(header.get("keys", ()), schema)
         output = Output.from_fields(header.get("output", {}), schema, [one for _, one in keys])
         made = header["synthesizer"], header["settings"], schema, model, ledger, transcript
-        return cls(*made, output, keys)
-
-
-def _keys_of(fields: object, schema: Schema) -> Keys:
-    """Return the columns of keys that a header names; ValueError for others than rows can have."""
-    found = checked({"keys": fields}, {"keys": tuple[tuple[Any, ...], ...]})["keys"]
-    pairs = [(one[0], IdColumn.model_validate(one[1])) for one in found if len(one) == 2]
-    keys = tuple((place, one) for place, one in pairs if type(place) is int and one.pattern)
-    if len(keys) < len(found) or (keys and schema.with_keys(keys).keys != keys):
-        raise ValueError("keys must be columns with a place and a pattern")
-    return keys
+        return cls(*made, output, keys, weights)
 
 
 def _default_rows(total: float) -> int:
@@ -620,47 +637,3 @@ def _cut(rows: pd.DataFrame, size: int | None) -> Iterator[pd.DataFrame]:
     """Give rows in frames of at most ``size``, one at least."""
     for start in range(0, max(len(rows), 1), size or max(len(rows), 1)):
         yield rows if size is None else rows.iloc[start : start + size].reset_index(drop=True)
-
-
-def _model_of(
-    schema: Schema, header: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]
-) -> Model:
-    total = float(header["total"])
-    if header.get("kind") == MixtureModel.kind:
-        return MixtureModel.from_arrays(schema.domain, arrays, total)
-    cliques = [tuple(clique) for clique in header["cliques"]]
-    model = RefinedModel.from_arrays(schema.domain, cliques, arrays, total)
-    return model if model.groups else model.coarse
-
-
-def _members_of(header: object, present: Iterable[str] = ()) -> list[str]:
-    """Return the names of the arrays that a header may need; ReleaseError where it is none."""
-    fields = _check_head(header)
-    columns, cliques = fields["schema"].get("columns"), fields.get("cliques", ())
-    several = len(columns) if isinstance(columns, list) else 0
-    names = ["weights", *(f"clique_{place}" for place in range(len(cliques)))]
-    for name in ("attribute", "group", "share"):
-        names += (f"{name}_{axis}" for axis in range(several))
-    return [*names, *names_of(fields["transcript"])]
-
-
-def _check_head(header: object) -> dict[str, Any]:
-    """Return the fields of a header with their kinds checked; ReleaseError where it is none."""
-    if not isinstance(header, dict):
-        raise ReleaseError(f"its head must be an object, got {type(header).__name__}")
-    if header.get("format") != FORMAT or header.get("version") not in READABLE:
-        raise ReleaseError(
-            f"it is {header.get('format')!r} of version {header.get('version')!r}, not "
-            f"{FORMAT!r} of version {' or '.join(map(str, READABLE))}"
-        )
-    kinds = dict(_HEAD)
-    if header.get("kind") != MixtureModel.kind:
-        kinds["cliques"] = tuple[tuple[str, ...], ...]
-    if header["version"] > 1:
-        kinds["transcript"] = tuple[dict[str, Any], ...]
-    if "output" in header:
-        kinds["output"] = dict
-    return {"transcript": (), **checked(header, kinds)}
-
-
-_HEAD = {"synthesizer": str, "settings": dict, "schema": dict, "ledger": dict, "total": float}

@@ -320,8 +320,10 @@ class Sampler:
 
     def _codes(self, records: int, rng: np.random.Generator) -> Codes:
         if self.balance is None:
-            return self.model.sample(records, rng)
-        return _balanced(self.model, self.balance, records, rng)
+            codes = self.model.sample(records, rng)
+        else:
+            codes = _balanced(self.model, self.balance, records, rng)
+        return codes[:, : len(self.columns)]
 
 
 def completed(
@@ -329,7 +331,9 @@ def completed(
 ) -> pd.DataFrame:
     """Return each of the partial rows with its gaps drawn, given all else in it."""
     known = read_given_rows(schema, partial)
-    codes, possible = model.completed(known, rng)
+    behind = np.full((len(known), len(model.domain) - known.shape[1]), -1, dtype=np.int32)
+    codes, possible = model.completed(np.hstack([known, behind]), rng)
+    codes = codes[:, : known.shape[1]]
     impossible = np.flatnonzero(~possible).tolist()
     if impossible:
         raise InputError(

@@ -147,9 +147,9 @@ def test_a_file_that_is_not_there_is_an_os_error(tmp_path):
 
 
 def test_a_future_version_and_a_foreign_format_are_named(saved):
-    rewritten(saved, header={"version": 6})
+    rewritten(saved, header={"version": 7})
     check_refused(
-        saved, match="of version 6, not 'dp_synth.release' of version 1 or 2 or 3 or 4 or 5"
+        saved, match="of version 7, not 'dp_synth.release' of version 1 or 2 or 3 or 4 or 5 or 6"
     )
     rewritten(saved, header={"version": 2, "format": "other"})
     check_refused(saved, match="'other'")

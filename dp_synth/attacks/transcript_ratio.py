@@ -20,6 +20,7 @@ from dp_synth.errors import InputError
 from dp_synth.schema import Schema
 from dp_synth.transcript import Answer, MarginalAnswer
 from dp_synth.types import Clique, Codes, Floats
+from dp_synth.unit_weights import ATTRIBUTE
 
 BEFORE = ("bins", "categories")  # parts whose answers are not over the codes of the schema
 
@@ -86,6 +87,10 @@ class TranscriptRatio(Attack):
         lacking = super().missing(view)
         if lacking is None and not has_marginals(view.transcript or ()):
             return f"attack {self.name!r} needs noisy marginals: {WITHOUT_MARGINALS}"
+        if lacking is None and _counts_units(view.transcript or (), view.schema):
+            return (
+                f"attack {self.name!r} needs counts of records, not of the weighted rows of units"
+            )
         return lacking
 
     def _scores(self, targets: pd.DataFrame, view: AttackerView) -> Floats:
@@ -168,6 +173,13 @@ class Compared:
 def has_marginals(transcript: Sequence[Answer]) -> bool:
     """Tell whether a transcript holds noisy marginals: those of networks hold none."""
     return any(_is_marginal(answer) for answer in transcript)
+
+
+def _counts_units(transcript: Sequence[Answer], schema: Schema) -> bool:
+    """Tell whether rows were counted by weights, beside a column of how many their unit has."""
+    marginals = filter(_is_marginal, transcript)
+    names = {name for answer in marginals for name in answer.clique}
+    return any(ATTRIBUTE in name for name in names.difference(schema.names))
 
 
 def tables_of(transcript: Sequence[Answer], schema: Schema) -> list[Table]:

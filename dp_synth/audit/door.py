@@ -23,7 +23,7 @@ from dp_synth.accounting.ledger import Entry
 from dp_synth.audit.neighbour_counts import Change, NeighbourTables
 from dp_synth.audit.shifts import Paid, charged_noise
 from dp_synth.counting import CachedCounts, Counts
-from dp_synth.counting.marginals import Column
+from dp_synth.counting.columns import Column
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.mechanisms import simulation

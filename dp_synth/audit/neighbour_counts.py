@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dp_synth.accounting import Adjacency, Reservation
 from dp_synth.counting import CachedCounts, CodeCounts, Counts
-from dp_synth.counting.marginals import Column
+from dp_synth.counting.columns import Column
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.mechanisms.simulation import watched

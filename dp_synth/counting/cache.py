@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.counting.marginals import Column, Counts, dense_shape
+from dp_synth.counting.columns import Column
+from dp_synth.counting.marginals import Counts, dense_shape
 from dp_synth.domain import Domain
 from dp_synth.types import Clique, Codes, Floats
 

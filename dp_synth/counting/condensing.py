@@ -11,17 +11,8 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.counting.marginals import (
-    Column,
-    DiskColumns,
-    MemoryColumns,
-    Words,
-    cell_numbers,
-    codes_of,
-    grouped,
-    merged,
-    runs,
-)
+from dp_synth.counting.columns import Column, DiskColumns, MemoryColumns
+from dp_synth.counting.marginals import Words, cell_numbers, codes_of, grouped, merged, runs
 from dp_synth.types import Floats
 
 CHUNK = 2**19  # lines whose repeats are looked for at once

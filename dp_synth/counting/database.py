@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.counting.marginals import Column, MemoryColumns, dense_shape
+from dp_synth.counting.columns import Column, MemoryColumns
+from dp_synth.counting.marginals import dense_shape
 from dp_synth.counting.records import PrivateRecords, finest_domain
 from dp_synth.counting.sql import (
     CodeExpression,

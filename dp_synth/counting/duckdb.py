@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dp_synth.counting.columns import DiskColumns, MemoryColumns
 from dp_synth.counting.condensing import CodesWriter
-from dp_synth.counting.marginals import CodeCounts, DiskColumns, MemoryColumns, blocks
+from dp_synth.counting.marginals import CodeCounts, blocks
 from dp_synth.counting.records import PrivateRecords, Units, finest_domain
 from dp_synth.dialect import COMMON, REPLACEMENT, Dialect
 from dp_synth.errors import InputError, SchemaError, missing_extra

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.counting.marginals import Column, Counts
+from dp_synth.counting.columns import Column
+from dp_synth.counting.marginals import Counts
 from dp_synth.domain import NO_BIT, ParitySets
 from dp_synth.errors import RowsNeeded
 from dp_synth.types import Codes, Floats, Integers

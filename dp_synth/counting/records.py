@@ -13,14 +13,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dp_synth.counting.marginals import CodeCounts, DiskColumns, MemoryColumns
+from dp_synth.counting.columns import DiskColumns, MemoryColumns, WeightedColumns
+from dp_synth.counting.marginals import CodeCounts
 from dp_synth.counting.size import FITTED, PROBE, asked_memory, memory_limit, most_text, size_of
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.formats import is_read_whole
 from dp_synth.frames import ArrowTable, as_frame, column_of
 from dp_synth.schema import DiscreteColumn, IdColumn, Misfits, Schema
-from dp_synth.types import Codes
+from dp_synth.types import Codes, Integers
+from dp_synth.unit_weights import UnitWeights
 
 Units = NDArray[np.int64]
 
@@ -37,7 +39,8 @@ class PrivateRecords:
     ``unit`` is the column that names the unit of each record, and ``units`` its numbers; None
     where records were read without them. ``unlisted`` are, of each open column, the texts that
     its schema does not list: private, their codes follow those of the schema. ``misfits`` are the
-    cells that do not fit the schema, counted: private too.
+    cells that do not fit the schema, counted: private too. ``unit_weights`` say how often a row
+    counts, by how many rows of ``units`` are its unit's; None where each counts once.
     """
 
     def __init__(
@@ -49,16 +52,20 @@ class PrivateRecords:
         *,
         unlisted: Mapping[str, tuple[str, ...]] | None = None,
         misfits: Misfits | None = None,
+        unit_weights: UnitWeights | None = None,
     ) -> None:
         self.schema = schema
         self.unit = unit
         self.misfits = Misfits() if misfits is None else misfits
         self.unlisted = unlisted or {}
+        self.unit_weights = unit_weights
         self._columns = columns
         self._units = units
 
     @classmethod
-    def of(cls, frame: pd.DataFrame | ArrowTable, schema: Schema) -> PrivateRecords:
+    def of(
+        cls, frame: pd.DataFrame | ArrowTable, schema: Schema, units: Units | None = None
+    ) -> PrivateRecords:
         """Return the records of a table; SchemaError when it lacks a column of the schema."""
         frame, misfits, schema = as_frame(frame), Misfits(), schema.without_keys
         codes = encode_finest(schema, frame, misfits)
@@ -70,7 +77,7 @@ class PrivateRecords:
                 column_of(frame, name, schema.name)
             )
         columns = MemoryColumns(list(codes.T), len(codes))
-        return cls(schema, columns, unlisted=unlisted, misfits=misfits)
+        return cls(schema, columns, units=units, unlisted=unlisted, misfits=misfits)
 
     @cached_property
     def counts(self) -> CodeCounts:
@@ -81,6 +88,16 @@ class PrivateRecords:
             sizes = tuple(size + extra for size, extra in zip(domain.sizes, more, strict=True))
             domain = Domain(domain.attributes, sizes, domain.ordered)
         return CodeCounts(self._columns, domain)
+
+    @cached_property
+    def weighted_counts(self) -> CodeCounts:
+        """The records, each counted by its weight, with the class of its unit beside `counts`."""
+        weights, units = self.unit_weights, self._units
+        if weights is None or units is None:
+            return self.counts
+        classes = weights.classes(rows_of_units(units))
+        columns = WeightedColumns.beside(self._columns, classes, weights.weights[classes])
+        return CodeCounts(columns, weights.beside_others(self.counts.domain))
 
     def opened(self, texts: Mapping[str, Sequence[str]]) -> tuple[Schema, dict[str, Codes]]:
         """Return the schema that lists more texts, and by it the code of each code of `counts`."""
@@ -96,8 +113,16 @@ class PrivateRecords:
         if self._units is None:
             raise ValueError("these records were read without their units")
         kept = kept_of_units(self._units, most, rng)
-        columns = self._columns.where(kept)
-        return PrivateRecords(self.schema, columns, unlisted=self.unlisted, misfits=self.misfits)
+        columns, units = self._columns.where(kept), self._units[kept]
+        return PrivateRecords(
+            self.schema,
+            columns,
+            self.unit,
+            units,
+            unlisted=self.unlisted,
+            misfits=self.misfits,
+            unit_weights=weights_of(self.schema, most),
+        )
 
     def close(self) -> None:
         """Give memory and files back."""
@@ -169,6 +194,21 @@ def kept_of_units(units: Units, most: int, rng: np.random.Generator) -> NDArray[
     kept = np.zeros(len(units), dtype=bool)
     kept[order[earlier < most]] = True
     return kept
+
+
+def rows_of_units(units: Units) -> Integers:
+    """Return for each record how many its unit has.
+
+    >>> rows_of_units(np.array([7, 5, 7])).tolist()
+    [2, 1, 2]
+    """
+    _, places, counts = np.unique(units, return_inverse=True, return_counts=True)
+    return np.asarray(counts[places.reshape(-1)])
+
+
+def weights_of(schema: Schema, most: int) -> UnitWeights | None:
+    """Return the weights of rows of units that have at most so many; None where that is one."""
+    return UnitWeights.beside(schema.names, most) if most > 1 else None
 
 
 def is_larger_than_memory(path: str | PathLike[str], most: int | None = None) -> bool:

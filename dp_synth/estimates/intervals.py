@@ -6,7 +6,8 @@ its error is, in first order, ``theta(M) - theta(P) = sum (M - P) phi``, of four
 
 - *noise*, which was added to all that was measured, and *sampling* of the records from a
   population: how far `replicas` of the fit, with records drawn anew from M, lie from M. Together no
-  less than ``Var_M(phi) / n``, the variance of that mean over n records (Hampel 1974);
+  less than ``Var_M(phi) / n``, the variance of that mean over n records (Hampel 1974), times the
+  mean number of rows that a unit has beside one of its own, where the unit has several;
 - *drawing* of the rows over which an integral was taken;
 - *misfit*: what the model leaves out of the columns together (`Misfit`).
 
@@ -21,7 +22,7 @@ influence functions, and have neither the model's noise nor its misfit.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -37,7 +38,7 @@ from dp_synth.estimates.misfit import FOUND, Misfit
 from dp_synth.estimates.parts import Parts
 from dp_synth.estimates.questions import Count, Question
 from dp_synth.inference import MixtureModel, Model
-from dp_synth.inference.bootstrap import REPLICAS, Replica, replicas
+from dp_synth.inference.bootstrap import REPLICAS, Replica
 from dp_synth.schema import Schema
 from dp_synth.transcript import Answer, MarginalAnswer
 from dp_synth.types import Clique, Codes, Floats
@@ -63,6 +64,17 @@ class Fitted(Protocol):
     def transcript(self) -> Sequence[Answer]:
         """The noisy answers that it was fitted to."""
 
+    @property
+    def counted_model(self) -> Model:
+        """The model of what these answers count."""
+
+    @property
+    def design_effect(self) -> float:
+        """How many times the variance of a mean is that of rows of units of their own."""
+
+    def replicas(self, *, redraw: bool, count: int) -> Iterator[Replica]:
+        """Give models as they might have come out."""
+
 
 @dataclass(frozen=True, eq=False)
 class Answerer:
@@ -77,8 +89,8 @@ class Answerer:
     @cached_property
     def replicas(self) -> Sequence[Replica]:
         """Fits of records that the model draws, with noise drawn anew."""
-        model, answers = self.release.model, self.release.transcript
-        drawn = replicas(model, answers, redraw=True, count=self.count)
+        model = self.release.model
+        drawn = self.release.replicas(redraw=True, count=self.count)
         found = tuple(replace(one, codes=None) for one in drawn)  # records would take much memory
         if not found:
             lacking = (
@@ -97,7 +109,7 @@ class Answerer:
         numbers = {
             name: every.numbers(name)[0] for name in schema.names if has_numbers(schema, name)
         }
-        return Misfit.of(self.release.model, self.release.transcript, numbers)
+        return Misfit.of(self.release.counted_model, self.release.transcript, numbers)
 
     @cached_property
     def _rows(self) -> Codes:
@@ -126,12 +138,12 @@ class Answerer:
             totals = np.array([one.model.total for one in self.replicas])
             moves += np.outer(totals / here.total - 1, found.values)
         variances = here.weights @ np.square(influences)
-        total = max(self.release.model.total, 1.0)
+        sampling = self.release.design_effect * variances / max(self.release.model.total, 1.0)
         left = self.misfit.left(parts)
-        spread = np.mean(np.square(moves), axis=0) - variances / total
+        spread = np.mean(np.square(moves), axis=0) - sampling
         noise = np.maximum(spread, self._hidden(here, influences))
         drawing = np.zeros_like(variances) if exact else variances / ROWS
-        errors = np.sqrt(np.array([noise, variances / total, drawing, left.variances]))
+        errors = np.sqrt(np.array([noise, sampling, drawing, left.variances]))
         return tuple(
             self._estimate(question, found, place, errors[:, place], left.not_covered, level)
             for place in range(len(found.names))
@@ -210,10 +222,11 @@ class Answerer:
             return np.zeros(influences.shape[1])
         size = math.prod(self.release.schema.domain.shape(here.columns))
         noise = min(a.stddev * math.sqrt(max(1.0, a.values.size / size)) for a in answers)
+        total = max(self.release.model.total, 1.0)
+        noise *= total / max(self.release.counted_model.total, total)  # of rows, not of weights
         counts = here.weights * self.release.model.total
         hidden = counts < HIDDEN * noise
         variances = noise * np.minimum(counts[hidden], noise)
-        total = max(self.release.model.total, 1.0)
         return np.asarray(variances @ np.square(influences[hidden])) / total**2
 
 

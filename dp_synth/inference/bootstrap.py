@@ -61,6 +61,7 @@ def replicas(
     redraw: bool,
     count: int = REPLICAS,
     seed: int = SEED,
+    cluster: int = 1,
 ) -> Iterator[Replica]:
     """Give models refitted to what ``model`` itself would have answered, with fresh noise.
 
@@ -68,9 +69,10 @@ def replicas(
     of the noise is drawn anew. With ``redraw`` the records are as well: as many as there are by
     the model's total, each independent of all others, and counted for every answer. What differs
     between replicas is then how far an estimate may be from the population, not from the table
-    alone. Of more than `DRAWN` records so many are drawn, and how far their counts are from what
-    is expected is scaled to the total: mean and covariances are exact, and only the skewness of
-    rare cells is that of the smaller number.
+    alone. They are drawn ``cluster`` at a time, alike: those of a unit may be. Of more than
+    `DRAWN` so many are drawn, and how far their counts are from what is expected is scaled to the
+    total: mean and covariances are exact, and only the skewness of rare cells is that of the
+    smaller number.
 
     None where no answer was kept, and for a mixture: its network would have to be trained again.
     Which marginals were asked, and over which groups, stays as it was. Refits are not exact, but
@@ -87,7 +89,8 @@ def replicas(
         refitting = _Refitting.of(model, asked, expected)
     for _ in range(count):
         with controller.limit(limits=1):
-            codes, truth = _redrawn(model, asked, expected, rng) if redraw else (None, expected)
+            drawn = _redrawn(model, asked, expected, rng, cluster) if redraw else (None, expected)
+            codes, truth = drawn
             noisy = [
                 exact + _noise(answer, exact.shape, rng)
                 for answer, exact in zip(asked, truth, strict=True)
@@ -97,13 +100,17 @@ def replicas(
 
 
 def standard_errors(
-    counts: Floats, clique: Clique, models: Sequence[Model], answers: Sequence[Answer]
+    counts: Floats,
+    clique: Clique,
+    models: Sequence[Model],
+    answers: Sequence[Answer],
+    weight: float = 1.0,
 ) -> Floats:
     """Return how far the ``models`` of `replicas` lie from expected ``counts`` over a clique.
 
     Their root mean square, and for counts within two deviations of 0 at least the noise of the
     best answer that covers them: what was cut at 0 hardly moves when noise is drawn anew, however
-    large the count may be that is hidden there.
+    large the count may be that is hidden there. A record counts ``weight`` times in the answers.
     """
     away = [model.marginal(clique) - counts for model in models]
     errors = np.sqrt(np.mean(np.square(away), axis=0))
@@ -116,7 +123,7 @@ def standard_errors(
     ]
     if not alone:
         return np.asarray(errors)
-    noise = min(alone)
+    noise = min(alone) / weight
     hidden: Floats = np.maximum(errors, noise * (counts < 2 * noise))
     return hidden
 
@@ -233,15 +240,19 @@ def _redrawn(
     asked: Sequence[MarginalAnswer],
     expected: Sequence[Floats],
     rng: np.random.Generator,
-) -> tuple[NDArray[np.unsignedinteger] | None, list[Floats]]:
+    cluster: int,
+) -> tuple[NDArray[np.unsignedinteger] | None, Sequence[Floats]]:
     """Return records drawn from the model, if they are all, and the exact answers about all."""
-    domain, records = model.domain, round(model.total)
+    domain, records = model.domain, round(model.total / cluster)
     drawn = min(records, DRAWN, DRAWN_CODES // max(1, len(domain)))
     codes = model.draw(drawn, rng)
     counts = _counted(codes, domain, asked)
+    if cluster > 1:
+        counts = [cluster * found for found in counts]
     if drawn == records:
-        return codes.astype(np.min_scalar_type(max(domain.sizes) - 1), order="F"), counts
-    part = drawn / model.total
+        kept = codes.astype(np.min_scalar_type(max(domain.sizes) - 1), order="F")
+        return kept if cluster == 1 else None, counts
+    part = drawn * cluster / model.total
     return None, [
         exact + (found - part * exact) / math.sqrt(part)
         for found, exact in zip(counts, expected, strict=True)

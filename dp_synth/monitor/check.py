@@ -44,7 +44,7 @@ from dp_synth.monitor.report import (
 from dp_synth.release import Release
 from dp_synth.schema import Schema
 from dp_synth.settings import check_settings
-from dp_synth.synthesizers.reading import keep_rows_of_units, records_of
+from dp_synth.synthesizers.reading import records_in, records_of
 from dp_synth.types import Codes, Floats
 
 NAME, COLUMNS, PAIRS = "monitor", "columns", "pairs"
@@ -136,7 +136,8 @@ def monitor(
         records = opened.enter_context(records_of(data, schema, root.budget, drawn))
         randomness: Randomness = "os" if seed is None else "seeded"
         payment = account.admit_jointly(plan, randomness=randomness)[NAME]
-        table = PrivateTable(records.counts, records.counts.domain, payment)
+        counts = _counts_of(records, release)
+        table = PrivateTable(counts, counts.domain, payment)
         found = _measured(table, references, noise)
     return _report(release, references, found, asked, root.ledger, root.budget.max_rows)
 
@@ -150,8 +151,9 @@ def monitor_exactly(
     """
     asked = settings or Monitoring()
     references, budget = asked.references(release), release.ledger.budget
-    frame = keep_rows_of_units(as_frame(data), budget, np.random.default_rng(0))
-    counts = PrivateRecords.of(frame, closed(release.schema)).counts
+    rng = np.random.default_rng(0)
+    records = records_in(as_frame(data), closed(release.schema), budget, rng)
+    counts = _counts_of(records, release)
     found = _Found(Total(float(len(counts)), 0.0), tuple(_exact(counts, references)))
     return _report(release, references, found, asked, None, budget.max_rows)
 
@@ -184,6 +186,11 @@ def closed(schema: Schema) -> Schema:
     assert isinstance(columns, list)
     kept = [{name: v for name, v in one.items() if name != "open"} for one in columns]
     return Schema.from_dict({**fields, "columns": kept})
+
+
+def _counts_of(records: PrivateRecords, release: Release) -> CodeCounts:
+    """Return the counts of today's records, by weights where the release was fitted by such."""
+    return records.counts if release.unit_weights is None else records.weighted_counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,6 +274,9 @@ def _report(
     max_rows: int,
 ) -> DriftReport:
     rate, many = asked.alarm_rate, len(release.schema.domain)
+    # Counts are of weighted rows where units have several: by the mean weight of then.
+    weight = release.counted_model.total / max(release.model.total, 1e-300)
+    weight = weight if release.unit_weights is not None else 1.0
     everything = (*references.columns, *references.pairs)
     compared = [
         _comparison(one, references, found, place, max_rows) for place, one in enumerate(everything)
@@ -284,8 +294,8 @@ def _report(
         null=NULLS[references.sampled],
         alarm_rate=rate,
         tolerance=asked.tolerance,
-        records_then=references.total.value,
-        records_now=found.total.value,
+        records_then=references.total.value / weight,
+        records_now=found.total.value / weight,
         drifts=tuple(drifts),
         epsilon=None if ledger is None else ledger.epsilon,
         delta=None if ledger is None else ledger.budget.delta,

@@ -97,10 +97,10 @@ class References:
         Pairs are those that were measured, the most dependent by the model first; of a release
         without measured marginals any pairs. InputError where it tells of none of the columns.
         """
-        domain, answers = release.schema.domain, _marginals(release)
+        answers, model = _marginals(release), release.counted_model
         sampled = any(answer.clique for answer in answers)
-        total = _total(release, answers) if sampled else Total(release.model.total, 0.0)
-        made = _Making(release.model, domain, answers if sampled else None, total)
+        total = _total(release, answers) if sampled else Total(model.total, 0.0)
+        made = _Making(model, model.domain, answers if sampled else None, total)
         ones = [found for name in columns if (found := made.reference((name,))) is not None]
         if not ones:
             raise InputError("the release has no counts of any of these columns to compare with")

@@ -153,7 +153,7 @@ def scope_of(release: Release) -> Scope:
     (15, 105)
     """
     names, unanswered = release.schema.domain.attributes, _unanswered(release)
-    misfit = None if unanswered else Misfit.of(release.model, release.transcript)
+    misfit = None if unanswered else Misfit.of(release.counted_model, release.transcript)
     known = set(names) & set((misfit and misfit.columns) or ())
     sides = ([(name,) for name in names if (name in known) is side] for side in (True, False))
     columns_measured, columns_uncovered = (Cliques.of(side, len(side)) for side in sides)

@@ -400,6 +400,7 @@ def _released(request: Request, fitted: Sequence[Fitted], data: Data) -> list[Re
             one.transcript,
             output,
             request.keys,
+            one.unit_weights,
         )
         for recipe, one in zip(request.recipes, fitted, strict=True)
     ]

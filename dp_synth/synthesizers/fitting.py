@@ -26,6 +26,7 @@ from dp_synth.counting import (
     Data,
     PrivateRecords,
 )
+from dp_synth.counting.records import weights_of
 from dp_synth.databases import is_address
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError, PrivacyWarning, SchemaError, warn
@@ -38,7 +39,7 @@ from dp_synth.inference.triangulation import total_cells
 from dp_synth.mechanisms.binning import bin_columns
 from dp_synth.mechanisms.partition_selection import release_texts
 from dp_synth.mechanisms.table import Auditor, PrivateTable
-from dp_synth.release import Keys
+from dp_synth.release_files import Keys
 from dp_synth.schema import Schema
 from dp_synth.schema.numeric import LineColumn
 from dp_synth.synthesizers.questions import Questions, answer_questions
@@ -46,6 +47,7 @@ from dp_synth.synthesizers.reading import records_of
 from dp_synth.synthesizers.validation import Validation, validate
 from dp_synth.transcript import Answer
 from dp_synth.types import Codes
+from dp_synth.unit_weights import UnitWeights
 from dp_synth.validation_bounds import PARTS
 
 Payer = PrivacyBudget | Accountant | SubAccountant
@@ -93,11 +95,15 @@ class Recipe(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What a fit gives: the schema with the cells that it found, its model, its transcript."""
+    """What a fit gives: the schema with the cells that it found, its model, its transcript.
+
+    The model is of rows; the transcript of weighted counts where there are ``unit_weights``.
+    """
 
     schema: Schema
     model: Model
     transcript: tuple[Answer, ...]
+    unit_weights: UnitWeights | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,12 +190,31 @@ class Request:
         if kept is not None:
             plans = [self._resumed(kept).plan]
         elif isinstance(self.payer, Accountant) and self.payer.planned:
-            plans = self.payer.check_turns(list(self.recipes), self.schema.domain)
+            recipes = list(self.recipes)
+            plans = self.payer.check_turns(recipes, self.domain_of(recipes[0]))
         else:
             plans = list(self.payer.check(self._plans).values())
         for recipe, plan in zip(self.recipes, plans, strict=True):
-            recipe.check_noise(own_parts(plan), self.schema.domain, self.root.budget)
+            recipe.check_noise(own_parts(plan), self.domain_of(recipe), self.root.budget)
         return kept
+
+    def weights_of(self, recipe: Recipe) -> UnitWeights | None:
+        """Return how a recipe counts rows of units; None where each row counts once.
+
+        Those that read records, and not counts, see no weights; nor do others that were planned
+        together with such, over the same attributes.
+        """
+        planned = self.payer.planned if isinstance(self.payer, Accountant) else ()
+        alike = [one for one, _ in planned] or [recipe]
+        if not all(getattr(one, "measures", "") for one in alike):
+            return None
+        return weights_of(self.schema, self.root.budget.max_rows)
+
+    def domain_of(self, recipe: Recipe) -> Domain:
+        """Return the attributes that a recipe is fitted over, as far as they are known before."""
+        weights = self.weights_of(recipe)
+        domain = self.schema.domain
+        return domain if weights is None else weights.beside_others(domain)
 
     def check_counts_alone(self) -> None:
         """Raise InputError where records are read beside counts: of a database none come."""
@@ -208,9 +233,11 @@ class Request:
             return [self._resumed(kept)]
         why = reason_of(self.schema)
         if isinstance(self.payer, Accountant) and self.payer.planned:
-            domain, randomness = self.schema.domain, self.randomness
-            turn = self.payer.turn
-            return [turn(one, domain, randomness=randomness, why=why) for one in self.recipes]
+            turn, randomness = self.payer.turn, self.randomness
+            return [
+                turn(one, self.domain_of(one), randomness=randomness, why=why)
+                for one in self.recipes
+            ]
         granted = self.payer.admit_jointly(self._plans, randomness=self.randomness, why=why)
         return list(granted.values())
 
@@ -238,7 +265,7 @@ class Request:
         }
 
     def _charges(self, recipe: Recipe) -> Plan:
-        plan = recipe.charges(self.schema.domain)
+        plan = recipe.charges(self.domain_of(recipe))
         if self.validation is not None:
             plan = self.validation.added_to(plan, self.schema.widest().domain)
         return plan if self.questions is None else self.questions.added_to(plan)
@@ -303,7 +330,8 @@ def _fit_one(
 ) -> Fitted:
     """Return one fit; ``rngs`` beyond the first, of validation and answers, no stop changes."""
     (records, holdout), (rng, validating, asking) = tables, rngs
-    schema, cells, table = table_of(records, reservation, rng, kept=kept)
+    weights = request.weights_of(recipe)
+    schema, cells, table = table_of(records, reservation, rng, weights=weights, kept=kept)
     if request.questions is not None:
         table.wanted = frozenset(request.questions.pairs(request.schema))
     plan, writer = own_parts(reservation.plan), None
@@ -314,8 +342,10 @@ def _fit_one(
         fit, answers = request.identity(), table.transcript
         writer = CheckpointWriter(request.checkpoint, fit, reservation, cells, answers, state)
         model = recipe._fit_kept(table, plan, rng, writer)
+    if weights is not None:  # what is asked of rows is asked of rows that count once
+        model, table = weights.of_rows(model), _over_codes(records, cells, table)
     if request.validation is not None:
-        others = None if holdout is None else _held_out(holdout, cells, table)
+        others = None if holdout is None else _over_codes(holdout, cells, table)
         widest = request.schema.widest().domain
         validate(request.validation, widest, table, others, model, validating)
     schema = shaped(schema, cells, model)
@@ -323,13 +353,16 @@ def _fit_one(
         answer_questions(request.questions, schema, table, model, asking)
     if writer:
         writer.remove()
-    return Fitted(schema, model, tuple(table.transcript))
+    return Fitted(schema, model, tuple(table.transcript), weights)
 
 
-def _held_out(
+def _over_codes(
     records: PrivateRecords, cells: DiscoveredDomain, table: PrivateTable
 ) -> PrivateTable:
-    """Return the records of a hold-out over the codes of ``table``, with the same payer."""
+    """Return other records, or rows without weights, over the codes of ``table``.
+
+    The same reservation pays.
+    """
     schema, groups = apply_domain(records, cells)
     counts, payer = records.counts, table.payer
     finest = PrivateTable(counts, counts.domain, payer, transcript=table.transcript)
@@ -341,6 +374,7 @@ def table_of(
     reservation: Reservation,
     rng: np.random.Generator,
     *,
+    weights: UnitWeights | None = None,
     counts: Counts | None = None,
     auditor: Auditor | None = None,
     kept: Kept | None = None,
@@ -348,14 +382,17 @@ def table_of(
     """Return the schema with its cells, these cells, and the private table over their codes.
 
     Part "categories" pays for categories that are not listed, part "bins" for cells; they are
-    those of ``kept`` where an earlier run of the fit has paid for them. ``counts`` are taken in
-    place of those of the records.
+    those of ``kept`` where an earlier run of the fit has paid for them. With ``weights`` rows are
+    counted by them, beside the classes of their units. ``counts`` are taken in place of those of
+    the records.
     """
-    counts = records.counts if counts is None else counts
+    if counts is None:
+        counts = records.counts if weights is None else records.weighted_counts
     finest = PrivateTable(counts, counts.domain, reservation, auditor=auditor)
     cells = kept.cells if kept else discover_domain(finest, records, rng)
     schema, groups = apply_domain(records, cells)
-    table = finest.recoded(groups, schema.domain)
+    domain = schema.domain if weights is None else weights.beside_others(schema.domain)
+    table = finest.recoded(groups, domain)
     if kept:
         table.transcript.extend(kept.transcript)
     return schema, cells, table
@@ -379,13 +416,17 @@ def simulated(
     accountant, schema = request.root, request.schema
     *streams, drawn = np.random.SeedSequence(request.seed).spawn(runs + 1)
     with records_of(data, schema, accountant.budget, np.random.default_rng(drawn)) as records:
-        counts = CachedCounts(records.counts)
+        (weights,) = map(request.weights_of, request.recipes)
+        counts = CachedCounts(records.counts if weights is None else records.weighted_counts)
         (reservation,) = request.reserve(None)
         plan = own_parts(reservation.plan)
         for stream in streams:
             rng, again = np.random.default_rng(stream), accountant.repeat(reservation)
             watching = None if auditor is None else auditor(again)
-            yield table_of(records, again, rng, counts=counts, auditor=watching)[2], plan, rng
+            table = table_of(records, again, rng, weights=weights, counts=counts, auditor=watching)[
+                2
+            ]
+            yield table, plan, rng
 
 
 def warn_of_promise(schema: Schema, budget: PrivacyBudget) -> None:

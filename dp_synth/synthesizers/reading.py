@@ -19,6 +19,7 @@ from dp_synth.counting import (
     read_records,
 )
 from dp_synth.counting.database import read_database
+from dp_synth.counting.records import Units, weights_of
 from dp_synth.counting.size import memory_limit
 from dp_synth.databases import is_address
 from dp_synth.datasets import read_table
@@ -55,7 +56,7 @@ def records_of(
             else:
                 data = read_table(data, schema.dialect)
         if not isinstance(data, PrivateRecords):
-            data = PrivateRecords.of(keep_rows_of_units(as_frame(data), budget, rng), schema)
+            data = records_in(as_frame(data), schema, budget, rng)
             _tell(data.misfits)
             yield data
             return
@@ -98,6 +99,22 @@ def _refuse_other_reading(records: PrivateRecords, schema: Schema, budget: Priva
         raise SchemaError(f"the records were read without their units; give unit={budget.unit!r}")
 
 
+def records_in(
+    frame: pd.DataFrame, schema: Schema, budget: PrivacyBudget, rng: np.random.Generator
+) -> PrivateRecords:
+    """Return the records of a frame, at most ``max_rows`` of each unit.
+
+    They are chosen first: of a record that is not kept nothing is read.
+    """
+    if budget.unit is None:
+        return PrivateRecords.of(frame, schema)
+    units = _units_of(frame, budget.unit)
+    kept = np.flatnonzero(kept_of_units(units, budget.max_rows, rng))
+    records = PrivateRecords.of(frame.iloc[kept], schema, units[kept])
+    records.unit_weights = weights_of(schema, budget.max_rows)
+    return records
+
+
 def keep_rows_of_units(
     frame: pd.DataFrame, budget: PrivacyBudget, rng: np.random.Generator
 ) -> pd.DataFrame:
@@ -108,10 +125,16 @@ def keep_rows_of_units(
     """
     if budget.unit is None:
         return frame
-    if budget.unit not in map(str, frame.columns):
-        lacks = f"the table lacks column {budget.unit!r}, which names the unit"
-        near = did_you_mean(budget.unit, map(str, frame.columns))
-        raise SchemaError(f"{lacks}; {near}" if near else lacks)
-    named = Cells.of(column_of(frame, budget.unit))  # whatever its cells are, each is a text
-    units = pd.factorize(np.array(named.texts(), dtype=object))[0][named.positions]
+    units = _units_of(frame, budget.unit)
     return frame.iloc[np.flatnonzero(kept_of_units(units, budget.max_rows, rng))]
+
+
+def _units_of(frame: pd.DataFrame, unit: str) -> Units:
+    """Return the number of each record's unit; SchemaError when the frame lacks the column."""
+    if unit not in map(str, frame.columns):
+        lacks = f"the table lacks column {unit!r}, which names the unit"
+        near = did_you_mean(unit, map(str, frame.columns))
+        raise SchemaError(f"{lacks}; {near}" if near else lacks)
+    named = Cells.of(column_of(frame, unit))  # whatever its cells are, each is a text
+    numbers = pd.factorize(np.array(named.texts(), dtype=object))[0]
+    return np.asarray(numbers[named.positions], dtype=np.int64)

@@ -12,7 +12,7 @@ import pytest
 from made_counts import halved, made_table, some_cliques
 
 from dp_synth.counting import CodeCounts
-from dp_synth.counting.marginals import DiskColumns
+from dp_synth.counting.columns import DiskColumns
 from dp_synth.domain import Domain
 from dp_synth.types import Codes
 

@@ -7,7 +7,7 @@ import pytest
 from made_counts import NAMES, halved, made_table, slow_marginal, some_cliques
 
 from dp_synth.counting import LARGEST_DENSE, CodeCounts, marginals
-from dp_synth.counting.marginals import MemoryColumns
+from dp_synth.counting.columns import MemoryColumns
 from dp_synth.domain import Domain
 from dp_synth.types import Codes
 

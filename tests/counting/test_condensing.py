@@ -11,8 +11,9 @@ import pytest
 from pyarrow import parquet
 
 from dp_synth.counting import CodeCounts, Counts, PrivateRecords, condensing, duckdb, read_records
+from dp_synth.counting.columns import DiskColumns, MemoryColumns
 from dp_synth.counting.condensing import CodesWriter
-from dp_synth.counting.marginals import DiskColumns, MemoryColumns, grouped
+from dp_synth.counting.marginals import grouped
 from dp_synth.datasets import read_table
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError

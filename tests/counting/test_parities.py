@@ -10,7 +10,8 @@ import pytest
 from made_counts import halved, made_table
 
 from dp_synth.counting import CachedCounts, CodeCounts, parities, read_counts
-from dp_synth.counting.marginals import Counts, DiskColumns
+from dp_synth.counting.columns import DiskColumns
+from dp_synth.counting.marginals import Counts
 from dp_synth.counting.parities import count_parities, walsh_hadamard
 from dp_synth.domain import NO_BIT, Domain, ParitySets
 from dp_synth.schema import Schema

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,7 +27,7 @@ from dp_synth.estimates import (
 from dp_synth.estimates.estimate import SOURCES, written
 from dp_synth.estimates.intervals import Answerer
 from dp_synth.inference import MixtureModel, independent_model
-from dp_synth.inference.bootstrap import Replica
+from dp_synth.inference.bootstrap import Replica, replicas
 from dp_synth.transcript import MarginalAnswer, Measurement
 
 SCHEMA = dps.Schema.from_dict(
@@ -340,7 +340,9 @@ def test_noise_counts_what_it_may_hide_in_cells_that_were_cut_at_0():
     stddev, counts = 20.0, np.array([900.0, 100.0, *[0.0] * 27, 3.0])
     model = independent_model(schema.domain, [Measurement(("g",), counts, stddev)])
     answer = MarginalAnswer("ones", "", ("g",), counts, stddev, {})
-    answerer = Answerer(SimpleNamespace(schema=schema, model=model, transcript=[answer]))
+    facts = {"schema": schema, "model": model, "counted_model": model, "transcript": [answer]}
+    fresh = partial(replicas, model, [answer])
+    answerer = Answerer(SimpleNamespace(**facts, replicas=fresh, design_effect=1.0))
     found = model.marginal(("g",))
     here, phi = Distribution.of_counts(schema, ("g",), found), np.arange(30.0)[:, None]
     hidden = found < 2 * stddev

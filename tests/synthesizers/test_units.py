@@ -111,9 +111,13 @@ def test_noise_grows_with_the_records_of_a_unit_and_is_charged_as_before(
     release = Independent().fit(_visits(np.random.default_rng(3)), SCHEMA, budget, seed=0)
     [entry] = release.ledger
     assert isinstance(entry.event, Gaussian)
-    alone = Independent().fit(
-        _visits(np.random.default_rng(3)), SCHEMA, PrivacyBudget(1.0, 1e-6), seed=0
-    )
+    visits, schema = _visits(np.random.default_rng(3)), SCHEMA
+    if max_rows > 1:  # beside the columns stands that of how many records a unit has
+        visits = visits.assign(rows="1")
+        more = {"name": "rows", "type": "categorical", "categories": ["1"]}
+        fields = SCHEMA.to_dict()
+        schema = Schema.from_dict({**fields, "columns": [*fields["columns"], more]})  # type: ignore[misc]
+    alone = Independent().fit(visits, schema, PrivacyBudget(1.0, 1e-6), seed=0)
     single = alone.ledger.charges[0].event
     assert isinstance(single, Gaussian)
     assert entry.event.noise_multiplier == single.noise_multiplier
