@@ -47,6 +47,7 @@ from dp_synth.errors import InputError
 from dp_synth.formatting import at_least, at_most, rounded_up
 from dp_synth.metrics.estimate import mann_whitney_area
 from dp_synth.synthesizers.base import Synthesizer
+from dp_synth.synthesizers.fitting import Request
 
 MOST_RUNS = 10_000_000  # a world: each is held until all are judged
 PARTS = 4  # of the level: total, its threshold, and two for the stages
@@ -147,7 +148,8 @@ def audit(
     """Return what an attacker who knows all but one record can tell, against what is claimed.
 
     The synthesizer releases, without building a model, about a table with the target and about
-    one without it, ``runs`` times each. Scores are the exact likelihood ratios of all that was
+    one without it, ``runs`` times each; the target is a record, or all records of a unit of the
+    budget. Scores are the exact likelihood ratios of all that was
     released (Neyman & Pearson 1933): no attack on the release has a larger area under its ROC
     curve. The claim is the curve of the synthesizer's own ledger; each stage is tested against
     its own lines (``stages_of``). Low bits of noisy sums, which the ratios of real numbers do not
@@ -157,13 +159,14 @@ def audit(
     InputError for a design of another adjacency, where the ceiling of so many runs is 0, and
     for synthesizers whose answers are not compared.
     """
-    chosen = design or worst_case(budget.adjacency)
+    chosen = design or worst_case(budget.adjacency, unit=budget.unit, rows=budget.max_rows)
     _check(synthesizer, budget, chosen, runs, level)
     noise, coins = np.random.SeedSequence(seed).spawn(2)
     inside, outside = watch(synthesizer, chosen, budget, runs=runs, seed=noise)
     rng = np.random.default_rng(coins)
     accountant = Accountant(budget, simulate=True)  # of a fit to the design's tables
-    accountant.admit(synthesizer.name, synthesizer.charges(chosen.schema.domain))
+    domain = Request.of_simulation(synthesizer, chosen.schema, budget, 0).domain_of(synthesizer)
+    accountant.admit(synthesizer.name, synthesizer.charges(domain))
     claim = accountant.ledger.curve
     worlds = Worlds.of(total_scores(inside), [-score for score in total_scores(outside)])
     part, delta = level / PARTS, budget.delta
@@ -214,14 +217,18 @@ def check_design(
     synthesizer: Synthesizer, budget: PrivacyBudget, design: NeighbouringTables
 ) -> None:
     """Raise InputError where no audit of this claim on these tables could be valid."""
-    if budget.unit is not None:
-        raise InputError("an audit is of tables that differ in one record; give no unit")
+    if budget.unit != design.unit:
+        raise InputError(
+            f"the design's tables differ in all records of one {design.unit or 'record'}, the "
+            f"budget protects {budget.protects}"
+        )
     if design.adjacency != budget.adjacency:
         raise InputError(
             f"the design's tables are {design.adjacency} neighbours, the budget says "
             f"{budget.adjacency}"
         )
-    for name, part in synthesizer.charges(design.schema.domain).parts.items():
+    domain = Request.of_simulation(synthesizer, design.schema, budget, 0).domain_of(synthesizer)
+    for name, part in synthesizer.charges(domain).parts.items():
         if part.count and not isinstance(part, COMPARED):
             raise InputError(
                 f"{synthesizer.name} cannot be audited: answers of its part {name!r} are not "

@@ -201,7 +201,7 @@ def compared(request: Request, tables: tuple[Data, Data], *, runs: int) -> list[
     found: list[ComparedRun] = []
     rng = np.random.default_rng(request.seed)
     with records_of(there, schema, request.root.budget, rng) as records:
-        counts, heard = CachedCounts(records.counts), list[LikelihoodRatios]()
+        counts, heard = CachedCounts(request.counts_of(recipe, records)), list[LikelihoodRatios]()
 
         def auditor(payer: Reservation) -> LikelihoodRatios:
             heard.append(LikelihoodRatios(PrivateTable(counts, counts.domain, payer)))

@@ -22,13 +22,15 @@ CONTRAST_RECORDS = 100  # so many that noise hardly hides which cells are fuller
 class NeighbouringTables:
     """Two neighbouring tables: ``inside`` has the target, ``outside`` has not.
 
-    InputError unless they differ by one record more inside, or in the values of one record.
+    The target is a record, or all records that agree in the column ``unit``. InputError unless
+    the tables differ by what is inside alone, or in the values of one record or unit.
     """
 
     name: str
     schema: Schema
     inside: pd.DataFrame
     outside: pd.DataFrame
+    unit: str | None = None
 
     def __post_init__(self) -> None:
         _ = self.adjacency
@@ -36,14 +38,21 @@ class NeighbouringTables:
     @cached_property
     def adjacency(self) -> Adjacency:
         """Which neighbours the tables are."""
-        more, fewer = _differences(self.inside, self.outside, self.schema.names)
-        if (more, fewer) == (1, 0):
+        beside = () if self.unit is None else (self.unit,)
+        more, fewer = _differences(self.inside, self.outside, (*self.schema.names, *beside))
+        if self.unit is None:
+            found, what = (len(more), len(fewer)), "one record"
+        else:
+            units = {*more[self.unit].astype(str), *fewer[self.unit].astype(str)}
+            found = (len(units), min(len(fewer), 1)) if len(more) else (0, 0)
+            what = f"the records of one {self.unit}"
+        if found == (1, 0):
             return "add_remove"
-        if (more, fewer) == (1, 1):
+        if found == (1, 1):
             return "replace_one"
         raise InputError(
-            "a design's tables must differ in one record, which is inside alone or has other "
-            "values outside"
+            f"a design's tables must differ in {what}, which is inside alone or has other values "
+            "outside"
         )
 
 
@@ -51,14 +60,22 @@ Design = NeighbouringTables  # its name of version 0.1
 
 
 def worst_case(
-    adjacency: Adjacency = "add_remove", *, columns: int = 3, categories: int = 3
+    adjacency: Adjacency = "add_remove",
+    *,
+    columns: int = 3,
+    categories: int = 3,
+    unit: str | None = None,
+    rows: int = 1,
 ) -> NeighbouringTables:
     """Return two records, and the target once more inside: no two kinds agree in a column.
 
     The "repeat" design of Annamalai, Ganev & De Cristofaro 2024 (arXiv:2405.10994): the target
     stands outside too, so that structure is found in both tables. Under replace_one a third
-    record stands outside in the place of the second target.
+    record stands outside in the place of the second target. With a ``unit`` the target is one of
+    ``rows`` records, all alike, and the others are units of a record each.
     """
+    if rows < 1 or (unit is None and rows > 1):
+        raise InputError(f"rows of the target are 1, or more of a unit that is named, got {rows}")
     if columns < 1 or categories < 3:
         raise InputError(
             f"a worst case needs a column and 3 categories or more, got {columns} and {categories}"
@@ -66,7 +83,11 @@ def worst_case(
     record, target, other = ([code] * columns for code in range(3))
     outside = [record, target] if adjacency == "add_remove" else [record, target, other]
     name = f"worst_case({columns} columns, {categories} categories)"
-    return _made(name, categories, [record, target, target], outside)
+    if unit is None:
+        return _made(name, categories, [record, target, target], outside)
+    inside, outside = [record, target, *[target] * rows], [record, target, *outside[2:] * rows]
+    name = f"{name[:-1]}, {rows} rows of a unit)"
+    return _made(name, categories, inside, outside, unit)
 
 
 def contrast(
@@ -124,22 +145,35 @@ def of_table(
 
 
 def _made(
-    name: str, categories: int, inside: Sequence[list[int]], outside: Sequence[list[int]]
+    name: str,
+    categories: int,
+    inside: Sequence[list[int]],
+    outside: Sequence[list[int]],
+    unit: str | None = None,
 ) -> NeighbouringTables:
-    """Return tables of categorical columns, given by codes."""
+    """Return tables of categorical columns, given by codes.
+
+    From the third row on they are of one unit.
+    """
     columns = [f"c{number + 1}" for number in range(len(inside[0]))]
     texts = [str(code) for code in range(categories)]
     fields = [{"name": name, "type": "categorical", "categories": texts} for name in columns]
     schema = Schema.from_dict({"name": "made", "columns": fields})
-    tables = (pd.DataFrame(codes, columns=columns).astype(str) for codes in (inside, outside))
-    return NeighbouringTables(name, schema, *tables)
+    first, second = (pd.DataFrame(one, columns=columns).astype(str) for one in (inside, outside))
+    if unit is not None:
+        first, second = (t.assign(**{unit: np.minimum(t.index, 2)}) for t in (first, second))
+    return NeighbouringTables(name, schema, first, second, unit)
 
 
 def _differences(
     inside: pd.DataFrame, outside: pd.DataFrame, columns: Sequence[str]
-) -> tuple[int, int]:
-    """Return how many records are inside and not outside, and the other way round."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the records that are inside and not outside, and those of the other way round."""
     names = [name for name in columns if name in inside and name in outside]
-    counts = [table[names].astype(str).value_counts(sort=False) for table in (inside, outside)]
-    more = counts[0].sub(counts[1], fill_value=0)
-    return int(more.clip(lower=0).sum()), int(-more.clip(upper=0).sum())
+    one, other = (table[names].astype(str) for table in (inside, outside))
+    counts = one.value_counts(sort=False).sub(other.value_counts(sort=False), fill_value=0)
+    more, fewer = (
+        counts.index.repeat(side.clip(lower=0).astype(int)).to_frame(index=False)
+        for side in (counts, -counts)
+    )
+    return more, fewer

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from dp_synth.audit import AuditReport, NeighbouringTables, ReplayReport
     from dp_synth.synthesizers import Synthesizer
 
+MostRows = Annotated[
+    int, typer.Option(help="Records of a unit; above 1 made tables differ in a unit.", min=1)
+]
 Share = Annotated[
     float | None, typer.Option(help="Replay a validation of this part of the budget too.")
 ]
@@ -39,6 +42,7 @@ Declared = Annotated[
     list[str] | None, typer.Option(help="Replay this declared question too; may be repeated.")
 ]
 EXIT_VIOLATED = 4
+UNIT = "unit"  # the column of made tables that names units
 NOT_PUBLISHABLE = "for the data holder: not to be published"
 DESIGNS = ("worst_case", "search")
 RUNS, LEVEL = 1000, 0.05
@@ -54,6 +58,7 @@ def audit(
     synthesizer: Annotated[str, typer.Option(help="Its name, or module:Class.")] = "mst",
     settings: Settings = None,
     adjacency: Neighbours = "add_remove",
+    max_rows: MostRows = 1,
     design: Annotated[
         str, typer.Option(help="The tables: worst_case, or search for those that tell most.")
     ] = "worst_case",
@@ -88,7 +93,7 @@ def audit(
     from dp_synth.audit import replay
 
     check_writable(json_file)
-    budget = budget_of((epsilon, delta, risk), adjacency)
+    budget = budget_of((epsilon, delta, risk), adjacency, *_unit_of(max_rows, data, by_replay))
     with reading_arguments():
         recipe = recipe_of(synthesizer, settings or [])
     own_runs = (design, runs, level) != (DESIGNS[0], RUNS, LEVEL)
@@ -104,6 +109,13 @@ def audit(
         tables = _made(recipe, budget, design, seed=searching)
     report = audited(recipe, budget, design=tables, runs=runs, level=level, seed=proving)
     _tell(report, json_file, private=data is not None)
+
+
+def _unit_of(max_rows: int, data: Path | None, by_replay: bool) -> tuple[str | None, int]:
+    """Return the column of units of made tables, and their rows; None where a unit is a record."""
+    if max_rows > 1 and (data is not None or by_replay):
+        raise InputError("--max-rows is of made tables and their runs; leave it out")
+    return (UNIT if max_rows > 1 else None), max_rows
 
 
 def _is_replay(by_replay: bool, *, own_runs: bool, beside: bool) -> bool:
@@ -160,7 +172,7 @@ def _made(
         raise InputError(f"--design must be one of {', '.join(DESIGNS)}, got {design!r}")
     if design == "search":
         return search_design(recipe, budget, seed=seed)
-    return worst_case(budget.adjacency)
+    return worst_case(budget.adjacency, unit=budget.unit, rows=budget.max_rows)
 
 
 def _own(

@@ -52,13 +52,12 @@ class PrivateRecords:
         *,
         unlisted: Mapping[str, tuple[str, ...]] | None = None,
         misfits: Misfits | None = None,
-        unit_weights: UnitWeights | None = None,
     ) -> None:
         self.schema = schema
         self.unit = unit
         self.misfits = Misfits() if misfits is None else misfits
         self.unlisted = unlisted or {}
-        self.unit_weights = unit_weights
+        self.unit_weights: UnitWeights | None = None
         self._columns = columns
         self._units = units
 
@@ -114,15 +113,11 @@ class PrivateRecords:
             raise ValueError("these records were read without their units")
         kept = kept_of_units(self._units, most, rng)
         columns, units = self._columns.where(kept), self._units[kept]
-        return PrivateRecords(
-            self.schema,
-            columns,
-            self.unit,
-            units,
-            unlisted=self.unlisted,
-            misfits=self.misfits,
-            unit_weights=weights_of(self.schema, most),
+        few = PrivateRecords(
+            self.schema, columns, self.unit, units, unlisted=self.unlisted, misfits=self.misfits
         )
+        few.unit_weights = weights_of(self.schema, most)
+        return few
 
     def close(self) -> None:
         """Give memory and files back."""

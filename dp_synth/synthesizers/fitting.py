@@ -210,6 +210,10 @@ class Request:
             return None
         return weights_of(self.schema, self.root.budget.max_rows)
 
+    def counts_of(self, recipe: Recipe, records: PrivateRecords) -> Counts:
+        """Return the counts of records that a recipe sees, private."""
+        return records.counts if self.weights_of(recipe) is None else records.weighted_counts
+
     def domain_of(self, recipe: Recipe) -> Domain:
         """Return the attributes that a recipe is fitted over, as far as they are known before."""
         weights = self.weights_of(recipe)
@@ -331,7 +335,8 @@ def _fit_one(
     """Return one fit; ``rngs`` beyond the first, of validation and answers, no stop changes."""
     (records, holdout), (rng, validating, asking) = tables, rngs
     weights = request.weights_of(recipe)
-    schema, cells, table = table_of(records, reservation, rng, weights=weights, kept=kept)
+    counts = request.counts_of(recipe, records)
+    schema, cells, table = table_of(records, reservation, rng, counts=counts, kept=kept)
     if request.questions is not None:
         table.wanted = frozenset(request.questions.pairs(request.schema))
     plan, writer = own_parts(reservation.plan), None
@@ -374,7 +379,6 @@ def table_of(
     reservation: Reservation,
     rng: np.random.Generator,
     *,
-    weights: UnitWeights | None = None,
     counts: Counts | None = None,
     auditor: Auditor | None = None,
     kept: Kept | None = None,
@@ -382,16 +386,16 @@ def table_of(
     """Return the schema with its cells, these cells, and the private table over their codes.
 
     Part "categories" pays for categories that are not listed, part "bins" for cells; they are
-    those of ``kept`` where an earlier run of the fit has paid for them. With ``weights`` rows are
-    counted by them, beside the classes of their units. ``counts`` are taken in place of those of
-    the records.
+    those of ``kept`` where an earlier run of the fit has paid for them. ``counts`` are taken in
+    place of those of the records; they may have the classes of their units beside the columns.
     """
-    if counts is None:
-        counts = records.counts if weights is None else records.weighted_counts
+    counts = records.counts if counts is None else counts
     finest = PrivateTable(counts, counts.domain, reservation, auditor=auditor)
     cells = kept.cells if kept else discover_domain(finest, records, rng)
     schema, groups = apply_domain(records, cells)
-    domain = schema.domain if weights is None else weights.beside_others(schema.domain)
+    weights, domain = records.unit_weights, schema.domain
+    if weights is not None and len(counts.domain) > len(domain):
+        domain = weights.beside_others(domain)
     table = finest.recoded(groups, domain)
     if kept:
         table.transcript.extend(kept.transcript)
@@ -416,17 +420,14 @@ def simulated(
     accountant, schema = request.root, request.schema
     *streams, drawn = np.random.SeedSequence(request.seed).spawn(runs + 1)
     with records_of(data, schema, accountant.budget, np.random.default_rng(drawn)) as records:
-        (weights,) = map(request.weights_of, request.recipes)
-        counts = CachedCounts(records.counts if weights is None else records.weighted_counts)
+        (recipe,) = request.recipes
+        counts = CachedCounts(request.counts_of(recipe, records))
         (reservation,) = request.reserve(None)
         plan = own_parts(reservation.plan)
         for stream in streams:
             rng, again = np.random.default_rng(stream), accountant.repeat(reservation)
             watching = None if auditor is None else auditor(again)
-            table = table_of(records, again, rng, weights=weights, counts=counts, auditor=watching)[
-                2
-            ]
-            yield table, plan, rng
+            yield table_of(records, again, rng, counts=counts, auditor=watching)[2], plan, rng
 
 
 def warn_of_promise(schema: Schema, budget: PrivacyBudget) -> None:

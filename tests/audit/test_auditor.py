@@ -33,6 +33,7 @@ from dp_synth.synthesizers import (
     PrivBayes,
     PublishedMST,
 )
+from dp_synth.unit_weights import UnitWeights
 
 BUDGET = PrivacyBudget(4.0, 1e-5)
 SMALL = worst_case(columns=2)
@@ -214,9 +215,46 @@ def test_synthesizers_whose_answers_are_not_compared_are_refused(monkeypatch):
         audit(MST(), BUDGET)
 
 
-def test_budgets_of_units_are_refused():
-    with pytest.raises(InputError, match="differ in one record; give no unit"):
-        audit(MST(), PrivacyBudget(1.0, 1e-5, unit="person", max_rows=2))
+UNITS = PrivacyBudget(1.0, 1e-5, unit="person", max_rows=6)
+
+
+def test_a_design_of_records_does_not_audit_units_nor_the_other_way_round():
+    with pytest.raises(InputError, match="differ in all records of one record, the budget prot"):
+        audit(MST(), UNITS, design=SMALL)
+    with pytest.raises(InputError, match="one person, the budget protects one record"):
+        audit(MST(), BUDGET, design=worst_case(unit="person", rows=2))
+    with pytest.raises(InputError, match="differ in the records of one person"):
+        NeighbouringTables(
+            "two",
+            SMALL.schema,
+            *(
+                worst_case(unit="person", rows=rows).inside.assign(person=range(2 + rows))
+                for rows in (3, 1)
+            ),
+            "person",
+        )
+    with pytest.raises(InputError, match="rows of the target are 1"):
+        worst_case(rows=2)
+
+
+@pytest.mark.parametrize("adjacency", ["add_remove", "replace_one"])
+@pytest.mark.parametrize("rows", [1, 4, 6, 9])
+def test_a_unit_is_protected_however_many_rows_it_has(adjacency, rows):
+    design = worst_case(adjacency, unit="person", rows=rows)
+    assert design.adjacency == adjacency
+    budget = replace(UNITS, adjacency=adjacency)
+    for recipe in (Independent(), CliqueTree()):
+        report = audit(recipe, budget, design=design, runs=400, level=1e-4, seed=rows)
+        assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("rows", [3, 6])
+def test_weights_by_which_a_unit_adds_too_much_are_refuted(rows, monkeypatch):
+    design = worst_case(unit="person", rows=rows)
+    each = property(lambda own: np.full(len(own.largest), float(own.max_rows)))
+    monkeypatch.setattr(UnitWeights, "weights", each)
+    report = audit(Independent(), UNITS, design=design, runs=400, level=1e-4, seed=0)
+    assert not report.passed
 
 
 def test_a_stage_that_some_runs_lack_is_held_against_those_that_have_it():
