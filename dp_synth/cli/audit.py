@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 MostRows = Annotated[
     int, typer.Option(help="Records of a unit; above 1 made tables differ in a unit.", min=1)
 ]
+MostNeighbours = Annotated[int, typer.Option(help="Most neighbours that a replay compares.", min=1)]
 Share = Annotated[
     float | None, typer.Option(help="Replay a validation of this part of the budget too.")
 ]
@@ -72,9 +73,7 @@ def audit(
     by_replay: Annotated[
         bool, typer.Option("--replay", help="Hold all answers fast, and compare every neighbour.")
     ] = False,
-    neighbours: Annotated[
-        int, typer.Option(help="Most neighbours that a replay compares.", min=1)
-    ] = MOST_NEIGHBOURS,
+    neighbours: MostNeighbours = MOST_NEIGHBOURS,
     validate: Share = None,
     question: Declared = None,
     json_file: JsonFile = None,
@@ -84,8 +83,8 @@ def audit(
     Exit code 4 says that the claim is refuted. Passing proves nothing. With --replay one release
     is recorded, and every neighbour of a table compared with it: what moves further than the
     ledger says, or differs at all, is a fault, and passing proves that none moves further. Of a
-    table of your own the output is internal: it names a row, is computed on real rows and is not
-    differentially private; a line on standard error says so, and ``publishable`` in the JSON.
+    table of your own the output is internal, of real rows and not differentially private; a line
+    on standard error says so, and ``publishable`` in the JSON.
     """
     import numpy as np
 
