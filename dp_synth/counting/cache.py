@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dp_synth.counting.columns import Column
 from dp_synth.counting.marginals import Counts, dense_shape
-from dp_synth.domain import Domain
+from dp_synth.domain import Domain, ParitySets
 from dp_synth.types import Clique, Codes, Floats
 
 MAX_CACHED_CELLS = 2**24  # of all marginals that are kept: 128 MB
@@ -58,6 +58,10 @@ class CachedCounts:
     def blocks(self, clique: Clique) -> Iterator[tuple[list[Column], Floats | None]]:
         """Yield the codes of ``clique``, and the weights of lines; not kept."""
         return self.source.blocks(clique)
+
+    def parities(self, asked: ParitySets) -> Floats | None:
+        """Return the parities where the source counts them itself, else None."""
+        return parities_in_place(self.source, asked)
 
     def coarsened(self, groups: Mapping[str, Codes]) -> AggregatedCounts:
         """Return the records with codes of some attributes relabelled; counts here are used."""
@@ -121,6 +125,10 @@ class AggregatedCounts:
         """Yield the codes of ``clique``, and the weights of lines."""
         return self._recounted.blocks(clique)
 
+    def parities(self, asked: ParitySets) -> Floats | None:
+        """Return the parities where the source counts them itself, else None."""
+        return parities_in_place(self._recounted, asked)
+
     def coarsened(self, groups: Mapping[str, Codes]) -> AggregatedCounts:
         """Return the records with codes of some attributes relabelled once more."""
         return AggregatedCounts(self._fine, self._both(groups))
@@ -135,6 +143,12 @@ class AggregatedCounts:
             known = self._groups.get(attribute)
             both[attribute] = group if known is None else group[known]
         return both
+
+
+def parities_in_place(counts: Counts, asked: ParitySets) -> Floats | None:
+    """Return the parities that a store counts itself; None where it has no way of its own."""
+    own = getattr(counts, "parities", None)
+    return None if own is None else own(asked)
 
 
 def _grouping(group: Codes) -> tuple[NDArray[np.intp] | None, NDArray[np.intp]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dp_synth.counting.cache import parities_in_place
 from dp_synth.counting.columns import Column
 from dp_synth.counting.marginals import Counts
 from dp_synth.domain import NO_BIT, ParitySets
@@ -37,7 +38,8 @@ def count_parities(counts: Counts, asked: ParitySets) -> Floats:
     try:
         return _from_records(counts, asked)
     except RowsNeeded:
-        return _from_marginals(counts, asked)
+        found = parities_in_place(counts, asked)
+        return _from_marginals(counts, asked) if found is None else found
 
 
 def _from_records(counts: Counts, asked: ParitySets) -> Floats:

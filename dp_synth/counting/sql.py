@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.domain import Domain
+from dp_synth.domain import NO_BIT, Domain, ParitySets
 from dp_synth.errors import SchemaError, missing_extra
 from dp_synth.schema import DiscreteColumn, NumericColumn
 from dp_synth.schema.columns import Bins
@@ -270,6 +270,57 @@ def counting_statement(
         f"GROUP BY GROUPING SETS ({sets})",
         dialect,
     )
+
+
+def parity_statement(
+    table: str,
+    expressions: Mapping[str, CodeExpression],
+    asked: ParitySets,
+    *,
+    groups: Mapping[str, Codes] | None = None,
+    dialect: str = OWN,
+) -> str:
+    """Return the statement that counts records with an odd number of the bits of each set.
+
+    A row has these counts, a column a set; ``groups`` are those of codes of which ``asked`` speaks.
+    """
+    used = list(dict.fromkeys(asked.attributes))
+    names = {name: f"c{place}" for place, name in enumerate(used)}
+    patterns = {name: _patterns(name, asked) for name in used}
+    cells, codes, bits = [], [], []
+    for place, name in enumerate(used):
+        one, own = expressions[name], (groups or {}).get(name)
+        group = patterns[name] if own is None else patterns[name][own]
+        cells.append(f"{one.cell} AS v{place}, {one.number} AS n{place}")
+        codes.append(f"CAST({one.sql(f'v{place}', f'n{place}', group)} AS INTEGER) AS c{place}")
+    for place, (name, half) in enumerate(zip(asked.attributes, asked.halves, strict=True)):
+        ones = np.unique(patterns[name][half == 1]).tolist() or [-1]
+        bits.append(f"{names[name]} IN ({', '.join(map(str, ones))}) AS b{place}")
+    odd = ", ".join(
+        f"COALESCE(COUNT_IF({_odd(line)}), 0) AS o{place}"
+        for place, line in enumerate(asked.sets.tolist())
+    )
+    source = ".".join(map(quoted, table.split(".")))
+    return translated(
+        f"SELECT {odd} FROM (SELECT {', '.join(bits)} FROM (SELECT {', '.join(codes)} "
+        f"FROM (SELECT {', '.join(cells)} FROM {source}) AS cells) AS coded) AS halves",
+        dialect,
+    )
+
+
+def _patterns(name: str, asked: ParitySets) -> Codes:
+    """Return a number for each code of an attribute: that of its bits, from 0 without gaps."""
+    halves = [h for a, h in zip(asked.attributes, asked.halves, strict=True) if a == name]
+    numbers = np.unique(np.stack(halves, axis=1), axis=0, return_inverse=True)[1]
+    return numbers.reshape(-1).astype(np.int32)
+
+
+def _odd(line: Sequence[int]) -> str:
+    """Return the condition that an odd number of bits is 1, each of which stands there once."""
+    found = ""
+    for bit in sorted(b for b in set(line) if b != NO_BIT and line.count(b) % 2):
+        found = f"({found} <> b{bit})" if found else f"b{bit}"
+    return found or "1 = 0"
 
 
 def used_in(names: Iterable[str], cliques: Sequence[Clique]) -> list[str]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from postgres import has_postgres, postgres_server
 
 from dp_synth import Accountant, PrivacyBudget, Schema
-from dp_synth.counting import PrivateRecords
+from dp_synth.counting import CachedCounts, PrivateRecords
 from dp_synth.counting.database import DatabaseTable, read_database
 from dp_synth.counting.parities import count_parities
 from dp_synth.counting.sql import CodeExpression, counting_statement
@@ -228,22 +228,70 @@ def test_a_release_from_postgresql_is_that_of_duckdb(server, tmp_path):
     assert first.equals(second)
 
 
-def test_parities_come_from_marginals_where_no_records_do(tmp_path):
-    schema, table = SCHEMA.select(["sex", "code", "paid", "age"]), everything(KINDS)
-    address = write_duckdb(tmp_path / "people.db", table)
-    with read_database(address, schema) as stored, PrivateRecords.of(table, schema) as held:
-        domain = held.counts.domain
-        halves = [np.arange(domain.size(a)) % 2 for a in domain]
-        halves.append(np.arange(domain.size("code")) // 2 % 2)
-        sets = [[0, 1, 2], [1, 4, NO_BIT], [3, NO_BIT, NO_BIT], [0, 3, 4]]
-        asked = ParitySets((*domain, "code"), tuple(halves), np.array(sets))
-        stored.counts.blocks = _refusing  # as of a domain of very many cells
-        found = count_parities(stored.counts, asked)
-        assert np.array_equal(found, count_parities(held.counts, asked))
+def assert_parities_alike(address: str, table: pa.Table) -> None:
+    """Compare parities that the engine counts with those of records, over coarser codes too."""
+    with read_database(address, SCHEMA) as stored, PrivateRecords.of(table, SCHEMA) as held:
+        groups = {a: np.arange(held.counts.domain.size(a)) % 5 for a in ("age", "wage")}
+        for grouped in (False, True):
+            ours, theirs = stored.counts, held.counts
+            if grouped:
+                ours, theirs = ours.coarsened(groups), theirs.coarsened(groups)
+            domain = theirs.domain
+            halves = [np.arange(domain.size(a)) % 2 for a in domain]
+            halves.append(np.arange(domain.size("code")) // 2 % 2)
+            last = len(domain)
+            sets = [[0, 1, 2], [1, last, NO_BIT], [3, NO_BIT, NO_BIT], [4, 5, last], [1, 1, 3]]
+            asked = ParitySets((*domain, "code"), tuple(halves), np.array(sets))
+            expected = count_parities(theirs, asked)
+            before = stored.table.statements
+            assert np.array_equal(ours.parities(asked), expected)
+            assert stored.table.statements <= before + 2  # the parities, and the number of records
+            cached = CachedCounts(ours)
+            for counts in (ours, cached, cached.coarsened({})):
+                counts.blocks = _refusing  # as of a domain of very many cells
+                assert np.array_equal(count_parities(counts, asked), expected)
+
+
+def test_duckdb_counts_parities_where_no_records_come(tmp_path):
+    table = everything(KINDS)
+    assert_parities_alike(write_duckdb(tmp_path / "people.db", table), table)
+    assert_parities_alike(write_duckdb(tmp_path / "none.db", table[:0]), table[:0])
+
+
+def test_postgresql_counts_parities_where_no_records_come(server):
+    for table in (everything(KINDS), everything(KINDS)[:0]):
+        assert_parities_alike(write_postgres(server, "odd", KINDS, table), table)
+
+
+def test_parities_of_a_store_that_has_no_way_of_its_own_come_from_marginals():
+    table = everything(KINDS)
+    with PrivateRecords.of(table, SCHEMA) as held:
+        halves = tuple(np.arange(held.counts.domain.size(a)) % 2 for a in ("sex", "code", "paid"))
+        asked = ParitySets(("sex", "code", "paid"), halves, np.array([[0, 1, 2], [0, 2, NO_BIT]]))
+        expected = count_parities(held.counts, asked)
+        held.counts.blocks = _refusing
+        assert np.array_equal(count_parities(held.counts, asked), expected)
 
 
 def _refusing(clique):
     raise RowsNeeded("no records come")
+
+
+def test_a_fit_asks_few_statements_and_nothing_twice(tmp_path, monkeypatch):
+    schema = SCHEMA.select(["sex", "code", "paid", "age", "born"])
+    address = write_duckdb(tmp_path / "people.db", everything(KINDS))
+    asked, counts = [], DatabaseTable.counts
+
+    def counted(table, statement, **given):
+        asked.append(statement)
+        return counts(table, statement, **given)
+
+    monkeypatch.setattr(DatabaseTable, "counts", counted)
+    for name, most in (("independent", 1), ("mst", 3), ("clique_tree", 4)):
+        asked.clear()
+        SYNTHESIZERS[name]().fit(address, schema, PrivacyBudget(20, 1e-6), seed=3)
+        assert len(set(asked)) <= most
+        assert all("GROUPING" in one or "COUNT" in one for one in asked)
 
 
 def test_records_never_come(tmp_path):
