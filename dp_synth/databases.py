@@ -16,6 +16,9 @@ from dp_synth.errors import InputError, missing_extra
 ADDRESSES = ("duckdb://", "postgresql://", "postgres://")
 """What the address of a table in a database begins with."""
 
+ENGINES = ("DuckDB", "PostgreSQL")
+"""What keeps such tables, as it is called."""
+
 WAIT = 10  # seconds for a connection
 
 
@@ -66,6 +69,11 @@ class Address:
             raise InputError(f"{said}: takes ?table=NAME alone, got {min(query)!r}")
         path = parts.netloc + parts.path
         return cls("duckdb", table or named, said, path.removeprefix("/"))
+
+    @property
+    def engine(self) -> str:
+        """What keeps the table, one of `ENGINES`."""
+        return ENGINES[self.dialect == "postgres"]
 
 
 def connected(address: Address) -> tuple[Any, type[Exception]]:

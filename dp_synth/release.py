@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
 from dp_synth.backends import OF_PANDAS, Frame, Output, require
+from dp_synth.databases import ENGINES
 from dp_synth.datasets.codebooks import unwritable
 from dp_synth.datasets.tables import BLOCK, lacking_signs, write_blocks
 from dp_synth.errors import InputError, ReleaseError, warn
@@ -88,7 +89,8 @@ class Release:
     Nothing in it was computed from records except through a mechanism that the ledger lists.
     ``keys`` are columns that no model knows of: rows get new ones, drawn by their public patterns.
     With ``unit_weights`` the transcript is of weighted counts, and the model, which is of rows, has
-    the column of their classes behind those of the schema: rows do without it.
+    the column of their classes behind those of the schema: rows do without it. ``counted_by`` names
+    the kind of database that counted the records, where one did.
     """
 
     synthesizer: str
@@ -100,6 +102,7 @@ class Release:
     output: Output = OF_PANDAS
     keys: Keys = ()
     unit_weights: UnitWeights | None = None
+    counted_by: str = ""
 
     def __repr__(self) -> str:
         return f"<Release: {'; '.join(f'{name} {value}' for name, value in self._facts())}>"
@@ -557,6 +560,8 @@ class Release:
         }
         if self.output != OF_PANDAS:
             header["output"] = self.output.to_fields()
+        if self.counted_by:
+            header["counted_by"] = self.counted_by
         if self.unit_weights is not None:
             header["unit_weights"] = asdict(self.unit_weights)
         if self.keys:
@@ -604,7 +609,10 @@ class Release:
         keys = keys_of_file(header.get("keys", ()), schema)
         output = Output.from_fields(header.get("output", {}), schema, [one for _, one in keys])
         made = header["synthesizer"], header["settings"], schema, model, ledger, transcript
-        return cls(*made, output, keys, weights)
+        engine = header.get("counted_by", "")
+        if engine not in ("", *ENGINES):
+            raise ValueError("it was counted by no known engine")
+        return cls(*made, output, keys, weights, engine)
 
 
 def _default_rows(total: float) -> int:

@@ -28,8 +28,9 @@ A release file is a zip archive of .npy arrays (numpy's .npz), none of them pick
 Codes count the categories, or the cells of a numeric column, in the order of the schema; missing
 marks come after them. Version 1 had no transcript, and its tables were over the codes; version 2
 had no votes in its transcript, version 3 no histograms. Kinds of answers that came later,
-parities and sums, changed nothing else in version 4, nor did ``output``. Version 5 has ``keys``;
-version 6 ``unit_weights`` (their fields), and in the model the column of classes behind the others.
+parities and sums, changed nothing else in version 4, nor did ``output`` and ``counted_by``. Version
+5 has ``keys``, version 6 ``unit_weights`` (their fields), and in the model the column of classes
+behind the others.
 """
 
 from __future__ import annotations
@@ -120,6 +121,8 @@ def _check_head(header: object) -> dict[str, Any]:
         kinds["transcript"] = tuple[dict[str, Any], ...]
     if "output" in header:
         kinds["output"] = dict
+    if "counted_by" in header:
+        kinds["counted_by"] = str
     return {"transcript": (), **checked(header, kinds)}
 
 

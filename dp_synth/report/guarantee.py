@@ -209,6 +209,7 @@ Kind = (
         "bounds_from_data",
         "bounds_unexplained",
         "several_rows",
+        "counts_on_the_wire",
         "floating_point",
     ]
 )
@@ -244,6 +245,15 @@ def findings_of(release: Release) -> tuple[Finding, ...]:
     Nothing but the release is looked at, so that the findings may be published with it.
     """
     found = [*_of_ledger(release.ledger), *_of_schema(release.schema, release.ledger.budget)]
+    if release.counted_by:
+        found.append(
+            _finding(
+                "counts_on_the_wire",
+                f"Records were counted in their database ({release.counted_by}), and exact counts "
+                "came to the machine that fitted, which added the noise: the promise takes that "
+                "machine, and the connection, to be trusted.",
+            )
+        )
     for column in release.schema.columns:
         if isinstance(column, (DiscreteColumn, IdColumn)):
             found.extend(_of_column(column))

@@ -23,6 +23,7 @@ from dp_synth.accounting.plan import Part
 from dp_synth.backends import Frame, Output
 from dp_synth.checkpoint import Checkpoint, CheckpointWriter
 from dp_synth.counting import Data
+from dp_synth.databases import Address, is_address
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
@@ -390,6 +391,7 @@ def _refuse_unknown(kind: type[Synthesizer], settings: Mapping[str, object]) -> 
 
 def _released(request: Request, fitted: Sequence[Fitted], data: Data) -> list[Release]:
     ledger, output = request.root.ledger_so_far, Output.of(data)
+    engine = Address.of(str(data)).engine if is_address(data) else ""
     return [
         Release(
             recipe.name,
@@ -401,6 +403,7 @@ def _released(request: Request, fitted: Sequence[Fitted], data: Data) -> list[Re
             output,
             request.keys,
             one.unit_weights,
+            engine,
         )
         for recipe, one in zip(request.recipes, fitted, strict=True)
     ]

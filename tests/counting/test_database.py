@@ -23,6 +23,8 @@ from dp_synth.counting.sql import CodeExpression, counting_statement
 from dp_synth.domain import NO_BIT, ParitySets
 from dp_synth.errors import InputError, RowsNeeded, SchemaError
 from dp_synth.frames import as_frame
+from dp_synth.release import Release
+from dp_synth.report.guarantee import findings_of
 from dp_synth.synthesizers import SYNTHESIZERS
 
 duckdb = pytest.importorskip("duckdb")
@@ -292,6 +294,21 @@ def test_a_fit_asks_few_statements_and_nothing_twice(tmp_path, monkeypatch):
         SYNTHESIZERS[name]().fit(address, schema, PrivacyBudget(20, 1e-6), seed=3)
         assert len(set(asked)) <= most
         assert all("GROUPING" in one or "COUNT" in one for one in asked)
+
+
+def test_a_release_and_its_card_say_that_exact_counts_crossed_the_wire(tmp_path):
+    schema, table = SCHEMA.select(["sex", "code"]), everything(KINDS)
+    address = write_duckdb(tmp_path / "people.db", table)
+    release = SYNTHESIZERS["mst"]().fit(address, schema, PrivacyBudget(1, 1e-6), seed=3)
+    release.save(tmp_path / "release.npz")
+    for one in (release, Release.load(tmp_path / "release.npz")):
+        assert one.counted_by == "DuckDB"
+        (found,) = [f for f in findings_of(one) if f.kind == "counts_on_the_wire"]
+        assert "DuckDB" in found.text
+        assert "people" not in found.text
+    held = SYNTHESIZERS["mst"]().fit(as_frame(table), schema, PrivacyBudget(1, 1e-6), seed=3)
+    assert not held.counted_by
+    assert all(f.kind != "counts_on_the_wire" for f in findings_of(held))
 
 
 def test_records_never_come(tmp_path):
