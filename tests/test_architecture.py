@@ -29,6 +29,7 @@ LAYERS = [  # a part imports only from parts on an earlier line, or from itself
     {"release_files"},
     {"release"},
     {"synthesizers"},
+    {"relational"},
     {"metrics", "monitor"},
     {"attacks"},
     {"audit"},

@@ -65,8 +65,8 @@ class PrivateTable:
     may call ``exact_marginal`` and ``exact_marginals``, and only after their charge; ``reads``
     counts the marginals that were handed out. They record in ``transcript`` what they answered;
     coarsened copies share it, and ``groups`` are the codes' group numbers in such a copy.
-    ``wanted`` are pairs, in the domain's order, which are to be measured before others: a public
-    wish, that a synthesizer may follow.
+    ``wanted`` are pairs, in the domain's order, which are to be measured before others, ``idle``
+    such as need not be: public wishes, that a synthesizer may follow.
 
     ``auditor`` hears by what law each answer was drawn. ValueError for one outside of a
     simulation: what is told between two tables is private.
@@ -94,6 +94,7 @@ class PrivateTable:
         self.transcript = [] if transcript is None else transcript
         self.groups = groups or {}
         self.wanted: frozenset[Clique] = frozenset()
+        self.idle: frozenset[Clique] = frozenset()
         self.reads = 0
         if auditor is not None and not payer.accountant.ledger.simulation:
             raise ValueError("only a simulation may be watched: comparisons are private")
@@ -223,7 +224,7 @@ class PrivateTable:
         other = PrivateTable(
             counts, domain, self.payer, transcript=shared, groups=groups, auditor=auditor
         )
-        other.wanted = self.wanted
+        other.wanted, other.idle = self.wanted, self.idle
         return other
 
     def __repr__(self) -> str:

@@ -144,7 +144,8 @@ def select_pairs(
     if not scores.values:
         return Selected(compression, ones, [])
     spreads = {one.clique[0]: spread(np.maximum(one.values, 0.0)) for one in known}
-    values = _favoured(scores.values, table.wanted)
+    useful = {pair: one for pair, one in scores.values.items() if pair not in table.idle}
+    values = _favoured(useful, table.wanted)
     pairs = choose(coarse.domain, values, budget.precision_left, spreads)
     paying = errors.paying(scores.found, pairs, budget.precision_left, scores.stddev)
     kept = table.wanted.union(paying)
