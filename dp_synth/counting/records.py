@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dp_synth.counting.columns import DiskColumns, MemoryColumns, WeightedColumns
 from dp_synth.counting.marginals import CodeCounts
+from dp_synth.counting.masks import HolderFolder
 from dp_synth.counting.size import FITTED, PROBE, asked_memory, memory_limit, most_text, size_of
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
@@ -138,11 +139,14 @@ class PrivateRecords:
         self.close()
 
 
-Data = pd.DataFrame | ArrowTable | str | PathLike[str] | PrivateRecords
-"""A private table: in memory, the path of a file, or read by `read_records`.
+Held = pd.DataFrame | ArrowTable | str | PathLike[str] | PrivateRecords
+"""The private table of one holder: in memory, the path of a file, or read by `read_records`.
 
 In memory it is a frame of pandas, or a table that `frames.as_frame` takes: of Arrow, polars.
 """
+
+Data = Held | Sequence[Held] | HolderFolder
+"""A private table, or those of several holders, whose counts are added."""
 
 
 def finest_domain(schema: Schema) -> Domain:
