@@ -146,10 +146,10 @@ def check_of_holders(schema: Schema, unit: str | None) -> None:
     if schema.open:
         raise SchemaError(
             f"column {schema.open[0]!r} is open, and texts that the schema does not list never "
-            "leave their holder; list them"
+            "leave where they are; list them"
         )
     if unit is not None:
         raise SchemaError(
-            f"unit {unit!r}: one unit may have records with several holders, who do not see each "
-            "other's; fit tables of one record a unit"
+            f"unit {unit!r}: one unit may have records with several holders, or in several parts, "
+            "which do not see each other's; fit tables of one record a unit"
         )

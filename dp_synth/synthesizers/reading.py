@@ -18,6 +18,7 @@ from dp_synth.counting import (
     kept_of_units,
     read_records,
 )
+from dp_synth.counting.cluster import ClusterAdder, is_on_cluster
 from dp_synth.counting.database import read_database
 from dp_synth.counting.holders import FolderAdder, Holder
 from dp_synth.counting.masks import HolderFolder, Masks
@@ -78,9 +79,18 @@ def where_counted(data: object) -> str | None:
     """Return where records stay of which a fit sees counts alone; None where it reads them."""
     if is_address(data):
         return "in their database"
-    if isinstance(data, (list, tuple, HolderFolder)):
+    if isinstance(data, HolderFolder) or _are_tables(data):
         return "with their holders"
+    if is_on_cluster(data):
+        return "on their cluster"
     return None
+
+
+def _are_tables(data: object) -> bool:
+    """Tell a list of tables from one of cells, which is no table."""
+    if not isinstance(data, (list, tuple)):
+        return False
+    return not any(one is None or isinstance(one, (int, float, list, tuple, dict)) for one in data)
 
 
 def _adder_of(
@@ -91,11 +101,15 @@ def _adder_of(
     opened: ExitStack,
 ) -> Adder | None:
     """Return who adds the counts of several tables; None where there is one table."""
-    if not isinstance(data, (list, tuple, HolderFolder)):
+    several = _are_tables(data)
+    if not (several or isinstance(data, HolderFolder) or is_on_cluster(data)):
         return None
     check_of_holders(schema.without_keys, budget.unit)
     if isinstance(data, HolderFolder):
         return FolderAdder(data, schema)
+    if not several:
+        return ClusterAdder(data, schema.without_keys)
+    assert isinstance(data, (list, tuple))
     if not data:
         raise InputError("a list of holders' tables must have one or more, and is empty")
     return LocalAdder([opened.enter_context(records_of(d, schema, budget, rng)) for d in data])

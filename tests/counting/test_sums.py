@@ -126,7 +126,7 @@ def test_what_is_not_for_several_holders_is_refused_before_anything_is_read(tmp_
         MST().fit(missing, SCHEMA, unit)
     opened = {"name": "job", "type": "categorical", "categories": ["a"], "open": True}
     told = {"name": "open", "bounds_from": "made", "columns": [opened]}
-    with pytest.raises(SchemaError, match="never leave their holder"):
+    with pytest.raises(SchemaError, match="never leave where they are"):
         MST().fit(missing, Schema.from_dict(told), BUDGET)
     with pytest.raises(InputError, match="must have one or more, and is empty"):
         MST().fit([], SCHEMA, BUDGET)
