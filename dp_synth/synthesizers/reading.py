@@ -24,6 +24,7 @@ from dp_synth.counting.holders import FolderAdder, Holder
 from dp_synth.counting.masks import HolderFolder, Masks
 from dp_synth.counting.records import Units, weights_of
 from dp_synth.counting.size import memory_limit
+from dp_synth.counting.spark import is_spark, read_spark
 from dp_synth.counting.sums import Adder, LocalAdder, SummedRecords, check_of_holders
 from dp_synth.databases import is_address
 from dp_synth.datasets import read_table
@@ -53,6 +54,8 @@ def records_of(
     with ExitStack() as opened:
         if is_address(data):
             data = opened.enter_context(read_database(str(data), schema, budget.unit))
+        elif is_spark(data):
+            data = opened.enter_context(read_spark(data, schema, budget.unit))
         if (adder := _adder_of(data, schema, budget, rng, opened)) is not None:
             data = opened.enter_context(SummedRecords(schema.without_keys, adder))
             yield data
@@ -81,7 +84,7 @@ def where_counted(data: object) -> str | None:
         return "in their database"
     if isinstance(data, HolderFolder) or _are_tables(data):
         return "with their holders"
-    if is_on_cluster(data):
+    if is_on_cluster(data) or is_spark(data):
         return "on their cluster"
     return None
 
