@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from dp_synth.counting.records import PrivateRecords
-from dp_synth.errors import InputError, SchemaError
+from dp_synth.counting.sums import OneLine
+from dp_synth.errors import SchemaError
 from dp_synth.frames import as_frame
 from dp_synth.schema import Schema
 from dp_synth.types import Clique, Codes, Floats
@@ -50,15 +51,8 @@ class ClusterAdder:
         while len(tables) > 1:
             starts = range(0, len(tables), MOST_ADDED)
             tables = [added(tables[start : start + MOST_ADDED]) for start in starts]
-        try:
+        with OneLine("the cluster"):
             (found,) = compute(tables[0])  # type: ignore[no-untyped-call]
-        except InputError:
-            raise
-        except Exception as error:  # of the cluster, or of what makes the partitions: may quote it
-            raise InputError(
-                f"the cluster did not count ({type(error).__name__}): what a ledger was charged "
-                "stays charged"
-            ) from None
         return list(found)
 
     def close(self) -> None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from dp_synth.counting.database import DatabaseRecords, check_of_table
 from dp_synth.counting.kept_tables import KeptTables
 from dp_synth.counting.sql import Kind, counting_statement, translated
-from dp_synth.errors import InputError, SchemaError
+from dp_synth.counting.sums import OneLine
+from dp_synth.errors import SchemaError
 from dp_synth.schema import Schema
 
 _KINDS: dict[str, Kind] = {
@@ -66,14 +67,9 @@ class SparkTable:
 
     def counts(self, statement: str, *, as_written: bool = False) -> NDArray[np.int64]:
         """Return the rows of a statement that gives whole numbers, which Spark always rewrites."""
-        try:
+        with OneLine("Spark"):
             found = self._session.sql(statement)
             width, rows = len(found.columns), [tuple(row) for row in found.collect()]
-        except Exception as error:  # pyspark's classes differ by how it is connected; may quote
-            raise InputError(
-                f"Spark did not count ({type(error).__name__}): what a ledger was charged stays "
-                "charged"
-            ) from None
         self.statements += 1
         return np.array(rows, dtype=np.int64).reshape(-1, width)
 

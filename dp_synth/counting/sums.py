@@ -14,7 +14,7 @@ from dp_synth.counting.kept_tables import KeptTables
 from dp_synth.counting.marginals import Counts, dense_shape
 from dp_synth.counting.records import PrivateRecords, finest_domain
 from dp_synth.domain import Domain
-from dp_synth.errors import RowsNeeded, SchemaError
+from dp_synth.errors import InputError, RowsNeeded, SchemaError
 from dp_synth.schema import Schema
 from dp_synth.types import Clique, Codes, Floats
 
@@ -30,6 +30,24 @@ class Adder(Protocol):
 
     def close(self) -> None:
         """Tell the holders that nothing more will be asked."""
+
+
+class OneLine:
+    """A block in which any fault of who counts is one line without its words: they may quote."""
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+
+    def __enter__(self) -> None:
+        """Begin to count."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise InputError in place of the fault."""
+        if isinstance(error, Exception) and not isinstance(error, InputError):
+            raise InputError(
+                f"{self._who} did not count ({type(error).__name__}): what a ledger was charged "
+                "stays charged"
+            ) from None
 
 
 class LocalAdder:
