@@ -31,7 +31,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # How much pytest says in the targets beside `make test`.
 PYTEST := $(BIN)/python -m pytest $(QUIET)
 
-.PHONY: benchmark benchmark-deep test test-core test-browser test-postgres test-peers notebooks floors fuzz lint \
+.PHONY: benchmark benchmark-deep test test-core test-browser test-postgres test-spark test-peers notebooks floors fuzz lint \
 	numbers review synthesizers runner docs paper reproduce package chromium peers proofs coq everything clean
 
 benchmark: $(VENV)/.core$(WITH)
@@ -76,6 +76,11 @@ test-postgres: $(VENV)/.test$(WITH)
 	{ command -v pg_ctl || ls -d /usr/lib/postgresql/*/bin/pg_ctl; } >/dev/null 2>&1 || \
 		{ apt-get update -qq && apt-get install -qq --yes --no-install-recommends postgresql; }
 	$(PYTEST) tests/schema/test_foreign_postgres.py tests/counting/test_database.py
+
+# With Spark in a folder of its own; it needs Java 17 or later.
+test-spark: $(VENV)/.test$(WITH)
+	$(BIN)/python -m pip install --quiet --upgrade --target $(VENV)/spark 'pyspark>=4'
+	PYTHONPATH=$(VENV)/spark $(PYTEST) tests/counting/test_spark.py
 
 # Another public library for real: smartnoise-synth in an environment of its own.
 test-peers: $(VENV)/.test$(WITH) peers

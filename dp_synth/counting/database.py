@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ from dp_synth.types import Clique, Codes, Floats
 
 FETCHED = 2**16  # rows of counts that are fetched at one time
 MOST_SETS = 400  # marginals of one statement; engines refuse very many
-MOST_PARITIES = {"duckdb": 5_000, "postgres": 1_600}  # columns of an answer
+MOST_PARITIES = {"duckdb": 5_000, "postgres": 1_600, "spark": 400}  # columns of an answer
 
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("tinyint", "smallint", "integer", "bigint", "hugeint"), "whole"),
@@ -164,6 +164,28 @@ class _Cursor:
         ) from None
 
 
+class SqlTable(Protocol):
+    """A table that an engine of SQL counts."""
+
+    name: str
+    dialect: str
+    statements: int
+    kept: KeptTables
+
+    @property
+    def records(self) -> int:
+        """The number of records, private."""
+
+    def kind(self, name: str) -> Kind:
+        """Return what the engine holds in a column; SchemaError where nothing here counts it."""
+
+    def counts(self, statement: str, *, as_written: bool = False) -> NDArray[np.int64]:
+        """Return the rows of a statement that gives whole numbers."""
+
+    def close(self) -> None:
+        """Give back what the table holds of the engine."""
+
+
 class SqlCounts:
     """Exact counts of a table that stays in its database: one statement for all that is asked.
 
@@ -174,7 +196,7 @@ class SqlCounts:
 
     def __init__(
         self,
-        table: DatabaseTable,
+        table: SqlTable,
         expressions: Mapping[str, CodeExpression],
         domain: Domain,
         groups: Mapping[str, Codes] | None = None,
@@ -275,9 +297,20 @@ class SqlCounts:
 class DatabaseRecords(PrivateRecords):
     """Private records that stay in a database, which counts them."""
 
-    def __init__(self, schema: Schema, table: DatabaseTable) -> None:
+    def __init__(self, schema: Schema, table: SqlTable) -> None:
         super().__init__(schema, MemoryColumns([], 0))
         self.table = table
+
+    @classmethod
+    def of_table(cls, schema: Schema, table: SqlTable) -> DatabaseRecords:
+        """Return the records of a table, which is closed where its columns do not fit."""
+        records = cls(schema, table)
+        try:
+            _ = records.counts
+        except InputError:
+            records.close()
+            raise
+        return records
 
     @cached_property
     def counts(self) -> SqlCounts:  # type: ignore[override]
@@ -302,6 +335,12 @@ def read_database(address: str, schema: Schema, unit: str | None = None) -> Data
     of several records: these take the records themselves. InputError as `DatabaseTable`.
     """
     schema = schema.without_keys
+    check_of_table(schema, unit)
+    return DatabaseRecords.of_table(schema, DatabaseTable(address))
+
+
+def check_of_table(schema: Schema, unit: str | None) -> None:
+    """Raise SchemaError for what takes the records themselves."""
     if schema.open:
         raise SchemaError(
             f"column {schema.open[0]!r} is open, and texts that the schema does not list never "
@@ -312,10 +351,3 @@ def read_database(address: str, schema: Schema, unit: str | None = None) -> Data
             f"unit {unit!r}: records of one unit are told apart where the records are read, and "
             "these stay in their database; fit a table of one record a unit, or from a file"
         )
-    records = DatabaseRecords(schema, DatabaseTable(address))
-    try:
-        _ = records.counts
-    except InputError:
-        records.close()
-        raise
-    return records

@@ -46,7 +46,8 @@ class Kept:
             group = merged[name]
             if group is not None:
                 table = _summed(table, axis, group)
-        return np.ascontiguousarray(table.transpose([left.index(name) for name in clique]))
+        ordered = table.transpose([left.index(name) for name in clique])
+        return np.array(ordered, order="C")  # ascontiguousarray gives the total an axis
 
 
 def _summed(table: Floats, axis: int, group: Codes) -> Floats:

@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from os import PathLike
 from types import TracebackType
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from dp_synth.counting.columns import DiskColumns, MemoryColumns, WeightedColumns
 from dp_synth.counting.marginals import CodeCounts
+from dp_synth.counting.masks import HolderFolder
 from dp_synth.counting.size import FITTED, PROBE, asked_memory, memory_limit, most_text, size_of
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
@@ -138,11 +140,23 @@ class PrivateRecords:
         self.close()
 
 
-Data = pd.DataFrame | ArrowTable | str | PathLike[str] | PrivateRecords
-"""A private table: in memory, the path of a file, or read by `read_records`.
+class ClusterFrame(Protocol):
+    """A Dask DataFrame, as far as a fit asks it."""
+
+    npartitions: int
+
+    def to_delayed(self) -> list[Any]:
+        """Return the partitions, none of which is computed."""
+
+
+Held = pd.DataFrame | ArrowTable | str | PathLike[str] | PrivateRecords
+"""The private table of one holder: in memory, the path of a file, or read by `read_records`.
 
 In memory it is a frame of pandas, or a table that `frames.as_frame` takes: of Arrow, polars.
 """
+
+Data = Held | Sequence[Held] | HolderFolder | ClusterFrame
+"""A private table, those of several holders, whose counts are added, or a Dask DataFrame."""
 
 
 def finest_domain(schema: Schema) -> Domain:

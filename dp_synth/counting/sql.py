@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -341,7 +341,25 @@ def translated(statement: str, dialect: str) -> str:
         import sqlglot
     except ImportError:
         raise missing_extra("counting in this database", "sqlglot", "sql") from None
-    return sqlglot.transpile(statement, read=OWN, write=dialect)[0]
+    if dialect != "spark":
+        return sqlglot.transpile(statement, read=OWN, write=dialect)[0]
+    parsed = sqlglot.parse_one(statement, read=OWN)
+    return str(parsed.transform(_seconds_in_spark).sql(dialect))
+
+
+def _seconds_in_spark(node: Any) -> Any:
+    """Return the seconds since 1970 as Spark tells them, which has no EPOCH to extract."""
+    from sqlglot import exp
+
+    if not isinstance(node, exp.Extract):
+        return node
+    moment = exp.DataType.build("TIMESTAMP_NTZ", dialect="spark")
+    first = exp.Cast(this=exp.Literal.string("1970-01-01"), to=moment)
+    last = exp.Cast(this=node.expression.copy(), to=moment.copy())
+    micros = exp.Anonymous(
+        this="TIMESTAMPDIFF", expressions=[exp.Var(this="MICROSECOND"), first, last]
+    )
+    return exp.Div(this=exp.cast(micros, "DOUBLE"), expression=exp.Literal.number("1e6"))
 
 
 def quoted(name: str) -> str:

@@ -16,6 +16,7 @@ from dp_synth.synthesizers.patectgan import PATECTGAN
 from dp_synth.synthesizers.pategan import PATEGAN
 from dp_synth.synthesizers.privbayes import PrivBayes
 from dp_synth.synthesizers.questions import Questions
+from dp_synth.synthesizers.reading import serve
 from dp_synth.synthesizers.validation import Validation
 
 SYNTHESIZERS: dict[str, type[Synthesizer]] = {
@@ -67,6 +68,7 @@ __all__ = [
     "Synthesizer",
     "Validation",
     "fit_jointly",
+    "serve",
     "synthesize",
     "synthesizer_named",
 ]

@@ -27,7 +27,6 @@ from dp_synth.counting import (
     PrivateRecords,
 )
 from dp_synth.counting.records import weights_of
-from dp_synth.databases import is_address
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError, PrivacyWarning, SchemaError, warn
 from dp_synth.estimates.corrected import PART as ANSWERS
@@ -43,7 +42,7 @@ from dp_synth.release_files import Keys
 from dp_synth.schema import Schema
 from dp_synth.schema.numeric import LineColumn
 from dp_synth.synthesizers.questions import Questions, answer_questions
-from dp_synth.synthesizers.reading import records_of
+from dp_synth.synthesizers.reading import records_of, where_counted
 from dp_synth.synthesizers.validation import Validation, validate
 from dp_synth.transcript import Answer
 from dp_synth.types import Codes
@@ -220,16 +219,18 @@ class Request:
         domain = self.schema.domain
         return domain if weights is None else weights.beside_others(domain)
 
-    def check_counts_alone(self) -> None:
-        """Raise InputError where records are read beside counts: of a database none come."""
+    def check_counts_alone(self, where: str) -> None:
+        """Raise InputError where records are read beside counts: of those ``where`` none come."""
         for recipe in self.recipes:
             if not getattr(recipe, "measures", ""):
                 raise InputError(
-                    f"{recipe.name} reads records, which stay in their database; take one that "
+                    f"{recipe.name} reads records, which stay {where}; take one that "
                     "counts, such as clique_tree, or give a file"
                 )
         if self.validation is not None or self.questions is not None:
-            raise InputError("a validation, or questions, of a table in a database: give a file")
+            raise InputError(
+                f"a validation, or questions, of records that stay {where}: give a file"
+            )
 
     def reserve(self, kept: Kept | None) -> list[Reservation]:
         """Return what pays for each recipe; what was ``kept`` has its reservation already."""
@@ -298,8 +299,8 @@ def fit_all(request: Request, data: Data, holdout: Data | None = None) -> list[F
     attacks = request.validation is not None and request.validation.attack
     if attacks != (holdout is not None):
         raise InputError("an attack needs a hold-out: give Validation(...).against(holdout)")
-    if is_address(data) or is_address(holdout):
-        request.check_counts_alone()
+    if where := where_counted(data) or where_counted(holdout):
+        request.check_counts_alone(where)
     kept = request.check()
     if not request.root.ledger.simulation:  # what nobody will publish promises nothing
         warn_of_promise(request.schema, request.root.budget)

@@ -18,12 +18,17 @@ from dp_synth.counting import (
     kept_of_units,
     read_records,
 )
+from dp_synth.counting.cluster import ClusterAdder, is_on_cluster
 from dp_synth.counting.database import read_database
+from dp_synth.counting.holders import FolderAdder, Holder
+from dp_synth.counting.masks import HolderFolder, Masks
 from dp_synth.counting.records import Units, weights_of
 from dp_synth.counting.size import memory_limit
+from dp_synth.counting.spark import is_spark, read_spark
+from dp_synth.counting.sums import Adder, LocalAdder, SummedRecords, check_of_holders
 from dp_synth.databases import is_address
 from dp_synth.datasets import read_table
-from dp_synth.errors import SchemaError, SchemaMismatch, warn
+from dp_synth.errors import InputError, SchemaError, SchemaMismatch, warn
 from dp_synth.extensions import did_you_mean
 from dp_synth.frames import as_frame, column_of
 from dp_synth.schema import Misfits, Schema
@@ -49,6 +54,12 @@ def records_of(
     with ExitStack() as opened:
         if is_address(data):
             data = opened.enter_context(read_database(str(data), schema, budget.unit))
+        elif is_spark(data):
+            data = opened.enter_context(read_spark(data, schema, budget.unit))
+        if (adder := _adder_of(data, schema, budget, rng, opened)) is not None:
+            data = opened.enter_context(SummedRecords(schema.without_keys, adder))
+            yield data
+            return
         if isinstance(data, (str, PathLike)):
             # Categories that the schema does not list are found in tables in memory only.
             if is_larger_than_memory(data, memory_limit() if schema.open else None):
@@ -65,6 +76,67 @@ def records_of(
             data = opened.enter_context(data.at_most(budget.max_rows, rng))
         _tell(data.misfits)
         yield data
+
+
+def where_counted(data: object) -> str | None:
+    """Return where records stay of which a fit sees counts alone; None where it reads them."""
+    if is_address(data):
+        return "in their database"
+    if isinstance(data, HolderFolder) or _are_tables(data):
+        return "with their holders"
+    if is_on_cluster(data) or is_spark(data):
+        return "on their cluster"
+    return None
+
+
+def _are_tables(data: object) -> bool:
+    """Tell a list of tables from one of cells, which is no table."""
+    if not isinstance(data, (list, tuple)):
+        return False
+    return not any(one is None or isinstance(one, (int, float, list, tuple, dict)) for one in data)
+
+
+def _adder_of(
+    data: object,
+    schema: Schema,
+    budget: PrivacyBudget,
+    rng: np.random.Generator,
+    opened: ExitStack,
+) -> Adder | None:
+    """Return who adds the counts of several tables; None where there is one table."""
+    several = _are_tables(data)
+    if not (several or isinstance(data, HolderFolder) or is_on_cluster(data)):
+        return None
+    check_of_holders(schema.without_keys, budget.unit)
+    if isinstance(data, HolderFolder):
+        return FolderAdder(data, schema)
+    if not several:
+        return ClusterAdder(data, schema.without_keys)
+    assert isinstance(data, (list, tuple))
+    if not data:
+        raise InputError("a list of holders' tables must have one or more, and is empty")
+    return LocalAdder([opened.enter_context(records_of(d, schema, budget, rng)) for d in data])
+
+
+def serve(
+    folder: str | PathLike[str],
+    data: Data,
+    schema: Schema,
+    *,
+    name: str,
+    masks: Masks | None = None,
+    seconds: float = 3600.0,
+) -> None:
+    """Answer one fit's requests for counts of ``data`` in a shared folder, as one holder.
+
+    Returns when the fit ends. Whoever can read the folder sees exact counts, without noise; with
+    ``masks`` only the sum over all holders. InputError where the table cannot be read, and where
+    nothing is asked within ``seconds``; SchemaError where the fit has another schema.
+    """
+    budget, rng = PrivacyBudget(1.0, 1e-9), np.random.default_rng(0)  # no unit is chosen from
+    check_of_holders(schema.without_keys, None)
+    with records_of(data, schema, budget, rng) as records:
+        Holder(folder, records, name, masks).answer(seconds)
 
 
 @contextmanager
