@@ -19,6 +19,9 @@ ADDRESSES = ("duckdb://", "postgresql://", "postgres://")
 ENGINES = ("DuckDB", "PostgreSQL")
 """What keeps such tables, as it is called."""
 
+ELSEWHERE = (*ENGINES, "several holders", "a cluster")
+"""Where records may be counted, so that exact counts cross a wire."""
+
 WAIT = 10  # seconds for a connection
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dp_synth._version import __version__
 from dp_synth.accounting import Ledger
 from dp_synth.backends import OF_PANDAS, Frame, Output, require
-from dp_synth.databases import ENGINES
+from dp_synth.databases import ELSEWHERE
 from dp_synth.datasets.codebooks import unwritable
 from dp_synth.datasets.tables import BLOCK, lacking_signs, write_blocks
 from dp_synth.errors import InputError, ReleaseError, warn
@@ -89,8 +89,8 @@ class Release:
     Nothing in it was computed from records except through a mechanism that the ledger lists.
     ``keys`` are columns that no model knows of: rows get new ones, drawn by their public patterns.
     With ``unit_weights`` the transcript is of weighted counts, and the model, which is of rows, has
-    the column of their classes behind those of the schema: rows do without it. ``counted_by`` names
-    the kind of database that counted the records, where one did.
+    the column of their classes behind those of the schema: rows do without it. ``counted_by`` says
+    who counted the records where they are, if exact counts crossed a wire.
     """
 
     synthesizer: str
@@ -610,8 +610,8 @@ class Release:
         output = Output.from_fields(header.get("output", {}), schema, [one for _, one in keys])
         made = header["synthesizer"], header["settings"], schema, model, ledger, transcript
         engine = header.get("counted_by", "")
-        if engine not in ("", *ENGINES):
-            raise ValueError("it was counted by no known engine")
+        if engine not in ("", *ELSEWHERE):
+            raise ValueError("it was counted nowhere that is known")
         return cls(*made, output, keys, weights, engine)
 
 

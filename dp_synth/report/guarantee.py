@@ -249,7 +249,7 @@ def findings_of(release: Release) -> tuple[Finding, ...]:
         found.append(
             _finding(
                 "counts_on_the_wire",
-                f"Records were counted in their database ({release.counted_by}), and exact counts "
+                f"Records were counted where they are ({release.counted_by}), and exact counts "
                 "came to the machine that fitted, which added the noise: the promise takes that "
                 "machine, and the connection, to be trusted.",
             )

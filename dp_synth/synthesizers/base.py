@@ -23,7 +23,6 @@ from dp_synth.accounting.plan import Part
 from dp_synth.backends import Frame, Output
 from dp_synth.checkpoint import Checkpoint, CheckpointWriter
 from dp_synth.counting import Data
-from dp_synth.databases import Address, is_address
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.extensions import nearest
@@ -44,6 +43,7 @@ from dp_synth.synthesizers.fitting import (
     simulated,
 )
 from dp_synth.synthesizers.questions import Declared, Questions
+from dp_synth.synthesizers.reading import counted_by
 from dp_synth.synthesizers.validation import Against, Asked, Validation
 from dp_synth.transcript import Answer, chosen
 from dp_synth.types import Clique
@@ -391,7 +391,7 @@ def _refuse_unknown(kind: type[Synthesizer], settings: Mapping[str, object]) -> 
 
 def _released(request: Request, fitted: Sequence[Fitted], data: Data) -> list[Release]:
     ledger, output = request.root.ledger_so_far, Output.of(data)
-    engine = Address.of(str(data)).engine if is_address(data) else ""
+    engine = counted_by(data)
     return [
         Release(
             recipe.name,

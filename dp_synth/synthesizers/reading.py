@@ -26,7 +26,7 @@ from dp_synth.counting.records import Units, weights_of
 from dp_synth.counting.size import memory_limit
 from dp_synth.counting.spark import is_spark, read_spark
 from dp_synth.counting.sums import Adder, LocalAdder, SummedRecords, check_of_holders
-from dp_synth.databases import is_address
+from dp_synth.databases import ELSEWHERE, Address, is_address
 from dp_synth.datasets import read_table
 from dp_synth.errors import InputError, SchemaError, SchemaMismatch, warn
 from dp_synth.extensions import did_you_mean
@@ -87,6 +87,15 @@ def where_counted(data: object) -> str | None:
     if is_on_cluster(data) or is_spark(data):
         return "on their cluster"
     return None
+
+
+def counted_by(data: object) -> str:
+    """Return who counts records where they are, one of `ELSEWHERE`; empty where the fit does."""
+    if is_address(data):
+        return Address.of(str(data)).engine
+    if isinstance(data, HolderFolder):
+        return ELSEWHERE[-2]
+    return ELSEWHERE[-1] if is_on_cluster(data) or is_spark(data) else ""
 
 
 def _are_tables(data: object) -> bool:

@@ -175,6 +175,7 @@ def test_a_release_over_a_folder_is_that_of_the_union_and_leaves_nothing_there(m
     masks = dict.fromkeys(frames, Masks(list(frames), KEY)) if masked else None
     threads, raised = served(tmp_path, frames, masks)
     ours = MST().fit(HolderFolder(tmp_path, list(frames), 30), SCHEMA, BUDGET, seed=3)
+    assert ours.counted_by == "several holders"
     joined(threads)
     assert not raised
     assert_alike(ours, MST().fit(UNION, SCHEMA, BUDGET, seed=3))
