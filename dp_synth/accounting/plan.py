@@ -307,8 +307,7 @@ class SampledGaussians(Part):
         rows = 1 if self.by_unit else budget.max_rows
         replaced = budget.adjacency != "add_remove"
         if rows > MOST_ROWS:
-            most = f"units of at most {MOST_ROWS} records"
-            raise UnsupportedEvent(f"sampled sums are certified for {most}, got {rows}")
+            raise UnsupportedEvent(f"sums take units of at most {MOST_ROWS} records, got {rows}")
         return replace(self, rows=rows, replaced=replaced, by_unit=rows < budget.max_rows)
 
     def max_noise(self, budget: PrivacyBudget) -> float:
