@@ -303,7 +303,7 @@ class LikelihoodRatios:
         One record; where units are drawn, all records of one unit.
         """
         if self._more is None and law.units is not None:
-            self._more = _unit_apart(law.units, self._neighbour.exact_units())
+            self._more = _unit_apart(law.units, law.units_of(self._neighbour))
         if self._more is None:
             every, counts = law.known
             others, often = law.records(self._neighbour)

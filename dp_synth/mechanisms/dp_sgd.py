@@ -114,7 +114,8 @@ class SampledSumLaw:
     noise of ``noise_multiplier`` times the clip, ``released`` that sum as it left. ``encode``
     draws coins for records, ``summed`` sums gradients, ``noise`` and ``uniform`` are drawn afresh.
     Where units were drawn, ``owners`` are the places of those of the batch's records among
-    ``units``, and ``encode`` takes records of one unit; None else.
+    ``units``, which ``units_of`` reads of any table, and ``encode`` takes records of one unit; None
+    else.
     """
 
     part: str
@@ -132,6 +133,7 @@ class SampledSumLaw:
     encoded: Encoded
     noisy: Sequence[WholeSum]
     released: Sequence[Tensor]
+    units_of: Callable[[PrivateTable], UnitRows]
     units: UnitRows | None
     owners: Integers | None
 
@@ -238,6 +240,7 @@ class SampledGradients:
             encoded,
             noisy,
             released,
+            PrivateTable.exact_units,
             self._units,
             owners,
         )

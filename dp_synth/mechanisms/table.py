@@ -96,7 +96,7 @@ class PrivateTable:
         self.groups = groups or {}
         self.wanted: frozenset[Clique] = frozenset()
         self.reads = 0
-        self._units: UnitRows | None = None
+        self._private_units: UnitRows | None = None
         if auditor is not None and not payer.accountant.ledger.simulation:
             raise ValueError("only a simulation may be watched: comparisons are private")
         self._auditor = auditor
@@ -154,12 +154,12 @@ class PrivateTable:
         """
         if tuple(rows.columns) != self.domain.attributes:
             raise ValueError("units must have the attributes of the table")
-        self._units = rows
+        self._private_units = rows
 
     @property
     def has_units(self) -> bool:
         """Whether it is known which records are of one unit."""
-        return self._units is not None
+        return self._private_units is not None
 
     def exact_units(self) -> UnitRows:
         """Return the private records by their units: for mechanisms alone."""
@@ -177,9 +177,9 @@ class PrivateTable:
         return PrivateTable(self._known_units().last(), self.domain, self.payer, auditor=auditor)
 
     def _known_units(self) -> UnitRows:
-        if self._units is None:
+        if self._private_units is None:
             raise InputError("nobody has said which records of this table are of one unit")
-        return self._units
+        return self._private_units
 
     def exact_parities(self, asked: ParitySets) -> Floats:
         """Return the private parities of sets of bits, shape (sets,): for mechanisms alone."""
@@ -228,7 +228,9 @@ class PrivateTable:
         same = self._private_counts.domain is self.domain
         domain = coarse.domain if same else self.domain.coarsened(groups)
         other = self._with_counts(coarse, domain, both, lambda other: other.coarsen(groups))
-        other._units = None if self._units is None else self._units.relabelled(groups)
+        other._private_units = (
+            None if self._private_units is None else self._private_units.relabelled(groups)
+        )
         return other
 
     def remembering(self) -> PrivateTable:
@@ -248,7 +250,9 @@ class PrivateTable:
         """
         counts = self._private_counts.coarsened(groups) if groups else self._private_counts
         other = self._with_counts(counts, domain, {}, lambda other: other.recoded(groups, domain))
-        other._units = None if self._units is None else self._units.relabelled(groups)
+        other._private_units = (
+            None if self._private_units is None else self._private_units.relabelled(groups)
+        )
         return other
 
     def _with_counts(
@@ -264,7 +268,7 @@ class PrivateTable:
             counts, domain, self.payer, transcript=shared, groups=groups, auditor=auditor
         )
         other.wanted = self.wanted
-        other._units = self._units
+        other._private_units = self._private_units
         return other
 
     def __repr__(self) -> str:
