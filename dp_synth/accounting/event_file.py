@@ -152,7 +152,8 @@ def _event(kind: str, values: object, where: str) -> Event:
         raise InputError(f"{where}: must be a mapping of {', '.join(known) or 'nothing, {}'}")
     _refuse_unknown(values, known, where)
     for name, value in values.items():
-        if isinstance(value, bool) and name != "replaced":  # YAML reads yes, no, on and off so
+        truths = ("replaced", "by_unit")  # YAML reads yes, no, on and off so
+        if isinstance(value, bool) and name not in truths:
             raise InputError(f"{where}: {name} must not be {str(value).lower()}")
     try:
         made = TypeAdapter(KINDS[kind]).validate_python(values)

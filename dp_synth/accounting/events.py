@@ -335,7 +335,9 @@ class SampledGaussian(Mechanism):
     Poisson sampling: every record tosses its own coin at every step, the batch has no fixed
     size, and only the noisy sums are seen. ``noise_multiplier`` is the noise's standard
     deviation over the largest norm of one record's part of the sum. One unit has ``rows`` records,
-    which are added or removed, or where ``replaced`` exchanged for as many others.
+    which are added or removed, or where ``replaced`` exchanged for as many others. With
+    ``by_unit`` all records of a unit share one coin and are one part, however many they are:
+    for "record" above read "unit".
     """
 
     compared: ClassVar[Compared] = {"noise_multiplier": ge, "rate": le, "rows": le}
@@ -345,6 +347,7 @@ class SampledGaussian(Mechanism):
     steps: int
     rows: int = 1
     replaced: bool = False
+    by_unit: bool = False
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -354,10 +357,12 @@ class SampledGaussian(Mechanism):
         counted("steps", self.steps)
         if type(self.rows) is not int or not 1 <= self.rows <= MOST_ROWS:
             raise ValueError(f"rows must be a whole number from 1 to {MOST_ROWS}, got {self.rows}")
+        if self.by_unit and self.rows > 1:
+            raise ValueError(f"whole units are one part each, got rows {self.rows}")
 
     @property
     def is_simple(self) -> bool:
-        """Whether one record is added or removed."""
+        """Whether one part is added or removed."""
         return self.rows == 1 and not self.replaced
 
     @property
@@ -378,7 +383,8 @@ class SampledGaussian(Mechanism):
 
     def unfit(self, budget: PrivacyBudget) -> str:
         """Return why it is not for units of a budget."""
-        if self.rows >= budget.max_rows and self.replaced == (budget.adjacency != "add_remove"):
+        covers = self.by_unit or self.rows >= budget.max_rows
+        if covers and self.replaced == (budget.adjacency != "add_remove"):
             return ""
         return "sampled sums must say how many rows of a unit move them"
 

@@ -275,8 +275,8 @@ class SampledGaussians(Part):
     One step of a training a sum, with one noise multiplier, found by calibration when None. Budgets
     are shared by an approximate cost, that of many steps: Gaussian DP of mu = rate * sqrt(count *
     (exp(1 / noise ** 2) - 1)) (Bu, Dong, Long & Su 2020, arXiv:1911.11607), where rho is mu ** 2 /
-    2; what is certified is the composed loss. ``rows`` of a unit and whether they are ``replaced``
-    are those of ``SampledGaussian``.
+    2; what is certified is the composed loss. ``rows`` of a unit, whether they are ``replaced``
+    and whether units are drawn whole are those of ``SampledGaussian``.
     """
 
     count: int
@@ -286,6 +286,7 @@ class SampledGaussians(Part):
     name: str = ""
     rows: int = 1
     replaced: bool = False
+    by_unit: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -294,18 +295,20 @@ class SampledGaussians(Part):
 
     def event(self) -> SampledGaussian:
         """Return what one sum of this part will be charged as."""
-        return SampledGaussian(self._known(), self.rate, 1, self.rows, self.replaced)
+        return SampledGaussian(self._known(), self.rate, 1, self.rows, self.replaced, self.by_unit)
 
     def under(self, budget: PrivacyBudget) -> SampledGaussians:
-        """Return the part whose sums are moved by all rows of a unit; UnsupportedEvent for many."""
+        """Return the part whose sums are moved by all rows of a unit; UnsupportedEvent for many.
+
+        Units of one record are drawn as records are.
+        """
         if not budget.delta:
             raise InputError(NO_PURE_SUMS)
-        if budget.max_rows > MOST_ROWS:
-            raise UnsupportedEvent(
-                f"sampled sums are certified for units of at most {MOST_ROWS} records, "
-                f"got {budget.max_rows}"
-            )
-        return replace(self, rows=budget.max_rows, replaced=budget.adjacency != "add_remove")
+        rows = 1 if self.by_unit else budget.max_rows
+        replaced = budget.adjacency != "add_remove"
+        if rows > MOST_ROWS:
+            raise UnsupportedEvent(f"sums take units of at most {MOST_ROWS} records, got {rows}")
+        return replace(self, rows=rows, replaced=replaced, by_unit=rows < budget.max_rows)
 
     def max_noise(self, budget: PrivacyBudget) -> float:
         """Return the noise that hides a step on which as many records agree as there can be."""

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from dp_synth.accounting import Ledger, PrivacyBudget, Reservation
 from dp_synth.accounting.pate import log_chances
 from dp_synth.audit.laplace_shifts import LaplaceComparison
 from dp_synth.counting import CachedCounts, Data
+from dp_synth.counting.units import UnitRows
 from dp_synth.errors import InputError, UnsupportedEvent
 from dp_synth.mechanisms.exponential import ChoiceLaw
 from dp_synth.mechanisms.gaussian import GaussianLaw
@@ -29,7 +31,7 @@ from dp_synth.mechanisms.pate import VoteLaw
 from dp_synth.mechanisms.table import Law, PrivateTable, X, Y
 from dp_synth.schema import Schema
 from dp_synth.synthesizers.base import Synthesizer
-from dp_synth.synthesizers.fitting import Request, simulated
+from dp_synth.synthesizers.fitting import Request, draws_units, simulated
 from dp_synth.synthesizers.reading import records_of
 from dp_synth.types import Codes, Flags, Floats, Integers
 
@@ -204,7 +206,10 @@ def compared(request: Request, tables: tuple[Data, Data], *, runs: int) -> list[
         counts, heard = CachedCounts(request.counts_of(recipe, records)), list[LikelihoodRatios]()
 
         def auditor(payer: Reservation) -> LikelihoodRatios:
-            heard.append(LikelihoodRatios(PrivateTable(counts, counts.domain, payer)))
+            neighbour = PrivateTable(counts, counts.domain, payer)
+            if draws_units(payer.plan):
+                neighbour.keep_units(records.unit_rows)
+            heard.append(LikelihoodRatios(neighbour))
             return heard[-1]
 
         for table, plan, own in simulated(request, here, runs=runs, auditor=auditor):
@@ -293,7 +298,12 @@ class LikelihoodRatios:
         )
 
     def _record_apart(self, law: SampledSumLaw) -> tuple[Codes, bool]:
-        """Return the one record that only one of the two tables has, and whether it is this one."""
+        """Return what only one of the two tables has, and whether it is this one.
+
+        One record; where units are drawn, all records of one unit.
+        """
+        if self._more is None and law.units is not None:
+            self._more = _unit_apart(law.units, law.units_of(self._neighbour))
         if self._more is None:
             every, counts = law.known
             others, often = law.records(self._neighbour)
@@ -309,16 +319,14 @@ class LikelihoodRatios:
         """Compare a noisy sum by the one record that only one of the two tables has."""
         import torch
 
-        every, counts = law.known
         record, here_has_it = self._record_apart(law)
         target = torch.from_numpy(record).to(law.batch.device, torch.int64)
-        alike = torch.nonzero((law.batch == target).all(dim=1))[:, 0]
-        # Which of several equal records is meant is a coin: each was drawn with the same chance.
-        equal = int((every == record).all(axis=1) @ counts)
+        alike, equal = _drawn_alike(law, record)
+        # Which of several equal ones is meant is a coin: each was drawn with the same chance.
         drawn = here_has_it and law.uniform() * equal < len(alike)
         kept = torch.ones(len(law.batch), dtype=torch.bool, device=law.batch.device)
         if drawn:
-            kept[alike[0]] = False
+            kept[torch.from_numpy(alike[0]).to(kept.device)] = False
         own = law.encoded.where(~kept) if drawn else law.encode(target)
         step, base = law.summed(own), law.summed(law.encoded.where(kept))
         size = math.sqrt(sum(float(part.times(1.0).square().sum()) for part in step))
@@ -350,6 +358,40 @@ class LikelihoodRatios:
             here_has_it,
             int(with_it) - int(without),
         )
+
+
+def _unit_apart(here: UnitRows, there: UnitRows) -> tuple[Codes, bool]:
+    """Return the records of the unit that one of the tables lacks, and whether it is here."""
+    first, second = (Counter(_as_units(rows)) for rows in (here, there))
+    fewer, more = list((first - second).elements()), list((second - first).elements())
+    if len(fewer) + len(more) != 1:
+        raise UnsupportedEvent(
+            "sums over units are compared between tables that differ by one unit"
+        )
+    return np.array((fewer or more)[0], dtype=np.int32), bool(fewer)
+
+
+def _as_units(rows: UnitRows) -> list[tuple[tuple[int, ...], ...]]:
+    """Return each unit as its records, in their order."""
+    codes, _ = rows.of_units(np.arange(len(rows)))
+    ends = pairwise([0, *rows.ends.tolist()])
+    return [tuple(sorted(map(tuple, codes[start:end].tolist()))) for start, end in ends]
+
+
+def _drawn_alike(law: SampledSumLaw, record: Codes) -> tuple[list[Integers], int]:
+    """Return where in the batch are those that equal what is apart, and how many all are.
+
+    Each is the places of its records.
+    """
+    batch = law.batch.cpu().numpy()
+    if law.units is None or law.owners is None:
+        every, counts = law.known
+        alike = np.flatnonzero((batch == record).all(axis=1))
+        return [alike[[at]] for at in range(len(alike))], int((every == record).all(1) @ counts)
+    wanted = tuple(map(tuple, record.tolist()))
+    equal = [place for place, unit in enumerate(_as_units(law.units)) if unit == wanted]
+    drawn = (np.flatnonzero(law.owners == place) for place in equal)
+    return [places for places in drawn if len(places)], len(equal)
 
 
 def _differing(here: Codes, there: Codes) -> tuple[Codes, Codes]:

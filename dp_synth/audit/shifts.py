@@ -30,8 +30,8 @@ from dp_synth.types import Codes, Flags, Floats, Integers
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dp_synth.mechanisms.dp_sgd import Encoded, SampledSumLaw
-    from dp_synth.mechanisms.per_sample_gradients import WholeSum
+    from dp_synth.mechanisms.dp_sgd import SampledSumLaw
+    from dp_synth.mechanisms.per_sample_gradients import Encoded, WholeSum
 
 LEAST_RANGE = 1e-12  # of a choice: less is a rounding error of log odds that did not move
 ELECTIONS = 12  # neighbours of which all teachers are asked again, not the one of its record alone
@@ -381,6 +381,8 @@ def _norms(
 def _joined(batch: Encoded, other: Encoded) -> Encoded:
     import torch
 
+    assert batch.coins is not None
+    assert other.coins is not None
     return type(batch)(torch.cat([batch.rows, other.rows]), torch.cat([batch.coins, other.coins]))
 
 

@@ -18,6 +18,7 @@ from dp_synth.counting.columns import DiskColumns, MemoryColumns, WeightedColumn
 from dp_synth.counting.marginals import CodeCounts
 from dp_synth.counting.masks import HolderFolder
 from dp_synth.counting.size import FITTED, PROBE, asked_memory, memory_limit, most_text, size_of
+from dp_synth.counting.units import UnitRows
 from dp_synth.domain import Domain
 from dp_synth.errors import InputError
 from dp_synth.formats import is_read_whole
@@ -99,6 +100,15 @@ class PrivateRecords:
         classes = weights.classes(rows_of_units(units))
         columns = WeightedColumns.beside(self._columns, classes, weights.weights[classes])
         return CodeCounts(columns, weights.beside_others(self.counts.domain))
+
+    @property
+    def unit_rows(self) -> UnitRows:
+        """The records by their units, over the codes of `counts`."""
+        if self._units is None:
+            raise ValueError("these records were read without their units")
+        names = self.schema.domain.attributes
+        columns = self._columns.read(range(len(names)), 0, len(self._columns))
+        return UnitRows.of(names, columns, self._units)
 
     def opened(self, texts: Mapping[str, Sequence[str]]) -> tuple[Schema, dict[str, Codes]]:
         """Return the schema that lists more texts, and by it the code of each code of `counts`."""

@@ -27,7 +27,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,19 +34,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dp_synth.accounting import SampledGaussians
+from dp_synth.counting.records import rows_of_units
+from dp_synth.counting.units import UnitRows
 from dp_synth.errors import InputError
 from dp_synth.mechanisms.noise import LARGEST_SCALE, Bits, random_bits, rounded_gaussian
 from dp_synth.mechanisms.per_sample_gradients import (
     BLOCK,
     CLIP_BITS,
     MARGIN,
+    Encoded,
     Loss,
     WholeSum,
     check_network,
     module_sums,
 )
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.types import Codes
+from dp_synth.types import Codes, Integers
 
 Encode = Callable[[Tensor, Tensor], Tensor]
 """Codes of shape (records, attributes) to inputs of shape (records, inputs), row by row.
@@ -103,25 +105,17 @@ def lattice_bits(noise_multiplier: float) -> int:
     return bits
 
 
-class Encoded(NamedTuple):
-    """Encoded records of a batch, each with the coin of its own that they were encoded by."""
-
-    rows: Tensor
-    coins: Tensor
-
-    def where(self, kept: Tensor) -> Encoded:
-        """Return those of the records that a mask keeps."""
-        return Encoded(self.rows[kept], self.coins[kept])
-
-
 @dataclass(frozen=True, eq=False)
 class SampledSumLaw:
-    """A noisy sum over a batch of records that tossed coins of chance ``rate``, and its parts.
+    """A noisy sum over a batch of records, or units, that tossed coins of chance ``rate``.
 
     ``known`` are the distinct records and how often each occurs, ``records`` reads those of any
     table; ``batch`` are the drawn ones, ``encoded`` as they were summed, ``noisy`` their sum with
     noise of ``noise_multiplier`` times the clip, ``released`` that sum as it left. ``encode``
     draws coins for records, ``summed`` sums gradients, ``noise`` and ``uniform`` are drawn afresh.
+    Where units were drawn, ``owners`` are the places of those of the batch's records among
+    ``units``, which ``units_of`` reads of any table, and ``encode`` takes records of one unit; None
+    else.
     """
 
     part: str
@@ -139,6 +133,9 @@ class SampledSumLaw:
     encoded: Encoded
     noisy: Sequence[WholeSum]
     released: Sequence[Tensor]
+    units_of: Callable[[PrivateTable], UnitRows]
+    units: UnitRows | None
+    owners: Integers | None
 
 
 class SampledGradients:
@@ -155,7 +152,16 @@ class SampledGradients:
     and the sum gets Gaussian noise of ``noise_multiplier`` times that: one `SampledGaussian`
     step (Abadi et al. 2016, arXiv:1607.00133), whose loss grows with the rate. All ``max_rows``
     records of a unit may be drawn, each by its own coin, and replaced ones stand against as many
-    others: the event says so (`sampled_groups`). Sums are exact, in whole numbers of a unit, and
+    others: the event says so (`sampled_groups`).
+
+    Where the part draws ``by_unit``, a unit tosses one coin, and all its records come with it
+    or none does. Each one's clipped gradient is divided by how many these are, so that the norm of
+    their sum, the unit's part, is at most ``clip`` by the triangle inequality. It depends on the
+    unit's own records and their coins alone. One unit added or removed moves a sum as one record
+    does elsewhere; one that is exchanged for another, whatever its number of records, as one
+    record that is exchanged.
+
+    Sums are exact, in whole numbers of a unit, and
     a record's part is a function of that record and its coin alone (`whole_sums`): a network of
     which that does not hold is refused, with nothing charged. Noise is whole as well: a sum plus a
     rounded Gaussian is the rounding of the sum plus that Gaussian, post-processing of the
@@ -178,11 +184,17 @@ class SampledGradients:
         self._part = part
         self._clip = clip
         self._encode = encode
+        if part.by_unit and not table.has_units:
+            raise InputError(
+                f"part {part.name!r} draws units, and nobody has said which records of this table "
+                "are of one"
+            )
         self._bits = random_bits(table.payer, rng)
         self._multiplier = part.event().noise_multiplier
         self._lattice_bits = lattice_bits(self._multiplier)
         self._paid = 0
         self._known: Lines | None = None
+        self._units: UnitRows | None = None
         self._ends = np.empty(0, dtype=np.int64)
         self._checked: nn.Module | None = None
 
@@ -201,15 +213,14 @@ class SampledGradients:
         self._paid -= 1
 
         def summed(batch: Encoded) -> list[WholeSum]:
-            return whole_sums(
-                network, batch.rows, loss, self._clip, self._lattice_bits, batch.coins
-            )
+            return whole_sums(network, batch, loss, self._clip, self._lattice_bits)
 
-        def drawn(table: PrivateTable) -> tuple[Lines, Tensor, Encoded]:
-            codes = torch.from_numpy(self._drawn(table)).to(device, torch.int64)
-            return self._records(table), codes, self._encoded(codes)
+        def drawn(table: PrivateTable) -> tuple[Lines, Tensor, Integers | None, Encoded]:
+            lines, owners = self._drawn(table)
+            codes = torch.from_numpy(lines).to(device, torch.int64)
+            return self._records(table), codes, owners, self._encoded(codes, owners)
 
-        (known, codes, encoded), noisy = self._table.answered(
+        (known, codes, owners, encoded), noisy = self._table.answered(
             drawn, lambda batch: self._with_noise(summed(batch[-1]))
         )
         released = [total.times(self._clip).float() for total in noisy]
@@ -220,7 +231,7 @@ class SampledGradients:
             self._multiplier,
             self._clip,
             PrivateTable.exact_records,
-            self._encoded,
+            self._encoded_alone,
             summed,
             self._noise,
             self._uniform,
@@ -229,6 +240,9 @@ class SampledGradients:
             encoded,
             noisy,
             released,
+            PrivateTable.exact_units,
+            self._units,
+            owners,
         )
         self._table.record_answers(law)
         return released
@@ -253,11 +267,19 @@ class SampledGradients:
         payer.charge(self._part, event, steps, why=WHY, sampler="exact")
         self._paid = steps
 
-    def _drawn(self, table: PrivateTable) -> Codes:
-        """Return the records whose coins fell so, each as often as it was drawn."""
+    def _drawn(self, table: PrivateTable) -> tuple[Codes, Integers | None]:
+        """Return the records whose coins fell so, each as often as it was drawn.
+
+        Where units are drawn, all records of those whose coins fell so, and each one's unit.
+        """
+        if self._part.by_unit:
+            if self._units is None:
+                self._units = table.exact_units()
+            taken = poisson_sample(len(self._units), self._part.rate, self._bits)
+            return self._units.of_units(taken)
         codes, counts = self._records(table)
         taken = poisson_sample(int(counts.sum()), self._part.rate, self._bits)
-        return codes[np.searchsorted(self._ends, taken, side="right")]
+        return codes[np.searchsorted(self._ends, taken, side="right")], None
 
     def _records(self, table: PrivateTable) -> Lines:
         """Return the private records, read at the first step."""
@@ -266,9 +288,17 @@ class SampledGradients:
             self._ends = np.cumsum(self._known[1])  # of each kind, and of all kinds before it
         return self._known
 
-    def _encoded(self, codes: Tensor) -> Encoded:
-        coins = self._coins(codes)
-        return Encoded(self._encode(codes, coins), coins)
+    def _encoded(self, codes: Tensor, owners: Integers | None) -> Encoded:
+        """Return records with coins; those of a unit share the clip in equal parts."""
+        coins, shares = self._coins(codes), None
+        if owners is not None:
+            shares = torch.from_numpy(1.0 / rows_of_units(owners)).to(codes.device)
+        return Encoded(self._encode(codes, coins), coins, shares)
+
+    def _encoded_alone(self, codes: Tensor) -> Encoded:
+        """Return the same of records; of all of one unit where units are drawn."""
+        one = np.zeros(len(codes), dtype=np.int64) if self._part.by_unit else None
+        return self._encoded(codes, one)
 
     def _coins(self, codes: Tensor) -> Tensor:
         """Return a coin for each record, for what its encoding draws.
@@ -344,35 +374,38 @@ def linear(inputs: int, outputs: int, coins: torch.Generator) -> nn.Linear:
     return layer
 
 
-def clipped_sum(network: nn.Module, rows: Tensor, loss: Loss, clip: float) -> list[Tensor]:
+def clipped_sum(
+    network: nn.Module, rows: Tensor | Encoded, loss: Loss, clip: float
+) -> list[Tensor]:
     """Return the sum of the rows' gradients, each of norm at most ``clip``, one a parameter."""
     return [total.times(clip) for total in whole_sums(network, rows, loss, clip)]
 
 
 def whole_sums(
     network: nn.Module,
-    rows: Tensor,
+    rows: Tensor | Encoded,
     loss: Loss,
     clip: float,
     bits: int = CLIP_BITS,
-    coins: Tensor | None = None,
 ) -> list[WholeSum]:
     """Return the exact sum of the rows' parts, a parameter each: whole numbers of norm <= clip.
 
     A part is the gradient of one row's loss over all parameters together, scaled down to ``clip``
     where it is longer, in multiples of 2^-``bits`` clips (finer at weights between layers) rounded
     towards zero. It depends on the network, that row and its coin alone. Rows that are not finite,
-    or whose gradient is not, add nothing.
+    or whose gradient is not, add nothing. Where rows have shares, a part is scaled by its own after
+    it was clipped: norms of parts whose shares add up to one add up to ``clip`` at most.
 
     A `Critic` whose loss is a number times its score takes all rows at once; it sees them, and its
     own weights, rounded to the units of this module, and needs no coins. The gradients of any
     other network are those of opacus, row by row (`module_sums`).
     """
     if callable(loss) or not isinstance(network, Critic):
-        return module_sums(network, rows, loss, clip, bits, coins)
+        return module_sums(network, rows, loss, clip, bits)
+    batch = Encoded.of(rows)
     layers = [
-        _critic_sums(network, few, float(loss), clip, bits)
-        for few in torch.split(rows, ROWS_AT_ONCE)
+        _critic_sums(network, batch.where(slice(at, at + ROWS_AT_ONCE)), float(loss), clip, bits)
+        for at in range(0, max(1, len(batch.rows)), ROWS_AT_ONCE)
     ]
     return [
         WholeSum(sum((part.whole for part in parts[1:]), parts[0].whole), parts[0].bits)
@@ -382,7 +415,7 @@ def whole_sums(
 
 @torch.no_grad()
 def _critic_sums(
-    critic: Critic, rows: Tensor, slope: float, clip: float, bits: int
+    critic: Critic, batch: Encoded, slope: float, clip: float, bits: int
 ) -> list[WholeSum]:
     """Return the rows' sums of a weight and a bias a layer.
 
@@ -390,8 +423,10 @@ def _critic_sums(
     what comes out, so that its norm needs no gradient of the row's own (Goodfellow 2015,
     arXiv:1510.01799).
     """
+    rows = batch.rows
     if not bool(torch.isfinite(rows.sum(dtype=torch.float64))):  # most batches need no copy
-        rows = rows[torch.isfinite(rows).all(dim=1)]
+        batch = batch.where(torch.isfinite(rows).all(dim=1))
+        rows = batch.rows
     weights = [_whole(layer.weight, WEIGHT_BITS, WEIGHT_LIMIT) for layer in critic.linear_layers()]
     given, outputs, units = _forward(critic, weights, rows)
     last = _whole(rows.new_full((len(rows), 1), slope), SLOPE_BITS, SLOPE_LIMIT)
@@ -402,6 +437,8 @@ def _critic_sums(
         squares += size * ((own * own).sum(1) * 4.0**-SLOPE_BITS)
     longest = squares.sqrt().clamp(min=max(clip, _LEAST)).unsqueeze(1)
     factors = (1 - MARGIN) * 2.0 ** (bits - SLOPE_BITS) / longest
+    if batch.shares is not None:
+        factors = factors * batch.shares[:, None]
     sums = []
     for values, unit, own in zip(given, units, slopes, strict=True):
         clipped = (own * factors).to(torch.int32).double()  # a cast rounds towards zero

@@ -58,6 +58,30 @@ class WholeSum(NamedTuple):
         return self.whole.double() * (clip * 2.0**-self.bits)
 
 
+class Encoded(NamedTuple):
+    """Encoded records of a batch.
+
+    ``coins`` hold a whole number of 62 random bits a record, by which it was encoded and takes its
+    place in a block; records that are public may do without. ``shares`` say what part of the clip
+    a record has, at most one; None for all of it.
+    """
+
+    rows: Tensor
+    coins: Tensor | None = None
+    shares: Tensor | None = None
+
+    @classmethod
+    def of(cls, rows: Tensor | Encoded) -> Encoded:
+        """Return the records as they are, or rows that are public as records."""
+        return rows if isinstance(rows, Encoded) else cls(rows)
+
+    def where(self, kept: Tensor | slice) -> Encoded:
+        """Return those of the records that a mask, or a slice of places, keeps."""
+        coins = None if self.coins is None else self.coins[kept]
+        shares = None if self.shares is None else self.shares[kept]
+        return Encoded(self.rows[kept], coins, shares)
+
+
 def on_lattice(gradients: Tensor, clip: float, bits: int = CLIP_BITS) -> Tensor:
     """Return rows of gradients as whole multiples of 2^-``bits`` clips, of norm at most ``clip``.
 
@@ -68,29 +92,32 @@ def on_lattice(gradients: Tensor, clip: float, bits: int = CLIP_BITS) -> Tensor:
     return _cut(gradients.to(torch.float64, copy=True), clip, bits).long()
 
 
-def _cut(rows: Tensor, clip: float, bits: int) -> Tensor:
-    """Put float64 rows on the lattice where they are: new memory would be most of the work."""
+def _cut(rows: Tensor, clip: float, bits: int, shares: Tensor | None = None) -> Tensor:
+    """Put float64 rows on the lattice where they are: new memory would be most of the work.
+
+    ``shares`` of the clip are what rows are scaled by as well, shape (records,).
+    """
     rows /= clip
     norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     rows[~torch.isfinite(norms[:, 0])] = 0.0
     margin = 1 - MARGIN - rows.shape[1] * 2.0**-52
-    rows *= torch.nan_to_num(margin * 2.0**bits / norms.clamp(min=1.0))
+    factors = torch.nan_to_num(margin * 2.0**bits / norms.clamp(min=1.0))
+    rows *= factors if shares is None else factors * shares[:, None]
     return rows.trunc_()
 
 
 def module_sums(
     network: nn.Module,
-    rows: Tensor,
+    rows: Tensor | Encoded,
     loss: Loss,
     clip: float,
     bits: int = CLIP_BITS,
-    coins: Tensor | None = None,
 ) -> list[WholeSum]:
     """Return the exact sum of the rows' parts, one a trainable parameter.
 
-    ``coins`` holds a whole number of 62 random bits a row, by which it takes its place in a block;
-    without it rows take the places in their order, which is for rows that are public.
+    Without coins rows take the places in their order, which is for rows that are public.
     """
+    rows, coins, shares = Encoded.of(rows)
     gradients = _PerSample(network, loss)
     total = torch.zeros(gradients.width, dtype=torch.int64, device=rows.device)
     each = total.new_empty((BLOCK, gradients.width), dtype=torch.float64)
@@ -104,7 +131,11 @@ def module_sums(
         block[places[now]] = rows[now]
         taken = block.new_zeros(BLOCK, dtype=torch.float64)
         taken[places[now]] = 1.0
-        total += (taken @ _cut(gradients.of(block, each), clip, bits)).long()  # below 2^53: exact
+        own = None if shares is None else taken.clone()
+        if own is not None and shares is not None:
+            own[places[now]] = shares[now]
+        parts = _cut(gradients.of(block, each), clip, bits, own)
+        total += (taken @ parts).long()  # below 2^53: exact
     return [WholeSum(part, bits) for part in gradients.apart(total)]
 
 

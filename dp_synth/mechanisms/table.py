@@ -18,8 +18,9 @@ from dp_synth.counting import CachedCounts, CodeCounts, Counts, dense_shape
 from dp_synth.counting.all_pairs import count_all_pairs, first_codes
 from dp_synth.counting.marginals import in_passes
 from dp_synth.counting.parities import count_parities
+from dp_synth.counting.units import UnitRows
 from dp_synth.domain import Domain, ParitySets
-from dp_synth.errors import RowsNeeded
+from dp_synth.errors import InputError, RowsNeeded
 from dp_synth.mechanisms.simulation import door_of
 from dp_synth.transcript import Answer
 from dp_synth.types import Clique, Codes, Floats
@@ -96,6 +97,7 @@ class PrivateTable:
         self.wanted: frozenset[Clique] = frozenset()
         self.idle: frozenset[Clique] = frozenset()
         self.reads = 0
+        self._private_units: UnitRows | None = None
         if auditor is not None and not payer.accountant.ledger.simulation:
             raise ValueError("only a simulation may be watched: comparisons are private")
         self._auditor = auditor
@@ -146,6 +148,40 @@ class PrivateTable:
         codes, counts = self._private_counts.occupied(self.domain.attributes)
         return codes, counts.astype(np.int64)
 
+    def keep_units(self, rows: UnitRows) -> None:
+        """Keep which of the table's records are of one unit, for mechanisms that draw units.
+
+        ``rows`` are the table's records, over its codes.
+        """
+        if tuple(rows.columns) != self.domain.attributes:
+            raise ValueError("units must have the attributes of the table")
+        self._private_units = rows
+
+    @property
+    def has_units(self) -> bool:
+        """Whether it is known which records are of one unit."""
+        return self._private_units is not None
+
+    def exact_units(self) -> UnitRows:
+        """Return the private records by their units: for mechanisms alone."""
+        self.reads += 1
+        return self._known_units()
+
+    def of_units(self) -> PrivateTable:
+        """Return a table of one record of each unit, which the same reservation pays for.
+
+        A unit has one record in it where it has up to ``max_rows`` here, so that sensitivities
+        stated for those hold. Its answers go into a transcript of its own: they are not about the
+        table's records.
+        """
+        auditor = None if self._auditor is None else self._auditor.follow(PrivateTable.of_units)
+        return PrivateTable(self._known_units().last(), self.domain, self.payer, auditor=auditor)
+
+    def _known_units(self) -> UnitRows:
+        if self._private_units is None:
+            raise InputError("nobody has said which records of this table are of one unit")
+        return self._private_units
+
     def exact_parities(self, asked: ParitySets) -> Floats:
         """Return the private parities of sets of bits, shape (sets,): for mechanisms alone."""
         self.reads += 1
@@ -192,7 +228,11 @@ class PrivateTable:
             both[attribute] = group if known is None else group[known]
         same = self._private_counts.domain is self.domain
         domain = coarse.domain if same else self.domain.coarsened(groups)
-        return self._with_counts(coarse, domain, both, lambda other: other.coarsen(groups))
+        other = self._with_counts(coarse, domain, both, lambda other: other.coarsen(groups))
+        other._private_units = (
+            None if self._private_units is None else self._private_units.relabelled(groups)
+        )
+        return other
 
     def remembering(self) -> PrivateTable:
         """Return the same table, which counts each marginal once however often it is read.
@@ -210,7 +250,11 @@ class PrivateTable:
         These are codes of their own, which no answer is said to be coarser than.
         """
         counts = self._private_counts.coarsened(groups) if groups else self._private_counts
-        return self._with_counts(counts, domain, {}, lambda other: other.recoded(groups, domain))
+        other = self._with_counts(counts, domain, {}, lambda other: other.recoded(groups, domain))
+        other._private_units = (
+            None if self._private_units is None else self._private_units.relabelled(groups)
+        )
+        return other
 
     def _with_counts(
         self,
@@ -225,6 +269,7 @@ class PrivateTable:
             counts, domain, self.payer, transcript=shared, groups=groups, auditor=auditor
         )
         other.wanted, other.idle = self.wanted, self.idle
+        other._units = self._units
         return other
 
     def __repr__(self) -> str:

@@ -45,7 +45,7 @@ from dp_synth.nn.generator import (
 from dp_synth.nn.marginal_network import BETAS as START_BETAS
 from dp_synth.nn.marginal_network import EPS, learning_rate_at
 from dp_synth.nn.pretraining import Likelihood, Start
-from dp_synth.nn.settings import GanSettings
+from dp_synth.nn.settings import UNITS, GanSettings
 from dp_synth.progress import tell_training
 from dp_synth.transcript import MarginalAnswer, Measurement
 from dp_synth.types import Codes, Floats
@@ -188,7 +188,8 @@ def train(
         _begun(trainer, part, table.payer, None, None)
         return trainer.rows()
     gradients = SampledGradients(table, part, rng, clip=settings.clip, encode=trainer.encode)
-    expected = max(1.0, part.rate * targets.records)
+    trainer.drawn_from = _drawn_from(table, targets, rng, writer)
+    expected = max(1.0, part.rate * trainer.drawn_from)
     seeded = rng if table.payer.randomness == "seeded" else None
     spent = _meter(table.payer)
     for step in range(_begun(trainer, part, table.payer, seeded, writer), part.count):
@@ -210,6 +211,25 @@ def train(
             writer.offer(lambda: trainer.state(seeded))
         tell_training(step + 1, part.count, trainer.loss, spent)
     return trainer.rows()
+
+
+def _drawn_from(
+    table: PrivateTable,
+    targets: Targets,
+    rng: np.random.Generator,
+    writer: CheckpointWriter | None,
+) -> float:
+    """Return the noisy number of those that toss coins: records, or units, which is paid for.
+
+    That of an earlier run of this fit, if one has paid for it.
+    """
+    if not table.payer.plan.sampled("steps").by_unit:
+        return targets.records
+    if writer and writer.state:
+        return float(writer.state.numbers["drawn_from"])
+    part = table.payer.plan.gaussians(UNITS)
+    [found] = measure(table.of_units(), [()], part, rng, why="number of units")
+    return max(1.0, float(found.values))
 
 
 def _begun(
@@ -376,6 +396,7 @@ class _Trainer:
             kept = torch.Generator(device).manual_seed(START_SEED)
             self.kept = self._latent(min(settings.fakes, START_ROWS), kept)
         self.loss = 0.0
+        self.drawn_from = 0.0  # records, or units, that toss coins: a noisy number
         self.patience = EarlyStopping(settings.patience)
         self.is_late = False
         self.late = [torch.empty(0, codes)]
@@ -504,6 +525,7 @@ class _Trainer:
     def state(self, seeded: np.random.Generator | None) -> State:
         """Return all that the training goes on from; ``seeded`` is what a seed repeats."""
         numbers: dict[str, object] = {"patience": asdict(self.patience)}
+        numbers["drawn_from"] = self.drawn_from
         if seeded:
             numbers["rng"] = seeded.bit_generator.state
         return State(numbers, {**arrays_of(self._parts()), "late": torch.cat(self.late).numpy()})

@@ -30,6 +30,8 @@ LARGEST_WEIGHT, LARGEST_WIDTH = 16, 2**16
 LEAST_RATE = 1e-9
 LARGEST_LAYER, MOST_ROWS = 2**13, 2**17  # of a generator, and of one batch of its rows
 
+UNITS, UNITS_SHARE = "units", 0.01  # the part that pays for their number, and its share of the cost
+Sampled = Literal["records", "units"]
 Accounting = Literal["exact", "data_dependent"]
 NO_GUARANTEE = "data-dependent accounting"  # in the ledger's words
 # Times less noise than a guarantee needs, in votes that stop by what they seem to cost.
@@ -48,6 +50,11 @@ class GanSettings:
     paid frequencies and to their conditions. Steps not taken are not charged, but stay reserved,
     and the ledger certifies the reservation: where a training stops depends on its noisy steps.
 
+    Where a unit has several records, each of these is drawn by its own coin, and noise covers that
+    all of them are; or, ``sampled`` "units", all of a unit's by one coin, as one part that is no
+    longer than a record's: less noise where most units have few records, each of which then counts
+    for as much as a unit with many. Their noisy number is paid for.
+
     ``critic`` makes a network of one's own from the number of its inputs, ``generator`` one from
     the numbers of its inputs and of its outputs, which are logits of all codes. Either is a
     function or its name, ``module:function``, and is kept as the name. InputError for a setting
@@ -58,7 +65,7 @@ class GanSettings:
     conditional: ClassVar[bool] = False  # whether the generator is told a code that it must obey
 
     steps: int = 1500  # of the critic, each paid for
-    rate: float = 0.026  # chance of each record to take part in a step
+    rate: float = 0.026  # chance of each record, or unit, to take part in a step
     columns_share: float = 0.15  # of the cost, for one-way marginals
     coarseness: float = 1.2  # how many records a group of merged codes holds; see Compression
     critic_steps: int = 1  # for each step of the generator
@@ -75,6 +82,7 @@ class GanSettings:
     )
     device: str = "auto"
     patience: int = 0  # blocks of steps without a gain; 0 for all steps, whatever they bring
+    sampled: Sampled = "records"  # or "units", of several records each
     critic: str | Callable[..., Any] = ""  # of one's own, by its inputs
     generator: str | Callable[..., Any] = ""  # of one's own, by its inputs and outputs
 
@@ -144,8 +152,12 @@ class GanSettings:
             from dp_synth.nn.gan import check_networks
 
             check_networks(self, domain)
-        steps = SampledGaussians(self.steps, self.rate, 1 - self.columns_share)
-        return Plan({"ones": Gaussians(len(domain), self.columns_share), "steps": steps})
+        ones, left = Gaussians(len(domain), self.columns_share), 1 - self.columns_share
+        whole = self.sampled == "units"
+        steps = SampledGaussians(self.steps, self.rate, left, by_unit=whole)
+        if not whole:
+            return Plan({"ones": ones, "steps": steps})
+        return Plan({"ones": ones, UNITS: Gaussians(1, UNITS_SHARE * left), "steps": steps})
 
     def _fit_kept(
         self, table: PrivateTable, plan: Plan, rng: np.random.Generator, writer: CheckpointWriter

@@ -16,7 +16,7 @@ from dp_synth.errors import InputError
 from dp_synth.inference import Model
 from dp_synth.inference.pair_selection import choose_pairs
 from dp_synth.mechanisms.table import PrivateTable
-from dp_synth.nn.settings import GanSettings
+from dp_synth.nn.settings import UNITS, GanSettings
 from dp_synth.synthesizers._one_shot import (
     FilterBudget,
     Selected,
@@ -64,7 +64,8 @@ class DPCTGAN(GanSettings, Synthesizer):
     One Gaussian measurement an attribute, then one noisy sum of clipped gradients of Poisson-
     sampled records a step (``SampledGradients``). Gradients on generated rows, all of the
     generator's training, and raking see noisy values only. Of a unit of several records
-    each tosses its own coin. What a start asks is Gaussian inside one filter of Gaussian DP, as in
+    each tosses its own coin, or all toss one and are one part (``sampled`` "units"), whose noisy
+    number is measured. What a start asks is Gaussian inside one filter of Gaussian DP, as in
     ``CliqueTree``, and composed with the steps; all that is made of its answers is free.
     """
 
@@ -109,7 +110,8 @@ class DPCTGAN(GanSettings, Synthesizer):
             return plan
         domain.check_workload(2)
         steps = replace(plan.sampled("steps"), share=1 - self.marginals)
-        return Plan({ANSWERS: Filtered("gdp", self.marginals), "steps": steps})
+        units = {UNITS: plan.gaussians(UNITS)} if UNITS in plan.parts else {}
+        return Plan({ANSWERS: Filtered("gdp", self.marginals), **units, "steps": steps})
 
     def check_noise(self, plan: Plan, domain: Domain, budget: PrivacyBudget) -> None:
         """Raise InputError where a first look at the columns would say nothing."""

@@ -16,6 +16,7 @@ from dp_synth.accounting import (
     PrivacyBudget,
     Randomness,
     Reservation,
+    SampledGaussians,
     SubAccountant,
 )
 from dp_synth.accounting.ledger import PLANNED, UNCONFIRMED
@@ -392,6 +393,8 @@ def table_of(
     """
     counts = records.counts if counts is None else counts
     finest = PrivateTable(counts, counts.domain, reservation, auditor=auditor)
+    if draws_units(reservation.plan):
+        finest.keep_units(records.unit_rows)
     cells = kept.cells if kept else discover_domain(finest, records, rng)
     schema, groups = apply_domain(records, cells)
     weights, domain = records.unit_weights, schema.domain
@@ -401,6 +404,12 @@ def table_of(
     if kept:
         table.transcript.extend(kept.transcript)
     return schema, cells, table
+
+
+def draws_units(plan: Plan) -> bool:
+    """Say whether a plan, fitted to its budget, pays for sums over units that are drawn whole."""
+    parts = plan.parts.values()
+    return any(isinstance(part, SampledGaussians) and part.by_unit for part in parts)
 
 
 def simulated(

@@ -178,6 +178,9 @@ def test_a_merged_table_is_paid_from_the_same_part() -> None:
 
 
 PUBLIC = {  # what anybody may do with a table: nothing of it depends on a record
+    "has_units",
+    "keep_units",
+    "of_units",
     "adjacency",
     "coarsen",
     "domain",
@@ -198,6 +201,7 @@ PRIVATE = {  # for mechanisms alone
     "exact_pairs",
     "exact_parities",
     "exact_records",
+    "exact_units",
 }
 LAWS = {
     "ChoiceLaw",
@@ -217,7 +221,13 @@ AUDITORS = {  # who hold neighbours in a simulation, and faults that are planted
     "audit/planted/leaking.py",
     "audit/shifts.py",
 }
-STORE = {"_auditor", "_private_counts", "_with_counts"}  # for the table alone
+STORE = {
+    "_auditor",
+    "_known_units",
+    "_private_counts",
+    "_private_units",
+    "_with_counts",
+}  # for the table alone
 
 
 @cache

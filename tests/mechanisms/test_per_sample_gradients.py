@@ -21,6 +21,7 @@ from dp_synth.mechanisms.dp_sgd import SampledGradients  # noqa: E402
 from dp_synth.mechanisms.per_sample_gradients import (  # noqa: E402
     BLOCK,
     CLIP_BITS,
+    Encoded,
     WholeSum,
     check_network,
     ghost_sum,
@@ -135,7 +136,7 @@ def test_a_records_part_has_the_same_bits_whatever_else_is_in_the_batch(network)
     critic, rows, coins = made(network), made_rows(60), made_coins(60)
     each = torch.stack(
         [
-            whole(module_sums(critic, row, -1.0, 0.7, FINE, coin))
+            whole(module_sums(critic, Encoded(row, coin), -1.0, 0.7, FINE))
             for row, coin in zip(rows.split(1), coins.split(1), strict=True)
         ]
     )
@@ -143,7 +144,7 @@ def test_a_records_part_has_the_same_bits_whatever_else_is_in_the_batch(network)
     rng = np.random.default_rng(2)
     for size in (0, 1, 2, 7, BLOCK, BLOCK + 1, 60):
         chosen = torch.from_numpy(rng.permutation(60)[:size].astype(np.int64))
-        found = whole(module_sums(critic, rows[chosen], -1.0, 0.7, FINE, coins[chosen]))
+        found = whole(module_sums(critic, Encoded(rows[chosen], coins[chosen]), -1.0, 0.7, FINE))
         assert torch.equal(found, each[chosen].sum(0))
 
 
@@ -159,7 +160,7 @@ def test_a_records_place_follows_from_its_own_coin(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(per_sample_gradients._PerSample, "of", watched)
     rows = torch.arange(1.0, 6.0)[:, None].expand(5, INPUTS).contiguous()
     coins = torch.tensor([7, 3, 7, BLOCK + 7, 31]) << 32
-    module_sums(made(perceptron), rows, -1.0, 1.0, coins=coins)
+    module_sums(made(perceptron), Encoded(rows, coins), -1.0, 1.0)
     places = [{int(i): int(block[i, 0]) for i in torch.nonzero(block[:, 0])} for block in seen]
     assert places == [{3: 2, 7: 1, 31: 5}, {7: 3}, {7: 4}]
     assert {tuple(block.shape) for block in seen} == {(BLOCK, INPUTS)}
@@ -313,7 +314,7 @@ def test_a_step_is_the_sum_of_the_parts_of_records_at_the_places_of_their_coins(
     released = gradients.step(critic, -1.0)
     records, counts = gradients._table.exact_records()
     rows = torch.from_numpy(np.repeat(records, counts, axis=0)).float()
-    expected = module_sums(critic, rows, -1.0, 1.0, coins=coins[-1])
+    expected = module_sums(critic, Encoded(rows, coins[-1]), -1.0, 1.0)
     for one, total in zip(released, expected, strict=True):
         assert torch.equal(one, total.times(1.0).float())
 
