@@ -269,7 +269,7 @@ class PrivateTable:
             counts, domain, self.payer, transcript=shared, groups=groups, auditor=auditor
         )
         other.wanted, other.idle = self.wanted, self.idle
-        other._units = self._units
+        other._private_units = self._private_units
         return other
 
     def __repr__(self) -> str:
