@@ -61,7 +61,7 @@ class Dropped:
 def fit_tables(
     tables: Mapping[str, pd.DataFrame],
     schema: TablesSchema,
-    budget: PrivacyBudget,
+    budget: PrivacyBudget | Accountant,
     *,
     synthesizer: Synthesizer | None = None,
     share: float = SHARE,
@@ -70,10 +70,11 @@ def fit_tables(
     """Return a release of two tables, given by name.
 
     The ``budget`` protects a root with all its children: its ``unit`` is the root's key, and its
-    ``max_rows`` the schema's ``max_children``; without a unit it is given them. A ``share`` of the
-    cost is the children's. Children without a root, those beyond ``max_children`` and further roots
-    of one key are left out, at random where there is a choice: `Joined.dropped` counts them. With
-    a ``seed`` the release can be repeated, and is not for the public.
+    ``max_rows`` the schema's ``max_children``; without a unit it is given them. An accountant of
+    such a budget keeps the ledger where it says. A ``share`` of the cost is the children's.
+    Children without a root, those beyond ``max_children`` and further roots of one key are left
+    out, at random where there is a choice: `Joined.dropped` counts them. With a ``seed`` the
+    release can be repeated, and is not for the public.
 
     InputError or SchemaError, before anything is charged, for tables of other names, columns that
     are not there, a method that reads records, and another unit. BudgetExceeded as in any fit.
@@ -83,14 +84,16 @@ def fit_tables(
         raise InputError(f"{recipe.name} does not fit two tables; take one that counts marginals")
     if not 0 < share < 1:
         raise InputError(f"the share of the children must lie in (0, 1), got {share}")
-    payer = Accountant(_budget_of(schema, budget))
+    payer = _payer_of(schema, budget)
     plans = {
         ROOTS: (recipe.charges(schema.roots.domain), 1 - share),
         CHILDREN: (recipe.charges(schema.children.domain), share),
     }
     for one in (schema.roots, schema.children):
         recipe.check(one)
-    payer.check(plans)
+    for name, plan in payer.check(plans).items():
+        domain = (schema.roots if name == ROOTS else schema.children).domain
+        recipe.check_noise(own_parts(plan), domain, payer.budget)
     order, *noise = np.random.SeedSequence(seed).spawn(3)
     joined = Joined.of(tables, schema, np.random.default_rng(order))
     granted = payer.admit_jointly(plans, randomness="os" if seed is None else "seeded")
@@ -118,14 +121,18 @@ def fit_tables(
     return TablesRelease(schema, releases[ROOTS], releases[CHILDREN])
 
 
-def _budget_of(schema: TablesSchema, budget: PrivacyBudget) -> PrivacyBudget:
+def _payer_of(schema: TablesSchema, budget: PrivacyBudget | Accountant) -> Accountant:
+    """Return who pays; InputError for a budget that protects another unit."""
+    own = budget.budget if isinstance(budget, Accountant) else budget
     unit, most = schema.key, schema.max_children
-    if budget.unit is not None and (budget.unit, budget.max_rows) != (unit, most):
+    if isinstance(budget, PrivacyBudget) and budget.unit is None:
+        return Accountant(replace(budget, unit=unit, max_rows=most))
+    if (own.unit, own.max_rows) != (unit, most):
         raise InputError(
             f"the unit of two tables is the root's key {unit!r} with max_rows {most}, the budget "
-            f"has {budget.unit!r} with {budget.max_rows}"
+            f"has {own.unit!r} with {own.max_rows}"
         )
-    return replace(budget, unit=unit, max_rows=most)
+    return budget if isinstance(budget, Accountant) else Accountant(budget)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,11 +198,16 @@ class Joined:
 
 
 def _keys(frame: pd.DataFrame, table: str, column: str) -> NDArray[np.object_]:
-    """Return the texts of a table's keys; SchemaError where it lacks them."""
+    """Return the texts of a table's keys; SchemaError where it lacks them.
+
+    A key is the same whether its column is read as whole numbers or, for one absent cell, as
+    floats: else one record would decide whose children all others are.
+    """
     if column not in map(str, frame.columns):
         raise SchemaError(f"table {table!r}: lacks column {column!r}, which joins the two tables")
     cells = Cells.of(column_of(frame, column))
-    return np.array(cells.texts(), dtype=object)[cells.positions]
+    texts = [text.removesuffix(".0") for text in cells.texts()]
+    return np.array(texts, dtype=object)[cells.positions]
 
 
 def _counted(groups: Integers) -> Integers:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dp_synth.accounting import PrivacyBudget
+from dp_synth.accounting import Accountant, PrivacyBudget
 from dp_synth.errors import BudgetExceeded, InputError, ReleaseError, SchemaError
 from dp_synth.mechanisms import l1_distance_sensitivity, marginal_sensitivity
 from dp_synth.relational import TablesRelease, TablesSchema, fit_tables
@@ -137,6 +137,29 @@ def test_what_has_no_root_or_is_beyond_the_bound_is_left_out_and_counted() -> No
     assert len(joined.children) == len(tables["people"]) - 7
     numbers = joined.children[:, SCHEMA.children.domain.axis(NUMBER)]
     assert numbers.max() == MOST - 1
+
+
+def test_one_absent_key_changes_nobody_elses() -> None:
+    tables = _tables(40, 7)
+    people = tables["people"]
+    absent = pd.DataFrame({"of": [None], "job": "a", "age": 1})
+    more = {**tables, "people": pd.concat([people, absent.astype({"of": float})])}
+    assert more["people"]["of"].dtype == float
+    one, other = (Joined.of(each, SCHEMA, np.random.default_rng(0)) for each in (tables, more))
+    assert other.dropped.without_root == one.dropped.without_root + 1
+    assert len(one.children) == len(other.children)
+    np.testing.assert_array_equal(one.roots, other.roots)
+
+
+def test_an_accountant_keeps_the_ledger(tmp_path: Path) -> None:
+    own = PrivacyBudget(1.0, 1e-6, unit="home", max_rows=MOST)
+    accountant = Accountant(own, ledger=tmp_path / "two.ledger")
+    fit_tables(_tables(50, 8), SCHEMA, accountant, synthesizer=MST(), seed=0)
+    assert (tmp_path / "two.ledger").exists()
+    with pytest.raises(BudgetExceeded):
+        fit_tables(_tables(50, 8), SCHEMA, accountant, synthesizer=MST(), seed=0)
+    with pytest.raises(InputError, match="the unit of two tables is the root's key"):
+        fit_tables({}, SCHEMA, Accountant(BUDGET))
 
 
 def test_tables_without_a_child_or_without_a_row_are_fitted() -> None:
