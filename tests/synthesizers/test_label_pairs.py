@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,6 +91,25 @@ def test_pairs_of_the_label_cost_their_share_and_columns_all_that_is_left(
 def test_pairs_that_noise_would_drown_are_not_asked_for(synthesizer: Synthesizer) -> None:
     release = synthesizer.fit(_table(300), _schema(), PrivacyBudget(0.2, 1e-6), seed=0)
     assert not _measured(release)
+
+
+@pytest.mark.parametrize("synthesizer", LABELLED, ids=lambda one: str(one.name))
+def test_nor_are_those_of_columns_whose_codes_cannot_be_merged(synthesizer: Synthesizer) -> None:
+    frame = _table(300)
+    frame[list(TOLD)] = np.where(frame[list(TOLD)] < "e", "a", "b")
+    release = synthesizer.fit(frame, _schema(letters="ab"), PrivacyBudget(0.2, 1e-6), seed=0)
+    assert not _measured(release)  # all of them, were the limit a hundred times as high
+
+
+def test_pairs_of_the_label_tell_the_columns_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_in_the_first(columns: Sequence[Measurement], *given: object) -> list[Measurement]:
+        told = told_by_pairs(columns, *given)  # type: ignore[arg-type]
+        return [replace(one, values=1e6 * (np.arange(one.values.size) == 0)) for one in told]
+
+    monkeypatch.setattr(one_shot, "told_by_pairs", all_in_the_first)
+    model = MST().fit(_table(1500), _schema(), BUDGET, seed=0).model
+    for name in TOLD:
+        assert model.marginal((name,))[0] > 0.9 * model.total
 
 
 def test_a_label_that_nothing_tells_of_stays_apart_from_all() -> None:
