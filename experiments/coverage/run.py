@@ -55,9 +55,6 @@ PARTS = (
     Part(("clique_tree",), (0.3, 3.0), 5_000, 12),
     Part(("clique_tree",), (1.0,), 20_000, 8),
     Part(("mst", "aim", "independent"), (1.0,), 5_000, 8),
-    Part(("clique_tree",), (0.3, 3.0), 20_000, 2),
-    Part(("mst", "aim", "independent"), (0.3, 3.0), 5_000, 2),
-    Part(("mst", "aim", "independent"), (0.3, 1.0, 3.0), 20_000, 2),
     Part(("clique_tree", "independent"), (1.0,), 5_000, 18, declared=3),
 )
 COLUMNS = {  # of tables that are taken for populations
