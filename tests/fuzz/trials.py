@@ -50,6 +50,7 @@ def read(target: Target, file: Path, content: bytes, corpus: Path, folder: Path)
         return name in after and (folder / name).read_bytes() == known
 
     _forget_peak()
+    held = peak_mb()  # by what ran in this process before
     try:
         code, said = _run(target.arguments, folder)
         after = _stats(folder)
@@ -61,8 +62,8 @@ def read(target: Target, file: Path, content: bytes, corpus: Path, folder: Path)
             raise Fault(f"changed or removed {lost}")
         if any(name.endswith(".part") for name in made) or (code == 2 and made):
             raise Fault(f"ended with {code} and left {made}")
-        if (peak := peak_mb()) > MOST_MB:
-            raise Fault(f"took {peak:.0f} MB")
+        if (taken := peak_mb() - held) > MOST_MB:
+            raise Fault(f"took {taken:.0f} MB")
     except BaseException:
         shutil.rmtree(folder)
         raise

@@ -193,6 +193,7 @@ PUBLIC = {  # what anybody may do with a table: nothing of it depends on a recor
     "transcript",
     "remembering",
     "wanted",
+    "idle",
 }
 PRIVATE = {  # for mechanisms alone
     "exact_blocks",
