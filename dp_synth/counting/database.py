@@ -6,7 +6,7 @@ quote a cell: no error here repeats it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -15,9 +15,8 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_synth.counting.columns import Column, MemoryColumns
-from dp_synth.counting.kept_tables import KeptTables
-from dp_synth.counting.marginals import dense_shape
+from dp_synth.counting.columns import MemoryColumns
+from dp_synth.counting.kept_tables import DistantCounts, KeptTables
 from dp_synth.counting.records import PrivateRecords, finest_domain
 from dp_synth.counting.sql import (
     CodeExpression,
@@ -31,7 +30,7 @@ from dp_synth.counting.sql import (
 )
 from dp_synth.databases import Address, connected
 from dp_synth.domain import Domain, ParitySets
-from dp_synth.errors import InputError, RowsNeeded, SchemaError
+from dp_synth.errors import InputError, SchemaError
 from dp_synth.schema import IdColumn, Schema
 from dp_synth.types import Clique, Codes, Floats
 
@@ -186,13 +185,14 @@ class SqlTable(Protocol):
         """Give back what the table holds of the engine."""
 
 
-class SqlCounts:
+class SqlCounts(DistantCounts):
     """Exact counts of a table that stays in its database: one statement for all that is asked.
 
-    What it has told is not asked again, nor what is a sum of that.
     Cells and codes are those of a fit in memory. A null counts as an empty text, as it does in a
     CSV or Parquet file of the table.
     """
+
+    where = "in their database"
 
     def __init__(
         self,
@@ -201,34 +201,16 @@ class SqlCounts:
         domain: Domain,
         groups: Mapping[str, Codes] | None = None,
     ) -> None:
-        self.domain = domain
+        super().__init__(domain, groups or {}, table.kept)
         self._table = table
         self._expressions = expressions
-        self._groups = dict(groups or {})
 
     def __len__(self) -> int:
         return self._table.records
 
-    def marginal(self, clique: Clique) -> Floats:
-        """Return the counts over ``clique``, axes in its order; errors as `dense_shape`."""
-        return self.marginals([clique])[0]
-
-    def marginals(self, cliques: Sequence[Clique]) -> list[Floats]:
-        """Return the marginal over each clique; errors as `dense_shape`, before any is counted.
-
-        InputError where the database does not answer.
-        """
-        for clique in cliques:
-            dense_shape(self.domain, clique)
-        kept = self._table.kept
-        known = {clique: kept.find(clique, self._groups) for clique in dict.fromkeys(cliques)}
-        new = [clique for clique, found in known.items() if found is None]
-        for start in range(0, len(new), MOST_SETS):
-            part = new[start : start + MOST_SETS]
-            for clique, table in zip(part, self._counted(part), strict=True):
-                kept.keep(clique, self._groups, table)
-                known[clique] = table
-        return [np.array(known[clique]) for clique in cliques]
+    def _asked(self, cliques: Sequence[Clique]) -> list[Floats]:
+        parts = (cliques[at : at + MOST_SETS] for at in range(0, len(cliques), MOST_SETS))
+        return [table for part in parts for table in self._counted(part)]
 
     def _counted(self, cliques: Sequence[Clique]) -> list[Floats]:
         used = used_in(self._expressions, cliques)
@@ -256,42 +238,8 @@ class SqlCounts:
             odd.append(self._table.counts(statement, as_written=True)[0])
         return self._table.records - 2.0 * np.concatenate([*odd, np.empty(0, dtype=np.int64)])
 
-    def sparse_marginal(self, clique: Clique) -> tuple[NDArray[np.int64], Floats]:
-        """Return the numbers of the cells with records, in C order, and their counts.
-
-        RowsNeeded where the cells are too many for a marginal: they would be the records.
-        """
-        self._refuse_rows(clique)
-        table = self.marginal(clique).reshape(-1)
-        numbers = np.flatnonzero(table).astype(np.int64)
-        return numbers, table[numbers]
-
-    def occupied(self, clique: Clique) -> tuple[Codes, Floats]:
-        """Return the codes of the cells with records, and their counts; errors as above."""
-        numbers, counts = self.sparse_marginal(clique)
-        shape = self.domain.shape(clique)
-        codes = np.stack(np.unravel_index(numbers, shape), axis=1) if clique else numbers[:, None]
-        return codes[:, : len(clique)].astype(np.int32), counts
-
-    def blocks(self, clique: Clique) -> Iterator[tuple[list[Column], Floats | None]]:
-        """Yield the codes of the cells with records, and their counts; errors as above."""
-        codes, counts = self.occupied(clique)
-        yield list(codes.T), counts
-
-    def _refuse_rows(self, clique: Clique) -> None:
-        try:
-            dense_shape(self.domain, clique)
-        except ValueError:
-            raise RowsNeeded("records stay in their database: only marginals come") from None
-
-    def coarsened(self, groups: Mapping[str, Codes]) -> SqlCounts:
-        """Return the records with codes of some attributes relabelled: see Domain.coarsened."""
-        both = dict(self._groups)
-        for name, group in groups.items():
-            known = both.get(name)
-            both[name] = group if known is None else group[known]
-        domain = self.domain.coarsened(groups)
-        return SqlCounts(self._table, self._expressions, domain, both)
+    def _over(self, domain: Domain, groups: Mapping[str, Codes]) -> SqlCounts:
+        return SqlCounts(self._table, self._expressions, domain, groups)
 
 
 class DatabaseRecords(PrivateRecords):

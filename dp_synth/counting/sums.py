@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dp_synth.counting.columns import Column, MemoryColumns
-from dp_synth.counting.kept_tables import KeptTables
-from dp_synth.counting.marginals import Counts, dense_shape
+from dp_synth.counting.columns import MemoryColumns
+from dp_synth.counting.kept_tables import DistantCounts, KeptTables
+from dp_synth.counting.marginals import Counts
 from dp_synth.counting.records import PrivateRecords, finest_domain
 from dp_synth.domain import Domain
-from dp_synth.errors import InputError, RowsNeeded, SchemaError
+from dp_synth.errors import InputError, SchemaError
 from dp_synth.schema import Schema
 from dp_synth.types import Clique, Codes, Floats
 
@@ -68,11 +67,13 @@ class LocalAdder:
         """Leave the records to those who opened them."""
 
 
-class SummedCounts:
-    """Exact counts of the records of all holders; what they have told is not asked again.
+class SummedCounts(DistantCounts):
+    """Exact counts of the records of all holders.
 
     Whole numbers are added, so that the counts are those of the union of the records.
     """
+
+    where = "with their holders"
 
     def __init__(
         self,
@@ -81,65 +82,17 @@ class SummedCounts:
         groups: Mapping[str, Codes] | None = None,
         kept: KeptTables | None = None,
     ) -> None:
-        self.domain = domain
+        super().__init__(domain, groups or {}, KeptTables() if kept is None else kept)
         self._adder = adder
-        self._groups = dict(groups or {})
-        self._kept = KeptTables() if kept is None else kept
 
     def __len__(self) -> int:
         return int(self.marginal(()))
 
-    def marginal(self, clique: Clique) -> Floats:
-        """Return the counts over ``clique``, axes in its order; errors as `dense_shape`."""
-        return self.marginals([clique])[0]
+    def _asked(self, cliques: Sequence[Clique]) -> list[Floats]:
+        return self._adder.sums(cliques, self._groups)
 
-    def marginals(self, cliques: Sequence[Clique]) -> list[Floats]:
-        """Return the marginal over each clique; those not known are asked for together.
-
-        Errors as `dense_shape`, before a holder is asked, and as `Adder.sums`.
-        """
-        for clique in cliques:
-            dense_shape(self.domain, clique)
-        known = {c: self._kept.find(c, self._groups) for c in dict.fromkeys(cliques)}
-        new = [clique for clique, found in known.items() if found is None]
-        found = self._adder.sums(new, self._groups) if new else []
-        for clique, table in zip(new, found, strict=True):
-            self._kept.keep(clique, self._groups, table)
-            known[clique] = table
-        return [np.array(known[clique]) for clique in cliques]
-
-    def sparse_marginal(self, clique: Clique) -> tuple[NDArray[np.int64], Floats]:
-        """Return the numbers of the cells with records, in C order, and their counts.
-
-        RowsNeeded where the cells are too many for a marginal: they would be the records.
-        """
-        try:
-            dense_shape(self.domain, clique)
-        except ValueError:
-            raise RowsNeeded("records stay with their holders: only marginals come") from None
-        table = self.marginal(clique).reshape(-1)
-        numbers = np.flatnonzero(table).astype(np.int64)
-        return numbers, table[numbers]
-
-    def occupied(self, clique: Clique) -> tuple[Codes, Floats]:
-        """Return the codes of the cells with records, and their counts; errors as above."""
-        numbers, counts = self.sparse_marginal(clique)
-        shape = self.domain.shape(clique)
-        codes = np.stack(np.unravel_index(numbers, shape), axis=1) if clique else numbers[:, None]
-        return codes[:, : len(clique)].astype(np.int32), counts
-
-    def blocks(self, clique: Clique) -> Iterator[tuple[list[Column], Floats | None]]:
-        """Yield the codes of the cells with records, and their counts; errors as above."""
-        codes, counts = self.occupied(clique)
-        yield list(codes.T), counts
-
-    def coarsened(self, groups: Mapping[str, Codes]) -> SummedCounts:
-        """Return the records with codes of some attributes relabelled: see Domain.coarsened."""
-        both = dict(self._groups)
-        for name, group in groups.items():
-            known = both.get(name)
-            both[name] = group if known is None else group[known]
-        return SummedCounts(self._adder, self.domain.coarsened(groups), both, self._kept)
+    def _over(self, domain: Domain, groups: Mapping[str, Codes]) -> SummedCounts:
+        return SummedCounts(self._adder, domain, groups, self._kept)
 
 
 class SummedRecords(PrivateRecords):
